@@ -1,0 +1,87 @@
+// Picks the kernel table of this process, once, from what the CPU can do and what was built.
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "core.hpp"
+
+namespace lstmcore {
+
+// One accessor per instruction set, defined by kernels/kernels.cpp compiled for it.
+#define LSTMCORE_DECLARE(set)               \
+    namespace set {                         \
+    const InstructionSet& instruction_set(); \
+    }
+#if defined(__x86_64__)
+LSTMCORE_DECLARE(baseline)
+LSTMCORE_DECLARE(avx2)
+LSTMCORE_DECLARE(avx512)
+#elif defined(__aarch64__)
+LSTMCORE_DECLARE(neon)
+#else
+LSTMCORE_DECLARE(baseline)
+#endif
+
+namespace {
+struct Candidate {
+    const char* name;
+    const InstructionSet& (*table)();
+    bool (*supported)();
+};
+
+bool always() { return true; }
+
+const Candidate candidates[] = {  // best first
+#if defined(__x86_64__)
+    {"avx512", avx512::instruction_set,
+     [] {
+         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                __builtin_cpu_supports("fma");
+     }},
+    {"avx2", avx2::instruction_set,
+     [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
+    {"baseline", baseline::instruction_set, always},
+#elif defined(__aarch64__)
+    {"neon", neon::instruction_set, always},
+#else
+    {"baseline", baseline::instruction_set, always},
+#endif
+};
+
+const InstructionSet& choose() {
+    const char* wanted = std::getenv("LSTMCORE_ISA");
+    std::string built;
+    for (const Candidate& candidate : candidates) {
+        built += built.empty() ? "" : ", ";
+        built += candidate.name;
+        if (!wanted || !*wanted) {
+            if (candidate.supported()) return candidate.table();
+        } else if (!std::strcmp(wanted, candidate.name)) {
+            if (candidate.supported()) return candidate.table();
+            throw std::runtime_error(std::string("LSTMCORE_ISA=") + wanted +
+                                     ": this CPU does not have that instruction set; it has " +
+                                     available_instruction_sets()[0] + " and what is below it");
+        }
+    }
+    throw std::runtime_error(std::string("LSTMCORE_ISA=") + wanted + ": expected one of " + built);
+}
+}  // namespace
+
+const InstructionSet& instruction_set() {
+    static const InstructionSet& chosen = choose();
+    return chosen;
+}
+
+const char* const* available_instruction_sets() {
+    static const char* names[sizeof candidates / sizeof *candidates + 1] = {};
+    if (!names[0]) {
+        int n = 0;
+        for (const Candidate& candidate : candidates)
+            if (candidate.supported()) names[n++] = candidate.name;
+    }
+    return names;
+}
+
+}  // namespace lstmcore

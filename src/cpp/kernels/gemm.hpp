@@ -1,0 +1,264 @@
+// Matrix multiplication as three jobs, each in one place: packing knows layouts, the micro-kernel
+// knows registers, the loops around it know caches.
+//
+// The right-hand matrix is packed into panels of `tile_vectors` vectors of columns, each panel
+// depth-major: [panel][k][vector][lane]; the last panel has as many vectors as it needs. A tile is a
+// few rows times one panel, and its accumulators stay in registers over the whole depth. Every
+// element of a product is the sum of its terms in the order of k, whatever the tile or the thread.
+#pragma once
+
+#include "../core.hpp"
+#include "../threads.hpp"
+#include "simd.hpp"
+
+namespace lstmcore::LSTMCORE_ISA {
+
+// Rows of a tile: 6 x 4 accumulators + 4 operands + a broadcast fit 32 registers, 3 x 4 fit 16.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int tile_rows = 6;
+#else
+constexpr int tile_rows = 3;
+#endif
+constexpr int tile_vectors = 4;
+// A panel of this depth is 128 KB on AVX-512: it stays in the second-level cache while all rows pass.
+constexpr long depth_block = 512;
+
+template <class T>
+constexpr long panel_columns = long(tile_vectors) * lanes<T>;
+
+LSTMCORE_INLINE long ceil_div(long a, long b) { return (a + b - 1) / b; }
+LSTMCORE_INLINE long min(long a, long b) { return a < b ? a : b; }
+LSTMCORE_INLINE long max(long a, long b) { return a > b ? a : b; }
+
+template <int N>
+struct Const {
+    static constexpr int value = N;
+};
+
+// Calls f with the compile-time constant that equals n.
+template <class F>
+LSTMCORE_INLINE void with_rows(long n, F f) {
+    static_assert(tile_rows == 3 || tile_rows == 6, "one case per tile height");
+    switch (n) {
+        case 1: return f(Const<1>{});
+        case 2: return f(Const<2>{});
+        case 3: return f(Const<3>{});
+    }
+    if constexpr (tile_rows > 3) switch (n) {
+            case 4: return f(Const<4>{});
+            case 5: return f(Const<5>{});
+            case 6: return f(Const<6>{});
+        }
+}
+
+template <class F>
+LSTMCORE_INLINE void with_vectors(long n, F f) {
+    switch (n) {
+        case 1: return f(Const<1>{});
+        case 2: return f(Const<2>{});
+        case 3: return f(Const<3>{});
+        case 4: return f(Const<4>{});
+    }
+}
+
+// --- packing --------------------------------------------------------------------------------
+
+// Packs `depth` rows of one vector of columns: element (k, l), l < count, is source[k * row + l *
+// column]; the lanes beyond count become zero. `stride` is the length of a packed row.
+template <class T>
+void pack_vector(T* packed, long stride, const T* source, std::ptrdiff_t row, std::ptrdiff_t column, long depth,
+                 int count) {
+    if (column == 1) {
+        for (long k = 0; k < depth; ++k) store(packed + k * stride, load(source + k * row, count));
+        return;
+    }
+    // A transposing copy: runs of one cache line each way.
+    constexpr long run = 64 / sizeof(T);
+    for (long k0 = 0; k0 < depth; k0 += run) {
+        const long k1 = min(depth, k0 + run);
+        for (int l = 0; l < count; ++l)
+            for (long k = k0; k < k1; ++k) packed[k * stride + l] = source[k * row + l * column];
+        for (int l = count; l < lanes<T>; ++l)
+            for (long k = k0; k < k1; ++k) packed[k * stride + l] = T(0);
+    }
+}
+
+// Packs `columns` (at most one panel's) columns.
+template <class T>
+void pack_panel(T* packed, const T* source, std::ptrdiff_t row, std::ptrdiff_t column, long depth, long columns) {
+    const long vectors = ceil_div(columns, lanes<T>);
+    for (long n = 0; n < vectors; ++n)
+        pack_vector(packed + n * lanes<T>, vectors * lanes<T>, source + n * lanes<T> * column, row, column, depth,
+                    int(min(lanes<T>, columns - n * lanes<T>)));
+}
+
+template <class T>
+long packed_columns(long columns) {
+    return ceil_div(columns, lanes<T>) * lanes<T>;
+}
+
+// Tiles of rows: row r of the matrix belongs to tile i when tile_begin(i) <= r < tile_begin(i + 1);
+// heights differ by one at most.
+LSTMCORE_INLINE long tile_count(long rows) { return ceil_div(rows, tile_rows); }
+LSTMCORE_INLINE long tile_begin(long rows, long tile) {
+    return tile == 0 ? 0 : rows * tile / tile_count(rows);
+}
+
+// Packs the transpose of `depth` rows (row(k) points to `rows` contiguous elements) by tiles:
+// element (r, k) of a tile of height R that begins at row b stands at packed[b * depth + k * R + r].
+template <class T, class Row>
+void pack_tiles(T* packed, Row row, long rows, long depth, long k_begin, long k_end) {
+    constexpr long run = 8;
+    for (long k0 = k_begin; k0 < k_end; k0 += run)
+        for (long tile = 0, begin = 0; tile < tile_count(rows); ++tile) {
+            const long end = tile_begin(rows, tile + 1);
+            with_rows(end - begin, [&](auto height) {
+                constexpr int R = decltype(height)::value;
+                for (long k = k0; k < min(k_end, k0 + run); ++k)
+                    std::memcpy(packed + begin * depth + k * R, row(k) + begin, R * sizeof(T));
+            });
+            begin = end;
+        }
+}
+
+// --- micro-kernel ---------------------------------------------------------------------------
+
+template <class T, int R>
+struct RowTile {  // rows anywhere, each contiguous in k
+    const T* row[R];
+    LSTMCORE_INLINE T operator()(int r, long k) const { return row[r][k]; }
+};
+
+template <class T, int R>
+struct PackedTile {  // from pack_tiles
+    const T* packed;
+    LSTMCORE_INLINE T operator()(int r, long k) const { return packed[k * R + r]; }
+};
+
+// accumulators += a * panel over `depth` terms.
+template <class T, int R, int N, class Tile>
+LSTMCORE_INLINE void accumulate(Vec<T> (&accumulators)[R][N], const Tile& a, const T* panel, long depth) {
+    for (long k = 0; k < depth; ++k) {
+        Vec<T> b[N];
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) b[n] = load(panel + (k * N + n) * lanes<T>);
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r) {
+            const Vec<T> x = broadcast(a(r, k));
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n) accumulators[r][n] = fma(x, b[n], accumulators[r][n]);
+        }
+    }
+}
+
+// --- loops ----------------------------------------------------------------------------------
+
+// Left-hand matrices, as sources of tiles.
+template <class T, class Row>
+struct Rows {
+    Row row;  // row(r): pointer to row r, contiguous
+    template <int R>
+    LSTMCORE_INLINE RowTile<T, R> tile(long begin, long k) const {
+        RowTile<T, R> tile;
+        for (int r = 0; r < R; ++r) tile.row[r] = row(begin + r) + k;
+        return tile;
+    }
+};
+template <class T, class Row>
+Rows<T, Row> rows_of(Row row) {
+    return {row};
+}
+
+template <class T>
+struct PackedRows {
+    const T* packed;
+    long depth;
+    template <int R>
+    LSTMCORE_INLINE PackedTile<T, R> tile(long begin, long k) const {
+        return {packed + begin * depth + k * R};
+    }
+};
+
+// One panel of a product: c = [c +] a panel [+ bias] for the tiles [tile0, tile1) of `rows` rows.
+// c(r) points to the first of the panel's `columns` columns in row r.
+template <class T, class Left, class Out>
+void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* panel, long depth, long columns,
+                    const T* bias, Out c, bool accumulate_c) {
+    with_vectors(ceil_div(columns, lanes<T>), [&](auto width) {
+        constexpr int N = decltype(width)::value;
+        const auto lanes_of = [&](int n) { return int(min(lanes<T>, columns - n * lanes<T>)); };
+        for (long k0 = 0; k0 == 0 || k0 < depth; k0 += depth_block) {
+            const long block = min(depth_block, depth - k0);
+            const bool add = accumulate_c || k0 > 0;
+            for (long tile = tile0; tile < tile1; ++tile) {
+                const long begin = tile_begin(rows, tile);
+                with_rows(tile_begin(rows, tile + 1) - begin, [&](auto height) {
+                    constexpr int R = decltype(height)::value;
+                    Vec<T> sum[R][N];
+                    for (int r = 0; r < R; ++r)
+                        for (int n = 0; n < N; ++n)
+                            sum[r][n] = bias && k0 == 0 ? load(bias + n * lanes<T>, lanes_of(n)) : Vec<T>{};
+                    accumulate<T, R, N>(sum, a.template tile<R>(begin, k0), panel + k0 * N * lanes<T>, block);
+                    for (int r = 0; r < R; ++r) {
+                        T* out = c(begin + r);
+                        for (int n = 0; n < N; ++n) {
+                            const int count = lanes_of(n);
+                            T* p = out + n * lanes<T>;
+                            store(p, add ? load(p, count) + sum[r][n] : sum[r][n], count);
+                        }
+                    }
+                });
+            }
+        }
+    });
+}
+
+template <class T>
+std::size_t matmul_workspace(const MatmulProblem<T>& p) {
+    const std::size_t left = p.a_column == 1 ? 0 : std::size_t(p.rows) * p.depth;
+    return std::size_t(packed_columns<T>(p.columns)) * p.depth + left + 64;
+}
+
+template <class T>
+void matmul(const MatmulProblem<T>& p) {
+    parallel(p.threads, [](const void* context, const Team& team) {
+        const MatmulProblem<T>& p = *static_cast<const MatmulProblem<T>*>(context);
+        const long panels = ceil_div(p.columns, panel_columns<T>), tiles = tile_count(p.rows);
+        const auto columns_of = [&](long panel) { return min(panel_columns<T>, p.columns - panel * panel_columns<T>); };
+        T* packed_b = p.workspace;
+        T* packed_a = p.workspace + packed_columns<T>(p.columns) * p.depth;
+
+        long begin, end;
+        team.split(panels, begin, end);
+        for (long j = begin; j < end; ++j)
+            pack_panel(packed_b + j * panel_columns<T> * p.depth, p.b + j * panel_columns<T> * p.b_column, p.b_row,
+                       p.b_column, p.depth, columns_of(j));
+        if (p.a_column != 1) {  // a_row == 1: the transpose of a row-major matrix
+            team.split(p.depth, begin, end);
+            pack_tiles(packed_a, [&](long k) { return p.a + k * p.a_column; }, p.rows, p.depth, begin, end);
+        }
+        team.wait();
+
+        // Threads take tiles of rows where there are enough of them, else panels of columns.
+        const bool by_rows = tiles >= 2 * team.size || tiles >= panels;
+        long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
+        if (by_rows)
+            team.split(tiles, tile0, tile1);
+        else
+            team.split(panels, panel0, panel1);
+        for (long j = panel0; j < panel1; ++j) {
+            const long column = j * panel_columns<T>;
+            const T* panel = packed_b + column * p.depth;
+            const T* bias = p.bias ? p.bias + column : nullptr;
+            const auto out = [&](long r) { return p.c + r * p.c_row + column; };
+            if (p.a_column == 1)
+                multiply_panel<T>(rows_of<T>([&](long r) { return p.a + r * p.a_row; }), p.rows, tile0, tile1, panel,
+                                  p.depth, columns_of(j), bias, out, p.accumulate);
+            else
+                multiply_panel<T>(PackedRows<T>{packed_a, p.depth}, p.rows, tile0, tile1, panel, p.depth,
+                                  columns_of(j), bias, out, p.accumulate);
+        }
+    }, &p);
+}
+
+}  // namespace lstmcore::LSTMCORE_ISA

@@ -1,0 +1,222 @@
+// The vector vocabulary every kernel is written in: one vector type per element type, a handful of
+// operations, and the activation functions built from them. Included once per instruction set,
+// inside that set's namespace; only `fma` and the partial loads and stores differ between sets.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#define LSTMCORE_INLINE inline __attribute__((always_inline))
+
+namespace lstmcore::LSTMCORE_ISA {
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64;
+#elif defined(__AVX2__)
+constexpr int vector_bytes = 32;
+#else
+constexpr int vector_bytes = 16;
+#endif
+
+template <class T>
+struct Simd;
+
+template <>
+struct Simd<float> {
+    typedef float Vec __attribute__((vector_size(vector_bytes)));
+    typedef int32_t Int __attribute__((vector_size(vector_bytes)));
+    typedef float Unaligned __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+};
+
+template <>
+struct Simd<double> {
+    typedef double Vec __attribute__((vector_size(vector_bytes)));
+    typedef int64_t Int __attribute__((vector_size(vector_bytes)));
+    typedef double Unaligned __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
+};
+
+template <class T>
+using Vec = typename Simd<T>::Vec;
+template <class T>
+using Int = typename Simd<T>::Int;
+template <class T>
+constexpr int lanes = vector_bytes / int(sizeof(T));
+
+// --- loads, stores, broadcast ---------------------------------------------------------------
+
+template <class T>
+LSTMCORE_INLINE Vec<T> load(const T* p) {
+    return *reinterpret_cast<const typename Simd<T>::Unaligned*>(p);
+}
+
+template <class T>
+LSTMCORE_INLINE void store(T* p, Vec<T> v) {
+    *reinterpret_cast<typename Simd<T>::Unaligned*>(p) = v;
+}
+
+// Subtracting +0 is exact for every x, including -0, so this compiles to a bare broadcast.
+template <class T>
+LSTMCORE_INLINE Vec<T> broadcast(T x) {
+    return x - Vec<T>{};
+}
+
+#if defined(__AVX512F__)
+LSTMCORE_INLINE Vec<float> load(const float* p, int n) {
+    return (Vec<float>)_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1u), p);
+}
+LSTMCORE_INLINE Vec<double> load(const double* p, int n) {
+    return (Vec<double>)_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1u), p);
+}
+LSTMCORE_INLINE void store(float* p, Vec<float> v, int n) {
+    _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1u), (__m512)v);
+}
+LSTMCORE_INLINE void store(double* p, Vec<double> v, int n) {
+    _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1u), (__m512d)v);
+}
+#else
+// The first n lanes (1 <= n <= lanes); the others read as zero and are not written.
+template <class T>
+LSTMCORE_INLINE Vec<T> load(const T* p, int n) {
+    if (n == lanes<T>) return load(p);
+    T part[lanes<T>] = {};
+    for (int l = 0; l < n; ++l) part[l] = p[l];
+    return load(part);
+}
+template <class T>
+LSTMCORE_INLINE void store(T* p, Vec<T> v, int n) {
+    if (n == lanes<T>) return store(p, v);
+    for (int l = 0; l < n; ++l) p[l] = v[l];
+}
+#endif
+
+// --- arithmetic -----------------------------------------------------------------------------
+
+// a * b + c, rounded once where the instruction set can. The compiler may not contract on its own
+// (-ffp-contract=off): every code path that adds the same terms in the same order then gives the
+// same bits.
+#if defined(__AVX512F__)
+LSTMCORE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+    return (Vec<float>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+LSTMCORE_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+    return (Vec<double>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+}
+#elif defined(__AVX2__)
+LSTMCORE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+    return (Vec<float>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+LSTMCORE_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+    return (Vec<double>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+}
+#elif defined(__ARM_NEON)
+LSTMCORE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+    return (Vec<float>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+LSTMCORE_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+    return (Vec<double>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+}
+#else
+template <class V>
+LSTMCORE_INLINE V fma(V a, V b, V c) {
+    return a * b + c;
+}
+#endif
+
+// --- exponentials ---------------------------------------------------------------------------
+
+// expm1 on [-ln2/2, ln2/2] is r + r^2 q(r); q is the minimax polynomial of lowest degree whose
+// relative error stays well below the rounding of the type (1.3e-8 and 2.6e-19), computed with a
+// Remez exchange at 50 digits. ln2 is split so that n * ln2_high is exact.
+template <class T>
+struct ExpConstants;
+
+template <>
+struct ExpConstants<float> {
+    static constexpr float log2e = 1.44269504088896341f;
+    static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440054690583e-4f;
+    static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it leaves x rounded in the low bits
+    static constexpr int mantissa_bits = 23;
+    static constexpr int32_t one_bits = 0x3F800000;
+    static constexpr float overflow = 88.9f;    // rounds to 2^128 = inf
+    static constexpr float underflow = -87.f;   // above the smallest normal number
+    static constexpr float tanh_saturates = 20.f;
+    static constexpr float q[] = {0.5000000062f,    0.1666654279f,   0.04166628141f,
+                                  0.008366610587f, 0.001394649624f};
+};
+
+template <>
+struct ExpConstants<double> {
+    static constexpr double log2e = 1.44269504088896340736;
+    static constexpr double ln2_high = 0.693145751953125, ln2_low = 1.42860682030941723212e-6;
+    static constexpr double round = 6755399441055744.;  // 1.5 * 2^52
+    static constexpr int mantissa_bits = 52;
+    static constexpr int64_t one_bits = 0x3FF0000000000000;
+    static constexpr double overflow = 709.9;
+    static constexpr double underflow = -708.;
+    static constexpr double tanh_saturates = 40.;
+    static constexpr double q[] = {
+        0.49999999999999999986,   0.16666666666666676639,   0.041666666666666701485,
+        0.0083333333333215782753, 0.0013888888888866779297, 0.00019841269886266293788,
+        2.4801587360669884517e-5, 2.7557244061898388868e-6, 2.7557242663845035166e-7,
+        2.5109090412948642663e-8, 2.0924472598333800049e-9};
+};
+
+// Splits e^x into scale = 2^n and fraction = e^(x - n ln2) - 1, |x - n ln2| <= ln2/2.
+template <class T>
+LSTMCORE_INLINE void exp_parts(Vec<T> x, Vec<T>& scale, Vec<T>& fraction) {
+    using C = ExpConstants<T>;
+    const Vec<T> shifted = fma(x, broadcast(C::log2e), broadcast(C::round));
+    const Vec<T> n = shifted - broadcast(C::round);
+    Vec<T> r = fma(n, broadcast(-C::ln2_high), x);
+    r = fma(n, broadcast(-C::ln2_low), r);
+    constexpr int degree = int(sizeof(C::q) / sizeof(T)) - 1;
+    Vec<T> q = broadcast(C::q[degree]);
+#pragma GCC unroll 16
+    for (int d = degree - 1; d >= 0; --d) q = fma(q, r, broadcast(C::q[d]));
+    fraction = fma(q, r * r, r);
+    scale = (Vec<T>)(((Int<T>)shifted << C::mantissa_bits) + C::one_bits);
+}
+
+// 1 / (1 + e^-x). Comparisons are written so that a NaN passes through them; 1 + scale is exact
+// where it matters, so the denominator is rounded once.
+template <class T>
+LSTMCORE_INLINE Vec<T> sigmoid(Vec<T> x) {
+    using C = ExpConstants<T>;
+    const Vec<T> high = broadcast(C::overflow), low = broadcast(C::underflow);
+    Vec<T> z = -x;
+    z = z > high ? high : z;
+    z = z < low ? low : z;
+    Vec<T> scale, fraction;
+    exp_parts<T>(z, scale, fraction);
+    const Vec<T> one = broadcast(T(1));
+    return one / fma(scale, fraction, one + scale);
+}
+
+// With e = e^(-2|x|): tanh|x| = (1 - e) / (1 + e) below 5/8, where 1 - e is taken as -expm1 and so
+// loses nothing near zero, and 1 - 2 e / (1 + e) above, where the rounding of the quotient is lost
+// in the subtraction.
+template <class T>
+LSTMCORE_INLINE Vec<T> tanh(Vec<T> x) {
+    using C = ExpConstants<T>;
+    const Int<T> sign_bit = (Int<T>)broadcast(T(-0.0));
+    const Vec<T> one = broadcast(T(1)), low = broadcast(-C::tanh_saturates);
+    Vec<T> z = (Vec<T>)((Int<T>)x | sign_bit);
+    z = z + z;
+    z = z < low ? low : z;
+    Vec<T> scale, fraction;
+    exp_parts<T>(z, scale, fraction);
+    const auto small = z > broadcast(T(-1.25));
+    const Vec<T> numerator = fma(scale, fraction, small ? scale - one : scale);
+    const Vec<T> quotient = numerator / fma(scale, fraction, one + scale);
+    const Vec<T> magnitude = small ? quotient : fma(broadcast(T(-2)), quotient, one);
+    return (Vec<T>)(((Int<T>)magnitude & ~sign_bit) | ((Int<T>)x & sign_bit));
+}
+
+}  // namespace lstmcore::LSTMCORE_ISA

@@ -1,0 +1,32 @@
+// The only place that knows threads: limits, teams, barriers, fork safety, and the floating-point
+// mode our threads run in.
+#pragma once
+
+namespace lstmcore {
+
+struct Barrier;
+
+// One thread's view of the team that runs a parallel body.
+struct Team {
+    int index, size;
+    Barrier* barrier;
+
+    void wait() const;  // returns when the whole team has arrived
+    // This thread's share [begin, end) of n items; shares differ by one at most.
+    void split(long n, long& begin, long& end) const {
+        begin = n * index / size;
+        end = n * (index + 1) / size;
+    }
+};
+
+// Runs body(context, team) on up to `threads` threads (fewer inside another parallel region). Their
+// denormals are flushed to zero for the length of the body; the caller's mode is restored.
+void parallel(int threads, void (*body)(const void* context, const Team& team), const void* context);
+
+int max_threads();            // the limit in force: set_max_threads, else OMP_NUM_THREADS, affinity, cgroup quota
+void set_max_threads(int n);  // n >= 1; 0 restores the default
+// Threads worth starting for a call of `work` multiply-adds (or elements, for a pass over memory).
+int threads_for(double work, double work_per_thread);
+const char* threading_runtime();  // e.g. "OpenMP 201511 (libgomp)", or "none"
+
+}  // namespace lstmcore
