@@ -556,6 +556,7 @@ void read_loop(const py::array_t<float, py::array::c_style>& data, long rounds) 
 }  // namespace lstmcore
 
 PYBIND11_MODULE(_core, m) {
+    m.attr("__version__") = LSTMCORE_VERSION;
     using namespace lstmcore;
     instruction_set();  // a wrong LSTMCORE_ISA is an error of the import
 

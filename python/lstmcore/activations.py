@@ -1,0 +1,45 @@
+"""Activation functions of the dense layers, each with its derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+
+__all__ = ["Activation", "get", "linear", "relu", "sigmoid", "tanh"]
+
+Array = NDArray[Any]
+
+
+class Activation(NamedTuple):
+    """A function and, as a factor from its *output*, its derivative."""
+
+    name: str
+    function: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+
+    def __call__(self, x: Array) -> Array:
+        return self.function(x)
+
+
+linear = Activation("linear", lambda x: x, np.ones_like)
+tanh = Activation("tanh", _core.tanh, lambda y: 1 - y * y)
+sigmoid = Activation("sigmoid", _core.sigmoid, lambda y: y * (1 - y))
+relu = Activation("relu", lambda x: np.maximum(x, 0), lambda y: (y > 0).astype(y.dtype))
+
+_BY_NAME = {a.name: a for a in (linear, tanh, sigmoid, relu)}
+
+
+def get(identifier: str | Activation | None) -> Activation:
+    """Return the activation of that name; None is linear."""
+    if identifier is None:
+        return linear
+    if isinstance(identifier, Activation):
+        return identifier
+    if identifier not in _BY_NAME:
+        raise ValueError(f"activation: expected one of {', '.join(_BY_NAME)} or None, got {identifier!r}")
+    return _BY_NAME[identifier]

@@ -1,0 +1,140 @@
+"""What every layer is: hyper-parameters, variables, and one pass each way."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .._arguments import float_array, float_dtype, reject_options
+from ..initializers import get as get_initializer
+from ..variables import Variable
+
+Array = NDArray[Any]
+Shape = tuple[int | None, ...]
+
+_names: Counter[str] = Counter()
+
+
+class Layer:
+    """Base of the layers. A subclass defines ``build``, ``forward``, ``backward`` and
+    ``compute_output_shape``.
+
+    Parameters
+    ----------
+    name : "lstm", "lstm_1", … by default.
+    dtype : "float32" or "float64".
+    input_shape, batch_input_shape : shape of an input, without or with the batch; makes the
+        layer, as the first of a model, know its weights' shapes at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        dtype: DTypeLike = "float32",
+        input_shape: Sequence[int | None] | None = None,
+        batch_input_shape: Sequence[int | None] | None = None,
+        **options: Any,
+    ) -> None:
+        reject_options(type(self).__name__, options, ("trainable", "activity_regularizer"))
+        self.name = name or _automatic_name(type(self).__name__)
+        self.dtype = float_dtype("dtype", dtype)
+        self.variables: list[Variable] = []
+        self.input_shape: Shape | None = None
+        if batch_input_shape is not None:
+            self.input_shape = tuple(batch_input_shape)
+        elif input_shape is not None:
+            self.input_shape = (None, *input_shape)
+        self.built = False
+
+    # --- to be defined by the layers ---
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the variables for inputs of that shape, batch first."""
+
+    def forward(self, inputs: Array, training: bool = False) -> Any:
+        """Return the outputs; with ``training``, keep what `backward` needs."""
+        raise NotImplementedError
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Add to the gradients of the variables and return that of the inputs, if needed."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the outputs for inputs of that shape, batch first."""
+        raise NotImplementedError
+
+    # --- the same for all ---
+
+    def ensure_built(self, input_shape: Shape) -> None:
+        """Build once; afterwards do nothing."""
+        if not self.built:
+            self.build(input_shape)
+            self.input_shape = (None, *input_shape[1:])
+            self.built = True
+
+    def __call__(self, inputs: ArrayLike, training: bool = False, **options: Any) -> Any:
+        array = float_array(f"{self.name}: inputs", inputs, self.dtype)
+        self.ensure_built(array.shape)
+        return self.forward(array, training, **options)
+
+    def add_weight(
+        self, name: str, shape: tuple[int, ...], initializer: str | Callable[..., Array], offered: str = "units"
+    ) -> Variable:
+        """Create a variable. A shape no memory could hold is an error of the argument ``offered``."""
+        if float(np.prod([float(n) for n in shape])) * self.dtype.itemsize > 2.0**60:
+            raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
+        value = np.asarray(get_initializer(initializer)(shape, dtype=self.dtype), self.dtype)
+        if value.shape != shape:
+            raise ValueError(f"{self.name}: {name}_initializer: expected shape {shape}, got {value.shape}")
+        variable = Variable(f"{self.name}/{name}", value)
+        self.variables.append(variable)
+        return variable
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The variables, in Keras's order."""
+        return self.variables
+
+    trainable_weights = weights
+    trainable_variables = weights
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, in Keras's order and layout."""
+        return [v.numpy() for v in self.variables]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Set the weights from arrays as `get_weights` returns them: all of them or, on an error, none."""
+        if not self.built:
+            raise ValueError(f"{self.name}: has no weights yet; call it on data or give it an input_shape")
+        set_all(self.name, self.variables, weights)
+
+    def count_params(self) -> int:
+        """Return the number of numbers in the weights."""
+        return sum(v.size for v in self.variables)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}{', built' if self.built else ''}>"
+
+
+def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
+    """Assign arrays to variables after checking every shape."""
+    arrays = [np.asarray(w) for w in weights]
+    if len(arrays) != len(variables):
+        raise ValueError(f"{owner}: weights: expected {len(variables)} arrays, got {len(arrays)}")
+    for variable, array in zip(variables, arrays, strict=True):
+        if array.shape != variable.shape:
+            raise ValueError(f"{variable.path}: expected shape {variable.shape}, got {array.shape}")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _automatic_name(class_name: str) -> str:
+    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name).lower()
+    _names[base] += 1
+    return base if _names[base] == 1 else f"{base}_{_names[base] - 1}"

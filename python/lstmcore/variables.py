@@ -1,0 +1,83 @@
+"""Weights: named views into one flat vector of parameters and one of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+class Parameters:
+    """The flat vectors that a model's variables, or a single layer's, are views of.
+
+    ``version`` counts the changes of the values, so that whoever keeps something made from them
+    knows when to make it again.
+    """
+
+    def __init__(self, dtype: np.dtype[Any], size: int = 0) -> None:
+        self.values: Array = np.zeros(size, dtype)
+        self.gradients: Array = np.zeros(size, dtype)
+        self.version = 0
+
+    @classmethod
+    def gather(cls, variables: Sequence[Variable], dtype: np.dtype[Any]) -> Parameters:
+        """Move variables, with their values, into flat vectors of their own."""
+        parameters = cls(dtype, sum(v.size for v in variables))
+        offset = 0
+        for variable in variables:
+            value = variable.value
+            variable._place(parameters, offset)
+            variable.value[...] = value
+            offset += variable.size
+        return parameters
+
+
+class Variable:
+    """A weight of a layer.
+
+    Attributes
+    ----------
+    name, path : its own name, and with the layer's before it ("lstm/kernel").
+    shape, dtype, size : of the weight.
+    value, gradient : arrays, views into the flat vectors. Write with `assign`.
+    """
+
+    def __init__(self, path: str, value: Array) -> None:
+        self.path = path
+        self.name = path.rpartition("/")[2]
+        self.shape: tuple[int, ...] = value.shape
+        self.dtype = value.dtype
+        self.size = value.size
+        self._place(Parameters(value.dtype, value.size), 0)
+        self.value[...] = value
+
+    def _place(self, parameters: Parameters, offset: int) -> None:
+        self.parameters = parameters
+        part = slice(offset, offset + self.size)
+        self.value: Array = parameters.values[part].reshape(self.shape)
+        self.gradient: Array = parameters.gradients[part].reshape(self.shape)
+
+    def assign(self, value: ArrayLike) -> None:
+        """Set the value; the shape must be the same."""
+        array = np.asarray(value)
+        if array.shape != self.shape:
+            raise ValueError(f"{self.path}: expected shape {self.shape}, got {array.shape}")
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{self.path}: expected {self.dtype}, got {array.dtype}")
+        self.value[...] = array
+        self.parameters.version += 1
+
+    def numpy(self) -> Array:
+        """Return a copy of the value."""
+        return self.value.copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return a copy of the value, as ``dtype`` if given."""
+        return np.array(self.value, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}>"
