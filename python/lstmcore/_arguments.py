@@ -53,5 +53,5 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
     for name, value in options.items():
         if name not in offered_by_keras:
             raise TypeError(f"{where} got an unexpected argument {name!r}")
-        if value:
+        if value is not None and not (np.isscalar(value) and not value):
             raise NotImplementedError(f"{where}: {name}={value!r} is not offered")

@@ -174,4 +174,6 @@ class ProgbarLogger(Callback):
 
 
 def _format(logs: Logs | None) -> str:
-    return " - ".join(f"{name}: {value:.4f}" if value > 1e-3 else f"{name}: {value:.4e}" for name, value in (logs or {}).items())
+    return " - ".join(
+        f"{name}: {value:.4f}" if value > 1e-3 else f"{name}: {value:.4e}" for name, value in (logs or {}).items()
+    )

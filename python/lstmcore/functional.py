@@ -53,8 +53,7 @@ def pack_lstm(weights: Sequence[ArrayLike], *, training: bool = False) -> LSTMWe
         return weights
     if not 2 <= len(weights) <= 3:
         raise ValueError(f"weights: expected kernel, recurrent_kernel and at most a bias, got {len(weights)} arrays")
-    kernel, recurrent_kernel, bias = (*weights, None)[:3]
-    return _core.lstm_pack(kernel, recurrent_kernel, bias, training)
+    return _core.lstm_pack(weights[0], weights[1], weights[2] if len(weights) == 3 else None, training)
 
 
 @overload
@@ -182,7 +181,7 @@ def lstm_backward(
         A shape or a dtype does not fit; the message names the argument.
     """
     dh, dc = (None, None) if d_state is None else _pair("d_state", d_state)
-    given = (None, None, None)
+    given: tuple[Array | None, ...] = (None, None, None)
     if d_weights is not None:
         expected = 3 if cache.has_bias else 2
         if len(d_weights) != expected:
@@ -196,7 +195,7 @@ def lstm_backward(
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:
-    if isinstance(state, np.ndarray) and state.ndim == 2 or len(state) != 2:
+    if (isinstance(state, np.ndarray) and state.ndim == 2) or len(state) != 2:
         got = state.shape if isinstance(state, np.ndarray) else f"{len(state)} arrays"
         raise ValueError(f"{argument}: expected a pair (h, c), got {got}")
     return state[0], state[1]

@@ -23,6 +23,7 @@ class Initializer:
         self.seed = seed
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = "float32") -> Array:
+        """Return initial values of that shape."""
         rng = _random.generator() if self.seed is None else np.random.default_rng(self.seed)
         return self.sample(shape, rng).astype(dtype)
 

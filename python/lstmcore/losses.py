@@ -47,7 +47,7 @@ class MeanSquaredError(Loss):
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         """Return the gradient with respect to ``y_pred``."""
-        return (y_pred - y_true) * y_pred.dtype.type(2 / y_pred.size)
+        return np.asarray((y_pred - y_true) * y_pred.dtype.type(2 / y_pred.size))
 
 
 class MeanAbsoluteError(Loss):
@@ -61,7 +61,7 @@ class MeanAbsoluteError(Loss):
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         """Return the gradient with respect to ``y_pred``."""
-        return np.sign(y_pred - y_true) * y_pred.dtype.type(1 / y_pred.size)
+        return np.asarray(np.sign(y_pred - y_true) * y_pred.dtype.type(1 / y_pred.size))
 
 
 mse = MeanSquaredError()

@@ -51,7 +51,10 @@ class _Averages:
 
 
 class _DeferredInterrupt:
-    """Within a ``with`` block, Ctrl-C waits until `check` is called, so that no step is left half done."""
+    """Within a ``with`` block, Ctrl-C waits until `check` is called, so that no step is left half done.
+
+    A second Ctrl-C does not wait.
+    """
 
     def __enter__(self) -> _DeferredInterrupt:
         self._pressed = False
@@ -65,6 +68,8 @@ class _DeferredInterrupt:
         return self
 
     def _press(self, number: int, frame: types.FrameType | None) -> None:
+        if self._pressed:
+            raise KeyboardInterrupt
         self._pressed = True
 
     def check(self) -> None:

@@ -39,7 +39,7 @@ template <class T>
 class Buffer {
     T* data_ = nullptr;
 
-   public:
+ public:
     Buffer() = default;
     explicit Buffer(std::size_t n) {
         if (n == 0) return;
@@ -139,7 +139,8 @@ py::array output(const char* argument, py::handle object, const std::vector<Dim>
         throw py::type_error(std::string(argument) + ": expected an array to write into, got " +
                              std::string(py::str(py::type::of(object).attr("__name__"))));
     py::array a = checked<T>(argument, object, dims);
-    if (!a.writeable()) throw py::value_error(std::string(argument) + ": expected a writeable array, got a read-only one");
+    if (!a.writeable())
+        throw py::value_error(std::string(argument) + ": expected a writeable array, got a read-only one");
     if (!(a.flags() & py::array::c_style) || reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T))
         throw py::value_error(std::string(argument) + ": expected a C-contiguous array, got strides in bytes " +
                               std::string(py::str(a.attr("strides"))));
@@ -210,7 +211,8 @@ int recurrent_threads(const RecurrentShape& s, long gates) {
     const double step = double(s.batch) * gates * s.units * (s.units + s.inputs);
     const int threads = threads_for(step * double(s.steps), work_per_thread);
     if (s.batch >= 4l * threads) return threads;
-    return std::max(int(std::min(s.batch / 4, long(threads))), std::min(threads, threads_for(step, work_per_thread_and_step)));
+    return std::max(int(std::min(s.batch / 4, long(threads))),
+                    std::min(threads, threads_for(step, work_per_thread_and_step)));
 }
 
 // --- LSTM -----------------------------------------------------------------------------------
@@ -252,8 +254,12 @@ std::shared_ptr<LstmWeights> lstm_pack(py::handle kernel_, py::handle recurrent_
             packed.weights.kernel_transposed = p + forward;
             packed.weights.recurrent_transposed = p + forward + sizes.kernel_transposed;
         }
-        PackProblem<T> problem{inputs, units, pointer<T>(kernel), pointer<T>(recurrent),
-                               bias_.is_none() ? nullptr : pointer<T>(bias), packed.weights,
+        PackProblem<T> problem{inputs,
+                               units,
+                               pointer<T>(kernel),
+                               pointer<T>(recurrent),
+                               bias_.is_none() ? nullptr : pointer<T>(bias),
+                               packed.weights,
                                threads_for(4.0 * units * (inputs + units), 2e5)};
         {
             py::gil_scoped_release release;
@@ -291,19 +297,22 @@ py::tuple lstm_typed(const std::shared_ptr<LstmWeights>& weights, py::handle inp
     if (shape.steps == 0) wrong_shape("inputs", {{"batch"}, {"steps > 0"}, {"inputs", shape.inputs}}, x);
     const std::size_t batch = shape.batch, steps = shape.steps;
     checked_product("inputs", {batch, steps, std::size_t(4 * units), sizeof(T)});
-    if (training && !weights->training) throw py::value_error("weights: were packed for inference; pack them with training=True");
+    if (training && !weights->training)
+        throw py::value_error("weights: were packed for inference; pack them with training=True");
 
     py::array h0 = state_or_zeros<T>("initial_state[0] (h)", h0_, shape.batch, units);
     py::array c0 = state_or_zeros<T>("initial_state[1] (c)", c0_, shape.batch, units);
     py::array outputs;
     if (!out.is_none()) {
-        outputs = return_sequences ? output<T>("out", out, {{"batch", shape.batch}, {"steps", shape.steps}, {"units", units}})
-                                   : output<T>("out", out, {{"batch", shape.batch}, {"units", units}});
+        outputs = return_sequences
+                      ? output<T>("out", out, {{"batch", shape.batch}, {"steps", shape.steps}, {"units", units}})
+                      : output<T>("out", out, {{"batch", shape.batch}, {"units", units}});
         must_not_overlap("out", outputs, "inputs", x);
         must_not_overlap("out", outputs, "initial_state", h0);
         must_not_overlap("out", outputs, "initial_state", c0);
     } else {
-        outputs = return_sequences ? py::array_t<T>({shape.batch, shape.steps, units}) : py::array_t<T>({shape.batch, units});
+        outputs =
+            return_sequences ? py::array_t<T>({shape.batch, shape.steps, units}) : py::array_t<T>({shape.batch, units});
     }
     x = features_contiguous<T>(x);
     py::array_t<T> h_last({shape.batch, units}), c_last({shape.batch, units});
@@ -433,7 +442,8 @@ py::tuple lstm_backward_typed(const LstmCache& cache, py::handle d_outputs, py::
 py::tuple lstm_backward(const LstmCache& cache, py::handle d_outputs, py::handle dh_last, py::handle dc_last,
                         bool need_d_inputs, py::handle dkernel, py::handle drecurrent, py::handle dbias) {
     if (std::holds_alternative<Buffer<float>>(cache.saved))
-        return lstm_backward_typed<float>(cache, d_outputs, dh_last, dc_last, need_d_inputs, dkernel, drecurrent, dbias);
+        return lstm_backward_typed<float>(cache, d_outputs, dh_last, dc_last, need_d_inputs, dkernel, drecurrent,
+                                          dbias);
     return lstm_backward_typed<double>(cache, d_outputs, dh_last, dc_last, need_d_inputs, dkernel, drecurrent, dbias);
 }
 
@@ -506,8 +516,16 @@ void adam(py::handle parameters_, py::handle gradients_, py::handle m_, py::hand
         const long n = parameters.shape(0);
         py::array gradients = contiguous<T>("gradients", gradients_, {{"size", n}});
         py::array m = output<T>("m", m_, {{"size", n}}), v = output<T>("v", v_, {{"size", n}});
-        AdamProblem<T> p{std::size_t(n), pointer<T>(parameters), pointer<T>(m), pointer<T>(v), pointer<T>(gradients),
-                         T(alpha), T(beta_1), T(beta_2), T(epsilon), threads_for(double(n), 5e4)};
+        AdamProblem<T> p{std::size_t(n),
+                         pointer<T>(parameters),
+                         pointer<T>(m),
+                         pointer<T>(v),
+                         pointer<T>(gradients),
+                         T(alpha),
+                         T(beta_1),
+                         T(beta_2),
+                         T(epsilon),
+                         threads_for(double(n), 5e4)};
         py::gil_scoped_release release;
         kernels<T>().adam(p);
     });

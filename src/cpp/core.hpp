@@ -23,11 +23,11 @@ struct RecurrentShape {
 // Weights as the tile kernel reads them, each a list of panels (see kernels/gemm.hpp).
 template <class T>
 struct PackedWeights {
-    T* kernel;               // inputs x gates, by block of units
-    T* recurrent;            // units x gates, by block of units
-    T* bias;                 // gates, by block of units
-    T* kernel_transposed;    // gates x inputs; this and the next only for training
-    T* recurrent_transposed; // gates x units
+    T* kernel;                // inputs x gates, by block of units
+    T* recurrent;             // units x gates, by block of units
+    T* bias;                  // gates, by block of units
+    T* kernel_transposed;     // gates x inputs; this and the next only for training
+    T* recurrent_transposed;  // gates x units
 };
 
 struct PackedSizes {  // elements of each array of PackedWeights
@@ -59,14 +59,14 @@ template <class T>
 struct BackwardProblem {
     RecurrentShape shape;
     PackedWeights<T> weights;
-    Sequence<const T> x, h, c;    // as left by the forward pass
+    Sequence<const T> x, h, c;  // as left by the forward pass
     const T *h0, *c0, *gates;
-    Sequence<const T> dh;         // gradient of every output (data null: none)
-    const T *dh_last, *dc_last;   // (batch, units) gradients of the last h and c, or null
-    Sequence<T> dx;               // data null: not wanted
+    Sequence<const T> dh;             // gradient of every output (data null: none)
+    const T *dh_last, *dc_last;       // (batch, units) gradients of the last h and c, or null
+    Sequence<T> dx;                   // data null: not wanted
     T *dkernel, *drecurrent, *dbias;  // added to, in the layout of the unpacked weights; dbias may be null
-    T* dh0;                       // (batch, units), or null
-    T* dc;                        // (batch, units), leaves as the gradient of c0
+    T* dh0;                           // (batch, units), or null
+    T* dc;                            // (batch, units), leaves as the gradient of c0
     T* workspace;
     int threads;
 };
@@ -109,7 +109,7 @@ struct Kernels {
     void (*adam)(const AdamProblem<T>&);
     void (*sigmoid)(const T* x, T* y, std::size_t n);
     void (*tanh)(const T* x, T* y, std::size_t n);
-    double (*multiply_add_loop)(long rounds, T* sink);     // returns the floating point operations done
+    double (*multiply_add_loop)(long rounds, T* sink);  // returns the floating point operations done
     void (*read_loop)(const T* data, std::size_t n, T* sink);
 };
 

@@ -9,8 +9,8 @@
 namespace lstmcore {
 
 // One accessor per instruction set, defined by kernels/kernels.cpp compiled for it.
-#define LSTMCORE_DECLARE(set)               \
-    namespace set {                         \
+#define LSTMCORE_DECLARE(set)                \
+    namespace set {                          \
     const InstructionSet& instruction_set(); \
     }
 #if defined(__x86_64__)
@@ -32,7 +32,8 @@ struct Candidate {
 
 bool always() { return true; }
 
-const Candidate candidates[] = {  // best first
+const Candidate candidates[] = {
+    // best first
 #if defined(__x86_64__)
     {"avx512", avx512::instruction_set,
      [] {
@@ -40,8 +41,7 @@ const Candidate candidates[] = {  // best first
                 __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("fma");
      }},
-    {"avx2", avx2::instruction_set,
-     [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
+    {"avx2", avx2::instruction_set, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
     {"baseline", baseline::instruction_set, always},
 #elif defined(__aarch64__)
     {"neon", neon::instruction_set, always},

@@ -59,13 +59,13 @@ class FlushDenormals {
 #if defined(__x86_64__) || defined(_M_X64)
     unsigned saved = _mm_getcsr();
 
-   public:
+ public:
     FlushDenormals() { _mm_setcsr(saved | 0x8040); }  // flush to zero, denormals are zero
     ~FlushDenormals() { _mm_setcsr(saved); }
 #elif defined(__aarch64__)
     unsigned long saved;
 
-   public:
+ public:
     FlushDenormals() {
         asm volatile("mrs %0, fpcr" : "=r"(saved));
         asm volatile("msr fpcr, %0" ::"r"(saved | (1ul << 24)));

@@ -79,6 +79,7 @@ class Layer:
             self.built = True
 
     def __call__(self, inputs: ArrayLike, training: bool = False, **options: Any) -> Any:
+        """Return the outputs for a batch."""
         array = float_array(f"{self.name}: inputs", inputs, self.dtype)
         self.ensure_built(array.shape)
         return self.forward(array, training, **options)
@@ -89,7 +90,10 @@ class Layer:
         """Create a variable. A shape no memory could hold is an error of the argument ``offered``."""
         if float(np.prod([float(n) for n in shape])) * self.dtype.itemsize > 2.0**60:
             raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
-        value = np.asarray(get_initializer(initializer)(shape, dtype=self.dtype), self.dtype)
+        try:
+            value = np.asarray(get_initializer(initializer)(shape, dtype=self.dtype), self.dtype)
+        except MemoryError as error:
+            raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error
         if value.shape != shape:
             raise ValueError(f"{self.name}: {name}_initializer: expected shape {shape}, got {value.shape}")
         variable = Variable(f"{self.name}/{name}", value)

@@ -165,5 +165,3 @@ class LSTM(Layer):
         """Return (batch, steps, units), or (batch, units)."""
         self._features(input_shape)
         return (*input_shape[:2], self.units) if self.return_sequences else (input_shape[0], self.units)
-
-

@@ -40,24 +40,34 @@ template <class F>
 LSTMCORE_INLINE void with_rows(long n, F f) {
     static_assert(tile_rows == 3 || tile_rows == 6, "one case per tile height");
     switch (n) {
-        case 1: return f(Const<1>{});
-        case 2: return f(Const<2>{});
-        case 3: return f(Const<3>{});
+        case 1:
+            return f(Const<1>{});
+        case 2:
+            return f(Const<2>{});
+        case 3:
+            return f(Const<3>{});
     }
     if constexpr (tile_rows > 3) switch (n) {
-            case 4: return f(Const<4>{});
-            case 5: return f(Const<5>{});
-            case 6: return f(Const<6>{});
+            case 4:
+                return f(Const<4>{});
+            case 5:
+                return f(Const<5>{});
+            case 6:
+                return f(Const<6>{});
         }
 }
 
 template <class F>
 LSTMCORE_INLINE void with_vectors(long n, F f) {
     switch (n) {
-        case 1: return f(Const<1>{});
-        case 2: return f(Const<2>{});
-        case 3: return f(Const<3>{});
-        case 4: return f(Const<4>{});
+        case 1:
+            return f(Const<1>{});
+        case 2:
+            return f(Const<2>{});
+        case 3:
+            return f(Const<3>{});
+        case 4:
+            return f(Const<4>{});
     }
 }
 
@@ -100,9 +110,7 @@ long packed_columns(long columns) {
 // Tiles of rows: row r of the matrix belongs to tile i when tile_begin(i) <= r < tile_begin(i + 1);
 // heights differ by one at most.
 LSTMCORE_INLINE long tile_count(long rows) { return ceil_div(rows, tile_rows); }
-LSTMCORE_INLINE long tile_begin(long rows, long tile) {
-    return tile == 0 ? 0 : rows * tile / tile_count(rows);
-}
+LSTMCORE_INLINE long tile_begin(long rows, long tile) { return tile == 0 ? 0 : rows * tile / tile_count(rows); }
 
 // Packs the transpose of `depth` rows (row(k) points to `rows` contiguous elements) by tiles:
 // element (r, k) of a tile of height R that begins at row b stands at packed[b * depth + k * R + r].
@@ -221,44 +229,49 @@ std::size_t matmul_workspace(const MatmulProblem<T>& p) {
 
 template <class T>
 void matmul(const MatmulProblem<T>& p) {
-    parallel(p.threads, [](const void* context, const Team& team) {
-        const MatmulProblem<T>& p = *static_cast<const MatmulProblem<T>*>(context);
-        const long panels = ceil_div(p.columns, panel_columns<T>), tiles = tile_count(p.rows);
-        const auto columns_of = [&](long panel) { return min(panel_columns<T>, p.columns - panel * panel_columns<T>); };
-        T* packed_b = p.workspace;
-        T* packed_a = p.workspace + packed_columns<T>(p.columns) * p.depth;
+    parallel(
+        p.threads,
+        [](const void* context, const Team& team) {
+            const MatmulProblem<T>& p = *static_cast<const MatmulProblem<T>*>(context);
+            const long panels = ceil_div(p.columns, panel_columns<T>), tiles = tile_count(p.rows);
+            const auto columns_of = [&](long panel) {
+                return min(panel_columns<T>, p.columns - panel * panel_columns<T>);
+            };
+            T* packed_b = p.workspace;
+            T* packed_a = p.workspace + packed_columns<T>(p.columns) * p.depth;
 
-        long begin, end;
-        team.split(panels, begin, end);
-        for (long j = begin; j < end; ++j)
-            pack_panel(packed_b + j * panel_columns<T> * p.depth, p.b + j * panel_columns<T> * p.b_column, p.b_row,
-                       p.b_column, p.depth, columns_of(j));
-        if (p.a_column != 1) {  // a_row == 1: the transpose of a row-major matrix
-            team.split(p.depth, begin, end);
-            pack_tiles(packed_a, [&](long k) { return p.a + k * p.a_column; }, p.rows, p.depth, begin, end);
-        }
-        team.wait();
+            long begin, end;
+            team.split(panels, begin, end);
+            for (long j = begin; j < end; ++j)
+                pack_panel(packed_b + j * panel_columns<T> * p.depth, p.b + j * panel_columns<T> * p.b_column, p.b_row,
+                           p.b_column, p.depth, columns_of(j));
+            if (p.a_column != 1) {  // a_row == 1: the transpose of a row-major matrix
+                team.split(p.depth, begin, end);
+                pack_tiles(packed_a, [&](long k) { return p.a + k * p.a_column; }, p.rows, p.depth, begin, end);
+            }
+            team.wait();
 
-        // Threads take tiles of rows where there are enough of them, else panels of columns.
-        const bool by_rows = tiles >= 2 * team.size || tiles >= panels;
-        long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
-        if (by_rows)
-            team.split(tiles, tile0, tile1);
-        else
-            team.split(panels, panel0, panel1);
-        for (long j = panel0; j < panel1; ++j) {
-            const long column = j * panel_columns<T>;
-            const T* panel = packed_b + column * p.depth;
-            const T* bias = p.bias ? p.bias + column : nullptr;
-            const auto out = [&](long r) { return p.c + r * p.c_row + column; };
-            if (p.a_column == 1)
-                multiply_panel<T>(rows_of<T>([&](long r) { return p.a + r * p.a_row; }), p.rows, tile0, tile1, panel,
-                                  p.depth, columns_of(j), bias, out, p.accumulate);
+            // Threads take tiles of rows where there are enough of them, else panels of columns.
+            const bool by_rows = tiles >= 2 * team.size || tiles >= panels;
+            long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
+            if (by_rows)
+                team.split(tiles, tile0, tile1);
             else
-                multiply_panel<T>(PackedRows<T>{packed_a, p.depth}, p.rows, tile0, tile1, panel, p.depth,
-                                  columns_of(j), bias, out, p.accumulate);
-        }
-    }, &p);
+                team.split(panels, panel0, panel1);
+            for (long j = panel0; j < panel1; ++j) {
+                const long column = j * panel_columns<T>;
+                const T* panel = packed_b + column * p.depth;
+                const T* bias = p.bias ? p.bias + column : nullptr;
+                const auto out = [&](long r) { return p.c + r * p.c_row + column; };
+                if (p.a_column == 1)
+                    multiply_panel<T>(rows_of<T>([&](long r) { return p.a + r * p.a_row; }), p.rows, tile0, tile1,
+                                      panel, p.depth, columns_of(j), bias, out, p.accumulate);
+                else
+                    multiply_panel<T>(PackedRows<T>{packed_a, p.depth}, p.rows, tile0, tile1, panel, p.depth,
+                                      columns_of(j), bias, out, p.accumulate);
+            }
+        },
+        &p);
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

@@ -42,36 +42,39 @@ PackedSizes packed_sizes(long inputs, long units) {
 
 template <class Cell, class T>
 void pack(const PackProblem<T>& problem) {
-    parallel(problem.threads, [](const void* context, const Team& team) {
-        const PackProblem<T>& p = *static_cast<const PackProblem<T>*>(context);
-        constexpr int G = Cell::gates, L = lanes<T>;
-        const long gates = G * p.units;
-        long begin, end;
-        team.split(ceil_div(p.units, L), begin, end);
-        for (long block = begin; block < end; ++block) {
-            const long unit = block * L;
-            const int n = int(min(L, p.units - unit));
-            for (int g = 0; g < G; ++g) {
-                const long column = g * p.units + unit;
-                pack_vector(p.packed.kernel + unit * G * p.inputs + g * L, G * L, p.kernel + column, gates, 1,
-                            p.inputs, n);
-                pack_vector(p.packed.recurrent + unit * G * p.units + g * L, G * L, p.recurrent + column, gates, 1,
-                            p.units, n);
-                store(p.packed.bias + unit * G + g * L, p.bias ? load(p.bias + column, n) : Vec<T>{});
+    parallel(
+        problem.threads,
+        [](const void* context, const Team& team) {
+            const PackProblem<T>& p = *static_cast<const PackProblem<T>*>(context);
+            constexpr int G = Cell::gates, L = lanes<T>;
+            const long gates = G * p.units;
+            long begin, end;
+            team.split(ceil_div(p.units, L), begin, end);
+            for (long block = begin; block < end; ++block) {
+                const long unit = block * L;
+                const int n = int(min(L, p.units - unit));
+                for (int g = 0; g < G; ++g) {
+                    const long column = g * p.units + unit;
+                    pack_vector(p.packed.kernel + unit * G * p.inputs + g * L, G * L, p.kernel + column, gates, 1,
+                                p.inputs, n);
+                    pack_vector(p.packed.recurrent + unit * G * p.units + g * L, G * L, p.recurrent + column, gates, 1,
+                                p.units, n);
+                    store(p.packed.bias + unit * G + g * L, p.bias ? load(p.bias + column, n) : Vec<T>{});
+                }
             }
-        }
-        const auto pack_transposed = [&](T* packed, const T* weights, long rows) {
-            if (!packed) return;
-            team.split(ceil_div(rows, panel_columns<T>), begin, end);
-            for (long panel = begin; panel < end; ++panel) {
-                const long row = panel * panel_columns<T>;
-                pack_panel(packed + row * gates, weights + row * gates, 1, gates, gates,
-                           min(panel_columns<T>, rows - row));
-            }
-        };
-        pack_transposed(p.packed.kernel_transposed, p.kernel, p.inputs);
-        pack_transposed(p.packed.recurrent_transposed, p.recurrent, p.units);
-    }, &problem);
+            const auto pack_transposed = [&](T* packed, const T* weights, long rows) {
+                if (!packed) return;
+                team.split(ceil_div(rows, panel_columns<T>), begin, end);
+                for (long panel = begin; panel < end; ++panel) {
+                    const long row = panel * panel_columns<T>;
+                    pack_panel(packed + row * gates, weights + row * gates, 1, gates, gates,
+                               min(panel_columns<T>, rows - row));
+                }
+            };
+            pack_transposed(p.packed.kernel_transposed, p.kernel, p.inputs);
+            pack_transposed(p.packed.recurrent_transposed, p.recurrent, p.units);
+        },
+        &problem);
 }
 
 // Threads share rows where each gets at least a tile's worth of them.
@@ -114,7 +117,7 @@ class Forward {
     T* ahead;                         // [step of chunk][row][block][gate][lane]
     long ahead_row;
 
-   public:
+ public:
     Forward(const ForwardProblem<T>& problem, const Team& team)
         : p(problem), team(team), plan(plan_forward<Cell, T>(p.shape, team.size)) {
         row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = ceil_div(p.shape.units, L);
@@ -137,7 +140,7 @@ class Forward {
         }
     }
 
-   private:
+ private:
     // ahead = bias + x W for the steps [t0, t1)
     void project(long t0, long t1) {
         const long rows = row1 - row0, count = (t1 - t0) * rows;
@@ -152,7 +155,8 @@ class Forward {
                     accumulate<T, R, G>(sum, rows_of<T>(x_row).template tile<R>(begin, 0),
                                         p.weights.kernel + block * L * G * p.shape.inputs, p.shape.inputs);
                     for (int r = 0; r < R; ++r)
-                        for (int g = 0; g < G; ++g) store(ahead + (begin + r) * ahead_row + (block * G + g) * L, sum[r][g]);
+                        for (int g = 0; g < G; ++g)
+                            store(ahead + (begin + r) * ahead_row + (block * G + g) * L, sum[r][g]);
                 });
             }
     }
@@ -170,9 +174,8 @@ class Forward {
         for (long block = block0; block < block1; ++block)
             for (long tile = 0; tile < tile_count(rows); ++tile) {
                 const long begin = row0 + tile_begin(rows, tile);
-                with_rows(row0 + tile_begin(rows, tile + 1) - begin, [&](auto height) {
-                    this->template tile<decltype(height)::value>(t, t0, begin, block);
-                });
+                with_rows(row0 + tile_begin(rows, tile + 1) - begin,
+                          [&](auto height) { this->template tile<decltype(height)::value>(t, t0, begin, block); });
             }
     }
 
@@ -198,9 +201,12 @@ class Forward {
 
 template <class Cell, class T>
 void forward(const ForwardProblem<T>& problem) {
-    parallel(problem.threads, [](const void* context, const Team& team) {
-        Forward<Cell, T>(*static_cast<const ForwardProblem<T>*>(context), team).run();
-    }, &problem);
+    parallel(
+        problem.threads,
+        [](const void* context, const Team& team) {
+            Forward<Cell, T>(*static_cast<const ForwardProblem<T>*>(context), team).run();
+        },
+        &problem);
 }
 
 // --- backward -------------------------------------------------------------------------------
@@ -239,7 +245,7 @@ class Backward {
     long row0, row1, panel0, panel1;  // this thread's rows and panels of units
     T *dpre, *left, *panel;           // [step of chunk + 1][batch][gate][unit]; packed inputs; own panel
 
-   public:
+ public:
     Backward(const BackwardProblem<T>& problem, const Team& team)
         : p(problem),
           team(team),
@@ -280,7 +286,7 @@ class Backward {
         if (p.dh0) initial_state();
     }
 
-   private:
+ private:
     T* dpre_row(long b, long t, long t0) const { return dpre + ((t - t0) * batch + b) * gates; }
 
     void step(long t, long t0) {
@@ -333,8 +339,9 @@ class Backward {
             const long column = j * panel_columns<T>, columns = min(panel_columns<T>, gates - column);
             pack_panel(panel, dpre + column, gates, 1, rows, columns);
             const auto product = [&](const T* packed, long height, T* out) {
-                multiply_panel<T>(PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, columns,
-                                  nullptr, [&](long r) { return out + r * gates + column; }, true);
+                multiply_panel<T>(
+                    PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, columns, nullptr,
+                    [&](long r) { return out + r * gates + column; }, true);
             };
             product(left, inputs, p.dkernel);
             product(left_h, units, p.drecurrent);
@@ -345,9 +352,10 @@ class Backward {
             const auto dpre_of = rows_of<T>([&](long m) { return dpre + m * gates; });
             team.split(tile_count(rows), begin, end);
             for (long column = 0; column < inputs; column += panel_columns<T>)
-                multiply_panel<T>(dpre_of, rows, begin, end, p.weights.kernel_transposed + column * gates, gates,
-                                  min(panel_columns<T>, inputs - column), nullptr,
-                                  [&](long m) { return at(p.dx, m % batch, t0 + m / batch) + column; }, false);
+                multiply_panel<T>(
+                    dpre_of, rows, begin, end, p.weights.kernel_transposed + column * gates, gates,
+                    min(panel_columns<T>, inputs - column), nullptr,
+                    [&](long m) { return at(p.dx, m % batch, t0 + m / batch) + column; }, false);
         }
     }
 
@@ -368,17 +376,20 @@ class Backward {
         long begin, end;
         team.split(tile_count(batch), begin, end);
         for (long unit = 0; unit < units; unit += panel_columns<T>)
-            multiply_panel<T>(dpre_of, batch, begin, end, p.weights.recurrent_transposed + unit * gates, gates,
-                              min(panel_columns<T>, units - unit), nullptr,
-                              [&](long b) { return p.dh0 + b * units + unit; }, false);
+            multiply_panel<T>(
+                dpre_of, batch, begin, end, p.weights.recurrent_transposed + unit * gates, gates,
+                min(panel_columns<T>, units - unit), nullptr, [&](long b) { return p.dh0 + b * units + unit; }, false);
     }
 };
 
 template <class Cell, class T>
 void backward(const BackwardProblem<T>& problem) {
-    parallel(problem.threads, [](const void* context, const Team& team) {
-        Backward<Cell, T>(*static_cast<const BackwardProblem<T>*>(context), team).run();
-    }, &problem);
+    parallel(
+        problem.threads,
+        [](const void* context, const Team& team) {
+            Backward<Cell, T>(*static_cast<const BackwardProblem<T>*>(context), team).run();
+        },
+        &problem);
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

@@ -144,11 +144,10 @@ struct ExpConstants<float> {
     static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it leaves x rounded in the low bits
     static constexpr int mantissa_bits = 23;
     static constexpr int32_t one_bits = 0x3F800000;
-    static constexpr float overflow = 88.9f;    // rounds to 2^128 = inf
-    static constexpr float underflow = -87.f;   // above the smallest normal number
+    static constexpr float overflow = 88.9f;   // rounds to 2^128 = inf
+    static constexpr float underflow = -87.f;  // above the smallest normal number
     static constexpr float tanh_saturates = 20.f;
-    static constexpr float q[] = {0.5000000062f,    0.1666654279f,   0.04166628141f,
-                                  0.008366610587f, 0.001394649624f};
+    static constexpr float q[] = {0.5000000062f, 0.1666654279f, 0.04166628141f, 0.008366610587f, 0.001394649624f};
 };
 
 template <>
@@ -161,11 +160,10 @@ struct ExpConstants<double> {
     static constexpr double overflow = 709.9;
     static constexpr double underflow = -708.;
     static constexpr double tanh_saturates = 40.;
-    static constexpr double q[] = {
-        0.49999999999999999986,   0.16666666666666676639,   0.041666666666666701485,
-        0.0083333333333215782753, 0.0013888888888866779297, 0.00019841269886266293788,
-        2.4801587360669884517e-5, 2.7557244061898388868e-6, 2.7557242663845035166e-7,
-        2.5109090412948642663e-8, 2.0924472598333800049e-9};
+    static constexpr double q[] = {0.49999999999999999986,   0.16666666666666676639,   0.041666666666666701485,
+                                   0.0083333333333215782753, 0.0013888888888866779297, 0.00019841269886266293788,
+                                   2.4801587360669884517e-5, 2.7557244061898388868e-6, 2.7557242663845035166e-7,
+                                   2.5109090412948642663e-8, 2.0924472598333800049e-9};
 };
 
 // Splits e^x into scale = 2^n and fraction = e^(x - n ln2) - 1, |x - n ln2| <= ln2/2.
