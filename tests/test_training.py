@@ -339,7 +339,7 @@ def test_what_is_not_offered_says_so():
         model.compile(loss="mse")
     with pytest.raises(ValueError, match="loss: expected one of mse"):
         model.compile("adam", "no_such_loss")
-    with pytest.raises(NotImplementedError, match="clipnorm=1.0"):
+    with pytest.raises(NotImplementedError, match="clipnorm="):
         Adam(clipnorm=1.0)
     with pytest.raises(ValueError, match=r"beta_1: expected a number in \[0, 1\), got 1"):
         Adam(beta_1=1)

@@ -35,29 +35,80 @@ std::size_t checked_product(const char* argument, std::initializer_list<std::siz
     return product;
 }
 
+// Large blocks that were freed, kept for the next call: a fresh one costs a page fault and the
+// zeroing of every page, several percent of a training step. At most `limit` bytes are kept,
+// whatever shapes come; the oldest go first. All use is under the GIL.
+class Pool {
+    struct Block {
+        void* memory;
+        std::size_t bytes;
+    };
+    std::vector<Block> blocks;
+    std::size_t kept = 0;
+    static constexpr std::size_t limit = std::size_t(256) << 20, huge = std::size_t(2) << 20;
+
+ public:
+    static constexpr std::size_t smallest = std::size_t(256) << 10;  // below, malloc keeps them itself
+
+    // A block of at least `bytes`, which becomes its size.
+    void* take(std::size_t& bytes) {
+        auto best = blocks.end();
+        for (auto it = blocks.begin(); it != blocks.end(); ++it)
+            if (it->bytes >= bytes && it->bytes <= 2 * bytes && (best == blocks.end() || it->bytes < best->bytes))
+                best = it;
+        if (best != blocks.end()) {
+            const Block block = *best;
+            kept -= block.bytes;
+            blocks.erase(best);
+            bytes = block.bytes;
+            return block.memory;
+        }
+        void* memory = nullptr;
+        if (posix_memalign(&memory, bytes >= 2 * huge ? huge : 64, bytes)) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+        if (bytes >= 2 * huge) madvise(memory, bytes / huge * huge, MADV_HUGEPAGE);
+#endif
+        return memory;
+    }
+
+    void give(void* memory, std::size_t bytes) {
+        if (bytes < smallest || bytes > limit) return std::free(memory);
+        blocks.push_back({memory, bytes});
+        kept += bytes;
+        while (kept > limit) {
+            kept -= blocks.front().bytes;
+            std::free(blocks.front().memory);
+            blocks.erase(blocks.begin());
+        }
+    }
+};
+
+Pool& pool() {
+    static Pool* const pool = new Pool;  // never destroyed: buffers may outlive static objects
+    return *pool;
+}
+
 template <class T>
 class Buffer {
     T* data_ = nullptr;
+    std::size_t bytes_ = 0;
 
  public:
     Buffer() = default;
     explicit Buffer(std::size_t n) {
         if (n == 0) return;
-        const std::size_t bytes = (n * sizeof(T) + 63) / 64 * 64;
-        constexpr std::size_t huge = std::size_t(2) << 20;  // a page fault every 2 MB instead of every 4 KB
-        void* p = nullptr;
-        if (posix_memalign(&p, bytes >= 2 * huge ? huge : 64, bytes)) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-        if (bytes >= 2 * huge) madvise(p, bytes / huge * huge, MADV_HUGEPAGE);
-#endif
-        data_ = static_cast<T*>(p);
+        bytes_ = (n * sizeof(T) + 63) / 64 * 64;
+        data_ = static_cast<T*>(pool().take(bytes_));
     }
-    Buffer(Buffer&& other) noexcept : data_(other.data_) { other.data_ = nullptr; }
+    Buffer(Buffer&& other) noexcept { *this = std::move(other); }
     Buffer& operator=(Buffer&& other) noexcept {
         std::swap(data_, other.data_);
+        std::swap(bytes_, other.bytes_);
         return *this;
     }
-    ~Buffer() { std::free(data_); }
+    ~Buffer() {
+        if (data_) pool().give(data_, bytes_);
+    }
     T* get() const { return data_; }
 };
 
@@ -203,16 +254,15 @@ auto by_dtype(const char* argument, const py::array& a, F f) {
     throw py::type_error(std::string(argument) + ": expected dtype float32 or float64, got " + dtype_name(a));
 }
 
-// Multiply-adds that repay a thread where threads meet once a call, and (shared by units) at each step.
-constexpr double work_per_thread = 3e5, work_per_thread_and_step = 2.5e4;
-
-// Threads for one pass over a recurrent layer.
+// Threads for one pass over a recurrent layer: as many as its work repays, in multiply-adds, where
+// they share rows and meet once; where they share units they also meet at every step. Fewer than
+// four rows cost as much as four, for reading the weights then takes longer than using them.
 int recurrent_threads(const RecurrentShape& s, long gates) {
-    const double step = double(s.batch) * gates * s.units * (s.units + s.inputs);
-    const int threads = threads_for(step * double(s.steps), work_per_thread);
+    constexpr double of_call = 3e5, of_step = 1e5;
+    const double step = double(std::max(4l, s.batch)) * gates * s.units * (s.units + s.inputs);
+    const int threads = threads_for(step * double(s.steps), of_call);
     if (s.batch >= 4l * threads) return threads;
-    return std::max(int(std::min(s.batch / 4, long(threads))),
-                    std::min(threads, threads_for(step, work_per_thread_and_step)));
+    return std::max(int(s.batch / 4), std::min(threads, threads_for(step, of_step)));
 }
 
 // --- LSTM -----------------------------------------------------------------------------------
@@ -332,10 +382,10 @@ py::tuple lstm_typed(const std::shared_ptr<LstmWeights>& weights, py::handle inp
                    : Sequence<T>{pointer<T>(c_last), units, 0, -1};
     p.gates = training ? saved.get() : nullptr;
     if (batch) {
-        py::gil_scoped_release release;
         p.threads = recurrent_threads(shape, 4);
-        Buffer<T> workspace(kernels<T>().lstm_forward_workspace(shape, p.threads));
+        const Buffer<T> workspace(kernels<T>().lstm_forward_workspace(shape, p.threads));
         p.workspace = workspace.get();
+        py::gil_scoped_release release;
         kernels<T>().lstm_forward(p);
         const auto copy_last = [&](const Sequence<T>& from, T* to) {
             const T* last = from.data + ((shape.steps - 1) & from.step_mask) * from.step_stride;
@@ -430,10 +480,10 @@ py::tuple lstm_backward_typed(const LstmCache& cache, py::handle d_outputs, py::
     }
     p.dc = dc0.mutable_data();
     if (s.batch) {
-        py::gil_scoped_release release;
         p.threads = recurrent_threads(s, 4);
-        Buffer<T> workspace(kernels<T>().lstm_backward_workspace(s, p.threads));
+        const Buffer<T> workspace(kernels<T>().lstm_backward_workspace(s, p.threads));
         p.workspace = workspace.get();
+        py::gil_scoped_release release;
         kernels<T>().lstm_backward(p);
     }
     return py::make_tuple(d_inputs, dkernel, drecurrent, dbias, dh0, cache.has_state ? py::object(dc0) : py::none());
@@ -487,10 +537,10 @@ py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out,
         must_not_overlap("out", c, "b", b);
         p.c = pointer<T>(c), p.c_row = columns;
         if (rows && columns) {
-            py::gil_scoped_release release;
-            p.threads = threads_for(double(rows) * double(columns) * double(depth), work_per_thread);
-            Buffer<T> workspace(kernels<T>().matmul_workspace(p));
+            p.threads = threads_for(double(rows) * double(columns) * double(depth), 3e5);
+            const Buffer<T> workspace(kernels<T>().matmul_workspace(p));
             p.workspace = workspace.get();
+            py::gil_scoped_release release;
             kernels<T>().matmul(p);
         }
         return c;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <vector>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -22,9 +23,10 @@ namespace lstmcore {
 
 // --- barrier --------------------------------------------------------------------------------
 
+// Each thread counts its arrivals on a cache line of its own and watches the others': one transfer
+// between cores from the last arrival to the rest.
 struct alignas(64) Barrier {
-    std::atomic<int> arrived{0};
-    alignas(64) std::atomic<unsigned> generation{0};
+    std::atomic<unsigned> arrivals{0};
 };
 
 static inline void relax() {
@@ -37,18 +39,18 @@ static inline void relax() {
 
 void Team::wait() const {
     if (size == 1) return;
-    const unsigned generation = barrier->generation.load(std::memory_order_relaxed);
-    if (barrier->arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == size) {
-        barrier->arrived.store(0, std::memory_order_relaxed);
-        barrier->generation.store(generation + 1, std::memory_order_release);
-        return;
-    }
-    // Steps take microseconds, so spin; where threads outnumber cores the spinner must give way.
-    for (int spins = 0; barrier->generation.load(std::memory_order_acquire) == generation; ++spins) {
-        if (spins < 4000)
-            relax();
-        else
-            std::this_thread::yield();
+    std::atomic<unsigned>& own = barriers[index].arrivals;
+    const unsigned target = own.load(std::memory_order_relaxed) + 1;
+    own.store(target, std::memory_order_release);
+    for (int other = 0; other < size; ++other) {
+        const std::atomic<unsigned>& arrivals = barriers[other].arrivals;
+        // Steps take microseconds, so spin; where threads outnumber cores the spinner must give way.
+        for (int spins = 0; int(arrivals.load(std::memory_order_acquire) - target) < 0; ++spins) {
+            if (spins < 4000)
+                relax();
+            else
+                std::this_thread::yield();
+        }
     }
 }
 
@@ -162,11 +164,11 @@ void parallel(int threads, void (*body)(const void*, const Team&), const void* c
     static const int registered = pthread_atfork(release_pool_before_fork, nullptr, nullptr);
     (void)registered;
 #endif
-    Barrier barrier;
+    std::vector<Barrier> barriers(threads);
 #pragma omp parallel num_threads(threads)
     {
         FlushDenormals mode;
-        body(context, Team{omp_get_thread_num(), omp_get_num_threads(), &barrier});
+        body(context, Team{omp_get_thread_num(), omp_get_num_threads(), barriers.data()});
     }
 #endif
 }

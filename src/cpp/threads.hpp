@@ -9,7 +9,7 @@ struct Barrier;
 // One thread's view of the team that runs a parallel body.
 struct Team {
     int index, size;
-    Barrier* barrier;
+    Barrier* barriers;  // one for each thread
 
     void wait() const;  // returns when the whole team has arrived
     // This thread's share [begin, end) of n items; shares differ by one at most.

@@ -117,16 +117,20 @@ LSTMCORE_INLINE long tile_begin(long rows, long tile) { return tile == 0 ? 0 : r
 template <class T, class Row>
 void pack_tiles(T* packed, Row row, long rows, long depth, long k_begin, long k_end) {
     constexpr long run = 8;
-    for (long k0 = k_begin; k0 < k_end; k0 += run)
+    for (long k0 = k_begin; k0 < k_end; k0 += run) {
+        const long count = min(run, k_end - k0);
+        const T* sources[run];
+        for (long k = 0; k < count; ++k) sources[k] = row(k0 + k);
         for (long tile = 0, begin = 0; tile < tile_count(rows); ++tile) {
             const long end = tile_begin(rows, tile + 1);
             with_rows(end - begin, [&](auto height) {
                 constexpr int R = decltype(height)::value;
-                for (long k = k0; k < min(k_end, k0 + run); ++k)
-                    std::memcpy(packed + begin * depth + k * R, row(k) + begin, R * sizeof(T));
+                T* to = packed + begin * depth + k0 * R;
+                for (long k = 0; k < count; ++k) std::memcpy(to + k * R, sources[k] + begin, R * sizeof(T));
             });
             begin = end;
         }
+    }
 }
 
 // --- micro-kernel ---------------------------------------------------------------------------
@@ -203,18 +207,22 @@ void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* p
                 with_rows(tile_begin(rows, tile + 1) - begin, [&](auto height) {
                     constexpr int R = decltype(height)::value;
                     Vec<T> sum[R][N];
+                    T* out[R];
+                    for (int r = 0; r < R; ++r) {
+                        out[r] = c(begin + r);
+                        // The rows of c lie far apart: ask for them early.
+                        for (int n = 0; n < N; ++n) __builtin_prefetch(out[r] + n * lanes<T>, 1);
+                    }
                     for (int r = 0; r < R; ++r)
                         for (int n = 0; n < N; ++n)
                             sum[r][n] = bias && k0 == 0 ? load(bias + n * lanes<T>, lanes_of(n)) : Vec<T>{};
                     accumulate<T, R, N>(sum, a.template tile<R>(begin, k0), panel + k0 * N * lanes<T>, block);
-                    for (int r = 0; r < R; ++r) {
-                        T* out = c(begin + r);
+                    for (int r = 0; r < R; ++r)
                         for (int n = 0; n < N; ++n) {
                             const int count = lanes_of(n);
-                            T* p = out + n * lanes<T>;
+                            T* p = out[r] + n * lanes<T>;
                             store(p, add ? load(p, count) + sum[r][n] : sum[r][n], count);
                         }
-                    }
                 });
             }
         }

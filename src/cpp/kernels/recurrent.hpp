@@ -77,86 +77,116 @@ void pack(const PackProblem<T>& problem) {
         &problem);
 }
 
-// Threads share rows where each gets at least a tile's worth of them.
+// Threads share rows where each gets about a tile of them, else units.
 LSTMCORE_INLINE bool split_by_units(long batch, int threads) { return batch < 4l * threads; }
 
+// A step's sums run over `depth` terms. Where that is deep they are taken in pieces, each for many
+// tiles of rows while its part of the panel stays in the second-level cache; the partial sums of a
+// group of tiles wait in `partial`.
+constexpr long tiles_in_group = 40;
+
+LSTMCORE_INLINE long piece_count(long depth) { return ceil_div(depth, depth_block); }
+LSTMCORE_INLINE long piece_begin(long depth, long piece) { return depth * piece / piece_count(depth); }
+
+// Calls f(row, height, slot, k0, k1) for the tiles of rows [row0, row1), piece by piece; slot is the
+// row's number within its group.
+template <class F>
+LSTMCORE_INLINE void for_each_piece(long row0, long row1, long depth, F f) {
+    const long rows = row1 - row0, tiles = tile_count(rows);
+    for (long group = 0; group < tiles; group += tiles_in_group)
+        for (long piece = 0; piece < piece_count(depth); ++piece)
+            for (long tile = group; tile < min(tiles, group + tiles_in_group); ++tile) {
+                const long begin = tile_begin(rows, tile), height = tile_begin(rows, tile + 1) - begin;
+                f(row0 + begin, height, begin - tile_begin(rows, group), piece_begin(depth, piece),
+                  piece_begin(depth, piece + 1));
+            }
+}
+
+template <class T, int R, int N>
+LSTMCORE_INLINE void load_tile(Vec<T> (&sum)[R][N], const T* from, long row) {
+    for (int r = 0; r < R; ++r)
+        for (int n = 0; n < N; ++n) sum[r][n] = load(from + r * row + n * lanes<T>);
+}
+template <class T, int R, int N>
+LSTMCORE_INLINE void store_tile(const Vec<T> (&sum)[R][N], T* to, long row) {
+    for (int r = 0; r < R; ++r)
+        for (int n = 0; n < N; ++n) store(to + r * row + n * lanes<T>, sum[r][n]);
+}
+
 // --- forward --------------------------------------------------------------------------------
-
-// With few rows the input weights are better read once for many steps: their product with the
-// inputs of a chunk of steps is computed ahead. With many rows, or a narrow input, the tile runs
-// over the input itself. Both add the same terms in the same order.
-struct ForwardPlan {
-    bool by_units, ahead;
-    long rows, chunk;  // rows of one thread; steps computed ahead
-};
-
-template <class Cell, class T>
-ForwardPlan plan_forward(const RecurrentShape& s, int threads) {
-    ForwardPlan plan;
-    plan.by_units = split_by_units(s.batch, threads);
-    plan.rows = plan.by_units ? s.batch : ceil_div(s.batch, threads);
-    plan.ahead = plan.rows < tile_rows && s.inputs > 4 && s.steps > 1;
-    const long row_bytes = Cell::gates * packed_columns<T>(s.units) * long(sizeof(T));
-    plan.chunk = plan.ahead ? min(s.steps, max(2 * tile_rows, (128l << 10) / row_bytes) / plan.rows + 1) : s.steps;
-    return plan;
-}
-
-template <class Cell, class T>
-std::size_t forward_workspace(const RecurrentShape& s, int threads) {
-    const ForwardPlan plan = plan_forward<Cell, T>(s, threads);
-    return plan.ahead ? std::size_t(threads) * plan.chunk * plan.rows * Cell::gates * packed_columns<T>(s.units) : 0;
-}
 
 template <class Cell, class T>
 class Forward {
     static constexpr int G = Cell::gates, L = lanes<T>;
     const ForwardProblem<T>& p;
     const Team& team;
-    const ForwardPlan plan;
+    const bool by_units, ahead;
+    const long chunk;
     long row0, row1, block0, block1;  // this thread's rows and blocks of units
-    T* ahead;                         // [step of chunk][row][block][gate][lane]
-    long ahead_row;
+    T* projected;                     // [step of chunk][row][block][gate][lane]
+    const long projected_row;
+
+    // With few rows the input weights are better read once for many steps: their product with the
+    // inputs of a chunk of steps is computed ahead. With more rows, or a narrow input, the tile runs
+    // over the input itself. Both add the same terms in the same order. (So few rows are never
+    // shared among threads: each thread has all of them.)
+    static bool plan_ahead(const RecurrentShape& s) { return s.batch < tile_rows && s.inputs > 4 && s.steps > 1; }
+    static long gates_of(const RecurrentShape& s) { return G * packed_columns<T>(s.units); }
+    static long plan_chunk(const RecurrentShape& s) {
+        if (!plan_ahead(s)) return s.steps;
+        const long rows = (128l << 10) / (gates_of(s) * long(sizeof(T)));
+        return min(s.steps, ceil_div(max(2 * tile_rows, rows), s.batch));
+    }
+    static long workspace_of_thread(const RecurrentShape& s) {
+        return plan_ahead(s) ? plan_chunk(s) * s.batch * gates_of(s) : tiles_in_group * tile_rows * G * L;
+    }
 
  public:
+    static std::size_t workspace(const RecurrentShape& s, int threads) {
+        return std::size_t(workspace_of_thread(s)) * threads;
+    }
+
     Forward(const ForwardProblem<T>& problem, const Team& team)
-        : p(problem), team(team), plan(plan_forward<Cell, T>(p.shape, team.size)) {
+        : p(problem),
+          team(team),
+          by_units(split_by_units(p.shape.batch, team.size)),
+          ahead(plan_ahead(p.shape)),
+          chunk(plan_chunk(p.shape)),
+          projected(p.workspace + team.index * workspace_of_thread(p.shape)),
+          projected_row(gates_of(p.shape)) {
         row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = ceil_div(p.shape.units, L);
-        if (plan.by_units)
+        if (by_units)
             team.split(block1, block0, block1);
         else
             team.split(row1, row0, row1);
-        ahead_row = G * packed_columns<T>(p.shape.units);
-        ahead = p.workspace + team.index * plan.chunk * plan.rows * ahead_row;
     }
 
     void run() {
-        for (long t0 = 0; t0 < p.shape.steps; t0 += plan.chunk) {
-            const long t1 = min(p.shape.steps, t0 + plan.chunk);
-            if (plan.ahead) project(t0, t1);
+        for (long t0 = 0; t0 < p.shape.steps; t0 += chunk) {
+            const long t1 = min(p.shape.steps, t0 + chunk);
+            if (ahead) project(t0, t1);
             for (long t = t0; t < t1; ++t) {
                 step(t, t0);
-                if (plan.by_units) team.wait();
+                if (by_units) team.wait();
             }
         }
     }
 
  private:
-    // ahead = bias + x W for the steps [t0, t1)
+    // projected = bias + x W for the steps [t0, t1)
     void project(long t0, long t1) {
-        const long rows = row1 - row0, count = (t1 - t0) * rows;
-        const auto x_row = [&](long m) { return at(p.x, row0 + m % rows, t0 + m / rows); };
+        const long batch = p.shape.batch, rows = (t1 - t0) * batch;
+        const auto x_rows = rows_of<T>([&](long m) { return at(p.x, m % batch, t0 + m / batch); });
         for (long block = block0; block < block1; ++block)
-            for (long tile = 0; tile < tile_count(count); ++tile) {
-                const long begin = tile_begin(count, tile);
-                with_rows(tile_begin(count, tile + 1) - begin, [&](auto height) {
+            for (long tile = 0; tile < tile_count(rows); ++tile) {
+                const long begin = tile_begin(rows, tile);
+                with_rows(tile_begin(rows, tile + 1) - begin, [&](auto height) {
                     constexpr int R = decltype(height)::value;
                     Vec<T> sum[R][G];
                     start_from_bias<R>(sum, block);
-                    accumulate<T, R, G>(sum, rows_of<T>(x_row).template tile<R>(begin, 0),
+                    accumulate<T, R, G>(sum, x_rows.template tile<R>(begin, 0),
                                         p.weights.kernel + block * L * G * p.shape.inputs, p.shape.inputs);
-                    for (int r = 0; r < R; ++r)
-                        for (int g = 0; g < G; ++g)
-                            store(ahead + (begin + r) * ahead_row + (block * G + g) * L, sum[r][g]);
+                    store_tile<T, R, G>(sum, projected + begin * projected_row + block * G * L, projected_row);
                 });
             }
     }
@@ -170,34 +200,46 @@ class Forward {
     }
 
     void step(long t, long t0) {
-        const long rows = row1 - row0;
         for (long block = block0; block < block1; ++block)
-            for (long tile = 0; tile < tile_count(rows); ++tile) {
-                const long begin = row0 + tile_begin(rows, tile);
-                with_rows(row0 + tile_begin(rows, tile + 1) - begin,
-                          [&](auto height) { this->template tile<decltype(height)::value>(t, t0, begin, block); });
-            }
+            for_each_piece(row0, row1, (ahead ? 0 : p.shape.inputs) + p.shape.units,
+                           [&](long b, long height, long slot, long k0, long k1) {
+                               with_rows(height, [&](auto R) {
+                                   this->template tile<decltype(R)::value>(t, t0, b, slot, block, k0, k1);
+                               });
+                           });
     }
 
+    // The terms [k0, k1) of the inputs and the previous h, one after the other.
     template <int R>
-    void tile(long t, long t0, long b, long block) {
+    void tile(long t, long t0, long b, long slot, long block, long k0, long k1) {
+        const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units, unit = block * L;
+        T* partial = projected + slot * (G * L);
         Vec<T> sum[R][G];
-        if (plan.ahead) {
-            const T* from = ahead + ((t - t0) * (row1 - row0) + b - row0) * ahead_row + block * G * L;
-            for (int r = 0; r < R; ++r)
-                for (int g = 0; g < G; ++g) sum[r][g] = load(from + r * ahead_row + g * L);
-        } else {
+        if (k0 > 0)
+            load_tile<T, R, G>(sum, partial, G * L);
+        else if (ahead)
+            load_tile<T, R, G>(sum, projected + ((t - t0) * p.shape.batch + b) * projected_row + unit * G,
+                               projected_row);
+        else
             start_from_bias<R>(sum, block);
-            accumulate<T, R, G>(sum, rows_of<T>([&](long r) { return at(p.x, r, t); }).template tile<R>(b, 0),
-                                p.weights.kernel + block * L * G * p.shape.inputs, p.shape.inputs);
+        if (k0 < inputs)
+            accumulate<T, R, G>(sum, rows_of<T>([&](long r) { return at(p.x, r, t); }).template tile<R>(b, k0),
+                                p.weights.kernel + unit * G * inputs + k0 * G * L, min(k1, inputs) - k0);
+        if (k1 > inputs) {
+            const long k = max(0, k0 - inputs);
+            accumulate<T, R, G>(sum, rows_of<T>([&](long r) { return previous_h(p, r, t); }).template tile<R>(b, k),
+                                p.weights.recurrent + unit * G * units + k * G * L, k1 - inputs - k);
         }
-        accumulate<T, R, G>(sum, rows_of<T>([&](long r) { return previous_h(p, r, t); }).template tile<R>(b, 0),
-                            p.weights.recurrent + block * L * G * p.shape.units, p.shape.units);
-        const long unit = block * L;
-        const int n = int(min(L, p.shape.units - unit));
+        if (k1 < inputs + units) return store_tile<T, R, G>(sum, partial, G * L);
+        const int n = int(min(L, units - unit));
         for (int r = 0; r < R; ++r) Cell::template forward<T>(sum[r], p, b + r, t, unit, n);
     }
 };
+
+template <class Cell, class T>
+std::size_t forward_workspace(const RecurrentShape& s, int threads) {
+    return Forward<Cell, T>::workspace(s, threads);
+}
 
 template <class Cell, class T>
 void forward(const ForwardProblem<T>& problem) {
@@ -218,7 +260,7 @@ LSTMCORE_INLINE long backward_chunk(const RecurrentShape& s) {
 
 template <class Cell, class T>
 struct BackwardWorkspace {  // offsets in elements
-    std::size_t dpre, left, panels, panel, size;
+    std::size_t dpre, left, panels, panel, partials, partial, size;
     BackwardWorkspace(const RecurrentShape& s, int threads) {
         const std::size_t rows = std::size_t(backward_chunk(s)) * s.batch, gates = Cell::gates * s.units;
         const auto aligned = [](std::size_t n) { return (n + 63) / 64 * 64; };
@@ -226,7 +268,9 @@ struct BackwardWorkspace {  // offsets in elements
         left = aligned((rows + s.batch) * gates);
         panels = left + aligned(rows * (s.inputs + s.units));
         panel = aligned(rows * panel_columns<T>);
-        size = panels + panel * threads;
+        partials = panels + panel * threads;
+        partial = tiles_in_group * tile_rows * panel_columns<T>;
+        size = partials + partial * threads;
     }
 };
 
@@ -243,7 +287,8 @@ class Backward {
     const long batch, gates, chunk;
     const bool by_units;
     long row0, row1, panel0, panel1;  // this thread's rows and panels of units
-    T *dpre, *left, *panel;           // [step of chunk + 1][batch][gate][unit]; packed inputs; own panel
+    T *dpre, *left;                   // [step of chunk + 1][batch][gate][unit]; packed inputs
+    T *panel, *partial;               // this thread's
 
  public:
     Backward(const BackwardProblem<T>& problem, const Team& team)
@@ -262,6 +307,7 @@ class Backward {
         dpre = p.workspace + offsets.dpre;
         left = p.workspace + offsets.left;
         panel = p.workspace + offsets.panels + team.index * offsets.panel;
+        partial = p.workspace + offsets.partials + team.index * offsets.partial;
     }
 
     void run() {
@@ -278,7 +324,7 @@ class Backward {
                 long begin, end;
                 team.split(batch * gates, begin, end);
                 T* to = dpre + (t0 - max(0, t0 - chunk)) * batch * gates;
-                std::memmove(to + begin, dpre + begin, (end - begin) * sizeof(T));
+                std::memcpy(to + begin, dpre + begin, (end - begin) * sizeof(T));
                 team.wait();
             }
             t1 = t0;
@@ -290,35 +336,43 @@ class Backward {
     T* dpre_row(long b, long t, long t0) const { return dpre + ((t - t0) * batch + b) * gates; }
 
     void step(long t, long t0) {
-        const long rows = row1 - row0;
         for (long j = panel0; j < panel1; ++j) {
             const long unit = j * panel_columns<T>, columns = min(panel_columns<T>, p.shape.units - unit);
-            with_vectors(ceil_div(columns, L), [&](auto width) {
-                for (long tile = 0; tile < tile_count(rows); ++tile) {
-                    const long begin = row0 + tile_begin(rows, tile);
-                    with_rows(row0 + tile_begin(rows, tile + 1) - begin, [&](auto height) {
-                        this->template tile<decltype(height)::value, decltype(width)::value>(t, t0, begin, unit);
+            with_vectors(ceil_div(columns, L), [&](auto N) {
+                for_each_piece(row0, row1, gates, [&](long b, long height, long slot, long k0, long k1) {
+                    with_rows(height, [&](auto R) {
+                        this->template tile<decltype(R)::value, decltype(N)::value>(t, t0, b, slot, unit, k0, k1);
                     });
-                }
+                });
             });
         }
     }
 
+    // The terms [k0, k1) of dL/dh, which comes from the outputs and from the gates of the next step.
     template <int R, int N>
-    void tile(long t, long t0, long b, long unit) {
+    void tile(long t, long t0, long b, long slot, long unit, long k0, long k1) {
         const bool last = t + 1 == p.shape.steps;
+        if (last && k1 < gates) return;
         const auto count = [&](int n) { return int(min(L, p.shape.units - unit - n * L)); };
+        T* partial_sums = partial + slot * (N * L);
         Vec<T> dh[R][N];
-        for (int r = 0; r < R; ++r)
-            for (int n = 0; n < N; ++n) {
-                Vec<T> sum{};
-                if (p.dh.data) sum += load(at(p.dh, b + r, t) + unit + n * L, count(n));
-                if (last && p.dh_last) sum += load(p.dh_last + (b + r) * p.shape.units + unit + n * L, count(n));
-                dh[r][n] = sum;
-            }
+        if (k0 > 0 && !last)
+            load_tile<T, R, N>(dh, partial_sums, N * L);
+        else
+            for (int r = 0; r < R; ++r)
+                for (int n = 0; n < N; ++n) {
+                    Vec<T> sum{};
+                    if (p.dh.data) sum += load(at(p.dh, b + r, t) + unit + n * L, count(n));
+                    if (last && p.dh_last) sum += load(p.dh_last + (b + r) * p.shape.units + unit + n * L, count(n));
+                    dh[r][n] = sum;
+                }
+        if (k1 == gates)  // what the cell will read was saved long ago: ask for it early
+            for (int r = 0; r < R; ++r)
+                for (int n = 0; n < N; ++n) Cell::template prefetch<T>(p, b + r, t, unit + n * L);
         if (!last)
-            accumulate<T, R, N>(dh, rows_of<T>([&](long r) { return dpre_row(r, t + 1, t0); }).template tile<R>(b, 0),
-                                p.weights.recurrent_transposed + unit * gates, gates);
+            accumulate<T, R, N>(dh, rows_of<T>([&](long r) { return dpre_row(r, t + 1, t0); }).template tile<R>(b, k0),
+                                p.weights.recurrent_transposed + unit * gates + k0 * N * L, k1 - k0);
+        if (k1 < gates) return store_tile<T, R, N>(dh, partial_sums, N * L);
         for (int r = 0; r < R; ++r)
             for (int n = 0; n < N; ++n)
                 Cell::template backward<T>(dh[r][n], p, b + r, t, unit + n * L, count(n), dpre_row(b + r, t, t0));

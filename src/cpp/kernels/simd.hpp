@@ -129,6 +129,31 @@ LSTMCORE_INLINE V fma(V a, V b, V c) {
 }
 #endif
 
+// The larger, the smaller of two; b where either is NaN.
+#if defined(__AVX512F__)
+LSTMCORE_INLINE Vec<float> larger(Vec<float> a, Vec<float> b) {
+    return (Vec<float>)_mm512_maskz_max_ps(0xFFFF, (__m512)a, (__m512)b);
+}
+LSTMCORE_INLINE Vec<double> larger(Vec<double> a, Vec<double> b) {
+    return (Vec<double>)_mm512_maskz_max_pd(0xFF, (__m512d)a, (__m512d)b);
+}
+LSTMCORE_INLINE Vec<float> smaller(Vec<float> a, Vec<float> b) {
+    return (Vec<float>)_mm512_maskz_min_ps(0xFFFF, (__m512)a, (__m512)b);
+}
+LSTMCORE_INLINE Vec<double> smaller(Vec<double> a, Vec<double> b) {
+    return (Vec<double>)_mm512_maskz_min_pd(0xFF, (__m512d)a, (__m512d)b);
+}
+#else
+template <class V>
+LSTMCORE_INLINE V larger(V a, V b) {
+    return a > b ? a : b;
+}
+template <class V>
+LSTMCORE_INLINE V smaller(V a, V b) {
+    return a < b ? a : b;
+}
+#endif
+
 // --- exponentials ---------------------------------------------------------------------------
 
 // expm1 on [-ln2/2, ln2/2] is r + r^2 q(r); q is the minimax polynomial of lowest degree whose
@@ -182,15 +207,12 @@ LSTMCORE_INLINE void exp_parts(Vec<T> x, Vec<T>& scale, Vec<T>& fraction) {
     scale = (Vec<T>)(((Int<T>)shifted << C::mantissa_bits) + C::one_bits);
 }
 
-// 1 / (1 + e^-x). Comparisons are written so that a NaN passes through them; 1 + scale is exact
-// where it matters, so the denominator is rounded once.
+// 1 / (1 + e^-x). 1 + scale is exact where it matters, so the denominator is rounded once.
 template <class T>
 LSTMCORE_INLINE Vec<T> sigmoid(Vec<T> x) {
     using C = ExpConstants<T>;
     const Vec<T> high = broadcast(C::overflow), low = broadcast(C::underflow);
-    Vec<T> z = -x;
-    z = z > high ? high : z;
-    z = z < low ? low : z;
+    const Vec<T> z = larger(low, smaller(high, -x));
     Vec<T> scale, fraction;
     exp_parts<T>(z, scale, fraction);
     const Vec<T> one = broadcast(T(1));
@@ -205,16 +227,15 @@ LSTMCORE_INLINE Vec<T> tanh(Vec<T> x) {
     using C = ExpConstants<T>;
     const Int<T> sign_bit = (Int<T>)broadcast(T(-0.0));
     const Vec<T> one = broadcast(T(1)), low = broadcast(-C::tanh_saturates);
-    Vec<T> z = (Vec<T>)((Int<T>)x | sign_bit);
-    z = z + z;
-    z = z < low ? low : z;
+    const Vec<T> negative = (Vec<T>)((Int<T>)x | sign_bit);
+    const Vec<T> z = larger(low, negative + negative);
     Vec<T> scale, fraction;
     exp_parts<T>(z, scale, fraction);
-    const auto small = z > broadcast(T(-1.25));
-    const Vec<T> numerator = fma(scale, fraction, small ? scale - one : scale);
+    const auto large = z <= broadcast(T(-1.25));
+    const Vec<T> numerator = fma(scale, fraction, large ? scale : scale - one);
     const Vec<T> quotient = numerator / fma(scale, fraction, one + scale);
-    const Vec<T> magnitude = small ? quotient : fma(broadcast(T(-2)), quotient, one);
-    return (Vec<T>)(((Int<T>)magnitude & ~sign_bit) | ((Int<T>)x & sign_bit));
+    const Vec<T> magnitude = large ? fma(broadcast(T(-2)), quotient, one) : quotient;
+    return (Vec<T>)((((Int<T>)x ^ (Int<T>)magnitude) & sign_bit) ^ (Int<T>)magnitude);  // with the sign of x
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

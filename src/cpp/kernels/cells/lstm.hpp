@@ -30,6 +30,13 @@ struct LstmCell {
         }
     }
 
+    template <class T>
+    static LSTMCORE_INLINE void prefetch(const BackwardProblem<T>& p, long b, long t, long unit) {
+        const T* saved = p.gates + (t * p.shape.batch + b) * gates * p.shape.units + unit;
+        for (int gate = 0; gate < gates; ++gate) __builtin_prefetch(saved + gate * p.shape.units);
+        __builtin_prefetch(previous_c(p, b, t) + unit);
+    }
+
     // dL/dh of one vector of units, dL/dc from the step after (in p.dc) -> gradients of the
     // pre-activations (at dpre, gate by gate) and dL/dc for the step before.
     //   do = dh tanh(c)       dc += dh o (1 - tanh(c)^2)
