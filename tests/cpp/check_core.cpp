@@ -1,0 +1,183 @@
+// The core without Python: forward and backward against plain loops in double, for platforms and
+// sanitizers where building Python is a burden. Exits with 1 and says where they differ.
+//
+//   cmake -B build/check -DLSTMCORE_CHECK=ON [-DCMAKE_TOOLCHAIN_FILE=…] && cmake --build build/check
+//   build/check/check_core
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "core.hpp"
+#include "threads.hpp"
+
+using namespace lstmcore;
+
+template <class T>
+const Kernels<T>& kernels() {
+    if constexpr (sizeof(T) == 4)
+        return instruction_set().f32;
+    else
+        return instruction_set().f64;
+}
+
+struct Doubles : std::vector<double> {
+    using std::vector<double>::vector;
+    template <class T>
+    std::vector<T> as() const {
+        return std::vector<T>(begin(), end());
+    }
+};
+
+struct Case {
+    long batch, steps, inputs, units;
+    Doubles x, kernel, recurrent, bias, h0, c0, dy;
+    // expected
+    Doubles h, c, dx, dkernel, drecurrent, dbias, dh0, dc0;
+
+    Case(long batch, long steps, long inputs, long units, unsigned seed)
+        : batch(batch), steps(steps), inputs(inputs), units(units) {
+        std::mt19937 generator(seed);
+        std::normal_distribution<double> normal;
+        const auto random = [&](long n, double scale) {
+            Doubles values(n);
+            for (double& v : values) v = float(scale * normal(generator));  // the same in float and double
+            return values;
+        };
+        const long gates = 4 * units;
+        x = random(batch * steps * inputs, 1), dy = random(batch * steps * units, 1);
+        kernel = random(inputs * gates, 0.2), recurrent = random(units * gates, 0.2), bias = random(gates, 1);
+        h0 = random(batch * units, 1), c0 = random(batch * units, 1);
+        expect();
+    }
+
+    void expect() {
+        const long gates = 4 * units;
+        const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
+        Doubles saved(batch * steps * gates);
+        h.resize(batch * steps * units), c.resize(batch * steps * units);
+        dx.assign(x.size(), 0), dkernel.assign(kernel.size(), 0), drecurrent.assign(recurrent.size(), 0);
+        dbias.assign(gates, 0), dh0.assign(h0.size(), 0), dc0.assign(c0.size(), 0);
+        for (long b = 0; b < batch; ++b) {
+            const auto previous = [&](const Doubles& all, const Doubles& initial, long t, long u) {
+                return t ? all[(b * steps + t - 1) * units + u] : initial[b * units + u];
+            };
+            for (long t = 0; t < steps; ++t) {
+                double* gate = &saved[(b * steps + t) * gates];
+                for (long g = 0; g < gates; ++g) {
+                    double sum = bias[g];
+                    for (long k = 0; k < inputs; ++k) sum += x[(b * steps + t) * inputs + k] * kernel[k * gates + g];
+                    for (long k = 0; k < units; ++k) sum += previous(h, h0, t, k) * recurrent[k * gates + g];
+                    gate[g] = g / units == 2 ? std::tanh(sum) : sigmoid(sum);
+                }
+                for (long u = 0; u < units; ++u) {
+                    const double cell = gate[units + u] * previous(c, c0, t, u) + gate[u] * gate[2 * units + u];
+                    c[(b * steps + t) * units + u] = cell;
+                    h[(b * steps + t) * units + u] = gate[3 * units + u] * std::tanh(cell);
+                }
+            }
+            Doubles dh(units, 0), dc(units, 0), dpre(gates);
+            for (long t = steps - 1; t >= 0; --t) {
+                const double* gate = &saved[(b * steps + t) * gates];
+                for (long u = 0; u < units; ++u) {
+                    const double i = gate[u], f = gate[units + u], g = gate[2 * units + u], o = gate[3 * units + u];
+                    const double tanh_c = std::tanh(c[(b * steps + t) * units + u]);
+                    const double dhu = dh[u] + dy[(b * steps + t) * units + u];
+                    const double dcu = dc[u] + dhu * o * (1 - tanh_c * tanh_c);
+                    dpre[u] = dcu * g * i * (1 - i);
+                    dpre[units + u] = dcu * previous(c, c0, t, u) * f * (1 - f);
+                    dpre[2 * units + u] = dcu * i * (1 - g * g);
+                    dpre[3 * units + u] = dhu * tanh_c * o * (1 - o);
+                    dc[u] = dcu * f;
+                }
+                std::fill(dh.begin(), dh.end(), 0.0);
+                for (long g = 0; g < gates; ++g) {
+                    dbias[g] += dpre[g];
+                    for (long k = 0; k < inputs; ++k) {
+                        dkernel[k * gates + g] += x[(b * steps + t) * inputs + k] * dpre[g];
+                        dx[(b * steps + t) * inputs + k] += kernel[k * gates + g] * dpre[g];
+                    }
+                    for (long k = 0; k < units; ++k) {
+                        drecurrent[k * gates + g] += previous(h, h0, t, k) * dpre[g];
+                        dh[k] += recurrent[k * gates + g] * dpre[g];
+                    }
+                }
+            }
+            std::copy(dh.begin(), dh.end(), dh0.begin() + b * units);
+            std::copy(dc.begin(), dc.end(), dc0.begin() + b * units);
+        }
+    }
+};
+
+template <class T>
+bool close(const Case& s, int threads, const char* what, const std::vector<T>& got, const Doubles& want) {
+    double error = 0, scale = 1e-30;
+    for (std::size_t k = 0; k < want.size(); ++k) {
+        error = std::max(error, std::abs(double(got[k]) - want[k]));
+        scale = std::max(scale, std::abs(want[k]));
+    }
+    // Rounding of some hundred terms, a few times over: 2e-5 and 1e-12 leave it a factor of ten.
+    if (error <= (sizeof(T) == 4 ? 2e-5 : 1e-12) * scale) return true;
+    std::printf("%s%d batch %ld steps %ld inputs %ld units %ld threads %d: %s differs by %g of %g\n", "float",
+                int(8 * sizeof(T)), s.batch, s.steps, s.inputs, s.units, threads, what, error, scale);
+    return false;
+}
+
+template <class T>
+bool check(const Case& s, int threads) {
+    const long row = s.batch * s.units;
+    const PackedSizes sizes = kernels<T>().lstm_packed_sizes(s.inputs, s.units);
+    std::vector<T> packed(sizes.kernel), packed_r(sizes.recurrent), packed_b(sizes.bias),
+        packed_k_t(sizes.kernel_transposed), packed_r_t(sizes.recurrent_transposed);
+    const PackedWeights<T> weights{packed.data(), packed_r.data(), packed_b.data(), packed_k_t.data(),
+                                   packed_r_t.data()};
+    const std::vector<T> x = s.x.as<T>(), dy = s.dy.as<T>(), kernel = s.kernel.as<T>(), recurrent = s.recurrent.as<T>(),
+                         bias = s.bias.as<T>(), h0 = s.h0.as<T>(), c0 = s.c0.as<T>();
+    kernels<T>().lstm_pack({s.inputs, s.units, kernel.data(), recurrent.data(), bias.data(), weights, threads});
+
+    const RecurrentShape shape{s.batch, s.steps, s.inputs, s.units};
+    std::vector<T> h(s.h.size()), c(row * s.steps), gates(4 * row * s.steps);
+    std::vector<T> workspace(kernels<T>().lstm_forward_workspace(shape, threads));
+    ForwardProblem<T> forward{};
+    forward.shape = shape, forward.weights = weights;
+    forward.x = {x.data(), s.steps * s.inputs, s.inputs, -1};
+    forward.h0 = h0.data(), forward.c0 = c0.data();
+    forward.h = {h.data(), s.steps * s.units, s.units, -1};
+    forward.c = {c.data(), s.units, row, -1};
+    forward.gates = gates.data(), forward.workspace = workspace.data(), forward.threads = threads;
+    kernels<T>().lstm_forward(forward);
+
+    std::vector<T> dx(x.size()), dkernel(kernel.size()), drecurrent(recurrent.size()), dbias(bias.size()), dh0(row),
+        dc(row);
+    workspace.resize(kernels<T>().lstm_backward_workspace(shape, threads));
+    BackwardProblem<T> backward{};
+    backward.shape = shape, backward.weights = weights, backward.x = forward.x;
+    backward.h = {h.data(), s.steps * s.units, s.units, -1}, backward.c = {c.data(), s.units, row, -1};
+    backward.h0 = h0.data(), backward.c0 = c0.data(), backward.gates = gates.data();
+    backward.dh = {dy.data(), s.steps * s.units, s.units, -1};
+    backward.dx = {dx.data(), s.steps * s.inputs, s.inputs, -1};
+    backward.dkernel = dkernel.data(), backward.drecurrent = drecurrent.data(), backward.dbias = dbias.data();
+    backward.dh0 = dh0.data(), backward.dc = dc.data();
+    backward.workspace = workspace.data(), backward.threads = threads;
+    kernels<T>().lstm_backward(backward);
+
+    bool right = close(s, threads, "h", h, s.h) & close(s, threads, "dx", dx, s.dx);
+    right &=
+        close(s, threads, "dkernel", dkernel, s.dkernel) & close(s, threads, "drecurrent", drecurrent, s.drecurrent);
+    right &= close(s, threads, "dbias", dbias, s.dbias) & close(s, threads, "dh0", dh0, s.dh0);
+    return right & close(s, threads, "dc0", dc, s.dc0);
+}
+
+int main() {
+    std::printf("instruction set %s, %s\n", instruction_set().name, threading_runtime());
+    const long shapes[][4] = {{1, 1, 1, 1},   {1, 9, 7, 5},    {2, 3, 20, 33},  {5, 12, 6, 50},   {7, 4, 1, 16},
+                              {13, 6, 3, 64}, {32, 5, 70, 17}, {40, 20, 8, 90}, {3, 2, 300, 140}, {600, 1, 4, 6}};
+    int failures = 0, cases = 0;
+    for (const auto& [batch, steps, inputs, units] : shapes) {
+        const Case s(batch, steps, inputs, units, unsigned(++cases));
+        for (int threads : {1, 2, 3}) failures += !check<float>(s, threads) + !check<double>(s, threads);
+    }
+    std::printf("%d passed, %d failed\n", 6 * cases - failures, failures);
+    return failures ? 1 : 0;
+}
