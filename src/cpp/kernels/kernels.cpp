@@ -19,8 +19,8 @@ static constexpr Kernels<T> table() {
         matmul_workspace<T>,
         matmul<T>,
         adam<T>,
-        sigmoid_array<T>,
-        tanh_array<T>,
+        map_array<T, sigmoid<T>>,
+        map_array<T, tanh<T>>,
         multiply_add_loop<T>,
         read_loop<T>,
     };

@@ -169,8 +169,8 @@ struct ExpConstants<float> {
     static constexpr float round = 12582912.f;  // 1.5 * 2^23: adding it leaves x rounded in the low bits
     static constexpr int mantissa_bits = 23;
     static constexpr int32_t one_bits = 0x3F800000;
-    static constexpr float overflow = 88.9f;   // rounds to 2^128 = inf
-    static constexpr float underflow = -87.f;  // above the smallest normal number
+    static constexpr float overflow = 88.3f;   // e^x still has a finite scale; its inverse is denormal
+    static constexpr float underflow = -87.f;  // e^x is still normal
     static constexpr float tanh_saturates = 20.f;
     static constexpr float q[] = {0.5000000062f, 0.1666654279f, 0.04166628141f, 0.008366610587f, 0.001394649624f};
 };
@@ -182,7 +182,7 @@ struct ExpConstants<double> {
     static constexpr double round = 6755399441055744.;  // 1.5 * 2^52
     static constexpr int mantissa_bits = 52;
     static constexpr int64_t one_bits = 0x3FF0000000000000;
-    static constexpr double overflow = 709.9;
+    static constexpr double overflow = 709.;
     static constexpr double underflow = -708.;
     static constexpr double tanh_saturates = 40.;
     static constexpr double q[] = {0.49999999999999999986,   0.16666666666666676639,   0.041666666666666701485,
@@ -207,7 +207,8 @@ LSTMCORE_INLINE void exp_parts(Vec<T> x, Vec<T>& scale, Vec<T>& fraction) {
     scale = (Vec<T>)(((Int<T>)shifted << C::mantissa_bits) + C::one_bits);
 }
 
-// 1 / (1 + e^-x). 1 + scale is exact where it matters, so the denominator is rounded once.
+// 1 / (1 + e^-x). 1 + scale is exact where it matters, so the denominator is rounded once. Below
+// -overflow the result is denormal and so flushed to zero.
 template <class T>
 LSTMCORE_INLINE Vec<T> sigmoid(Vec<T> x) {
     using C = ExpConstants<T>;

@@ -1,0 +1,21 @@
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from lstmcore import _core
+
+# No deadline: the first call of a shape may meet a cold machine. HYPOTHESIS_PROFILE=short is for repeated runs
+# (other instruction sets, sanitizers).
+common = {"deadline": None, "derandomize": bool(os.environ.get("CI")), "suppress_health_check": list(HealthCheck)}
+settings.register_profile("default", max_examples=120, **common)
+settings.register_profile("short", max_examples=25, **common)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def set_threads():
+    """Sets the thread limit; restores it afterwards."""
+    before = _core.get_num_threads()
+    yield _core.set_num_threads
+    _core.set_num_threads(before)

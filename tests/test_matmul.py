@@ -1,0 +1,73 @@
+"""Matrix multiplication of the core against NumPy in float64."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstmcore import _core
+
+size = st.one_of(st.integers(0, 8), st.integers(1, 150))
+
+
+@given(
+    rows=size,
+    depth=size,
+    columns=size,
+    layouts=st.tuples(*2 * [st.sampled_from(["C", "F", "sliced", "reversed"])]),
+    bias=st.booleans(),
+    accumulate=st.booleans(),
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_products(rows, depth, columns, layouts, bias, accumulate, dtype, seed):
+    rng = np.random.default_rng(seed)
+
+    def matrix(n, m, layout):
+        a = rng.standard_normal((n, m)).astype(dtype)
+        if layout == "F":
+            return np.asfortranarray(a)
+        if layout == "sliced":
+            return np.repeat(np.repeat(a, 2, 0), 3, 1)[::2, ::3]
+        return a[::-1, ::-1] if layout == "reversed" else a
+
+    a, b = matrix(rows, depth, layouts[0]), matrix(depth, columns, layouts[1])
+    c = rng.standard_normal((rows, columns)).astype(dtype)
+    v = rng.standard_normal(columns).astype(dtype) if bias else None
+    c0 = c.copy()
+    want = a.astype(float) @ b.astype(float) + (v.astype(float) if bias else 0) + (c if accumulate else 0)
+    got = _core.matmul(a, b, v, c, accumulate)
+    assert got is c
+    # Rounding: at most one unit for each term and two more, of the sum of the terms' sizes (Higham 2002, 3.5).
+    terms = np.abs(a).astype(float) @ np.abs(b) + (np.abs(v) if bias else 0) + (np.abs(c0) if accumulate else 0)
+    assert (np.abs(got - want) <= (depth + 3) * np.finfo(dtype).eps * terms).all()
+
+
+def test_deep_products_and_threads(set_threads):
+    rng = np.random.default_rng(0)
+    for shape in [(100, 1300, 70), (3, 1300, 700), (1300, 20, 3)]:
+        a, b = rng.standard_normal(shape[:2]), rng.standard_normal(shape[1:])
+        results = []
+        for threads in (1, 2, 3):
+            set_threads(threads)
+            results.append(_core.matmul(a, b))
+            np.testing.assert_allclose(results[-1], a @ b, rtol=0, atol=1e-11)
+            np.testing.assert_array_equal(results[-1], results[0])
+
+
+def test_bad_matrices_are_refused():
+    a, b = np.zeros((2, 3)), np.zeros((3, 4))
+    for args, error, text in [
+        ((a, b.astype("float32")), TypeError, "b: expected dtype float64, got float32"),
+        ((a, a), ValueError, r"b: expected shape \(depth=3, columns\), got \(2, 3\)"),
+        ((a[0], b), ValueError, r"a: expected shape \(rows, depth\), got \(3,\)"),
+        ((a, b, np.zeros(3)), ValueError, r"bias: expected shape \(columns=4,\), got \(3,\)"),
+        ((a, b, None, np.zeros((2, 5))), ValueError, r"out: expected shape \(rows=2, columns=4\), got \(2, 5\)"),
+        ((a, b, None, None, True), ValueError, "accumulate=True needs an array"),
+        ((a.astype(int), b), TypeError, "a: expected dtype float32 or float64, got int64"),
+    ]:
+        with pytest.raises(error, match=text):
+            _core.matmul(*args)
+    square = np.eye(3)
+    with pytest.raises(ValueError, match="out: overlaps a in memory"):
+        _core.matmul(square, square.copy(), None, square)
