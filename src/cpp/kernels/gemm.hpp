@@ -3,8 +3,9 @@
 //
 // The right-hand matrix is packed into panels of `tile_vectors` vectors of columns, each panel
 // depth-major: [panel][k][vector][lane]; the last panel has as many vectors as it needs. A tile is a
-// few rows times one panel, and its accumulators stay in registers over the whole depth. Every
-// element of a product is the sum of its terms in the order of k, whatever the tile or the thread.
+// few rows times one panel, and its accumulators stay in registers over a block of the depth. Every
+// element of a product is the sum, in order, of the sums of these blocks (which keeps rounding
+// small), whatever the tile or the thread.
 #pragma once
 
 #include "../core.hpp"
@@ -22,6 +23,9 @@ constexpr int tile_rows = 3;
 constexpr int tile_vectors = 4;
 // A panel of this depth is 128 KB on AVX-512: it stays in the second-level cache while all rows pass.
 constexpr long depth_block = 512;
+// Terms added up in registers before they join the rest: long sums lose less this way.
+constexpr long sum_block = 128;
+static_assert(depth_block % sum_block == 0, "a sum is cut at the same places wherever it is interrupted");
 
 template <class T>
 constexpr long panel_columns = long(tile_vectors) * lanes<T>;
@@ -147,19 +151,27 @@ struct PackedTile {  // from pack_tiles
     LSTMCORE_INLINE T operator()(int r, long k) const { return packed[k * R + r]; }
 };
 
-// accumulators += a * panel over `depth` terms.
+// sum += a * panel over `depth` terms, block by block.
 template <class T, int R, int N, class Tile>
-LSTMCORE_INLINE void accumulate(Vec<T> (&accumulators)[R][N], const Tile& a, const T* panel, long depth) {
-    for (long k = 0; k < depth; ++k) {
-        Vec<T> b[N];
+LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][N], const Tile& a, const T* panel, long depth) {
+    for (long k0 = 0; k0 < depth; k0 += sum_block) {
+        Vec<T> block[R][N] = {};
+        const long k1 = min(depth, k0 + sum_block);
+        for (long k = k0; k < k1; ++k) {
+            Vec<T> b[N];
 #pragma GCC unroll 4
-        for (int n = 0; n < N; ++n) b[n] = load(panel + (k * N + n) * lanes<T>);
+            for (int n = 0; n < N; ++n) b[n] = load(panel + (k * N + n) * lanes<T>);
 #pragma GCC unroll 6
-        for (int r = 0; r < R; ++r) {
-            const Vec<T> x = broadcast(a(r, k));
+            for (int r = 0; r < R; ++r) {
+                const Vec<T> x = broadcast(a(r, k));
 #pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) accumulators[r][n] = fma(x, b[n], accumulators[r][n]);
+                for (int n = 0; n < N; ++n) block[r][n] = fma(x, b[n], block[r][n]);
+            }
         }
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n) sum[r][n] += block[r][n];
     }
 }
 

@@ -80,26 +80,31 @@ void pack(const PackProblem<T>& problem) {
 // Threads share rows where each gets about a tile of them, else units.
 LSTMCORE_INLINE bool split_by_units(long batch, int threads) { return batch < 4l * threads; }
 
-// A step's sums run over `depth` terms. Where that is deep they are taken in pieces, each for many
-// tiles of rows while its part of the panel stays in the second-level cache; the partial sums of a
-// group of tiles wait in `partial`.
+// A step's sums run over the inputs and over the units (or the gates). Where that is deep they are
+// taken in pieces, each for many tiles of rows while its part of the panel stays in the second-level
+// cache; the partial sums of a group of tiles wait in `partial`. Pieces begin at multiples of
+// depth_block in each of the two.
 constexpr long tiles_in_group = 40;
 
-LSTMCORE_INLINE long piece_count(long depth) { return ceil_div(depth, depth_block); }
-LSTMCORE_INLINE long piece_begin(long depth, long piece) { return depth * piece / piece_count(depth); }
+LSTMCORE_INLINE long piece_end(long k, long first, long second) {
+    if (k >= first) return min(first + second, k + depth_block);
+    const long end = min(first, k + depth_block);
+    return end == first && end - k + second <= depth_block ? first + second : end;
+}
 
 // Calls f(row, height, slot, k0, k1) for the tiles of rows [row0, row1), piece by piece; slot is the
 // row's number within its group.
 template <class F>
-LSTMCORE_INLINE void for_each_piece(long row0, long row1, long depth, F f) {
+LSTMCORE_INLINE void for_each_piece(long row0, long row1, long first, long second, F f) {
     const long rows = row1 - row0, tiles = tile_count(rows);
     for (long group = 0; group < tiles; group += tiles_in_group)
-        for (long piece = 0; piece < piece_count(depth); ++piece)
+        for (long k0 = 0, k1; k0 < first + second; k0 = k1) {
+            k1 = piece_end(k0, first, second);
             for (long tile = group; tile < min(tiles, group + tiles_in_group); ++tile) {
                 const long begin = tile_begin(rows, tile), height = tile_begin(rows, tile + 1) - begin;
-                f(row0 + begin, height, begin - tile_begin(rows, group), piece_begin(depth, piece),
-                  piece_begin(depth, piece + 1));
+                f(row0 + begin, height, begin - tile_begin(rows, group), k0, k1);
             }
+        }
 }
 
 template <class T, int R, int N>
@@ -201,7 +206,7 @@ class Forward {
 
     void step(long t, long t0) {
         for (long block = block0; block < block1; ++block)
-            for_each_piece(row0, row1, (ahead ? 0 : p.shape.inputs) + p.shape.units,
+            for_each_piece(row0, row1, ahead ? 0 : p.shape.inputs, p.shape.units,
                            [&](long b, long height, long slot, long k0, long k1) {
                                with_rows(height, [&](auto R) {
                                    this->template tile<decltype(R)::value>(t, t0, b, slot, block, k0, k1);
@@ -339,7 +344,7 @@ class Backward {
         for (long j = panel0; j < panel1; ++j) {
             const long unit = j * panel_columns<T>, columns = min(panel_columns<T>, p.shape.units - unit);
             with_vectors(ceil_div(columns, L), [&](auto N) {
-                for_each_piece(row0, row1, gates, [&](long b, long height, long slot, long k0, long k1) {
+                for_each_piece(row0, row1, 0, gates, [&](long b, long height, long slot, long k0, long k1) {
                     with_rows(height, [&](auto R) {
                         this->template tile<decltype(R)::value, decltype(N)::value>(t, t0, b, slot, unit, k0, k1);
                     });
@@ -418,7 +423,11 @@ class Backward {
         const long vectors = ceil_div(columns, L);
         for (long n = 0; n < vectors; ++n) {
             Vec<T> sum{};
-            for (long k = 0; k < rows; ++k) sum += load(packed + (k * vectors + n) * L);
+            for (long k0 = 0; k0 < rows; k0 += sum_block) {
+                Vec<T> block{};
+                for (long k = k0; k < min(rows, k0 + sum_block); ++k) block += load(packed + (k * vectors + n) * L);
+                sum += block;
+            }
             const int count = int(min(L, columns - n * L));
             store(out + n * L, load(out + n * L, count) + sum, count);
         }

@@ -1,0 +1,191 @@
+"""The library in its process: forced instruction sets, forks, threads, floating-point mode, imports."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from problems import Problem, assert_same_bits
+
+import lstmcore
+from lstmcore import _core, functional
+
+# Work that is shared among threads, and which therefore starts them.
+SHARED = Problem(16, 12, 20, 100)
+
+
+def python(program, timeout=60, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+# --- instruction sets ---
+
+AGREES = """
+import numpy as np
+from lstmcore import functional, reference, _core
+rng = np.random.default_rng(0)
+x = rng.standard_normal((7, 5, 9))
+w = [rng.standard_normal(s) / 4 for s in ((9, 120), (30, 120), (120,))]
+for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-13)):
+    y, _, cache = functional.lstm(x.astype(dtype), [a.astype(dtype) for a in w], training=True)
+    z, _, kept = reference.lstm(x, w, training=True)
+    got, want = functional.lstm_backward(cache, np.ones_like(y)), reference.lstm_backward(kept, np.ones_like(z))
+    assert abs(y - z).max() < tolerance
+    for a, b in zip((got[0], *got[1]), (want[0], *want[1])):
+        assert abs(a - b).max() < tolerance * abs(b).max()
+print(_core.config()["instruction_set"], y.tobytes().hex()[:64])
+"""
+
+
+@pytest.mark.parametrize("name", _core.config()["available_instruction_sets"])
+def test_a_forced_instruction_set_is_used_and_right(name):
+    run = python(AGREES, LSTMCORE_ISA=name)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split()[0] == name
+
+
+def test_an_unknown_instruction_set_is_an_error_of_the_import():
+    run = python("import lstmcore", LSTMCORE_ISA="mmx")
+    assert run.returncode != 0
+    assert "LSTMCORE_ISA=mmx: expected one of " in run.stderr
+
+
+def test_a_missing_instruction_set_is_an_error_of_the_import():
+    missing = {"avx512", "avx2"} - set(_core.config()["available_instruction_sets"])
+    if not missing:
+        pytest.skip("this CPU has every instruction set there is a kernel for")
+    run = python("import lstmcore", LSTMCORE_ISA=missing.pop())
+    assert run.returncode != 0
+    assert "does not have that instruction set" in run.stderr or "expected one of" in run.stderr
+
+
+# --- forks ---
+
+
+def wait_for(pid, seconds=30):
+    """The child's exit code; kills it and fails if it hangs."""
+    for _ in range(100 * seconds):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    pytest.fail("the child hangs")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_forked_child_can_use_it_after_its_parent_did(threads, set_threads):
+    set_threads(threads)
+    want = SHARED.run(functional)
+    for _ in range(3):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                assert_same_bits(SHARED.run(functional), want)
+                assert_same_bits(SHARED.run(functional), want)
+                code = 0
+            finally:
+                os._exit(code)
+        assert wait_for(pid) == 0
+        assert_same_bits(SHARED.run(functional), want)  # and so can the parent still
+
+
+def child(queue):
+    queue.put(SHARED.run(functional)["outputs"])
+
+
+def test_multiprocessing_with_fork(set_threads):
+    set_threads(2)
+    want = SHARED.run(functional)["outputs"]
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    np.testing.assert_array_equal(queue.get(timeout=30), want)
+    process.join(30)
+    assert process.exitcode == 0
+
+
+# --- threads and modes ---
+
+
+def test_the_thread_limit_comes_from_the_environment_and_can_be_set():
+    program = "import lstmcore; print(lstmcore.get_num_threads())"
+    openmp = _core.config()["threading"] != "none"
+    assert python(program, OMP_NUM_THREADS="3").stdout.strip() == ("3" if openmp else "1")
+    before = lstmcore.get_num_threads()
+    with lstmcore.threads(1):
+        assert lstmcore.get_num_threads() == 1
+        with pytest.raises(RuntimeError, match="leave"), lstmcore.threads(2):
+            raise RuntimeError("leave")
+        assert lstmcore.get_num_threads() == 1
+    assert lstmcore.get_num_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not pin processes to CPUs")
+def test_affinity_limits_the_threads():
+    program = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import lstmcore; print(lstmcore.get_num_threads())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.strip() == "1"
+
+
+def test_the_callers_floating_point_mode_is_left_alone():
+    SHARED.run(functional)
+    _core.tanh(np.ones(3))
+    denormal = np.array([1e-38], "float32") * np.float32(1e-3)
+    assert denormal[0] > 0
+
+
+def test_memory_does_not_grow_with_calls_or_shapes():
+    # Every call once more than keeps what is freed; after that the process stays as large as it is.
+    program = """
+import resource
+import numpy as np
+from lstmcore import functional
+rng = np.random.default_rng(0)
+def work(k):
+    x = np.zeros((16, 50 + k % 20, 30), "float32")
+    w = [np.zeros((30, 400), "float32"), np.zeros((100, 400), "float32")]
+    y, _, cache = functional.lstm(x, w, training=True)
+    functional.lstm_backward(cache, y)
+for k in range(40): work(k)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for k in range(400): work(k)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    run = python(program)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) < 16_000  # kB; a leak of one cache a call would be 700,000
+
+
+# --- import ---
+
+
+def test_import_is_light():
+    program = "import sys, numpy; before = set(sys.modules); import lstmcore; print(*sorted(set(sys.modules) - before))"
+    loaded = python(program).stdout.split()
+    assert "lstmcore._core" in loaded
+    heavy = {"matplotlib", "tqdm", "scipy", "pandas", "torch", "asyncio", "multiprocessing", "concurrent", "doctest"}
+    assert not heavy & {name.partition(".")[0] for name in loaded}
