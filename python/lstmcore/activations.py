@@ -23,6 +23,7 @@ class Activation(NamedTuple):
     derivative: Callable[[Array], Array]
 
     def __call__(self, x: Array) -> Array:
+        """Return the function's value."""
         return self.function(x)
 
 

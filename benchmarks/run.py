@@ -1,0 +1,317 @@
+"""Measure lstmcore beside the other libraries that are installed, interleaved in one run.
+
+python benchmarks/run.py                      the grid, one thread and all CPUs
+python benchmarks/run.py T3 I2 --threads 1    some cells
+python benchmarks/run.py lstm:infer:B=4,T=20,I=300,H=300
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+from cells import GRID, Cell, parse
+from machine import cpu_name, fma_limit, read_limits
+from peers import PEERS
+
+from lstmcore import _core
+
+HERE = pathlib.Path(__file__).resolve().parent
+OURS = "lstmcore"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Worker:
+    """A library in its own pinned process, stopped dead between its turns so that it cannot spin."""
+
+    def __init__(self, peer: str, threads: int) -> None:
+        cpus = sorted(os.sched_getaffinity(0))[:threads]
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "worker.py"), peer, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))},
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
+            start_new_session=True,
+        )
+        self.greeting = self._read()
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: int) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, number)
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else {"unable": "the process died"}
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Wake it, ask, wait for the answer, put it to sleep."""
+        self._signal(signal.SIGCONT)
+        try:
+            assert self.process.stdin is not None
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            return self._read()
+        except BrokenPipeError:
+            return {"unable": "the process died"}
+        finally:
+            self._signal(signal.SIGSTOP)
+
+    def close(self) -> None:
+        """End it."""
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+
+
+def prepare(cell: Cell, workers: dict[str, Worker]) -> tuple[list[str], dict[str, str]]:
+    """Make every library ready for the cell. Returns those whose results agree with ours, and why others do not run."""
+    ready, refused, expected = [], {}, None
+    with tempfile.TemporaryDirectory() as folder:
+        for name, worker in workers.items():
+            path = os.path.join(folder, name + ".npz")
+            text = cell.name if ":" not in cell.name else "lstm:" + cell.name
+            reply = worker.ask(prepare=text, save=path)
+            if "unable" in reply:
+                refused[name] = reply["unable"]
+                continue
+            with np.load(path) as values:
+                results = list(values.values())
+            if name == OURS:
+                expected = results
+            if expected is None:  # ours failed: there is nothing to hold the others against
+                break
+            errors = [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(results, expected, strict=True)]
+            # float32 rounding through hundreds of steps stays well below this; a wrong gate order does not.
+            if max(errors) < 1e-3:
+                ready.append(name)
+            else:
+                refused[name] = f"differs from lstmcore by {max(errors):.1e}"
+    return ready, refused
+
+
+def limit_seconds(cell: Cell, threads: int, fma: float, reads: dict[str, float]) -> float:
+    """The machine's own limit: the multiply-adds, or reading all weights at every step where rows are few."""
+    compute = cell.flops / fma
+    if cell.batch >= 4:
+        return compute
+    share = cell.weight_bytes / cell.directions / threads
+    sizes = {"L2": 1 << 20, "L3": 32 << 20, "memory": math.inf}
+    level = next(level for level, size in sizes.items() if share <= size)
+    reading = (3 if cell.train else 1) * cell.steps * cell.directions * share / reads[level]
+    return max(compute, reading)
+
+
+def measure(cells: list[Cell], threads: int, peers: list[str], rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Return a row for each cell at this number of threads."""
+    fma, reads = fma_limit(threads), read_limits()
+    levels = ", ".join(f"{level} {speed / 1e9:.0f}" for level, speed in reads.items())
+    print(f"\n{threads} thread{'s'[: threads > 1]}: {fma / 1e9:.0f} GFLOP/s of float32 FMA; one reads GB/s: {levels}")
+    workers = {}
+    for peer in peers:
+        worker = Worker(peer, threads)
+        if "version" in worker.greeting:
+            workers[peer] = worker
+            print(f"  {peer} {worker.greeting['version']}")
+        else:
+            worker.close()
+    others = [name for name in workers if name != OURS]
+    header = f"{'cell':4} {'what':44} {OURS:>17} " + "".join(f"{name:>17} " for name in others)
+    print(header + f"{'best/ours':>10} {'GFLOP/s':>8} {'of limit':>8}")
+    rows = []
+    try:
+        for cell in cells:
+            ready, refused = prepare(cell, workers)
+            if OURS not in ready:
+                print(f"{cell.name}: lstmcore: {refused[OURS]}")
+                continue
+            times: dict[str, list[float]] = {name: [] for name in ready}
+            for _ in range(rounds):
+                for name in ready:
+                    reply = workers[name].ask(seconds=seconds)
+                    if "times" in reply:
+                        # The first call of a turn meets cold caches and sleeping threads.
+                        times[name] += reply["times"][1:]
+            summary = {
+                name: dict(zip(("low", "median", "high"), np.percentile(t, [25, 50, 75]).tolist(), strict=True))
+                for name, t in times.items()
+            }
+            ours = summary[OURS]["median"]
+            best = min((n for n in summary if n != OURS), key=lambda n: summary[n]["median"], default=None)
+            limit = limit_seconds(cell, threads, fma, reads)
+            row = {
+                "cell": cell.name,
+                "description": cell.description,
+                "threads": threads,
+                "seconds": summary,
+                "refused": refused,
+                "best_peer": best,
+                "ratio": summary[best]["median"] / ours if best else None,
+                "gflops": cell.flops / ours / 1e9,
+                "limit_seconds": limit,
+                "of_limit": limit / ours,
+            }
+            rows.append(row)
+            columns = "".join(f"{show(summary.get(name)):>17} " for name in (OURS, *others))
+            ratio = f"{row['ratio']:.2f}" if best else "-"
+            label = cell.name if len(cell.name) <= 4 else "-"
+            print(
+                f"{label:4} {cell.description:44} {columns}{ratio:>10} {row['gflops']:8.1f} {row['of_limit']:8.0%}",
+                flush=True,
+            )
+            for name, reason in refused.items():
+                if reason != "not offered":
+                    print(f"     {name}: {reason[:150]}")
+    finally:
+        for worker in workers.values():
+            worker.close()
+    compared = [row for row in rows if row["ratio"]]
+    if compared:
+        mean = statistics.geometric_mean(row["ratio"] for row in compared)
+        worst = min(compared, key=lambda row: row["ratio"])
+        print(f"best peer's time over ours: geometric mean {mean:.2f}, least {worst['ratio']:.2f} ({worst['cell']})")
+    return rows, {
+        "fma_flops": fma,
+        "read_bytes": reads,
+        "versions": {n: w.greeting["version"] for n, w in workers.items()},
+    }
+
+
+def show(summary: dict[str, float] | None) -> str:
+    """A median with half its interquartile range, in a readable unit."""
+    if summary is None:
+        return "-"
+    unit, factor = ("ms", 1e3) if summary["median"] >= 1e-3 else ("µs", 1e6)
+    spread = factor * (summary["high"] - summary["low"]) / 2
+    return f"{factor * summary['median']:.4g} ±{spread:.2g} {unit}"
+
+
+def draw(path: pathlib.Path, rows: list[dict[str, Any]], machine: str) -> None:
+    """Save a chart: every library's time relative to lstmcore's, a panel for each number of threads."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    colors = {
+        "torch": "#d9593d",
+        "onnxruntime": "#7a7f87",
+        "openvino": "#8a62b0",
+        "tensorflow": "#e7a13a",
+        "jax": "#3c9a79",
+    }
+    ink = "#33373d"
+    counts = sorted({row["threads"] for row in rows})
+    cells = list(dict.fromkeys(row["cell"] for row in rows))
+    figure, panels = plt.subplots(
+        1, len(counts), figsize=(7.5 * len(counts), 1.4 + 0.62 * len(cells)), dpi=140, sharey=True, squeeze=False
+    )
+    for axes, threads in zip(panels[0], counts, strict=True):
+        here = [row for row in rows if row["threads"] == threads]
+        for row in here:
+            place = cells.index(row["cell"])
+            ours = row["seconds"][OURS]["median"]
+            others = [n for n in colors if n in row["seconds"]]
+            height = 0.8 / max(1, len(others))
+            for k, name in enumerate(others):
+                ratio = row["seconds"][name]["median"] / ours
+                y = place - 0.4 + (k + 0.5) * height
+                axes.barh(y, ratio, 0.86 * height, color=colors[name])
+                axes.text(ratio * 1.04, y, f"{ratio:.2g}×", va="center", fontsize=7, color=ink)
+            limit = row["limit_seconds"] / ours
+            axes.plot([limit, limit], [place - 0.42, place + 0.42], color=ink, lw=1.4, ls=(0, (2, 1.5)))
+        axes.axvline(1, color="#2b62a8", lw=2, zorder=3)
+        axes.set_xscale("log")
+        axes.set_xlim(0.25, None)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+        axes.set_title(f"{threads} thread{'s'[: threads > 1]}", loc="left", fontsize=12, fontweight="bold", color=ink)
+        axes.set_xlabel("time, lstmcore = 1 (logarithmic)", color=ink)
+        axes.grid(axis="x", color="#e4e6e9", lw=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0, colors=ink)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+    labels = {row["cell"]: row["description"].split("  ") for row in rows}
+    panels[0][0].set_yticks(
+        range(len(cells)),
+        [f"{c}  {labels[c][0]}\n{labels[c][1]}" if len(c) <= 4 else "\n".join(labels[c]) for c in cells],
+        fontsize=8,
+    )
+    panels[0][0].invert_yaxis()
+    present = [n for n in colors if any(n in row["seconds"] for row in rows)]
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colors[n]) for n in present]
+    handles += [plt.Line2D([], [], color="#2b62a8", lw=2), plt.Line2D([], [], color=ink, lw=1.4, ls=(0, (2, 1.5)))]
+    figure.legend(
+        handles, [*present, OURS, "the machine's limit"], loc="upper center", ncols=len(handles), frameon=False
+    )
+    figure.text(0.995, 0.005, machine, ha="right", va="bottom", fontsize=7, color="#7a7f87")
+    figure.tight_layout(rect=(0, 0.015, 1, 0.95))
+    figure.savefig(path)
+    print(f"saved {path}")
+
+
+def main() -> None:
+    """Parse the command line, measure, print, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cells", nargs="*", help="names from the grid, or lstm:infer|train:B=..,T=..,I=..,H=..")
+    parser.add_argument("--list", action="store_true", help="print the grid and stop")
+    parser.add_argument("--threads", default="", help="numbers of threads, e.g. 1,2 (default: 1 and all CPUs)")
+    parser.add_argument("--peers", default=",".join(PEERS), help="libraries to measure (default: all installed)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns each library gets at a cell (default 5)")
+    parser.add_argument("--seconds", type=float, default=0.6, help="length of a turn (default 0.6)")
+    parser.add_argument("--json", type=pathlib.Path, help="where to write the results (default benchmarks/results)")
+    parser.add_argument("--chart", type=pathlib.Path, help="where to save the chart (default beside the results)")
+    options = parser.parse_args()
+    if options.list:
+        for cell in GRID:
+            print(f"{cell.name:3} {cell.description}")
+        return
+    cells = [parse(text) for text in options.cells] or GRID
+    cpus = len(os.sched_getaffinity(0))
+    counts = sorted({int(n) for n in options.threads.split(",")} if options.threads else {1, cpus})
+    if not 1 <= counts[0] <= counts[-1] <= cpus:
+        parser.error(f"--threads: expected numbers from 1 to {cpus}, got {options.threads}")
+    unknown = set(options.peers.split(",")) - set(PEERS)
+    if unknown:
+        parser.error(f"--peers: expected some of {', '.join(PEERS)}, got {', '.join(sorted(unknown))}")
+    peers = [OURS, *(name for name in options.peers.split(",") if name != OURS)]
+
+    rows, machines = [], {}
+    for threads in counts:
+        more, machines[threads] = measure(cells, threads, peers, options.rounds, options.seconds)
+        rows += more
+    path = options.json or HERE / "results" / f"{datetime.date.today().isoformat()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config = _core.config()
+    result = {
+        "date": datetime.datetime.now().isoformat(timespec="minutes"),
+        "cpu": cpu_name(),
+        "cpus": cpus,
+        "config": dict(config),
+        "machine": machines,
+        "rows": rows,
+    }
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"\nsaved {path}")
+    try:
+        draw(options.chart or path.with_suffix(".png"), rows, f"{result['cpu']}, {config['instruction_set']}")
+    except ImportError:
+        print("no chart: matplotlib is not installed")
+
+
+if __name__ == "__main__":
+    main()
