@@ -237,7 +237,7 @@ class Forward {
         }
         if (k1 < inputs + units) return store_tile<T, R, G>(sum, partial, G * L);
         const int n = int(min(L, units - unit));
-        for (int r = 0; r < R; ++r) Cell::template forward<T>(sum[r], p, b + r, t, unit, n);
+        Cell::template forward<T, R>(sum, p, b, t, unit, n);
     }
 };
 
