@@ -33,7 +33,7 @@ struct Candidate {
 bool always() { return true; }
 
 const Candidate candidates[] = {
-    // best first
+// best first
 #if defined(__x86_64__)
     {"avx512", avx512::instruction_set,
      [] {
