@@ -87,6 +87,13 @@ def test_read_only_and_overlapping_outputs_are_refused():
         call(out=memory[:72].reshape(3, 4, 6), state=[memory[54:72].reshape(3, 6), STATE[1]])
 
 
+def test_arrays_too_large_to_copy_are_refused():
+    one = np.zeros((1, 1, 1), "float32")
+    weights = [np.broadcast_to(one[0], (2**44, 4)), np.zeros((1, 4), "float32")]
+    with pytest.raises(MemoryError):
+        call(weights=weights)
+
+
 def test_products_of_sizes_that_overflow_are_refused():
     one = np.zeros((1, 1, 5), "float32")
     for batch, steps in [(2**31, 2**29), (2**20, 2**36), (2**40, 3)]:

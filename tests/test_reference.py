@@ -1,10 +1,20 @@
 """The NumPy reference: its gradients are those of its forward pass, in float64."""
 
+import inspect
+
 import numpy as np
 import pytest
 from problems import Problem
 
-from lstmcore import reference
+from lstmcore import functional, reference
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm_backward"])
+def test_reference_and_functional_take_the_same_arguments(name):
+    ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (functional, reference))
+    assert [(p.name, p.kind, p.default) for p in ours.values()] == [
+        (p.name, p.kind, p.default) for p in theirs.values()
+    ]
 
 
 @pytest.mark.parametrize("sequences", [True, False])

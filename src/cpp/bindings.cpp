@@ -64,7 +64,10 @@ class Pool {
             return block.memory;
         }
         void* memory = nullptr;
-        if (posix_memalign(&memory, bytes >= 2 * huge ? huge : 64, bytes)) throw std::bad_alloc();
+        if (posix_memalign(&memory, bytes >= 2 * huge ? huge : 64, bytes)) {
+            PyErr_Format(PyExc_MemoryError, "no memory for %zu bytes of working space", bytes);
+            throw py::error_already_set();
+        }
 #ifdef MADV_HUGEPAGE
         if (bytes >= 2 * huge) madvise(memory, bytes / huge * huge, MADV_HUGEPAGE);
 #endif
@@ -168,6 +171,16 @@ py::array checked(const char* argument, py::handle object, const std::vector<Dim
     return a;
 }
 
+// The array itself where it is C-contiguous and aligned, else a copy.
+template <class T>
+py::array c_contiguous(const py::array& a) {
+    PyObject* copy = py::detail::npy_api::get().PyArray_FromAny_(
+        a.ptr(), py::dtype::of<T>().release().ptr(), 0, 0, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_,
+        nullptr);
+    if (!copy) throw py::error_already_set();
+    return py::reinterpret_steal<py::array>(copy);
+}
+
 // Strides in whole elements, the last dimension contiguous: the array itself or a copy of it.
 template <class T>
 py::array features_contiguous(const py::array& a) {
@@ -175,12 +188,12 @@ py::array features_contiguous(const py::array& a) {
     bool fits = a.shape(last) <= 1 || a.strides(last) == py::ssize_t(sizeof(T));
     for (py::ssize_t k = 0; k < last; ++k) fits = fits && a.strides(k) % py::ssize_t(sizeof(T)) == 0;
     if (fits && reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) == 0) return a;
-    return py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(a);
+    return c_contiguous<T>(a);
 }
 
 template <class T>
 py::array contiguous(const char* argument, py::handle object, const std::vector<Dim>& dims) {
-    return py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(checked<T>(argument, object, dims));
+    return c_contiguous<T>(checked<T>(argument, object, dims));
 }
 
 // An array that the core writes into: of exactly T and the shape, C-contiguous and writeable.
@@ -512,7 +525,7 @@ py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out,
             const auto unit = [&](int k) { return m.strides(k) == size || m.shape(k) == 1; };
             const bool whole = m.strides(0) % size == 0 && m.strides(1) % size == 0;
             if (whole && (unit(0) || unit(1)) && reinterpret_cast<std::uintptr_t>(m.data()) % size == 0) return m;
-            return py::array(py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(m));
+            return c_contiguous<T>(m);
         };
         MatmulProblem<T> p{};
         p.rows = rows, p.depth = depth, p.columns = columns, p.accumulate = accumulate;
@@ -551,7 +564,7 @@ template <bool is_tanh>
 py::array activation(py::handle x_) {
     return by_dtype("x", as_array("x", x_), [&](auto tag) -> py::array {
         using T = decltype(tag);
-        py::array x = py::array_t<T, py::array::c_style | py::array::forcecast>::ensure(as_array("x", x_));
+        const py::array x = c_contiguous<T>(as_array("x", x_));
         py::array_t<T> y(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
         (is_tanh ? kernels<T>().tanh : kernels<T>().sigmoid)(pointer<T>(x), y.mutable_data(), x.size());
         return y;

@@ -136,8 +136,13 @@ int threads_for(double work, double work_per_thread) {
 
 const char* threading_runtime() {
 #ifdef _OPENMP
+#ifdef __clang__
+#define LSTMCORE_OPENMP_RUNTIME "libomp"
+#else
+#define LSTMCORE_OPENMP_RUNTIME "libgomp"
+#endif
     static char text[64];
-    std::snprintf(text, sizeof text, "OpenMP %d", int(_OPENMP));
+    std::snprintf(text, sizeof text, "OpenMP %d (%s)", int(_OPENMP), LSTMCORE_OPENMP_RUNTIME);
     return text;
 #else
     return "none";

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .activations import sigmoid
 
-Array = NDArray[Any]
+Array: TypeAlias = NDArray[Any]
 
 
 class Cache(NamedTuple):
@@ -24,7 +25,15 @@ class Cache(NamedTuple):
     has_state: bool
 
 
-def lstm(inputs, weights, initial_state=None, *, return_sequences=True, training=False):  # type: ignore[no-untyped-def]
+def lstm(
+    inputs: Array,
+    weights: Sequence[Array],
+    initial_state: Sequence[Array] | None = None,
+    *,
+    return_sequences: bool = True,
+    training: bool = False,
+    out: Array | None = None,
+) -> Any:
     """`lstmcore.functional.lstm` in NumPy; see there for shapes."""
     kernel, recurrent_kernel, *bias = weights
     batch, steps, _ = inputs.shape
@@ -44,13 +53,23 @@ def lstm(inputs, weights, initial_state=None, *, return_sequences=True, training
         h[t + 1] = o * np.tanh(c[t + 1])
         gates.append((i, f, g, o))
     outputs = h[1:].transpose(1, 0, 2) if return_sequences else h[-1]
+    if out is not None:
+        out[...] = outputs
+        outputs = out
     state = (h[-1], c[-1])
     if training:
         return outputs, state, Cache(inputs, list(weights), h, c, gates, return_sequences, initial_state is not None)
     return outputs, state
 
 
-def lstm_backward(cache, d_outputs=None, d_state=None, *, need_d_inputs=True):  # type: ignore[no-untyped-def]
+def lstm_backward(
+    cache: Cache,
+    d_outputs: Array | None = None,
+    d_state: Sequence[Array | None] | None = None,
+    *,
+    d_weights: Sequence[Array] | None = None,
+    need_d_inputs: bool = True,
+) -> Any:
     """`lstmcore.functional.lstm_backward` in NumPy.
 
     With dpre the gradients of the pre-activations of a step::
@@ -59,11 +78,10 @@ def lstm_backward(cache, d_outputs=None, d_state=None, *, need_d_inputs=True):  
         di = dc g   df = dc c_prev   dg = dc i   dc_prev = dc f
         dW = x^T dpre   dR = h_prev^T dpre   db = sum dpre   dx = dpre W^T   dh_prev = dpre R^T
     """
-    kernel, recurrent_kernel, *bias = cache.weights
+    kernel, recurrent_kernel = cache.weights[:2]
     batch, steps, _ = cache.inputs.shape
     dtype = cache.inputs.dtype
-    d_kernel, d_recurrent_kernel = np.zeros_like(kernel), np.zeros_like(recurrent_kernel)
-    d_bias = [np.zeros_like(b) for b in bias]
+    d_kernel, d_recurrent_kernel, *d_bias = d_weights or [np.zeros_like(w) for w in cache.weights]
     d_inputs = np.zeros(cache.inputs.shape, dtype)
     dh = np.zeros((batch, recurrent_kernel.shape[0]), dtype)
     dc = np.zeros_like(dh)
