@@ -8,7 +8,7 @@ from lstmcore import _core
 # No deadline: the first call of a shape may meet a cold machine. HYPOTHESIS_PROFILE=short is for repeated runs
 # (other instruction sets, sanitizers).
 common = {"deadline": None, "derandomize": bool(os.environ.get("CI")), "suppress_health_check": list(HealthCheck)}
-settings.register_profile("default", max_examples=120, **common)
+settings.register_profile("default", max_examples=250, **common)
 settings.register_profile("short", max_examples=25, **common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
