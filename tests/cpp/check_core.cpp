@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <random>
 #include <vector>
 
@@ -162,11 +163,16 @@ bool check(const Case& s, int threads) {
     backward.workspace = workspace.data(), backward.threads = threads;
     kernels<T>().lstm_backward(backward);
 
-    bool right = close(s, threads, "h", h, s.h) & close(s, threads, "dx", dx, s.dx);
-    right &=
-        close(s, threads, "dkernel", dkernel, s.dkernel) & close(s, threads, "drecurrent", drecurrent, s.drecurrent);
-    right &= close(s, threads, "dbias", dbias, s.dbias) & close(s, threads, "dh0", dh0, s.dh0);
-    return right & close(s, threads, "dc0", dc, s.dc0);
+    const bool right[] = {
+        close(s, threads, "h", h, s.h),
+        close(s, threads, "dx", dx, s.dx),
+        close(s, threads, "dkernel", dkernel, s.dkernel),
+        close(s, threads, "drecurrent", drecurrent, s.drecurrent),
+        close(s, threads, "dbias", dbias, s.dbias),
+        close(s, threads, "dh0", dh0, s.dh0),
+        close(s, threads, "dc0", dc, s.dc0),
+    };
+    return std::all_of(std::begin(right), std::end(right), [](bool r) { return r; });
 }
 
 int main() {
