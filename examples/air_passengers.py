@@ -89,7 +89,7 @@ def draw(path: str, months: np.ndarray, passengers: np.ndarray, predicted: np.nd
     axes.plot(months, passengers, color=ink, lw=1.6, label="actual", zorder=3)
     axes.plot(targets[:split], predicted[:split], color=blue, lw=1.6, label="predicted, months trained on", zorder=4)
     axes.plot(targets[split:], predicted[split:], color=orange, lw=2, label="predicted, held-out months", zorder=4)
-    axes.text(targets[split] + 1, 1.01 * passengers.max(), "held out", color=orange, fontsize=10)
+    axes.text(targets[split] + np.timedelta64(1, "M"), 1.01 * passengers.max(), "held out", color=orange, fontsize=10)
     axes.set_title("Airline passengers, one month ahead", loc="left", fontsize=15, fontweight="bold", pad=14)
     axes.set_ylabel("thousand passengers a month")
     axes.set_xlim(months[0], months[-1])
