@@ -1,5 +1,8 @@
 """The layers: initial weights as Keras makes them, passes as the reference computes them, errors that help."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -174,7 +177,29 @@ def test_layers_can_be_added_and_removed():
     assert model.output_shape == (None, 5)
     assert isinstance(model.pop(), Dense)
     assert model.layers == [model.get_layer(index=0)]
+    assert model.output_shape == (None, 3)
     assert model.count_params() == 4 * 3 * (2 + 3 + 1)
+
+
+def test_a_layer_used_before_keeps_its_weights_in_a_model():
+    layer, x = LSTM(4, return_sequences=True), numbers(2, 3, 2)
+    before = layer(x)
+    model = Sequential([layer])
+    np.testing.assert_array_equal(model(x), before)
+    model.parameters.values *= 0
+    model.parameters.version += 1
+    assert not model(x).any()
+
+
+def test_a_layer_belongs_to_one_model():
+    model = Sequential([LSTM(4, input_shape=(3, 2), name="shared")], name="first")
+    with pytest.raises(ValueError, match=r"shared belongs to first; .* get_weights"):
+        Sequential(model.layers)
+    with pytest.raises(ValueError, match="shared belongs to first"):
+        model.add(model.layers[0])
+    for how in (copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="use get_weights and set_weights"):
+            how(model)
 
 
 # --- bad input ---

@@ -53,14 +53,17 @@ class Sequential(Trainer):
         """Append a layer."""
         if not isinstance(layer, Layer):
             raise TypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
-        if any(known is layer for known in self._layers):
-            raise ValueError(f"{self.name}: layer: {layer.name} is in the model already")
+        if layer.model_name is not None:
+            # Its weights are part of that model's flat vector and cannot be part of another.
+            raise ValueError(
+                f"{self.name}: layer: {layer.name} belongs to {layer.model_name}; make a new layer and give it the "
+                "weights with get_weights and set_weights"
+            )
         if any(known.name == layer.name for known in self._layers):
             raise ValueError(f"{self.name}: layer: expected a name of its own, got {layer.name!r} again")
         if self._layers and layer.dtype != self.dtype:
             raise ValueError(f"{self.name}: layer: expected dtype {self.dtype}, got {layer.dtype} ({layer.name})")
-        if self.parameters is not None and layer.built:
-            raise ValueError(f"{self.name}: layer: {layer.name} is built already; add it before its first use")
+        layer.model_name = self.name
         self._layers.append(layer)
         shape = self._layers[0].input_shape
         if shape is not None:
@@ -71,8 +74,11 @@ class Sequential(Trainer):
         if not self._layers:
             raise ValueError(f"{self.name}: has no layers")
         layer = self._layers.pop()
+        layer.model_name = None
         if self.parameters is not None:
-            self._gather()
+            self.parameters = None
+            if self._layers:
+                self.build(self._input_shape)
         return layer
 
     @property

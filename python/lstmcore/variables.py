@@ -79,5 +79,11 @@ class Variable:
         """Return a copy of the value, as ``dtype`` if given."""
         return np.array(self.value, dtype=dtype)
 
+    def __reduce__(self) -> Any:
+        # A copy would no longer be a view of the flat vector that the optimizer moves.
+        raise TypeError(
+            "weights cannot be copied or pickled with their layer or model; use get_weights and set_weights"
+        )
+
     def __repr__(self) -> str:
         return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}>"

@@ -45,6 +45,7 @@ class Layer:
         self.name = name or _automatic_name(type(self).__name__)
         self.dtype = float_dtype("dtype", dtype)
         self.variables: list[Variable] = []
+        self.model_name: str | None = None  # the model it is part of
         self.input_shape: Shape | None = None
         if batch_input_shape is not None:
             self.input_shape = tuple(batch_input_shape)
