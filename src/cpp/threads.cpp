@@ -37,6 +37,11 @@ static inline void relax() {
 #endif
 }
 
+void Team::split(long n, long& begin, long& end) const {
+    begin = n * index / size;
+    end = n * (index + 1) / size;
+}
+
 void Team::wait() const {
     if (size == 1) return;
     std::atomic<unsigned>& own = barriers[index].arrivals;

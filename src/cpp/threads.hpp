@@ -1,5 +1,6 @@
 // The only place that knows threads: limits, teams, barriers, fork safety, and the floating-point
-// mode our threads run in.
+// mode our threads run in. No code here either: an inline function compiled for one instruction set
+// could be the copy the linker keeps for all.
 #pragma once
 
 namespace lstmcore {
@@ -13,10 +14,7 @@ struct Team {
 
     void wait() const;  // returns when the whole team has arrived
     // This thread's share [begin, end) of n items; shares differ by one at most.
-    void split(long n, long& begin, long& end) const {
-        begin = n * index / size;
-        end = n * (index + 1) / size;
-    }
+    void split(long n, long& begin, long& end) const;
 };
 
 // Runs body(context, team) on up to `threads` threads (fewer inside another parallel region). Their
