@@ -143,8 +143,13 @@ class ProgbarLogger(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Announce the epoch."""
         print(f"Epoch {epoch + 1}/{self.params['epochs']}")
-        self._start = time.perf_counter()
-        if self.bar:
+        self._start = self._shown = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar, a few times a second: drawing it can take longer than a batch."""
+        if not self.bar or time.perf_counter() - self._shown < 0.2:
+            return
+        if self._tqdm is None:
             from tqdm import tqdm  # here, because importing it takes longer than lstmcore itself
 
             self._tqdm = tqdm(
@@ -152,22 +157,21 @@ class ProgbarLogger(Callback):
                 bar_format="{n_fmt}/{total_fmt} {bar:30} {elapsed}{postfix}",
                 ascii=" ━",
                 leave=False,
+                file=sys.stdout,
+                mininterval=0,
             )
-
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Move the bar."""
-        if self._tqdm is not None:
-            self._tqdm.set_postfix_str(_format(logs), refresh=False)
-            self._tqdm.update()
+            self._tqdm.start_t = self._start
+        self._tqdm.set_postfix_str(_format(logs), refresh=False)
+        self._tqdm.update(batch + 1 - self._tqdm.n)
+        self._shown = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Leave the epoch's line."""
         seconds, steps = time.perf_counter() - self._start, self.params["steps"]
-        bar = ""
         if self._tqdm is not None:
             self._tqdm.close()
             self._tqdm = None
-            bar = " " + 30 * "━"
+        bar = " " + 30 * "━" if self.bar else ""
         milliseconds = 1000 * seconds / steps
         print(f"{steps}/{steps}{bar} - {seconds:.0f}s - {milliseconds:.3g}ms/step - {_format(logs)}")
         sys.stdout.flush()

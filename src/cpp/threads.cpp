@@ -84,6 +84,7 @@ class FlushDenormals {
 
 // --- thread limit ---------------------------------------------------------------------------
 
+#ifdef _OPENMP
 // Whole CPUs that the control group's quota allows, or a large number where there is none.
 static int quota_cpus() {
     double quota = -1, period = -1;
@@ -107,13 +108,12 @@ static int quota_cpus() {
 }
 
 static int default_threads() {
-#ifdef _OPENMP
     if (std::getenv("OMP_NUM_THREADS")) return std::max(1, omp_get_max_threads());
     return std::max(1, std::min({omp_get_max_threads(), omp_get_num_procs(), quota_cpus()}));
-#else
-    return 1;
-#endif
 }
+#else
+static int default_threads() { return 1; }
+#endif
 
 static std::atomic<int> thread_limit{0};
 
