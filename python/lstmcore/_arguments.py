@@ -55,3 +55,12 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
             raise TypeError(f"{where} got an unexpected argument {name!r}")
         if value is not None and not (np.isscalar(value) and not value):
             raise NotImplementedError(f"{where}: {name}={value!r} is not offered")
+
+
+def rate(name: str, value: Any) -> float:
+    """Return ``value`` as a float in [0, 1), or raise TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+    return float(value)

@@ -4,27 +4,45 @@ from numpy.typing import ArrayLike, NDArray
 
 __version__: str
 
-class LSTMWeights:
-    """Weights of an LSTM, arranged for the kernels; immutable."""
+class PackedWeights:
+    """Weights of a recurrent cell, arranged for the kernels; immutable."""
 
+    @property
+    def cell(self) -> str: ...
     @property
     def inputs(self) -> int: ...
     @property
     def units(self) -> int: ...
     @property
+    def outputs(self) -> int: ...
+    @property
     def has_bias(self) -> bool: ...
     @property
     def training(self) -> bool: ...
     @property
+    def kernel(self) -> str: ...
+    @property
     def dtype(self) -> str: ...
 
-class LSTMCache:
+class Cache:
     """What the backward pass needs of a forward pass."""
 
     @property
-    def has_bias(self) -> bool: ...
+    def cell(self) -> str: ...
+    @property
+    def weight_count(self) -> int: ...
     @property
     def nbytes(self) -> int: ...
+
+class Stream:
+    """A recurrent layer that keeps its state between calls."""
+
+    def __init__(self, weights: PackedWeights, batch: int, steps: int, zoneout: Any, /) -> None: ...
+    def run(self, inputs: ArrayLike, /) -> int: ...
+    @property
+    def outputs(self) -> NDArray[Any]: ...
+    @property
+    def state(self) -> tuple[NDArray[Any], ...]: ...
 
 class Config(TypedDict):
     compiler: str
@@ -34,33 +52,42 @@ class Config(TypedDict):
     threads: int
     threading: str
 
-def lstm_pack(
-    kernel: ArrayLike, recurrent_kernel: ArrayLike, bias: ArrayLike | None, training: bool, /
-) -> LSTMWeights: ...
-def lstm(
-    weights: LSTMWeights,
+def pack(options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, /) -> PackedWeights: ...
+def forward(
+    weights: PackedWeights,
     inputs: ArrayLike,
     h: ArrayLike | None,
     c: ArrayLike | None,
     return_sequences: bool,
     training: bool,
     out: NDArray[Any] | None,
+    lengths: ArrayLike | None,
+    mask: ArrayLike | None,
+    zero_output_for_mask: bool,
+    go_backwards: bool,
+    dropout_mask: ArrayLike | None,
+    recurrent_dropout_mask: ArrayLike | None,
+    zoneout: Any,
     /,
-) -> tuple[Any, ...]: ...
-def lstm_backward(
-    cache: LSTMCache,
+) -> tuple[Any, Any, Any, Any]: ...
+def backward(
+    cache: Cache,
     d_outputs: ArrayLike | None,
     d_h: ArrayLike | None,
     d_c: ArrayLike | None,
     need_d_inputs: bool,
-    d_kernel: NDArray[Any] | None,
-    d_recurrent_kernel: NDArray[Any] | None,
-    d_bias: NDArray[Any] | None,
+    d_weights: list[NDArray[Any]],
     /,
-) -> tuple[Any, ...]: ...
+) -> tuple[Any, Any, Any, Any]: ...
+
+class PackedMatrix:
+    """The right-hand side of products, packed once for many."""
+
+    def __init__(self, b: ArrayLike, /) -> None: ...
+
 def matmul(
     a: ArrayLike,
-    b: ArrayLike,
+    b: ArrayLike | PackedMatrix,
     bias: ArrayLike | None = None,
     out: NDArray[Any] | None = None,
     accumulate: bool = False,

@@ -1,8 +1,11 @@
-"""The one source of randomness of the library: initial weights and shuffling draw from it."""
+"""The one source of randomness of the library: initial weights, shuffling and masks draw from it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 _generator = np.random.default_rng()
 
@@ -16,3 +19,25 @@ def seed(value: int) -> None:
     """Start the process-wide generator afresh."""
     global _generator
     _generator = np.random.default_rng(value)
+
+
+class Stream:
+    """The random masks of a layer: a generator for each call, from a seed and the number of the call.
+
+    Philox (Salmon et al. 2011) is counter-based, so a call's masks depend on nothing else.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.calls = 0
+
+    def next(self) -> np.random.Generator:
+        """Return the generator of the next call."""
+        self.calls += 1
+        return np.random.Generator(np.random.Philox(key=(self.calls << 64) + self.seed % 2**64))
+
+
+def dropout(rng: np.random.Generator, rate: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return factors that are 0 with probability ``rate`` and 1 / (1 - rate) otherwise."""
+    kept = rng.random(shape, np.float32) >= np.float32(rate)
+    return np.multiply(kept, 1 / (1 - rate), dtype=dtype)

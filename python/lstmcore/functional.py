@@ -2,92 +2,117 @@
 
 `lstmcore.reference` has the same functions with the same arguments, written in NumPy equation by
 equation; the tests hold the two against each other.
+
+What all of them take, beside inputs (batch, steps, inputs), weights and initial state:
+
+- ``return_sequences``: return the output of every step, or of the last one.
+- ``training``: also return what the backward pass needs.
+- ``out``: array to write the outputs into; features contiguous, overlapping no input.
+- ``lengths`` (batch,): the steps of each row from its length on are padding; their outputs are zero.
+  ``mask`` (batch, steps): True where a step counts, False where it is padding; its output repeats
+  the one before it (zero before the first), or is zero with ``zero_output_for_mask``. Padding is
+  never looked at, costs no time, and carries the state. A row without any steps gives zeros and keeps
+  its state.
+- ``go_backwards``: take the steps from the last to the first; outputs stand at their own steps.
+- ``dropout_mask``: factors for the inputs, fixed over the steps: (batch, inputs) for all gates or
+  (gates, batch, inputs); already scaled by 1 / (1 - rate). ``recurrent_dropout_mask`` the same for h
+  on its way into the recurrent product, (batch, units) or (gates, batch, units).
+- ``zoneout``: a `Zoneout`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._core import LSTMCache, LSTMWeights
+from ._core import Cache, PackedWeights
+from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 
-__all__ = ["LSTMCache", "LSTMWeights", "lstm", "lstm_backward", "pack_lstm"]
+__all__ = [
+    "Cache",
+    "GRUOptions",
+    "LSTMOptions",
+    "PackedWeights",
+    "RNNOptions",
+    "Zoneout",
+    "gru",
+    "gru_backward",
+    "lstm",
+    "lstm_backward",
+    "pack_gru",
+    "pack_lstm",
+    "pack_rnn",
+    "rnn",
+    "rnn_backward",
+]
 
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = tuple[Array, Array]
-WeightGradients: TypeAlias = tuple[Array, Array, Array] | tuple[Array, Array]
+Weights: TypeAlias = Sequence[ArrayLike] | PackedWeights
+Options: TypeAlias = LSTMOptions | GRUOptions | RNNOptions
+_SomeOptions = TypeVar("_SomeOptions", LSTMOptions, GRUOptions, RNNOptions)
 
 
-def pack_lstm(weights: Sequence[ArrayLike], *, training: bool = False) -> LSTMWeights:
+# --- LSTM ---
+
+
+def pack_lstm(
+    weights: Weights, *, options: LSTMOptions | None = None, training: bool = False, zoneout: bool = False
+) -> PackedWeights:
     """Arrange the weights of an LSTM as its kernel reads them, once for many calls.
 
     >>> import numpy as np
     >>> from lstmcore import functional
     >>> rng = np.random.default_rng(0)
     >>> packed = functional.pack_lstm([rng.standard_normal((3, 20)), rng.standard_normal((5, 20))])
-    >>> packed.inputs, packed.units, packed.dtype
-    (3, 5, 'float64')
+    >>> packed.inputs, packed.units, packed.dtype, packed.kernel
+    (3, 5, 'float64', 'fused')
 
     Parameters
     ----------
-    weights : kernel (inputs, 4*units), recurrent_kernel (units, 4*units) and, if there is one,
-        bias (4*units), float32 or float64, gates in the order i, f, g, o: what
-        ``layers.LSTM(...).get_weights()`` returns.
+    weights : kernel (inputs, gates*units), recurrent_kernel (units, gates*units) and, if there is
+        one, bias (gates*units), float32 or float64, gates in the order i, f, g, o: what
+        ``layers.LSTM(...).get_weights()`` returns. Then what the options call for: peephole
+        (3, units), projection (units, outputs), gain (2, gates*units) and cell_norm (2, units);
+        with a projection recurrent_kernel is (outputs, gates*units).
+    options : variants of the cell.
     training : also arrange what the backward pass needs.
+    zoneout : whether the weights will be used with zoneout.
 
     Returns
     -------
-    LSTMWeights, a copy: later changes of the arrays do not reach it. Any number of threads may use
-    it at once.
+    PackedWeights, a copy: later changes of the arrays do not reach it. Any number of threads may use
+    it at once. Its ``kernel`` says which loop will run: "fused" for the plain cell, which applies
+    the gates in registers, "staged" for every other.
 
     Raises
     ------
     ValueError, TypeError
         A shape or a dtype does not fit; the message names the argument.
     """
-    if isinstance(weights, LSTMWeights):
-        return weights
-    if not 2 <= len(weights) <= 3:
-        raise ValueError(f"weights: expected kernel, recurrent_kernel and at most a bias, got {len(weights)} arrays")
-    return _core.lstm_pack(weights[0], weights[1], weights[2] if len(weights) == 3 else None, training)
-
-
-@overload
-def lstm(
-    inputs: ArrayLike,
-    weights: Sequence[ArrayLike] | LSTMWeights,
-    initial_state: Sequence[ArrayLike] | None = None,
-    *,
-    return_sequences: bool = True,
-    training: Literal[False] = False,
-    out: Array | None = None,
-) -> tuple[Array, State]: ...
-
-
-@overload
-def lstm(
-    inputs: ArrayLike,
-    weights: Sequence[ArrayLike] | LSTMWeights,
-    initial_state: Sequence[ArrayLike] | None = None,
-    *,
-    return_sequences: bool = True,
-    training: Literal[True],
-    out: Array | None = None,
-) -> tuple[Array, State, LSTMCache]: ...
+    return _pack(weights, LSTMOptions, options, training, zoneout)
 
 
 def lstm(
     inputs: ArrayLike,
-    weights: Sequence[ArrayLike] | LSTMWeights,
+    weights: Weights,
     initial_state: Sequence[ArrayLike] | None = None,
     *,
+    options: LSTMOptions | None = None,
     return_sequences: bool = True,
     training: bool = False,
     out: Array | None = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    zero_output_for_mask: bool = False,
+    go_backwards: bool = False,
+    dropout_mask: ArrayLike | None = None,
+    recurrent_dropout_mask: ArrayLike | None = None,
+    zoneout: Zoneout | None = None,
 ) -> Any:
     """Run an LSTM over a batch of sequences.
 
@@ -108,19 +133,21 @@ def lstm(
     Parameters
     ----------
     inputs : (batch, steps, inputs) float32 or float64, any strides. ``batch`` may be 0.
-    weights : (kernel, recurrent_kernel[, bias]) of the same dtype, or what `pack_lstm` makes of them.
-    initial_state : (h, c), each (batch, units); zeros by default.
-    return_sequences : return the output of every step, or of the last one.
-    training : also return what `lstm_backward` needs.
-    out : array to write the outputs into, C-contiguous and overlapping no input.
+    weights : (kernel, recurrent_kernel[, bias], ...) of the same dtype as `pack_lstm` describes
+        them, or what it makes of them.
+    initial_state : (h, c), (batch, outputs) and (batch, units); zeros by default.
+    options : variants of the cell; not with packed weights, which have theirs.
+    return_sequences, training, out, lengths, mask, zero_output_for_mask, go_backwards, dropout_mask,
+    recurrent_dropout_mask, zoneout : see the top of this module.
 
     Returns
     -------
-    outputs : (batch, steps, units), or (batch, units) without ``return_sequences``.
-    state : (h, c) after the last step, each (batch, units).
+    outputs : (batch, steps, units), or (batch, units) without ``return_sequences``; with a
+        projection its width instead of ``units``.
+    state : (h, c) after the last step.
     cache : only with ``training``. It refers to ``inputs`` and ``outputs``: leave them unchanged
         until the backward pass. Besides them it holds 5 * units numbers for each row and step
-        (6 without ``return_sequences``).
+        (6 without ``return_sequences``; layer normalisation adds 2 * gates * units + 2).
 
     Raises
     ------
@@ -129,29 +156,41 @@ def lstm(
 
     References
     ----------
-    Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000 (forget gate).
+    Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000 (forget gate); Greff et
+    al. 2017 (variants).
     """
-    if not isinstance(weights, LSTMWeights):
-        weights = pack_lstm(weights, training=training)
-    if initial_state is None:
-        h, c = None, None
-    else:
-        h, c = _pair("initial_state", initial_state)
-    result = _core.lstm(weights, inputs, h, c, return_sequences, training, out)
-    if training:
-        return result[0], (result[1], result[2]), result[3]
-    return result[0], (result[1], result[2])
+    packed = _packed(weights, LSTMOptions, options, training, zoneout)
+    h, c = (None, None) if initial_state is None else _pair("initial_state", initial_state)
+    y, h, c, cache = _core.forward(
+        packed,
+        inputs,
+        h,
+        c,
+        return_sequences,
+        training,
+        out,
+        lengths,
+        mask,
+        zero_output_for_mask,
+        go_backwards,
+        dropout_mask,
+        recurrent_dropout_mask,
+        zoneout,
+    )
+    return (y, (h, c), cache) if training else (y, (h, c))
 
 
 def lstm_backward(
-    cache: LSTMCache,
+    cache: Cache,
     d_outputs: ArrayLike | None = None,
     d_state: Sequence[ArrayLike | None] | None = None,
     *,
     d_weights: Sequence[Array] | None = None,
     need_d_inputs: bool = True,
-) -> tuple[Array | None, WeightGradients, State | None]:
+) -> tuple[Array | None, tuple[Array, ...], State | None]:
     """Gradients of a loss with respect to all that `lstm` took, from those of what it returned.
+
+    The vector-Jacobian product of `lstm`, by backpropagation through time.
 
     >>> import numpy as np
     >>> from lstmcore import functional
@@ -165,14 +204,14 @@ def lstm_backward(
     ----------
     cache : from ``lstm(..., training=True)``. May be used more than once.
     d_outputs : gradient of the outputs, in their shape; None for none.
-    d_state : gradients of the last (h, c), each (batch, units) or None.
+    d_state : gradients of the last (h, c), in their shapes, each may be None.
     d_weights : arrays in the shapes of the weights to add the gradients to; new ones by default.
     need_d_inputs : whether to compute the gradient of the inputs.
 
     Returns
     -------
-    d_inputs : (batch, steps, inputs), or None if not wanted.
-    d_weights : (d_kernel, d_recurrent_kernel[, d_bias]).
+    d_inputs : (batch, steps, inputs), zero where there is padding, or None if not wanted.
+    d_weights : (d_kernel, d_recurrent_kernel[, d_bias], ...), as the weights.
     d_initial_state : (d_h, d_c), or None where no initial state was given.
 
     Raises
@@ -181,17 +220,263 @@ def lstm_backward(
         A shape or a dtype does not fit; the message names the argument.
     """
     dh, dc = (None, None) if d_state is None else _pair("d_state", d_state)
-    given: tuple[Array | None, ...] = (None, None, None)
-    if d_weights is not None:
-        expected = 3 if cache.has_bias else 2
-        if len(d_weights) != expected:
-            raise ValueError(f"d_weights: expected {expected} arrays, got {len(d_weights)}")
-        given = (*d_weights, None)[:3]
-    d_inputs, d_kernel, d_recurrent, d_bias, d_h0, d_c0 = _core.lstm_backward(
-        cache, d_outputs, dh, dc, need_d_inputs, *given
+    d_inputs, gradients, d_h0, d_c0 = _backward(cache, "lstm", d_outputs, dh, dc, d_weights, need_d_inputs)
+    return d_inputs, gradients, None if d_h0 is None or d_c0 is None else (d_h0, d_c0)
+
+
+# --- GRU ---
+
+
+def pack_gru(
+    weights: Weights, *, options: GRUOptions | None = None, training: bool = False, zoneout: bool = False
+) -> PackedWeights:
+    """Arrange the weights of a GRU as its kernel reads them; see `pack_lstm`.
+
+    Parameters
+    ----------
+    weights : kernel (inputs, 3*units), recurrent_kernel (units, 3*units) and, if there is one, bias:
+        (2, 3*units), those of the input and of the recurrent product, or (3*units) without
+        ``reset_after``; gates in the order z, r, h. With layer normalisation also gain (2, 3*units).
+    options, training, zoneout : as for `pack_lstm`.
+    """
+    return _pack(weights, GRUOptions, options, training, zoneout)
+
+
+def gru(
+    inputs: ArrayLike,
+    weights: Weights,
+    initial_state: ArrayLike | None = None,
+    *,
+    options: GRUOptions | None = None,
+    return_sequences: bool = True,
+    training: bool = False,
+    out: Array | None = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    zero_output_for_mask: bool = False,
+    go_backwards: bool = False,
+    dropout_mask: ArrayLike | None = None,
+    recurrent_dropout_mask: ArrayLike | None = None,
+    zoneout: Zoneout | None = None,
+) -> Any:
+    """Run a GRU over a batch of sequences.
+
+    For every step, with two rows of biases (``reset_after``, Keras's and cuDNN's form)::
+
+        z = sigmoid(x W_z + b0_z + h R_z + b1_z)      r = sigmoid(x W_r + b0_r + h R_r + b1_r)
+        hh = tanh(x W_h + b0_h + r (h R_h + b1_h))    h = z h + (1 - z) hh
+
+    and without ``reset_after``, with one (Cho et al. 2014)::
+
+        hh = tanh(x W_h + (r h) R_h + b_h)
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> x = np.ones((2, 7, 3), "float32")
+    >>> weights = [np.full((3, 15), 0.1, "float32"), np.full((5, 15), 0.1, "float32")]
+    >>> outputs, h = functional.gru(x, weights)
+    >>> outputs.shape, h.shape
+    ((2, 7, 5), (2, 5))
+
+    Parameters
+    ----------
+    inputs : (batch, steps, inputs) float32 or float64, any strides. ``batch`` may be 0.
+    weights : (kernel, recurrent_kernel[, bias], ...) as `pack_gru` describes them, or what it makes
+        of them.
+    initial_state : (batch, units); zeros by default.
+    options : variants of the cell; not with packed weights, which have theirs.
+    return_sequences, training, out, lengths, mask, zero_output_for_mask, go_backwards, dropout_mask,
+    recurrent_dropout_mask, zoneout : see the top of this module.
+
+    Returns
+    -------
+    outputs : (batch, steps, units), or (batch, units) without ``return_sequences``.
+    state : h after the last step, (batch, units).
+    cache : only with ``training``; see `lstm`. It holds 4 * units numbers for each row and step
+        (3 without ``reset_after``; one more without ``return_sequences``).
+
+    Raises
+    ------
+    ValueError, TypeError
+        A shape or a dtype does not fit; the message names the argument, what was expected and what came.
+
+    References
+    ----------
+    Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder".
+    """
+    packed = _packed(weights, GRUOptions, options, training, zoneout)
+    y, h, _, cache = _core.forward(
+        packed,
+        inputs,
+        initial_state,
+        None,
+        return_sequences,
+        training,
+        out,
+        lengths,
+        mask,
+        zero_output_for_mask,
+        go_backwards,
+        dropout_mask,
+        recurrent_dropout_mask,
+        zoneout,
     )
-    gradients = (d_kernel, d_recurrent) if d_bias is None else (d_kernel, d_recurrent, d_bias)
-    return d_inputs, gradients, None if d_h0 is None else (d_h0, d_c0)
+    return (y, h, cache) if training else (y, h)
+
+
+def gru_backward(
+    cache: Cache,
+    d_outputs: ArrayLike | None = None,
+    d_state: ArrayLike | None = None,
+    *,
+    d_weights: Sequence[Array] | None = None,
+    need_d_inputs: bool = True,
+) -> tuple[Array | None, tuple[Array, ...], Array | None]:
+    """Gradients of a loss with respect to all that `gru` took; see `lstm_backward`.
+
+    ``d_state`` and the last value returned are of h alone, (batch, units).
+    """
+    d_inputs, gradients, d_h0, _ = _backward(cache, "gru", d_outputs, d_state, None, d_weights, need_d_inputs)
+    return d_inputs, gradients, d_h0
+
+
+# --- RNN ---
+
+
+def pack_rnn(
+    weights: Weights, *, options: RNNOptions | None = None, training: bool = False, zoneout: bool = False
+) -> PackedWeights:
+    """Arrange the weights of a simple RNN as its kernel reads them; see `pack_lstm`.
+
+    Parameters
+    ----------
+    weights : kernel (inputs, units), recurrent_kernel (units, units) and, if there is one, bias
+        (units).
+    options, training, zoneout : as for `pack_lstm`.
+    """
+    return _pack(weights, RNNOptions, options, training, zoneout)
+
+
+def rnn(
+    inputs: ArrayLike,
+    weights: Weights,
+    initial_state: ArrayLike | None = None,
+    *,
+    options: RNNOptions | None = None,
+    return_sequences: bool = True,
+    training: bool = False,
+    out: Array | None = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    zero_output_for_mask: bool = False,
+    go_backwards: bool = False,
+    dropout_mask: ArrayLike | None = None,
+    recurrent_dropout_mask: ArrayLike | None = None,
+    zoneout: Zoneout | None = None,
+) -> Any:
+    """Run a simple recurrent network (Elman 1990) over a batch of sequences.
+
+    For every step::
+
+        h = tanh(x W + h R + b)          or another activation
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> x = np.ones((2, 7, 3), "float32")
+    >>> weights = [np.full((3, 5), 0.1, "float32"), np.full((5, 5), 0.1, "float32")]
+    >>> outputs, h = functional.rnn(x, weights, options=functional.RNNOptions(activation="relu"))
+    >>> outputs.shape, h.shape
+    ((2, 7, 5), (2, 5))
+
+    Parameters, returns and errors are those of `gru`; weights as `pack_rnn` describes them. With
+    ``training`` the cache holds 1 * units numbers for each row and step besides inputs and outputs.
+    """
+    packed = _packed(weights, RNNOptions, options, training, zoneout)
+    y, h, _, cache = _core.forward(
+        packed,
+        inputs,
+        initial_state,
+        None,
+        return_sequences,
+        training,
+        out,
+        lengths,
+        mask,
+        zero_output_for_mask,
+        go_backwards,
+        dropout_mask,
+        recurrent_dropout_mask,
+        zoneout,
+    )
+    return (y, h, cache) if training else (y, h)
+
+
+def rnn_backward(
+    cache: Cache,
+    d_outputs: ArrayLike | None = None,
+    d_state: ArrayLike | None = None,
+    *,
+    d_weights: Sequence[Array] | None = None,
+    need_d_inputs: bool = True,
+) -> tuple[Array | None, tuple[Array, ...], Array | None]:
+    """Gradients of a loss with respect to all that `rnn` took; see `lstm_backward`.
+
+    ``d_state`` and the last value returned are of h alone, (batch, units).
+    """
+    d_inputs, gradients, d_h0, _ = _backward(cache, "rnn", d_outputs, d_state, None, d_weights, need_d_inputs)
+    return d_inputs, gradients, d_h0
+
+
+# --- what they share ---
+
+
+def _pack(
+    weights: Weights, kind: type[_SomeOptions], options: _SomeOptions | None, training: bool, zoneout: bool
+) -> PackedWeights:
+    if isinstance(weights, PackedWeights):
+        if weights.cell != kind.cell:
+            raise ValueError(f"weights: expected weights packed for {kind.cell}, got those of {weights.cell}")
+        if options is not None:
+            raise ValueError("options: packed weights have theirs")
+        return weights
+    if options is None:
+        options = kind()
+    elif not isinstance(options, kind):
+        raise TypeError(f"options: expected {kind.__name__}, got {options!r}")
+    most = 3 + len(options.extra_weights)
+    if not most - 1 <= len(weights) <= most:
+        then = f", then {', '.join(options.extra_weights)}" if options.extra_weights else ""
+        raise ValueError(
+            f"weights: expected kernel, recurrent_kernel and at most a bias{then}, got {len(weights)} arrays"
+        )
+    return _core.pack(options, list(weights), training, zoneout)
+
+
+def _packed(
+    weights: Weights, kind: type[_SomeOptions], options: _SomeOptions | None, training: bool, zoneout: Zoneout | None
+) -> PackedWeights:
+    if zoneout is not None and not isinstance(zoneout, Zoneout):
+        raise TypeError(f"zoneout: expected a Zoneout, got {zoneout!r}")
+    if isinstance(weights, PackedWeights) and options is None and weights.cell == kind.cell:
+        return weights
+    return _pack(weights, kind, options, training, zoneout is not None)
+
+
+def _backward(
+    cache: Cache,
+    cell: str,
+    d_outputs: ArrayLike | None,
+    dh: Any,
+    dc: Any,
+    d_weights: Sequence[Array] | None,
+    need_d_inputs: bool,
+) -> tuple[Array | None, tuple[Array, ...], Array | None, Array | None]:
+    if cache.cell != cell:
+        raise ValueError(f"cache: expected one of {cell}, got one of {cache.cell}")
+    if d_weights is not None and len(d_weights) != cache.weight_count:
+        raise ValueError(f"d_weights: expected {cache.weight_count} arrays, got {len(d_weights)}")
+    d_inputs, gradients, d_h0, d_c0 = _core.backward(cache, d_outputs, dh, dc, need_d_inputs, list(d_weights or ()))
+    return d_inputs, tuple(gradients), d_h0, d_c0
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import _random
 
-__all__ = ["GlorotUniform", "Initializer", "Ones", "Orthogonal", "Zeros", "get"]
+__all__ = ["GlorotUniform", "Initializer", "Ones", "Orthogonal", "RandomUniform", "Zeros", "get"]
 
 Array = NDArray[Any]
 
@@ -64,6 +64,18 @@ class Orthogonal(Initializer):
         return self.gain * (q if rows >= columns else q.T).reshape(shape)
 
 
+class RandomUniform(Initializer):
+    """Uniform between two values."""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.minval, self.maxval = minval, maxval
+
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """Return values for any shape."""
+        return rng.uniform(self.minval, self.maxval, shape)
+
+
 class Zeros(Initializer):
     """All zeros."""
 
@@ -83,6 +95,8 @@ class Ones(Initializer):
 _BY_NAME: dict[str, Callable[[], Initializer]] = {
     "glorot_uniform": GlorotUniform,
     "orthogonal": Orthogonal,
+    "random_uniform": RandomUniform,
+    "uniform": RandomUniform,
     "zeros": Zeros,
     "ones": Ones,
 }

@@ -13,20 +13,46 @@ Array = NDArray[Any]
 
 
 class Loss:
-    """The mean over all elements of a function of the error."""
+    """The mean over all elements of a function of the error, or over those that a mask leaves.
+
+    A subclass defines `values` and `slopes`. A mask (batch, steps) is True where a step counts.
+    """
 
     name: str
 
-    def __call__(self, y_true: Array, y_pred: Array) -> float:
-        """Return the loss."""
+    def values(self, error: Array) -> Array:
+        """Return the loss of each element, from ``y_pred - y_true``."""
         raise NotImplementedError
 
-    def gradient(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the gradient with respect to ``y_pred``."""
+    def slopes(self, error: Array) -> Array:
+        """Return the derivative of each element's loss."""
         raise NotImplementedError
+
+    def __call__(self, y_true: Array, y_pred: Array, mask: Array | None = None) -> float:
+        """Return the loss."""
+        values = self.values(y_pred - y_true)
+        if mask is None:
+            return float(np.mean(values))
+        weights = _weights(mask, values)
+        return float(np.sum(values, where=weights)) / max(1, int(np.count_nonzero(weights)))
+
+    def gradient(self, y_true: Array, y_pred: Array, mask: Array | None = None) -> Array:
+        """Return the gradient with respect to ``y_pred``."""
+        slopes = self.slopes(y_pred - y_true)
+        if mask is None:
+            return np.asarray(slopes * y_pred.dtype.type(1 / y_pred.size))
+        weights = _weights(mask, slopes)
+        return np.where(weights, slopes * y_pred.dtype.type(1 / max(1, int(np.count_nonzero(weights)))), 0)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _weights(mask: Array, values: Array) -> Array:
+    """Return the mask in the shape of the values."""
+    if mask.shape != values.shape[: mask.ndim]:
+        raise ValueError(f"mask: expected shape {values.shape[:2]} (batch, steps), got {mask.shape}")
+    return np.broadcast_to(mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)), values.shape)
 
 
 class MeanSquaredError(Loss):
@@ -40,14 +66,13 @@ class MeanSquaredError(Loss):
 
     name = "mse"
 
-    def __call__(self, y_true: Array, y_pred: Array) -> float:
-        """Return the loss."""
-        error = y_pred - y_true
-        return float(np.mean(error * error))
+    def values(self, error: Array) -> Array:
+        """Return the loss of each element."""
+        return error * error
 
-    def gradient(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the gradient with respect to ``y_pred``."""
-        return np.asarray((y_pred - y_true) * y_pred.dtype.type(2 / y_pred.size))
+    def slopes(self, error: Array) -> Array:
+        """Return the derivative of each element's loss."""
+        return 2 * error
 
 
 class MeanAbsoluteError(Loss):
@@ -55,13 +80,13 @@ class MeanAbsoluteError(Loss):
 
     name = "mae"
 
-    def __call__(self, y_true: Array, y_pred: Array) -> float:
-        """Return the loss."""
-        return float(np.mean(np.abs(y_pred - y_true)))
+    def values(self, error: Array) -> Array:
+        """Return the loss of each element."""
+        return np.abs(error)
 
-    def gradient(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the gradient with respect to ``y_pred``."""
-        return np.asarray(np.sign(y_pred - y_true) * y_pred.dtype.type(1 / y_pred.size))
+    def slopes(self, error: Array) -> Array:
+        """Return the derivative of each element's loss."""
+        return np.sign(error)
 
 
 mse = MeanSquaredError()

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import float_array
+from ._arguments import float_array, positive_integer
+from .layers.embedding import Embedding
 from .layers.input import InputLayer
 from .layers.layer import Layer, Shape, _automatic_name, set_all
+from .streaming import Stream
 from .trainer import Trainer
 from .variables import Parameters, Variable
 
@@ -163,18 +165,29 @@ class Sequential(Trainer):
 
     # --- passes ---
 
-    def __call__(self, inputs: ArrayLike, training: bool = False) -> Array:
-        """Return the outputs for a batch."""
-        array = float_array(f"{self.name}: inputs", inputs, self.dtype)
+    def convert(self, name: str, inputs: ArrayLike) -> Array:
+        """Return inputs as the array that the first layer takes."""
+        first = next((layer for layer in self._layers if not isinstance(layer, InputLayer)), None)
+        return float_array(name, inputs, self.dtype) if first is None else first.convert(name, inputs)
+
+    def __call__(self, inputs: ArrayLike, training: bool = False, mask: ArrayLike | None = None) -> Array:
+        """Return the outputs for a batch; ``mask`` (batch, steps) is True where a step counts."""
+        array = self.convert(f"{self.name}: inputs", inputs)
         if not self.built:
             self.build(array.shape)
-        return self.forward(array, training)
+        return self.run(array, training, None if mask is None else np.asarray(mask))[0]
+
+    def run(self, inputs: Array, training: bool = False, mask: Array | None = None) -> tuple[Array, Array | None]:
+        """Pass a batch through the layers; return the outputs and the mask that has come with them."""
+        for layer in self._layers:
+            options = {"mask": mask} if layer.consumes_mask and mask is not None else {}
+            mask = layer.compute_mask(inputs, mask)
+            inputs = layer.forward(inputs, training, **options)
+        return inputs, mask
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Pass a batch through the layers; with ``training``, keep what `backward` needs."""
-        for layer in self._layers:
-            inputs = layer.forward(inputs, training)
-        return inputs
+        return self.run(inputs, training)[0]
 
     def backward(self, d_outputs: Array) -> None:
         """Add to the gradients of all weights, from that of the outputs."""
@@ -183,6 +196,37 @@ class Sequential(Trainer):
         for k in range(len(self._layers) - 1, first - 1, -1):
             assert gradient is not None
             gradient = self._layers[k].backward(gradient, need_d_inputs=k > first)
+
+    # --- state ---
+
+    def reset_states(self) -> None:
+        """Make stateful layers begin with zeros again."""
+        for layer in self._layers:
+            layer.reset_states()
+
+    def stream(self, batch_size: int = 1, steps: int = 1) -> Stream:
+        """Return an object that runs the model a step, or a chunk of steps, at a time.
+
+        Its outputs are bit for bit those of the whole sequence at once. A recurrent layer gives its
+        output at every step, whether or not it has ``return_sequences``.
+
+        Parameters
+        ----------
+        batch_size : rows of every step.
+        steps : the most steps in a chunk.
+
+        Raises
+        ------
+        NotImplementedError, ValueError
+            A layer needs the whole sequence, as `layers.Bidirectional` does.
+        """
+        self._require_built()
+        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
+        layers = self.layers
+        integers = isinstance(layers[0], Embedding)
+        features = None if integers else self._input_shape[-1]
+        dtype = np.dtype(np.intp) if integers else self.dtype
+        return Stream([layer.stream(batch_size, steps) for layer in layers], batch_size, steps, features, dtype)
 
     # --- description ---
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import float_array, positive_integer, reject_options, target_array
+from ._arguments import positive_integer, reject_options, target_array
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
 from .variables import Parameters
 
@@ -104,8 +104,12 @@ class Trainer:
         """Create the weights for inputs of that shape, batch first."""
         raise NotImplementedError
 
-    def forward(self, inputs: Array, training: bool = False) -> Array:
-        """Return the outputs for a batch."""
+    def convert(self, name: str, inputs: ArrayLike) -> Array:
+        """Return inputs as the array that the model takes."""
+        raise NotImplementedError
+
+    def run(self, inputs: Array, training: bool = False, mask: Array | None = None) -> tuple[Array, Array | None]:
+        """Return the outputs for a batch, and their mask."""
         raise NotImplementedError
 
     def backward(self, d_outputs: Array) -> None:
@@ -154,17 +158,17 @@ class Trainer:
         parameters = self.parameters
         assert parameters is not None
         parameters.gradients.fill(0)
-        outputs = self.forward(x, training=True)
-        values = self._values(y, outputs)
-        self.backward(loss.gradient(y, outputs))
+        outputs, mask = self.run(x, training=True)
+        values = self._values(y, outputs, mask)
+        self.backward(loss.gradient(y, outputs, mask))
         optimizer.step(parameters)
         return values
 
-    def _values(self, y: Array, outputs: Array) -> list[float]:
+    def _values(self, y: Array, outputs: Array, mask: Array | None) -> list[float]:
         _, loss = self._compiled()
         if y.shape != outputs.shape:
             raise ValueError(f"y: expected shape {outputs.shape} (that of the model's outputs), got {y.shape}")
-        return [loss(y, outputs), *(m(y, outputs) for m in self.metrics)]
+        return [loss(y, outputs, mask), *(m(y, outputs, mask) for m in self.metrics)]
 
     def train_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
         """Take one step on a batch; return the loss before it, with the metrics if there are any."""
@@ -175,11 +179,11 @@ class Trainer:
         """Return the loss of a batch, with the metrics if there are any."""
         self._compiled()
         inputs, targets = self._data(x, y)
-        return self._report(self._values(targets, self.forward(inputs)), return_dict)
+        return self._report(self._values(targets, *self.run(inputs)), return_dict)
 
     def predict_on_batch(self, x: ArrayLike) -> Array:
         """Return the outputs for a batch."""
-        return self.forward(self._inputs(x))
+        return self.run(self._inputs(x))[0]
 
     def _report(self, values: Sequence[float], return_dict: bool) -> Any:
         if return_dict:
@@ -189,7 +193,7 @@ class Trainer:
     # --- data ---
 
     def _inputs(self, x: ArrayLike, name: str = "x") -> Array:
-        array = float_array(name, x, self.dtype)
+        array = self.convert(name, x)
         if array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")
         if self.parameters is None:
@@ -318,7 +322,7 @@ class Trainer:
         averages = _Averages(self.metrics_names)
         for start in range(0, len(inputs), batch_size):
             part = slice(start, start + batch_size)
-            averages.add(self._values(targets[part], self.forward(inputs[part])), len(targets[part]))
+            averages.add(self._values(targets[part], *self.run(inputs[part])), len(targets[part]))
         return averages
 
     def evaluate(
@@ -348,5 +352,5 @@ class Trainer:
         """
         batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
         inputs = self._inputs(x)
-        parts = [self.forward(inputs[k : k + batch_size]) for k in range(0, max(1, len(inputs)), batch_size)]
+        parts = [self.run(inputs[k : k + batch_size])[0] for k in range(0, max(1, len(inputs)), batch_size)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -142,6 +143,7 @@ struct Dim {
 }
 
 py::array as_array(const char* argument, py::handle object) {
+    if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
     py::array a = py::array::ensure(object);
     if (!a) {
         PyErr_Clear();
@@ -174,6 +176,8 @@ py::array checked(const char* argument, py::handle object, const std::vector<Dim
 // The array itself where it is C-contiguous and aligned, else a copy.
 template <class T>
 py::array c_contiguous(const py::array& a) {
+    if ((a.flags() & py::array::c_style) && reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) == 0 && is_of<T>(a))
+        return a;
     PyObject* copy = py::detail::npy_api::get().PyArray_FromAny_(
         a.ptr(), py::dtype::of<T>().release().ptr(), 0, 0, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_,
         nullptr);
@@ -227,9 +231,12 @@ void must_not_overlap(const char* argument, const py::array& written, const char
         throw py::value_error(std::string(argument) + ": overlaps " + other_name + " in memory");
 }
 
+// Arrays that may be absent are kept as objects: an empty py::array is a whole NumPy array.
+py::array array_of(const py::object& o) { return py::reinterpret_borrow<py::array>(o); }
+
 template <class T>
-T* pointer(const py::array& a) {
-    return const_cast<T*>(static_cast<const T*>(a.data()));
+T* pointer(const py::object& a) {
+    return static_cast<T*>(static_cast<void*>(py::detail::array_proxy(a.ptr())->data));
 }
 
 template <class T>
@@ -243,12 +250,12 @@ template <class T>
 Sequence<T> sequence(const py::array& a) {  // (batch, steps, features), features contiguous
     using Element = std::remove_const_t<T>;
     const py::ssize_t size = sizeof(Element);
-    return {pointer<Element>(a), a.strides(0) / size, a.strides(1) / size, -1};
+    return {pointer<Element>(a), a.strides(0) / size, a.strides(1) / size, -1, nullptr, nullptr, nullptr};
 }
 
 template <class T>
 Sequence<const T> read_only(const Sequence<T>& s) {
-    return {s.data, s.batch_stride, s.step_stride, s.step_mask};
+    return {s.data, s.batch_stride, s.step_stride, s.step_mask, s.first, s.row, s.at_step};
 }
 
 template <class T>
@@ -267,277 +274,803 @@ auto by_dtype(const char* argument, const py::array& a, F f) {
     throw py::type_error(std::string(argument) + ": expected dtype float32 or float64, got " + dtype_name(a));
 }
 
-// Threads for one pass over a recurrent layer: as many as its work repays, in multiply-adds, where
-// they share rows and meet once; where they share units they also meet at every step. Fewer than
-// four rows cost as much as four, for reading the weights then takes longer than using them.
-int recurrent_threads(const RecurrentShape& s, long gates) {
-    constexpr double of_call = 3e5, of_step = 1e5;
-    const double step = double(std::max(4l, s.batch)) * gates * s.units * (s.units + s.inputs);
-    const int threads = threads_for(step * double(s.steps), of_call);
-    if (s.batch >= 4l * threads) return threads;
-    return std::max(int(s.batch / 4), std::min(threads, threads_for(step, of_step)));
-}
-
-// --- LSTM -----------------------------------------------------------------------------------
+// --- recurrent layers: weights --------------------------------------------------------------
 
 template <class T>
-struct LstmPacked {
+struct Packed {
     Buffer<T> memory;
     PackedWeights<T> weights{};
 };
 
-// Weights packed for the kernels; immutable, so that any number of threads may use it at once.
-struct LstmWeights {
-    long inputs = 0, units = 0;
-    bool has_bias = false, training = false;
-    std::variant<LstmPacked<float>, LstmPacked<double>> packed;
+// Weights packed for the kernels; immutable, so that any number of threads may use them at once.
+struct CellWeights {
+    std::string cell;
+    CellOptions options{};
+    RecurrentShape shape{};  // without batch and steps
+    long gates = 0;          // columns of the kernels, in units
+    bool has_bias = false, training = false, staged = false;
+    std::variant<Packed<float>, Packed<double>> packed;
+
+    template <class T>
+    const CellKernels<T>& kernels_of() const {
+        const Kernels<T>& k = kernels<T>();
+        if (cell == "lstm") return staged ? k.staged_lstm : k.lstm;
+        if (cell == "gru") return staged ? k.staged_gru : k.gru;
+        return k.rnn;
+    }
 };
 
-std::shared_ptr<LstmWeights> lstm_pack(py::handle kernel_, py::handle recurrent_, py::handle bias_, bool training) {
-    return by_dtype("kernel", as_array("kernel", kernel_), [&](auto tag) {
-        using T = decltype(tag);
-        py::array kernel = contiguous<T>("kernel", kernel_, {{"inputs"}, {"4*units"}});
-        const long inputs = kernel.shape(0), units = kernel.shape(1) / 4;
-        if (inputs == 0 || units == 0 || kernel.shape(1) % 4)
-            wrong_shape("kernel", {{"inputs > 0"}, {"4*units > 0"}}, kernel);
-        py::array recurrent = contiguous<T>("recurrent_kernel", recurrent_, {{"units", units}, {"4*units", 4 * units}});
-        py::array bias;
-        if (!bias_.is_none()) bias = contiguous<T>("bias", bias_, {{"4*units", 4 * units}});
+CellOptions read_options(py::handle from, const std::string& cell, long& gates, bool& plain) {
+    const auto flag = [&](const char* name) { return from.attr(name).cast<bool>(); };
+    const auto activation = [&](const char* name) {
+        static const char* const names[] = {"tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign"};
+        const std::string given = from.attr(name).cast<std::string>();
+        for (int k = 0; k < 6; ++k)
+            if (given == names[k]) return Activation(k);
+        throw py::value_error(std::string(name) + ": unknown activation " + given);
+    };
+    CellOptions o{};
+    o.input_gate = o.forget_gate = o.output_gate = o.input_activation = o.output_activation = true;
+    o.activation = activation("activation");
+    gates = from.attr("gates").cast<long>();
+    if (cell == "rnn") {
+        plain = true;
+        return o;
+    }
+    o.recurrent_activation = activation("recurrent_activation");
+    o.layer_norm = flag("layer_norm");
+    plain = o.activation == Activation::tanh && o.recurrent_activation == Activation::sigmoid && !o.layer_norm;
+    if (cell == "gru") {
+        o.reset_after = flag("reset_after");
+        plain = plain && o.reset_after;
+        return o;
+    }
+    o.peepholes = flag("peepholes"), o.coupled = flag("coupled"), o.projection = flag("projection");
+    o.input_gate = flag("input_gate"), o.forget_gate = flag("forget_gate"), o.output_gate = flag("output_gate");
+    o.input_activation = flag("input_activation"), o.output_activation = flag("output_activation");
+    plain = plain && gates == 4 && !o.peepholes && !o.projection && o.input_activation && o.output_activation;
+    return o;
+}
 
-        auto result = std::make_shared<LstmWeights>();
-        result->inputs = inputs, result->units = units;
-        result->has_bias = !bias_.is_none(), result->training = training;
-        const PackedSizes sizes = kernels<T>().lstm_packed_sizes(inputs, units);
-        LstmPacked<T> packed;
-        const std::size_t forward = sizes.kernel + sizes.recurrent + sizes.bias;
-        packed.memory = Buffer<T>(forward + (training ? sizes.kernel_transposed + sizes.recurrent_transposed : 0));
-        T* p = packed.memory.get();
-        packed.weights = {p, p + sizes.kernel, p + sizes.kernel + sizes.recurrent, nullptr, nullptr};
-        if (training) {
-            packed.weights.kernel_transposed = p + forward;
-            packed.weights.recurrent_transposed = p + forward + sizes.kernel_transposed;
+// A list of the sizes and one of the pointers of PackedWeights, in the same order.
+template <class T>
+std::vector<T**> parts_of(PackedWeights<T>& w) {
+    return {&w.kernel,
+            &w.recurrent,
+            &w.bias,
+            &w.peephole,
+            &w.projection,
+            &w.gain,
+            &w.cell_norm,
+            &w.kernel_transposed,
+            &w.recurrent_transposed,
+            &w.projection_transposed};
+}
+std::vector<std::size_t> parts_of(const PackedSizes& s) {
+    return {s.kernel,
+            s.recurrent,
+            s.bias,
+            s.peephole,
+            s.projection,
+            s.gain,
+            s.cell_norm,
+            s.kernel_transposed,
+            s.recurrent_transposed,
+            s.projection_transposed};
+}
+constexpr std::size_t parts_for_inference = 7;
+
+// Names and shapes of the weights, in the caller's order.
+struct WeightSpec {
+    const char* name;
+    std::vector<Dim> dims;
+    std::size_t index;  // in Weights
+};
+
+std::vector<WeightSpec> weight_specs(const CellWeights& w) {
+    const RecurrentShape& s = w.shape;
+    static const char* const columns_names[] = {"", "units", "2*units", "3*units", "4*units"};
+    const Dim columns{columns_names[w.gates], w.gates * s.units};
+    std::vector<WeightSpec> specs = {
+        {"kernel", {{"inputs", s.inputs}, columns}, 0},
+        {"recurrent_kernel", {{w.options.projection ? "outputs" : "units", s.outputs}, columns}, 1}};
+    if (w.has_bias) {
+        if (w.options.reset_after)
+            specs.push_back({"bias", {{"rows", 2}, columns}, 2});
+        else
+            specs.push_back({"bias", {columns}, 2});
+    }
+    if (w.options.peepholes) specs.push_back({"peephole", {{"gates", 3}, {"units", s.units}}, 3});
+    if (w.options.projection) specs.push_back({"projection", {{"units", s.units}, {"outputs", s.outputs}}, 4});
+    if (w.options.layer_norm) {
+        specs.push_back({"gain", {{"products", 2}, columns}, 5});
+        if (w.cell == "lstm") specs.push_back({"cell_norm", {{"rows", 2}, {"units", s.units}}, 6});
+    }
+    return specs;
+}
+
+template <class T>
+T** weight_pointer(Weights<T>& w, std::size_t index) {
+    T** const pointers[] = {&w.kernel, &w.recurrent, &w.bias, &w.peephole, &w.projection, &w.gain, &w.cell_norm};
+    return pointers[index];
+}
+
+std::shared_ptr<CellWeights> pack(py::handle options, const std::vector<py::object>& arrays, bool training,
+                                  bool zoneout) {
+    return by_dtype("kernel", as_array("kernel", arrays.at(0)), [&](auto tag) {
+        using T = decltype(tag);
+        auto w = std::make_shared<CellWeights>();
+        w->cell = options.attr("cell").cast<std::string>();
+        bool plain = true;
+        w->options = read_options(options, w->cell, w->gates, plain);
+        w->staged = !plain || (zoneout && w->cell != "rnn");
+        w->training = training;
+
+        const std::string columns = (w->gates > 1 ? std::to_string(w->gates) + "*" : "") + "units > 0";
+        const std::vector<Dim> kernel_dims = {{"inputs > 0"}, {columns.c_str()}};
+        py::array kernel = checked<T>("kernel", arrays.at(0), kernel_dims);
+        w->shape.inputs = kernel.shape(0), w->shape.units = kernel.shape(1) / w->gates;
+        if (w->shape.inputs == 0 || w->shape.units == 0 || kernel.shape(1) % w->gates)
+            wrong_shape("kernel", kernel_dims, kernel);
+        w->shape.outputs = w->shape.units;
+        if (w->options.projection) {
+            py::array recurrent = checked<T>("recurrent_kernel", arrays.at(1), {{"outputs"}, {"gates*units"}});
+            w->shape.outputs = recurrent.shape(0);
+            if (w->shape.outputs == 0 || w->shape.outputs > w->shape.units)
+                wrong_shape("recurrent_kernel", {{"0 < outputs <= units"}, {"gates*units"}}, recurrent);
         }
-        PackProblem<T> problem{inputs,
-                               units,
-                               pointer<T>(kernel),
-                               pointer<T>(recurrent),
-                               bias_.is_none() ? nullptr : pointer<T>(bias),
-                               packed.weights,
-                               threads_for(4.0 * units * (inputs + units), 2e5)};
+        const std::size_t without_bias = weight_specs(*w).size();
+        w->has_bias = arrays.size() == without_bias + 1;
+        const std::vector<WeightSpec> specs = weight_specs(*w);
+        if (arrays.size() != specs.size())
+            throw py::value_error("weights: expected " + std::to_string(without_bias) + " arrays or, with a bias, " +
+                                  std::to_string(without_bias + 1) + ", got " + std::to_string(arrays.size()));
+        PackProblem<T> problem{};
+        std::vector<py::array> held;
+        for (std::size_t k = 0; k < specs.size(); ++k) {
+            held.push_back(contiguous<T>(specs[k].name, arrays[k], specs[k].dims));
+            *weight_pointer(problem.weights, specs[k].index) = pointer<T>(held.back());
+        }
+        const CellKernels<T>& cell = w->template kernels_of<T>();
+        const std::vector<std::size_t> sizes = parts_of(cell.packed_sizes(w->shape, w->options));
+        const auto rounded = [](std::size_t n) { return (n + 15) / 16 * 16; };
+        std::size_t total = 0;
+        for (std::size_t k = 0; k < (training ? sizes.size() : parts_for_inference); ++k) total += rounded(sizes[k]);
+        Packed<T> packed;
+        packed.memory = Buffer<T>(total);
+        T* next = packed.memory.get();
+        const std::vector<T**> parts = parts_of(packed.weights);
+        for (std::size_t k = 0; k < (training ? sizes.size() : parts_for_inference); ++k)
+            if (sizes[k]) *parts[k] = next, next += rounded(sizes[k]);
+        problem.shape = w->shape, problem.options = w->options, problem.packed = packed.weights;
+        problem.threads = threads_for(double(w->gates) * w->shape.units * (w->shape.inputs + w->shape.outputs), 2e5);
         {
             py::gil_scoped_release release;
-            kernels<T>().lstm_pack(problem);
+            cell.pack(problem);
         }
-        result->packed = std::move(packed);
-        return result;
+        w->packed = std::move(packed);
+        return w;
     });
 }
 
+// --- recurrent layers: sequences of different length ----------------------------------------
+
+// What of every row is not padding, sorted for the kernels.
+struct Plan {
+    std::vector<long> first, length;
+    std::vector<int> step, row, at_step;
+    std::vector<unsigned char> valid;  // (batch, steps) of the arrays
+    bool repeat = false;               // padding repeats the output before it, or is zero
+    long steps = 0;                    // of the longest row
+
+    Ragged view() const { return {first.data(), step.data(), row.data(), at_step.data(), length.data()}; }
+    long total() const { return first.back(); }
+};
+
+std::shared_ptr<Plan> make_plan(const RecurrentShape& s, std::vector<unsigned char> valid, bool backwards) {
+    const long batch = s.batch, steps = s.steps;
+    auto plan = std::make_shared<Plan>();
+    std::vector<long> length(batch);
+    for (long b = 0; b < batch; ++b)
+        for (long t = 0; t < steps; ++t) length[b] += valid[b * steps + t];
+    plan->row.resize(batch);
+    for (long b = 0; b < batch; ++b) plan->row[b] = int(b);
+    std::stable_sort(plan->row.begin(), plan->row.end(), [&](int a, int b) { return length[a] > length[b]; });
+    for (int row : plan->row) plan->length.push_back(length[row]);
+    plan->steps = batch ? plan->length[0] : 0;
+    plan->first.resize(plan->steps + 1);
+    for (long t = 0, active = batch; t < plan->steps; ++t) {
+        while (active > 0 && plan->length[active - 1] <= t) --active;
+        plan->first[t + 1] = plan->first[t] + active;
+    }
+    plan->step.resize(plan->total());
+    plan->at_step.resize(plan->total());
+    for (long b = 0; b < batch; ++b) {
+        const unsigned char* row = valid.data() + plan->row[b] * steps;
+        long t = 0;
+        for (long k = 0; k < steps; ++k) {
+            const long at = backwards ? steps - 1 - k : k;
+            if (!row[at]) continue;
+            plan->step[plan->first[t] + b] = int(t);
+            plan->at_step[plan->first[t] + b] = int(at);
+            ++t;
+        }
+    }
+    plan->valid = std::move(valid);
+    return plan;
+}
+
+// Lengths or a mask, checked, as a plan; null where nothing is padding.
+std::shared_ptr<Plan> padding_plan(const RecurrentShape& s, py::handle lengths_, py::handle mask_, bool zero_output,
+                                   bool backwards, bool always) {
+    const long batch = s.batch, steps = s.steps;
+    if (lengths_.is_none() && mask_.is_none() && !always) return nullptr;
+    if (!lengths_.is_none() && !mask_.is_none()) throw py::value_error("mask: give lengths or a mask, not both");
+    checked_product("inputs", {std::size_t(batch), std::size_t(steps)});
+    std::vector<unsigned char> valid(std::size_t(batch) * steps, 1);
+    if (!lengths_.is_none()) {
+        py::array lengths = as_array("lengths", lengths_);
+        if (lengths.dtype().kind() != 'i' && lengths.dtype().kind() != 'u')
+            throw py::type_error("lengths: expected integers, got " + dtype_name(lengths));
+        if (lengths.ndim() != 1 || lengths.shape(0) != batch) wrong_shape("lengths", {{"batch", batch}}, lengths);
+        const py::array_t<long> values = py::array_t<long, py::array::c_style | py::array::forcecast>::ensure(lengths);
+        for (long b = 0; b < batch; ++b) {
+            const long length = values.at(b);
+            if (length < 0 || length > steps)
+                throw py::value_error("lengths: expected numbers from 0 to " + std::to_string(steps) +
+                                      " (steps), got " + std::to_string(length) + " at " + std::to_string(b));
+            std::memset(valid.data() + b * steps + length, 0, steps - length);
+        }
+    } else if (!mask_.is_none()) {
+        py::array mask = as_array("mask", mask_);
+        if (mask.dtype().kind() != 'b') throw py::type_error("mask: expected bool, got " + dtype_name(mask));
+        if (mask.ndim() != 2 || mask.shape(0) != batch || mask.shape(1) != steps)
+            wrong_shape("mask", {{"batch", batch}, {"steps", steps}}, mask);
+        const py::array_t<bool> values = py::array_t<bool, py::array::c_style | py::array::forcecast>::ensure(mask);
+        for (std::size_t k = 0; k < valid.size(); ++k) valid[k] = values.data()[k] ? 1 : 0;
+    }
+    if (!always && std::memchr(valid.data(), 0, valid.size()) == nullptr) return nullptr;
+    auto plan = make_plan(s, std::move(valid), backwards);
+    plan->repeat = !mask_.is_none() && !zero_output;
+    return plan;
+}
+
+// Calls f(row, step, source) for the padding steps, in the order they are processed; source is the step
+// whose output they repeat, or -1.
+template <class F>
+void for_each_padding(const Plan& plan, const RecurrentShape& s, bool backwards, F f) {
+    for (long b = 0; b < s.batch; ++b)
+        for (long k = 0, source = -1; k < s.steps; ++k) {
+            const long t = backwards ? s.steps - 1 - k : k;
+            if (plan.valid[b * s.steps + t])
+                source = t;
+            else
+                f(b, t, plan.repeat ? source : -1);
+        }
+}
+
+// --- recurrent layers: passes ---------------------------------------------------------------
+
+// Threads for one pass over a recurrent layer: as many as its work repays, in multiply-adds, where
+// they share rows and meet once; where they share units they also meet at every step. Fewer than
+// four rows cost as much as four, for reading the weights then takes longer than using them.
+int recurrent_threads(const CellWeights& w, const RecurrentShape& s) {
+    constexpr double of_call = 3e5, of_step = 1e5;
+    const double step = double(std::max(4l, s.batch)) * w.gates * s.units * (s.outputs + s.inputs);
+    const int threads = threads_for(step * double(s.steps), of_call);
+    if (w.staged) return int(std::min(long(threads), std::max(1l, s.batch)));  // they share rows only
+    if (s.batch >= 4l * threads) return threads;
+    return std::max(int(s.batch / 4), std::min(threads, threads_for(step, of_step)));
+}
+
+// Everything of a call that the two passes share.
+struct Run {
+    std::shared_ptr<CellWeights> weights;
+    RecurrentShape shape{};  // of the arrays
+    bool return_sequences = false, backwards = false;
+    bool has_h0 = false;
+    std::shared_ptr<Plan> plan;
+    py::object x, h0, c0, x_dropout, h_dropout;  // arrays; the last two may be absent
+    Zoneout zoneout{};
+
+    RecurrentShape kernel_shape() const {
+        RecurrentShape s = shape;
+        if (plan) s.steps = plan->steps;
+        return s;
+    }
+    long rows() const { return plan ? plan->total() : shape.batch * shape.steps; }  // steps of all rows
+    bool empty() const { return rows() == 0; }
+
+    // An array of the caller.
+    template <class T>
+    Sequence<T> outer(const py::object& a) const {
+        Sequence<T> s = sequence<T>(array_of(a));
+        if (plan) {
+            const Ragged view = plan->view();
+            s.first = view.first, s.row = view.row, s.at_step = view.at_step;
+        } else if (backwards) {
+            s.data += (shape.steps - 1) * s.step_stride;
+            s.step_stride = -s.step_stride;
+        }
+        return s;
+    }
+    // What is kept of every step.
+    template <class T>
+    Sequence<T> kept(T* data, long width) const {
+        return {data, width, shape.batch * width, -1, plan ? plan->first.data() : nullptr, nullptr, nullptr};
+    }
+    // The last step of a row that has one: element by element of a Sequence.
+    template <class T>
+    static T* last(const Sequence<T>& s, const Plan* plan, long b, long steps) {
+        const long t = (plan ? plan->length[b] : steps) - 1;
+        if (s.first) {
+            const long n = s.first[t] + b;
+            return s.data + (s.row ? s.row[b] * s.batch_stride + s.at_step[n] * s.step_stride : n * s.batch_stride);
+        }
+        return s.data + b * s.batch_stride + (t & s.step_mask) * s.step_stride;
+    }
+
+    static int copies(const py::object& dropout) {
+        const py::array a = array_of(dropout);
+        return a.ndim() == 3 ? int(a.shape(0)) : 1;
+    }
+
+    template <class Problem, class T>
+    void fill(Problem& p, T) const {
+        p.shape = kernel_shape(), p.options = weights->options,
+        p.weights = std::get<Packed<T>>(weights->packed).weights;
+        if (plan) p.ragged = plan->view();
+        p.x = read_only(outer<T>(x));
+        p.h0 = pointer<T>(h0);
+        p.c0 = weights->cell == "lstm" ? pointer<T>(c0) : nullptr;
+        if (x_dropout) p.x_dropout = {pointer<T>(x_dropout), copies(x_dropout)};
+        if (h_dropout) p.h_dropout = {pointer<T>(h_dropout), copies(h_dropout)};
+        p.zoneout = zoneout;
+        p.threads = recurrent_threads(*weights, p.shape);
+    }
+};
+
 // What backward needs of a forward pass.
-struct LstmCache {
-    std::shared_ptr<LstmWeights> weights;
-    RecurrentShape shape{};
-    bool return_sequences = false, has_state = false;
-    py::array x, outputs, h0, c0;  // outputs: the h of every step, where they are returned
+struct Cache {
+    Run run;
+    py::object outputs;  // the h of every step, where they are returned
     std::variant<Buffer<float>, Buffer<double>> saved;
-    std::size_t saved_bytes = 0;
-    std::size_t c_offset = 0, h_offset = 0;
+    std::size_t saved_bytes = 0, c_offset = 0, h_offset = 0;
 };
 
 template <class T>
-py::array state_or_zeros(const char* argument, py::handle state, long batch, long units) {
-    if (state.is_none()) return zeros<T>({batch, units});
-    return contiguous<T>(argument, state, {{"batch", batch}, {"units", units}});
+py::array state_or_zeros(const char* argument, py::handle state, long batch, const char* name, long width) {
+    if (state.is_none()) return zeros<T>({batch, width});
+    return contiguous<T>(argument, state, {{"batch", batch}, {name, width}});
+}
+
+// Dropout factors: (batch, width) for all gates or (gates, batch, width).
+template <class T>
+py::object dropout_factors(const char* argument, py::handle given, const CellWeights& w, long batch, const char* name,
+                           long width) {
+    if (given.is_none()) return py::object();
+    const py::array a = as_array(argument, given);
+    if (a.ndim() == 3) return contiguous<T>(argument, a, {{"gates", w.gates}, {"batch", batch}, {name, width}});
+    return contiguous<T>(argument, a, {{"batch", batch}, {name, width}});
+}
+
+// Strides of an array to write into: features contiguous, no element twice.
+template <class T>
+py::array strided_output(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+    if (!py::isinstance<py::array>(object))
+        throw py::type_error(std::string(argument) + ": expected an array to write into, got " +
+                             std::string(py::str(py::type::of(object).attr("__name__"))));
+    py::array a = checked<T>(argument, object, dims);
+    if (!a.writeable())
+        throw py::value_error(std::string(argument) + ": expected a writeable array, got a read-only one");
+    std::vector<std::pair<py::ssize_t, py::ssize_t>> axes;  // stride, bytes from first to last
+    const py::ssize_t last = a.ndim() - 1, size = sizeof(T);
+    bool fits =
+        reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T) == 0 && (a.shape(last) <= 1 || a.strides(last) == size);
+    for (py::ssize_t k = 0; k < last; ++k) {
+        fits = fits && a.strides(k) % size == 0;
+        if (a.shape(k) > 1) axes.push_back({std::abs(a.strides(k)), std::abs(a.strides(k)) * (a.shape(k) - 1)});
+    }
+    std::sort(axes.begin(), axes.end());
+    py::ssize_t inner = a.shape(last) * size;
+    for (const auto& axis : axes) fits = fits && axis.first >= inner, inner += axis.second;
+    if (!fits && a.size())
+        throw py::value_error(std::string(argument) +
+                              ": expected contiguous features and no overlap, got strides in bytes " +
+                              std::string(py::str(a.attr("strides"))));
+    return a;
+}
+
+void copy_rows(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride, long rows,
+               std::size_t bytes) {
+    for (long b = 0; b < rows; ++b)
+        std::memcpy(static_cast<char*>(to) + b * to_stride, static_cast<const char*>(from) + b * from_stride, bytes);
+}
+
+struct ForwardArguments {
+    py::handle inputs, h0, c0;
+    bool return_sequences, training;
+    py::handle out, lengths, mask;
+    bool zero_output, backwards;
+    py::handle x_dropout, h_dropout, zoneout;
+};
+
+template <class T>
+Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
+    const CellWeights& w = *weights;
+    Run run;
+    run.weights = weights, run.return_sequences = a.return_sequences, run.backwards = a.backwards;
+    py::array x = checked<T>("inputs", a.inputs, {{"batch"}, {"steps"}, {"inputs", w.shape.inputs}});
+    run.shape = w.shape;
+    run.shape.batch = x.shape(0), run.shape.steps = x.shape(1);
+    RecurrentShape& s = run.shape;
+    if (s.steps == 0) wrong_shape("inputs", {{"batch"}, {"steps > 0"}, {"inputs", s.inputs}}, x);
+    if (s.batch > (1l << 31) - 1 || s.steps > (1l << 31) - 1)
+        throw py::value_error("inputs: expected fewer than 2**31 rows and steps");
+    checked_product("inputs", {std::size_t(s.batch), std::size_t(s.steps), std::size_t(16 * s.units), sizeof(T)});
+    const bool lstm = w.cell == "lstm";
+    const char* width = w.options.projection ? "outputs" : "units";
+    run.has_h0 = !a.h0.is_none() || !a.c0.is_none();
+    run.h0 = state_or_zeros<T>(lstm ? "initial_state[0] (h)" : "initial_state", a.h0, s.batch, width, s.outputs);
+    if (lstm) run.c0 = state_or_zeros<T>("initial_state[1] (c)", a.c0, s.batch, "units", s.units);
+    run.x_dropout = dropout_factors<T>("dropout_mask", a.x_dropout, w, s.batch, "inputs", s.inputs);
+    run.h_dropout = dropout_factors<T>("recurrent_dropout_mask", a.h_dropout, w, s.batch, width, s.outputs);
+    if (!a.zoneout.is_none()) {
+        run.zoneout.h = a.zoneout.attr("h").cast<double>(), run.zoneout.c = a.zoneout.attr("c").cast<double>();
+        const py::object seed = a.zoneout.attr("seed");
+        run.zoneout.random = !seed.is_none();
+        if (run.zoneout.random) run.zoneout.seed = seed.cast<uint32_t>();
+        if (!lstm) run.zoneout.c = 0;
+        if ((run.zoneout.h > 0 || run.zoneout.c > 0) && w.cell != "rnn" && !w.staged)
+            throw py::value_error("zoneout: the weights were packed without it; pack them with zoneout=True");
+        if (a.training && !run.zoneout.random && (run.zoneout.h > 0 || run.zoneout.c > 0))
+            throw py::value_error("zoneout: training needs a seed");
+    }
+    // Masks of zoneout belong to the steps of the arrays, so these must be known.
+    run.plan = padding_plan(s, a.lengths, a.mask, a.zero_output, a.backwards, a.backwards && run.zoneout.random);
+    run.x = features_contiguous<T>(x);
+    return run;
 }
 
 template <class T>
-py::tuple lstm_typed(const std::shared_ptr<LstmWeights>& weights, py::handle inputs, py::handle h0_, py::handle c0_,
-                     bool return_sequences, bool training, py::handle out) {
-    const LstmPacked<T>& packed = std::get<LstmPacked<T>>(weights->packed);
-    const long units = weights->units;
-    py::array x = checked<T>("inputs", inputs, {{"batch"}, {"steps"}, {"inputs", weights->inputs}});
-    const RecurrentShape shape{long(x.shape(0)), long(x.shape(1)), weights->inputs, units};
-    if (shape.steps == 0) wrong_shape("inputs", {{"batch"}, {"steps > 0"}, {"inputs", shape.inputs}}, x);
-    const std::size_t batch = shape.batch, steps = shape.steps;
-    checked_product("inputs", {batch, steps, std::size_t(4 * units), sizeof(T)});
-    if (training && !weights->training)
+py::tuple forward_typed(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
+    if (a.training && !weights->training)
         throw py::value_error("weights: were packed for inference; pack them with training=True");
-
-    py::array h0 = state_or_zeros<T>("initial_state[0] (h)", h0_, shape.batch, units);
-    py::array c0 = state_or_zeros<T>("initial_state[1] (c)", c0_, shape.batch, units);
-    py::array outputs;
-    if (!out.is_none()) {
-        outputs = return_sequences
-                      ? output<T>("out", out, {{"batch", shape.batch}, {"steps", shape.steps}, {"units", units}})
-                      : output<T>("out", out, {{"batch", shape.batch}, {"units", units}});
-        must_not_overlap("out", outputs, "inputs", x);
-        must_not_overlap("out", outputs, "initial_state", h0);
-        must_not_overlap("out", outputs, "initial_state", c0);
+    Run run = make_run<T>(weights, a);
+    const RecurrentShape& s = run.shape;
+    const bool lstm = weights->cell == "lstm";
+    const char* width = weights->options.projection ? "outputs" : "units";
+    py::object outputs_;
+    if (!a.out.is_none()) {
+        const py::array out =
+            a.return_sequences
+                ? strided_output<T>("out", a.out, {{"batch", s.batch}, {"steps", s.steps}, {width, s.outputs}})
+                : strided_output<T>("out", a.out, {{"batch", s.batch}, {width, s.outputs}});
+        must_not_overlap("out", out, "inputs", array_of(run.x));
+        must_not_overlap("out", out, "initial_state", array_of(run.h0));
+        if (lstm) must_not_overlap("out", out, "initial_state", array_of(run.c0));
+        outputs_ = out;
+    } else if (a.return_sequences) {
+        outputs_ = py::array_t<T>({s.batch, s.steps, s.outputs});
     } else {
-        outputs =
-            return_sequences ? py::array_t<T>({shape.batch, shape.steps, units}) : py::array_t<T>({shape.batch, units});
+        outputs_ = py::array_t<T>({s.batch, s.outputs});
     }
-    x = features_contiguous<T>(x);
-    py::array_t<T> h_last({shape.batch, units}), c_last({shape.batch, units});
+    py::array outputs = array_of(outputs_);
+    py::array_t<T> h_last({s.batch, s.outputs}), c_last({lstm ? s.batch : 0, s.units});
+    std::memcpy(h_last.mutable_data(), pointer<T>(run.h0), h_last.nbytes());  // what rows without steps keep
+    if (lstm) std::memcpy(c_last.mutable_data(), pointer<T>(run.c0), c_last.nbytes());
 
-    // One block holds what training saves (gates, c, and h where the outputs do not), or the pair of rows of h.
-    const std::size_t row = batch * units;
-    const std::size_t gates_size = training ? 4 * row * steps : 0, c_size = training ? row * steps : 0;
-    const std::size_t h_size = return_sequences ? 0 : training ? row * steps : 2 * row;
-    Buffer<T> saved(gates_size + c_size + h_size);
-    T* h_store = saved.get() + gates_size + c_size;
+    // One block holds what training saves (gates and the like, c, and h where the outputs do not), or the pair
+    // of rows of h.
+    const std::size_t rows = run.rows(), saved_width = weights->template kernels_of<T>().saved(s, weights->options);
+    const std::size_t saved_size = a.training ? saved_width * rows : 0,
+                      c_size = a.training && lstm ? rows * s.units : 0;
+    const std::size_t h_size = a.return_sequences ? 0 : a.training ? rows * s.outputs : 2 * s.batch * s.outputs;
+    Buffer<T> saved(saved_size + c_size + h_size);
+    T* h_store = saved.get() + saved_size + c_size;
 
-    ForwardProblem<T> p{};
-    p.shape = shape, p.weights = packed.weights, p.x = read_only(sequence<T>(x));
-    p.h0 = pointer<T>(h0), p.c0 = pointer<T>(c0);
-    p.h = return_sequences ? sequence<T>(outputs) : Sequence<T>{h_store, units, long(row), training ? -1 : 1};
-    p.c = training ? Sequence<T>{saved.get() + gates_size, units, long(row), -1}
-                   : Sequence<T>{pointer<T>(c_last), units, 0, -1};
-    p.gates = training ? saved.get() : nullptr;
-    if (batch) {
-        p.threads = recurrent_threads(shape, 4);
-        const Buffer<T> workspace(kernels<T>().lstm_forward_workspace(shape, p.threads));
+    if (!run.empty()) {
+        ForwardProblem<T> p{};
+        run.fill(p, T{});
+        p.h = a.return_sequences ? run.outer<T>(outputs)
+              : a.training       ? run.kept(h_store, s.outputs)
+                                 : Sequence<T>{h_store, s.outputs, s.batch * s.outputs, 1, nullptr, nullptr, nullptr};
+        if (lstm && a.training)
+            p.c = run.kept(saved.get() + saved_size, s.units);
+        else if (lstm)
+            p.c = {c_last.mutable_data(), s.units, 0, -1, p.ragged.first, p.ragged.row, p.ragged.at_step};
+        if (a.training) p.saved = run.kept(saved.get(), saved_width);
+        const CellKernels<T>& kernel = weights->template kernels_of<T>();
+        const Buffer<T> workspace(kernel.forward_workspace(p));
         p.workspace = workspace.get();
         py::gil_scoped_release release;
-        kernels<T>().lstm_forward(p);
-        const auto copy_last = [&](const Sequence<T>& from, T* to) {
-            const T* last = from.data + ((shape.steps - 1) & from.step_mask) * from.step_stride;
-            for (long b = 0; b < shape.batch; ++b)
-                std::memcpy(to + b * units, last + b * from.batch_stride, units * sizeof(T));
-        };
-        copy_last(p.h, pointer<T>(h_last));
-        if (!return_sequences) copy_last(p.h, pointer<T>(outputs));
-        if (training) copy_last(p.c, pointer<T>(c_last));
-    }
-    if (!training) return py::make_tuple(outputs, h_last, c_last);
-
-    auto cache = std::make_shared<LstmCache>();
-    cache->weights = weights, cache->shape = shape, cache->return_sequences = return_sequences;
-    cache->has_state = !h0_.is_none() || !c0_.is_none();
-    cache->x = x, cache->h0 = h0, cache->c0 = c0;
-    if (return_sequences) cache->outputs = outputs;
-    cache->saved_bytes = (gates_size + c_size + h_size) * sizeof(T);
-    cache->saved = std::move(saved);
-    cache->c_offset = gates_size, cache->h_offset = gates_size + c_size;
-    return py::make_tuple(outputs, h_last, c_last, cache);
-}
-
-py::tuple lstm(const std::shared_ptr<LstmWeights>& weights, py::handle inputs, py::handle h0, py::handle c0,
-               bool return_sequences, bool training, py::handle out) {
-    if (std::holds_alternative<LstmPacked<float>>(weights->packed))
-        return lstm_typed<float>(weights, inputs, h0, c0, return_sequences, training, out);
-    return lstm_typed<double>(weights, inputs, h0, c0, return_sequences, training, out);
-}
-
-template <class T>
-py::tuple lstm_backward_typed(const LstmCache& cache, py::handle d_outputs, py::handle dh_last_, py::handle dc_last_,
-                              bool need_d_inputs, py::handle dkernel_, py::handle drecurrent_, py::handle dbias_) {
-    const RecurrentShape& s = cache.shape;
-    const Buffer<T>& saved = std::get<Buffer<T>>(cache.saved);
-    const long row = s.batch * s.units;
-    BackwardProblem<T> p{};
-    p.shape = s, p.weights = std::get<LstmPacked<T>>(cache.weights->packed).weights;
-    p.x = sequence<const T>(cache.x), p.gates = saved.get();
-    p.h = cache.return_sequences ? sequence<const T>(cache.outputs)
-                                 : Sequence<const T>{saved.get() + cache.h_offset, s.units, row, -1};
-    p.c = {saved.get() + cache.c_offset, s.units, row, -1};
-    p.h0 = pointer<T>(cache.h0), p.c0 = pointer<T>(cache.c0);
-
-    const Dim batch{"batch", s.batch}, steps{"steps", s.steps}, units{"units", s.units}, gates{"4*units", 4 * s.units};
-    py::array dy, dh_last, dc_last;
-    if (!d_outputs.is_none()) {
-        if (cache.return_sequences) {
-            dy = features_contiguous<T>(checked<T>("d_outputs", d_outputs, {batch, steps, units}));
-            p.dh = sequence<const T>(dy);
-        } else {
-            dh_last = contiguous<T>("d_outputs", d_outputs, {batch, units});
+        kernel.forward(p);
+        for (long b = 0; b < s.batch; ++b) {
+            const Plan* plan = run.plan.get();
+            if (plan && plan->length[b] == 0) continue;
+            const long row = plan ? plan->row[b] : b;
+            std::memcpy(h_last.mutable_data() + row * s.outputs, Run::last(p.h, plan, b, s.steps),
+                        s.outputs * sizeof(T));
+            if (lstm && a.training)
+                std::memcpy(c_last.mutable_data() + row * s.units, Run::last(p.c, plan, b, s.steps),
+                            s.units * sizeof(T));
         }
     }
-    if (!dh_last_.is_none()) {
-        py::array dh = contiguous<T>("d_state[0] (h)", dh_last_, {batch, units});
-        dh_last = dh_last.size() ? py::array(dh_last + dh) : dh;
+    const std::size_t bytes = s.outputs * sizeof(T);
+    char* out = static_cast<char*>(outputs.mutable_data());
+    if (!a.return_sequences) {
+        copy_rows(out, outputs.strides(0), h_last.data(), bytes, s.batch, bytes);
+        for (long b = 0; run.plan && b < s.batch; ++b)
+            if (run.plan->length[b] == 0) std::memset(out + run.plan->row[b] * outputs.strides(0), 0, bytes);
+    } else if (run.plan) {
+        for_each_padding(*run.plan, s, run.backwards, [&](long b, long t, long source) {
+            char* row = out + b * outputs.strides(0);
+            if (source < 0)
+                std::memset(row + t * outputs.strides(1), 0, bytes);
+            else
+                std::memcpy(row + t * outputs.strides(1), row + source * outputs.strides(1), bytes);
+        });
     }
-    if (dh_last.size()) p.dh_last = pointer<T>(dh_last);
+    const py::object c_result = lstm ? py::object(c_last) : py::none();
+    if (!a.training) return py::make_tuple(outputs, h_last, c_result, py::none());
+
+    auto cache = std::make_shared<Cache>();
+    cache->run = std::move(run);
+    if (a.return_sequences) cache->outputs = outputs;
+    cache->saved_bytes = (saved_size + c_size + h_size) * sizeof(T);
+    cache->saved = std::move(saved);
+    cache->c_offset = saved_size, cache->h_offset = saved_size + c_size;
+    return py::make_tuple(outputs, h_last, c_result, cache);
+}
+
+py::tuple forward(const std::shared_ptr<CellWeights>& weights, py::handle inputs, py::handle h0, py::handle c0,
+                  bool return_sequences, bool training, py::handle out, py::handle lengths, py::handle mask,
+                  bool zero_output, bool backwards, py::handle x_dropout, py::handle h_dropout, py::handle zoneout) {
+    const ForwardArguments a{inputs, h0,          c0,        return_sequences, training,  out,    lengths,
+                             mask,   zero_output, backwards, x_dropout,        h_dropout, zoneout};
+    if (std::holds_alternative<Packed<float>>(weights->packed)) return forward_typed<float>(weights, a);
+    return forward_typed<double>(weights, a);
+}
+
+// d_outputs with the gradients of repeated outputs added to those of the outputs they repeat.
+template <class T>
+py::array fold_repeated(const Run& run, const py::array& d_outputs) {
+    py::array folded = py::array_t<T>({run.shape.batch, run.shape.steps, run.shape.outputs});
+    const RecurrentShape& s = run.shape;
+    T* to = pointer<T>(folded);
+    const Sequence<T> from = sequence<T>(d_outputs);
+    for (long b = 0; b < s.batch; ++b)
+        for (long t = 0; t < s.steps; ++t)
+            std::memcpy(to + (b * s.steps + t) * s.outputs, from.data + b * from.batch_stride + t * from.step_stride,
+                        s.outputs * sizeof(T));
+    for_each_padding(*run.plan, s, run.backwards, [&](long b, long t, long source) {
+        for (long k = 0; source >= 0 && k < s.outputs; ++k)
+            to[(b * s.steps + source) * s.outputs + k] += to[(b * s.steps + t) * s.outputs + k];
+    });
+    return folded;
+}
+
+template <class T>
+py::tuple backward_typed(const Cache& cache, py::handle d_outputs, py::handle dh_last_, py::handle dc_last_,
+                         bool need_d_inputs, const std::vector<py::object>& d_weights) {
+    const Run& run = cache.run;
+    const CellWeights& w = *run.weights;
+    const RecurrentShape& s = run.shape;
+    const bool lstm = w.cell == "lstm";
+    const Buffer<T>& saved = std::get<Buffer<T>>(cache.saved);
+    const char* width = w.options.projection ? "outputs" : "units";
+    const Dim batch{"batch", s.batch}, steps{"steps", s.steps}, outputs{width, s.outputs}, units{"units", s.units};
+
+    py::object dy, dh_state, dh_last, dc_last;  // arrays, or absent
+    if (!dh_last_.is_none())
+        dh_last = dh_state = contiguous<T>(lstm ? "d_state[0] (h)" : "d_state", dh_last_, {batch, outputs});
+    if (!dc_last_.is_none()) dc_last = contiguous<T>("d_state[1] (c)", dc_last_, {batch, units});
+    if (!d_outputs.is_none()) {
+        if (run.return_sequences) {
+            py::array d = features_contiguous<T>(checked<T>("d_outputs", d_outputs, {batch, steps, outputs}));
+            if (run.plan && run.plan->repeat) d = fold_repeated<T>(run, d);
+            dy = d;
+        } else {
+            const py::array d = contiguous<T>("d_outputs", d_outputs, {batch, outputs});
+            dh_last = dh_state ? contiguous<T>("d_outputs", dh_state + d, {batch, outputs}) : d;
+        }
+    }
 
     // Gradients are added to the arrays given, or to zeros.
-    const auto gradient = [](const char* argument, py::handle given, const std::vector<Dim>& dims) -> py::array {
-        if (!given.is_none()) return output<T>(argument, given, dims);
-        std::vector<py::ssize_t> shape;
-        for (const Dim& d : dims) shape.push_back(d.size);
-        return zeros<T>(shape);
-    };
-    py::array dkernel = gradient("d_weights[0] (kernel)", dkernel_, {{"inputs", s.inputs}, gates});
-    py::array drecurrent = gradient("d_weights[1] (recurrent_kernel)", drecurrent_, {units, gates});
-    py::object dbias = py::none();
-    if (cache.weights->has_bias) {
-        dbias = gradient("d_weights[2] (bias)", dbias_, {gates});
-        p.dbias = pointer<T>(py::array(dbias));
+    Weights<T> gradients{};
+    py::list d_weights_result;
+    std::size_t index = 0;
+    for (const WeightSpec& spec : weight_specs(w)) {
+        const std::string argument = "d_weights[" + std::to_string(index) + "] (" + spec.name + ")";
+        py::array array;
+        if (!d_weights.empty()) {
+            array = output<T>(argument.c_str(), d_weights.at(index), spec.dims);
+        } else {
+            std::vector<py::ssize_t> shape;
+            for (const Dim& d : spec.dims) shape.push_back(d.size);
+            array = zeros<T>(shape);
+        }
+        *weight_pointer(gradients, spec.index) = pointer<T>(array);
+        d_weights_result.append(array);
+        ++index;
     }
-    p.dkernel = pointer<T>(dkernel), p.drecurrent = pointer<T>(drecurrent);
 
-    py::object d_inputs = py::none(), dh0 = py::none();
+    py::object d_inputs = py::none();
+    py::array_t<T> dh0 = zeros<T>({s.batch, s.outputs}), dc0 = zeros<T>({lstm ? s.batch : 0, s.units});
+    if (dc_last) std::memcpy(dc0.mutable_data(), pointer<T>(dc_last), dc0.nbytes());
+    BackwardProblem<T> p{};
     if (need_d_inputs) {
-        py::array_t<T> array({s.batch, s.steps, s.inputs});
-        p.dx = sequence<T>(array);
+        py::array_t<T> array =
+            run.plan ? zeros<T>({s.batch, s.steps, s.inputs}) : py::array_t<T>({s.batch, s.steps, s.inputs});
+        p.dx = run.outer<T>(array);
         d_inputs = array;
     }
-    if (cache.has_state) {
-        py::array_t<T> array({s.batch, s.units});
-        p.dh0 = pointer<T>(array);
-        dh0 = array;
-    }
-    py::array_t<T> dc0 = zeros<T>({s.batch, s.units});
-    if (!dc_last_.is_none()) {
-        dc_last = contiguous<T>("d_state[1] (c)", dc_last_, {batch, units});
-        std::memcpy(dc0.mutable_data(), dc_last.data(), dc0.nbytes());
-    }
-    p.dc = dc0.mutable_data();
-    if (s.batch) {
-        p.threads = recurrent_threads(s, 4);
-        const Buffer<T> workspace(kernels<T>().lstm_backward_workspace(s, p.threads));
+    if (!run.empty()) {
+        run.fill(p, T{});
+        p.saved = read_only(run.kept(saved.get(), w.template kernels_of<T>().saved(s, w.options)));
+        p.h = read_only(run.return_sequences ? run.outer<T>(cache.outputs)
+                                             : run.kept(saved.get() + cache.h_offset, s.outputs));
+        if (lstm) p.c = read_only(run.kept(saved.get() + cache.c_offset, s.units));
+        if (dy) p.dh = read_only(run.outer<T>(dy));
+        if (dh_last) p.dh_last = pointer<T>(dh_last);
+        p.gradients = gradients;
+        p.dh0 = dh0.mutable_data(), p.dc0 = dc0.mutable_data(), p.need_dh0 = run.has_h0;
+        const CellKernels<T>& kernel = w.template kernels_of<T>();
+        const Buffer<T> workspace(kernel.backward_workspace(p));
         p.workspace = workspace.get();
         py::gil_scoped_release release;
-        kernels<T>().lstm_backward(p);
+        kernel.backward(p);
     }
-    return py::make_tuple(d_inputs, dkernel, drecurrent, dbias, dh0, cache.has_state ? py::object(dc0) : py::none());
+    for (long b = 0; run.plan && dh_state && b < s.batch; ++b)  // rows without steps pass the gradient on
+        if (run.plan->length[b] == 0) {
+            const long row = run.plan->row[b];
+            std::memcpy(dh0.mutable_data() + row * s.outputs, pointer<T>(dh_state) + row * s.outputs,
+                        s.outputs * sizeof(T));
+        }
+    if (!run.has_h0) return py::make_tuple(d_inputs, d_weights_result, py::none(), py::none());
+    return py::make_tuple(d_inputs, d_weights_result, dh0, lstm ? py::object(dc0) : py::none());
 }
 
-py::tuple lstm_backward(const LstmCache& cache, py::handle d_outputs, py::handle dh_last, py::handle dc_last,
-                        bool need_d_inputs, py::handle dkernel, py::handle drecurrent, py::handle dbias) {
+py::tuple backward(const Cache& cache, py::handle d_outputs, py::handle dh_last, py::handle dc_last, bool need_d_inputs,
+                   const std::vector<py::object>& d_weights) {
     if (std::holds_alternative<Buffer<float>>(cache.saved))
-        return lstm_backward_typed<float>(cache, d_outputs, dh_last, dc_last, need_d_inputs, dkernel, drecurrent,
-                                          dbias);
-    return lstm_backward_typed<double>(cache, d_outputs, dh_last, dc_last, need_d_inputs, dkernel, drecurrent, dbias);
+        return backward_typed<float>(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
+    return backward_typed<double>(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
 }
+
+// --- streaming ------------------------------------------------------------------------------
+
+// A recurrent layer that keeps its state between calls. All memory is taken when it is made.
+class Stream {
+    std::shared_ptr<CellWeights> weights;
+    RecurrentShape shape;
+    py::array outputs_, h_, c_;
+    std::variant<Buffer<float>, Buffer<double>> workspace;
+    Zoneout zoneout{};
+    std::vector<int> threads;  // for each number of steps, 0: not known yet
+
+    template <class T>
+    ForwardProblem<T> problem() const {
+        ForwardProblem<T> p{};
+        p.shape = shape, p.options = weights->options, p.weights = std::get<Packed<T>>(weights->packed).weights;
+        p.h0 = pointer<T>(h_), p.c0 = pointer<T>(c_);
+        p.h = sequence<T>(outputs_);
+        p.c = {pointer<T>(c_), shape.units, 0, -1, nullptr, nullptr, nullptr};
+        p.zoneout = zoneout;
+        return p;
+    }
+
+    template <class T>
+    void make() {
+        outputs_ = zeros<T>({shape.batch, shape.steps, shape.outputs});
+        h_ = zeros<T>({shape.batch, shape.outputs}), c_ = zeros<T>({shape.batch, shape.units});
+        ForwardProblem<T> p = problem<T>();
+        std::size_t most = 0;
+        for (long steps = 1; steps <= shape.steps; ++steps) {
+            p.shape.steps = steps, p.threads = recurrent_threads(*weights, p.shape);
+            threads.push_back(p.threads);
+            most = std::max(most, weights->template kernels_of<T>().forward_workspace(p));
+        }
+        workspace = Buffer<T>(most);
+    }
+
+    template <class T>
+    long run_typed(py::handle inputs) {
+        const py::array x = features_contiguous<T>(
+            checked<T>("inputs", inputs, {{"batch", shape.batch}, {"steps"}, {"inputs", shape.inputs}}));
+        const long steps = x.shape(1);
+        if (steps < 1 || steps > shape.steps)
+            throw py::value_error("inputs: expected 1 to " + std::to_string(shape.steps) + " steps, got " +
+                                  std::to_string(steps));
+        ForwardProblem<T> p = problem<T>();
+        p.x = sequence<const T>(x);
+        p.shape.steps = steps, p.threads = std::min(threads[steps - 1], max_threads());
+        p.workspace = std::get<Buffer<T>>(workspace).get();
+        py::gil_scoped_release release;
+        weights->template kernels_of<T>().forward(p);
+        for (long b = 0; b < shape.batch; ++b)
+            std::memcpy(const_cast<T*>(p.h0) + b * shape.outputs,
+                        p.h.data + b * p.h.batch_stride + (steps - 1) * p.h.step_stride, shape.outputs * sizeof(T));
+        return steps;
+    }
+
+ public:
+    Stream(const std::shared_ptr<CellWeights>& weights, long batch, long steps, py::handle zoneout_)
+        : weights(weights), shape(weights->shape) {
+        shape.batch = batch, shape.steps = steps;
+        checked_product("steps", {std::size_t(batch), std::size_t(steps), std::size_t(16 * shape.units)});
+        if (!zoneout_.is_none())
+            zoneout.h = zoneout_.attr("h").cast<double>(), zoneout.c = zoneout_.attr("c").cast<double>();
+        if (std::holds_alternative<Packed<float>>(weights->packed))
+            make<float>();
+        else
+            make<double>();
+    }
+    long run(py::handle inputs) {
+        return std::holds_alternative<Buffer<float>>(workspace) ? run_typed<float>(inputs) : run_typed<double>(inputs);
+    }
+    py::array outputs() const { return outputs_; }
+    py::tuple state() const {
+        if (weights->cell == "lstm") return py::make_tuple(h_, c_);
+        return py::make_tuple(h_);
+    }
+};
 
 // --- matrix multiplication, activations, optimizer ------------------------------------------
+
+// The kernel wants one stride of 1: a row-major matrix or the transpose of one.
+template <class T>
+py::array matrix(const py::array& m, std::ptrdiff_t& row, std::ptrdiff_t& column) {
+    const py::ssize_t size = sizeof(T);
+    const auto unit = [&](int k) { return m.strides(k) == size || m.shape(k) == 1; };
+    const bool whole = m.strides(0) % size == 0 && m.strides(1) % size == 0;
+    const bool fits = whole && (unit(0) || unit(1)) && reinterpret_cast<std::uintptr_t>(m.data()) % size == 0;
+    const py::array ready = fits ? m : c_contiguous<T>(m);
+    const bool row_major = ready.strides(1) == size || ready.shape(1) == 1;
+    row = row_major ? ready.strides(0) / size : 1;
+    column = row_major ? 1 : ready.strides(1) / size;
+    return ready;
+}
+
+// The right-hand side of products, packed once for many.
+struct PackedMatrix {
+    long depth = 0, columns = 0;
+    std::variant<Buffer<float>, Buffer<double>> packed;
+
+    explicit PackedMatrix(py::handle b_) {
+        by_dtype("b", as_array("b", b_), [&](auto tag) {
+            using T = decltype(tag);
+            MatmulProblem<T> p{};
+            const py::array b = matrix<T>(checked<T>("b", b_, {{"depth"}, {"columns"}}), p.b_row, p.b_column);
+            p.depth = depth = b.shape(0), p.columns = columns = b.shape(1), p.b = pointer<T>(b);
+            Buffer<T> buffer(kernels<T>().packed_b_size(depth, columns));
+            kernels<T>().pack_b(p, buffer.get());
+            packed = std::move(buffer);
+        });
+    }
+};
 
 py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out, bool accumulate) {
     return by_dtype("a", as_array("a", a_), [&](auto tag) -> py::array {
         using T = decltype(tag);
-        const py::ssize_t size = sizeof(T);
-        py::array a = checked<T>("a", a_, {{"rows"}, {"depth"}});
-        const long rows = a.shape(0), depth = a.shape(1);
-        py::array b = checked<T>("b", b_, {{"depth", depth}, {"columns"}});
-        const long columns = b.shape(1);
-        // The kernel wants one stride of 1: a row-major matrix or the transpose of one.
-        const auto ready = [&](const py::array& m) {
-            const auto unit = [&](int k) { return m.strides(k) == size || m.shape(k) == 1; };
-            const bool whole = m.strides(0) % size == 0 && m.strides(1) % size == 0;
-            if (whole && (unit(0) || unit(1)) && reinterpret_cast<std::uintptr_t>(m.data()) % size == 0) return m;
-            return c_contiguous<T>(m);
-        };
         MatmulProblem<T> p{};
-        p.rows = rows, p.depth = depth, p.columns = columns, p.accumulate = accumulate;
-        a = ready(a), b = ready(b);
-        const auto strides = [&](const py::array& m, std::ptrdiff_t& row, std::ptrdiff_t& column) {
-            const bool row_major = m.strides(1) == size || m.shape(1) == 1;
-            row = row_major ? m.strides(0) / size : 1;
-            column = row_major ? 1 : m.strides(1) / size;
-        };
-        strides(a, p.a_row, p.a_column);
-        strides(b, p.b_row, p.b_column);
-        p.a = pointer<T>(a), p.b = pointer<T>(b);
+        const py::array a = matrix<T>(checked<T>("a", a_, {{"rows"}, {"depth"}}), p.a_row, p.a_column);
+        const long rows = p.rows = a.shape(0), depth = p.depth = a.shape(1);
+        p.a = pointer<T>(a), p.accumulate = accumulate;
+        py::array b;
+        if (py::isinstance<PackedMatrix>(b_)) {
+            const PackedMatrix& packed = b_.cast<const PackedMatrix&>();
+            const Buffer<T>* buffer = std::get_if<Buffer<T>>(&packed.packed);
+            if (!buffer) throw py::type_error("b: was packed from another dtype than " + dtype_name(a));
+            if (packed.depth != depth)
+                throw py::value_error("a: expected " + std::to_string(packed.depth) + " columns, got " +
+                                      std::to_string(depth));
+            p.packed_b = buffer->get(), p.columns = packed.columns;
+        } else {
+            b = matrix<T>(checked<T>("b", b_, {{"depth", depth}, {"columns"}}), p.b_row, p.b_column);
+            p.b = pointer<T>(b), p.columns = b.shape(1);
+        }
+        const long columns = p.columns;
         py::array bias;
         if (!bias_.is_none()) {
             bias = contiguous<T>("bias", bias_, {{"columns", columns}});
@@ -547,7 +1080,7 @@ py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out,
         py::array c = out.is_none() ? py::array(py::array_t<T>({rows, columns}))
                                     : output<T>("out", out, {{"rows", rows}, {"columns", columns}});
         must_not_overlap("out", c, "a", a);
-        must_not_overlap("out", c, "b", b);
+        if (!p.packed_b) must_not_overlap("out", c, "b", b);
         p.c = pointer<T>(c), p.c_row = columns;
         if (rows && columns) {
             p.threads = threads_for(double(rows) * double(columns) * double(depth), 3e5);
@@ -641,20 +1174,30 @@ PYBIND11_MODULE(_core, m) {
     using namespace lstmcore;
     instruction_set();  // a wrong LSTMCORE_ISA is an error of the import
 
-    py::class_<LstmWeights, std::shared_ptr<LstmWeights>>(m, "LSTMWeights")
-        .def_readonly("inputs", &LstmWeights::inputs)
-        .def_readonly("units", &LstmWeights::units)
-        .def_readonly("has_bias", &LstmWeights::has_bias)
-        .def_readonly("training", &LstmWeights::training)
-        .def_property_readonly("dtype", [](const LstmWeights& w) {
-            return std::holds_alternative<LstmPacked<float>>(w.packed) ? "float32" : "float64";
+    py::class_<CellWeights, std::shared_ptr<CellWeights>>(m, "PackedWeights")
+        .def_readonly("cell", &CellWeights::cell)
+        .def_property_readonly("inputs", [](const CellWeights& w) { return w.shape.inputs; })
+        .def_property_readonly("units", [](const CellWeights& w) { return w.shape.units; })
+        .def_property_readonly("outputs", [](const CellWeights& w) { return w.shape.outputs; })
+        .def_readonly("has_bias", &CellWeights::has_bias)
+        .def_readonly("training", &CellWeights::training)
+        .def_property_readonly("kernel", [](const CellWeights& w) { return w.staged ? "staged" : "fused"; })
+        .def_property_readonly("dtype", [](const CellWeights& w) {
+            return std::holds_alternative<Packed<float>>(w.packed) ? "float32" : "float64";
         });
-    py::class_<LstmCache, std::shared_ptr<LstmCache>>(m, "LSTMCache")
-        .def_readonly("nbytes", &LstmCache::saved_bytes)
-        .def_property_readonly("has_bias", [](const LstmCache& c) { return c.weights->has_bias; });
-    m.def("lstm_pack", lstm_pack);
-    m.def("lstm", lstm);
-    m.def("lstm_backward", lstm_backward);
+    py::class_<Cache, std::shared_ptr<Cache>>(m, "Cache")
+        .def_readonly("nbytes", &Cache::saved_bytes)
+        .def_property_readonly("cell", [](const Cache& c) { return c.run.weights->cell; })
+        .def_property_readonly("weight_count", [](const Cache& c) { return weight_specs(*c.run.weights).size(); });
+    py::class_<Stream>(m, "Stream")
+        .def(py::init<const std::shared_ptr<CellWeights>&, long, long, py::handle>())
+        .def("run", &Stream::run)
+        .def_property_readonly("outputs", &Stream::outputs)
+        .def_property_readonly("state", &Stream::state);
+    m.def("pack", pack);
+    m.def("forward", forward);
+    m.def("backward", backward);
+    py::class_<PackedMatrix>(m, "PackedMatrix").def(py::init<py::handle>());
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
     m.def("sigmoid", activation<false>);

@@ -8,49 +8,105 @@
 
 namespace lstmcore {
 
-// Rows of `features` contiguous elements at (batch, step); strides count elements. `step_mask` is
-// -1, or 1 for a pair of rows used in turn by even and odd steps.
+enum class Activation : int { tanh, sigmoid, hard_sigmoid, relu, linear, softsign };
+
+// What a cell is told to do otherwise; see python/lstmcore/_options.py.
+struct CellOptions {
+    Activation activation, recurrent_activation;
+    bool reset_after;                                                                                    // GRU
+    bool peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation;  // LSTM
+    bool projection, layer_norm;
+};
+
+struct RecurrentShape {
+    long batch, steps;            // steps of the longest row
+    long inputs, units, outputs;  // outputs: width of h, units but for a projected LSTM
+};
+
+// Sequences of different lengths: padding is left out, the rows are sorted with the longest first
+// and row b, step t of the kernels is number first[t] + b of all that are left. All null where every
+// row has every step, which is then number t * batch + b.
+struct Ragged {
+    const long* first;   // (steps + 1); first[t + 1] - first[t] rows have a step t
+    const int* step;     // t by number
+    const int* row;      // (batch) row of the arrays
+    const int* at_step;  // by number: step of the arrays
+    const long* length;  // (batch)
+};
+
+// Rows of contiguous elements at (batch, step); strides count elements. Four kinds: an array of the
+// caller (ragged: rows and steps are looked up), what is kept of every step (ragged: without the
+// padding), one row (step_stride 0), a pair of rows used in turn (step_mask 1, otherwise -1).
 template <class T>
 struct Sequence {
     T* data;
     std::ptrdiff_t batch_stride, step_stride, step_mask;
+    const long* first;
+    const int *row, *at_step;
 };
 
-struct RecurrentShape {
-    long batch, steps, inputs, units;
+// Weights, or their gradients, as the caller has them.
+template <class T>
+struct Weights {
+    T* kernel;      // (inputs, gates*units)
+    T* recurrent;   // (outputs, gates*units)
+    T* bias;        // (gates*units), or two such rows; null: none. The next are null where not asked for.
+    T* peephole;    // (3, units): i, f, o
+    T* projection;  // (units, outputs)
+    T* gain;        // (2, gates*units)
+    T* cell_norm;   // (2, units)
 };
 
-// Weights as the tile kernel reads them, each a list of panels (see kernels/gemm.hpp).
+// Weights as the kernels read them, each matrix a list of panels (see kernels/gemm.hpp).
 template <class T>
 struct PackedWeights {
-    T* kernel;                // inputs x gates, by block of units
-    T* recurrent;             // units x gates, by block of units
-    T* bias;                  // gates, by block of units
-    T* kernel_transposed;     // gates x inputs; this and the next only for training
-    T* recurrent_transposed;  // gates x units
+    T *kernel, *recurrent, *bias;
+    T *peephole, *projection, *gain, *cell_norm;
+    T *kernel_transposed, *recurrent_transposed, *projection_transposed;  // null: packed for inference
 };
 
 struct PackedSizes {  // elements of each array of PackedWeights
-    std::size_t kernel, recurrent, bias, kernel_transposed, recurrent_transposed;
+    std::size_t kernel, recurrent, bias;
+    std::size_t peephole, projection, gain, cell_norm;
+    std::size_t kernel_transposed, recurrent_transposed, projection_transposed;
 };
 
 template <class T>
 struct PackProblem {
-    long inputs, units;
-    const T *kernel, *recurrent, *bias;  // (inputs, gates*units), (units, gates*units), (gates*units) or null
-    PackedWeights<T> packed;             // the transposed ones may be null
+    RecurrentShape shape;  // of the weights
+    CellOptions options;
+    Weights<const T> weights;
+    PackedWeights<T> packed;
     int threads;
+};
+
+// Factors for the inputs, or for h before the recurrent product: (copies, batch, width) with one
+// copy for all gates or one for each. Fixed over the steps (Gal & Ghahramani 2016).
+template <class T>
+struct Dropout {
+    const T* factors;  // null: none
+    int copies;
+};
+
+struct Zoneout {
+    double h, c;  // rates; 0, 0: none
+    bool random;  // masks from the seed, or mixing by the rates
+    uint32_t seed;
 };
 
 template <class T>
 struct ForwardProblem {
     RecurrentShape shape;
+    CellOptions options;
     PackedWeights<T> weights;
+    Ragged ragged;
     Sequence<const T> x;
-    const T *h0, *c0;  // (batch, units) contiguous
-    Sequence<T> h;     // output of every step, or a pair of rows used in turn
-    Sequence<T> c;     // cell state of every step (training), or one row (step_stride 0)
-    T* gates;          // (steps, batch, gates*units) activated gates, or null outside training
+    const T *h0, *c0;   // (batch, outputs), (batch, units) contiguous, rows of the arrays
+    Sequence<T> h;      // output of every step, or a pair of rows used in turn
+    Sequence<T> c;      // cell state of every step (training), or one row
+    Sequence<T> saved;  // what the backward pass needs besides; data null outside training
+    Dropout<T> x_dropout, h_dropout;
+    Zoneout zoneout;
     T* workspace;
     int threads;
 };
@@ -58,15 +114,20 @@ struct ForwardProblem {
 template <class T>
 struct BackwardProblem {
     RecurrentShape shape;
+    CellOptions options;
     PackedWeights<T> weights;
-    Sequence<const T> x, h, c;  // as left by the forward pass
-    const T *h0, *c0, *gates;
-    Sequence<const T> dh;             // gradient of every output (data null: none)
-    const T *dh_last, *dc_last;       // (batch, units) gradients of the last h and c, or null
-    Sequence<T> dx;                   // data null: not wanted
-    T *dkernel, *drecurrent, *dbias;  // added to, in the layout of the unpacked weights; dbias may be null
-    T* dh0;                           // (batch, units), or null
-    T* dc;                            // (batch, units), leaves as the gradient of c0
+    Ragged ragged;
+    Sequence<const T> x, h, c, saved;  // as left by the forward pass
+    const T *h0, *c0;
+    Dropout<T> x_dropout, h_dropout;
+    Zoneout zoneout;
+    Sequence<const T> dh;  // gradient of every output (data null: none)
+    const T* dh_last;      // (batch, outputs) gradient of the last h, or null
+    Sequence<T> dx;        // data null: not wanted; not written where there is padding
+    Weights<T> gradients;  // added to
+    T* dh0;                // (batch, outputs), zero on entry, leaves as the gradient of h0
+    T* dc0;                // (batch, units), enters as the gradient of the last c, leaves as that of c0
+    bool need_dh0;
     T* workspace;
     int threads;
 };
@@ -78,7 +139,8 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     std::ptrdiff_t a_row, a_column;
     const T* b;
     std::ptrdiff_t b_row, b_column;
-    const T* bias;  // (columns) or null
+    const T* packed_b;  // b packed before, or null
+    const T* bias;      // (columns) or null
     T* c;
     std::ptrdiff_t c_row;
     bool accumulate;
@@ -95,15 +157,25 @@ struct AdamProblem {
     int threads;
 };
 
-// What one instruction set provides for one element type. The workspace functions give elements.
+// One cell's passes. The workspaces and what is saved for each row and step are in elements.
+template <class T>
+struct CellKernels {
+    PackedSizes (*packed_sizes)(const RecurrentShape&, const CellOptions&);
+    void (*pack)(const PackProblem<T>&);
+    std::size_t (*saved)(const RecurrentShape&, const CellOptions&);
+    std::size_t (*forward_workspace)(const ForwardProblem<T>&);
+    void (*forward)(const ForwardProblem<T>&);
+    std::size_t (*backward_workspace)(const BackwardProblem<T>&);
+    void (*backward)(const BackwardProblem<T>&);
+};
+
+// What one instruction set provides for one element type.
 template <class T>
 struct Kernels {
-    PackedSizes (*lstm_packed_sizes)(long inputs, long units);
-    void (*lstm_pack)(const PackProblem<T>&);
-    std::size_t (*lstm_forward_workspace)(const RecurrentShape&, int threads);
-    void (*lstm_forward)(const ForwardProblem<T>&);
-    std::size_t (*lstm_backward_workspace)(const RecurrentShape&, int threads);
-    void (*lstm_backward)(const BackwardProblem<T>&);
+    // Fused: the gates are applied to the sums in registers. Staged: any option, sums go through memory.
+    CellKernels<T> rnn, gru, lstm, staged_gru, staged_lstm;
+    std::size_t (*packed_b_size)(long depth, long columns);
+    void (*pack_b)(const MatmulProblem<T>&, T* packed);
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);
     void (*matmul)(const MatmulProblem<T>&);
     void (*adam)(const AdamProblem<T>&);

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <iterator>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "core.hpp"
@@ -125,43 +126,64 @@ bool close(const Case& s, int threads, const char* what, const std::vector<T>& g
     return false;
 }
 
+// The LSTM, by its fused kernel or by the one that can do every option.
 template <class T>
-bool check(const Case& s, int threads) {
+bool check(const Case& s, int threads, bool staged) {
+    const CellKernels<T>& cell = staged ? kernels<T>().staged_lstm : kernels<T>().lstm;
+    const RecurrentShape shape{s.batch, s.steps, s.inputs, s.units, s.units};
+    CellOptions options{};
+    options.activation = Activation::tanh, options.recurrent_activation = Activation::sigmoid;
+    options.input_gate = options.forget_gate = options.output_gate = true;
+    options.input_activation = options.output_activation = true;
     const long row = s.batch * s.units;
-    const PackedSizes sizes = kernels<T>().lstm_packed_sizes(s.inputs, s.units);
-    std::vector<T> packed(sizes.kernel), packed_r(sizes.recurrent), packed_b(sizes.bias),
-        packed_k_t(sizes.kernel_transposed), packed_r_t(sizes.recurrent_transposed);
-    const PackedWeights<T> weights{packed.data(), packed_r.data(), packed_b.data(), packed_k_t.data(),
-                                   packed_r_t.data()};
     const std::vector<T> x = s.x.as<T>(), dy = s.dy.as<T>(), kernel = s.kernel.as<T>(), recurrent = s.recurrent.as<T>(),
                          bias = s.bias.as<T>(), h0 = s.h0.as<T>(), c0 = s.c0.as<T>();
-    kernels<T>().lstm_pack({s.inputs, s.units, kernel.data(), recurrent.data(), bias.data(), weights, threads});
 
-    const RecurrentShape shape{s.batch, s.steps, s.inputs, s.units};
-    std::vector<T> h(s.h.size()), c(row * s.steps), gates(4 * row * s.steps);
-    std::vector<T> workspace(kernels<T>().lstm_forward_workspace(shape, threads));
+    const PackedSizes sizes = cell.packed_sizes(shape, options);
+    std::vector<T> packed(sizes.kernel), packed_r(sizes.recurrent), packed_b(sizes.bias),
+        packed_k_t(sizes.kernel_transposed), packed_r_t(sizes.recurrent_transposed);
+    PackProblem<T> pack{};
+    pack.shape = shape, pack.options = options, pack.threads = threads;
+    pack.weights.kernel = kernel.data(), pack.weights.recurrent = recurrent.data(), pack.weights.bias = bias.data();
+    pack.packed.kernel = packed.data(), pack.packed.recurrent = packed_r.data(), pack.packed.bias = packed_b.data();
+    pack.packed.kernel_transposed = packed_k_t.data(), pack.packed.recurrent_transposed = packed_r_t.data();
+    cell.pack(pack);
+
+    const auto every_step = [&](auto* data, long width) {  // (batch, steps, width)
+        return Sequence<std::remove_pointer_t<decltype(data)>>{data,    s.steps * width, width,  -1,
+                                                               nullptr, nullptr,         nullptr};
+    };
+    const auto kept = [&](auto* data, long width) {  // (steps, batch, width)
+        return Sequence<std::remove_pointer_t<decltype(data)>>{data,    width,   s.batch * width, -1,
+                                                               nullptr, nullptr, nullptr};
+    };
+    const long saved_width = long(cell.saved(shape, options));
+    std::vector<T> h(s.h.size()), c(row * s.steps), saved(s.steps * s.batch * saved_width);
     ForwardProblem<T> forward{};
-    forward.shape = shape, forward.weights = weights;
-    forward.x = {x.data(), s.steps * s.inputs, s.inputs, -1};
+    forward.shape = shape, forward.options = options, forward.weights = pack.packed, forward.threads = threads;
+    forward.x = every_step(x.data(), s.inputs);
     forward.h0 = h0.data(), forward.c0 = c0.data();
-    forward.h = {h.data(), s.steps * s.units, s.units, -1};
-    forward.c = {c.data(), s.units, row, -1};
-    forward.gates = gates.data(), forward.workspace = workspace.data(), forward.threads = threads;
-    kernels<T>().lstm_forward(forward);
+    forward.h = every_step(h.data(), s.units), forward.c = kept(c.data(), s.units);
+    forward.saved = kept(saved.data(), saved_width);
+    std::vector<T> workspace(cell.forward_workspace(forward));
+    forward.workspace = workspace.data();
+    cell.forward(forward);
 
     std::vector<T> dx(x.size()), dkernel(kernel.size()), drecurrent(recurrent.size()), dbias(bias.size()), dh0(row),
         dc(row);
-    workspace.resize(kernels<T>().lstm_backward_workspace(shape, threads));
     BackwardProblem<T> backward{};
-    backward.shape = shape, backward.weights = weights, backward.x = forward.x;
-    backward.h = {h.data(), s.steps * s.units, s.units, -1}, backward.c = {c.data(), s.units, row, -1};
-    backward.h0 = h0.data(), backward.c0 = c0.data(), backward.gates = gates.data();
-    backward.dh = {dy.data(), s.steps * s.units, s.units, -1};
-    backward.dx = {dx.data(), s.steps * s.inputs, s.inputs, -1};
-    backward.dkernel = dkernel.data(), backward.drecurrent = drecurrent.data(), backward.dbias = dbias.data();
-    backward.dh0 = dh0.data(), backward.dc = dc.data();
-    backward.workspace = workspace.data(), backward.threads = threads;
-    kernels<T>().lstm_backward(backward);
+    backward.shape = shape, backward.options = options, backward.weights = pack.packed, backward.threads = threads;
+    backward.x = forward.x, backward.h0 = h0.data(), backward.c0 = c0.data();
+    backward.h = every_step(static_cast<const T*>(h.data()), s.units);
+    backward.c = kept(static_cast<const T*>(c.data()), s.units);
+    backward.saved = kept(static_cast<const T*>(saved.data()), saved_width);
+    backward.dh = every_step(dy.data(), s.units), backward.dx = every_step(dx.data(), s.inputs);
+    backward.gradients.kernel = dkernel.data(), backward.gradients.recurrent = drecurrent.data();
+    backward.gradients.bias = dbias.data();
+    backward.dh0 = dh0.data(), backward.dc0 = dc.data(), backward.need_dh0 = true;
+    workspace.resize(cell.backward_workspace(backward));
+    backward.workspace = workspace.data();
+    cell.backward(backward);
 
     const bool right[] = {
         close(s, threads, "h", h, s.h),
@@ -182,8 +204,10 @@ int main() {
     int failures = 0, cases = 0;
     for (const auto& [batch, steps, inputs, units] : shapes) {
         const Case s(batch, steps, inputs, units, unsigned(++cases));
-        for (int threads : {1, 2, 3}) failures += !check<float>(s, threads) + !check<double>(s, threads);
+        for (int threads : {1, 2, 3})
+            for (bool staged : {false, true})
+                failures += !check<float>(s, threads, staged) + !check<double>(s, threads, staged);
     }
-    std::printf("%d passed, %d failed\n", 6 * cases - failures, failures);
+    std::printf("%d passed, %d failed\n", 12 * cases - failures, failures);
     return failures ? 1 : 0;
 }

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .. import _core, activations
 from .._arguments import positive_integer, reject_options
+from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
 _NOT_OFFERED = {
@@ -100,7 +103,30 @@ class Dense(Layer):
             return None
         return _core.matmul(d_rows, self.kernel.value.T).reshape(*d_outputs.shape[:-1], rows.shape[1])
 
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        return _DenseStage(self, batch_size, steps)
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the inputs with ``units`` as the last axis."""
         self._features(input_shape)
         return (*input_shape[:-1], self.units)
+
+
+class _DenseStage:
+    def __init__(self, layer: Dense, batch_size: int, steps: int) -> None:
+        self.kernel = _core.PackedMatrix(layer.kernel.value)
+        self.bias = layer.bias.numpy() if layer.use_bias else None
+        self.activation = layer.activation
+        self.outputs = np.zeros((batch_size * steps, layer.units), layer.dtype)
+
+    def __call__(self, inputs: Array) -> Array:
+        batch, steps, features = inputs.shape
+        outputs = self.outputs[: batch * steps]
+        _core.matmul(inputs.reshape(-1, features), self.kernel, self.bias, outputs)
+        if self.activation is not activations.linear:
+            outputs = self.activation(outputs)
+        return outputs.reshape(batch, steps, -1)
+
+    def reset(self) -> None:
+        pass

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._arguments import float_array, float_dtype, reject_options
 from ..initializers import get as get_initializer
+from ..streaming import Stage
 from ..variables import Variable
 
 Array = NDArray[Any]
@@ -70,6 +71,25 @@ class Layer:
         """Return the shape of the outputs for inputs of that shape, batch first."""
         raise NotImplementedError
 
+    # --- for layers that need more than that ---
+
+    consumes_mask = False  # whether `forward` takes a mask
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Return the mask (batch, steps) of the outputs: True where a step counts, None if all do."""
+        return mask
+
+    def convert(self, name: str, inputs: ArrayLike) -> Array:
+        """Return inputs as the array that `forward` takes."""
+        return float_array(name, inputs, self.dtype)
+
+    def reset_states(self) -> None:
+        """Forget what was kept from earlier batches."""
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        raise NotImplementedError(f"{self.name}: a {type(self).__name__} cannot be run piece by piece")
+
     # --- the same for all ---
 
     def ensure_built(self, input_shape: Shape) -> None:
@@ -81,7 +101,7 @@ class Layer:
 
     def __call__(self, inputs: ArrayLike, training: bool = False, **options: Any) -> Any:
         """Return the outputs for a batch."""
-        array = float_array(f"{self.name}: inputs", inputs, self.dtype)
+        array = self.convert(f"{self.name}: inputs", inputs)
         self.ensure_built(array.shape)
         return self.forward(array, training, **options)
 

@@ -3,26 +3,159 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
-from .activations import sigmoid
+from .._options import LSTMOptions, Zoneout
+from .activations import ACTIVATIONS, Activation, Array
+from .sequences import (
+    Cache,
+    Cell,
+    State,
+    Weights,
+    layer_norm,
+    layer_norm_backward,
+    make_cell,
+    make_padding,
+    product,
+    product_backward,
+    run,
+    run_backward,
+)
 
-Array: TypeAlias = NDArray[Any]
 
+class Saved(NamedTuple):
+    """What the backward step needs of a step."""
 
-class Cache(NamedTuple):
-    """What `lstm_backward` needs of a forward pass; steps come first in the saved arrays."""
-
-    inputs: Array
-    weights: list[Array]
-    h: Array  # (steps + 1, batch, units), h[0] the initial state
+    x: Array
+    h_prev: Array
+    c_prev: Array
+    i: Array
+    f: Array
+    g: Array
+    o: Array
     c: Array
-    gates: list[tuple[Array, Array, Array, Array]]  # i, f, g, o of every step
-    return_sequences: bool
-    has_state: bool
+    y: Array  # activation of c (of n, its normalised form) on its way to h
+    m: Array  # o y, h before its projection
+    norms: tuple[tuple[Array, Array], ...]  # of a, u and c: layer_norm's results
+
+
+def activations(options: LSTMOptions) -> tuple[Activation, Activation, Activation]:
+    """Those of the gates, of the candidate g and of the cell state on its way to h."""
+    return (
+        ACTIVATIONS[options.recurrent_activation],
+        ACTIVATIONS[options.activation if options.input_activation else "linear"],
+        ACTIVATIONS[options.activation if options.output_activation else "linear"],
+    )
+
+
+def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
+    """One step, with * for elementwise products with the dropout masks mx and mh of each gate::
+
+    a = (x * mx) W    u = (h_prev * mh) R             with layer_norm: LN(a) gain_0, LN(u) gain_1
+    i = s(a_i + u_i + b_i + p_i c_prev)               1 without input_gate
+    f = s(a_f + u_f + b_f + p_f c_prev)               1 without forget_gate, 1 - i if coupled
+    g = act(a_g + u_g + b_g)                          no act without input_activation
+    c = f c_prev + i g
+    o = s(a_o + u_o + b_o + p_o c)                    1 without output_gate
+    n = c                                             with layer_norm: LN(c) cell_norm_0 + cell_norm_1
+    m = o act(n)                                      no act without output_activation
+    h = m                                             with projection: m P
+    """
+    w, options = cell.w, cell.options
+    s, act_g, act_c = activations(options)
+    h_prev, c_prev = state
+    norms: tuple[tuple[Array, Array], ...] = ()
+
+    a = product(x, cell.mx, w["kernel"])
+    u = product(h_prev, cell.mh, w["recurrent_kernel"])
+    if options.layer_norm:
+        norms = (layer_norm(a), layer_norm(u))
+        a = norms[0][0] * w["gain"][0]
+        u = norms[1][0] * w["gain"][1]
+    pre = a + u + w["bias"] if "bias" in w else a + u
+    pre_of = dict(zip(options.gate_names, np.split(pre, options.gates, axis=1), strict=True))
+
+    def peephole(row: int, c: Array) -> Array | float:
+        return w["peephole"][row] * c if options.peepholes else 0.0
+
+    i = s(pre_of["i"] + peephole(0, c_prev)) if "i" in pre_of else np.ones_like(c_prev)
+    f = s(pre_of["f"] + peephole(1, c_prev)) if "f" in pre_of else np.ones_like(c_prev)
+    if options.coupled:
+        f = 1 - i
+    g = act_g(pre_of["g"])
+    c = f * c_prev + i * g
+    o = s(pre_of["o"] + peephole(2, c)) if "o" in pre_of else np.ones_like(c_prev)
+
+    n = c
+    if options.layer_norm:
+        norms = (*norms, layer_norm(c))
+        n = norms[2][0] * w["cell_norm"][0] + w["cell_norm"][1]
+    y = act_c(n)
+    m = o * y
+    h = m @ w["projection"] if options.projection else m
+    return (h, c), Saved(x, h_prev, c_prev, i, f, g, o, c, y, m, norms)
+
+
+def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
+    """The gradients of a step, with dpre those of what stands within s(...) and act(...)::
+
+    dm = dh P^T       dP = m^T dh
+    do = dm act(n)    dn = dm o act'(n)     dc += dn, through LN if there is one
+    dpre_o = do s'(o)    dc += dpre_o p_o   dp_o = sum dpre_o c
+    di = dc g    df = dc c_prev    dg = dc i    dc_prev = dc f         coupled: di -= df
+    dpre_i = di s'(i)    dpre_f = df s'(f)    dpre_g = dg act'(g)
+    dc_prev += dpre_i p_i + dpre_f p_f      dp_i = sum dpre_i c_prev   dp_f = sum dpre_f c_prev
+    db = sum dpre    da = du = dpre, each through its LN if there is one
+    dW = (x * mx)^T da    dx = (da W^T) * mx    dR = (h_prev * mh)^T du    dh_prev = (du R^T) * mh
+    """
+    w, options = cell.w, cell.options
+    s, act_g, act_c = activations(options)
+    x, h_prev, c_prev, i, f, g, o, c, y, m, norms = saved
+    dh, dc = d_state
+
+    dm = dh
+    if options.projection:
+        d["projection"] += m.T @ dh
+        dm = dh @ w["projection"].T
+    do = dm * y
+    dn = dm * o * act_c.derivative(y)
+    if options.layer_norm:
+        d["cell_norm"][0] += (dn * norms[2][0]).sum(axis=0)
+        d["cell_norm"][1] += dn.sum(axis=0)
+        dn = layer_norm_backward(dn * w["cell_norm"][0], *norms[2])
+    dc = dc + dn
+
+    dpre_of = {"o": do * s.derivative(o)}
+    if options.peepholes and options.output_gate:
+        d["peephole"][2] += (dpre_of["o"] * c).sum(axis=0)
+        dc = dc + dpre_of["o"] * w["peephole"][2]
+
+    di, df, dg = dc * g, dc * c_prev, dc * i
+    dc_prev = dc * f
+    if options.coupled:
+        di = di - df
+    dpre_of |= {"i": di * s.derivative(i), "f": df * s.derivative(f), "g": dg * act_g.derivative(g)}
+    if options.peepholes:
+        for row, gate in enumerate("if"):
+            if gate in options.gate_names:
+                d["peephole"][row] += (dpre_of[gate] * c_prev).sum(axis=0)
+                dc_prev = dc_prev + dpre_of[gate] * w["peephole"][row]
+
+    dpre = np.concatenate([dpre_of[gate] for gate in options.gate_names], axis=1)
+    if "bias" in d:
+        d["bias"] += dpre.sum(axis=0)
+    da = du = dpre
+    if options.layer_norm:
+        d["gain"][0] += (da * norms[0][0]).sum(axis=0)
+        d["gain"][1] += (du * norms[1][0]).sum(axis=0)
+        da = layer_norm_backward(da * w["gain"][0], *norms[0])
+        du = layer_norm_backward(du * w["gain"][1], *norms[1])
+    dx = product_backward(da, x, cell.mx, w["kernel"], d["kernel"])
+    dh_prev = product_backward(du, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
+    return dx, (dh_prev, dc_prev)
 
 
 def lstm(
@@ -30,36 +163,33 @@ def lstm(
     weights: Sequence[Array],
     initial_state: Sequence[Array] | None = None,
     *,
+    options: LSTMOptions | None = None,
     return_sequences: bool = True,
     training: bool = False,
     out: Array | None = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    zero_output_for_mask: bool = False,
+    go_backwards: bool = False,
+    dropout_mask: ArrayLike | None = None,
+    recurrent_dropout_mask: ArrayLike | None = None,
+    zoneout: Zoneout | None = None,
 ) -> Any:
-    """`lstmcore.functional.lstm` in NumPy; see there for shapes."""
-    kernel, recurrent_kernel, *bias = weights
+    """`lstmcore.functional.lstm` in NumPy; see there for shapes, and `step` for the equations."""
     batch, steps, _ = inputs.shape
-    units = recurrent_kernel.shape[0]
-    h = np.zeros((steps + 1, batch, units), inputs.dtype)
-    c = np.zeros_like(h)
-    if initial_state is not None:
-        h[0], c[0] = initial_state
-    gates = []
-    for t in range(steps):
-        pre = inputs[:, t] @ kernel + h[t] @ recurrent_kernel
-        if bias:
-            pre = pre + bias[0]
-        i, f, g, o = np.split(pre, 4, axis=1)
-        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-        c[t + 1] = f * c[t] + i * g
-        h[t + 1] = o * np.tanh(c[t + 1])
-        gates.append((i, f, g, o))
-    outputs = h[1:].transpose(1, 0, 2) if return_sequences else h[-1]
-    if out is not None:
-        out[...] = outputs
-        outputs = out
-    state = (h[-1], c[-1])
-    if training:
-        return outputs, state, Cache(inputs, list(weights), h, c, gates, return_sequences, initial_state is not None)
-    return outputs, state
+    options = options or LSTMOptions()
+    cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)
+    padding = make_padding(batch, steps, lengths, mask, zero_output_for_mask, go_backwards)
+    return run(
+        cell,
+        inputs,
+        initial_state,
+        padding,
+        zoneout,
+        return_sequences=return_sequences,
+        training=training,
+        out=out,
+    )
 
 
 def lstm_backward(
@@ -70,41 +200,5 @@ def lstm_backward(
     d_weights: Sequence[Array] | None = None,
     need_d_inputs: bool = True,
 ) -> Any:
-    """`lstmcore.functional.lstm_backward` in NumPy.
-
-    With dpre the gradients of the pre-activations of a step::
-
-        do = dh tanh(c)        dc += dh o (1 - tanh(c)^2)
-        di = dc g   df = dc c_prev   dg = dc i   dc_prev = dc f
-        dW = x^T dpre   dR = h_prev^T dpre   db = sum dpre   dx = dpre W^T   dh_prev = dpre R^T
-    """
-    kernel, recurrent_kernel = cache.weights[:2]
-    batch, steps, _ = cache.inputs.shape
-    dtype = cache.inputs.dtype
-    d_kernel, d_recurrent_kernel, *d_bias = d_weights or [np.zeros_like(w) for w in cache.weights]
-    d_inputs = np.zeros(cache.inputs.shape, dtype)
-    dh = np.zeros((batch, recurrent_kernel.shape[0]), dtype)
-    dc = np.zeros_like(dh)
-    if d_state is not None:
-        dh = dh if d_state[0] is None else dh + d_state[0]
-        dc = dc if d_state[1] is None else dc + d_state[1]
-    if d_outputs is not None and not cache.return_sequences:
-        dh = dh + d_outputs
-    for t in reversed(range(steps)):
-        if d_outputs is not None and cache.return_sequences:
-            dh = dh + d_outputs[:, t]
-        i, f, g, o = cache.gates[t]
-        c_prev, tanh_c = cache.c[t], np.tanh(cache.c[t + 1])
-        do = dh * tanh_c
-        dc = dc + dh * o * (1 - tanh_c**2)
-        di, df, dg = dc * g, dc * c_prev, dc * i
-        dpre = np.concatenate([di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)], axis=1)
-        dc = dc * f
-        d_kernel += cache.inputs[:, t].T @ dpre
-        d_recurrent_kernel += cache.h[t].T @ dpre
-        for d in d_bias:
-            d += dpre.sum(0)
-        d_inputs[:, t] = dpre @ kernel.T
-        dh = dpre @ recurrent_kernel.T
-    gradients = (d_kernel, d_recurrent_kernel, *d_bias)
-    return d_inputs if need_d_inputs else None, gradients, (dh, dc) if cache.has_state else None
+    """`lstmcore.functional.lstm_backward` in NumPy; see `step_backward` for the equations."""
+    return run_backward(cache, d_outputs, d_state, d_weights=d_weights, need_d_inputs=need_d_inputs)

@@ -141,19 +141,31 @@ void pack_tiles(T* packed, Row row, long rows, long depth, long k_begin, long k_
 
 template <class T, int R>
 struct RowTile {  // rows anywhere, each contiguous in k
+    static constexpr bool by_gate = false;
     const T* row[R];
-    LSTMCORE_INLINE T operator()(int r, long k) const { return row[r][k]; }
+    LSTMCORE_INLINE T operator()(int r, long k, int) const { return row[r][k]; }
+};
+
+template <class T, int R>
+struct GateTile {  // as many such rows as the panel has vectors, one for each
+    static constexpr bool by_gate = true;
+    const T* row[R];
+    std::ptrdiff_t gate_stride;
+    LSTMCORE_INLINE T operator()(int r, long k, int gate) const { return row[r][gate * gate_stride + k]; }
 };
 
 template <class T, int R>
 struct PackedTile {  // from pack_tiles
+    static constexpr bool by_gate = false;
     const T* packed;
-    LSTMCORE_INLINE T operator()(int r, long k) const { return packed[k * R + r]; }
+    LSTMCORE_INLINE T operator()(int r, long k, int) const { return packed[k * R + r]; }
 };
 
-// sum += a * panel over `depth` terms, block by block.
-template <class T, int R, int N, class Tile>
-LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][N], const Tile& a, const T* panel, long depth) {
+// sum += a * panel over `depth` terms, block by block. The panel's last vector belongs to the sums
+// `shift` further on.
+template <class T, int R, int N, int shift = 0, int A, class Tile>
+LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* panel, long depth) {
+    static_assert(N + shift <= A, "a sum for every vector of the panel");
     for (long k0 = 0; k0 < depth; k0 += sum_block) {
         Vec<T> block[R][N] = {};
         const long k1 = min(depth, k0 + sum_block);
@@ -163,15 +175,16 @@ LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][N], const Tile& a, const T* pan
             for (int n = 0; n < N; ++n) b[n] = load(panel + (k * N + n) * lanes<T>);
 #pragma GCC unroll 6
             for (int r = 0; r < R; ++r) {
-                const Vec<T> x = broadcast(a(r, k));
+                const Vec<T> x = broadcast(a(r, k, 0));
 #pragma GCC unroll 4
-                for (int n = 0; n < N; ++n) block[r][n] = fma(x, b[n], block[r][n]);
+                for (int n = 0; n < N; ++n)
+                    block[r][n] = fma(Tile::by_gate && n > 0 ? broadcast(a(r, k, n)) : x, b[n], block[r][n]);
             }
         }
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) sum[r][n] += block[r][n];
+            for (int n = 0; n < N; ++n) sum[r][n == N - 1 ? n + shift : n] += block[r][n];
     }
 }
 
@@ -193,6 +206,19 @@ Rows<T, Row> rows_of(Row row) {
     return {row};
 }
 
+template <class T, class Row>
+struct GateRows {
+    Row row;  // row(r): pointer to the first gate's row r
+    std::ptrdiff_t gate_stride;
+    template <int R>
+    LSTMCORE_INLINE GateTile<T, R> tile(long begin, long k) const {
+        GateTile<T, R> tile;
+        tile.gate_stride = gate_stride;
+        for (int r = 0; r < R; ++r) tile.row[r] = row(begin + r) + k;
+        return tile;
+    }
+};
+
 template <class T>
 struct PackedRows {
     const T* packed;
@@ -203,11 +229,19 @@ struct PackedRows {
     }
 };
 
+struct Unscaled {
+    template <class V>
+    LSTMCORE_INLINE V operator()(V sum, long, long, int) const {
+        return sum;
+    }
+};
+
 // One panel of a product: c = [c +] a panel [+ bias] for the tiles [tile0, tile1) of `rows` rows.
-// c(r) points to the first of the panel's `columns` columns in row r.
-template <class T, class Left, class Out>
+// c(r) points to the first of the panel's `columns` columns in row r; scale(sum, row, column, count)
+// may change a vector of the sums before it is stored.
+template <class T, class Left, class Out, class Scale = Unscaled>
 void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* panel, long depth, long columns,
-                    const T* bias, Out c, bool accumulate_c) {
+                    const T* bias, Out c, bool accumulate_c, Scale scale = {}) {
     with_vectors(ceil_div(columns, lanes<T>), [&](auto width) {
         constexpr int N = decltype(width)::value;
         const auto lanes_of = [&](int n) { return int(min(lanes<T>, columns - n * lanes<T>)); };
@@ -233,7 +267,8 @@ void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* p
                         for (int n = 0; n < N; ++n) {
                             const int count = lanes_of(n);
                             T* p = out[r] + n * lanes<T>;
-                            store(p, add ? load(p, count) + sum[r][n] : sum[r][n], count);
+                            const Vec<T> value = scale(sum[r][n], begin + r, n * lanes<T>, count);
+                            store(p, add ? load(p, count) + value : value, count);
                         }
                 });
             }
@@ -242,9 +277,26 @@ void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* p
 }
 
 template <class T>
+std::size_t packed_b_size(long depth, long columns) {
+    return std::size_t(packed_columns<T>(columns)) * depth;
+}
+
+// Packs the panels [begin, end) of b.
+template <class T>
+void pack_panels(const MatmulProblem<T>& p, T* packed, long begin, long end) {
+    for (long j = begin * panel_columns<T>; j < min(p.columns, end * panel_columns<T>); j += panel_columns<T>)
+        pack_panel(packed + j * p.depth, p.b + j * p.b_column, p.b_row, p.b_column, p.depth,
+                   min(panel_columns<T>, p.columns - j));
+}
+template <class T>
+void pack_b(const MatmulProblem<T>& p, T* packed) {
+    pack_panels(p, packed, 0, ceil_div(p.columns, panel_columns<T>));
+}
+
+template <class T>
 std::size_t matmul_workspace(const MatmulProblem<T>& p) {
     const std::size_t left = p.a_column == 1 ? 0 : std::size_t(p.rows) * p.depth;
-    return std::size_t(packed_columns<T>(p.columns)) * p.depth + left + 64;
+    return (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns)) + left;
 }
 
 template <class T>
@@ -257,14 +309,14 @@ void matmul(const MatmulProblem<T>& p) {
             const auto columns_of = [&](long panel) {
                 return min(panel_columns<T>, p.columns - panel * panel_columns<T>);
             };
-            T* packed_b = p.workspace;
-            T* packed_a = p.workspace + packed_columns<T>(p.columns) * p.depth;
+            const T* packed_b = p.packed_b ? p.packed_b : p.workspace;
+            T* packed_a = p.workspace + (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns));
 
             long begin, end;
-            team.split(panels, begin, end);
-            for (long j = begin; j < end; ++j)
-                pack_panel(packed_b + j * panel_columns<T> * p.depth, p.b + j * panel_columns<T> * p.b_column, p.b_row,
-                           p.b_column, p.depth, columns_of(j));
+            if (!p.packed_b) {
+                team.split(panels, begin, end);
+                pack_panels(p, p.workspace, begin, end);
+            }
             if (p.a_column != 1) {  // a_row == 1: the transpose of a row-major matrix
                 team.split(p.depth, begin, end);
                 pack_tiles(packed_a, [&](long k) { return p.a + k * p.a_column; }, p.rows, p.depth, begin, end);

@@ -1,21 +1,48 @@
 // The kernels of one instruction set. Compiled once for each, with LSTMCORE_ISA defined to its name
 // and the compiler flags that go with it.
+#include "cells/gru.hpp"
 #include "cells/lstm.hpp"
+#include "cells/rnn.hpp"
+#include "cells/staged_gru.hpp"
+#include "cells/staged_lstm.hpp"
 #include "elementwise.hpp"
 #include "probe.hpp"
-#include "recurrent.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
+
+template <class Cell>
+std::size_t saved_of_fused(const RecurrentShape& s, const CellOptions&) {
+    return Cell::saved * s.units;
+}
+
+template <class Cell, class T>
+constexpr CellKernels<T> fused() {
+    return {
+        packed_sizes<Cell, T>,      pack<Cell, T>,    saved_of_fused<Cell>,
+        forward_workspace<Cell, T>, forward<Cell, T>, backward_workspace<Cell, T>,
+        backward<Cell, T>,
+    };
+}
+
+template <class Cell, class T>
+constexpr CellKernels<T> staged() {
+    return {
+        staged_packed_sizes<Cell, T>,      staged_pack<Cell, T>,    Cell::saved,
+        staged_forward_workspace<Cell, T>, staged_forward<Cell, T>, staged_backward_workspace<Cell, T>,
+        staged_backward<Cell, T>,
+    };
+}
 
 template <class T>
 static constexpr Kernels<T> table() {
     return {
-        packed_sizes<LstmCell, T>,
-        pack<LstmCell, T>,
-        forward_workspace<LstmCell, T>,
-        forward<LstmCell, T>,
-        backward_workspace<LstmCell, T>,
-        backward<LstmCell, T>,
+        fused<RnnCell, T>(),
+        fused<GruCell, T>(),
+        fused<LstmCell, T>(),
+        staged<StagedGru, T>(),
+        staged<StagedLstm, T>(),
+        packed_b_size<T>,
+        pack_b<T>,
         matmul_workspace<T>,
         matmul<T>,
         adam<T>,

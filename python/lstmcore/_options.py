@@ -1,0 +1,173 @@
+"""What a recurrent cell can be told to do otherwise, and what follows from it for its weights."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+__all__ = ["ACTIVATIONS", "GRUOptions", "LSTMOptions", "RNNOptions", "Zoneout"]
+
+# In the order of the core's enumeration.
+ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign")
+
+
+def _check_activation(owner: object, name: str) -> None:
+    value = getattr(owner, name)
+    if not isinstance(value, str) or value not in ACTIVATIONS:
+        raise ValueError(f"{name}: expected one of {', '.join(ACTIVATIONS)}, got {value!r}")
+
+
+def _check_flags(owner: object, *names: str) -> None:
+    for name in names:
+        if not isinstance(getattr(owner, name), bool):
+            raise TypeError(f"{name}: expected True or False, got {getattr(owner, name)!r}")
+
+
+@dataclass(frozen=True)
+class RNNOptions:
+    """Of `rnn`: ``h = activation(x W + h R + b)``."""
+
+    activation: str = "tanh"
+
+    cell: ClassVar[str] = "rnn"
+    gates: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        _check_activation(self, "activation")
+
+    @property
+    def extra_weights(self) -> tuple[str, ...]:
+        """Weights beside kernel, recurrent_kernel and bias."""
+        return ()
+
+
+@dataclass(frozen=True)
+class GRUOptions:
+    """Of `gru`.
+
+    Parameters
+    ----------
+    reset_after : apply the reset gate after the recurrent product (Keras, cuDNN; two biases) or
+        before it (Cho et al. 2014; one bias).
+    activation, recurrent_activation : one of `ACTIVATIONS`.
+    layer_norm : normalise both products (Ba et al. 2016), with a gain for each; needs ``reset_after``.
+    """
+
+    reset_after: bool = True
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+    layer_norm: bool = False
+
+    cell: ClassVar[str] = "gru"
+    gates: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        _check_flags(self, "reset_after", "layer_norm")
+        _check_activation(self, "activation")
+        _check_activation(self, "recurrent_activation")
+        if self.layer_norm and not self.reset_after:
+            raise ValueError("layer_norm: needs reset_after=True")
+
+    @property
+    def extra_weights(self) -> tuple[str, ...]:
+        """Weights beside kernel, recurrent_kernel and bias."""
+        return ("gain",) if self.layer_norm else ()
+
+
+@dataclass(frozen=True)
+class LSTMOptions:
+    """Of `lstm`: the variants of Greff et al. 2017, projection and layer normalisation.
+
+    Parameters
+    ----------
+    activation, recurrent_activation : one of `ACTIVATIONS`.
+    peepholes : gates i and f see the cell state before, o the one after (Gers & Schmidhuber 2000).
+    input_gate, forget_gate, output_gate : False drops that gate: it is 1 (NIG, NFG, NOG).
+    coupled : f = 1 - i (CIFG).
+    input_activation, output_activation : False leaves out the activation of the candidate (NIAF)
+        or of the cell state on its way to the output (NOAF).
+    projection : h is projected to fewer units (Sak et al. 2014; PyTorch's proj_size).
+    layer_norm : normalise both products and the cell state (Ba et al. 2016), with gains.
+    """
+
+    activation: str = "tanh"
+    recurrent_activation: str = "sigmoid"
+    peepholes: bool = False
+    input_gate: bool = True
+    forget_gate: bool = True
+    output_gate: bool = True
+    coupled: bool = False
+    input_activation: bool = True
+    output_activation: bool = True
+    projection: bool = False
+    layer_norm: bool = False
+
+    cell: ClassVar[str] = "lstm"
+
+    def __post_init__(self) -> None:
+        _check_flags(
+            self,
+            "peepholes",
+            "input_gate",
+            "forget_gate",
+            "output_gate",
+            "coupled",
+            "input_activation",
+            "output_activation",
+            "projection",
+            "layer_norm",
+        )
+        _check_activation(self, "activation")
+        _check_activation(self, "recurrent_activation")
+        if self.coupled and not (self.input_gate and self.forget_gate):
+            raise ValueError("coupled: the forget gate is 1 - i, so it needs input_gate=True and forget_gate=True")
+
+    @property
+    def gate_names(self) -> str:
+        """The gates that have weights, in order, of "ifgo"."""
+        dropped = {
+            "i": not self.input_gate,
+            "f": not self.forget_gate or self.coupled,
+            "g": False,
+            "o": not self.output_gate,
+        }
+        return "".join(g for g in "ifgo" if not dropped[g])
+
+    @property
+    def gates(self) -> int:
+        """The number of gates that have weights."""
+        return len(self.gate_names)
+
+    @property
+    def extra_weights(self) -> tuple[str, ...]:
+        """Weights beside kernel, recurrent_kernel and bias."""
+        names = [("peephole", self.peepholes), ("projection", self.projection)]
+        names += [("gain", self.layer_norm), ("cell_norm", self.layer_norm)]
+        return tuple(name for name, there in names if there)
+
+
+@dataclass(frozen=True)
+class Zoneout:
+    """Units that keep their state for a step (Krueger et al. 2017).
+
+    Parameters
+    ----------
+    h, c : the rates, from 0 to 1; ``c`` is the LSTM's cell state.
+    seed : of the random masks, 0 to 2**32 - 1, or None to mix by the rates instead, which is what
+        inference does.
+    """
+
+    h: float = 0.0
+    c: float = 0.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("h", "c"):
+            value: Any = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+                raise ValueError(f"zoneout: {name}: expected a number from 0 to 1, got {value!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"zoneout: {name}: expected a number from 0 to 1, got {value!r}")
+        if self.seed is not None and not 0 <= self.seed < 2**32:
+            raise ValueError(f"zoneout: seed: expected an integer from 0 to 2**32 - 1, got {self.seed!r}")

@@ -1,0 +1,204 @@
+"""A recurrent layer in both directions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .layer import Array, Layer, Shape
+from .recurrent import Recurrent
+
+_MERGE_MODES = ("concat", "sum", "mul", "ave", None)
+
+
+class Bidirectional(Layer):
+    """Runs a recurrent layer over the steps forwards and a second one backwards (Schuster & Paliwal 1997).
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import LSTM, Bidirectional
+    >>> Bidirectional(LSTM(8, return_sequences=True))(np.zeros((2, 5, 3), "float32")).shape
+    (2, 5, 16)
+
+    The outputs of both stand at their own steps. Weights: those of the forward layer, then those of
+    the backward layer. Masked steps give zero.
+
+    Parameters
+    ----------
+    layer : the forward layer, an `LSTM`, `GRU` or `SimpleRNN` that has not been used yet.
+    merge_mode : how the outputs are put together: "concat", "sum", "mul", "ave", or None for a list
+        of both.
+    backward_layer : a layer of its own for the other direction; by default one with the same arguments.
+    weights : initial weights, as `get_weights` returns them.
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The layers do not go together, or the merge mode is unknown.
+    """
+
+    consumes_mask = True
+
+    def __init__(
+        self,
+        layer: Recurrent,
+        merge_mode: str | None = "concat",
+        weights: Sequence[ArrayLike] | None = None,
+        backward_layer: Recurrent | None = None,
+        **options: Any,
+    ) -> None:
+        for name, given in (("layer", layer), ("backward_layer", backward_layer)):
+            if not isinstance(given, Recurrent) and not (name == "backward_layer" and given is None):
+                raise TypeError(f"Bidirectional: {name}: expected a recurrent layer, got {given!r}")
+            if isinstance(given, Recurrent) and (given.variables or given.model_name):
+                raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
+        if merge_mode not in _MERGE_MODES:
+            raise ValueError(f"Bidirectional: merge_mode: expected one of {_MERGE_MODES}, got {merge_mode!r}")
+        if backward_layer is None:
+            backward_layer = copy.copy(layer)
+            backward_layer.variables = []
+            backward_layer.go_backwards = not layer.go_backwards
+            if layer.seed is not None:  # other masks than the forward layer's
+                backward_layer.reseed(layer.seed + 1)
+        else:
+            if backward_layer.go_backwards == layer.go_backwards:
+                raise ValueError(
+                    f"Bidirectional: backward_layer: expected go_backwards={not layer.go_backwards}, "
+                    f"got {backward_layer.go_backwards} as in layer"
+                )
+            for name in ("return_sequences", "return_state", "stateful", "dtype"):
+                ours, theirs = getattr(layer, name), getattr(backward_layer, name)
+                if ours != theirs:
+                    raise ValueError(f"Bidirectional: backward_layer: expected {name}={ours} as in layer, got {theirs}")
+            if merge_mode not in ("concat", None) and layer.outputs != backward_layer.outputs:
+                raise ValueError(
+                    f"Bidirectional: merge_mode: {merge_mode!r} needs outputs of one width, got {layer.outputs} and "
+                    f"{backward_layer.outputs}"
+                )
+        if "input_shape" not in options and "batch_input_shape" not in options and layer.input_shape is not None:
+            options["batch_input_shape"] = layer.input_shape
+        options.setdefault("dtype", layer.dtype)
+        super().__init__(**options)
+        if self.dtype != layer.dtype:
+            raise ValueError(f"Bidirectional: dtype: expected that of the layer, {layer.dtype}, got {self.dtype}")
+        self.forward_layer, self.backward_layer = layer, backward_layer
+        self.merge_mode = merge_mode
+        self._initial = weights
+        self._products: tuple[Array, Array] | None = None
+        base = layer.name
+        layer.name, backward_layer.name = f"{self.name}/forward_{base}", f"{self.name}/backward_{base}"
+
+    @property
+    def return_sequences(self) -> bool:
+        """Whether there is an output for every step."""
+        return self.forward_layer.return_sequences
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the weights of both layers."""
+        self.forward_layer.ensure_built(input_shape)
+        self.backward_layer.ensure_built(input_shape)
+        self.variables = [*self.forward_layer.variables, *self.backward_layer.variables]
+        if self._initial is not None:
+            self.built = True
+            self.set_weights(self._initial)
+            self._initial = None
+
+    def forward(
+        self,
+        inputs: Array,
+        training: bool = False,
+        initial_state: Sequence[ArrayLike] | None = None,
+        mask: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> Any:
+        """Return the merged outputs; with ``return_state`` of the layers, also their last states."""
+        first, second = self.forward_layer, self.backward_layer
+        split: list[Any] = [None, None]
+        if initial_state is not None:
+            count = len(first.state_names) + len(second.state_names)
+            if len(initial_state) != count:
+                raise ValueError(
+                    f"{self.name}: initial_state: expected {count} arrays, those of the forward and those of the "
+                    f"backward layer, got {len(initial_state)}"
+                )
+            split = [initial_state[: len(first.state_names)], initial_state[len(first.state_names) :]]
+        parts: list[Array | None] = [None, None]
+        whole = None
+        if self.merge_mode == "concat":
+            shape = inputs.shape[:2] if self.return_sequences else inputs.shape[:1]
+            whole = np.empty((*shape, first.outputs + second.outputs), self.dtype)
+            parts = [whole[..., : first.outputs], whole[..., first.outputs :]]
+        (a, states), (b, more_states) = (
+            layer.run(inputs, training, state, mask, lengths, zero_output_for_mask=self.return_sequences, out=part)
+            for layer, state, part in zip((first, second), split, parts, strict=True)
+        )
+        if training and self.merge_mode == "mul":
+            self._products = a, b
+        outputs: Any
+        if whole is not None:
+            outputs = whole
+        elif self.merge_mode is None:
+            outputs = [a, b]
+        elif self.merge_mode == "mul":
+            outputs = a * b
+        else:
+            outputs = a + b if self.merge_mode == "sum" else (a + b) / self.dtype.type(2)
+        if first.return_state:
+            both = outputs if isinstance(outputs, list) else [outputs]
+            return (*both, *states, *more_states)
+        return outputs
+
+    def backward(self, d_outputs: Any, need_d_inputs: bool = True) -> Array | None:
+        """Add to the gradients of the weights and return that of the inputs, if needed."""
+        if self.merge_mode == "concat":
+            width = self.forward_layer.outputs
+            parts = [d_outputs[..., :width], d_outputs[..., width:]]
+        elif self.merge_mode is None:
+            parts = list(d_outputs)
+        elif self.merge_mode == "mul":
+            if self._products is None:
+                raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+            (a, b), self._products = self._products, None
+            parts = [d_outputs * b, d_outputs * a]
+        else:
+            part = d_outputs if self.merge_mode == "sum" else d_outputs / self.dtype.type(2)
+            parts = [part, part]
+        a_gradient = self.forward_layer.run_backward(parts[0], need_d_inputs)
+        b_gradient = self.backward_layer.run_backward(parts[1], need_d_inputs)
+        if a_gradient is None or b_gradient is None:
+            return None
+        a_gradient += b_gradient
+        return a_gradient
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """Return the shape of the merged outputs, a list of two for ``merge_mode=None``."""
+        first = self.forward_layer.compute_output_shape(input_shape)
+        second = self.backward_layer.compute_output_shape(input_shape)
+        if self.merge_mode is None:
+            return [first, second]
+        if self.merge_mode == "concat":
+            return (*first[:-1], self.forward_layer.outputs + self.backward_layer.outputs)
+        return first
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Pass the mask on with the steps."""
+        return mask if self.return_sequences else None
+
+    def reset_states(self) -> None:
+        """Make stateful layers begin with zeros again."""
+        self.forward_layer.reset_states()
+        self.backward_layer.reset_states()
+
+    reset_state = reset_states
+
+    def kernel_info(self) -> str:
+        """Say which kernels the layers run on."""
+        return f"{self.forward_layer.kernel_info()}; backwards {self.backward_layer.kernel_info()}"
+
+    def stream(self, batch_size: int, steps: int) -> Any:
+        """Raise: the backward direction begins at the end."""
+        raise ValueError(f"{self.name}: the backward direction begins at the end, so it cannot be streamed")

@@ -1,0 +1,136 @@
+"""Vectors for integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arguments import positive_integer, reject_options
+from ..streaming import Stage
+from .layer import Array, Layer, Shape
+
+_NOT_OFFERED = {"embeddings_regularizer", "embeddings_constraint", "activity_regularizer", "lora_rank"}
+
+
+class Embedding(Layer):
+    """A vector for each integer from 0 to ``input_dim - 1``.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Embedding
+    >>> Embedding(1000, 16)(np.array([[4, 7, 999]])).shape
+    (1, 3, 16)
+
+    Weights: ``embeddings`` (input_dim, output_dim).
+
+    Parameters
+    ----------
+    input_dim : number of different integers.
+    output_dim : width of the vectors.
+    embeddings_initializer : name or callable.
+    mask_zero : whether 0 is padding: the layers after this one then skip those steps.
+    weights : initial embeddings, instead of an initializer.
+    input_length : Keras's old argument; has no effect.
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An input is not an integer in the range, or an argument not of its kind.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: str | Callable[..., Array] = "uniform",
+        mask_zero: bool = False,
+        weights: ArrayLike | None = None,
+        input_length: int | None = None,
+        **options: Any,
+    ) -> None:
+        reject_options("Embedding", {k: options.pop(k) for k in _NOT_OFFERED & options.keys()}, _NOT_OFFERED)
+        if input_length is not None and "input_shape" not in options and "batch_input_shape" not in options:
+            options["input_shape"] = (input_length,)
+        super().__init__(**options)
+        self.input_dim = positive_integer("Embedding: input_dim", input_dim)
+        self.output_dim = positive_integer("Embedding: output_dim", output_dim)
+        self.embeddings_initializer = embeddings_initializer
+        self.mask_zero = mask_zero
+        self._initial = weights
+        self._cache: Array | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the embeddings."""
+        shape = (self.input_dim, self.output_dim)
+        self.embeddings = self.add_weight("embeddings", shape, self.embeddings_initializer, offered="input_dim")
+        if self._initial is not None:
+            values = np.asarray(self._initial, self.dtype)
+            self.embeddings.assign(values[0] if values.ndim == 3 and len(values) == 1 else values)
+            self._initial = None
+
+    def convert(self, name: str, inputs: ArrayLike) -> Array:
+        """Return inputs as integers; whole numbers of a float type are taken for what they are."""
+        array = np.asarray(inputs)
+        if array.dtype.kind == "f" and np.array_equal(array, np.trunc(array)):
+            array = array.astype(np.int64)
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"{name}: expected integers, got {array.dtype}")
+        return array
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the vectors, (..., output_dim)."""
+        if inputs.dtype.kind not in "iu":
+            inputs = self.convert(f"{self.name}: inputs", inputs)
+        if inputs.size:
+            low, high = inputs.min(), inputs.max()
+            if low < 0 or high >= self.input_dim:
+                got = low if low < 0 else high
+                raise ValueError(f"{self.name}: inputs: expected integers from 0 to {self.input_dim - 1}, got {got}")
+        if training:
+            self._cache = inputs
+        return self.embeddings.value[inputs]
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Add to the gradient of the embeddings; integers have none."""
+        if self._cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        indices, self._cache = self._cache.reshape(-1), None
+        if indices.size:
+            # The rows of each integer side by side, then summed in one go.
+            order = np.argsort(indices, kind="stable")
+            rows, starts = np.unique(indices[order], return_index=True)
+            self.embeddings.gradient[rows] += np.add.reduceat(d_outputs.reshape(-1, self.output_dim)[order], starts)
+        return None
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Return where the inputs are not zero, with ``mask_zero``."""
+        return inputs != 0 if self.mask_zero else None
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the inputs with ``output_dim`` behind it."""
+        return (*input_shape, self.output_dim)
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        return _EmbeddingStage(self, batch_size, steps)
+
+
+class _EmbeddingStage:
+    def __init__(self, layer: Embedding, batch_size: int, steps: int) -> None:
+        self.layer = layer
+        self.values = layer.embeddings.numpy()
+        self.outputs = np.zeros((batch_size, steps, layer.output_dim), layer.dtype)
+
+    def __call__(self, inputs: Array) -> Array:
+        indices = inputs[..., 0]
+        if not 0 <= indices.min() <= indices.max() < self.layer.input_dim:
+            raise ValueError(f"{self.layer.name}: inputs: expected integers from 0 to {self.layer.input_dim - 1}")
+        outputs = self.outputs[:, : indices.shape[1]]
+        np.take(self.values, indices, axis=0, out=outputs, mode="clip")  # any other mode makes a copy first
+        return outputs
+
+    def reset(self) -> None:
+        pass

@@ -1,0 +1,59 @@
+"""Padding told by its value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .layer import Array, Layer, Shape
+
+
+class Masking(Layer):
+    """Masks the steps whose features all have one value: the layers after this one skip them.
+
+    >>> import numpy as np
+    >>> from lstmcore import Sequential, layers
+    >>> model = Sequential([layers.Masking(0.0), layers.LSTM(4)])
+    >>> padded = np.zeros((1, 5, 2), "float32")
+    >>> padded[:, :3] = 1
+    >>> bool((model(padded) == model(padded[:, :3])).all())
+    True
+
+    Parameters
+    ----------
+    mask_value : the value of padding. (NaN never equals itself: use another.)
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+    """
+
+    def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
+        super().__init__(**options)
+        self.mask_value = float(mask_value)
+        self._cache: Array | None = None
+
+    def _mask(self, inputs: Array) -> Array:
+        return np.asarray((inputs != self.mask_value).any(axis=-1))
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the inputs, zero where they are masked."""
+        if inputs.ndim < 3:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {inputs.shape}")
+        mask = self._mask(inputs)
+        if training:
+            self._cache = mask
+        return np.asarray(inputs * mask[..., None].astype(inputs.dtype))
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return the gradient of the inputs, zero where they are masked."""
+        if self._cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        mask, self._cache = self._cache, None
+        return np.asarray(d_outputs * mask[..., None].astype(d_outputs.dtype))
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Return where a step has other values."""
+        return self._mask(inputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape as it came."""
+        return input_shape

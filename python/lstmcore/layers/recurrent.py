@@ -1,0 +1,338 @@
+"""What SimpleRNN, GRU and LSTM have in common: everything but the cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .. import _core, _random, functional
+from .._arguments import float_array, positive_integer, rate, reject_options
+from .._checkpoint import checkpointed
+from ..initializers import get as get_initializer
+from ..streaming import RecurrentStream
+from .layer import Array, Layer, Shape
+
+# Arguments of Keras's that choose among its implementations: there is one here.
+_WITHOUT_EFFECT = {"use_cudnn", "unroll", "implementation"}
+_NOT_OFFERED = {
+    "kernel_regularizer",
+    "recurrent_regularizer",
+    "bias_regularizer",
+    "activity_regularizer",
+    "kernel_constraint",
+    "recurrent_constraint",
+    "bias_constraint",
+    "time_major",
+}
+
+
+class Recurrent(Layer):
+    """A layer that takes a sequence step by step.
+
+    A subclass names its cell's functions (``pack``, ``call``, ``call_backward`` of
+    `lstmcore.functional`), its states, and makes its options.
+
+    Parameters
+    ----------
+    units : width of the state.
+    use_bias : whether there is a bias.
+    kernel_initializer, recurrent_initializer, bias_initializer : names or callables.
+    dropout : share of the inputs left out, fixed over the steps (Gal & Ghahramani 2016).
+    recurrent_dropout : share of h left out on its way into the recurrent product; both are then
+        drawn for each gate.
+    zoneout : share of h, or (of h, of c), that keeps its value for a step (Krueger et al. 2017).
+    seed : of the random masks; drawn from the global seed by default.
+    return_sequences : return the output of every step instead of the last.
+    return_state : also return the last states.
+    go_backwards : take the steps from the last to the first and return the outputs in that order.
+    stateful : begin each batch with the last states of the one before; see `reset_states`.
+    zero_output_for_mask : outputs of masked steps are zero instead of the output before them.
+    checkpoint : keep states only at every so many steps in training and compute the rest again in
+        the backward pass: less memory for about a third more time.
+    """
+
+    consumes_mask = True
+    state_names: tuple[str, ...] = ("h",)
+    pack: Callable[..., functional.PackedWeights]
+    call: Callable[..., Any]
+    call_backward: Callable[..., Any]
+    options: functional.LSTMOptions | functional.GRUOptions | functional.RNNOptions
+
+    def __init__(
+        self,
+        units: int,
+        *,
+        use_bias: bool = True,
+        kernel_initializer: str | Callable[..., Array] = "glorot_uniform",
+        recurrent_initializer: str | Callable[..., Array] = "orthogonal",
+        bias_initializer: str | Callable[..., Array] = "zeros",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        zoneout: float | Sequence[float] = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        zero_output_for_mask: bool = False,
+        checkpoint: int | None = None,
+        **options: Any,
+    ) -> None:
+        kind = type(self).__name__
+        reject_options(kind, {k: options.pop(k) for k in _NOT_OFFERED & options.keys()}, _NOT_OFFERED)
+        super().__init__(**{k: v for k, v in options.items() if k not in _WITHOUT_EFFECT})
+        self.units = positive_integer(f"{kind}: units", units)
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.recurrent_initializer = recurrent_initializer
+        self.bias_initializer = bias_initializer
+        self.dropout = rate(f"{kind}: dropout", dropout)
+        self.recurrent_dropout = rate(f"{kind}: recurrent_dropout", recurrent_dropout)
+        rates = zoneout if isinstance(zoneout, Sequence) else (zoneout,) * len(self.state_names)
+        if len(rates) != len(self.state_names):
+            names = ", ".join(self.state_names)
+            raise ValueError(f"{kind}: zoneout: expected a number or one for each of {names}, got {zoneout!r}")
+        self.zoneout = zoneout
+        self._zoneout: dict[str, Any] = dict(
+            zip(self.state_names, (rate(f"{kind}: zoneout", r) for r in rates), strict=True)
+        )
+        self.reseed(seed)
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.zero_output_for_mask = zero_output_for_mask
+        self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
+        self.states: list[Array] | None = None
+        self.d_initial_state: list[Array] | None = None
+        self._packed: functional.PackedWeights | None = None
+        self._packed_version = -1
+        self._cache: Any = None
+
+    # --- weights ---
+
+    @property
+    def outputs(self) -> int:
+        """Width of the outputs."""
+        return self.units
+
+    @property
+    def state_size(self) -> list[int]:
+        """Widths of the states."""
+        return [self.outputs, self.units][: len(self.state_names)]
+
+    def build(self, input_shape: Shape) -> None:
+        """Create kernel, recurrent_kernel, bias and what the options call for."""
+        features, columns = self._features(input_shape), self.options.gates * self.units
+        self.add_weight("kernel", (features, columns), self.kernel_initializer)
+        self.add_weight("recurrent_kernel", (self.outputs, columns), self.recurrent_initializer)
+        if self.use_bias:
+            self.add_weight("bias", self._bias_shape(), self._initial_bias)
+
+    def _bias_shape(self) -> tuple[int, ...]:
+        return (self.options.gates * self.units,)
+
+    def _initial_bias(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return get_initializer(self.bias_initializer)(shape, dtype=dtype)
+
+    def _features(self, input_shape: Shape) -> int:
+        if len(input_shape) != 3 or not input_shape[2]:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+        return input_shape[2]
+
+    def _weights(self, training: bool) -> functional.PackedWeights:
+        version = self.variables[0].parameters.version
+        packed = self._packed
+        if packed is None or version != self._packed_version or training > packed.training:
+            packed = type(self).pack(
+                [v.value for v in self.variables],
+                options=self.options,
+                training=training,
+                zoneout=any(self._zoneout.values()),
+            )
+            self._packed, self._packed_version = packed, version
+        return packed
+
+    def kernel_info(self) -> str:
+        """Say which kernel the layer runs on.
+
+        >>> from lstmcore.layers import GRU
+        >>> layer = GRU(4)
+        >>> layer.build((None, None, 3))
+        >>> layer.kernel_info().split(",")[0]
+        'gru: fused kernel'
+        """
+        if not self.variables:
+            raise ValueError(f"{self.name}: has no weights yet; call it on data or give it an input_shape")
+        packed = self._weights(False)
+        return f"{packed.cell}: {packed.kernel} kernel, {packed.dtype}, {_core.config()['instruction_set']}"
+
+    def reseed(self, seed: int | None) -> None:
+        """Start the random masks afresh; None draws a seed from the global one when it is needed."""
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
+            raise ValueError(f"{type(self).__name__}: seed: expected an integer from 0 on, got {seed!r}")
+        self.seed = seed
+        self._random: _random.Stream | None = None if seed is None else _random.Stream(int(seed))
+
+    # --- passes ---
+
+    def _noise(self, batch: int, features: int, training: bool) -> dict[str, Any]:
+        """Return masks of dropout and zoneout for a call, as the functions take them."""
+        noise: dict[str, Any] = {}
+        if training and (self.dropout or self.recurrent_dropout or any(self._zoneout.values())):
+            if self._random is None:
+                self._random = _random.Stream(int(_random.generator().integers(2**32)))
+            rng = self._random.next()
+            # Keras draws masks for each gate if there is recurrent dropout, and one for all if not.
+            copies = (self.options.gates,) if self.recurrent_dropout else ()
+            if self.dropout:
+                noise["dropout_mask"] = _random.dropout(rng, self.dropout, (*copies, batch, features), self.dtype)
+            if self.recurrent_dropout:
+                shape = (*copies, batch, self.outputs)
+                noise["recurrent_dropout_mask"] = _random.dropout(rng, self.recurrent_dropout, shape, self.dtype)
+            if any(self._zoneout.values()):
+                noise["zoneout"] = functional.Zoneout(**self._zoneout, seed=int(rng.integers(2**32)))
+        elif any(self._zoneout.values()):
+            noise["zoneout"] = functional.Zoneout(**self._zoneout)
+        return noise
+
+    def _initial_state(self, batch: int, given: Sequence[ArrayLike] | ArrayLike | None) -> list[Array] | None:
+        if given is not None:
+            states = [given] if len(self.state_names) == 1 and _is_array(given, 2) else list(given)  # type: ignore[arg-type]
+            if len(states) != len(self.state_names):
+                names = ", ".join(self.state_names)
+                raise ValueError(f"{self.name}: initial_state: expected the states {names}, got {len(states)} arrays")
+            return [float_array(f"{self.name}: initial_state", s, self.dtype) for s in states]
+        if self.stateful and self.states is not None:
+            if len(self.states[0]) != batch:
+                raise ValueError(
+                    f"{self.name}: inputs: expected a batch of {len(self.states[0])} rows, as this stateful layer has "
+                    f"had before, got {batch}; reset_states() makes it forget"
+                )
+            return self.states
+        return None
+
+    def run(
+        self,
+        inputs: Array,
+        training: bool = False,
+        initial_state: Sequence[ArrayLike] | ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        zero_output_for_mask: bool | None = None,
+        out: Array | None = None,
+    ) -> tuple[Array, list[Array]]:
+        """Return outputs, each at its own step whatever the direction, and the last states."""
+        self._features(inputs.shape)
+        states = self._initial_state(len(inputs), initial_state)
+        function = type(self).call
+        if training and self.checkpoint is not None:
+            function = checkpointed(function, type(self).call_backward, self.checkpoint)
+        outputs, state, *cache = function(
+            inputs,
+            self._weights(training),
+            states if states is None or len(self.state_names) > 1 else states[0],
+            return_sequences=self.return_sequences,
+            training=training,
+            out=out,
+            lengths=lengths,
+            mask=mask,
+            zero_output_for_mask=self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask,
+            go_backwards=self.go_backwards,
+            **self._noise(len(inputs), inputs.shape[2], training),
+        )
+        if training:
+            self._cache = cache[0]
+        new_states = list(state) if len(self.state_names) > 1 else [state]
+        if self.stateful:
+            self.states = new_states
+        return outputs, new_states
+
+    def run_backward(
+        self,
+        d_outputs: Array | None,
+        need_d_inputs: bool = True,
+        d_state: Sequence[Array | None] | None = None,
+    ) -> Array | None:
+        """Go back through `run`; `d_initial_state` is set where there was an initial state."""
+        if self._cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        cache, self._cache = self._cache, None
+        backward = cache.backward if hasattr(cache, "backward") else type(self).call_backward
+        d_inputs, _, d_initial = backward(
+            cache,
+            d_outputs,
+            d_state if d_state is None or len(self.state_names) > 1 else d_state[0],
+            d_weights=[v.gradient for v in self.variables],
+            need_d_inputs=need_d_inputs,
+        )
+        if d_initial is not None:
+            self.d_initial_state = list(d_initial) if len(self.state_names) > 1 else [d_initial]
+        return d_inputs  # type: ignore[no-any-return]
+
+    def forward(
+        self,
+        inputs: Array,
+        training: bool = False,
+        initial_state: Sequence[ArrayLike] | ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> Any:
+        """Return the outputs, and with ``return_state`` the last states.
+
+        ``mask`` (batch, steps) is True where a step counts; ``lengths`` (batch,) says how many steps
+        of each row do.
+        """
+        outputs, states = self.run(inputs, training, initial_state, mask, lengths)
+        if self.go_backwards and self.return_sequences:
+            outputs = outputs[:, ::-1]
+        return (outputs, *states) if self.return_state else outputs
+
+    def backward(
+        self, d_outputs: Array | None, need_d_inputs: bool = True, d_state: Sequence[Array | None] | None = None
+    ) -> Array | None:
+        """Add to the gradients of the weights and return that of the inputs, if needed.
+
+        ``d_state`` are the gradients of the last states, where they were used.
+        """
+        if self.go_backwards and self.return_sequences and d_outputs is not None:
+            d_outputs = d_outputs[:, ::-1]
+        return self.run_backward(d_outputs, need_d_inputs, d_state)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, steps, units), or (batch, units)."""
+        self._features(input_shape)
+        return (*input_shape[:2], self.outputs) if self.return_sequences else (input_shape[0], self.outputs)
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Pass the mask on with the steps."""
+        if mask is None or not self.return_sequences:
+            return None
+        return mask[:, ::-1] if self.go_backwards else mask
+
+    # --- state ---
+
+    def reset_states(self, states: Sequence[ArrayLike] | None = None) -> None:
+        """Make a stateful layer begin with zeros again, or with ``states``."""
+        if states is None:
+            self.states = None
+        else:
+            self.states = self._initial_state(0, states)
+
+    def reset_state(self) -> None:
+        """Make a stateful layer begin with zeros again."""
+        self.reset_states()
+
+    def stream(self, batch_size: int, steps: int) -> RecurrentStream:
+        """Return an object that runs this layer piece by piece; see `models.Sequential.stream`."""
+        if self.go_backwards:
+            raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
+        zoneout = functional.Zoneout(**self._zoneout) if any(self._zoneout.values()) else None
+        return RecurrentStream(self._weights(False), batch_size, steps, zoneout)
+
+
+def _is_array(value: Any, dimensions: int) -> bool:
+    return np.ndim(value) == dimensions

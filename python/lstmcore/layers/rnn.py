@@ -1,0 +1,364 @@
+"""Cells, and a layer that runs any of them over a sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arguments import float_array, reject_options
+from .gru import GRU
+from .layer import Array, Layer, Shape
+from .lstm import LSTM
+from .recurrent import Recurrent
+from .simple_rnn import SimpleRNN
+
+
+class Cell(Layer):
+    """One step of a recurrent layer, to be defined by the user and run by `RNN`.
+
+    A subclass sets ``state_size`` (a width or a list of them) and, if it differs from the first of
+    these, ``output_size``; creates its weights in ``build`` with `add_weight`; and defines
+
+    - ``forward(inputs, states)`` -> ``(output, new_states, saved)``: one step, (batch, features) and
+      states (batch, width) each; ``saved`` is whatever ``backward`` needs;
+    - ``backward(saved, d_output, d_states)`` -> ``(d_inputs, d_prior_states)``: the gradients, adding
+      those of the weights to ``variable.gradient``. Needed only to train.
+
+    >>> import numpy as np
+    >>> from lstmcore import layers
+    >>> class Average(layers.Cell):
+    ...     state_size = 3
+    ...     def forward(self, inputs, states):
+    ...         h = (inputs + states[0]) / 2
+    ...         return h, [h], None
+    ...     def backward(self, saved, d_output, d_states):
+    ...         half = (d_output + d_states[0]) / 2
+    ...         return half, [half]
+    >>> layers.RNN(Average())(np.ones((1, 4, 3), "float32"))
+    array([[0.9375, 0.9375, 0.9375]], dtype=float32)
+    """
+
+    state_size: int | Sequence[int]
+    output_size: int | None = None
+
+    def forward(self, inputs: Array, states: list[Array]) -> Any:  # type: ignore[override]
+        """Return output, new states and what `backward` needs."""
+        raise NotImplementedError(f"{self.name}: a cell defines forward(inputs, states)")
+
+    def backward(self, saved: Any, d_output: Array, d_states: list[Array]) -> Any:  # type: ignore[override]
+        """Return the gradients of inputs and prior states."""
+        raise NotImplementedError(
+            f"{self.name}: to train with this cell, define its backward(saved, d_output, d_states)"
+        )
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """Widths of the states."""
+        return [self.state_size] if isinstance(self.state_size, int) else list(self.state_size)
+
+    def __call__(self, inputs: ArrayLike, states: Sequence[ArrayLike], **options: Any) -> Any:  # type: ignore[override]
+        """Return the output and the new states of one step."""
+        x = float_array(f"{self.name}: inputs", inputs, self.dtype)
+        self.ensure_built(x.shape)
+        output, new_states, _ = self.forward(x, [float_array(f"{self.name}: states", s, self.dtype) for s in states])
+        return output, new_states
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, width)."""
+        return (input_shape[0], self.output_size or self.state_sizes[0])
+
+
+class _LayerCell(Cell):
+    """One step of a layer of ours. In an `RNN` the layer runs by itself, at full speed."""
+
+    layer_class: type[Recurrent]
+
+    def __init__(self, units: int, *arguments: Any, **options: Any) -> None:
+        kind = type(self).__name__
+        for name in ("return_sequences", "return_state", "go_backwards", "stateful"):
+            if name in options:
+                raise TypeError(f"{kind} got an unexpected argument {name!r}; it belongs to RNN")
+        base = {k: options[k] for k in ("name", "dtype") if k in options}
+        super().__init__(**base)
+        self.layer = self.layer_class(units, *arguments, **(options | {"name": self.name, "return_state": True}))
+        self.units = self.layer.units
+        self.state_size = self.layer.state_size
+        self.output_size = self.layer.outputs
+
+    def build(self, input_shape: Shape) -> None:
+        self.layer.ensure_built((input_shape[0], None, input_shape[-1]))
+        self.variables = self.layer.variables
+
+    def forward(self, inputs: Array, states: list[Array]) -> Any:  # type: ignore[override]
+        output, *new_states = self.layer.forward(inputs[:, None], initial_state=states)
+        return output, new_states, None
+
+
+class LSTMCell(_LayerCell):
+    """One step of an `LSTM`: ``cell(inputs, [h, c])`` gives ``(h, [h, c])``.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import RNN, LSTMCell
+    >>> RNN([LSTMCell(8), LSTMCell(4)])(np.zeros((2, 5, 3), "float32")).shape
+    (2, 4)
+
+    Takes the arguments of `LSTM` that concern the cell.
+    """
+
+    layer_class = LSTM
+
+
+class GRUCell(_LayerCell):
+    """One step of a `GRU`: ``cell(inputs, [h])`` gives ``(h, [h])``. Takes the arguments of `GRU` that
+    concern the cell.
+    """
+
+    layer_class = GRU
+
+
+class SimpleRNNCell(_LayerCell):
+    """One step of a `SimpleRNN`: ``cell(inputs, [h])`` gives ``(h, [h])``. Takes the arguments of
+    `SimpleRNN` that concern the cell.
+    """
+
+    layer_class = SimpleRNN
+
+
+class StackedRNNCells:
+    """Cells on top of each other: the output of one is the input of the next.
+
+    >>> from lstmcore.layers import RNN, GRUCell, StackedRNNCells
+    >>> len(RNN(StackedRNNCells([GRUCell(8), GRUCell(4)])).cells)
+    2
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        if not cells:
+            raise ValueError("StackedRNNCells: cells: expected at least one")
+        for cell in cells:
+            if not isinstance(cell, Cell):
+                raise TypeError(f"StackedRNNCells: cells: expected cells, got {cell!r}")
+        self.cells = list(cells)
+
+    @property
+    def state_size(self) -> list[int | Sequence[int]]:
+        """Widths of the states, cell by cell."""
+        return [cell.state_size for cell in self.cells]
+
+
+class RNN(Layer):
+    """Runs a cell, or several on top of each other, over a sequence.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import RNN, GRUCell
+    >>> RNN(GRUCell(8), return_sequences=True)(np.zeros((2, 5, 3), "float32")).shape
+    (2, 5, 8)
+
+    Cells of ours run as the layers they belong to; those of the user step by step, in Python.
+
+    Parameters
+    ----------
+    cell : a `Cell`, a list of cells, or `StackedRNNCells`.
+    return_sequences, return_state, go_backwards, stateful, zero_output_for_mask : as for `LSTM`.
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer; Keras's ``unroll`` is accepted
+        and has no effect.
+    """
+
+    consumes_mask = True
+
+    def __init__(
+        self,
+        cell: Cell | Sequence[Cell] | StackedRNNCells,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        zero_output_for_mask: bool = False,
+        unroll: bool = False,
+        **options: Any,
+    ) -> None:
+        reject_options("RNN", {k: options.pop(k) for k in {"time_major"} & options.keys()}, {"time_major"})
+        stack = (
+            cell if isinstance(cell, StackedRNNCells) else StackedRNNCells([cell] if isinstance(cell, Cell) else cell)
+        )
+        self.cells = stack.cells
+        options.setdefault("dtype", self.cells[0].dtype)
+        super().__init__(**options)
+        for one in self.cells:
+            if one.dtype != self.dtype:
+                raise ValueError(f"{self.name}: cell: expected dtype {self.dtype}, got {one.dtype} ({one.name})")
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.go_backwards, self.stateful = go_backwards, stateful
+        self.zero_output_for_mask = zero_output_for_mask
+        self.states: list[Array] | None = None
+        self._runners: list[Recurrent | _CellRunner] = []
+        for k, one in enumerate(self.cells):
+            last = k == len(self.cells) - 1
+            runner = one.layer if isinstance(one, _LayerCell) else _CellRunner(one)
+            # All but the last feed the next one; a masked step of theirs is never looked at.
+            runner.return_sequences = return_sequences or not last
+            runner.go_backwards = go_backwards
+            self._runners.append(runner)
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """Widths of all states, cell by cell."""
+        return [size for cell in self.cells for size in cell.state_sizes]
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the weights of all cells."""
+        if len(input_shape) != 3 or not input_shape[2]:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+        features: int | None = input_shape[2]
+        for cell in self.cells:
+            cell.ensure_built((input_shape[0], features))
+            features = cell.compute_output_shape((None, features))[1]
+        self.variables = [v for cell in self.cells for v in cell.variables]
+
+    def _initial_states(self, batch: int, given: Any) -> list[list[Any] | None]:
+        states = given
+        if states is None and self.stateful and self.states is not None:
+            states = self.states
+            if len(states[0]) != batch:
+                raise ValueError(
+                    f"{self.name}: inputs: expected a batch of {len(states[0])} rows, as this stateful layer has had "
+                    f"before, got {batch}; reset_states() makes it forget"
+                )
+        if states is None:
+            return [None] * len(self.cells)
+        flat = [s for group in states for s in (group if isinstance(group, (list, tuple)) else [group])]
+        if len(flat) != len(self.state_sizes):
+            raise ValueError(f"{self.name}: initial_state: expected {len(self.state_sizes)} arrays, got {len(flat)}")
+        result: list[list[Any] | None] = []
+        for cell in self.cells:
+            count = len(cell.state_sizes)
+            result.append([float_array(f"{self.name}: initial_state", s, self.dtype) for s in flat[:count]])
+            flat = flat[count:]
+        return result
+
+    def forward(
+        self,
+        inputs: Array,
+        training: bool = False,
+        initial_state: Sequence[Any] | None = None,
+        mask: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+    ) -> Any:
+        """Return the outputs, and with ``return_state`` the last states."""
+        states: list[Array] = []
+        outputs = inputs
+        for runner, first in zip(self._runners, self._initial_states(len(inputs), initial_state), strict=True):
+            outputs, last = runner.run(
+                outputs, training, first, mask, lengths, zero_output_for_mask=self.zero_output_for_mask
+            )
+            states += last
+        if self.stateful:
+            self.states = states
+        if self.go_backwards and self.return_sequences:
+            outputs = outputs[:, ::-1]
+        return (outputs, *states) if self.return_state else outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Add to the gradients of the weights and return that of the inputs, if needed."""
+        gradient: Array | None = d_outputs
+        if self.go_backwards and self.return_sequences:
+            gradient = d_outputs[:, ::-1]
+        for k in range(len(self._runners) - 1, -1, -1):
+            gradient = self._runners[k].run_backward(gradient, need_d_inputs or k > 0)
+        return gradient
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, steps, width), or (batch, width)."""
+        width = self.cells[-1].output_size or self.cells[-1].state_sizes[0]
+        return (*input_shape[:2], width) if self.return_sequences else (input_shape[0], width)
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Pass the mask on with the steps."""
+        if mask is None or not self.return_sequences:
+            return None
+        return mask[:, ::-1] if self.go_backwards else mask
+
+    def reset_states(self) -> None:
+        """Make a stateful layer begin with zeros again."""
+        self.states = None
+
+    reset_state = reset_states
+
+
+class _CellRunner:
+    """Runs a user's cell step by step, with the padding that `functional` describes."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.return_sequences = self.go_backwards = False
+        self._cache: Any = None
+
+    def run(
+        self,
+        inputs: Array,
+        training: bool,
+        initial_state: list[Array] | None,
+        mask: ArrayLike | None,
+        lengths: ArrayLike | None,
+        zero_output_for_mask: bool,
+    ) -> tuple[Array, list[Array]]:
+        batch, steps, _ = inputs.shape
+        valid = _valid_steps(self.cell.name, batch, steps, mask, lengths)
+        repeat = mask is not None and not zero_output_for_mask
+        states = initial_state or [np.zeros((batch, n), self.cell.dtype) for n in self.cell.state_sizes]
+        width = self.cell.output_size or self.cell.state_sizes[0]
+        outputs = np.zeros((batch, steps, width), self.cell.dtype)
+        last = np.zeros((batch, width), self.cell.dtype)
+        order = range(steps - 1, -1, -1) if self.go_backwards else range(steps)
+        saved = []
+        for t in order:
+            now = valid[:, t, None]
+            output, new_states, kept = self.cell.forward(np.where(now, inputs[:, t], 0), states)
+            if len(new_states) != len(states):
+                raise ValueError(f"{self.cell.name}: forward: expected {len(states)} new states, got {len(new_states)}")
+            states = [np.where(now, new, old) for new, old in zip(new_states, states, strict=True)]
+            last = np.where(now, output, last)
+            outputs[:, t] = last if repeat else np.where(now, output, 0)
+            saved.append(kept)
+        if training:
+            self._cache = saved, valid, repeat, order, states
+        return outputs if self.return_sequences else last, states
+
+    def run_backward(self, d_outputs: Array | None, need_d_inputs: bool) -> Array | None:
+        if self._cache is None or d_outputs is None:
+            raise RuntimeError(f"{self.cell.name}: backward needs a forward pass with training=True before it")
+        (saved, valid, repeat, order, states), self._cache = self._cache, None
+        d_states = [np.zeros_like(s) for s in states]
+        d_last = np.zeros_like(d_outputs[:, 0]) if self.return_sequences else d_outputs
+        d_inputs: Array | None = None
+        for t, kept in zip(reversed(order), reversed(saved), strict=True):
+            now = valid[:, t, None]
+            if self.return_sequences:
+                d_last = d_last + d_outputs[:, t] if repeat else np.where(now, d_outputs[:, t], 0)
+            none = [np.where(now, d, 0) for d in d_states]
+            dx, d_prior = self.cell.backward(kept, np.where(now, d_last, 0), none)
+            d_last = np.where(now, 0, d_last)
+            d_states = [np.where(now, prior, d) for prior, d in zip(d_prior, d_states, strict=True)]
+            if d_inputs is None:
+                d_inputs = np.zeros((len(dx), len(order), dx.shape[1]), dx.dtype)
+            d_inputs[:, t] = np.where(now, dx, 0)
+        return d_inputs if need_d_inputs else None
+
+
+def _valid_steps(name: str, batch: int, steps: int, mask: ArrayLike | None, lengths: ArrayLike | None) -> Array:
+    if lengths is not None:
+        n = np.asarray(lengths)
+        if n.shape != (batch,) or n.dtype.kind not in "iu":
+            raise ValueError(f"{name}: lengths: expected {batch} integers, got {n.dtype} of shape {n.shape}")
+        if n.size and (n.min() < 0 or n.max() > steps):
+            raise ValueError(f"{name}: lengths: expected numbers from 0 to {steps} (steps), got {n.min()} to {n.max()}")
+        return np.asarray(np.arange(steps) < n[:, None])
+    if mask is None:
+        return np.ones((batch, steps), bool)
+    valid = np.asarray(mask)
+    if valid.shape != (batch, steps) or valid.dtype != bool:
+        raise ValueError(f"{name}: mask: expected bool of shape {(batch, steps)}, got {valid.dtype} of {valid.shape}")
+    return valid

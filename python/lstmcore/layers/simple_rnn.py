@@ -1,0 +1,44 @@
+"""The simple recurrent layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import functional
+from .recurrent import Recurrent
+
+
+class SimpleRNN(Recurrent):
+    """A layer that feeds its output back (Elman 1990): ``h = activation(x W + h R + b)``.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import SimpleRNN
+    >>> SimpleRNN(8)(np.zeros((2, 5, 3), "float32")).shape
+    (2, 8)
+
+    Inputs (batch, steps, features) give outputs (batch, units), or (batch, steps, units) with
+    ``return_sequences``. Weights: ``kernel`` (features, units), ``recurrent_kernel``
+    (units, units), ``bias`` (units). State: h.
+
+    Parameters
+    ----------
+    units : width of the outputs.
+    activation : "tanh", "sigmoid", "hard_sigmoid", "relu", "linear" or "softsign".
+    **options : as for `LSTM`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not of its kind; the message names it.
+    NotImplementedError
+        An argument of Keras's that is not offered here.
+    """
+
+    pack = staticmethod(functional.pack_rnn)
+    call = staticmethod(functional.rnn)
+    call_backward = staticmethod(functional.rnn_backward)
+    options: functional.RNNOptions
+
+    def __init__(self, units: int, activation: str | None = "tanh", **options: Any) -> None:
+        super().__init__(units, **options)
+        self.options = functional.RNNOptions(activation="linear" if activation is None else activation)

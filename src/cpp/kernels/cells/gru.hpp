@@ -1,0 +1,78 @@
+// The GRU cell (Cho et al. 2014) with the reset gate after the recurrent product, pointwise and
+// nothing else. Same names and order as python/lstmcore/reference/gru.py.
+#pragma once
+
+#include "../backward.hpp"
+
+namespace lstmcore::LSTMCORE_ISA {
+
+struct GruCell {
+    // Weights z, r, h. The sums are those of z, r, the candidate's share of x (a) and of h (u).
+    static constexpr int gates = 3, vectors = 1, sums = 4, shift = 1;
+    static constexpr int width = 4, saved = 4;  // dpre: z, r, u, a; saved: z, r, candidate, u
+
+    static Columns columns(long units) {
+        const long h = 2 * units;
+        return {{{0, h, 0, 0, false}, {h, units, -1, h, false}, {3 * units, units, h, -1, false}}, 3, width * units, 2};
+    }
+    template <class Problem>
+    static bool carries(const Problem&) {
+        return true;
+    }
+    // Two rows of biases: those of the input and those of the recurrent product.
+    template <class T>
+    static Vec<T> bias(const T* bias, long units, int sum, long unit, int n) {
+        const T *input = bias + unit, *recurrent = input + gates * units;
+        if (sum < 2) return load(input + sum * units, n) + load(recurrent + sum * units, n);
+        return load((sum == 2 ? input : recurrent) + 2 * units, n);
+    }
+
+    // z = sigmoid(.)   r = sigmoid(.)   hh = tanh(a + r u)   h = z h_prev + (1 - z) hh
+    template <class T, int R>
+    static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,
+                                        long unit) {
+        const long units = p.shape.units;
+        const int n = int(min(lanes<T>, units - unit));
+        for (int r_ = 0; r_ < R; ++r_) {
+            const Vec<T> z = sigmoid<T>(pre[r_][0]), r = sigmoid<T>(pre[r_][1]), u = pre[r_][3];
+            const Vec<T> hh = tanh<T>(fma(r, u, pre[r_][2]));
+            const Vec<T> h_prev = load(previous_h(p, b + r_, t) + unit, n);
+            store(at(p.h, b + r_, t) + unit, fma(z, h_prev - hh, hh), n);
+            if (p.saved.data) {
+                T* saved = at(p.saved, b + r_, t) + unit;
+                store(saved, z, n);
+                store(saved + units, r, n);
+                store(saved + 2 * units, hh, n);
+                store(saved + 3 * units, u, n);
+            }
+        }
+    }
+
+    template <class T>
+    static LSTMCORE_INLINE void prefetch(const BackwardProblem<T>& p, long b, long t, long unit) {
+        const T* row = at(p.saved, b, t) + unit;
+        for (int k = 0; k < saved; ++k) __builtin_prefetch(row + k * p.shape.units);
+        __builtin_prefetch(previous_h(p, b, t) + unit);
+    }
+
+    //   dz = dh (h_prev - hh)   dhh = dh (1 - z)   dh_prev = dh z (the rest through the products)
+    //   da = dhh (1 - hh^2)     du = da r          dr = da u
+    template <class T>
+    static LSTMCORE_INLINE void backward(Vec<T> dh, const BackwardProblem<T>& p, long b, long t, long unit, int n,
+                                         T* dpre) {
+        const long units = p.shape.units;
+        const T* row = at(p.saved, b, t) + unit;
+        const Vec<T> z = load(row, n), r = load(row + units, n), hh = load(row + 2 * units, n),
+                     u = load(row + 3 * units, n);
+        const Vec<T> h_prev = load(previous_h(p, b, t) + unit, n), one = broadcast(T(1));
+        const Vec<T> da = dh * (one - z) * fma(-hh, hh, one);
+        store(p.dh0 + row_of(p, b) * units + unit, dh * z, n);
+        dpre += unit;
+        store(dpre, dh * (h_prev - hh) * (z * (one - z)), n);
+        store(dpre + units, da * u * (r * (one - r)), n);
+        store(dpre + 2 * units, da * r, n);
+        store(dpre + 3 * units, da, n);
+    }
+};
+
+}  // namespace lstmcore::LSTMCORE_ISA

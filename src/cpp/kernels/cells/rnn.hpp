@@ -1,0 +1,60 @@
+// The simple recurrent cell (Elman 1990), pointwise and nothing else. Same names and order as
+// python/lstmcore/reference/rnn.py.
+#pragma once
+
+#include "../backward.hpp"
+#include "options.hpp"
+
+namespace lstmcore::LSTMCORE_ISA {
+
+struct RnnCell {
+    // One gate: a panel takes four vectors of units, for enough sums in flight.
+    static constexpr int gates = 1, vectors = tile_vectors, sums = tile_vectors, shift = 0;
+    static constexpr int width = 1, saved = 1;  // saved: the activation's output, which zoneout hides
+
+    static Columns columns(long units) { return {{{0, units, 0, 0, false}}, 1, width * units, 1}; }
+    template <class Problem>
+    static bool carries(const Problem& p) {
+        return p.zoneout.h > 0;
+    }
+    template <class T>
+    static Vec<T> bias(const T* bias, long, int, long unit, int n) {
+        return n ? load(bias + unit, n) : Vec<T>{};
+    }
+
+    // y = activation(.)   h = y, or h_prev where zoneout says so
+    template <class T, int R>
+    static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,
+                                        long first) {
+        for (int v = 0; v < vectors; ++v) {
+            const long unit = first + v * lanes<T>;
+            const int n = int(min(lanes<T>, p.shape.units - unit));
+            if (n <= 0) return;
+            for (int r = 0; r < R; ++r) {
+                const Vec<T> y = activate<T>(p.options.activation, pre[r][v]);
+                if (p.saved.data) store(at(p.saved, b + r, t) + unit, y, n);
+                store(at(p.h, b + r, t) + unit,
+                      zone_out<T>(y, load(previous_h(p, b + r, t) + unit, n), p, 0, p.zoneout.h, b + r, t, unit), n);
+            }
+        }
+    }
+
+    template <class T>
+    static LSTMCORE_INLINE void prefetch(const BackwardProblem<T>& p, long b, long t, long unit) {
+        __builtin_prefetch(at(p.saved, b, t) + unit);
+    }
+
+    //   dy = dh where not zoned out, dh_prev = dh where zoned out   dpre = dy activation'(y)
+    template <class T>
+    static LSTMCORE_INLINE void backward(Vec<T> dh, const BackwardProblem<T>& p, long b, long t, long unit, int n,
+                                         T* dpre) {
+        Vec<T> dy = dh;
+        if (p.zoneout.h > 0) {
+            dy = dh * kept<T>(p, 0, p.zoneout.h, b, t, unit);
+            store(p.dh0 + row_of(p, b) * p.shape.units + unit, dh - dy, n);
+        }
+        store(dpre + unit, dy * slope<T>(p.options.activation, load(at(p.saved, b, t) + unit, n)), n);
+    }
+};
+
+}  // namespace lstmcore::LSTMCORE_ISA

@@ -1,0 +1,309 @@
+// The time loop forward, fused: written once for the cells whose gates can be applied to the sums in
+// registers. A tile is a few batch rows x all gates x a vector of units; the cell turns its sums
+// into h and c without a round trip to memory.
+//
+// Work is divided among threads by batch rows (no barrier between steps) or, where rows are few,
+// by units (a barrier each step; each thread's share of the weights then stays in its own cache).
+// Either way every sum keeps its order.
+//
+// A cell has:
+//   gates, vectors    its panels hold `vectors` vectors of units of every gate
+//   sums, shift       a tile's sums; the recurrent product's last gate has sums of its own if shift > 0
+#pragma once
+
+#include "sequence.hpp"
+
+namespace lstmcore::LSTMCORE_ISA {
+
+// --- packing --------------------------------------------------------------------------------
+
+template <class Cell, class T>
+constexpr long block_units = long(Cell::vectors) * lanes<T>;
+
+// Forward panels hold one block of units of every gate; transposed panels are ordinary.
+template <class Cell, class T>
+PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions&) {
+    const std::size_t blocks = ceil_div(s.units, block_units<Cell, T>), gates = Cell::gates * s.units;
+    const std::size_t width = blocks * block_units<Cell, T> * Cell::gates;
+    PackedSizes sizes{};
+    sizes.kernel = width * s.inputs, sizes.recurrent = width * s.units, sizes.bias = blocks * Cell::sums * lanes<T>;
+    sizes.kernel_transposed = gates * packed_columns<T>(s.inputs);
+    sizes.recurrent_transposed = gates * packed_columns<T>(s.units);
+    return sizes;
+}
+
+// Packs the transpose of a matrix of `rows` rows in panels of this thread's share of the rows.
+template <class T>
+void pack_transposed(const Team& team, T* packed, const T* weights, long rows, long columns) {
+    long begin, end;
+    team.split(ceil_div(rows, panel_columns<T>), begin, end);
+    for (long panel = begin; panel < end; ++panel) {
+        const long row = panel * panel_columns<T>;
+        pack_panel(packed + row * columns, weights + row * columns, 1, columns, columns,
+                   min(panel_columns<T>, rows - row));
+    }
+}
+
+template <class Cell, class T>
+void pack(const PackProblem<T>& problem) {
+    parallel(
+        problem.threads,
+        [](const void* context, const Team& team) {
+            const PackProblem<T>& p = *static_cast<const PackProblem<T>*>(context);
+            constexpr int V = Cell::vectors, L = lanes<T>, N = Cell::gates * V;
+            const long units = p.shape.units, gates = Cell::gates * units;
+            long begin, end;
+            team.split(ceil_div(units, V * L), begin, end);
+            for (long block = begin; block < end; ++block) {
+                const auto count = [&](int v) { return int(max(0, min(L, units - (block * V + v) * L))); };
+                for (int n = 0; n < N; ++n) {
+                    const long unit = (block * V + n % V) * L, column = n / V * units + unit;
+                    pack_vector(p.packed.kernel + (block * p.shape.inputs * N + n) * L, N * L,
+                                p.weights.kernel + column, gates, 1, p.shape.inputs, count(n % V));
+                    pack_vector(p.packed.recurrent + (block * units * N + n) * L, N * L, p.weights.recurrent + column,
+                                gates, 1, units, count(n % V));
+                }
+                for (int sum = 0; sum < Cell::sums; ++sum)
+                    store(p.packed.bias + (block * Cell::sums + sum) * L,
+                          p.weights.bias ? Cell::template bias<T>(p.weights.bias, units, sum / V,
+                                                                  (block * V + sum % V) * L, count(sum % V))
+                                         : Vec<T>{});
+            }
+            if (p.packed.kernel_transposed) {
+                pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.shape.inputs, gates);
+                pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, units, gates);
+            }
+        },
+        &problem);
+}
+
+// --- pieces of a sum ------------------------------------------------------------------------
+
+// A step's sums run over the inputs and over the units (or the gates). Where that is deep they are
+// taken in pieces, each for many tiles of rows while its part of the panel stays in the second-level
+// cache; the partial sums of a group of tiles wait in `partial`. Pieces begin at multiples of
+// depth_block in each of the two.
+constexpr long tiles_in_group = 40;
+
+LSTMCORE_INLINE long piece_end(long k, long first, long second) {
+    if (k >= first) return min(first + second, k + depth_block);
+    const long end = min(first, k + depth_block);
+    return end == first && end - k + second <= depth_block ? first + second : end;
+}
+
+// Calls f(row, height, slot, k0, k1) for the tiles of rows [row0, row1), piece by piece; slot is the
+// row's number within its group.
+template <class F>
+LSTMCORE_INLINE void for_each_piece(long row0, long row1, long first, long second, F f) {
+    const long rows = row1 - row0, tiles = rows > 0 ? tile_count(rows) : 0;
+    for (long group = 0; group < tiles; group += tiles_in_group)
+        for (long k0 = 0, k1; k0 < first + second; k0 = k1) {
+            k1 = piece_end(k0, first, second);
+            for (long tile = group; tile < min(tiles, group + tiles_in_group); ++tile) {
+                const long begin = tile_begin(rows, tile), height = tile_begin(rows, tile + 1) - begin;
+                f(row0 + begin, height, begin - tile_begin(rows, group), k0, k1);
+            }
+        }
+}
+
+template <class T, int R, int N>
+LSTMCORE_INLINE void load_tile(Vec<T> (&sum)[R][N], const T* from, long row) {
+    for (int r = 0; r < R; ++r)
+        for (int n = 0; n < N; ++n) sum[r][n] = load(from + r * row + n * lanes<T>);
+}
+template <class T, int R, int N>
+LSTMCORE_INLINE void store_tile(const Vec<T> (&sum)[R][N], T* to, long row) {
+    for (int r = 0; r < R; ++r)
+        for (int n = 0; n < N; ++n) store(to + r * row + n * lanes<T>, sum[r][n]);
+}
+
+// --- the loop -------------------------------------------------------------------------------
+
+template <class Cell, class T>
+class Forward {
+    static constexpr int N = Cell::gates * Cell::vectors, S = Cell::sums, L = lanes<T>;
+    const ForwardProblem<T>& p;
+    const Team& team;
+    const bool by_units, ahead;
+    const long chunk;
+    long row0, row1, block0, block1;  // this thread's rows and blocks of units
+    T* projected;                     // [step of chunk][row][block][sum][lane]
+    const long projected_row;
+    T *dropped_x, *dropped_h;  // [copy][row][unit]: this step's rows times their dropout factors
+
+    // With few rows the input weights are better read once for many steps: their product with the
+    // inputs of a chunk of steps is computed ahead. With more rows, or a narrow input, the tile runs
+    // over the input itself. Both add the same terms in the same order. (So few rows are never
+    // shared among threads: each thread has all of them.)
+    static bool plan_ahead(const ForwardProblem<T>& p) {
+        return p.shape.batch < tile_rows && p.shape.inputs > 4 && p.shape.steps > 1 && !p.x_dropout.factors;
+    }
+    static long sums_of(const RecurrentShape& s) { return ceil_div(s.units, block_units<Cell, T>) * S * L; }
+    static long plan_chunk(const ForwardProblem<T>& p) {
+        if (!plan_ahead(p)) return p.shape.steps;
+        const long rows = (128l << 10) / (sums_of(p.shape) * long(sizeof(T)));
+        return min(p.shape.steps, ceil_div(max(2 * tile_rows, rows), p.shape.batch));
+    }
+    static long projected_size(const ForwardProblem<T>& p) {
+        if (plan_ahead(p)) return plan_chunk(p) * p.shape.batch * sums_of(p.shape);
+        if (piece_end(0, p.shape.inputs, p.shape.units) == p.shape.inputs + p.shape.units) return 0;  // no partial sums
+        return min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
+    }
+    static long dropped_x_size(const ForwardProblem<T>& p) {
+        return p.x_dropout.factors ? p.x_dropout.copies * p.shape.batch * p.shape.inputs : 0;
+    }
+    static long dropped_h_size(const ForwardProblem<T>& p) {
+        return p.h_dropout.factors ? p.h_dropout.copies * p.shape.batch * p.shape.units : 0;
+    }
+    static long workspace_of_thread(const ForwardProblem<T>& p) {
+        return projected_size(p) + dropped_x_size(p) + dropped_h_size(p);
+    }
+
+ public:
+    static std::size_t workspace(const ForwardProblem<T>& p) { return std::size_t(workspace_of_thread(p)) * p.threads; }
+
+    Forward(const ForwardProblem<T>& problem, const Team& team)
+        : p(problem),
+          team(team),
+          by_units(split_by_units(p.shape.batch, team.size)),
+          ahead(plan_ahead(p)),
+          chunk(plan_chunk(p)),
+          projected(p.workspace + team.index * workspace_of_thread(p)),
+          projected_row(sums_of(p.shape)),
+          dropped_x(projected + projected_size(p)),
+          dropped_h(dropped_x + dropped_x_size(p)) {
+        row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = ceil_div(p.shape.units, block_units<Cell, T>);
+        if (by_units)
+            team.split(block1, block0, block1);
+        else
+            split_rows(p, team, row0, row1);
+    }
+
+    void run() {
+        for (long t0 = 0; t0 < p.shape.steps; t0 += chunk) {
+            const long t1 = min(p.shape.steps, t0 + chunk);
+            if (ahead) project(t0, t1);
+            for (long t = t0; t < t1; ++t) {
+                step(t, t0);
+                if (by_units) team.wait();
+            }
+        }
+    }
+
+ private:
+    // projected = bias + x W for the steps [t0, t1)
+    void project(long t0, long t1) {
+        const long begin = number_of(p, t0), rows = number_of(p, t1) - begin;
+        const auto x_rows = rows_of<T>([&](long m) {
+            const Place place = place_of(p, begin + m);
+            return at(p.x, place.b, place.t);
+        });
+        for (long block = block0; block < block1; ++block)
+            for (long tile = 0; tile < tile_count(rows); ++tile) {
+                const long row = tile_begin(rows, tile);
+                with_rows(tile_begin(rows, tile + 1) - row, [&](auto height) {
+                    constexpr int R = decltype(height)::value;
+                    Vec<T> sum[R][S];
+                    start_from_bias<R>(sum, block);
+                    accumulate<T, R, N>(sum, x_rows.template tile<R>(row, 0),
+                                        p.weights.kernel + block * p.shape.inputs * N * L, p.shape.inputs);
+                    store_tile<T, R, S>(sum, projected + row * projected_row + block * S * L, projected_row);
+                });
+            }
+    }
+
+    template <int R>
+    LSTMCORE_INLINE void start_from_bias(Vec<T> (&sum)[R][S], long block) const {
+        for (int s = 0; s < S; ++s) {
+            const Vec<T> bias = load(p.weights.bias + (block * S + s) * L);
+            for (int r = 0; r < R; ++r) sum[r][s] = bias;
+        }
+    }
+
+    void step(long t, long t0) {
+        const long end = min(row1, rows_at(p, t));
+        const bool by_gate = drop(t, end);
+        for (long block = block0; block < block1; ++block)
+            for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, p.shape.units,
+                           [&](long b, long height, long slot, long k0, long k1) {
+                               with_rows(height, [&](auto R) {
+                                   if (Cell::vectors == 1 && by_gate)
+                                       this->template tile<decltype(R)::value, Cell::vectors == 1>(t, t0, b, slot,
+                                                                                                   block, k0, k1);
+                                   else
+                                       this->template tile<decltype(R)::value, false>(t, t0, b, slot, block, k0, k1);
+                               });
+                           });
+    }
+
+    // Multiplies this step's rows by their dropout factors; true where these differ between gates.
+    bool drop(long t, long end) {
+        if (!p.x_dropout.factors && !p.h_dropout.factors) return false;
+        const auto multiply = [&](const Dropout<T>& dropout, T* dropped, long width, auto row) {
+            for (int copy = 0; dropout.factors && copy < dropout.copies; ++copy)
+                for (long b = row0; b < end; ++b)
+                    multiply_rows(row(b), factors(dropout, p, copy, b, width),
+                                  dropped + (copy * p.shape.batch + b) * width, width);
+        };
+        multiply(p.x_dropout, dropped_x, p.shape.inputs, [&](long b) { return at(p.x, b, t); });
+        multiply(p.h_dropout, dropped_h, p.shape.units, [&](long b) { return previous_h(p, b, t); });
+        return (p.x_dropout.factors && p.x_dropout.copies > 1) || (p.h_dropout.factors && p.h_dropout.copies > 1);
+    }
+
+    // Adds the terms [k0, k1) of a product with rows that may have been dropped out.
+    template <int R, bool by_gate, int shift, class Row>
+    LSTMCORE_INLINE void add(Vec<T> (&sum)[R][S], const Dropout<T>& dropout, const T* dropped, long width, Row row,
+                             long b, const T* panel, long k0, long k1) const {
+        const auto source = [&](long r) { return dropout.factors ? dropped + r * width : row(r); };
+        if constexpr (by_gate) {
+            const std::ptrdiff_t stride = dropout.factors && dropout.copies > 1 ? p.shape.batch * width : 0;
+            const GateRows<T, decltype(source)> rows{source, stride};
+            accumulate<T, R, N, shift>(sum, rows.template tile<R>(b, k0), panel + k0 * N * L, k1 - k0);
+        } else {
+            accumulate<T, R, N, shift>(sum, rows_of<T>(source).template tile<R>(b, k0), panel + k0 * N * L, k1 - k0);
+        }
+    }
+
+    // The terms [k0, k1) of the inputs and the previous h, one after the other.
+    template <int R, bool by_gate>
+    void tile(long t, long t0, long b, long slot, long block, long k0, long k1) {
+        const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
+        T* partial = projected + slot * (S * L);
+        Vec<T> sum[R][S];
+        if (k0 > 0)
+            load_tile<T, R, S>(sum, partial, S * L);
+        else if (ahead)
+            load_tile<T, R, S>(sum,
+                               projected + (number_of(p, t) - number_of(p, t0) + b) * projected_row + block * S * L,
+                               projected_row);
+        else
+            start_from_bias<R>(sum, block);
+        if (k0 < inputs)
+            add<R, by_gate, 0>(
+                sum, p.x_dropout, dropped_x, inputs, [&](long r) -> const T* { return at(p.x, r, t); }, b,
+                p.weights.kernel + block * inputs * N * L, k0, min(k1, inputs));
+        if (k1 > inputs)
+            add<R, by_gate, Cell::shift>(
+                sum, p.h_dropout, dropped_h, units, [&](long r) -> const T* { return previous_h(p, r, t); }, b,
+                p.weights.recurrent + block * units * N * L, max(0, k0 - inputs), k1 - inputs);
+        if (k1 < inputs + units) return store_tile<T, R, S>(sum, partial, S * L);
+        Cell::template forward<T, R>(sum, p, b, t, block * block_units<Cell, T>);
+    }
+};
+
+template <class Cell, class T>
+std::size_t forward_workspace(const ForwardProblem<T>& p) {
+    return Forward<Cell, T>::workspace(p);
+}
+
+template <class Cell, class T>
+void forward(const ForwardProblem<T>& problem) {
+    parallel(
+        problem.threads,
+        [](const void* context, const Team& team) {
+            Forward<Cell, T>(*static_cast<const ForwardProblem<T>*>(context), team).run();
+        },
+        &problem);
+}
+
+}  // namespace lstmcore::LSTMCORE_ISA

@@ -1,0 +1,305 @@
+// What a backward pass does besides its time loop: the gradients of the pre-activations ("dpre") of
+// a chunk of steps are kept, and the gradients of weights and inputs are matrix multiplications over
+// the chunk at once.
+#pragma once
+
+#include "sequence.hpp"
+
+namespace lstmcore::LSTMCORE_ISA {
+
+// A range of columns of dpre and the columns of kernel and recurrent kernel (or -1) they belong to.
+struct Run {
+    long begin, count, kernel, recurrent;
+    bool reset;  // the recurrent product is that of r * h (GRU, reset before)
+};
+
+constexpr int most_runs = 3;
+// The columns of dpre.
+struct Columns {
+    Run run[most_runs];
+    int runs;
+    long width;     // of a row; there may be columns that belong to no run
+    int bias_rows;  // rows of biases that get the sums of the runs: 0, 1, or 2 (kernel's, recurrent kernel's)
+};
+
+template <class T>
+class ChunkGradients {
+    static constexpr int L = lanes<T>;
+    static constexpr long strip = 8;  // rows that pack_tiles asks for at a time
+    const BackwardProblem<T>& p;
+    const Team& team;
+    const Columns layout;
+    const long width, gates, limit;  // columns of dpre and of the weights; rows of a chunk
+    T *dpre, *left_x, *left_h;       // [step of chunk + 1][batch][column]; packed inputs and h
+    T *panel, *scratch;              // this thread's
+
+    static std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
+    // Enough rows for the matrix products.
+    static long rows_of_chunk(const RecurrentShape& s) {
+        return max(1, min(s.steps, depth_block / max(1, s.batch))) * s.batch;
+    }
+    static std::size_t scratch_size(const RecurrentShape& s) { return aligned(strip * max(s.inputs, s.outputs)); }
+    static std::size_t panel_size(const RecurrentShape& s) { return aligned(rows_of_chunk(s) * panel_columns<T>); }
+    static std::size_t dpre_size(const RecurrentShape& s, long width) {
+        return aligned(std::size_t(rows_of_chunk(s) + s.batch) * width);
+    }
+
+ public:
+    long t0 = 0, t1 = 0;  // the chunk: steps [t0, t1)
+
+    static std::size_t workspace(const RecurrentShape& s, long width, int threads) {
+        return dpre_size(s, width) + aligned(rows_of_chunk(s) * s.inputs) + aligned(rows_of_chunk(s) * s.outputs) +
+               threads * (panel_size(s) + scratch_size(s));
+    }
+
+    ChunkGradients(const BackwardProblem<T>& problem, const Team& team, const Columns& layout, long gates, T* workspace)
+        : p(problem), team(team), layout(layout), width(layout.width), gates(gates), limit(rows_of_chunk(p.shape)) {
+        dpre = workspace;
+        left_x = dpre + dpre_size(p.shape, width);
+        left_h = left_x + aligned(limit * p.shape.inputs);
+        panel = left_h + aligned(limit * p.shape.outputs) + team.index * (panel_size(p.shape) + scratch_size(p.shape));
+        scratch = panel + panel_size(p.shape);
+    }
+
+    // The chunk that ends before step `end`.
+    void begin(long end) { t1 = end, t0 = first_step(end); }
+
+    // dpre of a step of the chunk, or of the one after it.
+    LSTMCORE_INLINE T* row(long b, long t) const { return dpre + (number_of(p, t) - number_of(p, t0) + b) * width; }
+
+    // Adds the chunk's share to the gradients, further() to those of further weights; all threads of the team.
+    template <class F>
+    void finish(F further) {
+        team.wait();
+        weights();
+        if (p.dx.data) inputs();
+        further();
+        team.wait();
+        if (t0 == 0) return;
+        // The earliest step's dpre goes where the next chunk looks for it.
+        long begin, end;
+        team.split(rows_at(p, t0) * width, begin, end);
+        T* to = dpre + (number_of(p, t0) - number_of(p, first_step(t0))) * width;
+        std::memcpy(to + begin, dpre + begin, (end - begin) * sizeof(T));
+        team.wait();
+    }
+
+    // out (height, columns) += the sum over the chunk of left(b, t)^T times dpre's columns from `right` on.
+    template <class Left>
+    void add_products(T* packed, long height, long columns, Left left, long right, T* out) {
+        const long first = number_of(p, t0), rows = number_of(p, t1) - first;
+        long begin, end;
+        team.split(rows, begin, end);
+        pack_tiles(
+            packed,
+            [&](long k) {
+                const Place place = place_of(p, first + k);
+                return static_cast<const T*>(left(place.b, place.t));
+            },
+            height, rows, begin, end);
+        team.wait();
+        team.split(ceil_div(columns, panel_columns<T>), begin, end);
+        for (long j = begin; j < end; ++j) {
+            const long column = j * panel_columns<T>, count = min(panel_columns<T>, columns - column);
+            pack_panel(panel, dpre + right + column, width, 1, rows, count);
+            multiply_panel<T>(
+                PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, count, nullptr,
+                [&](long r) { return out + r * columns + column; }, true);
+        }
+        team.wait();
+    }
+
+    // out += the sum over the chunk of left(b, t) right(b, t), element by element; right null: of left.
+    template <class Left, class Right>
+    void add_elementwise(long columns, Left left, Right right, T* out) {
+        const long first = number_of(p, t0), rows = number_of(p, t1) - first;
+        long begin, end;
+        team.split(ceil_div(columns, L), begin, end);
+        for (long v = begin; v < end; ++v) {
+            const int count = int(min(L, columns - v * L));
+            Vec<T> sum{};
+            for (long m0 = 0; m0 < rows; m0 += sum_block) {
+                Vec<T> block{};
+                for (long m = m0; m < min(rows, m0 + sum_block); ++m) {
+                    const Place place = place_of(p, first + m);
+                    const Vec<T> value = load(left(place.b, place.t) + v * L, count);
+                    const T* other = right(place.b, place.t);
+                    block += other ? value * load(other + v * L, count) : value;
+                }
+                sum += block;
+            }
+            store(out + v * L, load(out + v * L, count) + sum, count);
+        }
+    }
+
+    // out (+)= the sum over the runs of dpre_run W^T, each gate's part times its dropout factors, for the
+    // tiles [tile0, tile1) of `rows` rows. `column` says which columns of the runs, `packed` is the
+    // transposed W, out(m) points to row m of the result, batch_row(m) is its row b.
+    template <class Dpre, class Out, class BatchRow>
+    void back_through(const T* packed, long columns, long Run::* column, const Dropout<T>& dropout, Dpre dpre_of,
+                      long rows, long tile0, long tile1, Out out, BatchRow batch_row, bool accumulate) const {
+        const int copies = dropout.factors ? dropout.copies : 1;
+        for (long j = 0; j < columns; j += panel_columns<T>) {
+            const long vectors = ceil_div(min(panel_columns<T>, columns - j), L);
+            bool add = accumulate;
+            for_each_part(copies, [&](const Run& run, int copy) {
+                if (run.*column < 0 || (run.reset && column == &Run::recurrent)) return;
+                const auto scale = [&](Vec<T> sum, long m, long k, int count) {
+                    return sum * load(factors(dropout, p, copy, batch_row(m), columns) + j + k, count);
+                };
+                const auto left = rows_of<T>([&](long m) { return dpre_of(m) + run.begin; });
+                const T* panel = packed + j * gates + (run.*column) * vectors * L;
+                const long count = min(panel_columns<T>, columns - j);
+                const auto to = [&](long m) { return out(m) + j; };
+                if (dropout.factors)
+                    multiply_panel<T>(left, rows, tile0, tile1, panel, run.count, count, nullptr, to, add, scale);
+                else
+                    multiply_panel<T>(left, rows, tile0, tile1, panel, run.count, count, nullptr, to, add);
+                add = true;
+            });
+        }
+    }
+
+ private:
+    long first_step(long end) const {
+        long t = end - 1;
+        while (t > 0 && number_of(p, end) - number_of(p, t - 1) <= limit) --t;
+        return t;
+    }
+
+    // Calls f(run, copy) for the runs, cut between gates where each has dropout factors of its own.
+    template <class F>
+    void for_each_part(int copies, F f) const {
+        for (int r = 0; r < layout.runs; ++r) {
+            const Run& run = layout.run[r];
+            if (copies == 1) {
+                f(run, 0);
+                continue;
+            }
+            const long units = p.shape.units, gate = (run.kernel < 0 ? run.recurrent : run.kernel) / units;
+            for (long k = 0; k < run.count; k += units)
+                f(Run{run.begin + k, units, run.kernel < 0 ? -1 : run.kernel + k,
+                      run.recurrent < 0 ? -1 : run.recurrent + k, run.reset},
+                  int(gate + k / units));
+        }
+    }
+
+    // Row b, step t of x or of the previous h as the forward product saw it.
+    const T* seen(const T* row, const Dropout<T>& dropout, int copy, long b, long width, T* to) const {
+        if (!dropout.factors) return row;
+        multiply_rows(row, factors(dropout, p, dropout.copies > 1 ? copy : 0, b, width), to, width);
+        return to;
+    }
+
+    void pack_left(int copy, bool reset) {
+        const long first = number_of(p, t0), rows = number_of(p, t1) - first;
+        long begin, end;
+        team.split(rows, begin, end);
+        const auto pack = [&](T* left, long width, const Dropout<T>& dropout, auto row) {
+            pack_tiles(
+                left,
+                [&](long k) {
+                    const Place place = place_of(p, first + k);
+                    T* to = scratch + (k - begin) % strip * width;
+                    const T* values = seen(row(place), dropout, copy, place.b, width, to);
+                    if (!reset) return values;
+                    multiply_rows(values, static_cast<const T*>(at(p.saved, place.b, place.t)) + p.shape.units, to,
+                                  width);
+                    return static_cast<const T*>(to);
+                },
+                width, rows, begin, end);
+        };
+        if (!reset && (copy == 0 || (p.x_dropout.factors && p.x_dropout.copies > 1)))
+            pack(left_x, p.shape.inputs, p.x_dropout, [&](Place at_) -> const T* { return at(p.x, at_.b, at_.t); });
+        if (reset || copy == 0 || (p.h_dropout.factors && p.h_dropout.copies > 1))
+            pack(left_h, p.shape.outputs, p.h_dropout,
+                 [&](Place at_) -> const T* { return previous_h(p, at_.b, at_.t); });
+    }
+
+    void weights() {
+        const int copies =
+            int(max(p.x_dropout.factors ? p.x_dropout.copies : 1, p.h_dropout.factors ? p.h_dropout.copies : 1));
+        bool any_reset = false;
+        for (int r = 0; r < layout.runs; ++r) any_reset = any_reset || layout.run[r].reset;
+        for (int pass = 0; pass < copies; ++pass) {
+            if (pass > 0) team.wait();
+            pack_left(pass, false);
+            team.wait();
+            panels(copies, pass, false);
+        }
+        if (!any_reset) return;
+        team.wait();
+        pack_left(copies - 1, true);  // the candidate is the last gate
+        team.wait();
+        panels(copies, copies - 1, true);
+    }
+
+    // The products of this thread's share of the panels that belong to one pass.
+    void panels(int copies, int pass, bool reset) {
+        const auto belongs = [&](const Run& run, int copy) { return copy == pass && run.reset == reset; };
+        long total = 0, begin, end;
+        for_each_part(copies, [&](const Run& run, int copy) {
+            if (belongs(run, copy)) total += ceil_div(run.count, panel_columns<T>);
+        });
+        team.split(total, begin, end);
+        long first = 0;
+        for_each_part(copies, [&](const Run& run, int copy) {
+            if (!belongs(run, copy)) return;
+            const long count = ceil_div(run.count, panel_columns<T>);
+            for (long j = max(begin, first); j < min(end, first + count); ++j)
+                one_panel(run, (j - first) * panel_columns<T>);
+            first += count;
+        });
+    }
+
+    void one_panel(const Run& run, long offset) {
+        const long rows = number_of(p, t1) - number_of(p, t0), columns = min(panel_columns<T>, run.count - offset);
+        pack_panel(panel, dpre + run.begin + offset, width, 1, rows, columns);
+        const auto product = [&](const T* packed, long height, T* out) {
+            multiply_panel<T>(
+                PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, columns, nullptr,
+                [&](long r) { return out + r * gates; }, true);
+        };
+        const Weights<T>& to = p.gradients;
+        if (run.kernel >= 0) {
+            product(left_x, p.shape.inputs, to.kernel + run.kernel + offset);
+            if (to.bias && layout.bias_rows) add_rows(panel, rows, columns, to.bias + run.kernel + offset);
+        }
+        if (run.recurrent >= 0) {
+            product(left_h, p.shape.outputs, to.recurrent + run.recurrent + offset);
+            if (to.bias && layout.bias_rows == 2)
+                add_rows(panel, rows, columns, to.bias + gates + run.recurrent + offset);
+        }
+    }
+
+    void inputs() {
+        const long first = number_of(p, t0), rows = number_of(p, t1) - first;
+        long begin, end;
+        team.split(tile_count(rows), begin, end);
+        back_through(
+            p.weights.kernel_transposed, p.shape.inputs, &Run::kernel, p.x_dropout,
+            [&](long m) { return dpre + m * width; }, rows, begin, end,
+            [&](long m) {
+                const Place place = place_of(p, first + m);
+                return at(p.dx, place.b, place.t);
+            },
+            [&](long m) { return place_of(p, first + m).b; }, false);
+    }
+
+    // out += the sum of the rows of a packed panel
+    static void add_rows(const T* packed, long rows, long columns, T* out) {
+        const long vectors = ceil_div(columns, L);
+        for (long n = 0; n < vectors; ++n) {
+            Vec<T> sum{};
+            for (long k0 = 0; k0 < rows; k0 += sum_block) {
+                Vec<T> block{};
+                for (long k = k0; k < min(rows, k0 + sum_block); ++k) block += load(packed + (k * vectors + n) * L);
+                sum += block;
+            }
+            const int count = int(min(L, columns - n * L));
+            store(out + n * L, load(out + n * L, count) + sum, count);
+        }
+    }
+};
+
+}  // namespace lstmcore::LSTMCORE_ISA
