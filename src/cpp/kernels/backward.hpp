@@ -65,65 +65,65 @@ class Backward {
         const bool whole = last || p.h_dropout.factors;  // in one piece
         for (long j = panel0; j < panel1; ++j) {
             const long unit = j * panel_columns<T>, columns = min(panel_columns<T>, p.shape.units - unit);
-            with_vectors(ceil_div(columns, L), [&](auto N) {
-                const auto tile_of = [&](long b, long height, long slot, long k0, long k1) {
-                    with_rows(height, [&](auto R) {
-                        this->template tile<decltype(R)::value, decltype(N)::value>(t, b, slot, unit, k0, k1, last);
-                    });
-                };
-                if (!whole) return for_each_piece(begin, end, 0, gates, tile_of);
-                const long rows = end - begin;
-                for (long tile = 0; rows > 0 && tile < tile_count(rows); ++tile)
-                    tile_of(begin + tile_begin(rows, tile), tile_begin(rows, tile + 1) - tile_begin(rows, tile), 0, 0,
-                            gates);
-            });
+            const auto tile_of = [&](long b, long height, long slot, long k0, long k1) {
+                tile(t, b, height, slot, unit, ceil_div(columns, L), k0, k1, last);
+            };
+            if (!whole) {
+                for_each_piece(begin, end, 0, gates, tile_of);
+                continue;
+            }
+            const long rows = end - begin;
+            for (long i = 0; rows > 0 && i < tile_count(rows); ++i)
+                tile_of(begin + tile_begin(rows, i), tile_begin(rows, i + 1) - tile_begin(rows, i), 0, 0, gates);
         }
     }
 
     // The terms [k0, k1) of dL/dh, which comes from the outputs and from the gates of the next step.
-    template <int R, int N>
-    void tile(long t, long b, long slot, long unit, long k0, long k1, bool last) {
-        const auto count = [&](int n) { return int(min(L, p.shape.units - unit - n * L)); };
-        T* partial_sums = partial + slot * (N * L);
-        Vec<T> dh[R][N];
-        if (k0 > 0)
-            load_tile<T, R, N>(dh, partial_sums, N * L);
-        else
-            for (int r = 0; r < R; ++r) {
-                const long user_row = row_of(p, b + r) * p.shape.units + unit;
-                for (int n = 0; n < N; ++n) {
-                    Vec<T> sum{};
-                    if (p.dh.data) sum += load(at(p.dh, b + r, t) + unit + n * L, count(n));
-                    if (last && p.dh_last) sum += load(p.dh_last + user_row + n * L, count(n));
-                    if (carries && !last) sum += load(p.dh0 + user_row + n * L, count(n));
-                    dh[r][n] = sum;
-                }
+    void tile(long t, long b, long height, long slot, long unit, long vectors, long k0, long k1, bool last) {
+        T* dh = partial + slot * (vectors * L);
+        const auto count = [&](long n) { return int(min(L, p.shape.units - unit - n * L)); };
+        if (k0 == 0)
+            for (long k = 0; k < height * vectors; ++k) {
+                const long r = b + k / vectors, n = k % vectors;
+                const long user_row = row_of(p, r) * p.shape.units + unit + n * L;
+                Vec<T> sum{};
+                if (p.dh.data) sum += load(at(p.dh, r, t) + unit + n * L, count(n));
+                if (last && p.dh_last) sum += load(p.dh_last + user_row, count(n));
+                if (carries && !last) sum += load(p.dh0 + user_row, count(n));
+                store(dh + k * L, sum);
             }
         if (k1 == gates)  // what the cell will read was saved long ago: ask for it early
-            for (int r = 0; r < R; ++r)
-                for (int n = 0; n < N; ++n) Cell::template prefetch<T>(p, b + r, t, unit + n * L);
-        if (!last) next_step<R, N>(dh, t, b, unit, k0, k1);
-        if (k1 < gates) return store_tile<T, R, N>(dh, partial_sums, N * L);
-        for (int r = 0; r < R; ++r)
-            for (int n = 0; n < N; ++n)
-                Cell::template backward<T>(dh[r][n], p, b + r, t, unit + n * L, count(n), chunk.row(b + r, t));
+            for (long k = 0; k < height * vectors; ++k)
+                Cell::template prefetch<T>(p, b + k / vectors, t, unit + k % vectors * L);
+        if (!last) next_step(dh, t, b, height, unit, vectors, k0, k1);
+        if (k1 < gates) return;
+        for (long k = 0; k < height * vectors; ++k) {
+            const long r = b + k / vectors, n = k % vectors;
+            Cell::template backward<T>(load(dh + k * L), p, r, t, unit + n * L, count(n), chunk.row(r, t));
+        }
     }
 
     // dh += dpre R^T, each gate's part times its dropout factors
-    template <int R, int N>
-    LSTMCORE_INLINE void next_step(Vec<T> (&dh)[R][N], long t, long b, long unit, long k0, long k1) const {
-        const auto dpre = rows_of<T>([&](long r) { return chunk.row(r, t + 1); });
+    void next_step(T* dh, long t, long b, long height, long unit, long vectors, long k0, long k1) const {
         const T* panel = p.weights.recurrent_transposed + unit * gates;
-        if (!p.h_dropout.factors)
-            return accumulate<T, R, N>(dh, dpre.template tile<R>(b, k0), panel + k0 * N * L, k1 - k0);
+        const T* rows[tile_rows];
+        const auto begin_at = [&](long k) {
+            for (long r = 0; r < height; ++r) rows[r] = chunk.row(b + r, t + 1) + k;
+        };
+        if (!p.h_dropout.factors) {
+            begin_at(k0);
+            return accumulate_in_memory(dh, height, vectors, rows, panel + k0 * vectors * L, k1 - k0);
+        }
         const long depth = gates / p.h_dropout.copies;
         for (int copy = 0; copy < p.h_dropout.copies; ++copy) {
-            Vec<T> sum[R][N] = {};
-            accumulate<T, R, N>(sum, dpre.template tile<R>(b, copy * depth), panel + copy * depth * N * L, depth);
-            for (int r = 0; r < R; ++r) {
-                const T* row = factors(p.h_dropout, p, copy, b + r, p.shape.units) + unit;
-                for (int n = 0; n < N; ++n)
-                    dh[r][n] = fma(sum[r][n], load(row + n * L, int(min(L, p.shape.units - unit - n * L))), dh[r][n]);
+            T sums[tile_rows * panel_columns<T>] = {};
+            begin_at(copy * depth);
+            accumulate_in_memory(sums, height, vectors, rows, panel + copy * depth * vectors * L, depth);
+            for (long k = 0; k < height * vectors; ++k) {
+                const long n = k % vectors;
+                const T* row = factors(p.h_dropout, p, copy, b + k / vectors, p.shape.units) + unit + n * L;
+                const Vec<T> factor = load(row, int(min(L, p.shape.units - unit - n * L)));
+                store(dh + k * L, fma(load(sums + k * L), factor, load(dh + k * L)));
             }
         }
     }
@@ -132,10 +132,11 @@ class Backward {
         const long rows = rows_at(p, 0);
         long begin, end;
         team.split(tile_count(rows), begin, end);
+        const auto dh0_row = [&](long b) { return p.dh0 + row_of(p, b) * p.shape.units; };
         chunk.back_through(
             p.weights.recurrent_transposed, p.shape.units, &Run::recurrent, p.h_dropout,
-            [&](long b) { return chunk.row(b, 0); }, rows, begin, end,
-            [&](long b) { return p.dh0 + row_of(p, b) * p.shape.units; }, [](long b) { return b; }, carries);
+            RowsAt<const T>(chunk.row(0, 0), chunk.width), rows, begin, end, RowsAt<T>::by(dh0_row),
+            [](long b) { return b; }, carries);
     }
 };
 

@@ -106,17 +106,6 @@ LSTMCORE_INLINE void for_each_piece(long row0, long row1, long first, long secon
         }
 }
 
-template <class T, int R, int N>
-LSTMCORE_INLINE void load_tile(Vec<T> (&sum)[R][N], const T* from, long row) {
-    for (int r = 0; r < R; ++r)
-        for (int n = 0; n < N; ++n) sum[r][n] = load(from + r * row + n * lanes<T>);
-}
-template <class T, int R, int N>
-LSTMCORE_INLINE void store_tile(const Vec<T> (&sum)[R][N], T* to, long row) {
-    for (int r = 0; r < R; ++r)
-        for (int n = 0; n < N; ++n) store(to + r * row + n * lanes<T>, sum[r][n]);
-}
-
 // --- the loop -------------------------------------------------------------------------------
 
 template <class Cell, class T>

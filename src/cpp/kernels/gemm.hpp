@@ -188,6 +188,34 @@ LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* pan
     }
 }
 
+template <class T, int R, int N>
+LSTMCORE_INLINE void load_tile(Vec<T> (&sum)[R][N], const T* from, long row) {
+    for (int r = 0; r < R; ++r)
+        for (int n = 0; n < N; ++n) sum[r][n] = load(from + r * row + n * lanes<T>);
+}
+template <class T, int R, int N>
+LSTMCORE_INLINE void store_tile(const Vec<T> (&sum)[R][N], T* to, long row) {
+    for (int r = 0; r < R; ++r)
+        for (int n = 0; n < N; ++n) store(to + r * row + n * lanes<T>, sum[r][n]);
+}
+
+// The same for sums in memory, [height][vectors][lane], and rows anywhere: one function for all who
+// do something else with the sums.
+template <class T>
+void accumulate_in_memory(T* sums, long height, long vectors, const T* const* rows, const T* panel, long depth) {
+    with_rows(height, [&](auto R_) {
+        with_vectors(vectors, [&](auto N_) {
+            constexpr int R = decltype(R_)::value, N = decltype(N_)::value;
+            RowTile<T, R> tile;
+            for (int r = 0; r < R; ++r) tile.row[r] = rows[r];
+            Vec<T> sum[R][N];
+            load_tile<T, R, N>(sum, sums, N * lanes<T>);
+            accumulate<T, R, N>(sum, tile, panel, depth);
+            store_tile<T, R, N>(sum, sums, N * lanes<T>);
+        });
+    });
+}
+
 // --- loops ----------------------------------------------------------------------------------
 
 // Left-hand matrices, as sources of tiles.
@@ -229,19 +257,42 @@ struct PackedRows {
     }
 };
 
-struct Unscaled {
-    template <class V>
-    LSTMCORE_INLINE V operator()(V sum, long, long, int) const {
-        return sum;
+// Where the rows of a matrix are: a stride apart, or wherever a function says. One type for all, so
+// that the loops below are compiled once.
+template <class T>
+class RowsAt {
+    T* base = nullptr;
+    std::ptrdiff_t stride = 0, shift = 0;
+    T* (*find)(const void* context, long row) = nullptr;
+    const void* context = nullptr;
+
+ public:
+    RowsAt() = default;
+    RowsAt(T* base, std::ptrdiff_t stride) : base(base), stride(stride) {}
+    // f(row) gives the row's address; f must outlive this.
+    template <class F>
+    static RowsAt by(const F& f) {
+        RowsAt rows;
+        rows.context = &f;
+        rows.find = [](const void* context, long row) -> T* { return (*static_cast<const F*>(context))(row); };
+        return rows;
     }
+    // The same rows, `columns` further on.
+    RowsAt shifted(std::ptrdiff_t columns) const {
+        RowsAt rows = *this;
+        rows.shift += columns;
+        return rows;
+    }
+    explicit operator bool() const { return base || find; }
+    LSTMCORE_INLINE T* operator()(long row) const { return (find ? find(context, row) : base + row * stride) + shift; }
 };
 
-// One panel of a product: c = [c +] a panel [+ bias] for the tiles [tile0, tile1) of `rows` rows.
-// c(r) points to the first of the panel's `columns` columns in row r; scale(sum, row, column, count)
-// may change a vector of the sums before it is stored.
-template <class T, class Left, class Out, class Scale = Unscaled>
+// One panel of a product: c = [c +] a panel [+ bias] for the tiles [tile0, tile1) of `rows` rows. c's
+// rows begin at the first of the panel's `columns` columns; so do those of `scale`, if there are any,
+// by which the product is multiplied element by element.
+template <class T, class Left>
 void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* panel, long depth, long columns,
-                    const T* bias, Out c, bool accumulate_c, Scale scale = {}) {
+                    const T* bias, const RowsAt<T>& c, bool accumulate_c, const RowsAt<const T>& scale = {}) {
     with_vectors(ceil_div(columns, lanes<T>), [&](auto width) {
         constexpr int N = decltype(width)::value;
         const auto lanes_of = [&](int n) { return int(min(lanes<T>, columns - n * lanes<T>)); };
@@ -263,12 +314,16 @@ void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* p
                         for (int n = 0; n < N; ++n)
                             sum[r][n] = bias && k0 == 0 ? load(bias + n * lanes<T>, lanes_of(n)) : Vec<T>{};
                     accumulate<T, R, N>(sum, a.template tile<R>(begin, k0), panel + k0 * N * lanes<T>, block);
+                    if (scale)
+                        for (int r = 0; r < R; ++r) {
+                            const T* factors = scale(begin + r);
+                            for (int n = 0; n < N; ++n) sum[r][n] *= load(factors + n * lanes<T>, lanes_of(n));
+                        }
                     for (int r = 0; r < R; ++r)
                         for (int n = 0; n < N; ++n) {
                             const int count = lanes_of(n);
                             T* p = out[r] + n * lanes<T>;
-                            const Vec<T> value = scale(sum[r][n], begin + r, n * lanes<T>, count);
-                            store(p, add ? load(p, count) + value : value, count);
+                            store(p, add ? load(p, count) + sum[r][n] : sum[r][n], count);
                         }
                 });
             }
@@ -334,10 +389,10 @@ void matmul(const MatmulProblem<T>& p) {
                 const long column = j * panel_columns<T>;
                 const T* panel = packed_b + column * p.depth;
                 const T* bias = p.bias ? p.bias + column : nullptr;
-                const auto out = [&](long r) { return p.c + r * p.c_row + column; };
+                const RowsAt<T> out(p.c + column, p.c_row);
                 if (p.a_column == 1)
-                    multiply_panel<T>(rows_of<T>([&](long r) { return p.a + r * p.a_row; }), p.rows, tile0, tile1,
-                                      panel, p.depth, columns_of(j), bias, out, p.accumulate);
+                    multiply_panel<T>(rows_of<T>(RowsAt<const T>(p.a, p.a_row)), p.rows, tile0, tile1, panel, p.depth,
+                                      columns_of(j), bias, out, p.accumulate);
                 else
                     multiply_panel<T>(PackedRows<T>{packed_a, p.depth}, p.rows, tile0, tile1, panel, p.depth,
                                       columns_of(j), bias, out, p.accumulate);

@@ -29,9 +29,9 @@ class ChunkGradients {
     const BackwardProblem<T>& p;
     const Team& team;
     const Columns layout;
-    const long width, gates, limit;  // columns of dpre and of the weights; rows of a chunk
-    T *dpre, *left_x, *left_h;       // [step of chunk + 1][batch][column]; packed inputs and h
-    T *panel, *scratch;              // this thread's
+    const long gates, limit;    // columns of the weights; rows of a chunk
+    T *dpre, *left_x, *left_h;  // [step of chunk + 1][batch][column]; packed inputs and h
+    T *panel, *scratch;         // this thread's
 
     static std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
     // Enough rows for the matrix products.
@@ -45,6 +45,7 @@ class ChunkGradients {
     }
 
  public:
+    const long width;     // columns of dpre
     long t0 = 0, t1 = 0;  // the chunk: steps [t0, t1)
 
     static std::size_t workspace(const RecurrentShape& s, long width, int threads) {
@@ -53,7 +54,7 @@ class ChunkGradients {
     }
 
     ChunkGradients(const BackwardProblem<T>& problem, const Team& team, const Columns& layout, long gates, T* workspace)
-        : p(problem), team(team), layout(layout), width(layout.width), gates(gates), limit(rows_of_chunk(p.shape)) {
+        : p(problem), team(team), layout(layout), gates(gates), limit(rows_of_chunk(p.shape)), width(layout.width) {
         dpre = workspace;
         left_x = dpre + dpre_size(p.shape, width);
         left_h = left_x + aligned(limit * p.shape.inputs);
@@ -102,9 +103,8 @@ class ChunkGradients {
         for (long j = begin; j < end; ++j) {
             const long column = j * panel_columns<T>, count = min(panel_columns<T>, columns - column);
             pack_panel(panel, dpre + right + column, width, 1, rows, count);
-            multiply_panel<T>(
-                PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, count, nullptr,
-                [&](long r) { return out + r * columns + column; }, true);
+            multiply_panel<T>(PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, count, nullptr,
+                              RowsAt<T>(out + column, columns), true);
         }
         team.wait();
     }
@@ -134,27 +134,21 @@ class ChunkGradients {
 
     // out (+)= the sum over the runs of dpre_run W^T, each gate's part times its dropout factors, for the
     // tiles [tile0, tile1) of `rows` rows. `column` says which columns of the runs, `packed` is the
-    // transposed W, out(m) points to row m of the result, batch_row(m) is its row b.
-    template <class Dpre, class Out, class BatchRow>
-    void back_through(const T* packed, long columns, long Run::* column, const Dropout<T>& dropout, Dpre dpre_of,
-                      long rows, long tile0, long tile1, Out out, BatchRow batch_row, bool accumulate) const {
-        const int copies = dropout.factors ? dropout.copies : 1;
+    // transposed W, batch_row(m) says which row b row m belongs to.
+    template <class BatchRow>
+    void back_through(const T* packed, long columns, long Run::* column, const Dropout<T>& dropout,
+                      const RowsAt<const T>& dpre_rows, long rows, long tile0, long tile1, const RowsAt<T>& out,
+                      BatchRow batch_row, bool accumulate) const {
         for (long j = 0; j < columns; j += panel_columns<T>) {
-            const long vectors = ceil_div(min(panel_columns<T>, columns - j), L);
+            const long count = min(panel_columns<T>, columns - j), lanes_of_panel = ceil_div(count, L) * L;
             bool add = accumulate;
-            for_each_part(copies, [&](const Run& run, int copy) {
+            for_each_part(dropout.factors ? dropout.copies : 1, [&](const Run& run, int copy) {
                 if (run.*column < 0 || (run.reset && column == &Run::recurrent)) return;
-                const auto scale = [&](Vec<T> sum, long m, long k, int count) {
-                    return sum * load(factors(dropout, p, copy, batch_row(m), columns) + j + k, count);
-                };
-                const auto left = rows_of<T>([&](long m) { return dpre_of(m) + run.begin; });
-                const T* panel = packed + j * gates + (run.*column) * vectors * L;
-                const long count = min(panel_columns<T>, columns - j);
-                const auto to = [&](long m) { return out(m) + j; };
-                if (dropout.factors)
-                    multiply_panel<T>(left, rows, tile0, tile1, panel, run.count, count, nullptr, to, add, scale);
-                else
-                    multiply_panel<T>(left, rows, tile0, tile1, panel, run.count, count, nullptr, to, add);
+                const auto factors_of = [&](long m) { return factors(dropout, p, copy, batch_row(m), columns); };
+                const auto scale = RowsAt<const T>::by(factors_of).shifted(j);
+                multiply_panel<T>(rows_of<T>(dpre_rows.shifted(run.begin)), rows, tile0, tile1,
+                                  packed + j * gates + (run.*column) * lanes_of_panel, run.count, count, nullptr,
+                                  out.shifted(j), add, dropout.factors ? scale : RowsAt<const T>());
                 add = true;
             });
         }
@@ -256,9 +250,8 @@ class ChunkGradients {
         const long rows = number_of(p, t1) - number_of(p, t0), columns = min(panel_columns<T>, run.count - offset);
         pack_panel(panel, dpre + run.begin + offset, width, 1, rows, columns);
         const auto product = [&](const T* packed, long height, T* out) {
-            multiply_panel<T>(
-                PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, columns, nullptr,
-                [&](long r) { return out + r * gates; }, true);
+            multiply_panel<T>(PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, columns, nullptr,
+                              RowsAt<T>(out, gates), true);
         };
         const Weights<T>& to = p.gradients;
         if (run.kernel >= 0) {
@@ -276,14 +269,13 @@ class ChunkGradients {
         const long first = number_of(p, t0), rows = number_of(p, t1) - first;
         long begin, end;
         team.split(tile_count(rows), begin, end);
+        const auto dx_row = [&](long m) {
+            const Place place = place_of(p, first + m);
+            return at(p.dx, place.b, place.t);
+        };
         back_through(
-            p.weights.kernel_transposed, p.shape.inputs, &Run::kernel, p.x_dropout,
-            [&](long m) { return dpre + m * width; }, rows, begin, end,
-            [&](long m) {
-                const Place place = place_of(p, first + m);
-                return at(p.dx, place.b, place.t);
-            },
-            [&](long m) { return place_of(p, first + m).b; }, false);
+            p.weights.kernel_transposed, p.shape.inputs, &Run::kernel, p.x_dropout, RowsAt<const T>(dpre, width), rows,
+            begin, end, RowsAt<T>::by(dx_row), [&](long m) { return place_of(p, first + m).b; }, false);
     }
 
     // out += the sum of the rows of a packed panel

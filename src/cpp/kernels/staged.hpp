@@ -112,17 +112,12 @@ void normalize_backward(T* d, const T* normalized, T scale, long n) {
     for (long k = 0; k < n; ++k) d[k] = scale * (d[k] - mean - normalized[k] * slope);
 }
 
-// c = rows times a packed matrix of `columns` columns, for the rows [begin, end); c(b) is row b.
-template <class T, class Row, class Out>
-void multiply_rows_by(Row row, long begin, long end, const T* packed, long depth, long columns, Out c,
-                      bool accumulate) {
-    const long rows = end - begin;
-    if (rows <= 0) return;
+// c = a times a packed matrix of `columns` columns, for `rows` rows.
+template <class T>
+void multiply_by(const RowsAt<const T>& a, long rows, const T* packed, long depth, long columns, const RowsAt<T>& c) {
     for (long j = 0; j < columns; j += panel_columns<T>)
-        multiply_panel<T>(
-            rows_of<T>([&](long r) { return static_cast<const T*>(row(begin + r)); }), rows, 0, tile_count(rows),
-            packed + j * depth, depth, min(panel_columns<T>, columns - j), nullptr,
-            [&](long r) { return c(begin + r) + j; }, accumulate);
+        multiply_panel<T>(rows_of<T>(a), rows, 0, tile_count(rows), packed + j * depth, depth,
+                          min(panel_columns<T>, columns - j), nullptr, c.shifted(j), false);
 }
 
 // --- forward --------------------------------------------------------------------------------
@@ -155,18 +150,16 @@ class StagedForward {
     T* from_h(long b) const { return h_products + (b - row0) * gates; }
     T* buffer(int which, long b) const { return buffers + (which * p.shape.batch + b - row0) * p.shape.units; }
 
-    // The products of the inputs with the columns of the gates [gate0, gate1).
+    // The products of the inputs, or of h, with the columns of the gates [gate0, gate1).
     void multiply_x(long t, long end, long gate0, long gate1) const {
-        const auto row = [&](long b) { return static_cast<const T*>(at(p.x, b, t)); };
-        if (gate0 == 0) drop(p.x_dropout, dropped_x, p.shape.inputs, end, row);
-        products(p.x_dropout, dropped_x, p.shape.inputs, row, p.weights.kernel, end, gate0, gate1,
-                 [&](long b) { return from_x(b); });
+        const auto row = [&](long r) { return static_cast<const T*>(at(p.x, row0 + r, t)); };
+        products(p.x_dropout, dropped_x, p.shape.inputs, RowsAt<const T>::by(row), p.weights.kernel, end, gate0, gate1,
+                 x_products);
     }
     void multiply_h(long t, long end, long gate0, long gate1) const {
-        const auto row = [&](long b) { return static_cast<const T*>(previous_h(p, b, t)); };
-        if (gate0 == 0) drop(p.h_dropout, dropped_h, p.shape.outputs, end, row);
-        products(p.h_dropout, dropped_h, p.shape.outputs, row, p.weights.recurrent, end, gate0, gate1,
-                 [&](long b) { return from_h(b); });
+        const auto row = [&](long r) { return static_cast<const T*>(previous_h(p, row0 + r, t)); };
+        products(p.h_dropout, dropped_h, p.shape.outputs, RowsAt<const T>::by(row), p.weights.recurrent, end, gate0,
+                 gate1, h_products);
     }
     // h as a gate's product sees it.
     const T* seen_h(long b, long t, int gate) const {
@@ -180,23 +173,17 @@ class StagedForward {
 
     static long copies(const Dropout<T>& dropout) { return dropout.factors ? dropout.copies : 0; }
 
-    template <class Row>
-    void drop(const Dropout<T>& dropout, T* dropped, long width, long end, Row row) const {
-        for (int copy = 0; copy < copies(dropout); ++copy)
-            for (long b = row0; b < end; ++b)
-                multiply_rows(row(b), factors(dropout, p, copy, b, width),
-                              dropped + (copy * p.shape.batch + b - row0) * width, width);
-    }
-
-    template <class Row, class Out>
-    void products(const Dropout<T>& dropout, const T* dropped, long width, Row row, const T* packed, long end,
-                  long gate0, long gate1, Out out) const {
-        const long units = p.shape.units;
+    void products(const Dropout<T>& dropout, T* dropped, long width, const RowsAt<const T>& row, const T* packed,
+                  long end, long gate0, long gate1, T* out) const {
+        const long units = p.shape.units, rows = end - row0, copy_size = p.shape.batch * width;
+        for (int copy = 0; gate0 == 0 && copy < copies(dropout); ++copy)
+            for (long r = 0; r < rows; ++r)
+                multiply_rows(row(r), factors(dropout, p, copy, row0 + r, width),
+                              dropped + copy * copy_size + r * width, width);
         for (long g = gate0; g < gate1; ++g) {
-            const T* copy = dropped + (dropout.copies > 1 ? g : 0) * p.shape.batch * width;
-            multiply_rows_by<T>([&](long b) { return dropout.factors ? copy + (b - row0) * width : row(b); }, row0, end,
-                                packed + g * packed_columns<T>(units) * width, width, units,
-                                [&](long b) { return out(b) + g * units; }, false);
+            const RowsAt<const T> kept(dropped + (dropout.copies > 1 ? g : 0) * copy_size, width);
+            multiply_by(dropout.factors ? kept : row, rows, packed + g * packed_columns<T>(units) * width, width, units,
+                        RowsAt<T>(out + g * units, gates));
         }
     }
 };
@@ -270,10 +257,11 @@ class StagedBackward {
     // dh of the step before += dpre R^T, but for the runs that see r * h.
     void to_previous_h(long t, long end) const {
         const long rows = end - row0;
+        const auto dh_row = [&](long m) { return dh(row0 + m); };
         chunk.back_through(
             p.weights.recurrent_transposed, p.shape.outputs, &Run::recurrent, p.h_dropout,
-            [&](long m) { return chunk.row(row0 + m, t); }, rows, 0, tile_count(rows),
-            [&](long m) { return dh(row0 + m); }, [&](long m) { return row0 + m; }, true);
+            RowsAt<const T>(chunk.row(row0, t), chunk.width), rows, 0, tile_count(rows), RowsAt<T>::by(dh_row),
+            [&](long m) { return row0 + m; }, true);
     }
 
  private:

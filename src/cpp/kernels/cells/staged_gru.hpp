@@ -63,9 +63,9 @@ struct StagedGru {
             });
         }
         if (!options.reset_after)
-            multiply_rows_by<T>([&](long b) { return s.buffer(2, b); }, s.row0, end,
-                                p.weights.recurrent + 2 * packed_columns<T>(units) * units, units, units,
-                                [&](long b) { return s.from_h(b) + 2 * units; }, false);
+            multiply_by(RowsAt<const T>(s.buffer(2, s.row0), units), end - s.row0,
+                        p.weights.recurrent + 2 * packed_columns<T>(units) * units, units, units,
+                        RowsAt<T>(s.from_h(s.row0) + 2 * units, s.gates));
         for (long b = s.row0; b < end; ++b) {
             const T *a = s.from_x(b) + 2 * units, *u_row = s.from_h(b) + 2 * units;
             const T *z_row = s.buffer(0, b), *r_row = s.buffer(1, b), *h_prev = previous_h(p, b, t);
@@ -129,10 +129,9 @@ struct StagedGru {
             const long rows = end - s.row0;
             for (long j = 0; j < units; j += panel_columns<T>) {
                 const long columns = min(panel_columns<T>, units - j), width = ceil_div(columns, lanes<T>) * lanes<T>;
-                multiply_panel<T>(
-                    rows_of<T>([&](long r) { return static_cast<const T*>(s.chunk.row(s.row0 + r, t)) + 2 * units; }),
-                    rows, 0, tile_count(rows), p.weights.recurrent_transposed + j * s.gates + 2 * units * width, units,
-                    columns, nullptr, [&](long r) { return d_rh(s.row0 + r) + j; }, false);
+                multiply_panel<T>(rows_of<T>(RowsAt<const T>(s.chunk.row(s.row0, t) + 2 * units, s.chunk.width)), rows,
+                                  0, tile_count(rows), p.weights.recurrent_transposed + j * s.gates + 2 * units * width,
+                                  units, columns, nullptr, RowsAt<T>(d_rh(s.row0) + j, units), false);
             }
             const int copy = p.h_dropout.copies > 1 ? 2 : 0;
             for (long b = s.row0; b < end; ++b) {

@@ -113,9 +113,11 @@ struct StagedLstm {
                 store(at(p.c, b, t) + k, zone_out<T>(c, load(c_prev + k, n), p, 1, p.zoneout.c, b, t, k), n);
             });
         }
-        if (options.projection)
-            multiply_rows_by<T>([&](long b) { return s.buffer(3, b); }, s.row0, end, p.weights.projection, units,
-                                p.shape.outputs, [&](long b) { return at(p.h, b, t); }, false);
+        if (options.projection) {
+            const auto h_row = [&](long r) { return at(p.h, s.row0 + r, t); };
+            multiply_by(RowsAt<const T>(s.buffer(3, s.row0), units), end - s.row0, p.weights.projection, units,
+                        p.shape.outputs, RowsAt<T>::by(h_row));
+        }
         if (p.zoneout.h > 0)
             for (long b = s.row0; b < end; ++b)
                 for_each_vector_of<T>(p.shape.outputs, [&](long k, int n) {
@@ -141,7 +143,8 @@ struct StagedLstm {
             });
         const auto dm_of = [&](long b) { return options.projection ? s.buffer(1, b) : dh_new(b); };
         if (options.projection)
-            multiply_rows_by<T>(dh_new, s.row0, end, p.weights.projection_transposed, outputs, units, dm_of, false);
+            multiply_by(RowsAt<const T>(dh_new(s.row0), s.chunk.width), end - s.row0, p.weights.projection_transposed,
+                        outputs, units, RowsAt<T>(dm_of(s.row0), units));
         for (long b = s.row0; b < end; ++b) step_of_row(s, layout, t, b, dm_of(b));
         s.to_previous_h(t, end);
     }
