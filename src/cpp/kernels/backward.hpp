@@ -28,7 +28,7 @@ class Backward {
 
  public:
     static std::size_t workspace(const BackwardProblem<T>& p) {
-        return partial_size * p.threads + ChunkGradients<T>::workspace(p.shape, Cell::width * p.shape.units, p.threads);
+        return partial_size * p.threads + ChunkGradients<T>::workspace(p, Cell::width * p.shape.units);
     }
 
     Backward(const BackwardProblem<T>& problem, const Team& team)
@@ -106,25 +106,20 @@ class Backward {
     // dh += dpre R^T, each gate's part times its dropout factors
     void next_step(T* dh, long t, long b, long height, long unit, long vectors, long k0, long k1) const {
         const T* panel = p.weights.recurrent_transposed + unit * gates;
-        const T* rows[tile_rows];
-        const auto begin_at = [&](long k) {
-            for (long r = 0; r < height; ++r) rows[r] = chunk.row(b + r, t + 1) + k;
+        const auto add = [&](T* sums, long begin, long depth) {
+            const T* rows[tile_rows];
+            for (long r = 0; r < height; ++r) rows[r] = chunk.row(b + r, t + 1) + begin;
+            accumulate_in_memory(sums, height, vectors, rows, panel + begin * vectors * L, depth);
         };
-        if (!p.h_dropout.factors) {
-            begin_at(k0);
-            return accumulate_in_memory(dh, height, vectors, rows, panel + k0 * vectors * L, k1 - k0);
-        }
+        if (!p.h_dropout.factors) return add(dh, k0, k1 - k0);
         const long depth = gates / p.h_dropout.copies;
         for (int copy = 0; copy < p.h_dropout.copies; ++copy) {
             T sums[tile_rows * panel_columns<T>] = {};
-            begin_at(copy * depth);
-            accumulate_in_memory(sums, height, vectors, rows, panel + copy * depth * vectors * L, depth);
-            for (long k = 0; k < height * vectors; ++k) {
-                const long n = k % vectors;
-                const T* row = factors(p.h_dropout, p, copy, b + k / vectors, p.shape.units) + unit + n * L;
-                const Vec<T> factor = load(row, int(min(L, p.shape.units - unit - n * L)));
-                store(dh + k * L, fma(load(sums + k * L), factor, load(dh + k * L)));
-            }
+            add(sums, copy * depth, depth);
+            for (long r = 0; r < height; ++r)
+                add_scaled(dh + r * vectors * L, sums + r * vectors * L,
+                           factors(p.h_dropout, p, copy, b + r, p.shape.units) + unit,
+                           min(vectors * L, p.shape.units - unit));
         }
     }
 

@@ -212,49 +212,32 @@ class Forward {
     void step(long t, long t0) {
         const long end = min(row1, rows_at(p, t));
         const bool by_gate = drop(t, end);
+        if constexpr (Cell::vectors == 1)
+            if (by_gate) return step_by_gate(t, end);
+        (void)by_gate;
         for (long block = block0; block < block1; ++block)
             for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, p.shape.units,
                            [&](long b, long height, long slot, long k0, long k1) {
                                with_rows(height, [&](auto R) {
-                                   if (Cell::vectors == 1 && by_gate)
-                                       this->template tile<decltype(R)::value, Cell::vectors == 1>(t, t0, b, slot,
-                                                                                                   block, k0, k1);
-                                   else
-                                       this->template tile<decltype(R)::value, false>(t, t0, b, slot, block, k0, k1);
+                                   this->template tile<decltype(R)::value>(t, t0, b, slot, block, k0, k1);
                                });
                            });
     }
 
-    // Multiplies this step's rows by their dropout factors; true where these differ between gates.
-    bool drop(long t, long end) {
-        if (!p.x_dropout.factors && !p.h_dropout.factors) return false;
-        const auto multiply = [&](const Dropout<T>& dropout, T* dropped, long width, auto row) {
-            for (int copy = 0; dropout.factors && copy < dropout.copies; ++copy)
-                for (long b = row0; b < end; ++b)
-                    multiply_rows(row(b), factors(dropout, p, copy, b, width),
-                                  dropped + (copy * p.shape.batch + b) * width, width);
-        };
-        multiply(p.x_dropout, dropped_x, p.shape.inputs, [&](long b) { return at(p.x, b, t); });
-        multiply(p.h_dropout, dropped_h, p.shape.units, [&](long b) { return previous_h(p, b, t); });
-        return (p.x_dropout.factors && p.x_dropout.copies > 1) || (p.h_dropout.factors && p.h_dropout.copies > 1);
+    // This step's rows of x and h, as the products see them.
+    auto x_rows(long t, int copy = 0) const {
+        return rows_of<T>([this, t, copy](long r) -> const T* {
+            return p.x_dropout.factors ? dropped_x + (copy * p.shape.batch + r) * p.shape.inputs : at(p.x, r, t);
+        });
     }
-
-    // Adds the terms [k0, k1) of a product with rows that may have been dropped out.
-    template <int R, bool by_gate, int shift, class Row>
-    LSTMCORE_INLINE void add(Vec<T> (&sum)[R][S], const Dropout<T>& dropout, const T* dropped, long width, Row row,
-                             long b, const T* panel, long k0, long k1) const {
-        const auto source = [&](long r) { return dropout.factors ? dropped + r * width : row(r); };
-        if constexpr (by_gate) {
-            const std::ptrdiff_t stride = dropout.factors && dropout.copies > 1 ? p.shape.batch * width : 0;
-            const GateRows<T, decltype(source)> rows{source, stride};
-            accumulate<T, R, N, shift>(sum, rows.template tile<R>(b, k0), panel + k0 * N * L, k1 - k0);
-        } else {
-            accumulate<T, R, N, shift>(sum, rows_of<T>(source).template tile<R>(b, k0), panel + k0 * N * L, k1 - k0);
-        }
+    auto h_rows(long t, int copy = 0) const {
+        return rows_of<T>([this, t, copy](long r) -> const T* {
+            return p.h_dropout.factors ? dropped_h + (copy * p.shape.batch + r) * p.shape.units : previous_h(p, r, t);
+        });
     }
 
     // The terms [k0, k1) of the inputs and the previous h, one after the other.
-    template <int R, bool by_gate>
+    template <int R>
     void tile(long t, long t0, long b, long slot, long block, long k0, long k1) {
         const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
         T* partial = projected + slot * (S * L);
@@ -268,15 +251,89 @@ class Forward {
         else
             start_from_bias<R>(sum, block);
         if (k0 < inputs)
-            add<R, by_gate, 0>(
-                sum, p.x_dropout, dropped_x, inputs, [&](long r) -> const T* { return at(p.x, r, t); }, b,
-                p.weights.kernel + block * inputs * N * L, k0, min(k1, inputs));
-        if (k1 > inputs)
-            add<R, by_gate, Cell::shift>(
-                sum, p.h_dropout, dropped_h, units, [&](long r) -> const T* { return previous_h(p, r, t); }, b,
-                p.weights.recurrent + block * units * N * L, max(0, k0 - inputs), k1 - inputs);
+            accumulate<T, R, N>(sum, x_rows(t).template tile<R>(b, k0),
+                                p.weights.kernel + (block * inputs + k0) * N * L, min(k1, inputs) - k0);
+        if (k1 > inputs) {
+            const long k = max(0, k0 - inputs);
+            accumulate<T, R, N, Cell::shift>(sum, h_rows(t).template tile<R>(b, k),
+                                             p.weights.recurrent + (block * units + k) * N * L, k1 - inputs - k);
+        }
         if (k1 < inputs + units) return store_tile<T, R, S>(sum, partial, S * L);
         Cell::template forward<T, R>(sum, p, b, t, block * block_units<Cell, T>);
+    }
+
+    // --- dropout ---
+
+    // Multiplies this step's rows by their dropout factors; true where these differ between gates.
+    bool drop(long t, long end) {
+        const auto multiply = [&](const Dropout<T>& dropout, T* dropped, long width, auto row) {
+            if (!dropout.factors) return false;
+            for (long b = row0; b < end; ++b)
+                for (int copy = 0; copy < dropout.copies; ++copy)
+                    multiply_rows(row(b), factors(dropout, p, copy, b, width),
+                                  dropped + (copy * p.shape.batch + b) * width, width);
+            return dropout.copies > 1;
+        };
+        const bool x = multiply(p.x_dropout, dropped_x, p.shape.inputs, [&](long b) { return at(p.x, b, t); });
+        const bool h = multiply(p.h_dropout, dropped_h, p.shape.units, [&](long b) { return previous_h(p, b, t); });
+        return x || h;
+    }
+
+    // Where each gate sees rows of its own: a few blocks of units at a time, gate after gate, so that an
+    // element of a row still serves as many vectors as in a tile of all gates. The sums wait in memory.
+    void step_by_gate(long t, long end) {
+        const long rows = end - row0;
+        for (long block = block0; block < block1; block += tile_vectors)
+            for (long i = 0; rows > 0 && i < tile_count(rows); ++i)
+                with_rows(tile_begin(rows, i + 1) - tile_begin(rows, i), [&](auto R) {
+                    with_vectors(min(tile_vectors, block1 - block), [&](auto blocks) {
+                        this->template tile_by_gate<decltype(R)::value, decltype(blocks)::value>(
+                            t, row0 + tile_begin(rows, i), block);
+                    });
+                });
+    }
+
+    template <int R, int blocks>
+    void tile_by_gate(long t, long b, long block) {
+        T sums[blocks][R * S * L];
+        for (int n = 0; n < blocks; ++n) {
+            Vec<T> sum[R][S];
+            start_from_bias<R>(sum, block + n);
+            store_tile<T, R, S>(sum, sums[n], S * L);
+        }
+        const auto panel_of = [&](const T* weights, long depth, int gate) {
+            GatePanel<T, blocks> panel;
+            panel.stride = N * L;
+            for (int n = 0; n < blocks; ++n) panel.vector[n] = weights + ((block + n) * depth * N + gate) * L;
+            return panel;
+        };
+        for (int gate = 0; gate < N; ++gate) {
+            Vec<T> sum[R][blocks];
+            const auto move = [&](int s, bool out) {
+                for (int n = 0; n < blocks; ++n)
+                    for (int r = 0; r < R; ++r) {
+                        T* place = sums[n] + (r * S + s) * L;
+                        if (out)
+                            store(place, sum[r][n]);
+                        else
+                            sum[r][n] = load(place);
+                    }
+            };
+            const int x_copy = p.x_dropout.copies > 1 ? gate : 0, h_copy = p.h_dropout.copies > 1 ? gate : 0;
+            move(gate, false);
+            accumulate_from<T, R, blocks>(sum, x_rows(t, x_copy).template tile<R>(b, 0),
+                                          panel_of(p.weights.kernel, p.shape.inputs, gate), p.shape.inputs);
+            const int h_sum = gate == N - 1 ? gate + Cell::shift : gate;
+            if (h_sum != gate) move(gate, true), move(h_sum, false);
+            accumulate_from<T, R, blocks>(sum, h_rows(t, h_copy).template tile<R>(b, 0),
+                                          panel_of(p.weights.recurrent, p.shape.units, gate), p.shape.units);
+            move(h_sum, true);
+        }
+        for (int n = 0; n < blocks; ++n) {
+            Vec<T> sum[R][S];
+            load_tile<T, R, S>(sum, sums[n], S * L);
+            Cell::template forward<T, R>(sum, p, b, t, (block + n) * L);
+        }
     }
 };
 

@@ -141,30 +141,34 @@ void pack_tiles(T* packed, Row row, long rows, long depth, long k_begin, long k_
 
 template <class T, int R>
 struct RowTile {  // rows anywhere, each contiguous in k
-    static constexpr bool by_gate = false;
     const T* row[R];
-    LSTMCORE_INLINE T operator()(int r, long k, int) const { return row[r][k]; }
-};
-
-template <class T, int R>
-struct GateTile {  // as many such rows as the panel has vectors, one for each
-    static constexpr bool by_gate = true;
-    const T* row[R];
-    std::ptrdiff_t gate_stride;
-    LSTMCORE_INLINE T operator()(int r, long k, int gate) const { return row[r][gate * gate_stride + k]; }
+    LSTMCORE_INLINE T operator()(int r, long k) const { return row[r][k]; }
 };
 
 template <class T, int R>
 struct PackedTile {  // from pack_tiles
-    static constexpr bool by_gate = false;
     const T* packed;
-    LSTMCORE_INLINE T operator()(int r, long k, int) const { return packed[k * R + r]; }
+    LSTMCORE_INLINE T operator()(int r, long k) const { return packed[k * R + r]; }
+};
+
+// One gate's vectors out of panels that hold a vector of every gate.
+template <class T, int N>
+struct GatePanel {
+    const T* vector[N];
+    std::ptrdiff_t stride;
+    LSTMCORE_INLINE const T* operator()(long k, int n) const { return vector[n] + k * stride; }
+};
+
+template <class T, int N>
+struct Panel {
+    const T* packed;
+    LSTMCORE_INLINE const T* operator()(long k, int n) const { return packed + (k * N + n) * lanes<T>; }
 };
 
 // sum += a * panel over `depth` terms, block by block. The panel's last vector belongs to the sums
 // `shift` further on.
-template <class T, int R, int N, int shift = 0, int A, class Tile>
-LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* panel, long depth) {
+template <class T, int R, int N, int shift = 0, int A, class Tile, class Source>
+LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const Source& panel, long depth) {
     static_assert(N + shift <= A, "a sum for every vector of the panel");
     for (long k0 = 0; k0 < depth; k0 += sum_block) {
         Vec<T> block[R][N] = {};
@@ -172,13 +176,12 @@ LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* pan
         for (long k = k0; k < k1; ++k) {
             Vec<T> b[N];
 #pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) b[n] = load(panel + (k * N + n) * lanes<T>);
+            for (int n = 0; n < N; ++n) b[n] = load(panel(k, n));
 #pragma GCC unroll 6
             for (int r = 0; r < R; ++r) {
-                const Vec<T> x = broadcast(a(r, k, 0));
+                const Vec<T> x = broadcast(a(r, k));
 #pragma GCC unroll 4
-                for (int n = 0; n < N; ++n)
-                    block[r][n] = fma(Tile::by_gate && n > 0 ? broadcast(a(r, k, n)) : x, b[n], block[r][n]);
+                for (int n = 0; n < N; ++n) block[r][n] = fma(x, b[n], block[r][n]);
             }
         }
 #pragma GCC unroll 6
@@ -186,6 +189,10 @@ LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* pan
 #pragma GCC unroll 4
             for (int n = 0; n < N; ++n) sum[r][n == N - 1 ? n + shift : n] += block[r][n];
     }
+}
+template <class T, int R, int N, int shift = 0, int A, class Tile>
+LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* panel, long depth) {
+    accumulate_from<T, R, N, shift>(sum, a, Panel<T, N>{panel}, depth);
 }
 
 template <class T, int R, int N>
@@ -234,19 +241,6 @@ Rows<T, Row> rows_of(Row row) {
     return {row};
 }
 
-template <class T, class Row>
-struct GateRows {
-    Row row;  // row(r): pointer to the first gate's row r
-    std::ptrdiff_t gate_stride;
-    template <int R>
-    LSTMCORE_INLINE GateTile<T, R> tile(long begin, long k) const {
-        GateTile<T, R> tile;
-        tile.gate_stride = gate_stride;
-        for (int r = 0; r < R; ++r) tile.row[r] = row(begin + r) + k;
-        return tile;
-    }
-};
-
 template <class T>
 struct PackedRows {
     const T* packed;
@@ -288,11 +282,10 @@ class RowsAt {
 };
 
 // One panel of a product: c = [c +] a panel [+ bias] for the tiles [tile0, tile1) of `rows` rows. c's
-// rows begin at the first of the panel's `columns` columns; so do those of `scale`, if there are any,
-// by which the product is multiplied element by element.
+// rows begin at the first of the panel's `columns` columns.
 template <class T, class Left>
 void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* panel, long depth, long columns,
-                    const T* bias, const RowsAt<T>& c, bool accumulate_c, const RowsAt<const T>& scale = {}) {
+                    const T* bias, const RowsAt<T>& c, bool accumulate_c) {
     with_vectors(ceil_div(columns, lanes<T>), [&](auto width) {
         constexpr int N = decltype(width)::value;
         const auto lanes_of = [&](int n) { return int(min(lanes<T>, columns - n * lanes<T>)); };
@@ -314,11 +307,6 @@ void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* p
                         for (int n = 0; n < N; ++n)
                             sum[r][n] = bias && k0 == 0 ? load(bias + n * lanes<T>, lanes_of(n)) : Vec<T>{};
                     accumulate<T, R, N>(sum, a.template tile<R>(begin, k0), panel + k0 * N * lanes<T>, block);
-                    if (scale)
-                        for (int r = 0; r < R; ++r) {
-                            const T* factors = scale(begin + r);
-                            for (int n = 0; n < N; ++n) sum[r][n] *= load(factors + n * lanes<T>, lanes_of(n));
-                        }
                     for (int r = 0; r < R; ++r)
                         for (int n = 0; n < N; ++n) {
                             const int count = lanes_of(n);

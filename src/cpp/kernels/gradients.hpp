@@ -29,9 +29,14 @@ class ChunkGradients {
     const BackwardProblem<T>& p;
     const Team& team;
     const Columns layout;
-    const long gates, limit;    // columns of the weights; rows of a chunk
-    T *dpre, *left_x, *left_h;  // [step of chunk + 1][batch][column]; packed inputs and h
-    T *panel, *scratch;         // this thread's
+    const long gates, limit;  // columns of the weights; rows of a chunk
+    T* dpre;                  // [step of chunk + 1][batch][column]
+    // Left-hand sides, packed by tiles: x or h of the chunk, the same with dropout, dropout's factors by row b.
+    struct Left {
+        T *plain, *dropped, *factors;
+    } x, h;
+    T *panel, *scratch;  // this thread's
+    bool factors_packed = false;
 
     static std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
     // Enough rows for the matrix products.
@@ -44,21 +49,34 @@ class ChunkGradients {
         return aligned(std::size_t(rows_of_chunk(s) + s.batch) * width);
     }
 
+    static std::size_t left_size(const BackwardProblem<T>& p, const Dropout<T>& dropout, long width) {
+        const std::size_t plain = aligned(rows_of_chunk(p.shape) * width);
+        return dropout.factors ? 2 * plain + aligned(dropout.copies * p.shape.batch * width) : plain;
+    }
+    Left left_at(T* memory, const Dropout<T>& dropout, long columns) const {
+        const std::size_t plain = aligned(limit * columns);
+        return dropout.factors ? Left{memory, memory + plain, memory + 2 * plain} : Left{memory, memory, nullptr};
+    }
+
  public:
     const long width;     // columns of dpre
     long t0 = 0, t1 = 0;  // the chunk: steps [t0, t1)
 
-    static std::size_t workspace(const RecurrentShape& s, long width, int threads) {
-        return dpre_size(s, width) + aligned(rows_of_chunk(s) * s.inputs) + aligned(rows_of_chunk(s) * s.outputs) +
-               threads * (panel_size(s) + scratch_size(s));
+    static std::size_t workspace(const BackwardProblem<T>& p, long width) {
+        const RecurrentShape& s = p.shape;
+        return dpre_size(s, width) + left_size(p, p.x_dropout, s.inputs) + left_size(p, p.h_dropout, s.outputs) +
+               p.threads * (panel_size(s) + scratch_size(s));
     }
 
     ChunkGradients(const BackwardProblem<T>& problem, const Team& team, const Columns& layout, long gates, T* workspace)
         : p(problem), team(team), layout(layout), gates(gates), limit(rows_of_chunk(p.shape)), width(layout.width) {
         dpre = workspace;
-        left_x = dpre + dpre_size(p.shape, width);
-        left_h = left_x + aligned(limit * p.shape.inputs);
-        panel = left_h + aligned(limit * p.shape.outputs) + team.index * (panel_size(p.shape) + scratch_size(p.shape));
+        T* next = dpre + dpre_size(p.shape, width);
+        x = left_at(next, p.x_dropout, p.shape.inputs);
+        next += left_size(p, p.x_dropout, p.shape.inputs);
+        h = left_at(next, p.h_dropout, p.shape.outputs);
+        next += left_size(p, p.h_dropout, p.shape.outputs);
+        panel = next + team.index * (panel_size(p.shape) + scratch_size(p.shape));
         scratch = panel + panel_size(p.shape);
     }
 
@@ -140,17 +158,40 @@ class ChunkGradients {
                       const RowsAt<const T>& dpre_rows, long rows, long tile0, long tile1, const RowsAt<T>& out,
                       BatchRow batch_row, bool accumulate) const {
         for (long j = 0; j < columns; j += panel_columns<T>) {
-            const long count = min(panel_columns<T>, columns - j), lanes_of_panel = ceil_div(count, L) * L;
+            const long count = min(panel_columns<T>, columns - j), vectors = ceil_div(count, L);
+            const auto part_of = [&](const Run& run) { return packed + j * gates + (run.*column) * vectors * L; };
+            const auto belongs = [&](const Run& run) {
+                return run.*column >= 0 && !(run.reset && column == &Run::recurrent);
+            };
             bool add = accumulate;
-            for_each_part(dropout.factors ? dropout.copies : 1, [&](const Run& run, int copy) {
-                if (run.*column < 0 || (run.reset && column == &Run::recurrent)) return;
-                const auto factors_of = [&](long m) { return factors(dropout, p, copy, batch_row(m), columns); };
-                const auto scale = RowsAt<const T>::by(factors_of).shifted(j);
-                multiply_panel<T>(rows_of<T>(dpre_rows.shifted(run.begin)), rows, tile0, tile1,
-                                  packed + j * gates + (run.*column) * lanes_of_panel, run.count, count, nullptr,
-                                  out.shifted(j), add, dropout.factors ? scale : RowsAt<const T>());
-                add = true;
-            });
+            if (!dropout.factors)
+                for_each_part(1, [&](const Run& run, int) {
+                    if (!belongs(run)) return;
+                    multiply_panel<T>(rows_of<T>(dpre_rows.shifted(run.begin)), rows, tile0, tile1, part_of(run),
+                                      run.count, count, nullptr, out.shifted(j), add);
+                    add = true;
+                });
+            for (long tile = tile0; dropout.factors && tile < tile1; ++tile) {
+                const long begin = tile_begin(rows, tile), height = tile_begin(rows, tile + 1) - begin;
+                T total[tile_rows * panel_columns<T>] = {};
+                for_each_part(dropout.copies, [&](const Run& run, int copy) {
+                    if (!belongs(run)) return;
+                    T sums[tile_rows * panel_columns<T>] = {};
+                    const T* left[tile_rows];
+                    for (long r = 0; r < height; ++r) left[r] = dpre_rows(begin + r) + run.begin;
+                    accumulate_in_memory(sums, height, vectors, left, part_of(run), run.count);
+                    for (long r = 0; r < height; ++r)
+                        add_scaled(total + r * vectors * L, sums + r * vectors * L,
+                                   factors(dropout, p, copy, batch_row(begin + r), columns) + j, count);
+                });
+                for (long r = 0; r < height; ++r) {
+                    T* to = out(begin + r) + j;
+                    for_each_vector_of<T>(count, [&](long k, int n) {
+                        const Vec<T> sum = load(total + r * vectors * L + k);
+                        store(to + k, accumulate ? load(to + k, n) + sum : sum, n);
+                    });
+                }
+            }
         }
     }
 
@@ -178,54 +219,80 @@ class ChunkGradients {
         }
     }
 
-    // Row b, step t of x or of the previous h as the forward product saw it.
-    const T* seen(const T* row, const Dropout<T>& dropout, int copy, long b, long width, T* to) const {
-        if (!dropout.factors) return row;
-        multiply_rows(row, factors(dropout, p, dropout.copies > 1 ? copy : 0, b, width), to, width);
-        return to;
-    }
-
-    void pack_left(int copy, bool reset) {
-        const long first = number_of(p, t0), rows = number_of(p, t1) - first;
-        long begin, end;
-        team.split(rows, begin, end);
-        const auto pack = [&](T* left, long width, const Dropout<T>& dropout, auto row) {
-            pack_tiles(
-                left,
-                [&](long k) {
-                    const Place place = place_of(p, first + k);
-                    T* to = scratch + (k - begin) % strip * width;
-                    const T* values = seen(row(place), dropout, copy, place.b, width, to);
-                    if (!reset) return values;
-                    multiply_rows(values, static_cast<const T*>(at(p.saved, place.b, place.t)) + p.shape.units, to,
-                                  width);
-                    return static_cast<const T*>(to);
-                },
-                width, rows, begin, end);
-        };
-        if (!reset && (copy == 0 || (p.x_dropout.factors && p.x_dropout.copies > 1)))
-            pack(left_x, p.shape.inputs, p.x_dropout, [&](Place at_) -> const T* { return at(p.x, at_.b, at_.t); });
-        if (reset || copy == 0 || (p.h_dropout.factors && p.h_dropout.copies > 1))
-            pack(left_h, p.shape.outputs, p.h_dropout,
-                 [&](Place at_) -> const T* { return previous_h(p, at_.b, at_.t); });
-    }
+    static int copies_of(const Dropout<T>& dropout) { return dropout.factors ? dropout.copies : 1; }
 
     void weights() {
-        const int copies =
-            int(max(p.x_dropout.factors ? p.x_dropout.copies : 1, p.h_dropout.factors ? p.h_dropout.copies : 1));
+        const int copies = int(max(copies_of(p.x_dropout), copies_of(p.h_dropout)));
         bool any_reset = false;
         for (int r = 0; r < layout.runs; ++r) any_reset = any_reset || layout.run[r].reset;
+        pack(false);
         for (int pass = 0; pass < copies; ++pass) {
             if (pass > 0) team.wait();
-            pack_left(pass, false);
+            drop(x, p.x_dropout, p.shape.inputs, pass);
+            drop(h, p.h_dropout, p.shape.outputs, pass);
             team.wait();
             panels(copies, pass, false);
         }
         if (!any_reset) return;
         team.wait();
-        pack_left(copies - 1, true);  // the candidate is the last gate
+        pack(true);
+        if (p.h_dropout.factors)
+            drop(h, p.h_dropout, p.shape.outputs, copies - 1, true);  // the candidate is the last gate
         team.wait();
         panels(copies, copies - 1, true);
+    }
+
+    // Packs x and h of the chunk, or r * h.
+    void pack(bool reset) {
+        const long first = number_of(p, t0), rows = number_of(p, t1) - first;
+        long begin, end;
+        team.split(rows, begin, end);
+        const auto h_row = [&](long k) -> const T* {
+            const Place place = place_of(p, first + k);
+            const T* row = previous_h(p, place.b, place.t);
+            if (!reset) return row;
+            T* to = scratch + (k - begin) % strip * p.shape.outputs;
+            multiply_rows(row, static_cast<const T*>(at(p.saved, place.b, place.t)) + p.shape.units, to,
+                          p.shape.outputs);
+            return to;
+        };
+        const auto x_row = [&](long k) -> const T* {
+            const Place place = place_of(p, first + k);
+            return at(p.x, place.b, place.t);
+        };
+        if (!reset) pack_tiles(x.plain, x_row, p.shape.inputs, rows, begin, end);
+        pack_tiles(h.plain, h_row, p.shape.outputs, rows, begin, end);
+        if (!factors_packed) {
+            team.split(p.shape.batch, begin, end);
+            const auto pack_factors = [&](const Left& left, const Dropout<T>& dropout, long columns) {
+                for (int copy = 0; dropout.factors && copy < dropout.copies; ++copy)
+                    pack_tiles(
+                        left.factors + copy * p.shape.batch * columns,
+                        [&](long b) { return factors(dropout, p, copy, b, columns); }, columns, p.shape.batch, begin,
+                        end);
+            };
+            pack_factors(x, p.x_dropout, p.shape.inputs);
+            pack_factors(h, p.h_dropout, p.shape.outputs);
+            factors_packed = true;
+        }
+        if (p.x_dropout.factors || p.h_dropout.factors) team.wait();
+    }
+
+    // Multiplies what is packed by the factors of a pass: in both, the rows b of a step stand side by side.
+    void drop(const Left& left, const Dropout<T>& dropout, long columns, int pass, bool again = false) {
+        if (!dropout.factors || (pass > 0 && dropout.copies == 1 && !again)) return;
+        const long first = number_of(p, t0), rows = number_of(p, t1) - first;
+        const T* factors_of_pass = left.factors + (dropout.copies > 1 ? pass : 0) * p.shape.batch * columns;
+        long begin, end;
+        team.split(tile_count(columns), begin, end);
+        for (long tile = begin; tile < end; ++tile) {
+            const long row = tile_begin(columns, tile), height = tile_begin(columns, tile + 1) - row;
+            for (long t = t0; t < t1; ++t) {
+                const long place = row * rows + (number_of(p, t) - first) * height;
+                multiply_rows(left.plain + place, factors_of_pass + row * p.shape.batch, left.dropped + place,
+                              rows_at(p, t) * height);
+            }
+        }
     }
 
     // The products of this thread's share of the panels that belong to one pass.
@@ -255,11 +322,11 @@ class ChunkGradients {
         };
         const Weights<T>& to = p.gradients;
         if (run.kernel >= 0) {
-            product(left_x, p.shape.inputs, to.kernel + run.kernel + offset);
+            product(x.dropped, p.shape.inputs, to.kernel + run.kernel + offset);
             if (to.bias && layout.bias_rows) add_rows(panel, rows, columns, to.bias + run.kernel + offset);
         }
         if (run.recurrent >= 0) {
-            product(left_h, p.shape.outputs, to.recurrent + run.recurrent + offset);
+            product(h.dropped, p.shape.outputs, to.recurrent + run.recurrent + offset);
             if (to.bias && layout.bias_rows == 2)
                 add_rows(panel, rows, columns, to.bias + gates + run.recurrent + offset);
         }

@@ -76,12 +76,26 @@ LSTMCORE_INLINE const T* factors(const Dropout<T>& dropout, const Problem& p, in
     return dropout.factors + (copy * p.shape.batch + row_of(p, b)) * width;
 }
 
+// Calls f(k, count) for the vectors of n elements.
+template <class T, class F>
+LSTMCORE_INLINE void for_each_vector_of(long n, F f) {
+    long k = 0;
+    for (; k + lanes<T> <= n; k += lanes<T>) f(k, lanes<T>);
+    if (k < n) f(k, int(n - k));
+}
+
 template <class T>
-void multiply_rows(const T* a, const T* b, T* product, long n) {
-    for (long k = 0; k < n; k += lanes<T>) {
-        const int count = int(min(lanes<T>, n - k));
-        store(product + k, load(a + k, count) * load(b + k, count), count);
-    }
+LSTMCORE_INLINE void multiply_rows(const T* a, const T* b, T* product, long n) {
+    for_each_vector_of<T>(
+        n, [&](long k, int count) { store(product + k, load(a + k, count) * load(b + k, count), count); });
+}
+
+// sum += a b
+template <class T>
+LSTMCORE_INLINE void add_scaled(T* sum, const T* a, const T* b, long n) {
+    for_each_vector_of<T>(n, [&](long k, int count) {
+        store(sum + k, fma(load(a + k, count), load(b + k, count), load(sum + k, count)), count);
+    });
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

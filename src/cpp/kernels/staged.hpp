@@ -76,12 +76,6 @@ void staged_pack(const PackProblem<T>& problem) {
 
 // --- rows -----------------------------------------------------------------------------------
 
-// Calls f(k, count) for the vectors of a row.
-template <class T, class F>
-LSTMCORE_INLINE void for_each_vector_of(long n, F f) {
-    for (long k = 0; k < n; k += lanes<T>) f(k, int(min(lanes<T>, n - k)));
-}
-
 template <class T>
 T sum_of_lanes(Vec<T> v) {
     T sum = 0;
@@ -225,8 +219,7 @@ class StagedBackward {
         return std::size_t(p.shape.batch) * 6 * p.shape.units;
     }
     static std::size_t workspace(const BackwardProblem<T>& p, long width) {
-        return p.threads * workspace_of_thread(p) + packed_size(p.shape) +
-               ChunkGradients<T>::workspace(p.shape, width, p.threads);
+        return p.threads * workspace_of_thread(p) + packed_size(p.shape) + ChunkGradients<T>::workspace(p, width);
     }
 
     StagedBackward(const BackwardProblem<T>& problem, const Team& team, const Columns& layout, long gates)
