@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import platform
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +26,7 @@ def fma_limit(threads: int) -> float:
 
     with ThreadPoolExecutor(threads) as pool:
         best = 0.0
-        for _ in range(5):
+        for _ in range(30):  # a quarter of a second: others may be using the CPUs
             before = time.perf_counter()
             work = sum(pool.map(loop, range(threads)))
             best = max(best, work / (time.perf_counter() - before))
@@ -43,6 +46,16 @@ def read_limits() -> dict[str, float]:
             best = max(best, rounds * data.nbytes / (time.perf_counter() - before))
         result[level] = best
     return result
+
+
+def circumstances() -> dict[str, Any]:
+    """Return when, on what and with which build of lstmcore."""
+    return {
+        "date": datetime.datetime.now().isoformat(timespec="minutes"),
+        "cpu": cpu_name(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "config": dict(_core.config()),
+    }
 
 
 def cpu_name() -> str:

@@ -2,14 +2,15 @@
 
 ``prepare`` returns that function; what it returns, when called, is what the library computed:
 the outputs and, when training, the gradient of the inputs, as NumPy arrays would be made of them by
-``result``, outside the measured time.
+``result``, outside the measured time. ``offers`` names what of `Cell.needs` is there.
 """
 
 # Each peer is imported only in its own process, once the threads are set.
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,19 @@ Arrays = dict[str, np.ndarray]
 Call = Callable[[], Any]
 
 
+def reordered(weights: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    """Return weights (..., gates*units) with the gates in another order."""
+    blocks = weights.reshape(*weights.shape[:-1], len(order), -1)
+    return blocks[..., list(order), :].reshape(weights.shape)
+
+
+def two_biases(bias: np.ndarray) -> np.ndarray:
+    """Return the biases of input and recurrent product; where there is one, the second is zero."""
+    return bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
+
+
 class LstmCore:
-    """lstmcore; until it has a bidirectional layer, two directions are two calls."""
+    """lstmcore.functional; two directions are two calls that write into the halves of one array."""
 
     name = "lstmcore"
 
@@ -31,51 +43,71 @@ class LstmCore:
         self.version = lstmcore.__version__
         lstmcore.set_num_threads(threads)
         self.functional = functional
+        self.offers = {"train", "lengths", "dropout"}
+        if "checkpoint" in inspect.signature(functional.lstm).parameters:
+            self.offers.add("checkpoint")
 
     def prepare(self, cell: Cell, arrays: Arrays) -> Call:
         """Weights are packed once to infer, and again in every step to train, as training changes them."""
-        lstm, backward, pack = self.functional.lstm, self.functional.lstm_backward, self.functional.pack_lstm
+        run = getattr(self.functional, cell.kind)
+        backward = getattr(self.functional, f"{cell.kind}_backward")
+        pack = getattr(self.functional, f"pack_{cell.kind}")
         x, dy, h = arrays["x"], arrays["dy"], cell.units
         both = range(cell.directions)
         weights = [
             [[arrays[f"{n}.{layer}.{d}"] for n in ("kernel", "recurrent", "bias")] for d in both]
             for layer in range(cell.layers)
         ]
-        state = [np.zeros((cell.batch, h), np.float32)] * 2
+        zeros = np.zeros((cell.batch, h), np.float32)
+        state = (zeros, zeros) if cell.kind == "lstm" else zeros
+        more = {k: arrays[k] for k in ("lengths", "dropout_mask", "recurrent_dropout_mask") if k in arrays}
+        if cell.variant == "checkpoint":
+            more["checkpoint"] = round(cell.steps**0.5)
 
-        def flip(a: np.ndarray, direction: int) -> np.ndarray:
-            return a[:, ::-1] if direction else a
+        def half(a: np.ndarray, d: int) -> np.ndarray:
+            return a[..., d * h : d * h + h]
 
-        def join(parts: list[np.ndarray]) -> np.ndarray:
-            return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
-
-        if not cell.train:
-            packed = [[pack(w) for w in layer] for layer in weights]
-            if cell.directions == 1 and cell.layers == 1:
-                only = packed[0][0]
-                return lambda: (lstm(x, only, state)[0],)
-
-            def infer() -> tuple[np.ndarray]:
-                y = x
-                for layer in packed:
-                    y = join([flip(lstm(flip(y, d), layer[d], state)[0], d) for d in both])
-                return (y,)
-
-            return infer
+        def infer() -> tuple[np.ndarray]:
+            y = x
+            for layer in packed:
+                out = np.empty((cell.batch, cell.steps, cell.directions * h), np.float32)
+                for d in both:
+                    run(y, layer[d], state, out=half(out, d), go_backwards=bool(d), **more)
+                y = out
+            return (y,)
 
         def train() -> tuple[np.ndarray, np.ndarray]:
             y, caches = x, []
             for layer in weights:
-                runs = [lstm(flip(y, d), pack(layer[d], training=True), state, training=True) for d in both]
-                y = join([flip(runs[d][0], d) for d in both])
-                caches.append([run[2] for run in runs])
+                out = np.empty((cell.batch, cell.steps, cell.directions * h), np.float32)
+                caches.append(
+                    [
+                        run(
+                            y,
+                            pack(layer[d], training=True),
+                            state,
+                            training=True,
+                            out=half(out, d),
+                            go_backwards=bool(d),
+                            **more,
+                        )[2]
+                        for d in both
+                    ]
+                )
+                y = out
             gradient = dy
             for layer_caches in reversed(caches):
-                parts = [backward(layer_caches[d], flip(gradient[..., d * h : d * h + h], d))[0] for d in both]
-                gradient = parts[0] if len(parts) == 1 else parts[0] + flip(parts[1], 1)
+                parts = [backward(layer_caches[d], half(gradient, d))[0] for d in both]
+                gradient = parts[0] if len(parts) == 1 else np.add(*parts, out=parts[0])
             return y, gradient
 
-        return train
+        if cell.train:
+            return train
+        packed = [[pack(w) for w in layer] for layer in weights]
+        if cell.directions == 1 and cell.layers == 1:
+            only = packed[0][0]
+            return lambda: (run(x, only, state, **more)[0],)
+        return infer
 
     def result(self, value: Any) -> list[np.ndarray]:
         """Return outputs and gradient as arrays."""
@@ -83,9 +115,10 @@ class LstmCore:
 
 
 class Torch:
-    """PyTorch's nn.LSTM, eager; inference_mode to infer."""
+    """PyTorch's nn.LSTM, nn.GRU, nn.RNN, eager; inference_mode to infer, packed sequences for lengths."""
 
     name = "torch"
+    offers = frozenset({"train", "lengths"})
 
     def __init__(self, threads: int) -> None:
         import torch
@@ -94,29 +127,42 @@ class Torch:
         self.torch, self.version = torch, torch.__version__
 
     def prepare(self, cell: Cell, arrays: Arrays) -> Call:
-        """Keras's gate order is PyTorch's; the second bias is zero."""
+        """Keras's gate order is PyTorch's but for GRU, r, z, n; a second bias is zero where Keras has one."""
         torch = self.torch
-        module = torch.nn.LSTM(
-            cell.inputs, cell.units, cell.layers, batch_first=True, bidirectional=cell.directions == 2
-        )
+        kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[cell.kind]
+        order = {"lstm": (0, 1, 2, 3), "gru": (1, 0, 2), "rnn": (0,)}[cell.kind]
+        module = kind(cell.inputs, cell.units, cell.layers, batch_first=True, bidirectional=cell.directions == 2)
         with torch.no_grad():
             for layer in range(cell.layers):
                 for d in range(cell.directions):
+                    kernel, recurrent, bias = (
+                        reordered(arrays[f"{n}.{layer}.{d}"], order) for n in ("kernel", "recurrent", "bias")
+                    )
+                    biases = two_biases(bias)
                     end = f"_l{layer}" + ("_reverse" if d else "")
-                    getattr(module, "weight_ih" + end).copy_(torch.tensor(arrays[f"kernel.{layer}.{d}"].T))
-                    getattr(module, "weight_hh" + end).copy_(torch.tensor(arrays[f"recurrent.{layer}.{d}"].T))
-                    getattr(module, "bias_ih" + end).copy_(torch.tensor(arrays[f"bias.{layer}.{d}"]))
-                    getattr(module, "bias_hh" + end).zero_()
+                    getattr(module, "weight_ih" + end).copy_(torch.tensor(kernel.T))
+                    getattr(module, "weight_hh" + end).copy_(torch.tensor(recurrent.T))
+                    getattr(module, "bias_ih" + end).copy_(torch.tensor(biases[0]))
+                    getattr(module, "bias_hh" + end).copy_(torch.tensor(biases[1]))
         x, dy = torch.tensor(arrays["x"], requires_grad=cell.train), torch.tensor(arrays["dy"])
-        state = (torch.zeros(cell.layers * cell.directions, cell.batch, cell.units),) * 2
+        zeros = torch.zeros(cell.layers * cell.directions, cell.batch, cell.units)
+        state = (zeros, zeros) if cell.kind == "lstm" else zeros
         wanted = [x, *module.parameters()]
+        lengths = torch.tensor(arrays["lengths"]) if "lengths" in arrays else None
+        pack, pad = torch.nn.utils.rnn.pack_padded_sequence, torch.nn.utils.rnn.pad_packed_sequence
+
+        def forward() -> Any:
+            if lengths is None:
+                return module(x, state)[0]
+            packed, _ = module(pack(x, lengths, batch_first=True, enforce_sorted=False), state)
+            return pad(packed, batch_first=True, total_length=cell.steps)[0]
 
         def infer() -> Any:
             with torch.inference_mode():
-                return (module(x, state)[0],)
+                return (forward(),)
 
         def train() -> Any:
-            y, _ = module(x, state)
+            y = forward()
             return y, torch.autograd.grad(y, wanted, dy)[0]
 
         return train if cell.train else infer
@@ -127,33 +173,35 @@ class Torch:
 
 
 def onnx_model(cell: Cell, arrays: Arrays) -> bytes:
-    """The cell as ONNX LSTM operators; gates there go i, o, f, c."""
+    """The cell as ONNX operators; gates there go i, o, f, c and z, r, h, and there are always two biases."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     h, both = cell.units, range(cell.directions)
-    order = np.concatenate([np.arange(h) + g * h for g in (0, 3, 1, 2)])
+    order = {"lstm": (0, 3, 1, 2), "gru": (0, 1, 2), "rnn": (0,)}[cell.kind]
+    options = {"linear_before_reset": 1} if cell.kind == "gru" else {}
     nodes, initializers, current = [], [], "x"
     for layer in range(cell.layers):
 
         def stacked(name: str, function: Any, layer: int = layer) -> str:
-            value = np.stack([function(arrays[f"{name}.{layer}.{d}"]) for d in both])
+            value = np.stack([function(reordered(arrays[f"{name}.{layer}.{d}"], order)) for d in both])
             initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), f"{name}{layer}"))
             return f"{name}{layer}"
 
         nodes.append(helper.make_node("Transpose", [current], [f"t{layer}"], perm=[1, 0, 2]))
         nodes.append(
             helper.make_node(
-                "LSTM",
+                cell.kind.upper(),
                 [
                     f"t{layer}",
-                    stacked("kernel", lambda w: w.T[order]),
-                    stacked("recurrent", lambda w: w.T[order]),
-                    stacked("bias", lambda b: np.concatenate([b[order], np.zeros(4 * h, np.float32)])),
+                    stacked("kernel", np.transpose),
+                    stacked("recurrent", np.transpose),
+                    stacked("bias", lambda b: two_biases(b).ravel()),
                 ],
                 [f"y{layer}"],
                 hidden_size=h,
                 direction="bidirectional" if cell.directions == 2 else "forward",
+                **options,
             )
         )
         # (steps, directions, batch, units) -> (batch, steps, directions * units)
@@ -165,7 +213,7 @@ def onnx_model(cell: Cell, arrays: Arrays) -> bytes:
         nodes.append(helper.make_node("Reshape", [f"u{layer}", f"shape{layer}"], [current]))
     graph = helper.make_graph(
         nodes,
-        "lstm",
+        cell.kind,
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, arrays["x"].shape)],
         [helper.make_tensor_value_info(current, TensorProto.FLOAT, arrays["dy"].shape)],
         initializers,
@@ -177,9 +225,10 @@ def onnx_model(cell: Cell, arrays: Arrays) -> bytes:
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the LSTM operator; does not train."""
+    """ONNX Runtime on the LSTM, GRU or RNN operator; does not train."""
 
     name = "onnxruntime"
+    offers = frozenset[str]()
 
     def __init__(self, threads: int) -> None:
         import onnx  # noqa: F401 - needed to make the model: absent, this peer is too
@@ -187,10 +236,8 @@ class OnnxRuntime:
 
         self.ort, self.version, self.threads = onnxruntime, onnxruntime.__version__, threads
 
-    def prepare(self, cell: Cell, arrays: Arrays) -> Call | None:
+    def prepare(self, cell: Cell, arrays: Arrays) -> Call:
         """A session with its own default spinning."""
-        if cell.train:
-            return None
         options = self.ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
@@ -207,6 +254,7 @@ class OpenVino:
     """OpenVINO on the same ONNX model, latency hint, float32; does not train."""
 
     name = "openvino"
+    offers = frozenset[str]()
 
     def __init__(self, threads: int) -> None:
         import onnx  # noqa: F401
@@ -214,10 +262,8 @@ class OpenVino:
 
         self.ov, self.version, self.threads = openvino, openvino.__version__.split("-")[0], threads
 
-    def prepare(self, cell: Cell, arrays: Arrays) -> Call | None:
+    def prepare(self, cell: Cell, arrays: Arrays) -> Call:
         """Compile for latency and reuse one request."""
-        if cell.train:
-            return None
         core = self.ov.Core()
         config = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -234,9 +280,10 @@ class OpenVino:
 
 
 class TensorFlow:
-    """Keras's LSTM on TensorFlow in a tf.function."""
+    """Keras's LSTM, GRU, SimpleRNN on TensorFlow in a tf.function."""
 
     name = "tensorflow"
+    offers = frozenset({"train", "dropout"})
 
     def __init__(self, threads: int) -> None:
         os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -251,9 +298,16 @@ class TensorFlow:
     def prepare(self, cell: Cell, arrays: Arrays) -> Call:
         """The same weights as ours, in the same layout."""
         tf, keras = self.tf, self.keras
+        kind = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}[cell.kind]
+        # The rates choose the way through Keras; the masks are given, so that all compute the same.
+        rates = {"dropout": 0.3, "recurrent_dropout": 0.2} if cell.variant == "dropout" else {}
         layers = []
         for _ in range(cell.layers):
-            one = keras.layers.LSTM(cell.units, return_sequences=True)
+            one = kind(cell.units, return_sequences=True, **rates)
+            if rates:
+                masks, recurrent_masks = (tf.constant(arrays[k]) for k in ("dropout_mask", "recurrent_dropout_mask"))
+                one.cell.get_dropout_mask = lambda _, masks=masks: masks
+                one.cell.get_recurrent_dropout_mask = lambda _, masks=recurrent_masks: masks
             layers.append(keras.layers.Bidirectional(one) if cell.directions == 2 else one)
         model = keras.Sequential([keras.Input((cell.steps, cell.inputs), batch_size=cell.batch), *layers])
         model.set_weights(
@@ -288,6 +342,7 @@ class Jax:
     """JAX: lax.scan over the equations, compiled."""
 
     name = "jax"
+    offers = frozenset({"train"})
 
     def __init__(self, threads: int) -> None:
         if threads == 1:
@@ -302,21 +357,38 @@ class Jax:
         """The input projection of all steps is one product before the scan."""
         jax, jnp = self.jax, self.jax.numpy
         h, both = cell.units, range(cell.directions)
-        weights = {k: jnp.asarray(v) for k, v in arrays.items() if k not in ("x", "dy")}
+        weights = {k: jnp.asarray(v) for k, v in arrays.items() if "." in k}
         x, dy = jnp.asarray(arrays["x"]), jnp.asarray(arrays["dy"])
+
+        sigmoid, tanh = jax.nn.sigmoid, jnp.tanh
+
+        # Of the projected input p, the recurrent product q and the state: the next state, h first.
+        def lstm(p: Any, q: Any, state: Any) -> Any:
+            i, f, g, o = jnp.split(p + q, 4, axis=1)
+            c = sigmoid(f) * state[1] + sigmoid(i) * tanh(g)
+            return sigmoid(o) * tanh(c), c
+
+        def gru(p: Any, q: Any, state: Any) -> Any:
+            (p_z, p_r, p_h), (q_z, q_r, q_h) = jnp.split(p, 3, axis=1), jnp.split(q, 3, axis=1)
+            z, r = sigmoid(p_z + q_z), sigmoid(p_r + q_r)
+            return (z * state[0] + (1 - z) * tanh(p_h + r * q_h),)
+
+        def rnn(p: Any, q: Any, state: Any) -> Any:
+            return (tanh(p + q),)
+
+        gates = {"lstm": lstm, "gru": gru, "rnn": rnn}[cell.kind]
 
         def direction(y: Any, w: Any, layer: int, d: int) -> Any:
             kernel, recurrent, bias = (w[f"{n}.{layer}.{d}"] for n in ("kernel", "recurrent", "bias"))
-            projected = jnp.swapaxes(y @ kernel + bias, 0, 1)
+            input_bias, recurrent_bias = bias if cell.kind == "gru" else (bias, 0)
+            projected = jnp.swapaxes(y @ kernel + input_bias, 0, 1)
 
-            def step(carry: Any, p: Any) -> Any:
-                i, f, g, o = jnp.split(p + carry[0] @ recurrent, 4, axis=1)
-                c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
-                out = jax.nn.sigmoid(o) * jnp.tanh(c)
-                return (out, c), out
+            def step(state: Any, p: Any) -> Any:
+                state = gates(p, state[0] @ recurrent + recurrent_bias, state)
+                return state, state[0]
 
-            zero = jnp.zeros((cell.batch, h), jnp.float32)
-            return jnp.swapaxes(jax.lax.scan(step, (zero, zero), projected, reverse=bool(d))[1], 0, 1)
+            state = (jnp.zeros((cell.batch, h), jnp.float32),) * (2 if cell.kind == "lstm" else 1)
+            return jnp.swapaxes(jax.lax.scan(step, state, projected, reverse=bool(d))[1], 0, 1)
 
         def network(x: Any, w: Any) -> Any:
             for layer in range(cell.layers):

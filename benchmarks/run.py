@@ -2,7 +2,8 @@
 
 python benchmarks/run.py                      the grid, one thread and all CPUs
 python benchmarks/run.py T3 I2 --threads 1    some cells
-python benchmarks/run.py lstm:infer:B=4,T=20,I=300,H=300
+python benchmarks/run.py odd                  odd shapes
+python benchmarks/run.py gru:infer:B=4,T=20,I=300,H=300
 """
 
 from __future__ import annotations
@@ -21,11 +22,9 @@ import tempfile
 from typing import Any
 
 import numpy as np
-from cells import GRID, Cell, parse
-from machine import cpu_name, fma_limit, read_limits
+from cells import GRID, LONG, ODD, PAIRS, Cell, select
+from machine import circumstances, fma_limit, read_limits
 from peers import PEERS
-
-from lstmcore import _core
 
 HERE = pathlib.Path(__file__).resolve().parent
 OURS = "lstmcore"
@@ -78,14 +77,25 @@ class Worker:
         self.process.wait()
 
 
+def start(peers: list[str], threads: int) -> dict[str, Worker]:
+    """Start the libraries; those that are absent are left out."""
+    workers = {}
+    for peer in peers:
+        worker = Worker(peer, threads)
+        if "version" in worker.greeting:
+            workers[peer] = worker
+        else:
+            worker.close()
+    return workers
+
+
 def prepare(cell: Cell, workers: dict[str, Worker]) -> tuple[list[str], dict[str, str]]:
     """Make every library ready for the cell. Returns those whose results agree with ours, and why others do not run."""
     ready, refused, expected = [], {}, None
     with tempfile.TemporaryDirectory() as folder:
         for name, worker in workers.items():
             path = os.path.join(folder, name + ".npz")
-            text = cell.name if ":" not in cell.name else "lstm:" + cell.name
-            reply = worker.ask(prepare=text, save=path)
+            reply = worker.ask(cell=cell.name, save=path)
             if "unable" in reply:
                 refused[name] = reply["unable"]
                 continue
@@ -104,33 +114,48 @@ def prepare(cell: Cell, workers: dict[str, Worker]) -> tuple[list[str], dict[str
     return ready, refused
 
 
+def take_turns(workers: dict[Any, Worker], rounds: int, seconds: float) -> dict[Any, dict[str, float]]:
+    """Return the quartiles of the times of each, measured in turns."""
+    times: dict[Any, list[float]] = {key: [] for key in workers}
+    for _ in range(rounds):
+        for key, worker in workers.items():
+            reply = worker.ask(seconds=seconds)
+            if "times" in reply:
+                # The first call of a turn meets cold caches and sleeping threads.
+                times[key] += reply["times"][1:]
+    names = ("low", "median", "high")
+    return {key: dict(zip(names, np.percentile(t, [25, 50, 75]).tolist(), strict=True)) for key, t in times.items()}
+
+
 def limit_seconds(cell: Cell, threads: int, fma: float, reads: dict[str, float]) -> float:
-    """The machine's own limit: the multiply-adds, or reading all weights at every step where rows are few."""
-    compute = cell.flops / fma
-    if cell.batch >= 4:
-        return compute
-    share = cell.weight_bytes / cell.directions / threads
-    sizes = {"L2": 1 << 20, "L3": 32 << 20, "memory": math.inf}
+    """The machine's own limit: the multiply-adds and, where rows are few, reading weights at every step.
+
+    Those are the recurrent weights, once forward and once backward (the other products are over all
+    steps at once); all weights if there is a single step.
+    """
+    again = cell.recurrent_weights if cell.steps > 1 else cell.weights
+    networks = cell.layers * cell.directions if cell.steps > 1 else 1
+    share = 4.0 * again / networks / threads
+    sizes = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20, "memory": math.inf}
     level = next(level for level, size in sizes.items() if share <= size)
-    reading = (3 if cell.train else 1) * cell.steps * cell.directions * share / reads[level]
-    return max(compute, reading)
+    times = (2 if cell.train else 1) * cell.steps
+    reading = times * networks * share / reads[level]
+    meanwhile = times * 2.0 * cell.batch * again / fma
+    return cell.flops / fma + max(0.0, reading - meanwhile)
 
 
-def measure(cells: list[Cell], threads: int, peers: list[str], rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """Return a row for each cell at this number of threads."""
+def measure(
+    cells: list[Cell], threads: int, peers: list[str], rounds: int, seconds: float
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return a row for each cell at this number of threads, and what the machine and the libraries are."""
     fma, reads = fma_limit(threads), read_limits()
     levels = ", ".join(f"{level} {speed / 1e9:.0f}" for level, speed in reads.items())
     print(f"\n{threads} thread{'s'[: threads > 1]}: {fma / 1e9:.0f} GFLOP/s of float32 FMA; one reads GB/s: {levels}")
-    workers = {}
-    for peer in peers:
-        worker = Worker(peer, threads)
-        if "version" in worker.greeting:
-            workers[peer] = worker
-            print(f"  {peer} {worker.greeting['version']}")
-        else:
-            worker.close()
+    workers = start(peers, threads)
+    for name, worker in workers.items():
+        print(f"  {name} {worker.greeting['version']}")
     others = [name for name in workers if name != OURS]
-    header = f"{'cell':4} {'what':44} {OURS:>17} " + "".join(f"{name:>17} " for name in others)
+    header = f"{'cell':4} {'what':46} {OURS:>17} " + "".join(f"{name:>17} " for name in others)
     print(header + f"{'best/ours':>10} {'GFLOP/s':>8} {'of limit':>8}")
     rows = []
     try:
@@ -139,17 +164,7 @@ def measure(cells: list[Cell], threads: int, peers: list[str], rounds: int, seco
             if OURS not in ready:
                 print(f"{cell.name}: lstmcore: {refused[OURS]}")
                 continue
-            times: dict[str, list[float]] = {name: [] for name in ready}
-            for _ in range(rounds):
-                for name in ready:
-                    reply = workers[name].ask(seconds=seconds)
-                    if "times" in reply:
-                        # The first call of a turn meets cold caches and sleeping threads.
-                        times[name] += reply["times"][1:]
-            summary = {
-                name: dict(zip(("low", "median", "high"), np.percentile(t, [25, 50, 75]).tolist(), strict=True))
-                for name, t in times.items()
-            }
+            summary = take_turns({name: workers[name] for name in ready}, rounds, seconds)
             ours = summary[OURS]["median"]
             best = min((n for n in summary if n != OURS), key=lambda n: summary[n]["median"], default=None)
             limit = limit_seconds(cell, threads, fma, reads)
@@ -170,11 +185,11 @@ def measure(cells: list[Cell], threads: int, peers: list[str], rounds: int, seco
             ratio = f"{row['ratio']:.2f}" if best else "-"
             label = cell.name if len(cell.name) <= 4 else "-"
             print(
-                f"{label:4} {cell.description:44} {columns}{ratio:>10} {row['gflops']:8.1f} {row['of_limit']:8.0%}",
+                f"{label:4} {cell.description:46} {columns}{ratio:>10} {row['gflops']:8.1f} {row['of_limit']:8.0%}",
                 flush=True,
             )
             for name, reason in refused.items():
-                if reason != "not offered":
+                if not reason.startswith("not offered"):
                     print(f"     {name}: {reason[:150]}")
     finally:
         for worker in workers.values():
@@ -189,6 +204,32 @@ def measure(cells: list[Cell], threads: int, peers: list[str], rounds: int, seco
         "read_bytes": reads,
         "versions": {n: w.greeting["version"] for n, w in workers.items()},
     }
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what all programs here are told."""
+    parser.add_argument("--threads", default="", help="numbers of threads, e.g. 1,2 (default: 1 and all CPUs)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns each library gets at a cell (default 5)")
+    parser.add_argument("--seconds", type=float, default=0.6, help="length of a turn (default 0.6)")
+    parser.add_argument("--json", type=pathlib.Path, help="where to write the results (default benchmarks/results)")
+
+
+def thread_counts(parser: argparse.ArgumentParser, text: str) -> list[int]:
+    """Return the numbers of threads asked for."""
+    cpus = len(os.sched_getaffinity(0))
+    counts = sorted({int(n) for n in text.split(",")} if text else {1, cpus})
+    if not 1 <= counts[0] <= counts[-1] <= cpus:
+        parser.error(f"--threads: expected numbers from 1 to {cpus}, got {text}")
+    return counts
+
+
+def save(path: pathlib.Path | None, ending: str, **values: Any) -> pathlib.Path:
+    """Write results and circumstances as JSON, beside the others by default, and return where."""
+    path = path or HERE / "results" / f"{datetime.date.today().isoformat()}{ending}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**circumstances(), **values}, indent=1) + "\n", encoding="utf-8")
+    print(f"\nsaved {path}")
+    return path
 
 
 def show(summary: dict[str, float] | None) -> str:
@@ -267,24 +308,21 @@ def draw(path: pathlib.Path, rows: list[dict[str, Any]], machine: str) -> None:
 def main() -> None:
     """Parse the command line, measure, print, save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cells", nargs="*", help="names from the grid, or lstm:infer|train:B=..,T=..,I=..,H=..")
-    parser.add_argument("--list", action="store_true", help="print the grid and stop")
-    parser.add_argument("--threads", default="", help="numbers of threads, e.g. 1,2 (default: 1 and all CPUs)")
+    parser.add_argument("cells", nargs="*", help="names, odd, or lstm|gru|rnn:infer|train:B=..,T=..,I=..,H=..")
+    parser.add_argument("--list", action="store_true", help="print the named cells and stop")
     parser.add_argument("--peers", default=",".join(PEERS), help="libraries to measure (default: all installed)")
-    parser.add_argument("--rounds", type=int, default=5, help="turns each library gets at a cell (default 5)")
-    parser.add_argument("--seconds", type=float, default=0.6, help="length of a turn (default 0.6)")
-    parser.add_argument("--json", type=pathlib.Path, help="where to write the results (default benchmarks/results)")
+    add_options(parser)
     parser.add_argument("--chart", type=pathlib.Path, help="where to save the chart (default beside the results)")
     options = parser.parse_args()
     if options.list:
-        for cell in GRID:
-            print(f"{cell.name:3} {cell.description}")
+        groups = {"the grid": GRID, "odd": ODD, "pairs, for cases.py": PAIRS, "long, for memory.py": LONG}
+        for heading, cells in groups.items():
+            print(heading)
+            for cell in cells:
+                print(f"  {cell.name:12} {cell.description}")
         return
-    cells = [parse(text) for text in options.cells] or GRID
-    cpus = len(os.sched_getaffinity(0))
-    counts = sorted({int(n) for n in options.threads.split(",")} if options.threads else {1, cpus})
-    if not 1 <= counts[0] <= counts[-1] <= cpus:
-        parser.error(f"--threads: expected numbers from 1 to {cpus}, got {options.threads}")
+    cells = select(options.cells) or GRID
+    counts = thread_counts(parser, options.threads)
     unknown = set(options.peers.split(",")) - set(PEERS)
     if unknown:
         parser.error(f"--peers: expected some of {', '.join(PEERS)}, got {', '.join(sorted(unknown))}")
@@ -294,21 +332,10 @@ def main() -> None:
     for threads in counts:
         more, machines[threads] = measure(cells, threads, peers, options.rounds, options.seconds)
         rows += more
-    path = options.json or HERE / "results" / f"{datetime.date.today().isoformat()}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    config = _core.config()
-    result = {
-        "date": datetime.datetime.now().isoformat(timespec="minutes"),
-        "cpu": cpu_name(),
-        "cpus": cpus,
-        "config": dict(config),
-        "machine": machines,
-        "rows": rows,
-    }
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"\nsaved {path}")
+    path = save(options.json, "", machine=machines, rows=rows)
+    here = circumstances()
     try:
-        draw(options.chart or path.with_suffix(".png"), rows, f"{result['cpu']}, {config['instruction_set']}")
+        draw(options.chart or path.with_suffix(".png"), rows, f"{here['cpu']}, {here['config']['instruction_set']}")
     except ImportError:
         print("no chart: matplotlib is not installed")
 

@@ -5,13 +5,17 @@ Started by run.py as ``worker.py PEER THREADS``, with the process pinned to as m
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import os
+import pathlib
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
-from cells import parse
+from cells import Cell, parse
 
 
 def measure(call, seconds: float) -> list[float]:
@@ -25,6 +29,27 @@ def measure(call, seconds: float) -> list[float]:
         times.append(after - before)
         if (after - start > seconds and len(times) >= 3) or len(times) >= 200_000:
             return times
+
+
+def status(field: str) -> int:
+    """Return a size of this process in bytes."""
+    with open("/proc/self/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith(field))
+
+
+def peak_memory(peer, cell: Cell) -> int:
+    """Return how many bytes a call takes at its peak, above those of the process before it."""
+    # A small call first, for the code and the threads that come with any call.
+    small = replace(cell, batch=1, steps=2, inputs=8, units=8)
+    peer.prepare(small, small.arrays())()
+    call = peer.prepare(cell, cell.arrays())
+    # Linux and its C library: give back what is free, start the high-water mark afresh.
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = status("VmRSS")
+    call()
+    return status("VmHWM") - before
 
 
 def main() -> None:
@@ -49,17 +74,20 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            if "prepare" in request:
-                cell = parse(request["prepare"])
+            if "seconds" in request:
+                answer(times=measure(call, request["seconds"]))
+                continue
+            cell = parse(request["cell"])
+            missing = cell.needs - peer.offers
+            if missing:
+                answer(unable=f"not offered: {', '.join(sorted(missing))}")
+            elif "save" in request:
                 call = peer.prepare(cell, cell.arrays())
-                if call is None:
-                    answer(unable="not offered")
-                    continue
                 values = peer.result(call())
                 np.savez(request["save"], *values)
                 answer(ready=True)
             else:
-                answer(times=measure(call, request["seconds"]))
+                answer(bytes=peak_memory(peer, cell))
         except Exception as error:  # reported, so that the others go on
             answer(unable=f"{type(error).__name__}: {error}")
 

@@ -1,8 +1,13 @@
-"""LSTM problems for the tests, made from a seed: random arrays in every layout that NumPy can give."""
+"""Problems for the recurrent cells, made from a seed: random arrays in every layout that NumPy can give."""
+
+import copy
 
 import numpy as np
 
+from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions
+
 LAYOUTS = ("contiguous", "time-major", "reversed", "broadcast", "every other feature", "unaligned", "read-only")
+OPTIONS = {"lstm": LSTMOptions, "gru": GRUOptions, "rnn": RNNOptions}
 
 
 def lay_out(x, layout):
@@ -29,7 +34,18 @@ def lay_out(x, layout):
 
 
 class Problem:
-    """Inputs, weights, state and gradients from outside, of one dtype."""
+    """Inputs, weights, state and gradients from outside, of one dtype, and how the cell is called with them.
+
+    Parameters
+    ----------
+    batch, steps, inputs, units, outputs : sizes; outputs is the width of a projected h, about half of the units unless
+        given.
+    cell, options : "lstm", "gru" or "rnn", or the options of one, which say which.
+    scale : of weights and initial state; a small one keeps the numbers small where the activations don't.
+    dropout, recurrent_dropout : "shared" or "per gate" for a random mask.
+    lengths, mask : as the cell takes them, or "random".
+    zero_output_for_mask, go_backwards, zoneout : as the cell takes them.
+    """
 
     def __init__(
         self,
@@ -43,50 +59,144 @@ class Problem:
         state=True,
         sequences=True,
         layout="contiguous",
+        *,
+        cell="lstm",
+        options=None,
+        outputs=None,
+        scale=1.0,
+        dropout=None,
+        recurrent_dropout=None,
+        lengths=None,
+        mask=None,
+        zero_output_for_mask=False,
+        go_backwards=False,
+        zoneout=None,
     ):
-        rng = np.random.default_rng(seed)
+        # What options add is drawn from streams of their own: the rest of a problem stays what it is without them.
+        rng, extra, padding = (np.random.default_rng([seed, k]) for k in range(3))
 
-        def normal(*shape, scale=1.0):
+        def normal(*shape, scale=1.0, rng=rng):
             return (scale * rng.standard_normal(shape)).astype(dtype)
 
         self.sequences = sequences
+        self.options = options or OPTIONS[cell]()
+        self.cell = self.options.cell
+        projected = getattr(self.options, "projection", False)
+        outputs = (outputs or (units + 1) // 2) if projected else units
+        columns = self.options.gates * units
+
         self.x = lay_out(normal(batch, steps, inputs), layout)
-        self.weights = [
-            normal(inputs, 4 * units, scale=inputs**-0.5),
-            normal(units, 4 * units, scale=units**-0.5),
-        ]
+        weights = {
+            "kernel": normal(inputs, columns, scale=scale * inputs**-0.5),
+            "recurrent_kernel": normal(outputs, columns, scale=scale * outputs**-0.5),
+        }
         if bias:
-            self.weights.append(normal(4 * units, scale=0.5))
-        self.state = [normal(batch, units), normal(batch, units)] if state else None
-        self.dy = lay_out(normal(batch, steps, units), layout) if sequences else normal(batch, units)
-        self.d_state = [normal(batch, units), normal(batch, units)]
+            rows = (2,) if getattr(self.options, "reset_after", False) else ()
+            weights["bias"] = normal(*rows, columns, scale=0.5 * scale)
+        further = {
+            "peephole": normal(3, units, scale=0.5 * scale, rng=extra),
+            "projection": normal(units, outputs, scale=units**-0.5, rng=extra),
+            "gain": (scale * (1 + 0.3 * extra.standard_normal((2, columns)))).astype(dtype),
+            "cell_norm": (np.array([[1.0], [0.0]]) + 0.3 * extra.standard_normal((2, units))).astype(dtype),
+        }
+        weights |= {name: further[name] for name in self.options.extra_weights}
+        self.weight_names, self.weights = list(weights), list(weights.values())
+
+        self.state_names = ["h", "c"] if self.cell == "lstm" else ["h"]
+        widths = [outputs, units][: len(self.state_names)]
+        self.state = [normal(batch, width, scale=scale) for width in widths] if state else None
+        self.dy = lay_out(normal(batch, steps, outputs), layout) if sequences else normal(batch, outputs)
+        self.d_state = [normal(batch, width) for width in widths]
+
+        def dropout_mask(kind, width):
+            gates = {"shared": (), "per gate": (self.options.gates,)}[kind]
+            return ((extra.random((*gates, batch, width)) < 0.7) / 0.7).astype(dtype)
+
+        if isinstance(lengths, str):
+            lengths = padding.integers(0, steps + 1, batch)
+        if isinstance(mask, str):
+            mask = padding.random((batch, steps)) < 1.2 * padding.random((batch, 1))  # some rows full, some empty
+        self.lengths, self.mask = lengths, mask
+        self.dropout_mask = dropout and dropout_mask(dropout, inputs)
+        self.recurrent_dropout_mask = recurrent_dropout and dropout_mask(recurrent_dropout, outputs)
+        self.call = {"zero_output_for_mask": zero_output_for_mask, "go_backwards": go_backwards, "zoneout": zoneout}
+
+    def rows(self, rows):
+        """The problem of some of the rows alone. (Zoneout depends on where a row stands.)"""
+        part = copy.copy(self)
+        part.x, part.dy = self.x[rows], self.dy[rows]
+        part.state = self.state and [v[rows] for v in self.state]
+        part.d_state = [v[rows] for v in self.d_state]
+        for name in ("lengths", "mask"):
+            if getattr(self, name) is not None:
+                setattr(part, name, np.asarray(getattr(self, name))[rows])
+        for name in ("dropout_mask", "recurrent_dropout_mask"):
+            if getattr(self, name) is not None:
+                setattr(part, name, getattr(self, name)[..., rows, :])
+        return part
+
+    def of_cell(self, states):
+        """The arrays of a state as the cell's functions take them: (h, c) or h itself."""
+        return states if states is None or self.cell == "lstm" else states[0]
+
+    def forward(self, module, dtype=None, weights=None, **more):
+        """What the cell's function of functional or reference returns: outputs, state and whatever follows."""
+        keywords = {
+            "return_sequences": self.sequences,
+            "lengths": self.lengths,
+            "mask": self.mask,
+            "dropout_mask": _cast(self.dropout_mask, dtype),
+            "recurrent_dropout_mask": _cast(self.recurrent_dropout_mask, dtype),
+            **self.call,
+        }
+        if weights is None:
+            weights, keywords["options"] = _cast(self.weights, dtype), self.options
+        state = self.of_cell(_cast(self.state, dtype))
+        return getattr(module, self.cell)(_cast(self.x, dtype), weights, state, **(keywords | more))
+
+    def backward(self, module, cache, dtype=None, **more):
+        """What the cell's backward function returns."""
+        d_state = self.of_cell(_cast(self.d_state, dtype))
+        return getattr(module, f"{self.cell}_backward")(cache, _cast(self.dy, dtype), d_state, **more)
+
+    def infer(self, module, dtype=None, **more):
+        """Return outputs and states by name, without training."""
+        y, state = self.forward(module, dtype, **more)
+        return self._named({"outputs": y}, "", state)
+
+    def gradients(self, d_inputs, d_weights, d_initial):
+        """What the backward function returns, by name."""
+        result = {} if d_inputs is None else {"d_inputs": d_inputs}
+        result |= {f"d_{name}": d for name, d in zip(self.weight_names, d_weights, strict=True)}
+        assert (d_initial is None) == (self.state is None)
+        return result if d_initial is None else self._named(result, "d_", d_initial)
 
     def run(self, module, dtype=None):
         """Return outputs, states and all gradients by name, from functional or reference, in dtype."""
+        y, state, cache = self.forward(module, dtype, training=True)
+        return self._named({"outputs": y}, "", state) | self.gradients(*self.backward(module, cache, dtype))
 
-        def cast(a):
-            return a if a is None or dtype is None else [v.astype(dtype) for v in a]
-
-        (x,), weights, state = cast([self.x]) or [self.x], cast(self.weights), cast(self.state)
-        y, (h, c), cache = module.lstm(x, weights, state, return_sequences=self.sequences, training=True)
-        (dy,), d_state = cast([self.dy]) or [self.dy], cast(self.d_state)
-        dx, d_weights, d_initial = module.lstm_backward(cache, dy, d_state)
-        result = {"outputs": y, "h": h, "c": c, "d_inputs": dx, "d_kernel": d_weights[0], "d_recurrent": d_weights[1]}
-        if len(self.weights) == 3:
-            result["d_bias"] = d_weights[2]
-        if self.state is not None:
-            result["d_h"], result["d_c"] = d_initial
-        return result
+    def _named(self, result, prefix, state):
+        arrays = state if self.cell == "lstm" else (state,)
+        return result | {prefix + name: array for name, array in zip(self.state_names, arrays, strict=True)}
 
 
-def relative_errors(got, want):
-    """Largest errors by name, relative to the largest of the expected values."""
+def _cast(arrays, dtype):
+    if arrays is None or dtype is None:
+        return arrays
+    return arrays.astype(dtype) if isinstance(arrays, np.ndarray) else [a.astype(dtype) for a in arrays]
+
+
+def relative_errors(got, want, floor=0.0):
+    """Largest errors by name, relative to the largest expected value, or to `floor` times that of all arrays."""
     assert got.keys() == want.keys()
+    largest = {name: np.abs(expected).max(initial=0) for name, expected in want.items()}
+    least = max(1e-30, floor * max(largest.values()))
     errors = {}
     for name, expected in want.items():
         assert got[name].shape == expected.shape, name
         if expected.size:
-            errors[name] = np.abs(got[name] - expected).max() / max(np.abs(expected).max(), 1e-30)
+            errors[name] = np.abs(got[name] - expected).max() / max(largest[name], least)
     return errors
 
 

@@ -118,25 +118,33 @@ class Forward {
     long row0, row1, block0, block1;  // this thread's rows and blocks of units
     T* projected;                     // [step of chunk][row][block][sum][lane]
     const long projected_row;
+    T* partial_sums;           // [row of group][sum][lane]
     T *dropped_x, *dropped_h;  // [copy][row][unit]: this step's rows times their dropout factors
 
     // With few rows the input weights are better read once for many steps: their product with the
-    // inputs of a chunk of steps is computed ahead. With more rows, or a narrow input, the tile runs
-    // over the input itself. Both add the same terms in the same order. (So few rows are never
-    // shared among threads: each thread has all of them.)
+    // inputs of a chunk of steps is computed ahead. So it is with some more rows where the weights are
+    // too large for the second-level cache. With many, or a narrow input, the tile runs over the input
+    // itself. Both add the same terms in the same order.
     static bool plan_ahead(const ForwardProblem<T>& p) {
-        return p.shape.batch < tile_rows && p.shape.inputs > 4 && p.shape.steps > 1 && !p.x_dropout.factors;
+        const RecurrentShape& s = p.shape;
+        if (s.inputs <= 4 || s.steps == 1 || p.x_dropout.factors) return false;
+        const long bytes = N * L * (s.inputs + s.units) * ceil_div(s.units, block_units<Cell, T>) * long(sizeof(T));
+        return s.batch < tile_rows || (s.batch <= 4 * tile_rows && bytes > large_weights && !p.ragged.first);
     }
+    static constexpr long large_weights = 768l << 10, projected_bytes = 128l << 10;
     static long sums_of(const RecurrentShape& s) { return ceil_div(s.units, block_units<Cell, T>) * S * L; }
     static long plan_chunk(const ForwardProblem<T>& p) {
         if (!plan_ahead(p)) return p.shape.steps;
-        const long rows = (128l << 10) / (sums_of(p.shape) * long(sizeof(T)));
+        const long rows = (p.shape.batch < tile_rows ? 1 : 4) * projected_bytes / (sums_of(p.shape) * long(sizeof(T)));
         return min(p.shape.steps, ceil_div(max(2 * tile_rows, rows), p.shape.batch));
     }
     static long projected_size(const ForwardProblem<T>& p) {
-        if (plan_ahead(p)) return plan_chunk(p) * p.shape.batch * sums_of(p.shape);
-        if (piece_end(0, p.shape.inputs, p.shape.units) == p.shape.inputs + p.shape.units) return 0;  // no partial sums
-        return min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
+        return plan_ahead(p) ? plan_chunk(p) * p.shape.batch * sums_of(p.shape) : 0;
+    }
+    static long partial_size(const ForwardProblem<T>& p) {
+        const long inputs = plan_ahead(p) ? 0 : p.shape.inputs, depth = inputs + p.shape.units;
+        return piece_end(0, inputs, p.shape.units) == depth ? 0
+                                                            : min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
     }
     static long dropped_x_size(const ForwardProblem<T>& p) {
         return p.x_dropout.factors ? p.x_dropout.copies * p.shape.batch * p.shape.inputs : 0;
@@ -145,7 +153,7 @@ class Forward {
         return p.h_dropout.factors ? p.h_dropout.copies * p.shape.batch * p.shape.units : 0;
     }
     static long workspace_of_thread(const ForwardProblem<T>& p) {
-        return projected_size(p) + dropped_x_size(p) + dropped_h_size(p);
+        return projected_size(p) + partial_size(p) + dropped_x_size(p) + dropped_h_size(p);
     }
 
  public:
@@ -159,7 +167,8 @@ class Forward {
           chunk(plan_chunk(p)),
           projected(p.workspace + team.index * workspace_of_thread(p)),
           projected_row(sums_of(p.shape)),
-          dropped_x(projected + projected_size(p)),
+          partial_sums(projected + projected_size(p)),
+          dropped_x(partial_sums + partial_size(p)),
           dropped_h(dropped_x + dropped_x_size(p)) {
         row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = ceil_div(p.shape.units, block_units<Cell, T>);
         if (by_units)
@@ -182,8 +191,11 @@ class Forward {
  private:
     // projected = bias + x W for the steps [t0, t1)
     void project(long t0, long t1) {
-        const long begin = number_of(p, t0), rows = number_of(p, t1) - begin;
+        // A thread that shares rows has some of each step's; sequences of different length are not shared.
+        const long begin = number_of(p, t0), own = row1 - row0;
+        const long rows = p.ragged.first ? number_of(p, t1) - begin : (t1 - t0) * own;
         const auto x_rows = rows_of<T>([&](long m) {
+            if (!p.ragged.first) return at(p.x, row0 + m % own, t0 + m / own);
             const Place place = place_of(p, begin + m);
             return at(p.x, place.b, place.t);
         });
@@ -236,17 +248,20 @@ class Forward {
         });
     }
 
+    long projected_place(long t, long t0, long b) const {
+        return p.ragged.first ? number_of(p, t) - number_of(p, t0) + b : (t - t0) * (row1 - row0) + b - row0;
+    }
+
     // The terms [k0, k1) of the inputs and the previous h, one after the other.
     template <int R>
     void tile(long t, long t0, long b, long slot, long block, long k0, long k1) {
         const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
-        T* partial = projected + slot * (S * L);
+        T* partial = partial_sums + slot * (S * L);
         Vec<T> sum[R][S];
         if (k0 > 0)
             load_tile<T, R, S>(sum, partial, S * L);
         else if (ahead)
-            load_tile<T, R, S>(sum,
-                               projected + (number_of(p, t) - number_of(p, t0) + b) * projected_row + block * S * L,
+            load_tile<T, R, S>(sum, projected + projected_place(t, t0, b) * projected_row + block * S * L,
                                projected_row);
         else
             start_from_bias<R>(sum, block);
