@@ -1,4 +1,4 @@
-"""LSTM networks on a CPU, trained and run, without a framework.
+"""LSTM, GRU and simple recurrent networks on a CPU, trained and run, without a framework.
 
 The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import line. Beside them:
 
@@ -18,6 +18,7 @@ from . import (
     models,
     optimizers,
     reference,
+    streaming,
     utils,
 )
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
@@ -41,6 +42,7 @@ __all__ = [
     "reference",
     "set_num_threads",
     "show_config",
+    "streaming",
     "threads",
     "utils",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import numpy as np
 
 __all__ = ["ACTIVATIONS", "GRUOptions", "LSTMOptions", "RNNOptions", "Zoneout"]
 
@@ -167,7 +168,7 @@ class Zoneout:
             value: Any = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
                 raise ValueError(f"zoneout: {name}: expected a number from 0 to 1, got {value!r}")
-            if not math.isfinite(value):
-                raise ValueError(f"zoneout: {name}: expected a number from 0 to 1, got {value!r}")
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer))):
+            raise TypeError(f"zoneout: seed: expected an integer or None, got {self.seed!r}")
         if self.seed is not None and not 0 <= self.seed < 2**32:
             raise ValueError(f"zoneout: seed: expected an integer from 0 to 2**32 - 1, got {self.seed!r}")

@@ -18,6 +18,8 @@ What all of them take, beside inputs (batch, steps, inputs), weights and initial
   (gates, batch, inputs); already scaled by 1 / (1 - rate). ``recurrent_dropout_mask`` the same for h
   on its way into the recurrent product, (batch, units) or (gates, batch, units).
 - ``zoneout``: a `Zoneout`.
+- ``checkpoint``: with ``training``, keep the states only at every so many steps and compute the rest
+  again in the backward pass: long sequences in little memory, for about a third more time.
 """
 
 from __future__ import annotations
@@ -29,11 +31,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._arguments import positive_integer
 from ._core import Cache, PackedWeights
 from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
+from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
 
 __all__ = [
     "Cache",
+    "Checkpoints",
     "GRUOptions",
     "LSTMOptions",
     "PackedWeights",
@@ -113,6 +118,7 @@ def lstm(
     dropout_mask: ArrayLike | None = None,
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
 ) -> Any:
     """Run an LSTM over a batch of sequences.
 
@@ -138,7 +144,7 @@ def lstm(
     initial_state : (h, c), (batch, outputs) and (batch, units); zeros by default.
     options : variants of the cell; not with packed weights, which have theirs.
     return_sequences, training, out, lengths, mask, zero_output_for_mask, go_backwards, dropout_mask,
-    recurrent_dropout_mask, zoneout : see the top of this module.
+    recurrent_dropout_mask, zoneout, checkpoint : see the top of this module.
 
     Returns
     -------
@@ -159,10 +165,9 @@ def lstm(
     Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000 (forget gate); Greff et
     al. 2017 (variants).
     """
-    packed = _packed(weights, LSTMOptions, options, training, zoneout)
     h, c = (None, None) if initial_state is None else _pair("initial_state", initial_state)
-    y, h, c, cache = _core.forward(
-        packed,
+    call = Call(
+        _packed(weights, LSTMOptions, options, training, zoneout),
         inputs,
         h,
         c,
@@ -177,11 +182,12 @@ def lstm(
         recurrent_dropout_mask,
         zoneout,
     )
+    y, h, c, cache = run_forward(call, _every(checkpoint))
     return (y, (h, c), cache) if training else (y, (h, c))
 
 
 def lstm_backward(
-    cache: Cache,
+    cache: Cache | Checkpoints,
     d_outputs: ArrayLike | None = None,
     d_state: Sequence[ArrayLike | None] | None = None,
     *,
@@ -258,6 +264,7 @@ def gru(
     dropout_mask: ArrayLike | None = None,
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
 ) -> Any:
     """Run a GRU over a batch of sequences.
 
@@ -286,7 +293,7 @@ def gru(
     initial_state : (batch, units); zeros by default.
     options : variants of the cell; not with packed weights, which have theirs.
     return_sequences, training, out, lengths, mask, zero_output_for_mask, go_backwards, dropout_mask,
-    recurrent_dropout_mask, zoneout : see the top of this module.
+    recurrent_dropout_mask, zoneout, checkpoint : see the top of this module.
 
     Returns
     -------
@@ -304,9 +311,8 @@ def gru(
     ----------
     Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder".
     """
-    packed = _packed(weights, GRUOptions, options, training, zoneout)
-    y, h, _, cache = _core.forward(
-        packed,
+    call = Call(
+        _packed(weights, GRUOptions, options, training, zoneout),
         inputs,
         initial_state,
         None,
@@ -321,11 +327,12 @@ def gru(
         recurrent_dropout_mask,
         zoneout,
     )
+    y, h, _, cache = run_forward(call, _every(checkpoint))
     return (y, h, cache) if training else (y, h)
 
 
 def gru_backward(
-    cache: Cache,
+    cache: Cache | Checkpoints,
     d_outputs: ArrayLike | None = None,
     d_state: ArrayLike | None = None,
     *,
@@ -373,6 +380,7 @@ def rnn(
     dropout_mask: ArrayLike | None = None,
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
 ) -> Any:
     """Run a simple recurrent network (Elman 1990) over a batch of sequences.
 
@@ -391,9 +399,8 @@ def rnn(
     Parameters, returns and errors are those of `gru`; weights as `pack_rnn` describes them. With
     ``training`` the cache holds 1 * units numbers for each row and step besides inputs and outputs.
     """
-    packed = _packed(weights, RNNOptions, options, training, zoneout)
-    y, h, _, cache = _core.forward(
-        packed,
+    call = Call(
+        _packed(weights, RNNOptions, options, training, zoneout),
         inputs,
         initial_state,
         None,
@@ -408,11 +415,12 @@ def rnn(
         recurrent_dropout_mask,
         zoneout,
     )
+    y, h, _, cache = run_forward(call, _every(checkpoint))
     return (y, h, cache) if training else (y, h)
 
 
 def rnn_backward(
-    cache: Cache,
+    cache: Cache | Checkpoints,
     d_outputs: ArrayLike | None = None,
     d_state: ArrayLike | None = None,
     *,
@@ -463,7 +471,7 @@ def _packed(
 
 
 def _backward(
-    cache: Cache,
+    cache: Cache | Checkpoints,
     cell: str,
     d_outputs: ArrayLike | None,
     dh: Any,
@@ -471,12 +479,19 @@ def _backward(
     d_weights: Sequence[Array] | None,
     need_d_inputs: bool,
 ) -> tuple[Array | None, tuple[Array, ...], Array | None, Array | None]:
+    if not isinstance(cache, (Cache, Checkpoints)):
+        raise TypeError(f"cache: expected what {cell}(..., training=True) returns, got {cache!r}")
     if cache.cell != cell:
         raise ValueError(f"cache: expected one of {cell}, got one of {cache.cell}")
     if d_weights is not None and len(d_weights) != cache.weight_count:
         raise ValueError(f"d_weights: expected {cache.weight_count} arrays, got {len(d_weights)}")
-    d_inputs, gradients, d_h0, d_c0 = _core.backward(cache, d_outputs, dh, dc, need_d_inputs, list(d_weights or ()))
+    call = BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, list(d_weights or ()))
+    d_inputs, gradients, d_h0, d_c0 = run_backward(call)
     return d_inputs, tuple(gradients), d_h0, d_c0
+
+
+def _every(checkpoint: int | None) -> int | None:
+    return None if checkpoint is None else positive_integer("checkpoint", checkpoint)
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:

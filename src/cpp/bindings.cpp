@@ -732,95 +732,180 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
     return run;
 }
 
-template <class T>
-py::tuple forward_typed(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
-    if (a.training && !weights->training)
-        throw py::value_error("weights: were packed for inference; pack them with training=True");
-    Run run = make_run<T>(weights, a);
-    const RecurrentShape& s = run.shape;
-    const bool lstm = weights->cell == "lstm";
-    const char* width = weights->options.projection ? "outputs" : "units";
-    py::object outputs_;
-    if (!a.out.is_none()) {
-        const py::array out =
-            a.return_sequences
-                ? strided_output<T>("out", a.out, {{"batch", s.batch}, {"steps", s.steps}, {width, s.outputs}})
-                : strided_output<T>("out", a.out, {{"batch", s.batch}, {width, s.outputs}});
-        must_not_overlap("out", out, "inputs", array_of(run.x));
-        must_not_overlap("out", out, "initial_state", array_of(run.h0));
-        if (lstm) must_not_overlap("out", out, "initial_state", array_of(run.c0));
-        outputs_ = out;
-    } else if (a.return_sequences) {
-        outputs_ = py::array_t<T>({s.batch, s.steps, s.outputs});
-    } else {
-        outputs_ = py::array_t<T>({s.batch, s.outputs});
+// A pass: everything found and made under the GIL, run without it, its results handed over under it again.
+class Call {
+ public:
+    int threads = 1;
+    bool empty = false;  // nothing to compute
+    virtual ~Call() = default;
+    virtual void set_threads(int n) = 0;  // before it runs: takes the working space
+    virtual void run(const Team& team) const = 0;
+    virtual py::tuple finish() = 0;
+};
+
+py::tuple run_call(Call& call) {
+    if (!call.empty) {
+        call.set_threads(call.threads);
+        py::gil_scoped_release release;
+        parallel(
+            call.threads, [](const void* context, const Team& team) { static_cast<const Call*>(context)->run(team); },
+            &call);
     }
-    py::array outputs = array_of(outputs_);
-    py::array_t<T> h_last({s.batch, s.outputs}), c_last({lstm ? s.batch : 0, s.units});
-    std::memcpy(h_last.mutable_data(), pointer<T>(run.h0), h_last.nbytes());  // what rows without steps keep
-    if (lstm) std::memcpy(c_last.mutable_data(), pointer<T>(run.c0), c_last.nbytes());
+    return call.finish();
+}
 
-    // One block holds what training saves (gates and the like, c, and h where the outputs do not), or the pair
-    // of rows of h.
-    const std::size_t rows = run.rows(), saved_width = weights->template kernels_of<T>().saved(s, weights->options);
-    const std::size_t saved_size = a.training ? saved_width * rows : 0,
-                      c_size = a.training && lstm ? rows * s.units : 0;
-    const std::size_t h_size = a.return_sequences ? 0 : a.training ? rows * s.outputs : 2 * s.batch * s.outputs;
-    Buffer<T> saved(saved_size + c_size + h_size);
-    T* h_store = saved.get() + saved_size + c_size;
+// Two passes that have nothing to do with each other. With threads enough each gets half of them: it then
+// meets fewer others on its way.
+py::tuple run_both(Call& first, Call& second) {
+    const int both = std::min({first.threads, second.threads, max_threads() / 2});
+    const bool side_by_side = !first.empty && !second.empty && first.threads + second.threads > 2 && both >= 1;
+    if (!side_by_side) {
+        const py::tuple result = run_call(first);
+        return py::make_tuple(result, run_call(second));
+    }
+    struct Pair {
+        const Call *first, *second;
+        int half;
+    } const pair{&first, &second, std::max(1, std::min(max_threads() / 2, std::max(first.threads, second.threads)))};
+    first.set_threads(pair.half);
+    second.set_threads(pair.half);
+    {
+        py::gil_scoped_release release;
+        parallel(
+            2 * pair.half,
+            [](const void* context, const Team& team) {
+                const Pair& p = *static_cast<const Pair*>(context);
+                if (team.size < 2 * p.half) {  // fewer threads than asked for
+                    if (team.index > 0) return;
+                    p.first->run(Team{0, 1, nullptr});
+                    p.second->run(Team{0, 1, nullptr});
+                } else if (team.index < p.half) {
+                    p.first->run(team.part(0, p.half));
+                } else {
+                    p.second->run(team.part(p.half, p.half));
+                }
+            },
+            &pair);
+    }
+    const py::tuple result = first.finish();
+    return py::make_tuple(result, second.finish());
+}
 
-    if (!run.empty()) {
-        ForwardProblem<T> p{};
-        run.fill(p, T{});
-        p.h = a.return_sequences ? run.outer<T>(outputs)
-              : a.training       ? run.kept(h_store, s.outputs)
+template <class T>
+class ForwardCall : public Call {
+    std::shared_ptr<CellWeights> weights;
+    const bool training;
+    Run call;
+    py::object outputs_, h_last_, c_last_;
+    std::size_t saved_size = 0, c_size = 0, h_size = 0;
+    Buffer<T> saved, workspace;
+    ForwardProblem<T> p{};
+
+ public:
+    ForwardCall(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a)
+        : weights(weights), training(a.training) {
+        if (a.training && !weights->training)
+            throw py::value_error("weights: were packed for inference; pack them with training=True");
+        call = make_run<T>(weights, a);
+        const RecurrentShape& s = call.shape;
+        const bool lstm = weights->cell == "lstm";
+        const char* width = weights->options.projection ? "outputs" : "units";
+        if (!a.out.is_none()) {
+            const py::array out =
+                a.return_sequences
+                    ? strided_output<T>("out", a.out, {{"batch", s.batch}, {"steps", s.steps}, {width, s.outputs}})
+                    : strided_output<T>("out", a.out, {{"batch", s.batch}, {width, s.outputs}});
+            must_not_overlap("out", out, "inputs", array_of(call.x));
+            must_not_overlap("out", out, "initial_state", array_of(call.h0));
+            if (lstm) must_not_overlap("out", out, "initial_state", array_of(call.c0));
+            if (call.x_dropout) must_not_overlap("out", out, "dropout_mask", array_of(call.x_dropout));
+            if (call.h_dropout) must_not_overlap("out", out, "recurrent_dropout_mask", array_of(call.h_dropout));
+            outputs_ = out;
+        } else if (a.return_sequences) {
+            outputs_ = py::array_t<T>({s.batch, s.steps, s.outputs});
+        } else {
+            outputs_ = py::array_t<T>({s.batch, s.outputs});
+        }
+        // What rows without steps keep.
+        py::array_t<T> h_last({s.batch, s.outputs}), c_last({lstm ? s.batch : 0, s.units});
+        std::memcpy(h_last.mutable_data(), pointer<T>(call.h0), h_last.nbytes());
+        if (lstm) std::memcpy(c_last.mutable_data(), pointer<T>(call.c0), c_last.nbytes());
+        h_last_ = h_last, c_last_ = c_last;
+
+        // One block holds what training saves (gates and the like, c, and h where the outputs do not), or the pair
+        // of rows of h.
+        const std::size_t rows = call.rows(),
+                          saved_width = weights->template kernels_of<T>().saved(s, weights->options);
+        saved_size = training ? saved_width * rows : 0, c_size = training && lstm ? rows * s.units : 0;
+        h_size = a.return_sequences ? 0 : training ? rows * s.outputs : 2 * s.batch * s.outputs;
+        saved = Buffer<T>(saved_size + c_size + h_size);
+        T* h_store = saved.get() + saved_size + c_size;
+        empty = call.empty();
+        if (empty) return;
+        call.fill(p, T{});
+        threads = p.threads;
+        p.h = a.return_sequences ? call.outer<T>(outputs_)
+              : training         ? call.kept(h_store, s.outputs)
                                  : Sequence<T>{h_store, s.outputs, s.batch * s.outputs, 1, nullptr, nullptr, nullptr};
-        if (lstm && a.training)
-            p.c = run.kept(saved.get() + saved_size, s.units);
+        if (lstm && training)
+            p.c = call.kept(saved.get() + saved_size, s.units);
         else if (lstm)
             p.c = {c_last.mutable_data(), s.units, 0, -1, p.ragged.first, p.ragged.row, p.ragged.at_step};
-        if (a.training) p.saved = run.kept(saved.get(), saved_width);
-        const CellKernels<T>& kernel = weights->template kernels_of<T>();
-        const Buffer<T> workspace(kernel.forward_workspace(p));
+        if (training) p.saved = call.kept(saved.get(), saved_width);
+    }
+
+    void set_threads(int n) override {
+        p.threads = n;
+        workspace = Buffer<T>(weights->template kernels_of<T>().forward_workspace(p));
         p.workspace = workspace.get();
-        py::gil_scoped_release release;
-        kernel.forward(p);
-        for (long b = 0; b < s.batch; ++b) {
-            const Plan* plan = run.plan.get();
+    }
+
+    void run(const Team& team) const override { weights->template kernels_of<T>().forward(p, team); }
+
+    py::tuple finish() override {
+        const RecurrentShape& s = call.shape;
+        const bool lstm = weights->cell == "lstm";
+        const std::size_t bytes = s.outputs * sizeof(T);
+        const Plan* plan = call.plan.get();
+        T *h_last = pointer<T>(h_last_), *c_last = pointer<T>(c_last_);
+        for (long b = 0; !empty && b < s.batch; ++b) {
             if (plan && plan->length[b] == 0) continue;
             const long row = plan ? plan->row[b] : b;
-            std::memcpy(h_last.mutable_data() + row * s.outputs, Run::last(p.h, plan, b, s.steps),
-                        s.outputs * sizeof(T));
-            if (lstm && a.training)
-                std::memcpy(c_last.mutable_data() + row * s.units, Run::last(p.c, plan, b, s.steps),
-                            s.units * sizeof(T));
+            std::memcpy(h_last + row * s.outputs, Run::last(p.h, plan, b, s.steps), bytes);
+            if (lstm && training)
+                std::memcpy(c_last + row * s.units, Run::last(p.c, plan, b, s.steps), s.units * sizeof(T));
         }
-    }
-    const std::size_t bytes = s.outputs * sizeof(T);
-    char* out = static_cast<char*>(outputs.mutable_data());
-    if (!a.return_sequences) {
-        copy_rows(out, outputs.strides(0), h_last.data(), bytes, s.batch, bytes);
-        for (long b = 0; run.plan && b < s.batch; ++b)
-            if (run.plan->length[b] == 0) std::memset(out + run.plan->row[b] * outputs.strides(0), 0, bytes);
-    } else if (run.plan) {
-        for_each_padding(*run.plan, s, run.backwards, [&](long b, long t, long source) {
-            char* row = out + b * outputs.strides(0);
-            if (source < 0)
-                std::memset(row + t * outputs.strides(1), 0, bytes);
-            else
-                std::memcpy(row + t * outputs.strides(1), row + source * outputs.strides(1), bytes);
-        });
-    }
-    const py::object c_result = lstm ? py::object(c_last) : py::none();
-    if (!a.training) return py::make_tuple(outputs, h_last, c_result, py::none());
+        const py::array outputs = array_of(outputs_);
+        char* out = static_cast<char*>(static_cast<void*>(pointer<T>(outputs_)));
+        if (!call.return_sequences) {
+            copy_rows(out, outputs.strides(0), h_last, bytes, s.batch, bytes);
+            for (long b = 0; plan && b < s.batch; ++b)
+                if (plan->length[b] == 0) std::memset(out + plan->row[b] * outputs.strides(0), 0, bytes);
+        } else if (plan) {
+            for_each_padding(*plan, s, call.backwards, [&](long b, long t, long source) {
+                char* row = out + b * outputs.strides(0);
+                if (source < 0)
+                    std::memset(row + t * outputs.strides(1), 0, bytes);
+                else
+                    std::memcpy(row + t * outputs.strides(1), row + source * outputs.strides(1), bytes);
+            });
+        }
+        const py::object c_result = lstm ? c_last_ : py::none();
+        if (!training) return py::make_tuple(outputs_, h_last_, c_result, py::none());
 
-    auto cache = std::make_shared<Cache>();
-    cache->run = std::move(run);
-    if (a.return_sequences) cache->outputs = outputs;
-    cache->saved_bytes = (saved_size + c_size + h_size) * sizeof(T);
-    cache->saved = std::move(saved);
-    cache->c_offset = saved_size, cache->h_offset = saved_size + c_size;
-    return py::make_tuple(outputs, h_last, c_result, cache);
+        auto cache = std::make_shared<Cache>();
+        cache->run = std::move(call);
+        if (cache->run.return_sequences) cache->outputs = outputs_;
+        cache->saved_bytes = (saved_size + c_size + h_size) * sizeof(T);
+        cache->saved = std::move(saved);
+        cache->c_offset = saved_size, cache->h_offset = saved_size + c_size;
+        return py::make_tuple(outputs_, h_last_, c_result, cache);
+    }
+};
+
+std::unique_ptr<Call> forward_call(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
+    if (std::holds_alternative<Packed<float>>(weights->packed)) return std::make_unique<ForwardCall<float>>(weights, a);
+    return std::make_unique<ForwardCall<double>>(weights, a);
 }
 
 py::tuple forward(const std::shared_ptr<CellWeights>& weights, py::handle inputs, py::handle h0, py::handle c0,
@@ -828,8 +913,23 @@ py::tuple forward(const std::shared_ptr<CellWeights>& weights, py::handle inputs
                   bool zero_output, bool backwards, py::handle x_dropout, py::handle h_dropout, py::handle zoneout) {
     const ForwardArguments a{inputs, h0,          c0,        return_sequences, training,  out,    lengths,
                              mask,   zero_output, backwards, x_dropout,        h_dropout, zoneout};
-    if (std::holds_alternative<Packed<float>>(weights->packed)) return forward_typed<float>(weights, a);
-    return forward_typed<double>(weights, a);
+    if (std::holds_alternative<Packed<float>>(weights->packed)) {
+        ForwardCall<float> call(weights, a);
+        return run_call(call);
+    }
+    ForwardCall<double> call(weights, a);
+    return run_call(call);
+}
+
+// The arguments of forward in a tuple, twice.
+py::tuple forward_both(const py::tuple& first, const py::tuple& second) {
+    const auto call_of = [](const py::tuple& a) {
+        return forward_call(a[0].cast<std::shared_ptr<CellWeights>>(),
+                            {a[1], a[2], a[3], a[4].cast<bool>(), a[5].cast<bool>(), a[6], a[7], a[8],
+                             a[9].cast<bool>(), a[10].cast<bool>(), a[11], a[12], a[13]});
+    };
+    const std::unique_ptr<Call> a = call_of(first), b = call_of(second);
+    return run_both(*a, *b);
 }
 
 // d_outputs with the gradients of repeated outputs added to those of the outputs they repeat.
@@ -851,62 +951,68 @@ py::array fold_repeated(const Run& run, const py::array& d_outputs) {
 }
 
 template <class T>
-py::tuple backward_typed(const Cache& cache, py::handle d_outputs, py::handle dh_last_, py::handle dc_last_,
-                         bool need_d_inputs, const std::vector<py::object>& d_weights) {
-    const Run& run = cache.run;
-    const CellWeights& w = *run.weights;
-    const RecurrentShape& s = run.shape;
-    const bool lstm = w.cell == "lstm";
-    const Buffer<T>& saved = std::get<Buffer<T>>(cache.saved);
-    const char* width = w.options.projection ? "outputs" : "units";
-    const Dim batch{"batch", s.batch}, steps{"steps", s.steps}, outputs{width, s.outputs}, units{"units", s.units};
-
-    py::object dy, dh_state, dh_last, dc_last;  // arrays, or absent
-    if (!dh_last_.is_none())
-        dh_last = dh_state = contiguous<T>(lstm ? "d_state[0] (h)" : "d_state", dh_last_, {batch, outputs});
-    if (!dc_last_.is_none()) dc_last = contiguous<T>("d_state[1] (c)", dc_last_, {batch, units});
-    if (!d_outputs.is_none()) {
-        if (run.return_sequences) {
-            py::array d = features_contiguous<T>(checked<T>("d_outputs", d_outputs, {batch, steps, outputs}));
-            if (run.plan && run.plan->repeat) d = fold_repeated<T>(run, d);
-            dy = d;
-        } else {
-            const py::array d = contiguous<T>("d_outputs", d_outputs, {batch, outputs});
-            dh_last = dh_state ? contiguous<T>("d_outputs", dh_state + d, {batch, outputs}) : d;
-        }
-    }
-
-    // Gradients are added to the arrays given, or to zeros.
-    Weights<T> gradients{};
+class BackwardCall : public Call {
+    const Cache& cache;
+    py::object d_inputs = py::none(), dh0_, dc0_, dy, dh_state, dh_last, dc_last;  // arrays, or absent
     py::list d_weights_result;
-    std::size_t index = 0;
-    for (const WeightSpec& spec : weight_specs(w)) {
-        const std::string argument = "d_weights[" + std::to_string(index) + "] (" + spec.name + ")";
-        py::array array;
-        if (!d_weights.empty()) {
-            array = output<T>(argument.c_str(), d_weights.at(index), spec.dims);
-        } else {
-            std::vector<py::ssize_t> shape;
-            for (const Dim& d : spec.dims) shape.push_back(d.size);
-            array = zeros<T>(shape);
-        }
-        *weight_pointer(gradients, spec.index) = pointer<T>(array);
-        d_weights_result.append(array);
-        ++index;
-    }
-
-    py::object d_inputs = py::none();
-    py::array_t<T> dh0 = zeros<T>({s.batch, s.outputs}), dc0 = zeros<T>({lstm ? s.batch : 0, s.units});
-    if (dc_last) std::memcpy(dc0.mutable_data(), pointer<T>(dc_last), dc0.nbytes());
+    Buffer<T> workspace;
     BackwardProblem<T> p{};
-    if (need_d_inputs) {
-        py::array_t<T> array =
-            run.plan ? zeros<T>({s.batch, s.steps, s.inputs}) : py::array_t<T>({s.batch, s.steps, s.inputs});
-        p.dx = run.outer<T>(array);
-        d_inputs = array;
-    }
-    if (!run.empty()) {
+
+ public:
+    BackwardCall(const Cache& cache, py::handle d_outputs, py::handle dh_last_, py::handle dc_last_, bool need_d_inputs,
+                 const std::vector<py::object>& d_weights)
+        : cache(cache) {
+        const Run& run = cache.run;
+        const CellWeights& w = *run.weights;
+        const RecurrentShape& s = run.shape;
+        const bool lstm = w.cell == "lstm";
+        const Buffer<T>& saved = std::get<Buffer<T>>(cache.saved);
+        const char* width = w.options.projection ? "outputs" : "units";
+        const Dim batch{"batch", s.batch}, steps{"steps", s.steps}, outputs{width, s.outputs}, units{"units", s.units};
+
+        if (!dh_last_.is_none())
+            dh_last = dh_state = contiguous<T>(lstm ? "d_state[0] (h)" : "d_state", dh_last_, {batch, outputs});
+        if (!dc_last_.is_none()) dc_last = contiguous<T>("d_state[1] (c)", dc_last_, {batch, units});
+        if (!d_outputs.is_none()) {
+            if (run.return_sequences) {
+                py::array d = features_contiguous<T>(checked<T>("d_outputs", d_outputs, {batch, steps, outputs}));
+                if (run.plan && run.plan->repeat) d = fold_repeated<T>(run, d);
+                dy = d;
+            } else {
+                const py::array d = contiguous<T>("d_outputs", d_outputs, {batch, outputs});
+                dh_last = dh_state ? contiguous<T>("d_outputs", dh_state + d, {batch, outputs}) : d;
+            }
+        }
+
+        // Gradients are added to the arrays given, or to zeros.
+        Weights<T> gradients{};
+        std::size_t index = 0;
+        for (const WeightSpec& spec : weight_specs(w)) {
+            const std::string argument = "d_weights[" + std::to_string(index) + "] (" + spec.name + ")";
+            py::object array;
+            if (!d_weights.empty()) {
+                array = output<T>(argument.c_str(), d_weights.at(index), spec.dims);
+            } else {
+                std::vector<py::ssize_t> shape;
+                for (const Dim& d : spec.dims) shape.push_back(d.size);
+                array = zeros<T>(shape);
+            }
+            *weight_pointer(gradients, spec.index) = pointer<T>(array);
+            d_weights_result.append(array);
+            ++index;
+        }
+
+        py::array_t<T> dh0 = zeros<T>({s.batch, s.outputs}), dc0 = zeros<T>({lstm ? s.batch : 0, s.units});
+        if (dc_last) std::memcpy(dc0.mutable_data(), pointer<T>(dc_last), dc0.nbytes());
+        dh0_ = dh0, dc0_ = dc0;
+        if (need_d_inputs) {
+            d_inputs = run.plan ? zeros<T>({s.batch, s.steps, s.inputs}) : py::array_t<T>({s.batch, s.steps, s.inputs});
+            p.dx = run.outer<T>(d_inputs);
+        }
+        empty = run.empty();
+        if (empty) return;
         run.fill(p, T{});
+        threads = p.threads;
         p.saved = read_only(run.kept(saved.get(), w.template kernels_of<T>().saved(s, w.options)));
         p.h = read_only(run.return_sequences ? run.outer<T>(cache.outputs)
                                              : run.kept(saved.get() + cache.h_offset, s.outputs));
@@ -915,27 +1021,51 @@ py::tuple backward_typed(const Cache& cache, py::handle d_outputs, py::handle dh
         if (dh_last) p.dh_last = pointer<T>(dh_last);
         p.gradients = gradients;
         p.dh0 = dh0.mutable_data(), p.dc0 = dc0.mutable_data(), p.need_dh0 = run.has_h0;
-        const CellKernels<T>& kernel = w.template kernels_of<T>();
-        const Buffer<T> workspace(kernel.backward_workspace(p));
-        p.workspace = workspace.get();
-        py::gil_scoped_release release;
-        kernel.backward(p);
     }
-    for (long b = 0; run.plan && dh_state && b < s.batch; ++b)  // rows without steps pass the gradient on
-        if (run.plan->length[b] == 0) {
-            const long row = run.plan->row[b];
-            std::memcpy(dh0.mutable_data() + row * s.outputs, pointer<T>(dh_state) + row * s.outputs,
-                        s.outputs * sizeof(T));
-        }
-    if (!run.has_h0) return py::make_tuple(d_inputs, d_weights_result, py::none(), py::none());
-    return py::make_tuple(d_inputs, d_weights_result, dh0, lstm ? py::object(dc0) : py::none());
+
+    void set_threads(int n) override {
+        p.threads = n;
+        workspace = Buffer<T>(cache.run.weights->template kernels_of<T>().backward_workspace(p));
+        p.workspace = workspace.get();
+    }
+
+    void run(const Team& team) const override { cache.run.weights->template kernels_of<T>().backward(p, team); }
+
+    py::tuple finish() override {
+        const Run& run = cache.run;
+        const long outputs = run.shape.outputs;
+        for (long b = 0; run.plan && dh_state && b < run.shape.batch; ++b)  // rows without steps pass the gradient on
+            if (run.plan->length[b] == 0) {
+                const long row = run.plan->row[b];
+                std::memcpy(pointer<T>(dh0_) + row * outputs, pointer<T>(dh_state) + row * outputs,
+                            outputs * sizeof(T));
+            }
+        if (!run.has_h0) return py::make_tuple(d_inputs, d_weights_result, py::none(), py::none());
+        return py::make_tuple(d_inputs, d_weights_result, dh0_, run.weights->cell == "lstm" ? dc0_ : py::none());
+    }
+};
+
+std::unique_ptr<Call> backward_call(const Cache& cache, py::handle d_outputs, py::handle dh_last, py::handle dc_last,
+                                    bool need_d_inputs, const std::vector<py::object>& d_weights) {
+    if (std::holds_alternative<Buffer<float>>(cache.saved))
+        return std::make_unique<BackwardCall<float>>(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
+    return std::make_unique<BackwardCall<double>>(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
 }
 
 py::tuple backward(const Cache& cache, py::handle d_outputs, py::handle dh_last, py::handle dc_last, bool need_d_inputs,
                    const std::vector<py::object>& d_weights) {
-    if (std::holds_alternative<Buffer<float>>(cache.saved))
-        return backward_typed<float>(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
-    return backward_typed<double>(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
+    const std::unique_ptr<Call> call = backward_call(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
+    return run_call(*call);
+}
+
+// The arguments of backward in a tuple, twice.
+py::tuple backward_both(const py::tuple& first, const py::tuple& second) {
+    const auto call_of = [](const py::tuple& a) {
+        return backward_call(a[0].cast<const Cache&>(), a[1], a[2], a[3], a[4].cast<bool>(),
+                             a[5].cast<std::vector<py::object>>());
+    };
+    const std::unique_ptr<Call> a = call_of(first), b = call_of(second);
+    return run_both(*a, *b);
 }
 
 // --- streaming ------------------------------------------------------------------------------
@@ -987,7 +1117,17 @@ class Stream {
         p.shape.steps = steps, p.threads = std::min(threads[steps - 1], max_threads());
         p.workspace = std::get<Buffer<T>>(workspace).get();
         py::gil_scoped_release release;
-        weights->template kernels_of<T>().forward(p);
+        const struct Context {
+            const CellKernels<T>* kernels;
+            const ForwardProblem<T>* problem;
+        } context{&weights->template kernels_of<T>(), &p};
+        parallel(
+            p.threads,
+            [](const void* pointer, const Team& team) {
+                const Context& c = *static_cast<const Context*>(pointer);
+                c.kernels->forward(*c.problem, team);
+            },
+            &context);
         for (long b = 0; b < shape.batch; ++b)
             std::memcpy(const_cast<T*>(p.h0) + b * shape.outputs,
                         p.h.data + b * p.h.batch_stride + (steps - 1) * p.h.step_stride, shape.outputs * sizeof(T));
@@ -1180,6 +1320,7 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("units", [](const CellWeights& w) { return w.shape.units; })
         .def_property_readonly("outputs", [](const CellWeights& w) { return w.shape.outputs; })
         .def_readonly("has_bias", &CellWeights::has_bias)
+        .def_property_readonly("weight_count", [](const CellWeights& w) { return weight_specs(w).size(); })
         .def_readonly("training", &CellWeights::training)
         .def_property_readonly("kernel", [](const CellWeights& w) { return w.staged ? "staged" : "fused"; })
         .def_property_readonly("dtype", [](const CellWeights& w) {
@@ -1197,6 +1338,8 @@ PYBIND11_MODULE(_core, m) {
     m.def("pack", pack);
     m.def("forward", forward);
     m.def("backward", backward);
+    m.def("forward_both", forward_both);
+    m.def("backward_both", backward_both);
     py::class_<PackedMatrix>(m, "PackedMatrix").def(py::init<py::handle>());
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);

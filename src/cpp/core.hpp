@@ -157,6 +157,8 @@ struct AdamProblem {
     int threads;
 };
 
+struct Team;
+
 // One cell's passes. The workspaces and what is saved for each row and step are in elements.
 template <class T>
 struct CellKernels {
@@ -164,9 +166,10 @@ struct CellKernels {
     void (*pack)(const PackProblem<T>&);
     std::size_t (*saved)(const RecurrentShape&, const CellOptions&);
     std::size_t (*forward_workspace)(const ForwardProblem<T>&);
-    void (*forward)(const ForwardProblem<T>&);
+    void (*forward)(const ForwardProblem<T>&, const Team&);  // a thread's share; the team has at most
+                                                             // problem.threads
     std::size_t (*backward_workspace)(const BackwardProblem<T>&);
-    void (*backward)(const BackwardProblem<T>&);
+    void (*backward)(const BackwardProblem<T>&, const Team&);
 };
 
 // What one instruction set provides for one element type.

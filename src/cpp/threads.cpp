@@ -42,6 +42,8 @@ void Team::split(long n, long& begin, long& end) const {
     end = n * (index + 1) / size;
 }
 
+Team Team::part(int first, int count) const { return {index - first, count, barriers + first}; }
+
 void Team::wait() const {
     if (size == 1) return;
     std::atomic<unsigned>& own = barriers[index].arrivals;

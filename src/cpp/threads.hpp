@@ -13,6 +13,8 @@ struct Team {
     Barrier* barriers;  // one for each thread
 
     void wait() const;  // returns when the whole team has arrived
+    // The team of the threads from `first` on that this one is in, `count` of them.
+    Team part(int first, int count) const;
     // This thread's share [begin, end) of n items; shares differ by one at most.
     void split(long n, long& begin, long& end) const;
 };

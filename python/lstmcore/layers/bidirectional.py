@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _core
 from .layer import Array, Layer, Shape
 from .recurrent import Recurrent
 
@@ -23,7 +24,8 @@ class Bidirectional(Layer):
     >>> Bidirectional(LSTM(8, return_sequences=True))(np.zeros((2, 5, 3), "float32")).shape
     (2, 5, 16)
 
-    The outputs of both stand at their own steps. Weights: those of the forward layer, then those of
+    The outputs of both stand at their own steps. With two threads or more the directions run side by
+    side. Weights: those of the forward layer, then those of
     the backward layer. Masked steps give zero.
 
     Parameters
@@ -56,6 +58,8 @@ class Bidirectional(Layer):
                 raise TypeError(f"Bidirectional: {name}: expected a recurrent layer, got {given!r}")
             if isinstance(given, Recurrent) and (given.variables or given.model_name):
                 raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
+            if isinstance(given, Recurrent) and given.checkpoint is not None:
+                raise ValueError(f"Bidirectional: {name}: checkpoint is not offered in both directions")
         if merge_mode not in _MERGE_MODES:
             raise ValueError(f"Bidirectional: merge_mode: expected one of {_MERGE_MODES}, got {merge_mode!r}")
         if backward_layer is None:
@@ -132,10 +136,12 @@ class Bidirectional(Layer):
             shape = inputs.shape[:2] if self.return_sequences else inputs.shape[:1]
             whole = np.empty((*shape, first.outputs + second.outputs), self.dtype)
             parts = [whole[..., : first.outputs], whole[..., first.outputs :]]
-        (a, states), (b, more_states) = (
-            layer.run(inputs, training, state, mask, lengths, zero_output_for_mask=self.return_sequences, out=part)
+        calls = [
+            layer.prepare(inputs, training, state, mask, lengths, self.return_sequences, part)
             for layer, state, part in zip((first, second), split, parts, strict=True)
-        )
+        ]
+        one, other = _core.forward_both(*calls)
+        (a, states), (b, more_states) = first.finish(one, training), second.finish(other, training)
         if training and self.merge_mode == "mul":
             self._products = a, b
         outputs: Any
@@ -167,12 +173,14 @@ class Bidirectional(Layer):
         else:
             part = d_outputs if self.merge_mode == "sum" else d_outputs / self.dtype.type(2)
             parts = [part, part]
-        a_gradient = self.forward_layer.run_backward(parts[0], need_d_inputs)
-        b_gradient = self.backward_layer.run_backward(parts[1], need_d_inputs)
-        if a_gradient is None or b_gradient is None:
-            return None
-        a_gradient += b_gradient
-        return a_gradient
+        first, second = self.forward_layer, self.backward_layer
+        results = _core.backward_both(
+            first.prepare_backward(parts[0], need_d_inputs), second.prepare_backward(parts[1], need_d_inputs)
+        )
+        gradient, other = first.finish_backward(results[0]), second.finish_backward(results[1])
+        if gradient is not None and other is not None:
+            gradient += other
+        return gradient
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Return the shape of the merged outputs, a list of two for ``merge_mode=None``."""

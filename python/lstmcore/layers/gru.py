@@ -46,8 +46,6 @@ class GRU(Recurrent):
     """
 
     pack = staticmethod(functional.pack_gru)
-    call = staticmethod(functional.gru)
-    call_backward = staticmethod(functional.gru_backward)
     options: functional.GRUOptions
 
     def __init__(

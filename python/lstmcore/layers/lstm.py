@@ -54,8 +54,6 @@ class LSTM(Recurrent):
 
     state_names = ("h", "c")
     pack = staticmethod(functional.pack_lstm)
-    call = staticmethod(functional.lstm)
-    call_backward = staticmethod(functional.lstm_backward)
     options: functional.LSTMOptions
 
     def __init__(

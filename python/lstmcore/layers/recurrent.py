@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core, _random, functional
 from .._arguments import float_array, positive_integer, rate, reject_options
-from .._checkpoint import checkpointed
+from .._passes import BackwardCall, Call, run_backward, run_forward
 from ..initializers import get as get_initializer
 from ..streaming import RecurrentStream
 from .layer import Array, Layer, Shape
@@ -32,8 +32,8 @@ _NOT_OFFERED = {
 class Recurrent(Layer):
     """A layer that takes a sequence step by step.
 
-    A subclass names its cell's functions (``pack``, ``call``, ``call_backward`` of
-    `lstmcore.functional`), its states, and makes its options.
+    A subclass names its ``pack`` function (of `lstmcore.functional`) and its states, and makes its
+    options.
 
     Parameters
     ----------
@@ -57,8 +57,6 @@ class Recurrent(Layer):
     consumes_mask = True
     state_names: tuple[str, ...] = ("h",)
     pack: Callable[..., functional.PackedWeights]
-    call: Callable[..., Any]
-    call_backward: Callable[..., Any]
     options: functional.LSTMOptions | functional.GRUOptions | functional.RNNOptions
 
     def __init__(
@@ -179,9 +177,9 @@ class Recurrent(Layer):
 
     # --- passes ---
 
-    def _noise(self, batch: int, features: int, training: bool) -> dict[str, Any]:
-        """Return masks of dropout and zoneout for a call, as the functions take them."""
-        noise: dict[str, Any] = {}
+    def _noise(self, batch: int, features: int, training: bool) -> tuple[Any, Any, Any]:
+        """Return the masks of dropout for the inputs and for h, and zoneout, for a call."""
+        dropout_mask = recurrent_dropout_mask = zoneout = None
         if training and (self.dropout or self.recurrent_dropout or any(self._zoneout.values())):
             if self._random is None:
                 self._random = _random.Stream(int(_random.generator().integers(2**32)))
@@ -189,15 +187,15 @@ class Recurrent(Layer):
             # Keras draws masks for each gate if there is recurrent dropout, and one for all if not.
             copies = (self.options.gates,) if self.recurrent_dropout else ()
             if self.dropout:
-                noise["dropout_mask"] = _random.dropout(rng, self.dropout, (*copies, batch, features), self.dtype)
+                dropout_mask = _random.dropout(rng, self.dropout, (*copies, batch, features), self.dtype)
             if self.recurrent_dropout:
                 shape = (*copies, batch, self.outputs)
-                noise["recurrent_dropout_mask"] = _random.dropout(rng, self.recurrent_dropout, shape, self.dtype)
+                recurrent_dropout_mask = _random.dropout(rng, self.recurrent_dropout, shape, self.dtype)
             if any(self._zoneout.values()):
-                noise["zoneout"] = functional.Zoneout(**self._zoneout, seed=int(rng.integers(2**32)))
+                zoneout = functional.Zoneout(**self._zoneout, seed=int(rng.integers(2**32)))
         elif any(self._zoneout.values()):
-            noise["zoneout"] = functional.Zoneout(**self._zoneout)
-        return noise
+            zoneout = functional.Zoneout(**self._zoneout)
+        return dropout_mask, recurrent_dropout_mask, zoneout
 
     def _initial_state(self, batch: int, given: Sequence[ArrayLike] | ArrayLike | None) -> list[Array] | None:
         if given is not None:
@@ -223,33 +221,49 @@ class Recurrent(Layer):
         mask: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
         zero_output_for_mask: bool | None = None,
-        out: Array | None = None,
     ) -> tuple[Array, list[Array]]:
         """Return outputs, each at its own step whatever the direction, and the last states."""
+        call = self.prepare(inputs, training, initial_state, mask, lengths, zero_output_for_mask)
+        return self.finish(run_forward(call, self.checkpoint), training)
+
+    def prepare(
+        self,
+        inputs: Array,
+        training: bool,
+        initial_state: Sequence[ArrayLike] | ArrayLike | None = None,
+        mask: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        zero_output_for_mask: bool | None = None,
+        out: Array | None = None,
+    ) -> Call:
+        """Return the arguments of the core's forward pass."""
         self._features(inputs.shape)
-        states = self._initial_state(len(inputs), initial_state)
-        function = type(self).call
-        if training and self.checkpoint is not None:
-            function = checkpointed(function, type(self).call_backward, self.checkpoint)
-        outputs, state, *cache = function(
-            inputs,
+        h, c, *_ = [*(self._initial_state(len(inputs), initial_state) or []), None, None]
+        noise = self._noise(len(inputs), inputs.shape[2], training)
+        return Call(
             self._weights(training),
-            states if states is None or len(self.state_names) > 1 else states[0],
-            return_sequences=self.return_sequences,
-            training=training,
-            out=out,
-            lengths=lengths,
-            mask=mask,
-            zero_output_for_mask=self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask,
-            go_backwards=self.go_backwards,
-            **self._noise(len(inputs), inputs.shape[2], training),
+            inputs,
+            h,
+            c,
+            self.return_sequences,
+            training,
+            out,
+            lengths,
+            mask,
+            self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask,
+            self.go_backwards,
+            *noise,
         )
+
+    def finish(self, result: tuple[Any, Any, Any, Any], training: bool) -> tuple[Array, list[Array]]:
+        """Keep what is needed of the core's results and return outputs and states."""
+        outputs, h, c, cache = result
         if training:
-            self._cache = cache[0]
-        new_states = list(state) if len(self.state_names) > 1 else [state]
+            self._cache = cache
+        states = [h] if c is None else [h, c]
         if self.stateful:
-            self.states = new_states
-        return outputs, new_states
+            self.states = states
+        return outputs, states
 
     def run_backward(
         self,
@@ -258,19 +272,27 @@ class Recurrent(Layer):
         d_state: Sequence[Array | None] | None = None,
     ) -> Array | None:
         """Go back through `run`; `d_initial_state` is set where there was an initial state."""
+        return self.finish_backward(run_backward(self.prepare_backward(d_outputs, need_d_inputs, d_state)))
+
+    def prepare_backward(
+        self,
+        d_outputs: Array | None,
+        need_d_inputs: bool = True,
+        d_state: Sequence[Array | None] | None = None,
+    ) -> BackwardCall:
+        """Return the arguments of the core's backward pass."""
         if self._cache is None:
             raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
         cache, self._cache = self._cache, None
-        backward = cache.backward if hasattr(cache, "backward") else type(self).call_backward
-        d_inputs, _, d_initial = backward(
-            cache,
-            d_outputs,
-            d_state if d_state is None or len(self.state_names) > 1 else d_state[0],
-            d_weights=[v.gradient for v in self.variables],
-            need_d_inputs=need_d_inputs,
-        )
-        if d_initial is not None:
-            self.d_initial_state = list(d_initial) if len(self.state_names) > 1 else [d_initial]
+        if d_state is not None and len(d_state) != len(self.state_names):
+            raise ValueError(f"{self.name}: d_state: expected {len(self.state_names)} arrays, got {len(d_state)}")
+        dh, dc = (*(d_state or ()), None, None)[:2]
+        return BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, [v.gradient for v in self.variables])
+
+    def finish_backward(self, result: tuple[Any, Any, Any, Any]) -> Array | None:
+        """Keep what is needed of the core's results and return the gradient of the inputs."""
+        d_inputs, _, dh, dc = result
+        self.d_initial_state = None if dh is None else [dh] if dc is None else [dh, dc]
         return d_inputs  # type: ignore[no-any-return]
 
     def forward(

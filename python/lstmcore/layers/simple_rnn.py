@@ -35,8 +35,6 @@ class SimpleRNN(Recurrent):
     """
 
     pack = staticmethod(functional.pack_rnn)
-    call = staticmethod(functional.rnn)
-    call_backward = staticmethod(functional.rnn_backward)
     options: functional.RNNOptions
 
     def __init__(self, units: int, activation: str | None = "tanh", **options: Any) -> None:

@@ -162,8 +162,12 @@ def gru(
     dropout_mask: ArrayLike | None = None,
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
 ) -> Any:
-    """`lstmcore.functional.gru` in NumPy; see there for shapes, and `step` for the equations."""
+    """`lstmcore.functional.gru` in NumPy; see there for shapes, and `step` for the equations.
+
+    ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
+    """
     batch, steps, _ = inputs.shape
     options = options or GRUOptions()
     cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)

@@ -174,8 +174,12 @@ def lstm(
     dropout_mask: ArrayLike | None = None,
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
 ) -> Any:
-    """`lstmcore.functional.lstm` in NumPy; see there for shapes, and `step` for the equations."""
+    """`lstmcore.functional.lstm` in NumPy; see there for shapes, and `step` for the equations.
+
+    ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
+    """
     batch, steps, _ = inputs.shape
     options = options or LSTMOptions()
     cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)

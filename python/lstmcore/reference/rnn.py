@@ -77,8 +77,12 @@ def rnn(
     dropout_mask: ArrayLike | None = None,
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
 ) -> Any:
-    """`lstmcore.functional.rnn` in NumPy; see there for shapes, and `step` for the equations."""
+    """`lstmcore.functional.rnn` in NumPy; see there for shapes, and `step` for the equations.
+
+    ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
+    """
     batch, steps, _ = inputs.shape
     options = options or RNNOptions()
     cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)

@@ -141,13 +141,8 @@ std::size_t backward_workspace(const BackwardProblem<T>& p) {
 }
 
 template <class Cell, class T>
-void backward(const BackwardProblem<T>& problem) {
-    parallel(
-        problem.threads,
-        [](const void* context, const Team& team) {
-            Backward<Cell, T>(*static_cast<const BackwardProblem<T>*>(context), team).run();
-        },
-        &problem);
+void backward(const BackwardProblem<T>& problem, const Team& team) {
+    Backward<Cell, T>(problem, team).run();
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

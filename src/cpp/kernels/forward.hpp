@@ -224,9 +224,11 @@ class Forward {
     void step(long t, long t0) {
         const long end = min(row1, rows_at(p, t));
         const bool by_gate = drop(t, end);
-        if constexpr (Cell::vectors == 1)
+        if constexpr (Cell::gates > 1) {
             if (by_gate) return step_by_gate(t, end);
-        (void)by_gate;
+        } else {
+            static_cast<void>(by_gate);  // one gate: nothing to differ
+        }
         for (long block = block0; block < block1; ++block)
             for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, p.shape.units,
                            [&](long b, long height, long slot, long k0, long k1) {
@@ -358,13 +360,8 @@ std::size_t forward_workspace(const ForwardProblem<T>& p) {
 }
 
 template <class Cell, class T>
-void forward(const ForwardProblem<T>& problem) {
-    parallel(
-        problem.threads,
-        [](const void* context, const Team& team) {
-            Forward<Cell, T>(*static_cast<const ForwardProblem<T>*>(context), team).run();
-        },
-        &problem);
+void forward(const ForwardProblem<T>& problem, const Team& team) {
+    Forward<Cell, T>(problem, team).run();
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

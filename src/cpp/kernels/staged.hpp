@@ -188,18 +188,12 @@ std::size_t staged_forward_workspace(const ForwardProblem<T>& p) {
 }
 
 template <class Cell, class T>
-void staged_forward(const ForwardProblem<T>& problem) {
-    parallel(
-        problem.threads,
-        [](const void* context, const Team& team) {
-            const ForwardProblem<T>& p = *static_cast<const ForwardProblem<T>*>(context);
-            StagedForward<T> loop(p, team, Cell::gates(p.options) * p.shape.units);
-            for (long t = 0; t < p.shape.steps; ++t) {
-                const long end = min(loop.row1, rows_at(p, t));
-                if (end > loop.row0) Cell::template forward<T>(loop, t, end);
-            }
-        },
-        &problem);
+void staged_forward(const ForwardProblem<T>& p, const Team& team) {
+    StagedForward<T> loop(p, team, Cell::gates(p.options) * p.shape.units);
+    for (long t = 0; t < p.shape.steps; ++t) {
+        const long end = min(loop.row1, rows_at(p, t));
+        if (end > loop.row0) Cell::template forward<T>(loop, t, end);
+    }
 }
 
 // --- backward -------------------------------------------------------------------------------
@@ -267,24 +261,18 @@ std::size_t staged_backward_workspace(const BackwardProblem<T>& p) {
 }
 
 template <class Cell, class T>
-void staged_backward(const BackwardProblem<T>& problem) {
-    parallel(
-        problem.threads,
-        [](const void* context, const Team& team) {
-            const BackwardProblem<T>& p = *static_cast<const BackwardProblem<T>*>(context);
-            StagedBackward<T> loop(p, team, Cell::columns(p.shape, p.options), Cell::gates(p.options) * p.shape.units);
-            for (long t1 = p.shape.steps; t1 > 0; t1 = loop.chunk.t0) {
-                loop.chunk.begin(t1);
-                for (long t = t1 - 1; t >= loop.chunk.t0; --t) {
-                    const long end = min(loop.row1, rows_at(p, t));
-                    if (end <= loop.row0) continue;
-                    loop.add_outer(t, end);
-                    Cell::template backward<T>(loop, t, end);
-                }
-                loop.chunk.finish([&] { Cell::template gradients<T>(loop); });
-            }
-        },
-        &problem);
+void staged_backward(const BackwardProblem<T>& p, const Team& team) {
+    StagedBackward<T> loop(p, team, Cell::columns(p.shape, p.options), Cell::gates(p.options) * p.shape.units);
+    for (long t1 = p.shape.steps; t1 > 0; t1 = loop.chunk.t0) {
+        loop.chunk.begin(t1);
+        for (long t = t1 - 1; t >= loop.chunk.t0; --t) {
+            const long end = min(loop.row1, rows_at(p, t));
+            if (end <= loop.row0) continue;
+            loop.add_outer(t, end);
+            Cell::template backward<T>(loop, t, end);
+        }
+        loop.chunk.finish([&] { Cell::template gradients<T>(loop); });
+    }
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

@@ -1,0 +1,184 @@
+"""The core's two passes and their arguments; and long sequences in little memory, by keeping the states
+at every so many steps and computing the steps between them again (Chen et al. 2016, one level).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from ._core import PackedWeights
+from ._options import Zoneout
+
+Array = NDArray[Any]
+Result = tuple[Any, Any, Any, Any]
+
+
+class Call(NamedTuple):
+    """The arguments of the core's forward pass, in its order."""
+
+    weights: PackedWeights
+    inputs: ArrayLike
+    h: ArrayLike | None
+    c: ArrayLike | None
+    return_sequences: bool
+    training: bool
+    out: Array | None
+    lengths: ArrayLike | None
+    mask: ArrayLike | None
+    zero_output_for_mask: bool
+    go_backwards: bool
+    dropout_mask: ArrayLike | None
+    recurrent_dropout_mask: ArrayLike | None
+    zoneout: Zoneout | None
+
+
+class BackwardCall(NamedTuple):
+    """The arguments of the core's backward pass, in its order."""
+
+    cache: Any
+    d_outputs: ArrayLike | None
+    d_h: ArrayLike | None
+    d_c: ArrayLike | None
+    need_d_inputs: bool
+    d_weights: list[Array]
+
+
+def run_forward(call: Call, checkpoint: int | None = None) -> Result:
+    """Return outputs, h, c and, with ``training``, what the backward pass needs."""
+    if checkpoint is not None and call.training:
+        return _checkpointed(call, checkpoint)
+    return _core.forward(*call)
+
+
+def run_backward(call: BackwardCall) -> Result:
+    """Return the gradients of inputs, weights, h and c."""
+    if isinstance(call.cache, Checkpoints):
+        return call.cache.backward(*call[1:])
+    return _core.backward(*call)
+
+
+class Checkpoints:
+    """What the backward pass needs of a forward pass: for each segment its call and the states it began with."""
+
+    def __init__(self, call: Call, valid: Array) -> None:
+        self.call = call
+        self.valid = valid  # (batch, steps)
+        self.segments: list[tuple[slice, Call]] = []
+        self.repeats: Array | None = None  # (batch, steps) step whose output a masked step repeats, or -1
+
+    @property
+    def cell(self) -> str:
+        """The cell's name."""
+        return self.call.weights.cell
+
+    @property
+    def weight_count(self) -> int:
+        """The number of weights."""
+        return self.call.weights.weight_count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the states kept."""
+        return sum(np.asarray(s).nbytes for _, call in self.segments for s in (call.h, call.c) if s is not None)
+
+    def backward(self, d_outputs: Any, dh: Any, dc: Any, need_d_inputs: bool, d_weights: list[Array]) -> Result:
+        """Do what the core's backward pass does."""
+        inputs = np.asarray(self.call.inputs)
+        d_inputs = np.zeros(inputs.shape, inputs.dtype) if need_d_inputs else None
+        if d_outputs is not None and not self.call.return_sequences:  # the output was the last h
+            last = np.where(self.valid.any(axis=1, keepdims=True), d_outputs, 0).astype(inputs.dtype)
+            dh = last if dh is None else last + dh
+            d_outputs = None
+        if d_outputs is not None and self.repeats is not None:
+            d_outputs = _fold(np.asarray(d_outputs), self.repeats)
+        for steps, call in reversed(self.segments):
+            *_, cache = _core.forward(*call._replace(training=True))
+            part = None if d_outputs is None else d_outputs[:, steps]
+            dx, d_weights, dh, dc = _core.backward(cache, part, dh, dc, need_d_inputs, d_weights)
+            if d_inputs is not None:
+                d_inputs[:, steps] = dx
+        has_state = self.call.h is not None or self.call.c is not None
+        return (d_inputs, d_weights, dh, dc) if has_state else (d_inputs, d_weights, None, None)
+
+
+def _checkpointed(call: Call, every: int) -> Result:
+    """Do what the core's forward pass does for training, keeping only the states at every so many steps."""
+    if call.zoneout is not None:
+        raise ValueError("zoneout: its masks are numbered by the steps of the whole sequence; not with checkpoint")
+    inputs, weights = np.asarray(call.inputs), call.weights
+    batch, steps, _ = inputs.shape
+    lengths = None if call.lengths is None else np.asarray(call.lengths)
+    mask = None if call.mask is None else np.asarray(call.mask)
+    valid: Array = np.ones((batch, steps), bool)
+    if lengths is not None and lengths.shape == (batch,):  # the core refuses any other
+        valid = np.arange(steps)[None] < lengths[:, None]
+    elif mask is not None and mask.shape == valid.shape:
+        valid = mask
+    kept = Checkpoints(call, valid)
+    outputs = call.out
+    if call.return_sequences:
+        if outputs is None:
+            outputs = np.empty((batch, steps, weights.outputs), inputs.dtype)
+        if mask is not None and not call.zero_output_for_mask:
+            kept.repeats = _repeats(valid, call.go_backwards)
+    h, c = call.h, call.c
+    starts = range(0, steps, every)
+    for start in reversed(starts) if call.go_backwards else starts:
+        part = slice(start, min(steps, start + every))
+        segment = call._replace(
+            inputs=inputs[:, part],
+            h=np.zeros((batch, weights.outputs), inputs.dtype) if h is None else h,
+            c=np.zeros((batch, weights.units), inputs.dtype) if c is None and weights.cell == "lstm" else c,
+            training=False,
+            out=None,
+            lengths=_lengths_of(lengths, start, part.stop, steps),
+            mask=None if mask is None else mask[:, part],
+            zero_output_for_mask=True,
+        )
+        kept.segments.append((part, segment))
+        where = outputs[:, part] if call.return_sequences and outputs is not None else None
+        _, h, c, _ = _core.forward(*segment._replace(out=where))
+    if not call.return_sequences:
+        last = np.where(valid.any(axis=1, keepdims=True), np.asarray(h), 0).astype(inputs.dtype)
+        if outputs is None:
+            outputs = last
+        else:
+            outputs[...] = last
+    elif kept.repeats is not None and outputs is not None:
+        rows, at = np.nonzero(~valid)
+        source = kept.repeats[rows, at]
+        outputs[rows, at] = np.where(source[:, None] >= 0, outputs[rows, source], 0)
+    return outputs, h, c, kept
+
+
+def _lengths_of(lengths: Array | None, start: int, stop: int, steps: int) -> Array | None:
+    """Return the lengths of a segment; those that are no lengths stay what they are, for the core to refuse."""
+    if (
+        lengths is None
+        or lengths.dtype.kind not in "iu"
+        or (lengths.size and not 0 <= lengths.min() <= lengths.max() <= steps)
+    ):
+        return lengths
+    return np.clip(lengths.astype(np.int64) - start, 0, stop - start)
+
+
+def _repeats(valid: Array, go_backwards: bool) -> Array:
+    """Return for each step the last valid one up to it, in the order of processing, or -1."""
+    none = valid.shape[1] if go_backwards else -1
+    steps = np.where(valid, np.arange(valid.shape[1]), none)
+    if go_backwards:
+        found = np.minimum.accumulate(steps[:, ::-1], axis=1)[:, ::-1]
+        return np.where(found == none, -1, found)
+    return np.maximum.accumulate(steps, axis=1)
+
+
+def _fold(d_outputs: Array, repeats: Array) -> Array:
+    """Add the gradients of repeated outputs to those of the steps they repeat."""
+    folded = np.zeros_like(d_outputs)
+    rows, at = np.nonzero(repeats >= 0)
+    np.add.at(folded, (rows, repeats[rows, at]), d_outputs[rows, at])
+    return folded
