@@ -1,5 +1,8 @@
 import os
 
+# The reference multiplies small matrices: waking NumPy's own threads takes longer. Before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import HealthCheck, settings
 

@@ -12,6 +12,8 @@ from lstmcore.functional import GRUOptions, LSTMOptions, Zoneout
 SHAPES = [
     (1, 30, 20, 64),  # one row: threads share units, inputs projected ahead
     (3, 11, 7, 200),
+    (3, 5, 20, 530),  # and then sums in pieces
+    (20, 5, 20, 530),  # threads share rows, inputs projected ahead: the weights are large
     (7, 9, 12, 150),  # too few rows for three threads, enough for one
     (16, 9, 12, 150),  # threads share rows
     (70, 40, 3, 33),
@@ -116,6 +118,16 @@ def test_bits_of_a_row_do_not_depend_on_the_other_rows(options, dtype):
     p = Problem(37, 12, 9, 50, dtype, options=options)
     whole = p.infer(functional)
     for rows in [slice(k, k + 1) for k in range(37)] + [slice(0, 5), slice(3, 20), slice(30, 37)]:
+        assert_same_bits(p.rows(rows).infer(functional), rows_of(whole, rows))
+
+
+@every_plain_cell
+@pytest.mark.parametrize("call", [{}, {"lengths": "random"}], ids=["plain", "lengths"])
+def test_bits_of_a_row_of_a_large_layer_do_not_depend_on_the_other_rows(cell, call):
+    # Inputs projected ahead or not, by the number of rows, and sums in pieces.
+    p = Problem(30, 5, 20, 530, cell=cell, **call)
+    whole = p.infer(functional)
+    for rows in (slice(7, 8), slice(3, 6), slice(4, 9), slice(2, 22)):
         assert_same_bits(p.rows(rows).infer(functional), rows_of(whole, rows))
 
 

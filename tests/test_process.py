@@ -180,6 +180,34 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert int(run.stdout) < 16_000  # kB; a leak of one cache a call would be 700,000
 
 
+def test_calls_from_short_lived_threads_leak_nothing():
+    # A pool of threads for every few calls, as web servers make them: OpenMP's own threads must not add up.
+    program = """
+import os, resource
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from lstmcore import functional, set_num_threads
+set_num_threads(2)
+x = np.zeros((16, 50, 30), "float32")
+packed = functional.pack_lstm([np.zeros((30, 400), "float32"), np.zeros((100, 400), "float32")])
+def rounds(n):
+    for _ in range(n):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: functional.lstm(x, packed)[0], range(4)))
+rounds(20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+rounds(100)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, len(os.listdir("/proc/self/task")))
+"""
+    if not os.path.isdir("/proc/self/task"):
+        pytest.skip("this system does not list a process's threads")
+    run = python(program, timeout=120)
+    assert run.returncode == 0, run.stderr
+    grown, threads = map(int, run.stdout.split())
+    assert grown < 16_000  # kB; the stacks that are touched of 200 threads that stay would be more
+    assert threads < 20
+
+
 # --- import ---
 
 

@@ -166,7 +166,8 @@ class Zoneout:
     def __post_init__(self) -> None:
         for name in ("h", "c"):
             value: Any = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            number = not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))
+            if not number or not 0 <= value <= 1:
                 raise ValueError(f"zoneout: {name}: expected a number from 0 to 1, got {value!r}")
         if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer))):
             raise TypeError(f"zoneout: seed: expected an integer or None, got {self.seed!r}")

@@ -151,9 +151,10 @@ def lstm(
     outputs : (batch, steps, units), or (batch, units) without ``return_sequences``; with a
         projection its width instead of ``units``.
     state : (h, c) after the last step.
-    cache : only with ``training``. It refers to ``inputs`` and ``outputs``: leave them unchanged
-        until the backward pass. Besides them it holds 5 * units numbers for each row and step
-        (6 without ``return_sequences``; layer normalisation adds 2 * gates * units + 2).
+    cache : only with ``training``. It refers to ``inputs``, ``outputs``, the initial state and the
+        dropout masks: leave them unchanged until the backward pass. Besides them it holds 5 * units
+        numbers for each row and step (6 without ``return_sequences``; layer normalisation adds
+        2 * gates * units + 2).
 
     Raises
     ------
@@ -451,6 +452,8 @@ def _pack(
         options = kind()
     elif not isinstance(options, kind):
         raise TypeError(f"options: expected {kind.__name__}, got {options!r}")
+    if not isinstance(weights, Sequence):
+        raise TypeError(f"weights: expected a sequence of arrays or packed weights, got {weights!r}")
     most = 3 + len(options.extra_weights)
     if not most - 1 <= len(weights) <= most:
         then = f", then {', '.join(options.extra_weights)}" if options.extra_weights else ""
@@ -495,6 +498,8 @@ def _every(checkpoint: int | None) -> int | None:
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:
+    if not isinstance(state, (Sequence, np.ndarray)):
+        raise TypeError(f"{argument}: expected a pair (h, c), got {state!r}")
     if (isinstance(state, np.ndarray) and state.ndim == 2) or len(state) != 2:
         got = state.shape if isinstance(state, np.ndarray) else f"{len(state)} arrays"
         raise ValueError(f"{argument}: expected a pair (h, c), got {got}")

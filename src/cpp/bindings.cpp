@@ -200,15 +200,22 @@ py::array contiguous(const char* argument, py::handle object, const std::vector<
     return c_contiguous<T>(checked<T>(argument, object, dims));
 }
 
-// An array that the core writes into: of exactly T and the shape, C-contiguous and writeable.
+// An array that the core writes into: of exactly T and the shape.
 template <class T>
-py::array output(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+py::array writeable(const char* argument, py::handle object, const std::vector<Dim>& dims) {
     if (!py::isinstance<py::array>(object))
         throw py::type_error(std::string(argument) + ": expected an array to write into, got " +
                              std::string(py::str(py::type::of(object).attr("__name__"))));
     py::array a = checked<T>(argument, object, dims);
     if (!a.writeable())
         throw py::value_error(std::string(argument) + ": expected a writeable array, got a read-only one");
+    return a;
+}
+
+// The same, C-contiguous.
+template <class T>
+py::array output(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+    py::array a = writeable<T>(argument, object, dims);
     if (!(a.flags() & py::array::c_style) || reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T))
         throw py::value_error(std::string(argument) + ": expected a C-contiguous array, got strides in bytes " +
                               std::string(py::str(a.attr("strides"))));
@@ -417,7 +424,8 @@ std::shared_ptr<CellWeights> pack(py::handle options, const std::vector<py::obje
             py::array recurrent = checked<T>("recurrent_kernel", arrays.at(1), {{"outputs"}, {"gates*units"}});
             w->shape.outputs = recurrent.shape(0);
             if (w->shape.outputs == 0 || w->shape.outputs > w->shape.units)
-                wrong_shape("recurrent_kernel", {{"0 < outputs <= units"}, {"gates*units"}}, recurrent);
+                throw py::value_error("recurrent_kernel: expected 1 to units=" + std::to_string(w->shape.units) +
+                                      " rows, the outputs of the projection, got shape " + shape_of(recurrent));
         }
         const std::size_t without_bias = weight_specs(*w).size();
         w->has_bias = arrays.size() == without_bias + 1;
@@ -510,7 +518,7 @@ std::shared_ptr<Plan> padding_plan(const RecurrentShape& s, py::handle lengths_,
     std::vector<unsigned char> valid(std::size_t(batch) * steps, 1);
     if (!lengths_.is_none()) {
         py::array lengths = as_array("lengths", lengths_);
-        if (lengths.dtype().kind() != 'i' && lengths.dtype().kind() != 'u')
+        if (lengths.size() && lengths.dtype().kind() != 'i' && lengths.dtype().kind() != 'u')
             throw py::type_error("lengths: expected integers, got " + dtype_name(lengths));
         if (lengths.ndim() != 1 || lengths.shape(0) != batch) wrong_shape("lengths", {{"batch", batch}}, lengths);
         const py::array_t<long> values = py::array_t<long, py::array::c_style | py::array::forcecast>::ensure(lengths);
@@ -519,7 +527,7 @@ std::shared_ptr<Plan> padding_plan(const RecurrentShape& s, py::handle lengths_,
             if (length < 0 || length > steps)
                 throw py::value_error("lengths: expected numbers from 0 to " + std::to_string(steps) +
                                       " (steps), got " + std::to_string(length) + " at " + std::to_string(b));
-            std::memset(valid.data() + b * steps + length, 0, steps - length);
+            std::fill(valid.begin() + b * steps + length, valid.begin() + (b + 1) * steps, 0);
         }
     } else if (!mask_.is_none()) {
         py::array mask = as_array("mask", mask_);
@@ -529,7 +537,7 @@ std::shared_ptr<Plan> padding_plan(const RecurrentShape& s, py::handle lengths_,
         const py::array_t<bool> values = py::array_t<bool, py::array::c_style | py::array::forcecast>::ensure(mask);
         for (std::size_t k = 0; k < valid.size(); ++k) valid[k] = values.data()[k] ? 1 : 0;
     }
-    if (!always && std::memchr(valid.data(), 0, valid.size()) == nullptr) return nullptr;
+    if (!always && std::find(valid.begin(), valid.end(), 0) == valid.end()) return nullptr;
     auto plan = make_plan(s, std::move(valid), backwards);
     plan->repeat = !mask_.is_none() && !zero_output;
     return plan;
@@ -654,15 +662,10 @@ py::object dropout_factors(const char* argument, py::handle given, const CellWei
     return contiguous<T>(argument, a, {{"batch", batch}, {name, width}});
 }
 
-// Strides of an array to write into: features contiguous, no element twice.
+// The same with any strides that leave features contiguous and no element twice.
 template <class T>
 py::array strided_output(const char* argument, py::handle object, const std::vector<Dim>& dims) {
-    if (!py::isinstance<py::array>(object))
-        throw py::type_error(std::string(argument) + ": expected an array to write into, got " +
-                             std::string(py::str(py::type::of(object).attr("__name__"))));
-    py::array a = checked<T>(argument, object, dims);
-    if (!a.writeable())
-        throw py::value_error(std::string(argument) + ": expected a writeable array, got a read-only one");
+    py::array a = writeable<T>(argument, object, dims);
     std::vector<std::pair<py::ssize_t, py::ssize_t>> axes;  // stride, bytes from first to last
     const py::ssize_t last = a.ndim() - 1, size = sizeof(T);
     bool fits =

@@ -126,6 +126,24 @@ bool close(const Case& s, int threads, const char* what, const std::vector<T>& g
     return false;
 }
 
+template <class Problem>
+struct Pass {
+    void (*function)(const Problem&, const Team&);
+    const Problem* problem;
+};
+
+template <class Problem>
+void run(void (*function)(const Problem&, const Team&), const Problem& problem) {
+    const Pass<Problem> pass{function, &problem};
+    parallel(
+        problem.threads,
+        [](const void* context, const Team& team) {
+            const Pass<Problem>& pass = *static_cast<const Pass<Problem>*>(context);
+            pass.function(*pass.problem, team);
+        },
+        &pass);
+}
+
 // The LSTM, by its fused kernel or by the one that can do every option.
 template <class T>
 bool check(const Case& s, int threads, bool staged) {
@@ -167,7 +185,7 @@ bool check(const Case& s, int threads, bool staged) {
     forward.saved = kept(saved.data(), saved_width);
     std::vector<T> workspace(cell.forward_workspace(forward));
     forward.workspace = workspace.data();
-    cell.forward(forward);
+    run(cell.forward, forward);
 
     std::vector<T> dx(x.size()), dkernel(kernel.size()), drecurrent(recurrent.size()), dbias(bias.size()), dh0(row),
         dc(row);
@@ -183,7 +201,7 @@ bool check(const Case& s, int threads, bool staged) {
     backward.dh0 = dh0.data(), backward.dc0 = dc.data(), backward.need_dh0 = true;
     workspace.resize(cell.backward_workspace(backward));
     backward.workspace = workspace.data();
-    cell.backward(backward);
+    run(cell.backward, backward);
 
     const bool right[] = {
         close(s, threads, "h", h, s.h),

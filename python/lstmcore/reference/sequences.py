@@ -219,7 +219,8 @@ def run(
     out: Array | None,
 ) -> Any:
     """Return outputs, the state after the last valid step and, with ``training``, the cache."""
-    if training and zoneout is not None and zoneout.seed is None:
+    rates = () if zoneout is None else (zoneout.h, zoneout.c)[: len(cell.widths)]
+    if training and zoneout is not None and zoneout.seed is None and any(rates):
         raise ValueError("zoneout: training needs a seed, got None")
     batch, steps, _ = inputs.shape
     dtype = inputs.dtype

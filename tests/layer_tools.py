@@ -1,0 +1,68 @@
+"""What the tests of the layers share: random numbers, layers with random weights, gradients by differences."""
+
+import numpy as np
+
+
+def numbers(*shape, seed=0, dtype="float64"):
+    """Normal random numbers, others for every shape and seed."""
+    return np.random.default_rng([*shape, seed]).standard_normal(shape).astype(dtype)
+
+
+def with_weights(layer, features, seed=0, scale=0.5):
+    """The layer, built for so many features and with random numbers in all its weights, zeros and ones included."""
+    layer.ensure_built((None, None, features))
+    layer.set_weights([scale * numbers(*w.shape, seed=seed + k) for k, w in enumerate(layer.get_weights())])
+    return layer
+
+
+def touch(layer):
+    """Say that the values of the weights were changed in place."""
+    for variable in layer.variables:
+        variable.parameters.version += 1
+
+
+def by_differences(loss, array, step=1e-6):
+    """The gradient of ``loss()`` with respect to an array that it reads, by central differences; array is put back."""
+    gradient = np.empty(array.shape)
+    for index in np.ndindex(array.shape):
+        value = array[index]
+        array[index] = value + step
+        above = loss()
+        array[index] = value - step
+        gradient[index] = (above - loss()) / (2 * step)
+        array[index] = value
+    return gradient
+
+
+def assert_gradients_by_differences(layer, inputs, initial_state=None, **options):
+    """Hold the gradients of a layer, of float64, against differences of its own forward pass.
+
+    The loss is a random weighting of all that the layer returns: outputs, and states with ``return_state``.
+    """
+
+    def run(training=False):
+        result = layer(
+            inputs, training, **({} if initial_state is None else {"initial_state": initial_state}), **options
+        )
+        return list(result) if isinstance(result, (tuple, list)) else [result]
+
+    def loss():
+        touch(layer)
+        return sum((w * part).sum() for w, part in zip(weights, run(), strict=True))
+
+    weights = [numbers(*part.shape, seed=50 + k) for k, part in enumerate(run())]
+    for variable in layer.variables:
+        variable.gradient.fill(0)
+    run(training=True)
+    states = weights[1:] if getattr(layer, "return_state", False) else []
+    d_outputs = weights if len(weights) > 1 and not states else weights[0]
+    d_inputs = layer.backward(d_outputs, d_state=states) if states else layer.backward(d_outputs)
+    pairs = [("inputs", inputs, d_inputs)]
+    pairs += [(v.path, v.value, v.gradient) for v in layer.variables]
+    if initial_state is not None:
+        pairs += [("initial_state", s, d) for s, d in zip(initial_state, layer.d_initial_state, strict=True)]
+    for name, array, got in pairs:
+        # Central differences leave an error of about step^2 = 1e-12, and rounding about 1e-16 / step = 1e-10, both
+        # times the size of the loss and its derivatives, which is some tens.
+        np.testing.assert_allclose(got, by_differences(loss, array), rtol=1e-6, atol=1e-8, err_msg=name)
+    touch(layer)

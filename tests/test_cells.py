@@ -1,0 +1,373 @@
+"""RNN: cells of ours run as their layers, cells of the user's step by step, with the same semantics."""
+
+import itertools
+
+import numpy as np
+import pytest
+from layer_tools import by_differences, numbers, touch, with_weights
+
+import lstmcore
+from lstmcore import Sequential
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Cell,
+    Dense,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
+
+BATCH, STEPS, FEATURES = 4, 6, 3
+MASK = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0], [0] * 6], bool)
+
+
+class Elman(Cell):
+    """`SimpleRNN`'s cell, in NumPy."""
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = self.state_size = units
+
+    def build(self, input_shape):
+        self.w = self.add_weight("kernel", (input_shape[-1], self.units), "glorot_uniform")
+        self.r = self.add_weight("recurrent_kernel", (self.units, self.units), "orthogonal")
+        self.b = self.add_weight("bias", (self.units,), "zeros")
+
+    def forward(self, inputs, states):
+        h = np.tanh(inputs @ self.w.value + states[0] @ self.r.value + self.b.value)
+        return h, [h], (inputs, states[0], h)
+
+    def backward(self, saved, d_output, d_states):
+        x, h_prev, h = saved
+        d = (d_output + d_states[0]) * (1 - h * h)
+        self.w.gradient += x.T @ d
+        self.r.gradient += h_prev.T @ d
+        self.b.gradient += d.sum(0)
+        return d @ self.w.value.T, [d @ self.r.value.T]
+
+
+class Counter(Cell):
+    """Two states of different widths, and an output of one: the sum of the inputs so far, times their number."""
+
+    output_size = 1
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.state_size = [FEATURES, 1]
+
+    def forward(self, inputs, states):
+        total, count = states[0] + inputs, states[1] + 1
+        return total.sum(1, keepdims=True) * count, [total, count], (total, count)
+
+    def backward(self, saved, d_output, d_states):
+        total, count = saved
+        d_total = d_states[0] + d_output * count
+        return d_total, [d_total, d_states[1] + d_output * total.sum(1, keepdims=True)]
+
+
+def same_weights(*layers):
+    """The layers, all with the random weights of the first."""
+    with_weights(layers[0], FEATURES)
+    for layer in layers[1:]:
+        layer.ensure_built((None, None, FEATURES))
+        layer.set_weights(layers[0].get_weights())
+    return layers
+
+
+# --- cells of ours ---
+
+
+@pytest.mark.parametrize(
+    ("cell", "layer", "options"),
+    [
+        (LSTMCell, LSTM, {}),
+        (LSTMCell, LSTM, {"projection": 2, "peepholes": True}),
+        (LSTMCell, LSTM, {"activation": "relu", "use_bias": False}),
+        (GRUCell, GRU, {}),
+        (GRUCell, GRU, {"reset_after": False}),
+        (SimpleRNNCell, SimpleRNN, {}),
+    ],
+)
+@pytest.mark.parametrize("call", [{}, {"mask": MASK}, {"lengths": [3, 6, 0, 1]}], ids=["all", "mask", "lengths"])
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"return_sequences": True}, {"return_sequences": True, "go_backwards": True}, {"zero_output_for_mask": True}],
+    ids=str,
+)
+def test_a_cell_of_ours_is_its_layer_bit_for_bit(cell, layer, options, call, how):
+    one, other = same_weights(
+        layer(5, return_state=True, dtype="float64", **options, **how),
+        RNN(cell(5, dtype="float64", **options), return_state=True, **how),
+    )
+    x = numbers(BATCH, STEPS, FEATURES)
+    initial = [numbers(BATCH, n, seed=6) for n in one.state_size]
+    for start in (None, initial):
+        results = [list(each(x, True, initial_state=start, **call)) for each in (one, other)]
+        d = numbers(*results[0][0].shape, seed=1)
+        for each, result in zip((one, other), results, strict=True):
+            result.append(each.backward(d))
+        for got, want in zip(results[1], results[0], strict=True):
+            np.testing.assert_array_equal(got, want)
+    for got, want in zip(other.variables, one.variables, strict=True):
+        np.testing.assert_array_equal(got.gradient, want.gradient)
+    shape = (None, STEPS, FEATURES)
+    assert other.compute_output_shape(shape) == one.compute_output_shape(shape)
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all", "mask"])
+def test_stacked_cells_are_stacked_layers_bit_for_bit(mask, return_sequences, go_backwards):
+    cells = [LSTMCell(5, dtype="float64"), GRUCell(4, dtype="float64"), SimpleRNNCell(2, dtype="float64")]
+    stacked = RNN(
+        StackedRNNCells(cells), return_sequences=return_sequences, return_state=True, go_backwards=go_backwards
+    )
+    with_weights(stacked, FEATURES)
+    layers = [
+        LSTM(5, return_sequences=True, return_state=True, go_backwards=go_backwards, dtype="float64"),
+        GRU(4, return_sequences=True, return_state=True, dtype="float64"),
+        SimpleRNN(2, return_sequences=return_sequences, return_state=True, dtype="float64"),
+    ]
+    x = numbers(BATCH, STEPS, FEATURES)
+    weights, at, want_states = stacked.get_weights(), x, []
+    for k, layer in enumerate(layers):
+        layer.ensure_built(at.shape)
+        layer.set_weights(weights[3 * k : 3 * k + 3])
+        here = (
+            None if mask is None else mask[:, ::-1] if go_backwards and k else mask
+        )  # the first has turned them round
+        at, *states = layer(at, True, mask=here)
+        want_states += states
+    outputs, *got_states = stacked(x, True, mask=mask)
+    np.testing.assert_array_equal(outputs, at)
+    for got, want in zip(got_states, want_states, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+    d = d_stack = numbers(*outputs.shape, seed=1)
+    for layer in reversed(layers):
+        d = layer.backward(d)
+    np.testing.assert_array_equal(stacked.backward(d_stack), d)
+    gradients = [v.gradient for layer in layers for v in layer.variables]
+    for variable, want in zip(stacked.variables, gradients, strict=True):
+        np.testing.assert_array_equal(variable.gradient, want)
+
+
+def test_the_mask_goes_on_in_the_order_of_processing():
+    x = numbers(BATCH, STEPS, FEATURES)
+    assert RNN(GRUCell(2)).compute_mask(x, MASK) is None
+    assert RNN(GRUCell(2), return_sequences=True).compute_mask(x, MASK) is MASK
+    turned = RNN(GRUCell(2), return_sequences=True, go_backwards=True).compute_mask(x, MASK)
+    np.testing.assert_array_equal(turned, MASK[:, ::-1])
+
+
+def test_states_of_stacked_cells_flat_or_by_cell():
+    layer = RNN([LSTMCell(5), GRUCell(4)], return_state=True)
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    assert layer.state_sizes == [5, 5, 4]
+    assert StackedRNNCells(layer.cells).state_size == [[5, 5], [4]]
+    first, *states = layer(x[:, :2])
+    want = layer(x)
+    for initial in (states, [states[:2], states[2]], [states[:2], states[2:]]):
+        for got, expected in zip(layer(x[:, 2:], initial_state=initial), want, strict=True):
+            np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(first, states[2])
+
+
+@pytest.mark.parametrize(
+    ("cell", "layer"),
+    [(LSTMCell(5), LSTM(5)), (GRUCell(5), GRU(5)), (SimpleRNNCell(5), SimpleRNN(5))],
+    ids=lambda v: v.name,
+)
+def test_a_cell_called_step_by_step_is_the_layer(cell, layer):
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    layer.return_sequences = True
+    cell.ensure_built(x[:, 0].shape)
+    layer.ensure_built(x.shape)
+    layer.set_weights(cell.get_weights())
+    want = layer(x)
+    states = [np.zeros((BATCH, n), "float32") for n in cell.state_sizes]
+    for t in range(STEPS):
+        output, states = cell(x[:, t], states)
+        np.testing.assert_array_equal(output, want[:, t])
+        assert output.shape == cell.compute_output_shape((BATCH, FEATURES))
+
+
+def test_dropout_belongs_to_the_cell():
+    cell = GRUCell(5, dropout=0.3, recurrent_dropout=0.2, seed=4)
+    one, other = same_weights(GRU(5, dropout=0.3, recurrent_dropout=0.2, seed=4), RNN(cell))
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    np.testing.assert_array_equal(other(x, training=True), one(x, training=True))
+    np.testing.assert_array_equal(other(x), one(x))
+
+
+# --- cells of the user's ---
+
+
+@pytest.mark.parametrize("call", [{}, {"mask": MASK}, {"lengths": [3, 6, 0, 1]}], ids=["all", "mask", "lengths"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        dict(zip(("return_sequences", "go_backwards", "zero_output_for_mask"), flags, strict=True))
+        for flags in itertools.product([False, True], repeat=3)
+    ],
+    ids=str,
+)
+def test_simple_rnn_as_a_cell_of_the_users(call, how):
+    layer, users = same_weights(
+        SimpleRNN(5, return_state=True, dtype="float64", **how),
+        RNN(Elman(5, dtype="float64"), return_state=True, **how),
+    )
+    x = numbers(BATCH, STEPS, FEATURES)
+    if "mask" in call:
+        x[~MASK] = np.nan  # never looked at
+    for initial in (None, [numbers(BATCH, 5, seed=9)]):
+        want, got = (each(x, True, initial_state=initial, **call) for each in (layer, users))
+        # float64: 1e-16 over some ten terms and the 6 steps.
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+        d = numbers(*want[0].shape, seed=1)
+        np.testing.assert_allclose(users.backward(d), layer.backward(d), rtol=1e-11, atol=1e-13)
+    for a, b in zip(users.variables, layer.variables, strict=True):
+        np.testing.assert_allclose(a.gradient, b.gradient, rtol=1e-11, atol=1e-13, err_msg=b.path)
+
+
+def test_states_and_outputs_of_different_widths():
+    layer = RNN(Counter(dtype="float64"), return_sequences=True, return_state=True)
+    x = numbers(BATCH, STEPS, FEATURES)
+    outputs, total, count = layer(x)
+    np.testing.assert_allclose(outputs[..., 0], x.cumsum(1).sum(2) * np.arange(1, STEPS + 1), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(total, x.sum(1), rtol=1e-12, atol=1e-14)
+    assert (count == STEPS).all()
+    assert layer.compute_output_shape((None, STEPS, FEATURES)) == (None, STEPS, 1)
+    masked, _, count = layer(x, mask=MASK)
+    assert count.ravel().tolist() == MASK.sum(1).tolist()
+    assert (masked[0, 3:] == masked[0, 2]).all()
+    d = numbers(BATCH, STEPS, 1)
+    layer(x, True, mask=MASK)
+    got = layer.backward(d)
+    want = by_differences(lambda: (layer(x, mask=MASK)[0] * d).sum(), x)
+    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
+
+
+def test_a_model_of_mixed_cells_by_differences():
+    model = Sequential(
+        [
+            RNN(
+                [LSTMCell(3, dtype="float64"), Elman(2, dtype="float64"), GRUCell(3, dtype="float64")],
+                return_sequences=True,
+                input_shape=(None, FEATURES),
+            ),
+            RNN(Elman(2, dtype="float64"), go_backwards=True),
+            Dense(1, dtype="float64"),
+        ]
+    )
+    assert model.output_shape == (None, 1)
+    x, d = numbers(BATCH, STEPS, FEATURES), numbers(BATCH, 1)
+    model.run(x, True, MASK)
+    model.backward(d)
+
+    def loss():
+        touch(model)
+        return (model.run(x, mask=MASK)[0] * d).sum()
+
+    np.testing.assert_allclose(
+        model.parameters.gradients, by_differences(loss, model.parameters.values), rtol=1e-6, atol=1e-9
+    )
+
+
+def test_training_with_a_cell_of_the_users_is_training_with_the_layer():
+    x, y = numbers(20, STEPS, FEATURES), numbers(20, 1)
+    results = []
+    for layer in (SimpleRNN(5, dtype="float64"), RNN(Elman(5, dtype="float64"))):
+        lstmcore.utils.set_random_seed(2)
+        model = Sequential([layer, Dense(1, dtype="float64")])
+        model.compile("adam", "mse")
+        model.fit(x, y, epochs=3, batch_size=8, verbose=0)
+        results.append(model.get_weights())
+    for got, want in zip(*results, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)  # nine steps of Adam after 1e-16
+
+
+def test_a_cell_without_backward_runs_but_does_not_train():
+    class Sum(Cell):
+        state_size = FEATURES
+
+        def forward(self, inputs, states):
+            h = states[0] + inputs
+            return h, [h], None
+
+    layer, x = RNN(Sum()), numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    np.testing.assert_allclose(layer(x), x.sum(1), rtol=1e-5, atol=1e-6)
+    layer(x, training=True)
+    with pytest.raises(NotImplementedError, match="to train with this cell, define its backward"):
+        layer.backward(x[:, 0])
+    with pytest.raises(NotImplementedError, match="a cell defines forward"):
+        RNN(type("Empty", (Cell,), {"state_size": 1})())(x)
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: RNN([]), ValueError, "cells: expected at least one"),
+        (lambda: RNN([LSTMCell(2), LSTM(2)]), TypeError, "cells: expected cells, got <LSTM"),
+        (lambda: StackedRNNCells(["gru"]), TypeError, "cells: expected cells, got 'gru'"),
+        (lambda: LSTMCell(2, return_sequences=True), TypeError, "'return_sequences'; it belongs to RNN"),
+        (lambda: GRUCell(2, stateful=False), TypeError, "'stateful'; it belongs to RNN"),
+        (lambda: SimpleRNNCell(2, go_backwards=True), TypeError, "'go_backwards'; it belongs to RNN"),
+        (lambda: LSTMCell(0), ValueError, "units: expected a positive integer, got 0"),
+        (lambda: GRUCell(2, no_such_thing=1), TypeError, "no_such_thing"),
+        (lambda: RNN(GRUCell(2), no_such_thing=1), TypeError, "no_such_thing"),
+        (lambda: RNN(GRUCell(2), time_major=True), NotImplementedError, "time_major=True"),
+        (
+            lambda: RNN([GRUCell(2), GRUCell(2, dtype="float64")]),
+            ValueError,
+            "cell: expected dtype float32, got float64",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
+
+
+@pytest.mark.parametrize("cell", [lambda: GRUCell(2), lambda: Elman(2)], ids=["ours", "the user's"])
+def test_wrong_calls_are_named(cell):
+    layer = RNN(cell())
+    x, h = numbers(3, 4, 5, dtype="float32"), np.zeros((3, 2), "float32")
+    with pytest.raises(ValueError, match=r"expected shape \(batch, steps, features\), got \(3, 5\)"):
+        layer(x[:, 0])
+    with pytest.raises(ValueError, match="initial_state: expected 1 arrays, got 2"):
+        layer(x, initial_state=[h, h])
+    for mask in (np.ones((3, 5), bool), np.ones((3, 4), int)):
+        with pytest.raises((ValueError, TypeError), match="mask: expected"):
+            layer(x, mask=mask)
+    for lengths in ([1, 2], [1, 2, 5], [1, 2, -1]):
+        with pytest.raises(ValueError, match="lengths: expected"):
+            layer(x, lengths=lengths)
+    layer(x)
+    with pytest.raises(RuntimeError, match="training=True"):
+        layer.backward(h)
+
+
+def test_a_cell_that_returns_too_few_states_is_named():
+    class Forgetful(Cell):
+        state_size = (2, 2)
+
+        def forward(self, inputs, states):
+            return states[0], states[:1], None
+
+    with pytest.raises(ValueError, match="forgetful: forward: expected 2 new states, got 1"):
+        RNN(Forgetful(name="forgetful"))(numbers(3, 4, 5, dtype="float32"))
+
+
+def test_unroll_is_accepted_and_has_no_effect():
+    one, other = same_weights(RNN(GRUCell(3)), RNN(GRUCell(3), unroll=True))
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    np.testing.assert_array_equal(one(x), other(x))

@@ -1,0 +1,180 @@
+"""Checkpoints: the same bits forward, the same gradients, in less memory."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from layer_tools import numbers, with_weights
+
+import lstmcore
+from lstmcore import Sequential, functional
+from lstmcore._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
+from lstmcore.layers import GRU, LSTM, Dense, SimpleRNN
+
+FEATURES = 3
+CELLS = [
+    LSTMOptions(),
+    LSTMOptions(peepholes=True, coupled=True),
+    LSTMOptions(projection=True),
+    LSTMOptions(layer_norm=True),
+    GRUOptions(),
+    GRUOptions(reset_after=False),
+    GRUOptions(layer_norm=True),
+    RNNOptions(),
+    RNNOptions(activation="relu"),
+]
+KINDS = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
+each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def layer_of(cell, units, **options):
+    """The layer of a cell's options, with random weights."""
+    chosen = {k: v for k, v in vars(cell).items() if v != type(cell).__dataclass_fields__[k].default}
+    if "projection" in chosen:
+        chosen["projection"] = max(1, units // 2)
+    return with_weights(KINDS[cell.cell](units, dtype="float64", **chosen, **options), FEATURES)
+
+
+def passes(layer, x, d_last, initial, d_states, **call):
+    """Outputs and states, then all gradients: of inputs, weights and initial state."""
+    for v in layer.variables:
+        v.gradient.fill(0)
+    forward = layer(x, True, initial_state=initial, **call)
+    d_inputs = layer.backward(d_last, d_state=d_states)
+    return forward, [d_inputs, *(v.gradient.copy() for v in layer.variables), *(layer.d_initial_state or ())]
+
+
+@given(
+    cell=st.sampled_from(CELLS),
+    batch=st.integers(1, 9),
+    steps=st.integers(1, 30),
+    units=st.integers(1, 20),
+    every=st.integers(1, 35),
+    return_sequences=st.booleans(),
+    go_backwards=st.booleans(),
+    padding=st.sampled_from(["none", "lengths", "mask", "mask, zeros"]),
+    initial=st.booleans(),
+    last=st.booleans(),
+    dropout=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+@example(CELLS[0], 4, 9, 5, 4, False, False, "lengths", True, True, False, 0)
+@example(CELLS[0], 4, 9, 5, 4, True, True, "mask", True, False, True, 0)
+@example(CELLS[4], 4, 9, 5, 4, True, False, "mask, zeros", False, True, False, 0)
+@example(CELLS[7], 4, 9, 5, 4, False, True, "mask", True, True, False, 0)
+def test_outputs_and_gradients_are_those_without(
+    cell, batch, steps, units, every, return_sequences, go_backwards, padding, initial, last, dropout, seed
+):
+    rng = np.random.default_rng(seed)
+    options = {
+        "return_sequences": return_sequences,
+        "return_state": True,
+        "go_backwards": go_backwards,
+        "zero_output_for_mask": padding == "mask, zeros",
+    }
+    if dropout:
+        options |= {"dropout": 0.3, "recurrent_dropout": 0.3, "seed": seed}
+    call = {}
+    if padding == "lengths":
+        call["lengths"] = rng.integers(0, steps + 1, batch)
+        call["lengths"][:1] *= batch == 1  # of several rows, one has no steps at all
+    elif padding != "none":
+        call["mask"] = rng.random((batch, steps)) < rng.choice([0, 0.5, 0.8, 1], (batch, 1))
+    plain, kept = (layer_of(cell, units, checkpoint=n, **options) for n in (None, every))
+    x = rng.standard_normal((batch, steps, FEATURES))
+    widths = plain.state_size
+    states = [rng.standard_normal((batch, n)) for n in widths] if initial else None
+    d_states = [rng.standard_normal((batch, n)) for n in widths] if last else None
+    d = rng.standard_normal((batch, *((steps,) if return_sequences else ()), widths[0]))
+    want, want_gradients = passes(plain, x, d, states, d_states, **call)
+    got, got_gradients = passes(kept, x, d, states, d_states, **call)
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(got_gradients, want_gradients, strict=True):
+        # The gradients of the weights are summed segment by segment: 1e-16, of the size of the largest.
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * max(1, np.abs(b).max(initial=0)))
+    for a, b in zip(kept(x, initial_state=states, **call), plain(x, initial_state=states, **call), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@each_kind
+def test_the_cache_is_smaller_by_the_length_of_the_segments(kind):
+    x = numbers(8, 400, FEATURES, dtype="float32")
+    sizes = {}
+    for every in (None, 20, 100):
+        layer = kind(16, checkpoint=every)
+        layer(x, training=True)
+        sizes[every] = layer._cache.nbytes
+    states = 2 if kind is LSTM else 1
+    assert sizes[20] == 4 * states * 8 * 16 * 400 // 20  # float32 states, one for each segment
+    assert sizes[100] == sizes[20] // 5
+    assert sizes[None] >= 20 * sizes[20] / states
+
+
+@each_kind
+def test_training_a_model_is_the_same(kind):
+    x, y = numbers(20, 17, FEATURES), numbers(20, 17, 1)
+    results = []
+    for every in (None, 5):
+        lstmcore.utils.set_random_seed(3)
+        model = Sequential(
+            [
+                kind(4, return_sequences=True, checkpoint=every, dropout=0.2, dtype="float64"),
+                kind(3, return_sequences=True, go_backwards=True, checkpoint=every, dtype="float64"),
+                Dense(1, dtype="float64"),
+            ]
+        )
+        model.compile(lstmcore.optimizers.Adam(learning_rate=0.02), "mse")
+        history = model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+        results.append((model.get_weights(), history.history["loss"]))
+    assert results[1][1] == pytest.approx(results[0][1], rel=1e-10)
+    for got, want in zip(results[1][0], results[0][0], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-10)  # nine steps of Adam after 1e-16
+
+
+def test_stateful_layers_go_on_from_checkpoints():
+    plain, kept = (with_weights(GRU(4, stateful=True, checkpoint=n), FEATURES) for n in (None, 3))
+    x = numbers(2, 16, FEATURES, dtype="float32")
+    for part in (x[:, :7], x[:, 7:]):
+        np.testing.assert_array_equal(kept(part, training=True), plain(part, training=True))
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_function_with_checkpoints_is_the_function(cell):
+    """Float32, threads, an array to write into, and arrays to add the gradients to."""
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+    forward, backward = getattr(functional, cell), getattr(functional, f"{cell}_backward")
+    weights = [numbers(*shape, seed=4, dtype="float32") / 6 for shape in ((5, gates * 40), (40, gates * 40))]
+    packed = getattr(functional, f"pack_{cell}")(weights, training=True)
+    x, d = numbers(33, 25, 5, dtype="float32"), numbers(33, 25, 40, dtype="float32")
+    want, _, cache = forward(x, packed, training=True)
+    want_d, want_weights, nothing = backward(cache, d)
+    for threads in (1, 2):
+        with lstmcore.threads(threads):
+            out = np.full(want.shape, np.nan, "float32")
+            got, _, kept = forward(x, packed, training=True, out=out, checkpoint=4)
+            assert got is out
+            np.testing.assert_array_equal(got, want)
+            gradients = [np.ones_like(w) for w in weights]
+            got_d, got_weights, initial = backward(kept, d, d_weights=gradients)
+            assert nothing is initial is None
+            for a, given_array in zip(got_weights, gradients, strict=True):
+                assert a is given_array
+            again = backward(kept, d)[1]
+            assert backward(kept, d, need_d_inputs=False)[0] is None
+            # Sums of float32 in another order: 6e-8 over 40 terms, carried through 25 steps.
+            for a, b in [(got_d, want_d), *zip(again, want_weights, strict=True)]:
+                np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
+            for a, b in zip(got_weights, want_weights, strict=True):
+                np.testing.assert_allclose(a, b + 1, atol=1e-5 * np.abs(b).max())
+
+
+def test_zoneout_says_that_it_does_not_go_with_checkpoints():
+    layer = LSTM(2, zoneout=0.1, checkpoint=3)
+    x = numbers(1, 4, FEATURES, dtype="float32")
+    with pytest.raises(ValueError, match=r"zoneout: .* not with checkpoint"):
+        layer(x, training=True)
+    assert layer(x).shape == (1, 2)
+    weights = [np.zeros((3, 6), "float32"), np.zeros((2, 6), "float32")]
+    with pytest.raises(ValueError, match=r"zoneout: .* not with checkpoint"):
+        functional.gru(x, weights, zoneout=Zoneout(0.1, seed=1), training=True, checkpoint=2)

@@ -1,0 +1,492 @@
+"""LSTM, GRU and SimpleRNN: the reference with the layer's weights, Keras's shapes, names and initial values."""
+
+import numpy as np
+import pytest
+from layer_tools import assert_gradients_by_differences, numbers, with_weights
+
+import lstmcore
+from lstmcore import Sequential, reference
+from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions
+from lstmcore.layers import GRU, LSTM, RNN, Dense, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
+
+BATCH, STEPS, FEATURES, UNITS = 3, 6, 2, 4
+
+# Layer, its arguments, and what the same cell is in the reference.
+CASES = {
+    "lstm": (LSTM, {}),
+    "gru": (GRU, {}),
+    "gru reset before": (GRU, {"reset_after": False}),
+    "rnn": (SimpleRNN, {}),
+}
+OPTIONS = {
+    "lstm peepholes": (LSTM, {"peepholes": True}),
+    "lstm no input gate": (LSTM, {"input_gate": False}),
+    "lstm no forget gate": (LSTM, {"forget_gate": False}),
+    "lstm no output gate": (LSTM, {"output_gate": False}),
+    "lstm coupled": (LSTM, {"coupled": True}),
+    "lstm no input activation": (LSTM, {"input_activation": False}),
+    "lstm no output activation": (LSTM, {"output_activation": False}),
+    "lstm layer norm": (LSTM, {"layer_norm": True}),
+    "lstm projection": (LSTM, {"projection": 2}),
+    "lstm peepholes coupled": (LSTM, {"peepholes": True, "coupled": True}),
+    "lstm everything": (LSTM, {"peepholes": True, "layer_norm": True, "projection": 3}),
+    "gru layer norm": (GRU, {"layer_norm": True}),
+}
+NO_BIAS = {
+    f"{name} no bias": (kind, options | {"use_bias": False}) for name, (kind, options) in (CASES | OPTIONS).items()
+}
+ACTIVATED = {
+    f"{name} {activation}": (kind, {**options, "activation": activation})
+    for name, (kind, options) in CASES.items()
+    for activation in ACTIVATIONS
+} | {
+    f"{name} gates {activation}": (kind, {**options, "recurrent_activation": activation})
+    for name, (kind, options) in CASES.items()
+    if kind is not SimpleRNN
+    for activation in ACTIVATIONS
+}
+ALL = CASES | OPTIONS | NO_BIAS | ACTIVATED
+
+
+def each(cases):
+    return pytest.mark.parametrize(("kind", "options"), list(cases.values()), ids=list(cases))
+
+
+def reference_of(kind, options):
+    """The reference's two functions, and the options they take for what the layer was given."""
+    name, options_class = {LSTM: ("lstm", LSTMOptions), GRU: ("gru", GRUOptions), SimpleRNN: ("rnn", RNNOptions)}[kind]
+    options = {k: v for k, v in options.items() if k != "use_bias"}
+    if "projection" in options:
+        options["projection"] = True
+    return getattr(reference, name), getattr(reference, f"{name}_backward"), options_class(**options)
+
+
+def states_for(layer, batch=BATCH, seed=9):
+    return [numbers(batch, width, seed=seed + k) for k, width in enumerate(layer.state_size)]
+
+
+# --- against the reference ---
+
+
+@pytest.mark.parametrize("return_sequences", [True, False])
+@each(ALL)
+def test_outputs_states_and_gradients_are_the_reference(kind, options, return_sequences):
+    layer = kind(UNITS, return_sequences=return_sequences, return_state=True, dtype="float64", **options)
+    with_weights(layer, FEATURES)
+    forward, backward, cell = reference_of(kind, options)
+    x, initial = numbers(BATCH, STEPS, FEATURES), states_for(layer)
+    many = len(initial) > 1
+    want, want_state, cache = forward(
+        x,
+        layer.get_weights(),
+        initial if many else initial[0],
+        options=cell,
+        return_sequences=return_sequences,
+        training=True,
+    )
+    want_state = list(want_state) if many else [want_state]
+    tolerance = {"rtol": 1e-11, "atol": 1e-12}  # of float64: 1e-16 over some tens of terms and the 6 steps
+    for training in (False, True):
+        outputs, *state = layer(x, training, initial_state=initial)
+        for got, expected in zip([outputs, *state], [want, *want_state], strict=True):
+            np.testing.assert_allclose(got, expected, **tolerance)
+
+    d_outputs, d_state = numbers(*want.shape, seed=20), states_for(layer, seed=30)
+    d_inputs, d_weights, d_initial = backward(cache, d_outputs, d_state if many else d_state[0])
+    np.testing.assert_allclose(layer.backward(d_outputs, d_state=d_state), d_inputs, **tolerance)
+    for variable, expected in zip(layer.variables, d_weights, strict=True):
+        np.testing.assert_allclose(variable.gradient, expected, err_msg=variable.path, **tolerance)
+    for got, expected in zip(layer.d_initial_state, d_initial if many else [d_initial], strict=True):
+        np.testing.assert_allclose(got, expected, **tolerance)
+
+
+@each(CASES | OPTIONS)
+def test_float32_is_the_reference_to_its_rounding(kind, options):
+    layer = with_weights(kind(UNITS, return_sequences=True, **options), FEATURES)
+    forward, _, cell = reference_of(kind, options)
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    want, _ = forward(x.astype("float64"), [w.astype("float64") for w in layer.get_weights()], options=cell)
+    got = layer(x)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, atol=1e-5)  # 6e-8 over some tens of terms and the 6 steps; outputs below 1
+
+
+@pytest.mark.parametrize("return_sequences", [True, False])
+@each(CASES | {"projection": (LSTM, {"projection": 2}), "backwards": (LSTM, {"go_backwards": True})})
+def test_gradients_by_differences_initial_and_last_states_included(kind, options, return_sequences):
+    layer = kind(3, return_sequences=return_sequences, return_state=True, dtype="float64", **options)
+    with_weights(layer, FEATURES)
+    assert_gradients_by_differences(layer, numbers(2, 4, FEATURES), states_for(layer, batch=2))
+
+
+def test_the_gradient_of_a_last_state_may_be_all_there_is():
+    layer = with_weights(LSTM(3, dtype="float64", return_state=True), FEATURES)
+    x, initial, d_c = numbers(2, 4, FEATURES), states_for(layer, batch=2), numbers(2, 3, seed=7)
+    layer(x, True, initial_state=initial)
+    layer.backward(None, d_state=[None, d_c])
+    step = 1e-6
+    for k, state in enumerate(initial):
+        for index in np.ndindex(state.shape):
+            above, below = ([s.copy() for s in initial] for _ in range(2))
+            above[k][index] += step
+            below[k][index] -= step
+            slope = ((layer(x, initial_state=above)[2] - layer(x, initial_state=below)[2]) * d_c).sum() / (2 * step)
+            assert layer.d_initial_state[k][index] == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+def test_there_is_no_gradient_of_an_initial_state_where_there_was_none():
+    layer, x, d = LSTM(3), numbers(2, 4, FEATURES, dtype="float32"), np.ones((2, 3), "float32")
+    layer(x, True, initial_state=[d, d])
+    layer.backward(d)
+    assert [g.shape for g in layer.d_initial_state] == [(2, 3), (2, 3)]
+    layer(x, True)
+    layer.backward(d)
+    assert layer.d_initial_state is None
+
+
+def test_gradients_add_up_until_they_are_cleared():
+    layer = with_weights(GRU(3, dtype="float64"), FEATURES)
+    x, d = numbers(2, 4, FEATURES), numbers(2, 3)
+    layer(x, True)
+    layer.backward(d)
+    once = [v.gradient.copy() for v in layer.variables]
+    layer(x, True)
+    assert layer.backward(d, need_d_inputs=False) is None
+    for variable, expected in zip(layer.variables, once, strict=True):
+        np.testing.assert_allclose(variable.gradient, 2 * expected, rtol=1e-12)
+
+
+# --- Keras's shapes, names and initial values ---
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"),
+    [
+        (LSTM(3), {"kernel": (2, 12), "recurrent_kernel": (3, 12), "bias": (12,)}),
+        (LSTM(3, use_bias=False), {"kernel": (2, 12), "recurrent_kernel": (3, 12)}),
+        (LSTM(3, coupled=True), {"kernel": (2, 9), "recurrent_kernel": (3, 9), "bias": (9,)}),
+        (LSTM(3, output_gate=False), {"kernel": (2, 9), "recurrent_kernel": (3, 9), "bias": (9,)}),
+        (
+            LSTM(3, peepholes=True),
+            {"kernel": (2, 12), "recurrent_kernel": (3, 12), "bias": (12,), "peephole": (3, 3)},
+        ),
+        (
+            LSTM(3, projection=2),
+            {"kernel": (2, 12), "recurrent_kernel": (2, 12), "bias": (12,), "projection": (3, 2)},
+        ),
+        (
+            LSTM(3, layer_norm=True),
+            {"kernel": (2, 12), "recurrent_kernel": (3, 12), "bias": (12,), "gain": (2, 12), "cell_norm": (2, 3)},
+        ),
+        (GRU(3), {"kernel": (2, 9), "recurrent_kernel": (3, 9), "bias": (2, 9)}),
+        (GRU(3, reset_after=False), {"kernel": (2, 9), "recurrent_kernel": (3, 9), "bias": (9,)}),
+        (GRU(3, use_bias=False), {"kernel": (2, 9), "recurrent_kernel": (3, 9)}),
+        (GRU(3, layer_norm=True), {"kernel": (2, 9), "recurrent_kernel": (3, 9), "bias": (2, 9), "gain": (2, 9)}),
+        (SimpleRNN(3), {"kernel": (2, 3), "recurrent_kernel": (3, 3), "bias": (3,)}),
+        (SimpleRNN(3, use_bias=False), {"kernel": (2, 3), "recurrent_kernel": (3, 3)}),
+    ],
+)
+def test_names_shapes_and_order_of_the_weights(layer, shapes):
+    layer.ensure_built((None, None, 2))
+    assert {v.path.removeprefix(f"{layer.name}/"): v.shape for v in layer.weights} == shapes
+    assert [v.name for v in layer.weights] == list(shapes)
+    assert [w.shape for w in layer.get_weights()] == list(shapes.values())
+    assert layer.count_params() == sum(int(np.prod(shape)) for shape in shapes.values())
+
+
+def test_parameter_counts_are_those_that_keras_prints():
+    model = Sequential([GRU(50, return_sequences=True, input_shape=(12, 1)), SimpleRNN(50), Dense(1)])
+    # 3 units (inputs + units + 2) with the two biases of a GRU, units (inputs + units + 1) for a simple layer.
+    assert [layer.count_params() for layer in model.layers] == [7950, 5050, 51]
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(GRU, 3), (SimpleRNN, 1)])
+def test_initial_values_are_keras_defaults(kind, gates):
+    lstmcore.utils.set_random_seed(3)
+    layer = kind(64)
+    layer.ensure_built((None, None, 20))
+    kernel, recurrent_kernel, bias = layer.get_weights()
+    # Glorot's limit counts all gates as fan-out; of 1,280 uniform numbers or more the largest comes this close to it.
+    limit = np.sqrt(6 / (20 + gates * 64))
+    assert 0.99 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)
+    assert np.var(kernel) == pytest.approx(limit**2 / 3, rel=0.1)
+    # The rows of the whole matrix are orthonormal, to float32 rounding.
+    np.testing.assert_allclose(recurrent_kernel @ recurrent_kernel.T, np.eye(64), atol=2e-6)
+    assert not bias.any()
+
+
+def test_the_forget_gate_starts_open_wherever_it_stands():
+    def bias(**options):
+        layer = LSTM(2, **options)
+        layer.ensure_built((None, None, 1))
+        return layer.get_weights()[2].tolist()
+
+    assert bias() == [0, 0, 1, 1, 0, 0, 0, 0]
+    assert bias(input_gate=False) == [1, 1, 0, 0, 0, 0]
+    assert bias(output_gate=False) == [0, 0, 1, 1, 0, 0]
+    assert bias(forget_gate=False) == [0] * 6
+    assert bias(coupled=True) == [0] * 6
+    assert bias(unit_forget_bias=False) == [0] * 8
+    assert bias(bias_initializer="ones", unit_forget_bias=False) == [1] * 8
+
+
+def test_a_new_layer_with_options_is_the_plain_one():
+    """Peepholes start at 0, gains at 1, the shift of the cell state at 0."""
+    layer = LSTM(3, peepholes=True, layer_norm=True, projection=2)
+    layer.ensure_built((None, None, 2))
+    weights = {v.name: v.numpy() for v in layer.weights}
+    assert not weights["peephole"].any()
+    assert (weights["gain"] == 1).all()
+    assert weights["cell_norm"].tolist() == [[1, 1, 1], [0, 0, 0]]
+    assert 0 < np.abs(weights["projection"]).max() <= np.sqrt(6 / 5)
+    layer = GRU(3, layer_norm=True)
+    layer.ensure_built((None, None, 2))
+    assert (layer.get_weights()[3] == 1).all()
+
+
+def test_initializers_are_used_where_they_are_named():
+    def constant(value):
+        return lambda shape, dtype: np.full(shape, value, dtype)
+
+    layer = GRU(2, kernel_initializer=constant(2), recurrent_initializer=constant(3), bias_initializer="ones")
+    layer.ensure_built((None, None, 1))
+    assert [set(w.ravel().tolist()) for w in layer.get_weights()] == [{2.0}, {3.0}, {1.0}]
+
+
+# --- what comes back ---
+
+
+@each(CASES | {"lstm projection": (LSTM, {"projection": 3})})
+def test_shapes_of_outputs_and_states(kind, options):
+    width = options.get("projection", UNITS)
+    states = [(BATCH, width), (BATCH, UNITS)] if kind is LSTM else [(BATCH, UNITS)]
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    last = kind(UNITS, **options)
+    assert last(x).shape == (BATCH, width)
+    assert last.compute_output_shape((None, STEPS, FEATURES)) == (None, width)
+    every = kind(UNITS, return_sequences=True, return_state=True, **options)
+    outputs, *state = every(x)
+    assert outputs.shape == (BATCH, STEPS, width)
+    assert [s.shape for s in state] == states
+    assert every.compute_output_shape((None, None, FEATURES)) == (None, None, width)
+    np.testing.assert_array_equal(state[0], outputs[:, -1])
+    assert every.state_size == [shape[1] for shape in states]
+
+
+@each(CASES)
+def test_go_backwards_is_the_reversed_input_in_the_order_of_processing(kind, options):
+    forwards = with_weights(kind(UNITS, return_sequences=True, return_state=True, **options), FEATURES)
+    backwards = kind(UNITS, return_sequences=True, return_state=True, go_backwards=True, **options)
+    backwards.ensure_built((None, None, FEATURES))
+    backwards.set_weights(forwards.get_weights())
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    for got, want in zip(backwards(x), forwards(x[:, ::-1]), strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert (
+        backwards.compute_mask(x, np.eye(BATCH, STEPS, dtype=bool)).tolist() == np.eye(BATCH, STEPS)[:, ::-1].tolist()
+    )
+
+
+@pytest.mark.parametrize("kind", [GRU, SimpleRNN])
+def test_one_state_may_come_bare_or_in_a_list(kind):
+    layer, x, h = kind(UNITS), numbers(BATCH, STEPS, FEATURES, dtype="float32"), numbers(BATCH, UNITS, dtype="float32")
+    np.testing.assert_array_equal(layer(x, initial_state=h), layer(x, initial_state=[h]))
+    assert (layer(x, initial_state=h) != layer(x)).any()
+
+
+@each(CASES | OPTIONS)
+def test_kernel_info_says_what_runs(kind, options):
+    layer = kind(UNITS, dtype="float64", **options)
+    with pytest.raises(ValueError, match="no weights yet"):
+        layer.kernel_info()
+    layer.ensure_built((None, None, FEATURES))
+    name, kernel, dtype, isa = layer.kernel_info().replace(": ", ", ").split(", ")
+    assert name == {LSTM: "lstm", GRU: "gru", SimpleRNN: "rnn"}[kind]
+    # The plain LSTM and the GRU with reset_after have a loop of their own, as does every simple layer.
+    plain = options == {} or kind is SimpleRNN
+    assert (kernel == "fused kernel") == plain, kernel
+    assert dtype == "float64"
+    assert isa == lstmcore._core.config()["instruction_set"]
+
+
+# --- stateful ---
+
+
+class _Step(lstmcore.layers.Cell):
+    """A cell of the user's: a leaky sum."""
+
+    state_size = FEATURES
+
+    def forward(self, inputs, states):
+        h = 0.5 * states[0] + inputs
+        return h, [h], None
+
+
+STATEFUL = {
+    "lstm": lambda **o: LSTM(UNITS, **o),
+    "lstm projection": lambda **o: LSTM(UNITS, projection=2, **o),
+    "gru": lambda **o: GRU(UNITS, **o),
+    "gru reset before": lambda **o: GRU(UNITS, reset_after=False, **o),
+    "rnn": lambda **o: SimpleRNN(UNITS, **o),
+    "cells": lambda **o: RNN([LSTMCell(UNITS), GRUCell(3), SimpleRNNCell(2)], **o),
+    "a cell of the user's": lambda **o: RNN(_Step(), **o),
+}
+
+
+@pytest.mark.parametrize("make", STATEFUL.values(), ids=STATEFUL)
+def test_a_sequence_in_pieces_is_the_whole(make):
+    plain, stateful = make(return_sequences=True), make(return_sequences=True, stateful=True)
+    x = numbers(BATCH, 20, FEATURES, dtype="float32")
+    whole = plain(x)
+    stateful.ensure_built(x.shape)
+    stateful.set_weights(plain.get_weights())
+    for _ in range(2):
+        pieces = [stateful(x[:, a:b]) for a, b in [(0, 1), (1, 9), (9, 12), (12, 20)]]
+        np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
+        stateful.reset_states()
+    stateful(x)
+    with pytest.raises(ValueError, match=r"expected a batch of 3 rows.*got 2; reset_states\(\) makes it forget"):
+        stateful(x[:2])
+    stateful.reset_state()
+    np.testing.assert_array_equal(stateful(x[:2]), plain(x[:2]))
+
+
+def test_a_stateful_layer_can_be_told_its_state():
+    layer, plain = LSTM(UNITS, stateful=True), LSTM(UNITS)
+    x, states = numbers(BATCH, STEPS, FEATURES, dtype="float32"), [numbers(BATCH, UNITS, seed=k) for k in range(2)]
+    layer(x)
+    plain.ensure_built(x.shape)
+    plain.set_weights(layer.get_weights())
+    layer.reset_states(states)
+    np.testing.assert_array_equal(layer(x), plain(x, initial_state=states))
+    with pytest.raises(ValueError, match="expected the states h, c, got 1 arrays"):
+        layer.reset_states(states[:1])
+
+
+def test_padding_carries_the_state_over_to_the_next_batch():
+    layer, plain = GRU(UNITS, stateful=True), GRU(UNITS)
+    x, z = (numbers(2, STEPS, FEATURES, dtype="float32", seed=k) for k in range(2))
+    mask = np.ones((2, STEPS), bool)
+    mask[0, 2:] = False
+    mask[1] = False
+    layer(x, mask=mask)
+    plain.ensure_built(x.shape)
+    plain.set_weights(layer.get_weights())
+    got = layer(z)
+    np.testing.assert_array_equal(got[:1], plain(np.concatenate([x[:1, :2], z[:1]], axis=1)))
+    np.testing.assert_array_equal(got[1:], plain(z[1:]))
+
+
+def test_a_stateful_model_goes_on_from_batch_to_batch():
+    rows, batches, steps = 4, 3, 5
+    lstmcore.utils.set_random_seed(1)
+    plain = Sequential([LSTM(UNITS, return_sequences=True, input_shape=(None, FEATURES)), GRU(3), Dense(1)])
+    model = Sequential(
+        [
+            LSTM(UNITS, return_sequences=True, stateful=True, batch_input_shape=(rows, steps, FEATURES)),
+            GRU(3, stateful=True),
+            Dense(1),
+        ]
+    )
+    model.set_weights(plain.get_weights())
+    # Row k of each batch goes on where row k of the batch before ended.
+    long = numbers(rows, batches * steps, FEATURES, dtype="float32")
+    x = np.concatenate(np.split(long, batches, axis=1))
+    y = numbers(rows * batches, 1, dtype="float32")
+    want = np.concatenate([plain(long[:, : steps * (k + 1)]) for k in range(batches)])
+
+    np.testing.assert_array_equal(model.predict(x, batch_size=rows), want)
+    assert (model.predict(x, batch_size=rows) != want).any()  # it goes on
+    model.reset_states()
+    np.testing.assert_array_equal(model.predict(x, batch_size=rows), want)
+
+    model.reset_states()
+    # With a learning rate of zero the loss of the first epoch is that of the long sequences.
+    model.compile(lstmcore.optimizers.Adam(learning_rate=0.0), "mse")
+    history = model.fit(x, y, batch_size=rows, epochs=2, shuffle=False, verbose=0)
+    assert history.history["loss"][0] == pytest.approx(np.mean((want - y) ** 2), rel=1e-6)
+    twice = np.concatenate([plain(np.concatenate([long, long[:, : steps * (k + 1)]], 1)) for k in range(batches)])
+    assert history.history["loss"][1] == pytest.approx(np.mean((twice - y) ** 2), rel=1e-6)
+    with pytest.raises(ValueError, match="expected a batch of 4 rows"):
+        model.predict(x[:6], batch_size=rows)
+
+
+def test_the_gradient_stops_where_a_batch_begins():
+    """Truncated backpropagation: the states of the batch before are numbers, not functions of the weights."""
+    layer, plain = (with_weights(LSTM(3, stateful=stateful, dtype="float64"), FEATURES) for stateful in (True, False))
+    x, d = numbers(2, 8, FEATURES), numbers(2, 3)
+    layer(x[:, :5], True)
+    state = [s.copy() for s in layer.states]
+    layer(x[:, 5:], True)
+    got = layer.backward(d)
+    plain(x[:, 5:], True, initial_state=state)
+    np.testing.assert_array_equal(got, plain.backward(d))
+    for a, b in zip(layer.variables, plain.variables, strict=True):
+        np.testing.assert_array_equal(a.gradient, b.gradient)
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: LSTM(2, activation="swish"), ValueError, "activation: expected one of tanh, .*, got 'swish'"),
+        (lambda: GRU(2, recurrent_activation="gelu"), ValueError, "recurrent_activation: .* got 'gelu'"),
+        (lambda: SimpleRNN(2, "softmax"), ValueError, "activation: .* got 'softmax'"),
+        (lambda: SimpleRNN(2, recurrent_activation="tanh"), TypeError, "recurrent_activation"),
+        (lambda: GRU(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),
+        (lambda: LSTM(2, reset_after=True), TypeError, "reset_after"),
+        (lambda: LSTM(2, peepholes=1), TypeError, "peepholes: expected True or False, got 1"),
+        (lambda: LSTM(2, coupled=True, input_gate=False), ValueError, "coupled: .* needs input_gate=True"),
+        (lambda: GRU(2, reset_after=False, layer_norm=True), ValueError, "layer_norm: needs reset_after=True"),
+        (lambda: LSTM(2, projection=3), ValueError, "projection: expected at most units=2, got 3"),
+        (lambda: LSTM(2, projection=0), ValueError, "projection: expected a positive integer, got 0"),
+        (lambda: GRU(2, projection=1), TypeError, "projection"),
+        (lambda: LSTM(2, dropout=1.0), ValueError, r"LSTM: dropout: expected a number in \[0, 1\), got 1.0"),
+        (lambda: LSTM(2, recurrent_dropout=-0.1), ValueError, r"recurrent_dropout: .* got -0.1"),
+        (lambda: GRU(2, dropout="half"), TypeError, "GRU: dropout: .* got 'half'"),
+        (lambda: GRU(2, dropout=float("nan")), ValueError, "dropout: .* got nan"),
+        (lambda: LSTM(2, zoneout=1.5), ValueError, "zoneout: .* got 1.5"),
+        (lambda: LSTM(2, zoneout=(0.1, 0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h, c"),
+        (lambda: GRU(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h"),
+        (lambda: GRU(2, seed=-1), ValueError, "seed: expected an integer from 0 on, got -1"),
+        (lambda: GRU(2, seed=1.5), ValueError, "seed: .* got 1.5"),
+        (lambda: LSTM(2, checkpoint=0), ValueError, "checkpoint: expected a positive integer, got 0"),
+        (lambda: LSTM(2, kernel_regularizer="l2"), NotImplementedError, "LSTM: kernel_regularizer='l2' is not offered"),
+        (lambda: GRU(2, recurrent_constraint=abs), NotImplementedError, "GRU: recurrent_constraint="),
+        (lambda: SimpleRNN(2, time_major=True), NotImplementedError, "SimpleRNN: time_major=True"),
+        (lambda: SimpleRNN(0), ValueError, "SimpleRNN: units: expected a positive integer, got 0"),
+        (lambda: GRU(2.5), TypeError, "GRU: units: expected a positive integer, got 2.5"),
+    ],
+)
+def test_wrong_arguments_are_named(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN])
+def test_arguments_without_effect_are_accepted(kind):
+    kind(2, unroll=True, time_major=False, kernel_regularizer=None, dropout=0.0, recurrent_dropout=0, zoneout=0.0)
+    if kind is not SimpleRNN:
+        kind(2, use_cudnn="auto", implementation=2)
+
+
+def test_wrong_calls_are_named():
+    layer, x, h = LSTM(2), numbers(3, 4, 5, dtype="float32"), np.zeros((3, 2), "float32")
+    with pytest.raises(ValueError, match="initial_state: expected the states h, c, got 1 arrays"):
+        layer(x, initial_state=[h])
+    with pytest.raises(ValueError, match=r"initial_state.*expected shape"):
+        layer(x, initial_state=[h, h[:2]])
+    with pytest.raises(TypeError, match="initial_state: expected float32, got int64"):
+        layer(x, initial_state=[h, h.astype(int)])
+    with pytest.raises(ValueError, match=r"expected shape \(batch, steps, features\), got \(3, 5\)"):
+        layer(x[:, 0])
+    with pytest.raises(ValueError, match="lengths or a mask, not both"):
+        layer(x, mask=np.ones((3, 4), bool), lengths=np.full(3, 4))
+    with pytest.raises(ValueError, match=r"mask: expected shape \(batch=3, steps=4\), got \(3, 5\)"):
+        layer(x, mask=np.ones((3, 5), bool))
+    layer(x, training=True)
+    layer.backward(h)
+    with pytest.raises(RuntimeError, match="training=True"):
+        layer.backward(h)

@@ -1,0 +1,315 @@
+"""Streams: a model run piece by piece gives the bits of the whole, and allocates nothing on the way."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from layer_tools import numbers
+
+import lstmcore
+from lstmcore import Input, Sequential
+from lstmcore.functional import pack_gru
+from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, Masking, SimpleRNN
+from lstmcore.streaming import RecurrentStream
+
+FEATURES, STEPS = 9, 40
+EACH_STEP = {"return_sequences": True}
+
+
+def lstm(units, dtype, **options):
+    return LSTM(units, dtype=dtype, **EACH_STEP, **options)
+
+
+MODELS = {
+    "lstm, dense": lambda d: [lstm(70, d), Dense(3, dtype=d)],
+    "lstm, lstm, dense, dense": lambda d: [
+        lstm(40, d),
+        lstm(30, d),
+        Dense(8, "tanh", dtype=d),
+        Dense(2, "relu", dtype=d),
+    ],
+    "gru": lambda d: [GRU(70, dtype=d, **EACH_STEP)],
+    "gru reset before": lambda d: [GRU(70, reset_after=False, dtype=d, **EACH_STEP)],
+    "rnn": lambda d: [SimpleRNN(70, dtype=d, **EACH_STEP)],
+    "embedding, lstm, dense": lambda d: [Embedding(11, 6, dtype=d), lstm(70, d), Dense(11, dtype=d)],
+    "projection": lambda d: [lstm(70, d, projection=20), Dense(2, dtype=d)],
+    "peepholes": lambda d: [lstm(70, d, peepholes=True)],
+    "zoneout, mixed": lambda d: [lstm(70, d, zoneout=(0.1, 0.3)), GRU(20, zoneout=0.2, dtype=d, **EACH_STEP)],
+    "layer norm": lambda d: [lstm(70, d, layer_norm=True), GRU(20, layer_norm=True, dtype=d, **EACH_STEP)],
+    "dropout, off at inference": lambda d: [lstm(70, d, dropout=0.5, recurrent_dropout=0.5)],
+    "relu": lambda d: [GRU(70, "relu", dtype=d, **EACH_STEP), SimpleRNN(9, None, dtype=d, **EACH_STEP)],
+    "dense alone": lambda d: [Dense(5, dtype=d)],
+}
+each_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+
+
+def model_of(make, dtype="float32", seed=0, features=FEATURES):
+    lstmcore.utils.set_random_seed(seed)
+    layers = make(dtype)
+    if not isinstance(layers[0], Embedding):
+        layers = [Input(shape=(None, features), dtype=dtype), *layers]
+    model = Sequential(layers)
+    model.build((None, None) if isinstance(layers[0], Embedding) else (None, None, features))
+    return model
+
+
+def inputs_for(model, batch, steps=STEPS, seed=0):
+    if isinstance(model.layers[0], Embedding):
+        return np.random.default_rng(seed).integers(0, 11, (batch, steps))
+    return numbers(batch, steps, model.input_shape[-1], seed=seed, dtype=model.dtype)
+
+
+# --- the bits of the whole ---
+
+
+@each_model
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [1, 3, 7])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_steps_and_chunks_give_the_bits_of_the_whole(make, dtype, batch, threads, set_threads):
+    set_threads(threads)
+    model = model_of(make, dtype)
+    x = inputs_for(model, batch)
+    whole = model(x)
+    stream = model.stream(batch)
+    for t in range(STEPS):
+        np.testing.assert_array_equal(stream(x[:, t]), whole[:, t])
+    chunks = model.stream(batch, steps=16)
+    at = 0
+    for steps in (1, 5, 16, 2, 16):
+        np.testing.assert_array_equal(chunks(x[:, at : at + steps]), whole[:, at : at + steps])
+        at += steps
+    assert at == STEPS
+    assert whole.dtype == dtype
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+def test_a_large_layer_gives_the_bits_of_the_whole_whatever_the_threads(batch, set_threads):
+    """Large enough for the threads to share the work: recurrent_threads in bindings.cpp decides."""
+    model = model_of(lambda d: [lstm(300, d), GRU(300, dtype=d, **EACH_STEP), Dense(30, dtype=d)], features=60)
+    x = inputs_for(model, batch, steps=12)
+    set_threads(1)
+    whole = model(x)
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        stream = model.stream(batch, steps=5)
+        got = [stream(x[:, a:b]).copy() for a, b in [(0, 1), (1, 6), (6, 10), (10, 12)]]
+        np.testing.assert_array_equal(np.concatenate(got, axis=1), whole)
+
+
+def test_every_step_has_an_output_whether_or_not_the_layer_returns_sequences():
+    model = Sequential([LSTM(5, input_shape=(None, FEATURES)), Dense(2)])
+    x = inputs_for(model, 2, steps=6)
+    stream = model.stream(2)
+    for t in range(6):
+        np.testing.assert_array_equal(stream(x[:, t]), model(x[:, : t + 1]))
+
+
+def test_inputs_of_any_layout_and_float_type():
+    model = model_of(MODELS["lstm, dense"])
+    x = inputs_for(model, 3)
+    whole, stream = model(x), model.stream(3, steps=8)
+    wide = np.zeros((3, 8, 2 * FEATURES), "float64")
+    wide[..., ::2] = x[:, :8]
+    np.testing.assert_array_equal(stream(wide[..., ::2]), whole[:, :8])
+    np.testing.assert_array_equal(stream(np.asfortranarray(x[:, 8:16])), whole[:, 8:16])
+    np.testing.assert_array_equal(stream(x[:, 16].tolist()), whole[:, 16])
+
+
+def test_shapes_of_what_goes_in_come_out():
+    model = model_of(MODELS["lstm, dense"])
+    one, two = model.stream(), model.stream(2, steps=4)
+    x = inputs_for(model, 2)
+    assert one(x[0, 0]).shape == (3,)
+    assert one(x[:1, 0]).shape == (1, 3)
+    assert one(x[:1, :1]).shape == (1, 1, 3)
+    assert one.step(x[0, 0]).shape == (3,)
+    assert two(x[:, 0]).shape == (2, 3)
+    assert two(x[:, :4]).shape == (2, 4, 3)
+    assert repr(two) == "<Stream of 2 layers, batch_size=2, steps<=4, features=9>"
+
+    words = model_of(MODELS["embedding, lstm, dense"])
+    one, two = words.stream(), words.stream(2, steps=4)
+    assert one(4).shape == (11,)
+    assert one([4]).shape == (1, 11)
+    assert one([[4]]).shape == (1, 1, 11)
+    assert two([4, 5]).shape == (2, 11)
+    assert two([[4, 5, 6], [1, 2, 3]]).shape == (2, 3, 11)
+
+
+# --- state ---
+
+
+@each_model
+def test_reset_begins_a_new_sequence(make):
+    model = model_of(make)
+    x = inputs_for(model, 3)
+    stream = model.stream(3, steps=10)
+    first = stream(x[:, :10]).copy()
+    stream(x[:, 10:17])
+    stream.reset()
+    np.testing.assert_array_equal(stream(x[:, :10]), first)
+
+
+def test_states_can_be_read_kept_and_put_back():
+    model = model_of(lambda d: [lstm(6, d), GRU(4, dtype=d, **EACH_STEP), Dense(1, dtype=d)])
+    x = inputs_for(model, 3)
+    whole, stream = model(x), model.stream(3, steps=STEPS)
+    assert [[s.shape for s in states] for states in stream.states] == [[(3, 6), (3, 6)], [(3, 4)]]
+    assert not any(s.any() for states in stream.states for s in states)
+    stream(x[:, :12])
+    kept = [[s.copy() for s in states] for states in stream.states]
+    want = model.layers[0](x[:, :12])[:, -1]
+    np.testing.assert_array_equal(kept[0][0], want)
+    stream(x[:, 12:30])
+    for states, values in zip(stream.states, kept, strict=True):
+        for state, value in zip(states, values, strict=True):
+            state[...] = value
+    np.testing.assert_array_equal(stream(x[:, 12:]), whole[:, 12:])
+
+
+def test_the_state_of_a_layers_stream_is_set_whole_or_not_at_all():
+    layer = LSTM(4)
+    x, initial = numbers(2, 5, 3, dtype="float32"), [numbers(2, 4, seed=k) for k in range(2)]
+    want = layer(x, initial_state=initial)
+    stream = layer.stream(2, 5)
+    assert isinstance(stream, RecurrentStream)
+    stream.state = initial
+    np.testing.assert_array_equal(stream(x)[:, -1], want)
+    before = [s.copy() for s in stream.state]
+    with pytest.raises(ValueError, match=r"state\[1\]: expected shape \(2, 4\), got \(2, 5\)"):
+        stream.state = [initial[0], np.zeros((2, 5))]
+    with pytest.raises(ValueError, match="state: expected 2 arrays, got 1"):
+        stream.state = initial[:1]
+    for now, then in zip(stream.state, before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    stream.reset()
+    assert not any(s.any() for s in stream.state)
+
+
+def test_streams_of_one_model_do_not_know_of_each_other():
+    model = model_of(MODELS["gru"])
+    x, z = inputs_for(model, 1), inputs_for(model, 1, seed=1)
+    one, other = model.stream(), model.stream()
+    for t in range(10):
+        a, b = one(x[:, t]), other(z[:, t])
+        np.testing.assert_array_equal(a, model(x)[:, t])
+        np.testing.assert_array_equal(b, model(z)[:, t])
+
+
+@each_model
+def test_later_training_does_not_reach_a_stream(make):
+    model = model_of(make)
+    x = inputs_for(model, 2)
+    before, stream = model(x), model.stream(2)
+    for t in range(10):
+        np.testing.assert_array_equal(stream(x[:, t]), before[:, t])
+    model.compile(lstmcore.optimizers.Adam(learning_rate=0.1), "mse")
+    model.train_on_batch(x, np.ones_like(before))
+    assert (model(x) != before).any()
+    for t in range(10, 20):
+        np.testing.assert_array_equal(stream(x[:, t]), before[:, t])
+    model.parameters.values.fill(0)
+    model.parameters.version += 1
+    np.testing.assert_array_equal(stream(x[:, 20]), before[:, 20])
+
+
+# --- memory ---
+
+
+@pytest.mark.parametrize(
+    ("make", "batch", "steps"),
+    [
+        (lambda d: [lstm(256, d), Dense(1, dtype=d)], 1, 1),
+        (lambda d: [lstm(256, d), lstm(256, d, projection=64), Dense(8, dtype=d)], 1, 1),
+        (lambda d: [GRU(256, dtype=d, **EACH_STEP), SimpleRNN(256, dtype=d, **EACH_STEP)], 1, 1),
+        (lambda d: [lstm(256, d, layer_norm=True, zoneout=0.1)], 1, 1),
+        (lambda d: [Embedding(11, 256, dtype=d), GRU(256, dtype=d, **EACH_STEP)], 1, 1),
+        (lambda d: [lstm(256, d), Dense(256, dtype=d)], 8, 1),
+        (lambda d: [lstm(256, d), Dense(256, dtype=d)], 8, 4),
+    ],
+)
+def test_no_array_is_allocated_once_the_stream_exists(make, batch, steps):
+    model = model_of(make)
+    x = inputs_for(model, batch, steps=200)
+    stream = model.stream(batch, steps)
+    chunks = [np.ascontiguousarray(x[:, t : t + steps]) for t in range(0, 200, steps)]
+    for chunk in chunks[:3]:
+        stream(chunk)
+    tracemalloc.start()
+    try:
+        begin = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        for chunk in chunks:
+            stream(chunk)
+        end, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Views and other small objects come and go; one row of 256 float32 is 1 kB, the outputs of a batch of 8 are 8.
+    assert peak - begin < 2000
+    assert end - begin < 1000
+
+
+def test_what_a_call_returns_is_overwritten_by_the_next():
+    model = model_of(MODELS["lstm, dense"])
+    x = inputs_for(model, 1)
+    stream = model.stream()
+    first = stream(x[:, 0])
+    kept = first.copy()
+    second = stream(x[:, 1])
+    assert np.shares_memory(first, second)
+    assert (first != kept).any()
+
+
+# --- bad input ---
+
+
+def test_wrong_chunks_are_named():
+    model = model_of(MODELS["lstm, dense"])
+    stream, x = model.stream(2, steps=4), inputs_for(model, 2)
+    wrong = [x[:1, 0], x[:, 0, :5], x[:, :5], x[:, :0], x[:1, :3], x[0, 0], x[None], 1.0]
+    for chunk in wrong:
+        with pytest.raises(ValueError, match=r"inputs: expected a step \(2, 9\) or a chunk \(2, 1 to 4, 9\), got \("):
+            stream(chunk)
+    # A refused chunk leaves no trace.
+    np.testing.assert_array_equal(stream(x[:, :4]), model(x)[:, :4])
+    words = model_of(MODELS["embedding, lstm, dense"]).stream()
+    for bad in (11, -1):
+        with pytest.raises(ValueError, match="inputs: expected integers from 0 to 10"):
+            words(bad)
+
+
+@pytest.mark.parametrize(
+    ("layer", "error", "text"),
+    [
+        (lambda: Bidirectional(LSTM(2, **EACH_STEP), name="both"), ValueError, "both: .* cannot be streamed"),
+        (lambda: GRU(2, go_backwards=True, name="back"), ValueError, "back: go_backwards: needs the whole sequence"),
+        (lambda: Masking(), NotImplementedError, "a Masking cannot be run piece by piece"),
+        (lambda: RNN(GRUCell(2)), NotImplementedError, "a RNN cannot be run piece by piece"),
+    ],
+)
+def test_layers_that_need_the_whole_sequence_say_so(layer, error, text):
+    model = Sequential([Input(shape=(None, 3)), layer()])
+    with pytest.raises(error, match=text):
+        model.stream()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size: expected a positive integer, got 0"),
+        ({"steps": -1}, ValueError, "steps: expected a positive integer, got -1"),
+        ({"steps": 1.5}, TypeError, "steps: expected a positive integer, got 1.5"),
+    ],
+)
+def test_wrong_sizes_are_named(options, error, text):
+    with pytest.raises(error, match=text):
+        model_of(MODELS["gru"]).stream(**options)
+    packed = pack_gru([np.zeros((3, 6)), np.zeros((2, 6))])
+    with pytest.raises(error, match=text):
+        RecurrentStream(packed, **{"batch_size": 1, "steps": 1} | options)
+
+
+def test_a_model_without_weights_cannot_be_streamed():
+    with pytest.raises(ValueError, match="has no weights yet"):
+        Sequential([LSTM(2)]).stream()
