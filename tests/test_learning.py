@@ -11,6 +11,11 @@ from lstmcore.optimizers import Adam
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(set_threads):
+    set_threads(1)  # so that the time they take does not depend on who else is at work
+
+
 def train(model, batches, held_out, most, good):
     """Train on new batches until the loss on held-out data is good, or so many steps; return the losses seen."""
     x, y = held_out

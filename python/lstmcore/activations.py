@@ -16,21 +16,24 @@ Array = NDArray[Any]
 
 
 class Activation(NamedTuple):
-    """A function and, as a factor from its *output*, its derivative."""
+    """A function, its derivative as a factor from its *output*, and the function done in place."""
 
     name: str
     function: Callable[[Array], Array]
     derivative: Callable[[Array], Array]
+    in_place: Callable[[Array], Any]
 
     def __call__(self, x: Array) -> Array:
         """Return the function's value."""
         return self.function(x)
 
 
-linear = Activation("linear", lambda x: x, np.ones_like)
-tanh = Activation("tanh", _core.tanh, lambda y: 1 - y * y)
-sigmoid = Activation("sigmoid", _core.sigmoid, lambda y: y * (1 - y))
-relu = Activation("relu", lambda x: np.maximum(x, 0), lambda y: (y > 0).astype(y.dtype))
+linear = Activation("linear", lambda x: x, np.ones_like, lambda x: None)
+tanh = Activation("tanh", _core.tanh, lambda y: 1 - y * y, lambda x: _core.tanh(x, x))
+sigmoid = Activation("sigmoid", _core.sigmoid, lambda y: y * (1 - y), lambda x: _core.sigmoid(x, x))
+relu = Activation(
+    "relu", lambda x: np.maximum(x, 0), lambda y: (y > 0).astype(y.dtype), lambda x: np.maximum(x, 0, out=x)
+)
 
 _BY_NAME = {a.name: a for a in (linear, tanh, sigmoid, relu)}
 

@@ -167,7 +167,7 @@ def lstm(
     al. 2017 (variants).
     """
     h, c = (None, None) if initial_state is None else _pair("initial_state", initial_state)
-    call = Call(
+    call = (
         _packed(weights, LSTMOptions, options, training, zoneout),
         inputs,
         h,
@@ -183,7 +183,7 @@ def lstm(
         recurrent_dropout_mask,
         zoneout,
     )
-    y, h, c, cache = run_forward(call, _every(checkpoint))
+    y, h, c, cache = _forward(call, checkpoint)
     return (y, (h, c), cache) if training else (y, (h, c))
 
 
@@ -312,7 +312,7 @@ def gru(
     ----------
     Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder".
     """
-    call = Call(
+    call = (
         _packed(weights, GRUOptions, options, training, zoneout),
         inputs,
         initial_state,
@@ -328,7 +328,7 @@ def gru(
         recurrent_dropout_mask,
         zoneout,
     )
-    y, h, _, cache = run_forward(call, _every(checkpoint))
+    y, h, _, cache = _forward(call, checkpoint)
     return (y, h, cache) if training else (y, h)
 
 
@@ -400,7 +400,7 @@ def rnn(
     Parameters, returns and errors are those of `gru`; weights as `pack_rnn` describes them. With
     ``training`` the cache holds 1 * units numbers for each row and step besides inputs and outputs.
     """
-    call = Call(
+    call = (
         _packed(weights, RNNOptions, options, training, zoneout),
         inputs,
         initial_state,
@@ -416,7 +416,7 @@ def rnn(
         recurrent_dropout_mask,
         zoneout,
     )
-    y, h, _, cache = run_forward(call, _every(checkpoint))
+    y, h, _, cache = _forward(call, checkpoint)
     return (y, h, cache) if training else (y, h)
 
 
@@ -493,8 +493,10 @@ def _backward(
     return d_inputs, tuple(gradients), d_h0, d_c0
 
 
-def _every(checkpoint: int | None) -> int | None:
-    return None if checkpoint is None else positive_integer("checkpoint", checkpoint)
+def _forward(call: tuple[Any, ...], checkpoint: int | None) -> tuple[Any, Any, Any, Any]:
+    if checkpoint is None:
+        return _core.forward(*call)
+    return run_forward(Call(*call), positive_integer("checkpoint", checkpoint))
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:

@@ -55,17 +55,15 @@ class Sequential(Trainer):
         """Append a layer."""
         if not isinstance(layer, Layer):
             raise TypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
-        if layer.model_name is not None:
-            # Its weights are part of that model's flat vector and cannot be part of another.
-            raise ValueError(
-                f"{self.name}: layer: {layer.name} belongs to {layer.model_name}; make a new layer and give it the "
-                "weights with get_weights and set_weights"
-            )
-        if any(known.name == layer.name for known in self._layers):
-            raise ValueError(f"{self.name}: layer: expected a name of its own, got {layer.name!r} again")
-        if self._layers and layer.dtype != self.dtype:
-            raise ValueError(f"{self.name}: layer: expected dtype {self.dtype}, got {layer.dtype} ({layer.name})")
-        layer.model_name = self.name
+        layer.claim(self.name)
+        try:
+            if any(known.name == layer.name for known in self._layers):
+                raise ValueError(f"{self.name}: layer: expected a name of its own, got {layer.name!r} again")
+            if self._layers and layer.dtype != self.dtype:
+                raise ValueError(f"{self.name}: layer: expected dtype {self.dtype}, got {layer.dtype} ({layer.name})")
+        except ValueError:
+            layer.owner = None
+            raise
         self._layers.append(layer)
         shape = self._layers[0].input_shape
         if shape is not None:
@@ -76,7 +74,7 @@ class Sequential(Trainer):
         if not self._layers:
             raise ValueError(f"{self.name}: has no layers")
         layer = self._layers.pop()
-        layer.model_name = None
+        layer.owner = None
         if self.parameters is not None:
             self.parameters = None
             if self._layers:
@@ -182,7 +180,13 @@ class Sequential(Trainer):
         for layer in self._layers:
             options = {"mask": mask} if layer.consumes_mask and mask is not None else {}
             mask = layer.compute_mask(inputs, mask)
-            inputs = layer.forward(inputs, training, **options)
+            outputs = layer.forward(inputs, training, **options)
+            if not isinstance(outputs, np.ndarray):
+                raise ValueError(
+                    f"{self.name}: {layer.name} returns several arrays (return_state, or merge_mode=None); in a "
+                    "Sequential every layer returns one"
+                )
+            inputs = outputs
         return inputs, mask
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
@@ -223,10 +227,9 @@ class Sequential(Trainer):
         self._require_built()
         batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
         layers = self.layers
-        integers = isinstance(layers[0], Embedding)
-        features = None if integers else self._input_shape[-1]
-        dtype = np.dtype(np.intp) if integers else self.dtype
-        return Stream([layer.stream(batch_size, steps) for layer in layers], batch_size, steps, features, dtype)
+        features = None if isinstance(layers[0], Embedding) else self._input_shape[-1]
+        stages = [layer.stream(batch_size, steps) for layer in layers]
+        return Stream(stages, batch_size, steps, features, layers[0].convert)
 
     # --- description ---
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -97,16 +97,21 @@ class Stream:
     stages : one for each layer.
     batch_size, steps, features : the shape of the largest chunk; features None: a chunk is of integers,
         (batch, steps).
-    dtype : of the inputs.
+    convert : makes arrays of the inputs, or refuses them.
     """
 
     def __init__(
-        self, stages: Sequence[Stage], batch_size: int, steps: int, features: int | None, dtype: np.dtype[Any]
+        self,
+        stages: Sequence[Stage],
+        batch_size: int,
+        steps: int,
+        features: int | None,
+        convert: Callable[[str, ArrayLike], Array],
     ) -> None:
         self._stages = list(stages)
         self._shape = batch_size, steps, features or 1
         self._integers = features is None
-        self._dtype = dtype
+        self._convert = convert
 
     def __call__(self, inputs: ArrayLike) -> Array:
         """Return the outputs of the next step (batch, features) or chunk (batch, steps, features).
@@ -114,7 +119,7 @@ class Stream:
         With a batch of one, a step may also be (features,) alone. A model that begins with an
         `Embedding` takes integers: (batch,), (batch, steps), or one alone.
         """
-        array = np.asarray(inputs, self._dtype)
+        array = self._convert("inputs", inputs)
         if self._integers:
             array = array[..., None]
         batch, steps, features = self._shape

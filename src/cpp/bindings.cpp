@@ -1236,13 +1236,18 @@ py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out,
     });
 }
 
+// Of every element, into a new array or into out, which may be x itself.
 template <bool is_tanh>
-py::array activation(py::handle x_) {
+py::array activation(py::handle x_, py::handle out) {
     return by_dtype("x", as_array("x", x_), [&](auto tag) -> py::array {
         using T = decltype(tag);
         const py::array x = c_contiguous<T>(as_array("x", x_));
-        py::array_t<T> y(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
-        (is_tanh ? kernels<T>().tanh : kernels<T>().sigmoid)(pointer<T>(x), y.mutable_data(), x.size());
+        const std::vector<py::ssize_t> shape(x.shape(), x.shape() + x.ndim());
+        std::vector<Dim> dims;
+        for (py::ssize_t size : shape) dims.push_back({"size", size});
+        py::array y = out.is_none() ? py::array(py::array_t<T>(shape)) : output<T>("out", out, dims);
+        if (x.data() != y.data()) must_not_overlap("out", y, "x", x);
+        (is_tanh ? kernels<T>().tanh : kernels<T>().sigmoid)(pointer<T>(x), pointer<T>(y), x.size());
         return y;
     });
 }
@@ -1346,8 +1351,8 @@ PYBIND11_MODULE(_core, m) {
     py::class_<PackedMatrix>(m, "PackedMatrix").def(py::init<py::handle>());
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
-    m.def("sigmoid", activation<false>);
-    m.def("tanh", activation<true>);
+    m.def("sigmoid", activation<false>, py::arg("x"), py::arg("out") = py::none());
+    m.def("tanh", activation<true>, py::arg("x"), py::arg("out") = py::none());
     m.def("adam", adam);
     m.def("config", config);
     m.def("get_num_threads", max_threads);

@@ -56,7 +56,7 @@ class Bidirectional(Layer):
         for name, given in (("layer", layer), ("backward_layer", backward_layer)):
             if not isinstance(given, Recurrent) and not (name == "backward_layer" and given is None):
                 raise TypeError(f"Bidirectional: {name}: expected a recurrent layer, got {given!r}")
-            if isinstance(given, Recurrent) and (given.variables or given.model_name):
+            if isinstance(given, Recurrent) and (given.variables or given.owner):
                 raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
             if isinstance(given, Recurrent) and given.checkpoint is not None:
                 raise ValueError(f"Bidirectional: {name}: checkpoint is not offered in both directions")
@@ -94,6 +94,8 @@ class Bidirectional(Layer):
         self._initial = weights
         self._products: tuple[Array, Array] | None = None
         base = layer.name
+        layer.claim(self.name)
+        backward_layer.claim(self.name)
         layer.name, backward_layer.name = f"{self.name}/forward_{base}", f"{self.name}/backward_{base}"
 
     @property

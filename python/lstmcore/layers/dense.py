@@ -118,14 +118,18 @@ class _DenseStage:
         self.kernel = _core.PackedMatrix(layer.kernel.value)
         self.bias = layer.bias.numpy() if layer.use_bias else None
         self.activation = layer.activation
+        self.inputs = np.zeros((batch_size * steps, layer.kernel.shape[0]), layer.dtype)
         self.outputs = np.zeros((batch_size * steps, layer.units), layer.dtype)
 
     def __call__(self, inputs: Array) -> Array:
         batch, steps, features = inputs.shape
-        outputs = self.outputs[: batch * steps]
-        _core.matmul(inputs.reshape(-1, features), self.kernel, self.bias, outputs)
-        if self.activation is not activations.linear:
-            outputs = self.activation(outputs)
+        rows, outputs = self.inputs[: batch * steps], self.outputs[: batch * steps]
+        if inputs.flags.c_contiguous:
+            rows = inputs.reshape(-1, features)
+        else:  # a chunk of fewer steps than fit
+            rows.reshape(inputs.shape)[...] = inputs
+        _core.matmul(rows, self.kernel, self.bias, outputs)
+        self.activation.in_place(outputs)
         return outputs.reshape(batch, steps, -1)
 
     def reset(self) -> None:

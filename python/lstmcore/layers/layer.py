@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ class Layer:
         self.name = name or _automatic_name(type(self).__name__)
         self.dtype = float_dtype("dtype", dtype)
         self.variables: list[Variable] = []
-        self.model_name: str | None = None  # the model it is part of
+        self.owner: str | None = None  # the model or layer it is part of
         self.input_shape: Shape | None = None
         if batch_input_shape is not None:
             self.input_shape = tuple(batch_input_shape)
@@ -54,10 +55,17 @@ class Layer:
             self.input_shape = (None, *input_shape)
         self.built = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "build" in cls.__dict__:
+            cls.build = _built_once(cls.__dict__["build"])  # type: ignore[assignment, method-assign]
+
     # --- to be defined by the layers ---
 
     def build(self, input_shape: Shape) -> None:
-        """Create the variables for inputs of that shape, batch first."""
+        """Create the variables for inputs of that shape, batch first; done once."""
+        self.input_shape = (None, *input_shape[1:])
+        self.built = True
 
     def forward(self, inputs: Array, training: bool = False) -> Any:
         """Return the outputs; with ``training``, keep what `backward` needs."""
@@ -96,8 +104,16 @@ class Layer:
         """Build once; afterwards do nothing."""
         if not self.built:
             self.build(input_shape)
-            self.input_shape = (None, *input_shape[1:])
-            self.built = True
+
+    def claim(self, owner: str) -> None:
+        """Make the layer part of a model or of another layer; it can be part of one only."""
+        if self.owner is not None:
+            # Its weights are part of that model's flat vector and cannot be part of another.
+            raise ValueError(
+                f"{owner}: layer: {self.name} belongs to {self.owner}; make a new layer and give it the "
+                "weights with get_weights and set_weights"
+            )
+        self.owner = owner
 
     def __call__(self, inputs: ArrayLike, training: bool = False, **options: Any) -> Any:
         """Return the outputs for a batch."""
@@ -159,7 +175,27 @@ def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLi
         variable.assign(array)
 
 
+def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
+    """Return ``build`` such that it does nothing the second time and leaves nothing behind if it fails."""
+
+    @functools.wraps(build)
+    def once(self: Layer, input_shape: Shape) -> None:
+        if self.built:
+            return
+        before = list(self.variables)
+        try:
+            build(self, input_shape)
+        except BaseException:
+            self.variables, self.built = before, False
+            raise
+        self.input_shape = (None, *input_shape[1:])
+        self.built = True
+
+    return once
+
+
 def _automatic_name(class_name: str) -> str:
-    base = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", class_name).lower()
+    base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
+    base = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", base).lower()
     _names[base] += 1
     return base if _names[base] == 1 else f"{base}_{_names[base] - 1}"

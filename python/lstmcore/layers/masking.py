@@ -41,14 +41,14 @@ class Masking(Layer):
         mask = self._mask(inputs)
         if training:
             self._cache = mask
-        return np.asarray(inputs * mask[..., None].astype(inputs.dtype))
+        return np.where(mask[..., None], inputs, inputs.dtype.type(0))
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, zero where they are masked."""
         if self._cache is None:
             raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
         mask, self._cache = self._cache, None
-        return np.asarray(d_outputs * mask[..., None].astype(d_outputs.dtype))
+        return np.where(mask[..., None], d_outputs, d_outputs.dtype.type(0))
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Return where a step has other values."""

@@ -107,7 +107,7 @@ class Recurrent(Layer):
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
         self._packed: functional.PackedWeights | None = None
-        self._packed_version = -1
+        self._packed_version: Any = None
         self._cache: Any = None
 
     # --- weights ---
@@ -142,7 +142,7 @@ class Recurrent(Layer):
         return input_shape[2]
 
     def _weights(self, training: bool) -> functional.PackedWeights:
-        version = self.variables[0].parameters.version
+        version = [(v.parameters, v.parameters.version) for v in self.variables]
         packed = self._packed
         if packed is None or version != self._packed_version or training > packed.training:
             packed = type(self).pack(
@@ -262,7 +262,7 @@ class Recurrent(Layer):
             self._cache = cache
         states = [h] if c is None else [h, c]
         if self.stateful:
-            self.states = states
+            self.states = [s.copy() for s in states]  # the caller may write to those returned
         return outputs, states
 
     def run_backward(
@@ -342,7 +342,11 @@ class Recurrent(Layer):
         if states is None:
             self.states = None
         else:
-            self.states = self._initial_state(0, states)
+            given = self._initial_state(0, states) or []
+            for k, (state, size) in enumerate(zip(given, self.state_size, strict=True)):
+                if state.ndim != 2 or state.shape != (len(given[0]), size):
+                    raise ValueError(f"{self.name}: states[{k}]: expected shape (batch, {size}), got {state.shape}")
+            self.states = [state.copy() for state in given]
 
     def reset_state(self) -> None:
         """Make a stateful layer begin with zeros again."""

@@ -196,6 +196,7 @@ class RNN(Layer):
         self.states: list[Array] | None = None
         self._runners: list[Recurrent | _CellRunner] = []
         for k, one in enumerate(self.cells):
+            one.claim(self.name)
             last = k == len(self.cells) - 1
             runner = one.layer if isinstance(one, _LayerCell) else _CellRunner(one)
             # All but the last feed the next one; a masked step of theirs is never looked at.
@@ -256,7 +257,7 @@ class RNN(Layer):
             )
             states += last
         if self.stateful:
-            self.states = states
+            self.states = [s.copy() for s in states]
         if self.go_backwards and self.return_sequences:
             outputs = outputs[:, ::-1]
         return (outputs, *states) if self.return_state else outputs
@@ -306,9 +307,16 @@ class _CellRunner:
         zero_output_for_mask: bool,
     ) -> tuple[Array, list[Array]]:
         batch, steps, _ = inputs.shape
+        if steps == 0:
+            raise ValueError(f"{self.cell.name}: inputs: expected at least one step, got shape {inputs.shape}")
         valid = _valid_steps(self.cell.name, batch, steps, mask, lengths)
         repeat = mask is not None and not zero_output_for_mask
         states = initial_state or [np.zeros((batch, n), self.cell.dtype) for n in self.cell.state_sizes]
+        for k, (state, size) in enumerate(zip(states, self.cell.state_sizes, strict=True)):
+            if state.shape != (batch, size):
+                raise ValueError(
+                    f"{self.cell.name}: initial_state[{k}]: expected shape {(batch, size)}, got {state.shape}"
+                )
         width = self.cell.output_size or self.cell.state_sizes[0]
         outputs = np.zeros((batch, steps, width), self.cell.dtype)
         last = np.zeros((batch, width), self.cell.dtype)

@@ -1,0 +1,110 @@
+"""Whose a layer's weights are, when they are made, and that what changes them is seen."""
+
+import numpy as np
+import pytest
+from layer_tools import numbers
+
+from lstmcore import Sequential
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Embedding,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+)
+
+
+def variables_of(make):
+    layer = make()
+    layer(numbers(2, 4, 3, dtype="float64"))
+    return range(len(layer.variables))
+
+
+LAYERS = {
+    "lstm": lambda: LSTM(4, dtype="float64"),
+    "gru": lambda: GRU(4, dtype="float64"),
+    "rnn": lambda: SimpleRNN(4, dtype="float64"),
+    "bidirectional": lambda: Bidirectional(LSTM(4, dtype="float64")),
+    "cells": lambda: RNN([GRUCell(4, dtype="float64"), LSTMCell(3, dtype="float64")]),
+}
+
+
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_each_changed_weight_changes_the_outputs_of_a_layer_alone(make):
+    x = numbers(2, 4, 3, dtype="float64")
+    for k in variables_of(make):
+        layer, twin = make(), make()
+        layer(x)
+        twin(x)
+        layer.variables[k].assign(layer.variables[k].numpy() + 0.5)
+        twin.set_weights(layer.get_weights())
+        np.testing.assert_array_equal(layer(x), twin(x))
+        layer.variables[k].assign(layer.variables[k].numpy() - 1)
+        assert (layer(x) != twin(x)).any()
+
+
+def test_a_layer_or_cell_has_one_owner():
+    layer = LSTM(4, name="mine")
+    Bidirectional(layer, name="both")
+    with pytest.raises(ValueError, match=r"mine belongs to both"):
+        Sequential([layer])
+    with pytest.raises(ValueError, match="in use"):
+        Bidirectional(layer)
+    cell = GRUCell(4, name="cell")
+    with pytest.raises(ValueError, match="cell belongs to"):
+        RNN([cell, cell])
+    with pytest.raises(ValueError, match="cell belongs to"):
+        RNN(cell)
+
+
+def test_building_twice_is_building_once():
+    layer = LSTM(2)
+    layer.build((None, None, 3))
+    before = layer.get_weights()
+    layer.build((None, None, 3))
+    layer(numbers(1, 2, 3))
+    for old, new in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_layer_that_could_not_be_built_has_no_weights():
+    layer = Embedding(10, 4, weights=np.zeros((10, 5)))
+    with pytest.raises(ValueError, match=r"expected shape \(10, 4\), got \(10, 5\)"):
+        layer(np.zeros((1, 2), int))
+    assert not layer.built
+    assert layer.weights == []
+
+
+def test_layers_that_return_several_arrays_do_not_fit_a_sequential():
+    for layer in (LSTM(2, return_state=True), Bidirectional(LSTM(2), merge_mode=None)):
+        with pytest.raises(ValueError, match="returns several arrays"):
+            Sequential([layer])(numbers(1, 2, 3))
+
+
+def test_automatic_names_are_those_of_keras():
+    names = [layer.name for layer in (GRUCell(2), LSTMCell(2), SimpleRNNCell(2), SimpleRNN(2), Bidirectional(LSTM(2)))]
+    assert [n.rstrip("_0123456789") for n in names] == [
+        "gru_cell",
+        "lstm_cell",
+        "simple_rnn_cell",
+        "simple_rnn",
+        "bidirectional",
+    ]
+
+
+def test_kept_states_are_copies():
+    layer = LSTM(3, stateful=True, return_state=True)
+    x = numbers(2, 4, 3)
+    _, h, c = layer(x)
+    twin = [h.copy(), c.copy()]
+    h[...] = 100
+    _, again, _ = layer(x)
+    layer.reset_states(twin)
+    twin[0][...] = -100
+    np.testing.assert_array_equal(layer(x)[1], again)
+    with pytest.raises(ValueError, match=r"states\[1\]: expected shape \(batch, 3\), got \(2, 4\)"):
+        layer.reset_states([numbers(2, 3), numbers(2, 4)])
