@@ -302,32 +302,38 @@ class ChunkGradients {
         for_each_part(copies, [&](const Run& run, int copy) {
             if (belongs(run, copy)) total += ceil_div(run.count, panel_columns<T>);
         });
-        team.split(total, begin, end);
+        // Few panels are shared by the rows of the products: each thread then packs every one for itself.
+        const bool by_rows = total < 2 * team.size;
+        begin = 0, end = total;
+        if (!by_rows) team.split(total, begin, end);
         long first = 0;
         for_each_part(copies, [&](const Run& run, int copy) {
             if (!belongs(run, copy)) return;
             const long count = ceil_div(run.count, panel_columns<T>);
             for (long j = max(begin, first); j < min(end, first + count); ++j)
-                one_panel(run, (j - first) * panel_columns<T>);
+                one_panel(run, (j - first) * panel_columns<T>, by_rows);
             first += count;
         });
     }
 
-    void one_panel(const Run& run, long offset) {
+    void one_panel(const Run& run, long offset, bool by_rows) {
         const long rows = number_of(p, t1) - number_of(p, t0), columns = min(panel_columns<T>, run.count - offset);
         pack_panel(panel, dpre + run.begin + offset, width, 1, rows, columns);
         const auto product = [&](const T* packed, long height, T* out) {
-            multiply_panel<T>(PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, columns, nullptr,
+            long begin = 0, end = tile_count(height);
+            if (by_rows) team.split(end, begin, end);
+            multiply_panel<T>(PackedRows<T>{packed, rows}, height, begin, end, panel, rows, columns, nullptr,
                               RowsAt<T>(out, gates), true);
         };
         const Weights<T>& to = p.gradients;
+        const bool biases = to.bias && (!by_rows || team.index == 0);
         if (run.kernel >= 0) {
             product(x.dropped, p.shape.inputs, to.kernel + run.kernel + offset);
-            if (to.bias && layout.bias_rows) add_rows(panel, rows, columns, to.bias + run.kernel + offset);
+            if (biases && layout.bias_rows) add_rows(panel, rows, columns, to.bias + run.kernel + offset);
         }
         if (run.recurrent >= 0) {
             product(h.dropped, p.shape.outputs, to.recurrent + run.recurrent + offset);
-            if (to.bias && layout.bias_rows == 2)
+            if (biases && layout.bias_rows == 2)
                 add_rows(panel, rows, columns, to.bias + gates + run.recurrent + offset);
         }
     }
