@@ -7,7 +7,7 @@ import pytest
 from layer_tools import numbers
 
 import lstmcore
-from lstmcore import Input, Sequential
+from lstmcore import Input, Sequential, functional, streaming
 from lstmcore.functional import pack_gru
 from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, Masking, SimpleRNN
 from lstmcore.streaming import RecurrentStream
@@ -313,3 +313,20 @@ def test_wrong_sizes_are_named(options, error, text):
 def test_a_model_without_weights_cannot_be_streamed():
     with pytest.raises(ValueError, match="has no weights yet"):
         Sequential([LSTM(2)]).stream()
+
+
+def test_streams_refuse_what_would_go_wrong_in_silence():
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal((40, 160)), rng.standard_normal((40, 160))]
+    stream = streaming.RecurrentStream(functional.pack_lstm(weights), 1, 1)
+    outputs = stream(np.ones((1, 1, 40)))
+    with pytest.raises(ValueError, match="inputs: overlaps what the stream returned; copy that first"):
+        stream(outputs)
+    stream(outputs.copy())
+    with pytest.raises(ValueError, match="zoneout: the weights were packed without it"):
+        streaming.RecurrentStream(functional.pack_lstm(weights), 1, 1, functional.Zoneout(0.5, 0.5))
+    with pytest.raises(TypeError, match="weights: expected packed weights, got None"):
+        streaming.RecurrentStream(None, 1, 1)
+    model = Sequential([Embedding(10, 4, mask_zero=True, input_shape=(None,)), LSTM(4)])
+    with pytest.raises(ValueError, match="mask_zero: a stream has no padding"):
+        model.stream()

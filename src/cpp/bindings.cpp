@@ -571,6 +571,12 @@ int recurrent_threads(const CellWeights& w, const RecurrentShape& s) {
     return std::max(int(s.batch / 4), std::min(threads, threads_for(step, of_step)));
 }
 
+// pybind11 takes None for a null pointer.
+const std::shared_ptr<CellWeights>& not_none(const std::shared_ptr<CellWeights>& weights) {
+    if (!weights) throw py::type_error("weights: expected packed weights, got None");
+    return weights;
+}
+
 // Everything of a call that the two passes share.
 struct Run {
     std::shared_ptr<CellWeights> weights;
@@ -907,7 +913,8 @@ class ForwardCall : public Call {
 };
 
 std::unique_ptr<Call> forward_call(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
-    if (std::holds_alternative<Packed<float>>(weights->packed)) return std::make_unique<ForwardCall<float>>(weights, a);
+    if (std::holds_alternative<Packed<float>>(not_none(weights)->packed))
+        return std::make_unique<ForwardCall<float>>(weights, a);
     return std::make_unique<ForwardCall<double>>(weights, a);
 }
 
@@ -916,7 +923,7 @@ py::tuple forward(const std::shared_ptr<CellWeights>& weights, py::handle inputs
                   bool zero_output, bool backwards, py::handle x_dropout, py::handle h_dropout, py::handle zoneout) {
     const ForwardArguments a{inputs, h0,          c0,        return_sequences, training,  out,    lengths,
                              mask,   zero_output, backwards, x_dropout,        h_dropout, zoneout};
-    if (std::holds_alternative<Packed<float>>(weights->packed)) {
+    if (std::holds_alternative<Packed<float>>(not_none(weights)->packed)) {
         ForwardCall<float> call(weights, a);
         return run_call(call);
     }
@@ -1111,6 +1118,7 @@ class Stream {
     long run_typed(py::handle inputs) {
         const py::array x = features_contiguous<T>(
             checked<T>("inputs", inputs, {{"batch", shape.batch}, {"steps"}, {"inputs", shape.inputs}}));
+        must_not_overlap("inputs", x, "what the stream returned; copy that first", outputs_);
         const long steps = x.shape(1);
         if (steps < 1 || steps > shape.steps)
             throw py::value_error("inputs: expected 1 to " + std::to_string(shape.steps) + " steps, got " +
@@ -1139,11 +1147,13 @@ class Stream {
 
  public:
     Stream(const std::shared_ptr<CellWeights>& weights, long batch, long steps, py::handle zoneout_)
-        : weights(weights), shape(weights->shape) {
+        : weights(not_none(weights)), shape(weights->shape) {
         shape.batch = batch, shape.steps = steps;
         checked_product("steps", {std::size_t(batch), std::size_t(steps), std::size_t(16 * shape.units)});
         if (!zoneout_.is_none())
             zoneout.h = zoneout_.attr("h").cast<double>(), zoneout.c = zoneout_.attr("c").cast<double>();
+        if ((zoneout.h > 0 || zoneout.c > 0) && weights->cell != "rnn" && !weights->staged)
+            throw py::value_error("zoneout: the weights were packed without it; pack them with zoneout=True");
         if (std::holds_alternative<Packed<float>>(weights->packed))
             make<float>();
         else

@@ -115,6 +115,10 @@ class Embedding(Layer):
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a function that does for the next chunk of steps what the layer does for all."""
+        if self.mask_zero:
+            raise ValueError(
+                f"{self.name}: mask_zero: a stream has no padding; leave those steps out, stream without it"
+            )
         return _EmbeddingStage(self, batch_size, steps)
 
 
