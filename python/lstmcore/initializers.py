@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _random
+from ._serialization import Configurable
 
 __all__ = ["GlorotUniform", "Initializer", "Ones", "Orthogonal", "RandomUniform", "Zeros", "get"]
 
 Array = NDArray[Any]
 
 
-class Initializer:
+class Initializer(Configurable):
     """Makes an array of a shape: ``initializer(shape, dtype)``. A ``seed`` makes it repeatable by itself."""
 
     def __init__(self, seed: int | None = None) -> None:

@@ -118,7 +118,11 @@ class Sequential(Trainer):
         self._gather()
 
     def _gather(self) -> None:
-        self.parameters = Parameters.gather(self.weights, self.dtype)
+        # What an optimizer moves stands in one vector, everything else by itself.
+        moved = self.trainable_variables
+        self.parameters = Parameters.gather(moved, self.dtype)
+        for variable in self.non_trainable_variables:
+            Parameters.gather([variable], self.dtype)
 
     @property
     def input_shape(self) -> Shape:
@@ -144,9 +148,20 @@ class Sequential(Trainer):
         """All variables, layer by layer."""
         return [v for layer in self._layers for v in layer.weights]
 
-    trainable_weights = weights
-    trainable_variables = weights
     variables = weights
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables that `fit` moves."""
+        return [v for layer in self._layers for v in layer.trainable_variables]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The variables that `fit` leaves alone."""
+        return [v for layer in self._layers for v in layer.non_trainable_variables]
+
+    trainable_weights = trainable_variables
+    non_trainable_weights = non_trainable_variables
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, layer by layer in Keras's order and layout."""
@@ -159,7 +174,8 @@ class Sequential(Trainer):
 
     def count_params(self) -> int:
         """Return the number of numbers in the weights."""
-        return self._require_built().values.size
+        self._require_built()
+        return sum(v.size for v in self.weights)
 
     # --- passes ---
 

@@ -12,15 +12,17 @@ Array = NDArray[Any]
 
 
 class Parameters:
-    """The flat vectors that a model's variables, or a single layer's, are views of.
+    """The flat vectors that a model's trainable variables, or a single variable's, are views of.
 
-    ``version`` counts the changes of the values, so that whoever keeps something made from them
-    knows when to make it again.
+    ``variables`` are those that the vectors hold, one after the other. ``version`` counts the
+    changes of the values, so that whoever keeps something made from them knows when to make it
+    again.
     """
 
     def __init__(self, dtype: np.dtype[Any], size: int = 0) -> None:
         self.values: Array = np.zeros(size, dtype)
         self.gradients: Array = np.zeros(size, dtype)
+        self.variables: list[Variable] = []
         self.version = 0
 
     @classmethod
@@ -33,6 +35,7 @@ class Parameters:
             variable._place(parameters, offset)
             variable.value[...] = value
             offset += variable.size
+        parameters.variables = list(variables)
         return parameters
 
 
@@ -44,15 +47,22 @@ class Variable:
     name, path : its own name, and with the layer's before it ("lstm/kernel").
     shape, dtype, size : of the weight.
     value, gradient : arrays, views into the flat vectors. Write with `assign`.
+    trainable : whether an optimizer may move it, if its layer's ``trainable`` allows.
+    regularizer : adds a penalty to the loss, or None.
+    constraint : is put upon the value after every step, or None.
     """
 
-    def __init__(self, path: str, value: Array) -> None:
+    def __init__(
+        self, path: str, value: Array, trainable: bool = True, regularizer: Any = None, constraint: Any = None
+    ) -> None:
         self.path = path
+        self.trainable, self.regularizer, self.constraint = trainable, regularizer, constraint
         self.name = path.rpartition("/")[2]
         self.shape: tuple[int, ...] = value.shape
         self.dtype = value.dtype
         self.size = value.size
         self._place(Parameters(value.dtype, value.size), 0)
+        self.parameters.variables = [self]
         self.value[...] = value
 
     def _place(self, parameters: Parameters, offset: int) -> None:

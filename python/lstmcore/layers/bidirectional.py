@@ -44,6 +44,7 @@ class Bidirectional(Layer):
     """
 
     consumes_mask = True
+    not_in_config = ("weights",)
 
     def __init__(
         self,
@@ -97,6 +98,11 @@ class Bidirectional(Layer):
         layer.claim(self.name)
         backward_layer.claim(self.name)
         layer.name, backward_layer.name = f"{self.name}/forward_{base}", f"{self.name}/backward_{base}"
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The forward and the backward layer."""
+        return [self.forward_layer, self.backward_layer]
 
     @property
     def return_sequences(self) -> bool:

@@ -41,6 +41,8 @@ class Embedding(Layer):
         An input is not an integer in the range, or an argument not of its kind.
     """
 
+    not_in_config = ("weights",)
+
     def __init__(
         self,
         input_dim: int,

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .. import _random
 from .._arguments import float_array, float_dtype, reject_options
+from .._serialization import Configurable
 from ..initializers import get as get_initializer
 from ..streaming import Stage
 from ..variables import Variable
@@ -22,7 +24,7 @@ Shape = tuple[int | None, ...]
 _names: Counter[str] = Counter()
 
 
-class Layer:
+class Layer(Configurable):
     """Base of the layers. A subclass defines ``build``, ``forward``, ``backward`` and
     ``compute_output_shape``.
 
@@ -30,6 +32,8 @@ class Layer:
     ----------
     name : "lstm", "lstm_1", … by default.
     dtype : "float32" or "float64".
+    trainable : whether `fit` moves the weights; takes effect when the model is compiled.
+    activity_regularizer : adds a penalty on the outputs to the loss.
     input_shape, batch_input_shape : shape of an input, without or with the batch; makes the
         layer, as the first of a model, know its weights' shapes at once.
     """
@@ -39,13 +43,21 @@ class Layer:
         *,
         name: str | None = None,
         dtype: DTypeLike = "float32",
+        trainable: bool = True,
+        activity_regularizer: Any = None,
         input_shape: Sequence[int | None] | None = None,
         batch_input_shape: Sequence[int | None] | None = None,
         **options: Any,
     ) -> None:
-        reject_options(type(self).__name__, options, ("trainable", "activity_regularizer"))
+        kind = type(self).__name__
+        reject_options(kind, options, ())
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise TypeError(f"{kind}: trainable: expected True or False, got {trainable!r}")
         self.name = name or _automatic_name(type(self).__name__)
         self.dtype = float_dtype("dtype", dtype)
+        self.activity_regularizer = activity_regularizer
+        self._trainable = bool(trainable)
+        self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
         self.variables: list[Variable] = []
         self.owner: str | None = None  # the model or layer it is part of
         self.input_shape: Shape | None = None
@@ -122,7 +134,15 @@ class Layer:
         return self.forward(array, training, **options)
 
     def add_weight(
-        self, name: str, shape: tuple[int, ...], initializer: str | Callable[..., Array], offered: str = "units"
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: str | Callable[..., Array] = "glorot_uniform",
+        offered: str = "units",
+        *,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> Variable:
         """Create a variable. A shape no memory could hold is an error of the argument ``offered``."""
         if float(np.prod([float(n) for n in shape])) * self.dtype.itemsize > 2.0**60:
@@ -133,7 +153,7 @@ class Layer:
             raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error
         if value.shape != shape:
             raise ValueError(f"{self.name}: {name}_initializer: expected shape {shape}, got {value.shape}")
-        variable = Variable(f"{self.name}/{name}", value)
+        variable = Variable(f"{self.name}/{name}", value, trainable, regularizer, constraint)
         self.variables.append(variable)
         return variable
 
@@ -142,8 +162,49 @@ class Layer:
         """The variables, in Keras's order."""
         return self.variables
 
-    trainable_weights = weights
-    trainable_variables = weights
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The layers that this one is made of; its variables are then theirs."""
+        return []
+
+    @property
+    def trainable(self) -> bool:
+        """Whether `fit` moves the weights. A change takes effect when the model is compiled."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.sublayers:
+            layer.trainable = value
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables that `fit` moves."""
+        if not self.trainable:
+            return []
+        if self.sublayers:
+            return [v for layer in self.sublayers for v in layer.trainable_variables]
+        return [v for v in self.variables if v.trainable]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The variables that `fit` leaves to the layer itself."""
+        moved = {id(v) for v in self.trainable_variables}
+        return [v for v in self.variables if id(v) not in moved]
+
+    trainable_weights = trainable_variables
+    non_trainable_weights = non_trainable_variables
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal layer, as plain data."""
+        return super().get_config() | {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+
+    def next_random(self, seed: int | None = None) -> np.random.Generator:
+        """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""
+        if self._random is None:
+            self._random = _random.Stream(int(_random.generator().integers(2**32)) if seed is None else int(seed))
+        return self._random.next()
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, in Keras's order and layout."""

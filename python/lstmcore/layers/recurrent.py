@@ -173,7 +173,7 @@ class Recurrent(Layer):
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
             raise ValueError(f"{type(self).__name__}: seed: expected an integer from 0 on, got {seed!r}")
         self.seed = seed
-        self._random: _random.Stream | None = None if seed is None else _random.Stream(int(seed))
+        self._random = None
 
     # --- passes ---
 
@@ -181,9 +181,7 @@ class Recurrent(Layer):
         """Return the masks of dropout for the inputs and for h, and zoneout, for a call."""
         dropout_mask = recurrent_dropout_mask = zoneout = None
         if training and (self.dropout or self.recurrent_dropout or any(self._zoneout.values())):
-            if self._random is None:
-                self._random = _random.Stream(int(_random.generator().integers(2**32)))
-            rng = self._random.next()
+            rng = self.next_random(self.seed)
             # Keras draws masks for each gate if there is recurrent dropout, and one for all if not.
             copies = (self.options.gates,) if self.recurrent_dropout else ()
             if self.dropout:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arguments import float_array, reject_options
+from .._serialization import Configurable
 from .gru import GRU
 from .layer import Array, Layer, Shape
 from .lstm import LSTM
@@ -127,7 +128,7 @@ class SimpleRNNCell(_LayerCell):
     layer_class = SimpleRNN
 
 
-class StackedRNNCells:
+class StackedRNNCells(Configurable):
     """Cells on top of each other: the output of one is the input of the next.
 
     >>> from lstmcore.layers import RNN, GRUCell, StackedRNNCells
@@ -203,6 +204,11 @@ class RNN(Layer):
             runner.return_sequences = return_sequences or not last
             runner.go_backwards = go_backwards
             self._runners.append(runner)
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The cells."""
+        return list(self.cells)
 
     @property
     def state_sizes(self) -> list[int]:

@@ -1,0 +1,157 @@
+"""Objects as plain data: what JSON can hold, and back. Nothing in the data is ever executed."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+import numpy as np
+
+C = TypeVar("C", bound="Configurable")
+
+# (module, class name) -> class: ours, and those registered by name (module "").
+_KNOWN: dict[tuple[str, str], type[Configurable]] = {}
+_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})  # noqa: B039 - never written to
+
+
+class Configurable:
+    """Remembers the arguments it was made with, so that it can be described and made again.
+
+    A subclass need not do anything; where an argument is no plain data and no `Configurable`, it
+    leaves it out with `not_in_config` or overrides `get_config`.
+    """
+
+    not_in_config: tuple[str, ...] = ()
+    _arguments: dict[str, Any]
+
+    def __new__(cls: type[C], *args: Any, **kwargs: Any) -> C:
+        """Keep the arguments."""
+        self = super().__new__(cls)
+        # Errors in the arguments are for __init__ to raise, and copies are made without any.
+        with contextlib.suppress(TypeError):
+            self._arguments = _arguments(cls.__init__, self, args, kwargs)
+        return self
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("lstmcore.") and not cls.__name__.startswith("_"):
+            _KNOWN[_home(cls), cls.__name__] = cls
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal object, as plain data."""
+        return {
+            k: serialize(v, f"{type(self).__name__}: {k}")
+            for k, v in self._arguments.items()
+            if k not in self.not_in_config
+        }
+
+    @classmethod
+    def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
+        """Make an object from what `get_config` returned."""
+        return cls(**{k: deserialize(v) for k, v in config.items()})
+
+
+def _arguments(init: Callable[..., Any], self: object, args: Any, kwargs: Any) -> dict[str, Any]:
+    signature = inspect.signature(init)
+    bound = signature.bind(self, *args, **kwargs)
+    result = {}
+    for k, (name, value) in enumerate(bound.arguments.items()):
+        if k == 0:
+            continue  # self
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            result.update(value)
+        else:
+            result[name] = value
+    return result
+
+
+def _home(cls: type) -> str:
+    return ".".join(cls.__module__.split(".")[:2])
+
+
+def serialize(value: Any, where: str = "value") -> Any:
+    """Return plain data for a value: numbers, strings, lists, dicts, and a dict for each `Configurable`.
+
+    Raises
+    ------
+    TypeError
+        The value is something else, such as a function.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Configurable):
+        cls = type(value)
+        name = next((n for (module, n), known in _KNOWN.items() if known is cls and not module), None)
+        module = _home(cls) if name is None and _KNOWN.get((_home(cls), cls.__name__)) is cls else ""
+        return {"module": module, "class_name": name or cls.__name__, "config": value.get_config()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return np.dtype(value).name
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [serialize(v, where) for v in value]
+    if isinstance(value, dict):
+        return {str(k): serialize(v, where) for k, v in value.items()}
+    if hasattr(value, "name") and getattr(value, "serialized_by_name", False):
+        return value.name
+    raise TypeError(f"{where}: {value!r} cannot be saved; name it, or make it a class with get_config")
+
+
+def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the value that `serialize` made plain data of.
+
+    Classes are looked up by name among those of lstmcore, those registered with
+    `utils.register_keras_serializable`, and ``custom_objects``.
+
+    Raises
+    ------
+    ValueError
+        A class is unknown, or the data is not of that form.
+    """
+    if custom_objects:
+        with custom_object_scope(custom_objects):
+            return deserialize(data)
+    if isinstance(data, list):
+        return [deserialize(v) for v in data]
+    if isinstance(data, dict) and "class_name" in data and "config" in data:
+        name, config = data["class_name"], data["config"]
+        cls = _scope.get().get(name) or _KNOWN.get((str(data.get("module") or ""), str(name)))
+        if cls is None:
+            raise ValueError(
+                f"class_name: {name!r} is unknown; if it is yours, pass it as custom_objects={{{name!r}: ...}} or "
+                "register it with utils.register_keras_serializable"
+            )
+        if not isinstance(config, dict):
+            raise ValueError(f"{name}: config: expected a dict, got {config!r}")
+        return cls.from_config(config)
+    if isinstance(data, dict):
+        return {k: deserialize(v) for k, v in data.items()}
+    return data
+
+
+@contextlib.contextmanager
+def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
+    """Within the ``with`` block, `deserialize` knows these classes by these names."""
+    token = _scope.set({**_scope.get(), **custom_objects})
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def register(package: str = "Custom", name: str | None = None) -> Callable[[type[C]], type[C]]:
+    """Return a decorator that makes a class known to `deserialize` as "package>name"."""
+
+    def decorate(cls: type[C]) -> type[C]:
+        if not (isinstance(cls, type) and issubclass(cls, Configurable)):
+            raise TypeError(f"register_keras_serializable: expected a class of lstmcore's kinds, got {cls!r}")
+        _KNOWN["", f"{package}>{name or cls.__name__}"] = cls
+        return cls
+
+    return decorate
