@@ -70,6 +70,7 @@ def forward(
     dropout_mask: ArrayLike | None,
     recurrent_dropout_mask: ArrayLike | None,
     zoneout: Any,
+    cell: str | None,
     /,
 ) -> tuple[Any, Any, Any, Any]: ...
 def backward(

@@ -167,8 +167,11 @@ def lstm(
     al. 2017 (variants).
     """
     h, c = (None, None) if initial_state is None else _pair("initial_state", initial_state)
-    call = (
-        _packed(weights, LSTMOptions, options, training, zoneout),
+    y, h, c, cache = _forward(
+        LSTMOptions,
+        options,
+        checkpoint,
+        weights,
         inputs,
         h,
         c,
@@ -183,7 +186,6 @@ def lstm(
         recurrent_dropout_mask,
         zoneout,
     )
-    y, h, c, cache = _forward(call, checkpoint)
     return (y, (h, c), cache) if training else (y, (h, c))
 
 
@@ -312,8 +314,11 @@ def gru(
     ----------
     Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder".
     """
-    call = (
-        _packed(weights, GRUOptions, options, training, zoneout),
+    y, h, _, cache = _forward(
+        GRUOptions,
+        options,
+        checkpoint,
+        weights,
         inputs,
         initial_state,
         None,
@@ -328,7 +333,6 @@ def gru(
         recurrent_dropout_mask,
         zoneout,
     )
-    y, h, _, cache = _forward(call, checkpoint)
     return (y, h, cache) if training else (y, h)
 
 
@@ -400,8 +404,11 @@ def rnn(
     Parameters, returns and errors are those of `gru`; weights as `pack_rnn` describes them. With
     ``training`` the cache holds 1 * units numbers for each row and step besides inputs and outputs.
     """
-    call = (
-        _packed(weights, RNNOptions, options, training, zoneout),
+    y, h, _, cache = _forward(
+        RNNOptions,
+        options,
+        checkpoint,
+        weights,
         inputs,
         initial_state,
         None,
@@ -416,7 +423,6 @@ def rnn(
         recurrent_dropout_mask,
         zoneout,
     )
-    y, h, _, cache = _forward(call, checkpoint)
     return (y, h, cache) if training else (y, h)
 
 
@@ -463,16 +469,6 @@ def _pack(
     return _core.pack(options, list(weights), training, zoneout)
 
 
-def _packed(
-    weights: Weights, kind: type[_SomeOptions], options: _SomeOptions | None, training: bool, zoneout: Zoneout | None
-) -> PackedWeights:
-    if zoneout is not None and not isinstance(zoneout, Zoneout):
-        raise TypeError(f"zoneout: expected a Zoneout, got {zoneout!r}")
-    if isinstance(weights, PackedWeights) and options is None and weights.cell == kind.cell:
-        return weights
-    return _pack(weights, kind, options, training, zoneout is not None)
-
-
 def _backward(
     cache: Cache | Checkpoints,
     cell: str,
@@ -493,13 +489,33 @@ def _backward(
     return d_inputs, tuple(gradients), d_h0, d_c0
 
 
-def _forward(call: tuple[Any, ...], checkpoint: int | None) -> tuple[Any, Any, Any, Any]:
+def _forward(
+    kind: type[_SomeOptions],
+    options: _SomeOptions | None,
+    checkpoint: int | None,
+    weights: Weights,
+    inputs: ArrayLike,
+    h: ArrayLike | None,
+    c: ArrayLike | None,
+    return_sequences: bool,
+    training: bool,
+    *rest: Any,
+) -> tuple[Any, Any, Any, Any]:
+    zoneout = rest[-1]
+    if zoneout is not None and not isinstance(zoneout, Zoneout):
+        raise TypeError(f"zoneout: expected a Zoneout, got {zoneout!r}")
+    # The usual case at once: a step of a stream takes no longer than a few such questions.
+    if type(weights) is not PackedWeights or options is not None:
+        weights = _pack(weights, kind, options, training, zoneout is not None)
     if checkpoint is None:
-        return _core.forward(*call)
-    return run_forward(Call(*call), positive_integer("checkpoint", checkpoint))
+        return _core.forward(weights, inputs, h, c, return_sequences, training, *rest, kind.cell)
+    call = Call(weights, inputs, h, c, return_sequences, training, *rest)
+    return run_forward(call, positive_integer("checkpoint", checkpoint))
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:
+    if type(state) is tuple and len(state) == 2:
+        return state
     if not isinstance(state, (Sequence, np.ndarray)):
         raise TypeError(f"{argument}: expected a pair (h, c), got {state!r}")
     if (isinstance(state, np.ndarray) and state.ndim == 2) or len(state) != 2:

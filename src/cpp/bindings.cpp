@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -136,7 +137,22 @@ struct Dim {
     long size = -1;
 };
 
-[[noreturn]] void wrong_shape(const char* argument, const std::vector<Dim>& dims, const py::array& got) {
+// Some of them, wherever they stand: a call makes many, and none should cost an allocation. Only for
+// arguments: a list in braces lives as long as the call.
+class Dims {
+    const Dim* first;
+    std::size_t count;
+
+ public:
+    Dims(std::initializer_list<Dim> dims) : count(dims.size()) { first = dims.begin(); }
+    Dims(const std::vector<Dim>& dims) : first(dims.data()), count(dims.size()) {}
+    const Dim* begin() const { return first; }
+    const Dim* end() const { return first + count; }
+    std::size_t size() const { return count; }
+    const Dim& operator[](std::size_t k) const { return first[k]; }
+};
+
+[[noreturn]] void wrong_shape(const char* argument, const Dims& dims, const py::array& got) {
     std::vector<std::string> names;
     for (const Dim& d : dims) names.push_back(d.size < 0 ? d.name : std::string(d.name) + "=" + std::to_string(d.size));
     throw py::value_error(std::string(argument) + ": expected shape " + shape_text(names) + ", got " + shape_of(got));
@@ -153,16 +169,23 @@ py::array as_array(const char* argument, py::handle object) {
     return a;
 }
 
+// NumPy's own descriptor of T; never destroyed.
+template <class T>
+PyObject* descriptor() {
+    static PyObject* const own = py::dtype::of<T>().release().ptr();
+    return own;
+}
+
 template <class T>
 bool is_of(const py::array& a) {
-    return py::isinstance<py::array_t<T>>(a);
+    return py::detail::array_proxy(a.ptr())->descr == descriptor<T>() || py::isinstance<py::array_t<T>>(a);
 }
 
 std::string dtype_name(const py::array& a) { return std::string(py::str(a.dtype())); }
 
 // An array of exactly T and of the expected shape; a clear error otherwise.
 template <class T>
-py::array checked(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+py::array checked(const char* argument, py::handle object, const Dims& dims) {
     py::array a = as_array(argument, object);
     if (!is_of<T>(a))
         throw py::type_error(std::string(argument) + ": expected dtype " + (sizeof(T) == 4 ? "float32" : "float64") +
@@ -196,13 +219,13 @@ py::array features_contiguous(const py::array& a) {
 }
 
 template <class T>
-py::array contiguous(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+py::array contiguous(const char* argument, py::handle object, const Dims& dims) {
     return c_contiguous<T>(checked<T>(argument, object, dims));
 }
 
 // An array that the core writes into: of exactly T and the shape.
 template <class T>
-py::array writeable(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+py::array writeable(const char* argument, py::handle object, const Dims& dims) {
     if (!py::isinstance<py::array>(object))
         throw py::type_error(std::string(argument) + ": expected an array to write into, got " +
                              std::string(py::str(py::type::of(object).attr("__name__"))));
@@ -214,7 +237,7 @@ py::array writeable(const char* argument, py::handle object, const std::vector<D
 
 // The same, C-contiguous.
 template <class T>
-py::array output(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+py::array output(const char* argument, py::handle object, const Dims& dims) {
     py::array a = writeable<T>(argument, object, dims);
     if (!(a.flags() & py::array::c_style) || reinterpret_cast<std::uintptr_t>(a.data()) % sizeof(T))
         throw py::value_error(std::string(argument) + ": expected a C-contiguous array, got strides in bytes " +
@@ -246,10 +269,25 @@ T* pointer(const py::object& a) {
     return static_cast<T*>(static_cast<void*>(py::detail::array_proxy(a.ptr())->data));
 }
 
+// A new array, its elements unset.
 template <class T>
-py::array_t<T> zeros(const std::vector<py::ssize_t>& shape) {
-    py::array_t<T> a(shape);
-    std::memset(a.mutable_data(), 0, a.nbytes());
+py::array new_array(const py::ssize_t* shape, std::size_t dimensions) {
+    const auto& numpy = py::detail::npy_api::get();
+    Py_INCREF(descriptor<T>());
+    PyObject* array = numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, descriptor<T>(), int(dimensions), shape, nullptr,
+                                                  nullptr, 0, nullptr);
+    if (!array) throw py::error_already_set();
+    return py::reinterpret_steal<py::array>(array);
+}
+template <class T>
+py::array new_array(std::initializer_list<py::ssize_t> shape) {
+    return new_array<T>(shape.begin(), shape.size());
+}
+
+template <class T>
+py::array zeros(std::initializer_list<py::ssize_t> shape) {
+    py::array a = new_array<T>(shape);
+    std::memset(pointer<T>(a), 0, a.nbytes());
     return a;
 }
 
@@ -292,6 +330,7 @@ struct Packed {
 // Weights packed for the kernels; immutable, so that any number of threads may use them at once.
 struct CellWeights {
     std::string cell;
+    bool lstm = false;
     CellOptions options{};
     RecurrentShape shape{};  // without batch and steps
     long gates = 0;          // columns of the kernels, in units
@@ -301,7 +340,7 @@ struct CellWeights {
     template <class T>
     const CellKernels<T>& kernels_of() const {
         const Kernels<T>& k = kernels<T>();
-        if (cell == "lstm") return staged ? k.staged_lstm : k.lstm;
+        if (lstm) return staged ? k.staged_lstm : k.lstm;
         if (cell == "gru") return staged ? k.staged_gru : k.gru;
         return k.rnn;
     }
@@ -391,7 +430,7 @@ std::vector<WeightSpec> weight_specs(const CellWeights& w) {
     if (w.options.projection) specs.push_back({"projection", {{"units", s.units}, {"outputs", s.outputs}}, 4});
     if (w.options.layer_norm) {
         specs.push_back({"gain", {{"products", 2}, columns}, 5});
-        if (w.cell == "lstm") specs.push_back({"cell_norm", {{"rows", 2}, {"units", s.units}}, 6});
+        if (w.lstm) specs.push_back({"cell_norm", {{"rows", 2}, {"units", s.units}}, 6});
     }
     return specs;
 }
@@ -408,6 +447,7 @@ std::shared_ptr<CellWeights> pack(py::handle options, const std::vector<py::obje
         using T = decltype(tag);
         auto w = std::make_shared<CellWeights>();
         w->cell = options.attr("cell").cast<std::string>();
+        w->lstm = w->cell == "lstm";
         bool plain = true;
         w->options = read_options(options, w->cell, w->gates, plain);
         w->staged = !plain || (zoneout && w->cell != "rnn");
@@ -562,14 +602,20 @@ void for_each_padding(const Plan& plan, const RecurrentShape& s, bool backwards,
 // Threads for one pass over a recurrent layer: as many as its work repays, in multiply-adds, where
 // they share rows and meet once; where they share units they also meet at every step. Fewer than
 // four rows cost as much as four, for reading the weights then takes longer than using them.
+double work_of_step(const CellWeights& w, const RecurrentShape& s) {
+    return double(std::max(4l, s.batch)) * w.gates * s.units * (s.outputs + s.inputs);
+}
 int recurrent_threads(const CellWeights& w, const RecurrentShape& s) {
     constexpr double of_call = 3e5, of_step = 1e5;
-    const double step = double(std::max(4l, s.batch)) * w.gates * s.units * (s.outputs + s.inputs);
+    const double step = work_of_step(w, s);
     const int threads = threads_for(step * double(s.steps), of_call);
     if (w.staged) return int(std::min(long(threads), std::max(1l, s.batch)));  // they share rows only
     if (s.batch >= 4l * threads) return threads;
     return std::max(int(s.batch / 4), std::min(threads, threads_for(step, of_step)));
 }
+
+// A few microseconds at most.
+bool is_brief(const CellWeights& w, const RecurrentShape& s) { return work_of_step(w, s) * double(s.steps) < 5e5; }
 
 // pybind11 takes None for a null pointer.
 const std::shared_ptr<CellWeights>& not_none(const std::shared_ptr<CellWeights>& weights) {
@@ -636,7 +682,7 @@ struct Run {
         if (plan) p.ragged = plan->view();
         p.x = read_only(outer<T>(x));
         p.h0 = pointer<T>(h0);
-        p.c0 = weights->cell == "lstm" ? pointer<T>(c0) : nullptr;
+        p.c0 = weights->lstm ? pointer<T>(c0) : nullptr;
         if (x_dropout) p.x_dropout = {pointer<T>(x_dropout), copies(x_dropout)};
         if (h_dropout) p.h_dropout = {pointer<T>(h_dropout), copies(h_dropout)};
         p.zoneout = zoneout;
@@ -670,7 +716,7 @@ py::object dropout_factors(const char* argument, py::handle given, const CellWei
 
 // The same with any strides that leave features contiguous and no element twice.
 template <class T>
-py::array strided_output(const char* argument, py::handle object, const std::vector<Dim>& dims) {
+py::array strided_output(const char* argument, py::handle object, const Dims& dims) {
     py::array a = writeable<T>(argument, object, dims);
     std::vector<std::pair<py::ssize_t, py::ssize_t>> axes;  // stride, bytes from first to last
     const py::ssize_t last = a.ndim() - 1, size = sizeof(T);
@@ -717,7 +763,7 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
     if (s.batch > (1l << 31) - 1 || s.steps > (1l << 31) - 1)
         throw py::value_error("inputs: expected fewer than 2**31 rows and steps");
     checked_product("inputs", {std::size_t(s.batch), std::size_t(s.steps), std::size_t(16 * s.units), sizeof(T)});
-    const bool lstm = w.cell == "lstm";
+    const bool lstm = w.lstm;
     const char* width = w.options.projection ? "outputs" : "units";
     run.has_h0 = !a.h0.is_none() || !a.c0.is_none();
     run.h0 = state_or_zeros<T>(lstm ? "initial_state[0] (h)" : "initial_state", a.h0, s.batch, width, s.outputs);
@@ -741,11 +787,22 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
     return run;
 }
 
+// Other Python threads may run, unless the work is over in the time it takes to let them.
+class WithoutGil {
+    std::optional<py::gil_scoped_release> release;
+
+ public:
+    explicit WithoutGil(bool worthwhile) {
+        if (worthwhile) release.emplace();
+    }
+};
+
 // A pass: everything found and made under the GIL, run without it, its results handed over under it again.
 class Call {
  public:
     int threads = 1;
     bool empty = false;  // nothing to compute
+    bool brief = false;
     virtual ~Call() = default;
     virtual void set_threads(int n) = 0;  // before it runs: takes the working space
     virtual void run(const Team& team) const = 0;
@@ -755,7 +812,7 @@ class Call {
 py::tuple run_call(Call& call) {
     if (!call.empty) {
         call.set_threads(call.threads);
-        py::gil_scoped_release release;
+        const WithoutGil release(!call.brief);
         parallel(
             call.threads, [](const void* context, const Team& team) { static_cast<const Call*>(context)->run(team); },
             &call);
@@ -817,7 +874,7 @@ class ForwardCall : public Call {
             throw py::value_error("weights: were packed for inference; pack them with training=True");
         call = make_run<T>(weights, a);
         const RecurrentShape& s = call.shape;
-        const bool lstm = weights->cell == "lstm";
+        const bool lstm = weights->lstm;
         const char* width = weights->options.projection ? "outputs" : "units";
         if (!a.out.is_none()) {
             const py::array out =
@@ -831,15 +888,18 @@ class ForwardCall : public Call {
             if (call.h_dropout) must_not_overlap("out", out, "recurrent_dropout_mask", array_of(call.h_dropout));
             outputs_ = out;
         } else if (a.return_sequences) {
-            outputs_ = py::array_t<T>({s.batch, s.steps, s.outputs});
+            outputs_ = new_array<T>({s.batch, s.steps, s.outputs});
         } else {
-            outputs_ = py::array_t<T>({s.batch, s.outputs});
+            outputs_ = new_array<T>({s.batch, s.outputs});
         }
         // What rows without steps keep.
-        py::array_t<T> h_last({s.batch, s.outputs}), c_last({lstm ? s.batch : 0, s.units});
-        std::memcpy(h_last.mutable_data(), pointer<T>(call.h0), h_last.nbytes());
-        if (lstm) std::memcpy(c_last.mutable_data(), pointer<T>(call.c0), c_last.nbytes());
-        h_last_ = h_last, c_last_ = c_last;
+        const auto copy_of = [&](const py::object& state, long width) {
+            py::array copy = new_array<T>({s.batch, width});
+            std::memcpy(pointer<T>(copy), pointer<T>(state), s.batch * width * sizeof(T));
+            return copy;
+        };
+        h_last_ = copy_of(call.h0, s.outputs);
+        c_last_ = lstm ? py::object(copy_of(call.c0, s.units)) : py::none();
 
         // One block holds what training saves (gates and the like, c, and h where the outputs do not), or the pair
         // of rows of h.
@@ -852,14 +912,14 @@ class ForwardCall : public Call {
         empty = call.empty();
         if (empty) return;
         call.fill(p, T{});
-        threads = p.threads;
+        threads = p.threads, brief = threads == 1 && is_brief(*weights, p.shape);
         p.h = a.return_sequences ? call.outer<T>(outputs_)
               : training         ? call.kept(h_store, s.outputs)
                                  : Sequence<T>{h_store, s.outputs, s.batch * s.outputs, 1, nullptr, nullptr, nullptr};
         if (lstm && training)
             p.c = call.kept(saved.get() + saved_size, s.units);
         else if (lstm)
-            p.c = {c_last.mutable_data(), s.units, 0, -1, p.ragged.first, p.ragged.row, p.ragged.at_step};
+            p.c = {pointer<T>(c_last_), s.units, 0, -1, p.ragged.first, p.ragged.row, p.ragged.at_step};
         if (training) p.saved = call.kept(saved.get(), saved_width);
     }
 
@@ -873,10 +933,10 @@ class ForwardCall : public Call {
 
     py::tuple finish() override {
         const RecurrentShape& s = call.shape;
-        const bool lstm = weights->cell == "lstm";
+        const bool lstm = weights->lstm;
         const std::size_t bytes = s.outputs * sizeof(T);
         const Plan* plan = call.plan.get();
-        T *h_last = pointer<T>(h_last_), *c_last = pointer<T>(c_last_);
+        T *h_last = pointer<T>(h_last_), *c_last = lstm ? pointer<T>(c_last_) : nullptr;
         for (long b = 0; !empty && b < s.batch; ++b) {
             if (plan && plan->length[b] == 0) continue;
             const long row = plan ? plan->row[b] : b;
@@ -899,8 +959,7 @@ class ForwardCall : public Call {
                     std::memcpy(row + t * outputs.strides(1), row + source * outputs.strides(1), bytes);
             });
         }
-        const py::object c_result = lstm ? c_last_ : py::none();
-        if (!training) return py::make_tuple(outputs_, h_last_, c_result, py::none());
+        if (!training) return py::make_tuple(outputs_, h_last_, c_last_, py::none());
 
         auto cache = std::make_shared<Cache>();
         cache->run = std::move(call);
@@ -908,7 +967,7 @@ class ForwardCall : public Call {
         cache->saved_bytes = (saved_size + c_size + h_size) * sizeof(T);
         cache->saved = std::move(saved);
         cache->c_offset = saved_size, cache->h_offset = saved_size + c_size;
-        return py::make_tuple(outputs_, h_last_, c_result, cache);
+        return py::make_tuple(outputs_, h_last_, c_last_, cache);
     }
 };
 
@@ -918,9 +977,14 @@ std::unique_ptr<Call> forward_call(const std::shared_ptr<CellWeights>& weights, 
     return std::make_unique<ForwardCall<double>>(weights, a);
 }
 
+// `cell`: whose weights they must be, or None.
 py::tuple forward(const std::shared_ptr<CellWeights>& weights, py::handle inputs, py::handle h0, py::handle c0,
                   bool return_sequences, bool training, py::handle out, py::handle lengths, py::handle mask,
-                  bool zero_output, bool backwards, py::handle x_dropout, py::handle h_dropout, py::handle zoneout) {
+                  bool zero_output, bool backwards, py::handle x_dropout, py::handle h_dropout, py::handle zoneout,
+                  py::handle cell) {
+    if (!cell.is_none() && PyUnicode_CompareWithASCIIString(cell.ptr(), not_none(weights)->cell.c_str()))
+        throw py::value_error("weights: expected weights packed for " + std::string(py::str(cell)) + ", got those of " +
+                              weights->cell);
     const ForwardArguments a{inputs, h0,          c0,        return_sequences, training,  out,    lengths,
                              mask,   zero_output, backwards, x_dropout,        h_dropout, zoneout};
     if (std::holds_alternative<Packed<float>>(not_none(weights)->packed)) {
@@ -945,7 +1009,7 @@ py::tuple forward_both(const py::tuple& first, const py::tuple& second) {
 // d_outputs with the gradients of repeated outputs added to those of the outputs they repeat.
 template <class T>
 py::array fold_repeated(const Run& run, const py::array& d_outputs) {
-    py::array folded = py::array_t<T>({run.shape.batch, run.shape.steps, run.shape.outputs});
+    py::array folded = new_array<T>({run.shape.batch, run.shape.steps, run.shape.outputs});
     const RecurrentShape& s = run.shape;
     T* to = pointer<T>(folded);
     const Sequence<T> from = sequence<T>(d_outputs);
@@ -963,7 +1027,7 @@ py::array fold_repeated(const Run& run, const py::array& d_outputs) {
 template <class T>
 class BackwardCall : public Call {
     const Cache& cache;
-    py::object d_inputs = py::none(), dh0_, dc0_, dy, dh_state, dh_last, dc_last;  // arrays, or absent
+    py::object d_inputs = py::none(), dh0_, dc0_ = py::none(), dy, dh_state, dh_last, dc_last;  // arrays, or absent
     py::list d_weights_result;
     Buffer<T> workspace;
     BackwardProblem<T> p{};
@@ -975,7 +1039,7 @@ class BackwardCall : public Call {
         const Run& run = cache.run;
         const CellWeights& w = *run.weights;
         const RecurrentShape& s = run.shape;
-        const bool lstm = w.cell == "lstm";
+        const bool lstm = w.lstm;
         const Buffer<T>& saved = std::get<Buffer<T>>(cache.saved);
         const char* width = w.options.projection ? "outputs" : "units";
         const Dim batch{"batch", s.batch}, steps{"steps", s.steps}, outputs{width, s.outputs}, units{"units", s.units};
@@ -994,32 +1058,33 @@ class BackwardCall : public Call {
             }
         }
 
-        // Gradients are added to the arrays given, or to zeros.
+        empty = run.empty();
+        // Gradients are added to the arrays given, or to zeros; those of the large matrices are written as they come.
         Weights<T> gradients{};
         std::size_t index = 0;
         for (const WeightSpec& spec : weight_specs(w)) {
-            const std::string argument = "d_weights[" + std::to_string(index) + "] (" + spec.name + ")";
             py::object array;
             if (!d_weights.empty()) {
+                const std::string argument = "d_weights[" + std::to_string(index) + "] (" + spec.name + ")";
                 array = output<T>(argument.c_str(), d_weights.at(index), spec.dims);
             } else {
                 std::vector<py::ssize_t> shape;
                 for (const Dim& d : spec.dims) shape.push_back(d.size);
-                array = zeros<T>(shape);
+                array = new_array<T>(shape.data(), shape.size());
+                if (index > 1 || empty) std::memset(pointer<T>(array), 0, array_of(array).nbytes());
             }
             *weight_pointer(gradients, spec.index) = pointer<T>(array);
             d_weights_result.append(array);
             ++index;
         }
 
-        py::array_t<T> dh0 = zeros<T>({s.batch, s.outputs}), dc0 = zeros<T>({lstm ? s.batch : 0, s.units});
-        if (dc_last) std::memcpy(dc0.mutable_data(), pointer<T>(dc_last), dc0.nbytes());
-        dh0_ = dh0, dc0_ = dc0;
+        dh0_ = zeros<T>({s.batch, s.outputs});
+        if (lstm) dc0_ = dc_last ? new_array<T>({s.batch, s.units}) : zeros<T>({s.batch, s.units});
+        if (dc_last) std::memcpy(pointer<T>(dc0_), pointer<T>(dc_last), s.batch * s.units * sizeof(T));
         if (need_d_inputs) {
-            d_inputs = run.plan ? zeros<T>({s.batch, s.steps, s.inputs}) : py::array_t<T>({s.batch, s.steps, s.inputs});
+            d_inputs = run.plan ? zeros<T>({s.batch, s.steps, s.inputs}) : new_array<T>({s.batch, s.steps, s.inputs});
             p.dx = run.outer<T>(d_inputs);
         }
-        empty = run.empty();
         if (empty) return;
         run.fill(p, T{});
         threads = p.threads;
@@ -1029,8 +1094,8 @@ class BackwardCall : public Call {
         if (lstm) p.c = read_only(run.kept(saved.get() + cache.c_offset, s.units));
         if (dy) p.dh = read_only(run.outer<T>(dy));
         if (dh_last) p.dh_last = pointer<T>(dh_last);
-        p.gradients = gradients;
-        p.dh0 = dh0.mutable_data(), p.dc0 = dc0.mutable_data(), p.need_dh0 = run.has_h0;
+        p.gradients = gradients, p.new_gradients = d_weights.empty();
+        p.dh0 = pointer<T>(dh0_), p.dc0 = lstm ? pointer<T>(dc0_) : nullptr, p.need_dh0 = run.has_h0;
     }
 
     void set_threads(int n) override {
@@ -1051,7 +1116,7 @@ class BackwardCall : public Call {
                             outputs * sizeof(T));
             }
         if (!run.has_h0) return py::make_tuple(d_inputs, d_weights_result, py::none(), py::none());
-        return py::make_tuple(d_inputs, d_weights_result, dh0_, run.weights->cell == "lstm" ? dc0_ : py::none());
+        return py::make_tuple(d_inputs, d_weights_result, dh0_, dc0_);
     }
 };
 
@@ -1127,7 +1192,7 @@ class Stream {
         p.x = sequence<const T>(x);
         p.shape.steps = steps, p.threads = std::min(threads[steps - 1], max_threads());
         p.workspace = std::get<Buffer<T>>(workspace).get();
-        py::gil_scoped_release release;
+        const WithoutGil release(p.threads > 1 || !is_brief(*weights, p.shape));
         const struct Context {
             const CellKernels<T>* kernels;
             const ForwardProblem<T>* problem;
@@ -1164,7 +1229,7 @@ class Stream {
     }
     py::array outputs() const { return outputs_; }
     py::tuple state() const {
-        if (weights->cell == "lstm") return py::make_tuple(h_, c_);
+        if (weights->lstm) return py::make_tuple(h_, c_);
         return py::make_tuple(h_);
     }
 };
@@ -1230,7 +1295,7 @@ py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out,
             p.bias = pointer<T>(bias);
         }
         if (accumulate && out.is_none()) throw py::value_error("out: accumulate=True needs an array to add to");
-        py::array c = out.is_none() ? py::array(py::array_t<T>({rows, columns}))
+        py::array c = out.is_none() ? new_array<T>({rows, columns})
                                     : output<T>("out", out, {{"rows", rows}, {"columns", columns}});
         must_not_overlap("out", c, "a", a);
         if (!p.packed_b) must_not_overlap("out", c, "b", b);
@@ -1252,10 +1317,9 @@ py::array activation(py::handle x_, py::handle out) {
     return by_dtype("x", as_array("x", x_), [&](auto tag) -> py::array {
         using T = decltype(tag);
         const py::array x = c_contiguous<T>(as_array("x", x_));
-        const std::vector<py::ssize_t> shape(x.shape(), x.shape() + x.ndim());
         std::vector<Dim> dims;
-        for (py::ssize_t size : shape) dims.push_back({"size", size});
-        py::array y = out.is_none() ? py::array(py::array_t<T>(shape)) : output<T>("out", out, dims);
+        for (py::ssize_t k = 0; k < x.ndim(); ++k) dims.push_back({"size", x.shape(k)});
+        py::array y = out.is_none() ? new_array<T>(x.shape(), x.ndim()) : output<T>("out", out, dims);
         if (x.data() != y.data()) must_not_overlap("out", y, "x", x);
         (is_tanh ? kernels<T>().tanh : kernels<T>().sigmoid)(pointer<T>(x), pointer<T>(y), x.size());
         return y;

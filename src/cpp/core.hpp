@@ -124,7 +124,8 @@ struct BackwardProblem {
     Sequence<const T> dh;  // gradient of every output (data null: none)
     const T* dh_last;      // (batch, outputs) gradient of the last h, or null
     Sequence<T> dx;        // data null: not wanted; not written where there is padding
-    Weights<T> gradients;  // added to
+    Weights<T> gradients;  // added to, or
+    bool new_gradients;    // kernel and recurrent kernel written to; then there is at least one step
     T* dh0;                // (batch, outputs), zero on entry, leaves as the gradient of h0
     T* dc0;                // (batch, units), enters as the gradient of the last c, leaves as that of c0
     bool need_dh0;

@@ -259,6 +259,11 @@ class Forward {
     void tile(long t, long t0, long b, long slot, long block, long k0, long k1) {
         const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
         T* partial = partial_sums + slot * (S * L);
+        if (k1 == inputs + units && p.saved.data)
+            for (int r = 0; r < R; ++r) {
+                T* saved = at(p.saved, b + r, t) + block * block_units<Cell, T>;
+                for (int k = 0; k < Cell::saved; ++k) __builtin_prefetch(saved + k * units, 1);
+            }
         Vec<T> sum[R][S];
         if (k0 > 0)
             load_tile<T, R, S>(sum, partial, S * L);

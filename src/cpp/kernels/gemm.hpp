@@ -78,22 +78,28 @@ LSTMCORE_INLINE void with_vectors(long n, F f) {
 // --- packing --------------------------------------------------------------------------------
 
 // Packs `depth` rows of one vector of columns: element (k, l), l < count, is source[k * row + l *
-// column]; the lanes beyond count become zero. `stride` is the length of a packed row.
+// column], one of the strides 1; the lanes beyond count become zero. `stride` is the length of a
+// packed row.
 template <class T>
 void pack_vector(T* packed, long stride, const T* source, std::ptrdiff_t row, std::ptrdiff_t column, long depth,
                  int count) {
+    constexpr int L = lanes<T>;
     if (column == 1) {
         for (long k = 0; k < depth; ++k) store(packed + k * stride, load(source + k * row, count));
         return;
     }
-    // A transposing copy: runs of one cache line each way.
-    constexpr long run = 64 / sizeof(T);
-    for (long k0 = 0; k0 < depth; k0 += run) {
-        const long k1 = min(depth, k0 + run);
-        for (int l = 0; l < count; ++l)
-            for (long k = k0; k < k1; ++k) packed[k * stride + l] = source[k * row + l * column];
-        for (int l = count; l < lanes<T>; ++l)
-            for (long k = k0; k < k1; ++k) packed[k * stride + l] = T(0);
+    for (long k = 0; k < depth; k += L) {
+        const int rows = int(min(L, depth - k));
+        Vec<T> v[L] = {};
+        if (rows == L) {
+#pragma GCC unroll 16
+            for (int l = 0; l < L; ++l)
+                if (l < count) v[l] = load(source + l * column + k);
+        } else {
+            for (int l = 0; l < count; ++l) v[l] = load(source + l * column + k, rows);
+        }
+        transpose<T>(v);
+        for (int i = 0; i < rows; ++i) store(packed + (k + i) * stride, v[i]);
     }
 }
 

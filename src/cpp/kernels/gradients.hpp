@@ -323,7 +323,7 @@ class ChunkGradients {
             long begin = 0, end = tile_count(height);
             if (by_rows) team.split(end, begin, end);
             multiply_panel<T>(PackedRows<T>{packed, rows}, height, begin, end, panel, rows, columns, nullptr,
-                              RowsAt<T>(out, gates), true);
+                              RowsAt<T>(out, gates), !p.new_gradients || t1 < p.shape.steps);
         };
         const Weights<T>& to = p.gradients;
         const bool biases = to.bias && (!by_rows || team.index == 0);

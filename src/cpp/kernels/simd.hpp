@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX2__) || defined(__AVX512F__)
 #include <immintrin.h>
@@ -95,6 +96,32 @@ LSTMCORE_INLINE void store(T* p, Vec<T> v, int n) {
     for (int l = 0; l < n; ++l) p[l] = v[l];
 }
 #endif
+
+// --- transposition --------------------------------------------------------------------------
+
+// Exchanges the lanes of a where bit s of their number is set with those of b where it is not.
+template <class T, int s, int... l>
+LSTMCORE_INLINE void exchange(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, l...>) {
+#ifdef __clang__
+    const Vec<T> first = __builtin_shufflevector(a, b, (l & s ? lanes<T> + l - s : l)...);
+    b = __builtin_shufflevector(a, b, (l & s ? lanes<T> + l : l + s)...);
+#else
+    const Vec<T> first = __builtin_shuffle(a, b, Int<T>{(l & s ? lanes<T> + l - s : l)...});
+    b = __builtin_shuffle(a, b, Int<T>{(l & s ? lanes<T> + l : l + s)...});
+#endif
+    a = first;
+}
+
+// A square matrix of vectors becomes its transpose: blocks of s x s change places, s halving.
+template <class T, int s = lanes<T> / 2>
+LSTMCORE_INLINE void transpose(Vec<T> (&v)[lanes<T>]) {
+    if constexpr (s > 0) {
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes<T>; ++i)
+            if (!(i & s)) exchange<T, s>(v[i], v[i + s], std::make_integer_sequence<int, lanes<T>>{});
+        transpose<T, s / 2>(v);
+    }
+}
 
 // --- arithmetic -----------------------------------------------------------------------------
 
