@@ -227,6 +227,27 @@ def test_zoneout_is_checked(p):
             p.forward(functional, weights=packed, zoneout=Zoneout(0.5, seed=1))
 
 
+@pytest.mark.parametrize("p", [P, GRU, RNN], ids=["lstm", "gru", "rnn"])
+def test_flags_are_true_or_false(p):
+    packed, pack = (
+        getattr(functional, f"pack_{p.cell}")(p.weights, training=True),
+        getattr(functional, f"pack_{p.cell}"),
+    )
+    for wrong in ("yes", 1, None, np.array([True])):
+        for name in ("return_sequences", "training", "zero_output_for_mask", "go_backwards"):
+            for weights in (None, packed):
+                with pytest.raises(TypeError, match=f"^{name}: expected True or False, got "):
+                    p.forward(functional, weights=weights, **{name: wrong})
+        for name in ("training", "zoneout"):
+            with pytest.raises(TypeError, match=f"^{name}: expected True or False, got "):
+                pack(p.weights, **{name: wrong})
+        _, _, cache = p.forward(functional, training=True)
+        with pytest.raises(TypeError, match=r"^need_d_inputs: expected True or False, got "):
+            p.backward(functional, cache, need_d_inputs=wrong)
+    want, got = (p.forward(functional, go_backwards=backwards) for backwards in (True, np.bool_(True)))
+    np.testing.assert_array_equal(got[0], want[0])
+
+
 def test_packed_weights_and_caches_are_those_of_the_cell():
     for p, other in ((P, GRU), (GRU, RNN), (RNN, P)):
         packed = getattr(functional, f"pack_{other.cell}")(other.weights)

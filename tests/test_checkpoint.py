@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from layer_tools import numbers, with_weights
+from problems import Problem
 
 import lstmcore
 from lstmcore import Sequential, functional
@@ -178,3 +179,214 @@ def test_zoneout_says_that_it_does_not_go_with_checkpoints():
     weights = [np.zeros((3, 6), "float32"), np.zeros((2, 6), "float32")]
     with pytest.raises(ValueError, match=r"zoneout: .* not with checkpoint"):
         functional.gru(x, weights, zoneout=Zoneout(0.1, seed=1), training=True, checkpoint=2)
+
+
+# --- bad input: the errors are those without checkpoints ---
+
+SHAPE = 3, 4, 5, 6  # batch, steps, inputs, units
+FUNCTIONS = {
+    name: Problem(*SHAPE, cell=name, options=options)
+    for name, options in (("lstm", LSTMOptions()), ("gru", GRUOptions()), ("rnn", RNNOptions()))
+}
+each_function = pytest.mark.parametrize("p", FUNCTIONS.values(), ids=FUNCTIONS)
+
+
+def zeros(*shape, dtype="float32"):
+    return np.zeros(shape, dtype)
+
+
+WRONG = [
+    {"x": zeros(3, 5)},
+    {"x": zeros(3, 4, 5, 1)},
+    {"x": zeros(3, 4, 6)},
+    {"x": zeros(3, 0, 5)},
+    {"x": zeros(3, 4, 5, dtype=int)},
+    {"x": zeros(3, 4, 5, dtype="float64")},
+    {"x": zeros()},
+    {"x": 1.0},
+    {"x": np.array(None)},
+    {"x": "text"},
+    {"x": [[1.0], [1.0, 2.0]]},
+    {"mask": zeros(3, 5, dtype=bool)},
+    {"mask": zeros(3, 3, dtype=bool)},
+    {"mask": zeros(1, 4, dtype=bool)},
+    {"mask": zeros(4, dtype=bool)},
+    {"mask": zeros(3, 4, 1, dtype=bool)},
+    {"mask": zeros(3, 4)},
+    {"mask": zeros(3, 4, dtype=int)},
+    {"mask": zeros(3, 4, dtype=bool), "lengths": [1, 2, 3]},
+    {"lengths": [1, 2]},
+    {"lengths": [1, 2, 5]},
+    {"lengths": [1, -1, 2]},
+    {"lengths": [1.0, 2.0, 3.0]},
+    {"lengths": [True, False, True]},
+    {"lengths": [[1, 2, 3]]},
+    {"lengths": 3},
+    {"lengths": "abc"},
+    {"dropout_mask": zeros(3, 6)},
+    {"dropout_mask": zeros(2, 5)},
+    {"dropout_mask": zeros(3, 5, dtype="float64")},
+    {"dropout_mask": zeros(5, 3, 5)},
+    {"recurrent_dropout_mask": zeros(3, 5)},
+    {"out": zeros(3, 4, 7)},
+    {"out": zeros(3, 5, 6)},
+    {"out": zeros(3, 7)},
+    {"out": zeros(1, 6)},
+    {"out": zeros(3, 4, 6, dtype="float64")},
+    {"out": zeros(3, 6, dtype="float64")},
+    {"out": [[1.0]]},
+    {"out": zeros(3, 4, 12)[..., ::2]},
+    {"out": zeros(3, 12)[..., ::2]},
+    {"zoneout": 0.5},
+]
+
+
+def error_of(function):
+    """The type and the text of the error that the function raises."""
+    try:
+        function()
+    except Exception as error:
+        return type(error), str(error)
+    raise AssertionError("no error")
+
+
+def run(p, every, x=None, state=None, weights=None, **arguments):
+    """Outputs, state and cache of the problem, with arguments of its own or others."""
+    return getattr(functional, p.cell)(
+        p.x if x is None else x,
+        weights or p.weights,
+        p.of_cell(state or p.state),
+        training=True,
+        checkpoint=every,
+        **arguments,
+    )
+
+
+def assert_same_error(call):
+    """Without checkpoints, with more of them than one, and with one only."""
+    plain = error_of(lambda: call(None))
+    for every in (1, 2, 10):
+        assert error_of(lambda every=every: call(every)) == plain
+
+
+@each_function
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_wrong_arguments_are_named(p, return_sequences):
+    for wrong in WRONG:
+        assert_same_error(lambda every, wrong=wrong: run(p, every, return_sequences=return_sequences, **wrong))
+
+
+@each_function
+def test_wrong_states_and_weights_are_named(p):
+    h = p.state[0]
+    wrong = [[w, *p.state[1:]] for w in (h[:2], h[:1], h[:, :5], h[:, :1], h[0], h.astype("float64"), h.astype(int))]
+    if p.cell == "lstm":
+        wrong += [[h, w] for w in (h[:2], h[:1], h[:, :5], h.astype("float64"))]
+    for state in wrong:
+        assert_same_error(lambda every, state=state: run(p, every, state=state))
+    for_inference = getattr(functional, f"pack_{p.cell}")(p.weights)
+    assert_same_error(lambda every: run(p, every, weights=for_inference))
+    other = FUNCTIONS["gru" if p.cell == "lstm" else "lstm"]
+    of_another_cell = getattr(functional, f"pack_{other.cell}")(other.weights, training=True)
+    assert_same_error(lambda every: run(p, every, weights=of_another_cell))
+
+
+@each_function
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_outputs_that_overlap_what_is_read_are_refused(p, return_sequences):
+    memory = np.ones(200, "float32")
+    out = memory[:72].reshape(3, 4, 6) if return_sequences else memory[:18].reshape(3, 6)
+    options = {"return_sequences": return_sequences, "out": out}
+    for overlapping in (
+        {"x": memory[10:70].reshape(3, 4, 5)},
+        {"state": [memory[10:28].reshape(3, 6), *p.state[1:]]},
+        {"dropout_mask": memory[10:25].reshape(3, 5)},
+        {"recurrent_dropout_mask": memory[10:28].reshape(3, 6)},
+    ):
+        assert_same_error(lambda every, overlapping=overlapping: run(p, every, **options, **overlapping))
+    out.flags.writeable = False
+    assert_same_error(lambda every: run(p, every, **options))
+
+
+@each_function
+def test_a_refused_call_leaves_the_array_for_the_outputs_alone(p):
+    out = np.full((3, 4, 6), 7, "float32")
+    for wrong in ({"mask": zeros(3, 5, dtype=bool)}, {"lengths": [1, 2, 5]}, {"dropout_mask": zeros(3, 6)}):
+        with pytest.raises(ValueError):
+            run(p, 2, out=out, **wrong)
+    assert (out == 7).all()
+
+
+@each_function
+def test_what_the_core_copies_may_share_memory_with_the_outputs(p):
+    """Inputs and masks whose features are not contiguous."""
+    results = []
+    for every in (None, 2):
+        memory = np.linspace(0, 1, 240, dtype="float32")
+        x, out = memory[:120].reshape(3, 4, 10)[..., ::2], memory[:72].reshape(3, 4, 6)
+        mask = memory[40:70].reshape(3, 10)[:, ::2]
+        outputs, _, cache = run(p, every, x=x, out=out, dropout_mask=mask)
+        d_inputs, d_weights, _ = p.backward(functional, cache)
+        results.append([outputs.copy(), d_inputs, *d_weights])
+    for got, want in zip(results[1], results[0], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)  # float32, segment by segment
+
+
+@each_function
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_wrong_gradients_are_named(p, return_sequences):
+    backward = getattr(functional, f"{p.cell}_backward")
+    right = zeros(3, 4, 6) if return_sequences else zeros(3, 6)
+    pair = (lambda h: (h, None)) if p.cell == "lstm" else (lambda h: h)
+    weights = [np.zeros_like(w) for w in p.weights]
+
+    def same_error(*arguments, **options):
+        def call(every):
+            _, _, cache = run(p, every, return_sequences=return_sequences)
+            backward(cache, *arguments, **options)
+
+        assert_same_error(call)
+
+    for shape in ((3, 4, 7), (3, 5, 6), (3, 3, 6), (1, 4, 6), (3, 7), (2, 6), (1, 6), (6,), ()):
+        same_error(zeros(*shape))
+        same_error(right, pair(zeros(*shape)))
+    same_error(right.astype("float64"))
+    same_error(right.astype(int))
+    same_error("text")
+    same_error(right, pair(zeros(3, 6, dtype="float64")))
+    same_error(right, d_weights=weights[:1])
+    same_error(right, d_weights=[weights[0][:, :-1], *weights[1:]])
+    same_error(right, d_weights=[weights[0].astype("float64"), *weights[1:]])
+
+
+@each_function
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_lists_of_numbers_are_arrays(p, return_sequences):
+    """Nested lists are float64 arrays, so all must be."""
+    p = Problem(*SHAPE, cell=p.cell, options=p.options, dtype="float64")
+    d = np.ones((3, 4, 6) if return_sequences else (3, 6)).tolist()
+    state = [s.tolist() for s in p.state]
+    results = []
+    for every in (None, 3):
+        outputs, _, cache = run(p, every, x=p.x.tolist(), state=state, return_sequences=return_sequences)
+        d_state = state if p.cell == "lstm" else state[0]
+        d_inputs, d_weights, _ = getattr(functional, f"{p.cell}_backward")(cache, d, d_state)
+        results.append([outputs, d_inputs, *d_weights])
+    for got, want in zip(results[1], results[0], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)  # float64, segment by segment
+
+
+@each_kind
+def test_layers_check_the_same(kind):
+    x = numbers(*SHAPE[:3], dtype="float32")
+    for wrong in ({"mask": zeros(3, 5, dtype=bool)}, {"lengths": [4, 4]}, {"initial_state": [zeros(2, 6)]}):
+        assert_same_error(lambda every, wrong=wrong: kind(6, checkpoint=every, name="it")(x, True, **wrong))
+    assert_same_error(lambda every: kind(6, checkpoint=every, name="it")(x[:, :0], True))
+
+    def backward(every, d):
+        layer = kind(6, checkpoint=every, name="it")
+        layer(x, True)
+        layer.backward(d)
+
+    for d in (zeros(3, 5), zeros(1, 6), zeros(3, 4, 6), zeros(3, 6, dtype="float64")):
+        assert_same_error(lambda every, d=d: backward(every, d))

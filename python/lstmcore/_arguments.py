@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array = NDArray[Any]
 
@@ -21,6 +21,13 @@ def positive_integer(name: str, value: Any) -> int:
     if isinstance(value, bool) or number < 1:
         raise ValueError(f"{name}: expected a positive integer, got {value!r}")
     return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return ``value`` as a bool, or raise TypeError: numbers and strings are more likely a slip."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
 
 
 def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
@@ -46,6 +53,34 @@ def target_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     """Return targets as an array of ``dtype``; integers and booleans are converted too."""
     array = np.asarray(value)
     return array.astype(dtype) if array.dtype.kind in "iub" else float_array(name, array, dtype)
+
+
+def valid_steps(
+    where: str, batch: int, steps: int, mask: ArrayLike | None, lengths: ArrayLike | None
+) -> NDArray[np.bool_]:
+    """Return (batch, steps), True where a step counts; errors are those of the core, with ``where`` before them."""
+    if mask is not None and lengths is not None:
+        raise ValueError(f"{where}mask: give lengths or a mask, not both")
+    if lengths is not None:
+        n = np.asarray(lengths)
+        if n.size and n.dtype.kind not in "iu":
+            raise TypeError(f"{where}lengths: expected integers, got {n.dtype}")
+        if n.shape != (batch,):
+            raise ValueError(f"{where}lengths: expected shape (batch={batch},), got {n.shape}")
+        wrong = np.flatnonzero((n < 0) | (n > steps))
+        if wrong.size:
+            raise ValueError(
+                f"{where}lengths: expected numbers from 0 to {steps} (steps), got {n[wrong[0]]} at {wrong[0]}"
+            )
+        return np.asarray(np.arange(steps) < n[:, None])
+    if mask is None:
+        return np.ones((batch, steps), bool)
+    valid = np.array(mask)  # a copy: the backward pass needs it too
+    if valid.dtype != bool:
+        raise TypeError(f"{where}mask: expected bool, got {valid.dtype}")
+    if valid.shape != (batch, steps):
+        raise ValueError(f"{where}mask: expected shape (batch={batch}, steps={steps}), got {valid.shape}")
+    return valid
 
 
 def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collection[str]) -> None:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ._arguments import flag
+
 __all__ = ["ACTIVATIONS", "GRUOptions", "LSTMOptions", "RNNOptions", "Zoneout"]
 
 # In the order of the core's enumeration.
@@ -21,8 +23,7 @@ def _check_activation(owner: object, name: str) -> None:
 
 def _check_flags(owner: object, *names: str) -> None:
     for name in names:
-        if not isinstance(getattr(owner, name), bool):
-            raise TypeError(f"{name}: expected True or False, got {getattr(owner, name)!r}")
+        flag(name, getattr(owner, name))
 
 
 @dataclass(frozen=True)

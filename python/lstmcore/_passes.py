@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
+from ._arguments import valid_steps
 from ._core import PackedWeights
 from ._options import Zoneout
 
@@ -34,6 +35,7 @@ class Call(NamedTuple):
     dropout_mask: ArrayLike | None
     recurrent_dropout_mask: ArrayLike | None
     zoneout: Zoneout | None
+    cell: str | None = None  # whose weights they must be, if that is to be checked
 
 
 class BackwardCall(NamedTuple):
@@ -64,9 +66,10 @@ def run_backward(call: BackwardCall) -> Result:
 class Checkpoints:
     """What the backward pass needs of a forward pass: for each segment its call and the states it began with."""
 
-    def __init__(self, call: Call, valid: Array) -> None:
+    def __init__(self, call: Call, valid: Array, empty: Any) -> None:
         self.call = call
         self.valid = valid  # (batch, steps)
+        self.empty = empty  # the core's cache of the same call, all of it padding
         self.segments: list[tuple[slice, Call]] = []
         self.repeats: Array | None = None  # (batch, steps) step whose output a masked step repeats, or -1
 
@@ -87,19 +90,21 @@ class Checkpoints:
 
     def backward(self, d_outputs: Any, dh: Any, dc: Any, need_d_inputs: bool, d_weights: list[Array]) -> Result:
         """Do what the core's backward pass does."""
-        inputs = np.asarray(self.call.inputs)
-        d_inputs = np.zeros(inputs.shape, inputs.dtype) if need_d_inputs else None
+        # Of padding alone it checks its arguments against the whole sequence and makes what it returns.
+        d_inputs, d_weights, *_ = _core.backward(self.empty, d_outputs, dh, dc, need_d_inputs, d_weights)
+        if d_outputs is not None:
+            d_outputs = np.asarray(d_outputs)
         if d_outputs is not None and not self.call.return_sequences:  # the output was the last h
-            last = np.where(self.valid.any(axis=1, keepdims=True), d_outputs, 0).astype(inputs.dtype)
-            dh = last if dh is None else last + dh
+            last = np.where(self.valid.any(axis=1, keepdims=True), d_outputs, 0).astype(d_outputs.dtype)
+            dh = last if dh is None else last + np.asarray(dh)
             d_outputs = None
         if d_outputs is not None and self.repeats is not None:
-            d_outputs = _fold(np.asarray(d_outputs), self.repeats)
+            d_outputs = _fold(d_outputs, self.repeats)
         for steps, call in reversed(self.segments):
             *_, cache = _core.forward(*call._replace(training=True))
             part = None if d_outputs is None else d_outputs[:, steps]
             dx, d_weights, dh, dc = _core.backward(cache, part, dh, dc, need_d_inputs, d_weights)
-            if d_inputs is not None:
+            if need_d_inputs:
                 d_inputs[:, steps] = dx
         has_state = self.call.h is not None or self.call.c is not None
         return (d_inputs, d_weights, dh, dc) if has_state else (d_inputs, d_weights, None, None)
@@ -109,61 +114,63 @@ def _checkpointed(call: Call, every: int) -> Result:
     """Do what the core's forward pass does for training, keeping only the states at every so many steps."""
     if call.zoneout is not None:
         raise ValueError("zoneout: its masks are numbered by the steps of the whole sequence; not with checkpoint")
-    inputs, weights = np.asarray(call.inputs), call.weights
-    batch, steps, _ = inputs.shape
-    lengths = None if call.lengths is None else np.asarray(call.lengths)
-    mask = None if call.mask is None else np.asarray(call.mask)
-    valid: Array = np.ones((batch, steps), bool)
-    if lengths is not None and lengths.shape == (batch,):  # the core refuses any other
-        valid = np.arange(steps)[None] < lengths[:, None]
-    elif mask is not None and mask.shape == valid.shape:
-        valid = mask
-    kept = Checkpoints(call, valid)
-    outputs = call.out
-    if call.return_sequences:
-        if outputs is None:
-            outputs = np.empty((batch, steps, weights.outputs), inputs.dtype)
-        if mask is not None and not call.zero_output_for_mask:
-            kept.repeats = _repeats(valid, call.go_backwards)
-    h, c = call.h, call.c
+    # The core checks a call against the whole sequence; of padding alone it computes nothing. First without `out`:
+    # it stays as it is until all else is known to be right.
+    _core.forward(*_all_padding(call)._replace(return_sequences=False, out=None))
+    batch, steps, _ = np.shape(call.inputs)
+    valid = valid_steps("", batch, steps, call.mask, call.lengths)
+    inputs = _features_contiguous(np.asarray(call.inputs))
+    call = call._replace(
+        inputs=inputs,
+        dropout_mask=_contiguous(call.dropout_mask),
+        recurrent_dropout_mask=_contiguous(call.recurrent_dropout_mask),
+    )
+    outputs, h, c, empty = _core.forward(*_all_padding(call))
+    kept = Checkpoints(call, valid, empty)
+    if call.return_sequences and call.mask is not None and not call.zero_output_for_mask:
+        kept.repeats = _repeats(valid, call.go_backwards)
+    mask = None if call.lengths is None and call.mask is None else valid
     starts = range(0, steps, every)
     for start in reversed(starts) if call.go_backwards else starts:
         part = slice(start, min(steps, start + every))
         segment = call._replace(
             inputs=inputs[:, part],
-            h=np.zeros((batch, weights.outputs), inputs.dtype) if h is None else h,
-            c=np.zeros((batch, weights.units), inputs.dtype) if c is None and weights.cell == "lstm" else c,
+            h=h,
+            c=c,
             training=False,
             out=None,
-            lengths=_lengths_of(lengths, start, part.stop, steps),
+            lengths=None,
             mask=None if mask is None else mask[:, part],
             zero_output_for_mask=True,
         )
         kept.segments.append((part, segment))
-        where = outputs[:, part] if call.return_sequences and outputs is not None else None
+        where = outputs[:, part] if call.return_sequences else None
         _, h, c, _ = _core.forward(*segment._replace(out=where))
     if not call.return_sequences:
-        last = np.where(valid.any(axis=1, keepdims=True), np.asarray(h), 0).astype(inputs.dtype)
-        if outputs is None:
-            outputs = last
-        else:
-            outputs[...] = last
-    elif kept.repeats is not None and outputs is not None:
+        outputs[...] = np.where(valid.any(axis=1, keepdims=True), h, 0)
+    elif kept.repeats is not None:
         rows, at = np.nonzero(~valid)
         source = kept.repeats[rows, at]
         outputs[rows, at] = np.where(source[:, None] >= 0, outputs[rows, source], 0)
     return outputs, h, c, kept
 
 
-def _lengths_of(lengths: Array | None, start: int, stop: int, steps: int) -> Array | None:
-    """Return the lengths of a segment; those that are no lengths stay what they are, for the core to refuse."""
-    if (
-        lengths is None
-        or lengths.dtype.kind not in "iu"
-        or (lengths.size and not 0 <= lengths.min() <= lengths.max() <= steps)
-    ):
-        return lengths
-    return np.clip(lengths.astype(np.int64) - start, 0, stop - start)
+def _all_padding(call: Call) -> Call:
+    """Return the call with rows of no steps."""
+    try:
+        batch = len(call.inputs)  # type: ignore[arg-type]
+    except TypeError:  # of no rows, which the core refuses
+        batch = 0
+    return call._replace(lengths=np.zeros(batch, np.int64), mask=None)
+
+
+def _contiguous(array: ArrayLike | None) -> Array | None:
+    return None if array is None else np.ascontiguousarray(array)
+
+
+def _features_contiguous(inputs: Array) -> Array:
+    """Return the inputs as the core takes them, copied here if need be: not again in both passes of each segment."""
+    return inputs if inputs.strides[-1] == inputs.itemsize else np.ascontiguousarray(inputs)
 
 
 def _repeats(valid: Array, go_backwards: bool) -> Array:

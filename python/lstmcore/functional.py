@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import positive_integer
+from ._arguments import flag, positive_integer
 from ._core import Cache, PackedWeights
 from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
@@ -454,6 +454,7 @@ def _pack(
         if options is not None:
             raise ValueError("options: packed weights have theirs")
         return weights
+    training, zoneout = flag("training", training), flag("zoneout", zoneout)
     if options is None:
         options = kind()
     elif not isinstance(options, kind):
@@ -484,6 +485,7 @@ def _backward(
         raise ValueError(f"cache: expected one of {cell}, got one of {cache.cell}")
     if d_weights is not None and len(d_weights) != cache.weight_count:
         raise ValueError(f"d_weights: expected {cache.weight_count} arrays, got {len(d_weights)}")
+    need_d_inputs = flag("need_d_inputs", need_d_inputs)
     call = BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, list(d_weights or ()))
     d_inputs, gradients, d_h0, d_c0 = run_backward(call)
     return d_inputs, tuple(gradients), d_h0, d_c0
@@ -499,18 +501,50 @@ def _forward(
     c: ArrayLike | None,
     return_sequences: bool,
     training: bool,
-    *rest: Any,
+    out: Array | None,
+    lengths: ArrayLike | None,
+    mask: ArrayLike | None,
+    zero_output_for_mask: bool,
+    go_backwards: bool,
+    dropout_mask: ArrayLike | None,
+    recurrent_dropout_mask: ArrayLike | None,
+    zoneout: Zoneout | None,
 ) -> tuple[Any, Any, Any, Any]:
-    zoneout = rest[-1]
+    # The usual case at once: a step of a stream takes no longer than a few such questions.
+    if not (
+        (return_sequences is True or return_sequences is False)
+        and (training is False or training is True)
+        and (zero_output_for_mask is False or zero_output_for_mask is True)
+        and (go_backwards is False or go_backwards is True)
+    ):
+        return_sequences = flag("return_sequences", return_sequences)
+        training = flag("training", training)
+        zero_output_for_mask = flag("zero_output_for_mask", zero_output_for_mask)
+        go_backwards = flag("go_backwards", go_backwards)
     if zoneout is not None and not isinstance(zoneout, Zoneout):
         raise TypeError(f"zoneout: expected a Zoneout, got {zoneout!r}")
-    # The usual case at once: a step of a stream takes no longer than a few such questions.
     if type(weights) is not PackedWeights or options is not None:
         weights = _pack(weights, kind, options, training, zoneout is not None)
+    call = (
+        weights,
+        inputs,
+        h,
+        c,
+        return_sequences,
+        training,
+        out,
+        lengths,
+        mask,
+        zero_output_for_mask,
+        go_backwards,
+        dropout_mask,
+        recurrent_dropout_mask,
+        zoneout,
+        kind.cell,
+    )
     if checkpoint is None:
-        return _core.forward(weights, inputs, h, c, return_sequences, training, *rest, kind.cell)
-    call = Call(weights, inputs, h, c, return_sequences, training, *rest)
-    return run_forward(call, positive_integer("checkpoint", checkpoint))
+        return _core.forward(*call)
+    return run_forward(Call(*call), positive_integer("checkpoint", checkpoint))
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:
