@@ -1,10 +1,11 @@
 """Streams: a model run piece by piece gives the bits of the whole, and allocates nothing on the way."""
 
+import threading
 import tracemalloc
 
 import numpy as np
 import pytest
-from layer_tools import numbers
+from layer_tools import numbers, with_weights
 
 import lstmcore
 from lstmcore import Input, Sequential, functional, streaming
@@ -212,6 +213,77 @@ def test_later_training_does_not_reach_a_stream(make):
     model.parameters.values.fill(0)
     model.parameters.version += 1
     np.testing.assert_array_equal(stream(x[:, 20]), before[:, 20])
+
+
+# --- threads ---
+
+
+class Paused:
+    """A stage that waits, in the middle of a call, until it is told to go on."""
+
+    def __init__(self):
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, inputs):
+        self.entered.set()
+        assert self.go_on.wait(10)
+        return inputs
+
+    def reset(self):
+        pass
+
+
+def while_paused(paused, run, check):
+    """Run in another thread; check what happens meanwhile."""
+    other = threading.Thread(target=run)
+    other.start()
+    try:
+        assert paused.entered.wait(10)
+        check()
+    finally:
+        paused.go_on.set()
+        other.join()
+
+
+def test_a_stream_is_of_one_thread_at_a_time():
+    paused, x = Paused(), np.ones((1, 3), "float32")
+    stream = streaming.Stream([paused], 1, 1, 3, lambda name, inputs: inputs)
+
+    def refused():
+        for use in (lambda: stream(x), stream.reset):
+            with pytest.raises(RuntimeError, match=r"^Stream: is in use by another thread; make a stream for each"):
+                use()
+
+    while_paused(paused, lambda: stream(x), refused)
+    stream.reset()
+    np.testing.assert_array_equal(stream(x), x)
+
+
+def test_a_stream_of_a_layer_is_of_one_thread_at_a_time():
+    layer = with_weights(LSTM(4, return_sequences=True), FEATURES)
+    paused, x = Paused(), numbers(1, 1, FEATURES, dtype="float32")
+    stream, alone = layer.stream(1, 1), layer.stream(1, 1)
+
+    class SlowInputs:
+        def __array__(self, dtype=None, copy=None):
+            return paused(x)
+
+    def refused():
+        for use in (lambda: stream(x), stream.reset, lambda: setattr(stream, "state", [np.ones((1, 4))] * 2)):
+            with pytest.raises(RuntimeError, match="RecurrentStream: is in use by another thread"):
+                use()
+
+    while_paused(paused, lambda: stream(SlowInputs()), refused)
+    alone(x)
+    np.testing.assert_array_equal(stream(x), alone(x))  # those that were refused have left no trace
+
+
+def test_an_error_leaves_the_stream_free():
+    stream = with_weights(LSTM(2), 3).stream(1, 1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="inputs: expected shape"):
+            stream(np.ones((2, 1, 3), "float32"))
+    stream(np.ones((1, 1, 3), "float32"))
 
 
 # --- memory ---
