@@ -174,6 +174,30 @@ def test_a_backward_layer_of_its_own():
     assert layer.compute_output_shape(x.shape) == (BATCH, STEPS, UNITS + 3)
 
 
+@each_merge
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_a_forward_layer_that_goes_backwards_gives_all_outputs_in_its_order(merge_mode, return_sequences):
+    """As in Keras: what the forward layer returns, and what the other returns turned round."""
+    options = {"return_sequences": return_sequences, "dtype": "float64"}
+    layer = Bidirectional(LSTM(UNITS, go_backwards=True, **options), merge_mode, backward_layer=GRU(UNITS, **options))
+    with_weights(layer, FEATURES)
+    one, two = LSTM(UNITS, go_backwards=True, **options), GRU(UNITS, **options)
+    for part, weights in ((one, layer.get_weights()[:3]), (two, layer.get_weights()[3:])):
+        part.ensure_built((None, None, FEATURES))
+        part.set_weights(weights)
+    x = numbers(BATCH, STEPS, FEATURES)
+    want = MERGES[merge_mode](one(x), at_its_own_steps(two(x), two))
+    for training in (False, True):
+        got = layer(x, training)
+        for a, b in zip(*((got, want) if merge_mode is None else ([got], [want])), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert_gradients_by_differences(layer, numbers(2, 4, FEATURES))
+    mask = np.array([[True, True, False, False], [False, True, False, True]])
+    assert_gradients_by_differences(layer, numbers(2, 4, FEATURES), mask=mask)
+    passed_on = layer.compute_mask(x, mask)
+    assert passed_on is None if not return_sequences else (passed_on == mask[:, ::-1]).all()
+
+
 # --- states ---
 
 
@@ -209,6 +233,34 @@ def test_stateful_layers_each_go_on_in_their_direction():
     np.testing.assert_array_equal(layer(first), begin)
     layer.reset_state()
     np.testing.assert_array_equal(layer(first), begin)
+
+
+def test_stateful_layers_can_be_told_their_states():
+    layer = Bidirectional(
+        LSTM(UNITS, stateful=True), backward_layer=GRU(2, stateful=True, go_backwards=True), name="it"
+    )
+    plain = Bidirectional(LSTM(UNITS), backward_layer=GRU(2, go_backwards=True))
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    begin = layer(x)
+    plain.ensure_built(x.shape)
+    plain.set_weights(layer.get_weights())
+    states = [numbers(BATCH, width, seed=k) for k, width in enumerate((UNITS, UNITS, 2))]
+    want = plain(x, initial_state=[s.astype("float32") for s in states])
+    layer.reset_states(states)
+    np.testing.assert_array_equal(layer(x), want)
+    layer.reset_states(states)
+    for wrong, text in (
+        (states[:2], "it: states: expected 3 arrays, those of the forward .* got 2"),
+        ([*states[:2], states[0]], rf"states\[0\]: expected shape \(batch, 2\), got \({BATCH}, {UNITS}\)"),
+        ([*states[:2], states[2][:1]], f"it: states: expected as many rows for both directions, got {BATCH} and 1"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            layer.reset_states(wrong)
+    np.testing.assert_array_equal(layer(x), want)  # none of them has changed anything
+    layer.reset_state()
+    np.testing.assert_array_equal(layer(x), begin)
+    with pytest.raises(ValueError, match="states: expected a layer with stateful=True"):
+        plain.reset_states(states)
 
 
 # --- masks ---
@@ -305,6 +357,11 @@ def test_the_directions_draw_masks_of_their_own():
         (lambda: Bidirectional(Dense(2)), TypeError, "layer: expected a recurrent layer, got <Dense"),
         (lambda: Bidirectional("lstm"), TypeError, "layer: expected a recurrent layer, got 'lstm'"),
         (lambda: Bidirectional(LSTM(2), backward_layer=Dense(2)), TypeError, "backward_layer: expected a recurrent"),
+        (
+            lambda: Bidirectional(LSTM(2, go_backwards=True)),
+            ValueError,
+            "layer: expected go_backwards=False, got True; only with a backward_layer",
+        ),
         (
             lambda: Bidirectional(LSTM(2), backward_layer=LSTM(2)),
             ValueError,

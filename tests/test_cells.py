@@ -204,7 +204,122 @@ def test_dropout_belongs_to_the_cell():
     np.testing.assert_array_equal(other(x), one(x))
 
 
+# --- cells of ours, called by themselves in training ---
+
+
+def steps_of(cell, x, training=True):
+    """The outputs of a cell called step by step, from states of zeros."""
+    states = [np.zeros((len(x), n), x.dtype) for n in cell.state_sizes]
+    outputs = []
+    for t in range(x.shape[1]):
+        output, states = cell(x[:, t], states, training=training)
+        outputs.append(output)
+    return np.stack(outputs, axis=1)
+
+
+@pytest.mark.parametrize(
+    "rates", [{"dropout": 0.4}, {"recurrent_dropout": 0.4}, {"dropout": 0.4, "recurrent_dropout": 0.3}]
+)
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [
+        (LSTMCell, LSTM),
+        (GRUCell, GRU),
+        (SimpleRNNCell, SimpleRNN),
+        (lambda n, **o: LSTMCell(n, projection=3, **o), lambda n, **o: LSTM(n, projection=3, **o)),
+    ],
+)
+def test_a_cell_in_training_drops_what_the_layer_drops(kind, layer, rates):
+    """The masks are drawn once, as for a batch of the layer."""
+    one = with_weights(layer(5, return_sequences=True, seed=4, **rates), FEATURES)
+    cell = kind(5, seed=4, **rates)
+    cell.ensure_built((None, FEATURES))
+    cell.set_weights(one.get_weights())
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    plain = one(x)
+    np.testing.assert_array_equal(steps_of(cell, x, training=False), plain)
+    first = one(x, training=True)
+    assert (first != plain).any()
+    for _ in range(2):  # the masks stay
+        np.testing.assert_array_equal(steps_of(cell, x), first)
+    np.testing.assert_array_equal(steps_of(cell, x, training=False), plain)
+    cell.reset_dropout_mask()
+    cell.reset_recurrent_dropout_mask()
+    np.testing.assert_array_equal(steps_of(cell, x), one(x, training=True))  # those of the second batch
+
+
+def test_each_mask_is_drawn_again_by_itself():
+    """A cell without activation that adds up inputs and state shows the masks of both."""
+    cell = SimpleRNNCell(8, None, dropout=0.5, recurrent_dropout=0.5, seed=2)
+    ones = np.ones((BATCH, 8), "float32")
+    cell.ensure_built(ones.shape)
+    cell.set_weights([np.eye(8), 10 * np.eye(8), np.zeros(8)])
+
+    def masks():
+        shown, _ = cell(ones, [ones], training=True)
+        return shown % 10, shown // 10
+
+    before = masks()
+    assert set(np.unique(before)) == {0, 2}
+    cell.reset_dropout_mask()
+    of_inputs, of_state = masks()
+    assert (of_inputs != before[0]).any()
+    np.testing.assert_array_equal(of_state, before[1])
+    cell.reset_recurrent_dropout_mask()
+    again = masks()
+    np.testing.assert_array_equal(again[0], of_inputs)
+    assert (again[1] != of_state).any()
+    for other in (ones[:2], np.ones((BATCH + 1, 8), "float32")):
+        with pytest.raises(ValueError, match=rf"expected {BATCH} rows, for which .* reset_dropout_mask\(\)"):
+            cell(other, [other], training=True)
+        cell(other, [other])  # only training has masks
+    cell.reset_dropout_mask()
+    cell.reset_recurrent_dropout_mask()
+    cell(ones[:2], [ones[:2]], training=True)
+
+
+def test_zoneout_of_a_cell_is_drawn_at_every_step():
+    cell = GRUCell(200, zoneout=0.5, seed=3)
+    x, h = numbers(1, FEATURES, dtype="float32"), numbers(1, 200, dtype="float32")
+    kept = [cell(x, [h], training=True)[0] == h for _ in range(2)]
+    for share in kept:
+        assert abs(share.mean() - 0.5) < 3 * np.sqrt(0.25 / 200)  # three standard deviations
+    assert (kept[0] != kept[1]).any()
+    assert not (cell(x, [h])[0] == h).any()  # mixed
+
+
+def test_the_masks_of_a_cell_are_not_those_of_its_rnn():
+    cell = GRUCell(5, dropout=0.3, seed=4)
+    one, other = same_weights(GRU(5, dropout=0.3, seed=4), RNN(cell, return_sequences=True))
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    np.testing.assert_array_equal(other(x, training=True)[:, -1], one(x, training=True))
+    h = np.zeros((BATCH, 5), "float32")
+    output, _ = cell(x[:, 0], [h], training=True)
+    assert output.shape == h.shape  # whatever the RNN returns
+    one(x, training=True)
+    np.testing.assert_array_equal(other(x, training=True)[:, -1], one(x, training=True))
+
+
 # --- cells of the user's ---
+
+
+def test_a_cell_of_the_users_is_told_of_training_if_it_asks():
+    class Told(Cell):
+        state_size = FEATURES
+
+        def forward(self, inputs, states, training=False):
+            h = inputs + (1 if training else 2)
+            return h, [h], None
+
+    x = np.zeros((BATCH, STEPS, FEATURES), "float32")
+    cell, layer = Told(), RNN(Told())
+    for training, want in ((True, 1), (False, 2), (None, 2)):
+        assert (cell(x[:, 0], [x[:, 0]], training=training)[0] == want).all()
+        assert (layer(x, training=training) == want).all()
+    # One that does not ask is run all the same.
+    np.testing.assert_array_equal(
+        *(Counter(dtype="float64")(numbers(2, 3), [numbers(2, 3), numbers(2, 1)], training=t)[0] for t in (True, False))
+    )
 
 
 @pytest.mark.parametrize("call", [{}, {"mask": MASK}, {"lengths": [3, 6, 0, 1]}], ids=["all", "mask", "lengths"])
@@ -321,6 +436,21 @@ def test_a_cell_without_backward_runs_but_does_not_train():
         (lambda: LSTMCell(2, return_sequences=True), TypeError, "'return_sequences'; it belongs to RNN"),
         (lambda: GRUCell(2, stateful=False), TypeError, "'stateful'; it belongs to RNN"),
         (lambda: SimpleRNNCell(2, go_backwards=True), TypeError, "'go_backwards'; it belongs to RNN"),
+        (lambda: LSTMCell(2, zero_output_for_mask=True), TypeError, "'zero_output_for_mask'; it belongs to RNN"),
+        (lambda: GRUCell(2, use_bias="no"), TypeError, "use_bias: expected True or False, got 'no'"),
+        (
+            lambda: RNN(GRUCell(2), go_backwards="yes"),
+            TypeError,
+            "RNN: go_backwards: expected True or False, got 'yes'",
+        ),
+        (
+            lambda: RNN(GRUCell(2), return_sequences=1),
+            TypeError,
+            "RNN: return_sequences: expected True or False, got 1",
+        ),
+        (lambda: RNN(GRUCell(2), return_state=None), TypeError, "RNN: return_state: expected True or False, got None"),
+        (lambda: RNN(GRUCell(2), stateful="a"), TypeError, "RNN: stateful: expected True or False, got 'a'"),
+        (lambda: RNN(GRUCell(2), zero_output_for_mask=0), TypeError, "RNN: zero_output_for_mask: expected True or"),
         (lambda: LSTMCell(0), ValueError, "units: expected a positive integer, got 0"),
         (lambda: GRUCell(2, no_such_thing=1), TypeError, "no_such_thing"),
         (lambda: RNN(GRUCell(2), no_such_thing=1), TypeError, "no_such_thing"),
@@ -354,6 +484,35 @@ def test_wrong_calls_are_named(cell):
     layer(x)
     with pytest.raises(RuntimeError, match="training=True"):
         layer.backward(h)
+
+
+@pytest.mark.parametrize("kind", [GRUCell, Elman])
+def test_calls_of_a_cell_itself_are_checked(kind):
+    cell = kind(2, name="it")
+    x, h = numbers(3, 5, dtype="float32"), np.zeros((3, 2), "float32")
+    with pytest.raises(ValueError, match=r"it: inputs: expected shape \(batch, features\), got \(3, 5, 1\)"):
+        cell(x[..., None], [h])
+    assert not cell.built
+    cell(x, [h])
+    with pytest.raises(ValueError, match=r"it: inputs: expected 5 features, .* got shape \(3, 4\)"):
+        cell(x[:, :4], [h])
+    with pytest.raises(TypeError, match="it: training: expected True or False, got 'yes'"):
+        cell(x, [h], training="yes")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'mask'"):
+        cell(x, [h], mask=None)
+
+
+def test_inputs_of_another_width_than_a_cell_was_built_for_are_named():
+    layer = RNN([Elman(2, name="low"), Elman(3, name="high")])
+    x = numbers(3, 4, 5, dtype="float32")
+    layer(x)
+    for wrong in (x[..., :4], np.concatenate([x, x], axis=-1)):
+        with pytest.raises(
+            ValueError, match=rf"low: inputs: expected 5 features, .* got shape \(3, 4, {wrong.shape[2]}\)"
+        ):
+            layer(wrong)
+    with pytest.raises(ValueError, match=r"expected shape \(batch, steps, features\), got \(3, 5\)"):
+        layer(x[:, 0])
 
 
 def test_a_cell_that_returns_too_few_states_is_named():

@@ -7,7 +7,7 @@ from layer_tools import assert_gradients_by_differences, numbers, with_weights
 import lstmcore
 from lstmcore import Sequential, reference
 from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions
-from lstmcore.layers import GRU, LSTM, RNN, Dense, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
+from lstmcore.layers import GRU, LSTM, RNN, Dense, Embedding, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 
 BATCH, STEPS, FEATURES, UNITS = 3, 6, 2, 4
 
@@ -363,6 +363,42 @@ def test_a_stateful_layer_can_be_told_its_state():
         layer.reset_states(states[:1])
 
 
+def test_stacked_cells_can_be_told_their_states():
+    layer, plain = RNN([LSTMCell(UNITS), GRUCell(3)], stateful=True), RNN([LSTMCell(UNITS), GRUCell(3)])
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    states = [numbers(BATCH, width, seed=k) for k, width in enumerate((UNITS, UNITS, 3))]
+    layer(x)
+    plain.ensure_built(x.shape)
+    plain.set_weights(layer.get_weights())
+    want = plain(x, initial_state=states)
+    for given in (states, [states[:2], states[2]], [states[:2], states[2:]]):
+        layer.reset_states(given)
+        np.testing.assert_array_equal(layer(x), want)
+    kept = [s.copy() for s in layer.states]
+    with pytest.raises(ValueError, match="states: expected 3 arrays, got 2"):
+        layer.reset_states(states[:2])
+    with pytest.raises(ValueError, match=r"states\[2\]: expected shape \(batch, 3\), got \(2, 3\)"):
+        layer.reset_states([*states[:2], states[2][:2]])
+    with pytest.raises(TypeError, match="states: expected float32, got int64"):
+        layer.reset_states([s.astype(int) for s in states])
+    for now, before in zip(layer.states, kept, strict=True):
+        np.testing.assert_array_equal(now, before)
+    layer.reset_state()
+    np.testing.assert_array_equal(layer(x), plain(x))
+
+
+@pytest.mark.parametrize("make", STATEFUL.values(), ids=STATEFUL)
+def test_only_a_stateful_layer_takes_states(make):
+    layer = make(name="it")
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    before = layer(x)
+    widths = layer.state_sizes if isinstance(layer, RNN) else layer.state_size
+    with pytest.raises(ValueError, match="it: states: expected a layer with stateful=True; this one keeps no states"):
+        layer.reset_states([numbers(BATCH, width, dtype="float32") for width in widths])
+    layer.reset_states()  # as a model does for all its layers
+    np.testing.assert_array_equal(layer(x), before)
+
+
 def test_padding_carries_the_state_over_to_the_next_batch():
     layer, plain = GRU(UNITS, stateful=True), GRU(UNITS)
     x, z = (numbers(2, STEPS, FEATURES, dtype="float32", seed=k) for k in range(2))
@@ -463,6 +499,36 @@ def test_the_gradient_stops_where_a_batch_begins():
 def test_wrong_arguments_are_named(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN])
+def test_flags_are_true_or_false(kind):
+    names = ["use_bias", "return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"]
+    for name in [*names, "trainable"]:
+        for wrong in ("yes", 1, 0, None, np.array([True])):
+            with pytest.raises(TypeError, match=f"{kind.__name__}: {name}: expected True or False, got "):
+                kind(2, **{name: wrong})
+        assert getattr(kind(2, **{name: np.bool_(True)}), name) is True
+    layer, x = kind(2, name="it"), numbers(1, 2, 3, dtype="float32")
+    with pytest.raises(TypeError, match="it: training: expected True or False, got 'yes'"):
+        layer(x, training="yes")
+    with pytest.raises(TypeError, match="it: trainable: expected True or False, got 1"):
+        layer.trainable = 1
+    np.testing.assert_array_equal(layer(x, training=None), layer(x))  # Keras's default
+
+
+def test_flags_of_single_layers_are_true_or_false():
+    for make, name in (
+        (lambda flag: LSTM(2, unit_forget_bias=flag), "LSTM: unit_forget_bias"),
+        (lambda flag: LSTM(2, peepholes=flag), "peepholes"),
+        (lambda flag: GRU(2, reset_after=flag), "reset_after"),
+        (lambda flag: Dense(2, use_bias=flag), "Dense: use_bias"),
+        (lambda flag: Embedding(3, 2, mask_zero=flag), "Embedding: mask_zero"),
+    ):
+        for wrong in ("no", 1, None):
+            with pytest.raises(TypeError, match=f"^{name}: expected True or False, got {wrong!r}"):
+                make(wrong)
+        make(np.bool_(True))
 
 
 @pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN])

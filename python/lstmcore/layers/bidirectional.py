@@ -25,12 +25,13 @@ class Bidirectional(Layer):
     (2, 5, 16)
 
     The outputs of both stand at their own steps. With two threads or more the directions run side by
-    side. Weights: those of the forward layer, then those of
-    the backward layer. Masked steps give zero.
+    side. Weights: those of the forward layer, then those of the backward layer. Masked steps give zero.
 
     Parameters
     ----------
-    layer : the forward layer, an `LSTM`, `GRU` or `SimpleRNN` that has not been used yet.
+    layer : the forward layer, an `LSTM`, `GRU` or `SimpleRNN` that has not been used yet. With
+        ``go_backwards=True`` it needs a ``backward_layer`` that goes forwards; the steps of all
+        outputs are then in reversed order, as they are in Keras.
     merge_mode : how the outputs are put together: "concat", "sum", "mul", "ave", or None for a list
         of both.
     backward_layer : a layer of its own for the other direction; by default one with the same arguments.
@@ -64,11 +65,19 @@ class Bidirectional(Layer):
         if merge_mode not in _MERGE_MODES:
             raise ValueError(f"Bidirectional: merge_mode: expected one of {_MERGE_MODES}, got {merge_mode!r}")
         if backward_layer is None:
+            if layer.go_backwards:
+                raise ValueError(
+                    "Bidirectional: layer: expected go_backwards=False, got True; only with a backward_layer that goes "
+                    "forwards may it go backwards"
+                )
+            changed: dict[str, Any] = {"go_backwards": True}
+            if layer.seed is not None:  # other masks than the forward layer's
+                changed["seed"] = layer.seed + 1
             backward_layer = copy.copy(layer)
             backward_layer.variables = []
-            backward_layer.go_backwards = not layer.go_backwards
-            if layer.seed is not None:  # other masks than the forward layer's
-                backward_layer.reseed(layer.seed + 1)
+            backward_layer.go_backwards = True
+            backward_layer.reseed(changed.get("seed"))
+            backward_layer._arguments = layer._arguments | changed
         else:
             if backward_layer.go_backwards == layer.go_backwards:
                 raise ValueError(
@@ -94,10 +103,13 @@ class Bidirectional(Layer):
         self.merge_mode = merge_mode
         self._initial = weights
         self._products: tuple[Array, Array] | None = None
-        base = layer.name
         layer.claim(self.name)
         backward_layer.claim(self.name)
+        self._given_names = {"layer": layer.name, "backward_layer": backward_layer.name}
+        base = layer.name
         layer.name, backward_layer.name = f"{self.name}/forward_{base}", f"{self.name}/backward_{base}"
+        if not self.trainable:
+            self.trainable = False  # the layers too
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -108,6 +120,14 @@ class Bidirectional(Layer):
     def return_sequences(self) -> bool:
         """Whether there is an output for every step."""
         return self.forward_layer.return_sequences
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal layer, as plain data."""
+        config = super().get_config()
+        for argument, name in self._given_names.items():
+            if config.get(argument) is not None:
+                config[argument]["config"]["name"] = name
+        return config
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of both layers."""
@@ -129,15 +149,7 @@ class Bidirectional(Layer):
     ) -> Any:
         """Return the merged outputs; with ``return_state`` of the layers, also their last states."""
         first, second = self.forward_layer, self.backward_layer
-        split: list[Any] = [None, None]
-        if initial_state is not None:
-            count = len(first.state_names) + len(second.state_names)
-            if len(initial_state) != count:
-                raise ValueError(
-                    f"{self.name}: initial_state: expected {count} arrays, those of the forward and those of the "
-                    f"backward layer, got {len(initial_state)}"
-                )
-            split = [initial_state[: len(first.state_names)], initial_state[len(first.state_names) :]]
+        split = [None, None] if initial_state is None else self._split("initial_state", initial_state)
         parts: list[Array | None] = [None, None]
         whole = None
         if self.merge_mode == "concat":
@@ -161,13 +173,33 @@ class Bidirectional(Layer):
             outputs = a * b
         else:
             outputs = a + b if self.merge_mode == "sum" else (a + b) / self.dtype.type(2)
+        if self._reversed:
+            outputs = [part[:, ::-1] for part in outputs] if self.merge_mode is None else outputs[:, ::-1]
         if first.return_state:
             both = outputs if isinstance(outputs, list) else [outputs]
             return (*both, *states, *more_states)
         return outputs
 
+    def _split(self, argument: str, states: Sequence[ArrayLike]) -> list[Any]:
+        """Return the states of the forward and those of the backward layer."""
+        of_first = len(self.forward_layer.state_names)
+        count = of_first + len(self.backward_layer.state_names)
+        if len(states) != count:
+            raise ValueError(
+                f"{self.name}: {argument}: expected {count} arrays, those of the forward and those of the backward "
+                f"layer, got {len(states)}"
+            )
+        return [states[:of_first], states[of_first:]]
+
+    @property
+    def _reversed(self) -> bool:
+        """Whether the outputs are in the order of the forward layer, which goes backwards."""
+        return self.return_sequences and self.forward_layer.go_backwards
+
     def backward(self, d_outputs: Any, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""
+        if self._reversed:
+            d_outputs = [d[:, ::-1] for d in d_outputs] if self.merge_mode is None else d_outputs[:, ::-1]
         if self.merge_mode == "concat":
             width = self.forward_layer.outputs
             parts = [d_outputs[..., :width], d_outputs[..., width:]]
@@ -202,14 +234,29 @@ class Bidirectional(Layer):
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Pass the mask on with the steps."""
-        return mask if self.return_sequences else None
+        if mask is None or not self.return_sequences:
+            return None
+        return mask[:, ::-1] if self._reversed else mask
 
-    def reset_states(self) -> None:
+    def reset_states(self, states: Sequence[ArrayLike] | None = None) -> None:
+        """Make stateful layers begin with zeros again, or with ``states``: the forward layer's, then the other's."""
+        first, second = self.forward_layer, self.backward_layer
+        if states is None:
+            first.reset_states()
+            second.reset_states()
+            return
+        one, other = self._split("states", states)
+        # Both are checked before either is set.
+        kept, more = first.states_to_keep(one), second.states_to_keep(other)
+        if len(kept[0]) != len(more[0]):
+            raise ValueError(
+                f"{self.name}: states: expected as many rows for both directions, got {len(kept[0])} and {len(more[0])}"
+            )
+        first.states, second.states = kept, more
+
+    def reset_state(self) -> None:
         """Make stateful layers begin with zeros again."""
-        self.forward_layer.reset_states()
-        self.backward_layer.reset_states()
-
-    reset_state = reset_states
+        self.reset_states()
 
     def kernel_info(self) -> str:
         """Say which kernels the layers run on."""

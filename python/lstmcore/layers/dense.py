@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, activations
-from .._arguments import positive_integer, reject_options
+from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
@@ -61,7 +61,7 @@ class Dense(Layer):
         super().__init__(**options)
         self.units = positive_integer("Dense: units", units)
         self.activation = activations.get(activation)
-        self.use_bias = use_bias
+        self.use_bias = flag("Dense: use_bias", use_bias)
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
         self._cache: tuple[Array, Array] | None = None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import positive_integer, reject_options
+from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
@@ -60,7 +60,7 @@ class Embedding(Layer):
         self.input_dim = positive_integer("Embedding: input_dim", input_dim)
         self.output_dim = positive_integer("Embedding: output_dim", output_dim)
         self.embeddings_initializer = embeddings_initializer
-        self.mask_zero = mask_zero
+        self.mask_zero = flag("Embedding: mask_zero", mask_zero)
         self._initial = weights
         self._cache: Array | None = None
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random
-from .._arguments import float_array, float_dtype, reject_options
+from .._arguments import flag, float_array, float_dtype, reject_options
 from .._serialization import Configurable
 from ..initializers import get as get_initializer
 from ..streaming import Stage
@@ -51,12 +51,10 @@ class Layer(Configurable):
     ) -> None:
         kind = type(self).__name__
         reject_options(kind, options, ())
-        if not isinstance(trainable, (bool, np.bool_)):
-            raise TypeError(f"{kind}: trainable: expected True or False, got {trainable!r}")
         self.name = name or _automatic_name(type(self).__name__)
         self.dtype = float_dtype("dtype", dtype)
         self.activity_regularizer = activity_regularizer
-        self._trainable = bool(trainable)
+        self._trainable = flag(f"{kind}: trainable", trainable)
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
         self.variables: list[Variable] = []
         self.owner: str | None = None  # the model or layer it is part of
@@ -127,8 +125,9 @@ class Layer(Configurable):
             )
         self.owner = owner
 
-    def __call__(self, inputs: ArrayLike, training: bool = False, **options: Any) -> Any:
-        """Return the outputs for a batch."""
+    def __call__(self, inputs: ArrayLike, training: bool | None = False, **options: Any) -> Any:
+        """Return the outputs for a batch. For ``training`` Keras's None is False."""
+        training = training is not None and flag(f"{self.name}: training", training)
         array = self.convert(f"{self.name}: inputs", inputs)
         self.ensure_built(array.shape)
         return self.forward(array, training, **options)
@@ -174,7 +173,7 @@ class Layer(Configurable):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = flag(f"{self.name}: trainable", value)
         for layer in self.sublayers:
             layer.trainable = value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import functional
-from .._arguments import positive_integer
+from .._arguments import flag, positive_integer
 from ..initializers import Ones
 from .layer import Array, Shape
 from .recurrent import Recurrent
@@ -75,7 +75,7 @@ class LSTM(Recurrent):
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
-        self.unit_forget_bias = unit_forget_bias
+        self.unit_forget_bias = flag("LSTM: unit_forget_bias", unit_forget_bias)
         self.projection = None if projection is None else positive_integer("LSTM: projection", projection)
         if self.projection is not None and self.projection > self.units:
             raise ValueError(f"LSTM: projection: expected at most units={self.units}, got {projection}")

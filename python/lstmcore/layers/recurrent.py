@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, functional
-from .._arguments import float_array, positive_integer, rate, reject_options
+from .._arguments import flag, float_array, positive_integer, rate, reject_options
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from ..initializers import get as get_initializer
 from ..streaming import RecurrentStream
@@ -83,7 +83,7 @@ class Recurrent(Layer):
         reject_options(kind, {k: options.pop(k) for k in _NOT_OFFERED & options.keys()}, _NOT_OFFERED)
         super().__init__(**{k: v for k, v in options.items() if k not in _WITHOUT_EFFECT})
         self.units = positive_integer(f"{kind}: units", units)
-        self.use_bias = use_bias
+        self.use_bias = flag(f"{kind}: use_bias", use_bias)
         self.kernel_initializer = kernel_initializer
         self.recurrent_initializer = recurrent_initializer
         self.bias_initializer = bias_initializer
@@ -98,11 +98,11 @@ class Recurrent(Layer):
             zip(self.state_names, (rate(f"{kind}: zoneout", r) for r in rates), strict=True)
         )
         self.reseed(seed)
-        self.return_sequences = return_sequences
-        self.return_state = return_state
-        self.go_backwards = go_backwards
-        self.stateful = stateful
-        self.zero_output_for_mask = zero_output_for_mask
+        self.return_sequences = flag(f"{kind}: return_sequences", return_sequences)
+        self.return_state = flag(f"{kind}: return_state", return_state)
+        self.go_backwards = flag(f"{kind}: go_backwards", go_backwards)
+        self.stateful = flag(f"{kind}: stateful", stateful)
+        self.zero_output_for_mask = flag(f"{kind}: zero_output_for_mask", zero_output_for_mask)
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
@@ -177,7 +177,7 @@ class Recurrent(Layer):
 
     # --- passes ---
 
-    def _noise(self, batch: int, features: int, training: bool) -> tuple[Any, Any, Any]:
+    def noise(self, batch: int, features: int, training: bool) -> tuple[Any, Any, Any]:
         """Return the masks of dropout for the inputs and for h, and zoneout, for a call."""
         dropout_mask = recurrent_dropout_mask = zoneout = None
         if training and (self.dropout or self.recurrent_dropout or any(self._zoneout.values())):
@@ -195,13 +195,17 @@ class Recurrent(Layer):
             zoneout = functional.Zoneout(**self._zoneout)
         return dropout_mask, recurrent_dropout_mask, zoneout
 
+    def _states(self, argument: str, given: Sequence[ArrayLike] | ArrayLike) -> list[Array]:
+        """Return given states as a list of arrays; one alone may come without a list around it."""
+        states = [given] if len(self.state_names) == 1 and _is_array(given, 2) else list(given)  # type: ignore[arg-type]
+        if len(states) != len(self.state_names):
+            names = ", ".join(self.state_names)
+            raise ValueError(f"{self.name}: {argument}: expected the states {names}, got {len(states)} arrays")
+        return [float_array(f"{self.name}: {argument}", s, self.dtype) for s in states]
+
     def _initial_state(self, batch: int, given: Sequence[ArrayLike] | ArrayLike | None) -> list[Array] | None:
         if given is not None:
-            states = [given] if len(self.state_names) == 1 and _is_array(given, 2) else list(given)  # type: ignore[arg-type]
-            if len(states) != len(self.state_names):
-                names = ", ".join(self.state_names)
-                raise ValueError(f"{self.name}: initial_state: expected the states {names}, got {len(states)} arrays")
-            return [float_array(f"{self.name}: initial_state", s, self.dtype) for s in states]
+            return self._states("initial_state", given)
         if self.stateful and self.states is not None:
             if len(self.states[0]) != batch:
                 raise ValueError(
@@ -237,7 +241,7 @@ class Recurrent(Layer):
         """Return the arguments of the core's forward pass."""
         self._features(inputs.shape)
         h, c, *_ = [*(self._initial_state(len(inputs), initial_state) or []), None, None]
-        noise = self._noise(len(inputs), inputs.shape[2], training)
+        noise = self.noise(len(inputs), inputs.shape[2], training)
         return Call(
             self._weights(training),
             inputs,
@@ -305,6 +309,10 @@ class Recurrent(Layer):
 
         ``mask`` (batch, steps) is True where a step counts; ``lengths`` (batch,) says how many steps
         of each row do.
+
+        With ``training`` the layer does not copy ``inputs``, ``initial_state`` and the outputs but
+        refers to them until `backward` is done: whoever writes to them before that gets wrong
+        gradients without a warning, so copy what is to be changed. The states returned may be written to.
         """
         outputs, states = self.run(inputs, training, initial_state, mask, lengths)
         if self.go_backwards and self.return_sequences:
@@ -337,14 +345,11 @@ class Recurrent(Layer):
 
     def reset_states(self, states: Sequence[ArrayLike] | None = None) -> None:
         """Make a stateful layer begin with zeros again, or with ``states``."""
-        if states is None:
-            self.states = None
-        else:
-            given = self._initial_state(0, states) or []
-            for k, (state, size) in enumerate(zip(given, self.state_size, strict=True)):
-                if state.ndim != 2 or state.shape != (len(given[0]), size):
-                    raise ValueError(f"{self.name}: states[{k}]: expected shape (batch, {size}), got {state.shape}")
-            self.states = [state.copy() for state in given]
+        self.states = None if states is None else self.states_to_keep(states)
+
+    def states_to_keep(self, states: Sequence[ArrayLike]) -> list[Array]:
+        """Return copies of the states that `reset_states` is given."""
+        return states_to_keep(self, self._states("states", states), self.state_size)
 
     def reset_state(self) -> None:
         """Make a stateful layer begin with zeros again."""
@@ -356,6 +361,16 @@ class Recurrent(Layer):
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
         zoneout = functional.Zoneout(**self._zoneout) if any(self._zoneout.values()) else None
         return RecurrentStream(self._weights(False), batch_size, steps, zoneout)
+
+
+def states_to_keep(layer: Any, states: Sequence[Array], widths: Sequence[int]) -> list[Array]:
+    """Return copies of states for a stateful layer to begin with, after checking their shapes."""
+    if not layer.stateful:
+        raise ValueError(f"{layer.name}: states: expected a layer with stateful=True; this one keeps no states")
+    for k, (state, width) in enumerate(zip(states, widths, strict=True)):
+        if state.ndim != 2 or state.shape != (len(states[0]), width):
+            raise ValueError(f"{layer.name}: states[{k}]: expected shape (batch, {width}), got {state.shape}")
+    return [state.copy() for state in states]
 
 
 def _is_array(value: Any, dimensions: int) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import float_array, reject_options
+from .._arguments import flag, float_array, reject_options, valid_steps
+from .._passes import run_forward
 from .._serialization import Configurable
 from .gru import GRU
 from .layer import Array, Layer, Shape
 from .lstm import LSTM
-from .recurrent import Recurrent
+from .recurrent import Recurrent, states_to_keep
 from .simple_rnn import SimpleRNN
 
 
@@ -24,7 +26,8 @@ class Cell(Layer):
     these, ``output_size``; creates its weights in ``build`` with `add_weight`; and defines
 
     - ``forward(inputs, states)`` -> ``(output, new_states, saved)``: one step, (batch, features) and
-      states (batch, width) each; ``saved`` is whatever ``backward`` needs;
+      states (batch, width) each; ``saved`` is whatever ``backward`` needs. If it has an argument
+      ``training``, it is told whether this is training;
     - ``backward(saved, d_output, d_states)`` -> ``(d_inputs, d_prior_states)``: the gradients, adding
       those of the weights to ``variable.gradient``. Needed only to train.
 
@@ -44,6 +47,11 @@ class Cell(Layer):
 
     state_size: int | Sequence[int]
     output_size: int | None = None
+    _takes_training = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._takes_training = "training" in inspect.signature(cls.forward).parameters
 
     def forward(self, inputs: Array, states: list[Array]) -> Any:  # type: ignore[override]
         """Return output, new states and what `backward` needs."""
@@ -60,12 +68,31 @@ class Cell(Layer):
         """Widths of the states."""
         return [self.state_size] if isinstance(self.state_size, int) else list(self.state_size)
 
-    def __call__(self, inputs: ArrayLike, states: Sequence[ArrayLike], **options: Any) -> Any:  # type: ignore[override]
+    def __call__(  # type: ignore[override]
+        self, inputs: ArrayLike, states: Sequence[ArrayLike], training: bool | None = False
+    ) -> Any:
         """Return the output and the new states of one step."""
+        training = training is not None and flag(f"{self.name}: training", training)
         x = float_array(f"{self.name}: inputs", inputs, self.dtype)
+        if x.ndim != 2:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, features), got {x.shape}")
         self.ensure_built(x.shape)
-        output, new_states, _ = self.forward(x, [float_array(f"{self.name}: states", s, self.dtype) for s in states])
+        self._check_features(x.shape)
+        arrays = [float_array(f"{self.name}: states", s, self.dtype) for s in states]
+        output, new_states, _ = self._step(x, arrays, training)
         return output, new_states
+
+    def _check_features(self, shape: Shape) -> None:
+        """Refuse inputs of another width than the cell was built for."""
+        if self.input_shape is not None and shape[-1] != self.input_shape[-1]:
+            raise ValueError(
+                f"{self.name}: inputs: expected {self.input_shape[-1]} features, which the cell was built for, "
+                f"got shape {shape}"
+            )
+
+    def _step(self, inputs: Array, states: list[Array], training: bool) -> Any:
+        """Do a step as `forward` defines it."""
+        return self.forward(inputs, states, **({"training": training} if self._takes_training else {}))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, width)."""
@@ -77,14 +104,16 @@ class _LayerCell(Cell):
 
     layer_class: type[Recurrent]
 
-    def __init__(self, units: int, *arguments: Any, **options: Any) -> None:
+    def __init__(self, units: int, **options: Any) -> None:
         kind = type(self).__name__
-        for name in ("return_sequences", "return_state", "go_backwards", "stateful"):
+        for name in ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"):
             if name in options:
                 raise TypeError(f"{kind} got an unexpected argument {name!r}; it belongs to RNN")
-        base = {k: options[k] for k in ("name", "dtype") if k in options}
+        base = {k: options[k] for k in ("name", "dtype", "trainable") if k in options}
         super().__init__(**base)
-        self.layer = self.layer_class(units, *arguments, **(options | {"name": self.name, "return_state": True}))
+        self.layer = self.layer_class(units, **(options | {"name": self.name}))
+        self._dropout_mask: Array | None = None
+        self._recurrent_dropout_mask: Array | None = None
         self.units = self.layer.units
         self.state_size = self.layer.state_size
         self.output_size = self.layer.outputs
@@ -93,9 +122,44 @@ class _LayerCell(Cell):
         self.layer.ensure_built((input_shape[0], None, input_shape[-1]))
         self.variables = self.layer.variables
 
-    def forward(self, inputs: Array, states: list[Array]) -> Any:  # type: ignore[override]
-        output, *new_states = self.layer.forward(inputs[:, None], initial_state=states)
+    def forward(self, inputs: Array, states: list[Array], training: bool = False) -> Any:  # type: ignore[override]
+        call = self.layer.prepare(inputs[:, None], False, states)
+        if training:  # with noise, but without what a backward pass would need: that is an RNN's
+            mask, recurrent_mask, zoneout = self._noise(len(inputs), inputs.shape[1])
+            call = call._replace(dropout_mask=mask, recurrent_dropout_mask=recurrent_mask, zoneout=zoneout)
+        # An RNN may have told the layer otherwise.
+        call = call._replace(return_sequences=False, go_backwards=False)
+        output, new_states = self.layer.finish(run_forward(call), False)
         return output, new_states, None
+
+    def _noise(self, batch: int, features: int) -> tuple[Any, Any, Any]:
+        """Return the dropout masks, drawn once and then kept, and the zoneout of this step."""
+        layer = self.layer
+        for mask in (self._dropout_mask, self._recurrent_dropout_mask):
+            if mask is not None and mask.shape[-2] != batch:
+                raise ValueError(
+                    f"{self.name}: inputs: expected {mask.shape[-2]} rows, for which the dropout masks were drawn, got "
+                    f"{batch}; reset_dropout_mask() and reset_recurrent_dropout_mask() make it draw others"
+                )
+        missing = (layer.dropout and self._dropout_mask is None) or (
+            layer.recurrent_dropout and self._recurrent_dropout_mask is None
+        )
+        zoneout = None
+        if missing or layer.zoneout:
+            mask, recurrent_mask, zoneout = layer.noise(batch, features, True)
+            if self._dropout_mask is None:
+                self._dropout_mask = mask
+            if self._recurrent_dropout_mask is None:
+                self._recurrent_dropout_mask = recurrent_mask
+        return self._dropout_mask, self._recurrent_dropout_mask, zoneout
+
+    def reset_dropout_mask(self) -> None:
+        """Draw another mask for the inputs at the next step in training."""
+        self._dropout_mask = None
+
+    def reset_recurrent_dropout_mask(self) -> None:
+        """Draw another mask for the state at the next step in training."""
+        self._recurrent_dropout_mask = None
 
 
 class LSTMCell(_LayerCell):
@@ -107,25 +171,51 @@ class LSTMCell(_LayerCell):
     (2, 4)
 
     Takes the arguments of `LSTM` that concern the cell.
+
+    Called by itself with ``training=True`` it draws the masks of ``dropout`` and ``recurrent_dropout``
+    at the first step and keeps them for those that follow; `reset_dropout_mask` and
+    `reset_recurrent_dropout_mask`, before the next batch, make it draw others. Those of ``zoneout``
+    are drawn at every step. In an `RNN` all are drawn for every batch.
     """
 
     layer_class = LSTM
 
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "tanh",
+        recurrent_activation: str | None = "sigmoid",
+        **options: Any,
+    ) -> None:
+        super().__init__(units, activation=activation, recurrent_activation=recurrent_activation, **options)
+
 
 class GRUCell(_LayerCell):
     """One step of a `GRU`: ``cell(inputs, [h])`` gives ``(h, [h])``. Takes the arguments of `GRU` that
-    concern the cell.
+    concern the cell; for those of dropout see `LSTMCell`.
     """
 
     layer_class = GRU
 
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = "tanh",
+        recurrent_activation: str | None = "sigmoid",
+        **options: Any,
+    ) -> None:
+        super().__init__(units, activation=activation, recurrent_activation=recurrent_activation, **options)
+
 
 class SimpleRNNCell(_LayerCell):
     """One step of a `SimpleRNN`: ``cell(inputs, [h])`` gives ``(h, [h])``. Takes the arguments of
-    `SimpleRNN` that concern the cell.
+    `SimpleRNN` that concern the cell; for those of dropout see `LSTMCell`.
     """
 
     layer_class = SimpleRNN
+
+    def __init__(self, units: int, activation: str | None = "tanh", **options: Any) -> None:
+        super().__init__(units, activation=activation, **options)
 
 
 class StackedRNNCells(Configurable):
@@ -191,9 +281,11 @@ class RNN(Layer):
         for one in self.cells:
             if one.dtype != self.dtype:
                 raise ValueError(f"{self.name}: cell: expected dtype {self.dtype}, got {one.dtype} ({one.name})")
-        self.return_sequences, self.return_state = return_sequences, return_state
-        self.go_backwards, self.stateful = go_backwards, stateful
-        self.zero_output_for_mask = zero_output_for_mask
+        self.return_sequences = flag("RNN: return_sequences", return_sequences)
+        self.return_state = flag("RNN: return_state", return_state)
+        self.go_backwards = flag("RNN: go_backwards", go_backwards)
+        self.stateful = flag("RNN: stateful", stateful)
+        self.zero_output_for_mask = flag("RNN: zero_output_for_mask", zero_output_for_mask)
         self.states: list[Array] | None = None
         self._runners: list[Recurrent | _CellRunner] = []
         for k, one in enumerate(self.cells):
@@ -201,9 +293,11 @@ class RNN(Layer):
             last = k == len(self.cells) - 1
             runner = one.layer if isinstance(one, _LayerCell) else _CellRunner(one)
             # All but the last feed the next one; a masked step of theirs is never looked at.
-            runner.return_sequences = return_sequences or not last
-            runner.go_backwards = go_backwards
+            runner.return_sequences = self.return_sequences or not last
+            runner.go_backwards = self.go_backwards
             self._runners.append(runner)
+        if not self.trainable:
+            self.trainable = False  # the cells too
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -236,15 +330,20 @@ class RNN(Layer):
                 )
         if states is None:
             return [None] * len(self.cells)
-        flat = [s for group in states for s in (group if isinstance(group, (list, tuple)) else [group])]
-        if len(flat) != len(self.state_sizes):
-            raise ValueError(f"{self.name}: initial_state: expected {len(self.state_sizes)} arrays, got {len(flat)}")
+        flat = self._flat("initial_state", states)
         result: list[list[Any] | None] = []
         for cell in self.cells:
             count = len(cell.state_sizes)
-            result.append([float_array(f"{self.name}: initial_state", s, self.dtype) for s in flat[:count]])
+            result.append(flat[:count])
             flat = flat[count:]
         return result
+
+    def _flat(self, argument: str, states: Sequence[Any]) -> list[Array]:
+        """Return the states of all cells one after the other, whether or not they came in a list for each cell."""
+        flat = [s for group in states for s in (group if isinstance(group, (list, tuple)) else [group])]
+        if len(flat) != len(self.state_sizes):
+            raise ValueError(f"{self.name}: {argument}: expected {len(self.state_sizes)} arrays, got {len(flat)}")
+        return [float_array(f"{self.name}: {argument}", s, self.dtype) for s in flat]
 
     def forward(
         self,
@@ -288,11 +387,13 @@ class RNN(Layer):
             return None
         return mask[:, ::-1] if self.go_backwards else mask
 
-    def reset_states(self) -> None:
-        """Make a stateful layer begin with zeros again."""
-        self.states = None
+    def reset_states(self, states: Sequence[Any] | None = None) -> None:
+        """Make a stateful layer begin with zeros again, or with ``states``, flat or in a list for each cell."""
+        self.states = None if states is None else states_to_keep(self, self._flat("states", states), self.state_sizes)
 
-    reset_state = reset_states
+    def reset_state(self) -> None:
+        """Make a stateful layer begin with zeros again."""
+        self.reset_states()
 
 
 class _CellRunner:
@@ -312,10 +413,13 @@ class _CellRunner:
         lengths: ArrayLike | None,
         zero_output_for_mask: bool,
     ) -> tuple[Array, list[Array]]:
+        if inputs.ndim != 3:
+            raise ValueError(f"{self.cell.name}: inputs: expected shape (batch, steps, features), got {inputs.shape}")
         batch, steps, _ = inputs.shape
         if steps == 0:
             raise ValueError(f"{self.cell.name}: inputs: expected at least one step, got shape {inputs.shape}")
-        valid = _valid_steps(self.cell.name, batch, steps, mask, lengths)
+        self.cell._check_features(inputs.shape)
+        valid = valid_steps(f"{self.cell.name}: ", batch, steps, mask, lengths)
         repeat = mask is not None and not zero_output_for_mask
         states = initial_state or [np.zeros((batch, n), self.cell.dtype) for n in self.cell.state_sizes]
         for k, (state, size) in enumerate(zip(states, self.cell.state_sizes, strict=True)):
@@ -330,7 +434,7 @@ class _CellRunner:
         saved = []
         for t in order:
             now = valid[:, t, None]
-            output, new_states, kept = self.cell.forward(np.where(now, inputs[:, t], 0), states)
+            output, new_states, kept = self.cell._step(np.where(now, inputs[:, t], 0), states, training)
             if len(new_states) != len(states):
                 raise ValueError(f"{self.cell.name}: forward: expected {len(states)} new states, got {len(new_states)}")
             states = [np.where(now, new, old) for new, old in zip(new_states, states, strict=True)]
@@ -360,19 +464,3 @@ class _CellRunner:
                 d_inputs = np.zeros((len(dx), len(order), dx.shape[1]), dx.dtype)
             d_inputs[:, t] = np.where(now, dx, 0)
         return d_inputs if need_d_inputs else None
-
-
-def _valid_steps(name: str, batch: int, steps: int, mask: ArrayLike | None, lengths: ArrayLike | None) -> Array:
-    if lengths is not None:
-        n = np.asarray(lengths)
-        if n.shape != (batch,) or n.dtype.kind not in "iu":
-            raise ValueError(f"{name}: lengths: expected {batch} integers, got {n.dtype} of shape {n.shape}")
-        if n.size and (n.min() < 0 or n.max() > steps):
-            raise ValueError(f"{name}: lengths: expected numbers from 0 to {steps} (steps), got {n.min()} to {n.max()}")
-        return np.asarray(np.arange(steps) < n[:, None])
-    if mask is None:
-        return np.ones((batch, steps), bool)
-    valid = np.asarray(mask)
-    if valid.shape != (batch, steps) or valid.dtype != bool:
-        raise ValueError(f"{name}: mask: expected bool of shape {(batch, steps)}, got {valid.dtype} of {valid.shape}")
-    return valid
