@@ -143,9 +143,8 @@ class Forward {
     }
     static long partial_size(const ForwardProblem<T>& p) {
         const long inputs = plan_ahead(p) ? 0 : p.shape.inputs, depth = inputs + p.shape.units;
-        return piece_end(0, inputs, p.shape.units) == depth
-                   ? 0
-                   : max(2, min(p.shape.batch, tiles_in_group * tile_rows)) * S * L;
+        return piece_end(0, inputs, p.shape.units) == depth ? 0
+                                                            : min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
     }
     static long dropped_x_size(const ForwardProblem<T>& p) {
         return p.x_dropout.factors ? p.x_dropout.copies * p.shape.batch * p.shape.inputs : 0;
@@ -230,15 +229,11 @@ class Forward {
         } else {
             static_cast<void>(by_gate);  // one gate: nothing to differ
         }
-        // A single row takes two blocks at a time.
-        const long together = end - row0 == 1 ? 2 : 1;
-        for (long block = block0; block < block1; block += together)
+        for (long block = block0; block < block1; ++block)
             for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, p.shape.units,
                            [&](long b, long height, long slot, long k0, long k1) {
-                               if (together == 2 && block + 1 < block1)
-                                   return this->template tile<1, 2>(t, t0, b, slot, block, k0, k1);
                                with_rows(height, [&](auto R) {
-                                   this->template tile<decltype(R)::value, 1>(t, t0, b, slot, block, k0, k1);
+                                   this->template tile<decltype(R)::value>(t, t0, b, slot, block, k0, k1);
                                });
                            });
     }
@@ -259,51 +254,34 @@ class Forward {
         return p.ragged.first ? number_of(p, t) - number_of(p, t0) + b : (t - t0) * (row1 - row0) + b - row0;
     }
 
-    // The terms [k0, k1) of the inputs and the previous h, one after the other, for P blocks.
-    template <int R, int P>
+    // The terms [k0, k1) of the inputs and the previous h, one after the other.
+    template <int R>
     void tile(long t, long t0, long b, long slot, long block, long k0, long k1) {
         const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
         T* partial = partial_sums + slot * (S * L);
-        if (k1 == inputs + units && p.saved.data)  // the cell will write there
+        if (k1 == inputs + units && p.saved.data)
             for (int r = 0; r < R; ++r) {
                 T* saved = at(p.saved, b + r, t) + block * block_units<Cell, T>;
                 for (int k = 0; k < Cell::saved; ++k) __builtin_prefetch(saved + k * units, 1);
             }
-        Vec<T> sum[P][R][S];
-        for (int i = 0; i < P; ++i) {
-            if (k0 > 0)
-                load_tile<T, R, S>(sum[i], partial + i * (S * L), S * L);
-            else if (ahead)
-                load_tile<T, R, S>(sum[i], projected + projected_place(t, t0, b) * projected_row + (block + i) * S * L,
-                                   projected_row);
-            else
-                start_from_bias<R>(sum[i], block + i);
-        }
+        Vec<T> sum[R][S];
+        if (k0 > 0)
+            load_tile<T, R, S>(sum, partial, S * L);
+        else if (ahead)
+            load_tile<T, R, S>(sum, projected + projected_place(t, t0, b) * projected_row + block * S * L,
+                               projected_row);
+        else
+            start_from_bias<R>(sum, block);
         if (k0 < inputs)
-            add<R, P, 0>(sum, x_rows(t).template tile<R>(b, k0), p.weights.kernel, block, inputs, k0,
-                         min(k1, inputs) - k0);
+            accumulate<T, R, N>(sum, x_rows(t).template tile<R>(b, k0),
+                                p.weights.kernel + (block * inputs + k0) * N * L, min(k1, inputs) - k0);
         if (k1 > inputs) {
             const long k = max(0, k0 - inputs);
-            add<R, P, Cell::shift>(sum, h_rows(t).template tile<R>(b, k), p.weights.recurrent, block, units, k,
-                                   k1 - inputs - k);
+            accumulate<T, R, N, Cell::shift>(sum, h_rows(t).template tile<R>(b, k),
+                                             p.weights.recurrent + (block * units + k) * N * L, k1 - inputs - k);
         }
-        for (int i = 0; i < P; ++i) {
-            if (k1 < inputs + units)
-                store_tile<T, R, S>(sum[i], partial + i * (S * L), S * L);
-            else
-                Cell::template forward<T, R>(sum[i], p, b, t, (block + i) * block_units<Cell, T>);
-        }
-    }
-
-    // `depth` terms from k on of the product with P panels of weights of `rows` rows.
-    template <int R, int P, int shift>
-    LSTMCORE_INLINE static void add(Vec<T> (&sum)[P][R][S], const RowTile<T, R>& left, const T* weights, long block,
-                                    long rows, long k, long depth) {
-        const T* panel = weights + (block * rows + k) * N * L;
-        if constexpr (P > 1)
-            accumulate_row<T, P, N, shift>(sum, left.row[0], panel, rows * N * L, depth);
-        else
-            accumulate<T, R, N, shift>(sum[0], left, panel, depth);
+        if (k1 < inputs + units) return store_tile<T, R, S>(sum, partial, S * L);
+        Cell::template forward<T, R>(sum, p, b, t, block * block_units<Cell, T>);
     }
 
     // --- dropout ---

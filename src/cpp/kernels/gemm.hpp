@@ -201,28 +201,6 @@ LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* pan
     accumulate_from<T, R, N, shift>(sum, a, Panel<T, N>{panel}, depth);
 }
 
-// The same for a single row and P panels, `stride` apart: one panel's sums would wait for each other.
-template <class T, int P, int N, int shift, int A>
-LSTMCORE_INLINE void accumulate_row(Vec<T> (&sum)[P][1][A], const T* row, const T* panel, std::ptrdiff_t stride,
-                                    long depth) {
-    for (long k0 = 0; k0 < depth; k0 += sum_block) {
-        Vec<T> block[P][N] = {};
-        const long k1 = min(depth, k0 + sum_block);
-        for (long k = k0; k < k1; ++k) {
-            const Vec<T> x = broadcast(row[k]);
-#pragma GCC unroll 4
-            for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-                for (int n = 0; n < N; ++n)
-                    block[p][n] = fma(x, load(panel + p * stride + (k * N + n) * lanes<T>), block[p][n]);
-        }
-#pragma GCC unroll 4
-        for (int p = 0; p < P; ++p)
-#pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) sum[p][0][n == N - 1 ? n + shift : n] += block[p][n];
-    }
-}
-
 template <class T, int R, int N>
 LSTMCORE_INLINE void load_tile(Vec<T> (&sum)[R][N], const T* from, long row) {
     for (int r = 0; r < R; ++r)
