@@ -3,12 +3,18 @@
 The 144 monthly totals of Box & Jenkins are cut into windows of a year; from each, the model tells
 the month that follows. It learns from the first 80 % of the windows. Beside it stands the naive
 seasonal forecast, the same month of last year, plain and scaled by the growth over the year.
+
+With --published, it is the set-up of a number often quoted (J. Brownlee, "Time Series Prediction with
+LSTM Recurrent Neural Networks in Python with Keras"): 4 units that see the last month alone, a step
+for every window, two thirds to learn from. Its test RMSE is 47.53, no better than saying "as this
+month": a window of one month has no seasons.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 
+import common
 import numpy as np
 
 import lstmcore
@@ -17,91 +23,104 @@ from lstmcore.layers import LSTM, Dense
 from lstmcore.models import Sequential
 from lstmcore.optimizers import Adam
 
-WINDOW = 12
+PUBLISHED = {"train_rmse": 22.93, "test_rmse": 47.53}
 
 
-def main() -> None:
-    """Train, print the errors in passengers, save the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("--epochs", type=int, default=100, help="passes over the training windows")
-    parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the shuffling")
-    parser.add_argument("--verbose", type=int, default=0, choices=(0, 1, 2), help="what fit shows")
-    parser.add_argument("--picture", default="air_passengers.png", help="where to save it; '' for none")
-    options = parser.parse_args()
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    """Train, print the errors in passengers, save the picture; return the errors."""
+    parser = common.parser(__doc__, "air_passengers.png", epochs=100, data=False, verbose=0)
+    parser.add_argument("--published", action="store_true", help="the set-up of the published RMSE of 47.53")
+    options = parser.parse_args(argv)
 
+    window = 1 if options.published else 12
     months, passengers = air_passengers.load_data()
     low, high = passengers.min(), passengers.max()
-    scaled = ((passengers - low) / (high - low))[:, None]
-    windows = np.lib.stride_tricks.sliding_window_view(scaled[:-1, 0], WINDOW)[:, :, None]
-    targets = scaled[WINDOW:]
-    split = int(0.8 * len(windows))
+    scaled = (passengers - low) / (high - low)
+    windows = np.lib.stride_tricks.sliding_window_view(scaled[:-1], window)[:, :, None]
+    targets = scaled[window:, None]
+    if options.published:  # 96 months and 48, each of which that program ends a window early
+        train, test = slice(0, 94), slice(96, 142)
+    else:
+        train, test = slice(0, int(0.8 * len(windows))), slice(int(0.8 * len(windows)), None)
 
     lstmcore.utils.set_random_seed(options.seed)
-    model = Sequential([LSTM(50, input_shape=(WINDOW, 1), return_sequences=True), LSTM(50), Dense(1)])
-    model.compile(optimizer=Adam(learning_rate=0.001), loss="mse")
+    model = published_model() if options.published else stacked_model(window)
     history = model.fit(
-        windows[:split],
-        targets[:split],
+        windows[train],
+        targets[train],
         epochs=options.epochs,
-        batch_size=32,
-        validation_split=0.2,
+        batch_size=1 if options.published else 32,
+        validation_split=0 if options.published else 0.2,
         verbose=options.verbose,
     )
-    predicted = model.predict(windows)[:, 0] * (high - low) + low
-    actual = passengers[WINDOW:]
-    # Baselines that know as much: the month forecast is unknown, all before it are known.
-    last_year = passengers[:-WINDOW]
-    growth = np.ones_like(last_year)
-    growth[1:] = passengers[WINDOW:-1] / passengers[: -WINDOW - 1]
+    predicted = model.predict(windows, verbose=0)[:, 0] * (high - low) + low
+    actual = passengers[window:]
 
-    print(f"trained on {split} windows for {options.epochs} epochs: loss {history.history['loss'][-1]:.5f}\n")
-    print("error in thousand passengers     train RMSE   test RMSE   test MAE")
-    for name, forecast in (
-        ("LSTM", predicted),
-        ("same month last year", last_year),
-        ("  times the growth since then", last_year * growth),
-    ):
+    def before(lag: int) -> np.ndarray:
+        """Return what is known for every target of so many months before; nan where nothing is."""
+        return np.concatenate([np.full(lag, np.nan), passengers[:-lag]])[window:]
+
+    forecasts = {
+        "LSTM": predicted,
+        "the month before": before(1),
+        "same month last year": before(12),
+        "  times the growth since then": before(12) * before(1) / before(13),
+    }
+    rows = {}
+    for name, forecast in forecasts.items():
         error = forecast - actual
-        train, test = error[:split], error[split:]
-        print(
-            f"{name:31} {np.sqrt(np.mean(train**2)):11.1f} {np.sqrt(np.mean(test**2)):11.1f} "
-            f"{np.mean(np.abs(test)):10.1f}"
-        )
+        rows[name] = [rmse(error[train]), rmse(error[test]), float(np.nanmean(np.abs(error[test])))]
+    print(f"trained for {options.epochs} epochs: loss {history.history['loss'][-1]:.5f}")
+    published = {"published LSTM": [*PUBLISHED.values(), None]} if options.published else {}
+    common.print_table(
+        "error in thousand passengers", ["train RMSE", "test RMSE", "test MAE"], rows | published, 1 + options.published
+    )
     if options.picture:
-        draw(options.picture, months, passengers, predicted, split)
-        print(f"\nsaved {options.picture}")
+        draw(options.picture, months, passengers, months[window:], predicted, train, test)
+    return dict(zip(PUBLISHED, rows["LSTM"], strict=False))
 
 
-def draw(path: str, months: np.ndarray, passengers: np.ndarray, predicted: np.ndarray, split: int) -> None:
+def stacked_model(window: int) -> Sequential:
+    """Return two layers of 50 units."""
+    model = Sequential([LSTM(50, input_shape=(window, 1), return_sequences=True), LSTM(50), Dense(1)])
+    model.compile(optimizer=Adam(learning_rate=0.001), loss="mse")
+    return model
+
+
+def published_model() -> Sequential:
+    """Return the model of the published number."""
+    model = Sequential([LSTM(4, input_shape=(1, 1)), Dense(1)])
+    model.compile(optimizer="adam", loss="mse")
+    return model
+
+
+def rmse(error: np.ndarray) -> float:
+    """Return the root of the mean square of the errors there are."""
+    return float(np.sqrt(np.nanmean(error**2)))
+
+
+def draw(
+    path: str,
+    months: np.ndarray,
+    passengers: np.ndarray,
+    targets: np.ndarray,
+    predicted: np.ndarray,
+    train: slice,
+    test: slice,
+) -> None:
     """Save a picture of actual against predicted passengers."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    ink, blue, orange = "#33373d", "#3274c2", "#e07b2e"
-    plt.rcParams.update({"font.family": "DejaVu Sans", "text.color": ink, "axes.labelcolor": ink})
-    figure, axes = plt.subplots(figsize=(11, 5.5), dpi=150)
-    targets = months[WINDOW:]
-    axes.axvspan(targets[split], months[-1], color=orange, alpha=0.07, lw=0)
-    axes.plot(months, passengers, color=ink, lw=1.6, label="actual", zorder=3)
-    axes.plot(targets[:split], predicted[:split], color=blue, lw=1.6, label="predicted, months trained on", zorder=4)
-    axes.plot(targets[split:], predicted[split:], color=orange, lw=2, label="predicted, held-out months", zorder=4)
-    axes.text(targets[split] + np.timedelta64(1, "M"), 1.01 * passengers.max(), "held out", color=orange, fontsize=10)
-    axes.set_title("Airline passengers, one month ahead", loc="left", fontsize=15, fontweight="bold", pad=14)
-    axes.set_ylabel("thousand passengers a month")
+    blue, orange = common.BLUE, common.ORANGE
+    figure, axes = common.canvas("Airline passengers, one month ahead", ylabel="thousand passengers a month")
+    begin = targets[test][0]
+    axes.axvspan(begin, months[-1], color=orange, alpha=0.07, lw=0)
+    axes.plot(months, passengers, color=common.INK, lw=1.6, label="actual", zorder=3)
+    axes.plot(targets[train], predicted[train], color=blue, lw=1.6, label="predicted, months trained on", zorder=4)
+    axes.plot(targets[test], predicted[test], color=orange, lw=2, label="predicted, held-out months", zorder=4)
+    axes.text(begin + np.timedelta64(1, "M"), 1.01 * passengers.max(), "held out", color=orange, fontsize=10)
     axes.set_xlim(months[0], months[-1])
     axes.set_ylim(0, None)
-    axes.grid(axis="y", color="#e4e6e9", lw=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(length=0, colors=ink)
-    axes.legend(frameon=False, loc="upper left")
-    figure.tight_layout()
-    figure.savefig(path)
+    axes.legend(loc="upper left")
+    common.save(figure, path)
 
 
 if __name__ == "__main__":
