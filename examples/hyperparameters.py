@@ -12,19 +12,18 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+import air_passengers
 import common
 import numpy as np
 
 import lstmcore
 from lstmcore.callbacks import EarlyStopping
-from lstmcore.datasets import air_passengers
 from lstmcore.layers import LSTM, Dense
 from lstmcore.models import Sequential
 from lstmcore.optimizers import Adam
 from lstmcore.tuner import BayesianOptimization
 
 WINDOW = 12
-BY_HAND = {"layers": 2, "units": 50, "learning_rate": 0.001}
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
@@ -34,21 +33,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser.add_argument("--directory", help="where the trials are kept, to go on with later; a temporary one if None")
     options = parser.parse_args(argv)
 
-    months, passengers = air_passengers.load_data()
-    low, high = passengers.min(), passengers.max()
-    scaled = (passengers - low) / (high - low)
-    windows = np.lib.stride_tricks.sliding_window_view(scaled[:-1], WINDOW)[:, :, None]
-    targets = scaled[WINDOW:, None]
+    _, passengers, windows, targets = air_passengers.load(WINDOW)
     split = int(0.8 * len(windows))
     known = {"x": windows[:split], "y": targets[:split], "validation_split": 0.2}
 
     def training() -> dict[str, Any]:
         stop = EarlyStopping(monitor="val_loss", patience=15, restore_best_weights=True)
         return {"epochs": options.epochs, "batch_size": 32, "callbacks": [stop], "verbose": options.verbose, **known}
-
-    def error(model: Sequential) -> float:
-        predicted = model.predict(windows[split:], verbose=0)
-        return float(np.sqrt(np.mean((predicted - targets[split:]) ** 2)) * (high - low))
 
     lstmcore.utils.set_random_seed(options.seed)
     with tempfile.TemporaryDirectory() as temporary:
@@ -64,17 +55,18 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         best = tuner.get_best_models(1)[0]
         trials = tuner.oracle.get_best_trials(options.trials)
 
-    by_hand = build(BY_HAND)
+    by_hand = air_passengers.stacked_model(WINDOW)
     by_hand.fit(**training())
     columns = ["layers", "units", "learning_rate"]
     rows = {
         f"trial {trial.trial_id}": [*(trial.hyperparameters.get(c) for c in columns), trial.score] for trial in trials
     }
     common.print_table("best trials", [*columns, "val_loss"], dict(list(rows.items())[:5]), 4)
-    errors = {"best trial": error(best), "by hand": error(by_hand)}
-    errors["same month last year"] = float(
-        np.sqrt(np.mean((passengers[split + WINDOW :] - passengers[split:-WINDOW]) ** 2))
-    )
+    actual, last_year = passengers[WINDOW + split :], passengers[split:-WINDOW]
+    errors = {"same month last year": air_passengers.rmse(last_year - actual)}
+    for name, model in {"best trial": best, "by hand": by_hand}.items():
+        predicted = air_passengers.passengers_of(model.predict(windows[split:], verbose=0)[:, 0], passengers)
+        errors[name] = air_passengers.rmse(predicted - actual)
     common.print_table("held-out months, thousand passengers", ["RMSE"], {k: [v] for k, v in errors.items()})
     if options.picture:
         draw(options.picture, np.array(list(rows.values()), dtype=float))
@@ -82,17 +74,14 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
 
 
 def build(hp: Any) -> Sequential:
-    """Return a model with what the search chooses, or with the values of a dict."""
-    if isinstance(hp, dict):
-        layers, units, rate = hp.values()
-    else:
-        layers = hp.Int("layers", 1, 3)
-        units = hp.Int("units", 16, 128, step=16)
-        rate = hp.Float("learning_rate", 1e-4, 3e-2, sampling="log")
-    model = Sequential([LSTM(units, return_sequences=True, input_shape=(WINDOW, 1))] if layers > 1 else [])
-    for _ in range(layers - 2):
-        model.add(LSTM(units, return_sequences=True))
-    model.add(LSTM(units, input_shape=(WINDOW, 1)))
+    """Return a model with what the search chooses."""
+    layers = hp.Int("layers", 1, 3)
+    units = hp.Int("units", 16, 128, step=16)
+    rate = hp.Float("learning_rate", 1e-4, 3e-2, sampling="log")
+    model = Sequential()
+    for k in range(layers):
+        first = {} if k else {"input_shape": (WINDOW, 1)}
+        model.add(LSTM(units, return_sequences=k < layers - 1, **first))
     model.add(Dense(1))
     model.compile(optimizer=Adam(learning_rate=rate), loss="mse")
     return model

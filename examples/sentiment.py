@@ -10,7 +10,6 @@ and --recurrent-dropout, whole words or states are left out in training, the sam
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 
 import common
@@ -51,8 +50,11 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     options = parser.parse_args(argv)
 
     setup = SETUPS[options.setup]
-    os.environ["LSTMCORE_DATA"] = str(common.data_file("aclImdb_labelled.tsv.gz", options.data).parent)
-    (x_train, y_train), (x_test, y_test) = imdb.load_data(num_words=setup.words)
+    common.choose_data(options.data)
+    try:
+        (x_train, y_train), (x_test, y_test) = imdb.load_data(num_words=setup.words)
+    except FileNotFoundError as error:
+        raise SystemExit(str(error)) from None
     x_train, y_train, x_test, y_test = (part[: options.reviews] for part in (x_train, y_train, x_test, y_test))
     x, x_valid = (pad_sequences(reviews, maxlen=setup.length) for reviews in (x_train, x_test))
 

@@ -9,10 +9,10 @@ the rate a matter of a bias: begun open (Tallec & Ollivier 2018), they carry the
 
 from __future__ import annotations
 
-import argparse
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import common
 import numpy as np
 
 import lstmcore
@@ -22,16 +22,13 @@ FEATURES, ROWS = 8, 64
 LAGS = (1, 10, 30, 100)
 
 
-def main() -> None:
-    """Measure, print the norms, save the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    """Measure, print the norms, save the picture; return the norms of the first step."""
+    parser = common.parser(__doc__, "vanishing_gradients.png", data=False)
     parser.add_argument("--units", type=int, default=64, help="width of the layers")
     parser.add_argument("--steps", type=int, default=100, help="length of the sequences")
     parser.add_argument("--seeds", type=int, default=5, help="number of initial weights to average over")
-    parser.add_argument("--picture", default="vanishing_gradients.png", help="where to save it; '' for none")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
     units, steps = options.units, options.steps
     layers: dict[str, Callable[[], Layer]] = {
@@ -52,7 +49,7 @@ def main() -> None:
         print(f"{name:18}" + "".join(f"{values[lag - 1]:10.1e}" for lag in lags))
     if options.picture:
         draw(options.picture, norms)
-        print(f"\nsaved {options.picture}")
+    return {name: float(values[-1]) for name, values in norms.items()}
 
 
 def open_gates(gates: int, steps: int) -> Callable[..., np.ndarray]:
@@ -93,12 +90,7 @@ def average_norms(make: Callable[[], Layer], steps: int, seeds: int) -> np.ndarr
 
 def draw(path: str, norms: dict[str, np.ndarray]) -> None:
     """Save a picture of the norms on a logarithmic axis."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    ink, grey, blue, orange = "#33373d", "#8a9099", "#3274c2", "#e07b2e"
+    grey, blue, orange = common.GREY, common.BLUE, common.ORANGE
     style = {
         "SimpleRNN": (grey, "-"),
         "GRU": (orange, "-"),
@@ -106,8 +98,9 @@ def draw(path: str, norms: dict[str, np.ndarray]) -> None:
         "GRU, open gates": (orange, (0, (4, 2))),
         "LSTM, open gates": (blue, (0, (4, 2))),
     }
-    plt.rcParams.update({"font.family": "DejaVu Sans", "text.color": ink, "axes.labelcolor": ink})
-    figure, axes = plt.subplots(figsize=(11, 5.5), dpi=150)
+    figure, axes = common.canvas(
+        "How far back a new layer can learn", "steps since the input came", "norm of the gradient of the last output"
+    )
     ends = [np.log10(values[-1]) for values in norms.values()]
     lowest, highest = np.floor(min(ends)) - 1, 0.5
     places = spread(ends, (highest - lowest) / 17)
@@ -116,21 +109,11 @@ def draw(path: str, norms: dict[str, np.ndarray]) -> None:
         ago = np.arange(1, len(values) + 1)
         axes.semilogy(ago, values, color=color, ls=line, lw=2.2, zorder=3, solid_capstyle="round")
         axes.text(1.012 * len(values), 10**place, name, color=color, fontsize=11, va="center")
-    axes.set_title("How far back a new layer can learn", loc="left", fontsize=15, fontweight="bold", pad=14)
-    axes.set_xlabel("steps since the input came")
-    axes.set_ylabel("norm of the gradient of the last output")
     axes.set_xlim(1, len(values))
     axes.set_ylim(10**lowest, 10**highest)
     axes.set_xticks([1, *np.linspace(0, len(values), 6)[1:].round()])
     axes.minorticks_off()
-    axes.grid(axis="y", color="#e4e6e9", lw=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(length=0, colors=ink)
-    figure.tight_layout()
-    figure.subplots_adjust(right=0.84)
-    figure.savefig(path)
+    common.save(figure, path)
 
 
 def spread(places: list[float], apart: float) -> np.ndarray:
