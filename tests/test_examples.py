@@ -1,6 +1,7 @@
 """The programs in examples/ and the code in the README run as a new user would run them."""
 
 import importlib
+import itertools
 import os
 import pathlib
 import re
@@ -118,9 +119,9 @@ def test_the_bits_of_a_bigram_are_those_of_its_counts(program):
     train, test = rng.integers(0, 5, 200), rng.integers(0, 5, 50)
     # Witten and Bell: (times seen + kinds of followers * chance without context) / (all seen + kinds of followers).
     kinds, bits = len(set(train)), 0.0
-    for before, code in zip(test[:-1], test[1:], strict=True):
+    for before, code in itertools.pairwise(test):
         chance = (np.sum(train == code) + kinds / 5) / (len(train) + kinds)
-        followers = [b for a, b in zip(train[:-1], train[1:], strict=True) if a == before]
+        followers = [b for a, b in itertools.pairwise(train) if a == before]
         others = len(set(followers))
         bits -= np.log2((followers.count(code) + others * chance) / (len(followers) + others)) / (len(test) - 1)
     assert program("characters").ngram_bits(train, test, 1, 5) == pytest.approx(bits, rel=1e-12)
