@@ -11,6 +11,7 @@ the twelve before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import common
 import numpy as np
@@ -24,47 +25,69 @@ from lstmcore.optimizers import Adam
 
 HISTORY, AHEAD = 24, 12
 TRAINED = 9 * 12  # the months of 1949 to 1957
+TRAIN = slice(0, TRAINED - HISTORY - AHEAD + 1)  # forecasts that end in 1957 or before
+TEST = slice(TRAINED - HISTORY, None)  # forecasts that begin in 1958 or later
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
-    """Train, print the errors by how far ahead, save the picture; return the errors."""
+    """Train, print the errors by how far ahead, save the picture; return the error."""
     parser = common.parser(__doc__, "air_passengers_ahead.png", epochs=300, data=False, verbose=0)
     options = parser.parse_args(argv)
 
-    months, passengers = air_passengers.load_data()
-    logs = np.log(passengers)
-    last = logs[HISTORY - 1 : -AHEAD, None]  # the last month known to each forecast
-    histories = (sliding_window_view(logs[:-AHEAD], HISTORY) - last)[:, :, None]
-    year_before, year, actual = (sliding_window_view(passengers, 12)[skip:][: len(last)] for skip in (0, 12, HISTORY))
-    changes = np.log(actual / year)
-    train = TRAINED - HISTORY - AHEAD + 1  # forecasts that end in 1957
-    test = TRAINED - HISTORY  # the first that begins in 1958
-
+    histories, changes = load()
     lstmcore.utils.set_random_seed(options.seed)
     model = Sequential([LSTM(16, input_shape=(HISTORY, 1)), Dense(AHEAD)])
     model.compile(optimizer=Adam(learning_rate=0.003), loss="mse")
-    model.fit(histories[:train], changes[:train], epochs=options.epochs, batch_size=16, verbose=options.verbose)
-    predicted = year * np.exp(model.predict(histories, verbose=0))
+    model.fit(histories[TRAIN], changes[TRAIN], epochs=options.epochs, batch_size=16, verbose=options.verbose)
 
-    growth = year.sum(1, keepdims=True) / year_before.sum(1, keepdims=True)
-    forecasts = {"LSTM": predicted, "same month last year": year, "  times the growth of the year": year * growth}
-    rows = {}
-    for name, forecast in forecasts.items():
-        squares = (forecast - actual)[test:] ** 2
-        rows[name] = [*np.sqrt(squares.mean(0)[[0, 2, 5, 11]]), float(np.sqrt(squares.mean()))]
-    print(f"{len(actual) - test} forecasts of the years 1958 to 1960; root mean square of their errors")
+    errors = {"LSTM": error(model.predict(histories, verbose=0)), **baselines()}
+    rows = {name: [*rmse(each[:, [0, 2, 5, 11]], 0), rmse(each)] for name, each in errors.items()}
+    print(f"{len(errors['LSTM'])} forecasts of the years 1958 to 1960; root mean square of their errors")
     common.print_table("thousand passengers", ["1 month", "3 months", "6 months", "12 months", "all twelve"], rows)
     if options.picture:
-        draw(options.picture, months, passengers, predicted[test::12])
-    return {"rmse": rows["LSTM"][-1]}
+        draw(options.picture, errors["LSTM"][::12])
+    return {"rmse": float(rows["LSTM"][-1])}
 
 
-def draw(path: str, months: np.ndarray, passengers: np.ndarray, years: np.ndarray) -> None:
-    """Save a picture of the forecasts made at the ends of 1957, 1958 and 1959."""
+def load() -> tuple[np.ndarray, np.ndarray]:
+    """Return what each forecast knows, (forecasts, HISTORY, 1), and what it should tell, (forecasts, AHEAD)."""
+    logs = np.log(air_passengers.load_data()[1])
+    histories = sliding_window_view(logs[:-AHEAD], HISTORY)
+    changes = sliding_window_view((logs[12:] - logs[:-12])[HISTORY - 12 :], AHEAD)
+    return (histories - histories[:, -1:])[:, :, None], changes
+
+
+def years(offset: int) -> np.ndarray:
+    """Return the passengers of the twelve months told, or of those so many months before, of the forecasts tested."""
+    return sliding_window_view(air_passengers.load_data()[1], AHEAD)[TRAINED - offset :][: 144 - AHEAD - TRAINED + 1]
+
+
+def error(changes: np.ndarray) -> np.ndarray:
+    """Return the errors, in passengers, of the forecasts tested, from what is told of all."""
+    return years(12) * np.exp(changes[TEST]) - years(0)
+
+
+def baselines() -> dict[str, np.ndarray]:
+    """Return the errors of forecasts without a model."""
+    growth = years(12).sum(1, keepdims=True) / years(24).sum(1, keepdims=True)
+    return {
+        "same month last year": years(12) - years(0),
+        "  times the growth of the year": years(12) * growth - years(0),
+    }
+
+
+def rmse(errors: np.ndarray, axis: int | None = None) -> Any:
+    """Return the root of the mean square."""
+    return np.sqrt(np.mean(errors**2, axis))
+
+
+def draw(path: str, errors: np.ndarray) -> None:
+    """Save a picture of the forecasts made at the ends of 1957, 1958 and 1959, from their errors."""
+    months, passengers = air_passengers.load_data()
     figure, axes = common.canvas("Airline passengers, a year ahead", ylabel="thousand passengers a month")
     axes.axvspan(months[TRAINED], months[-1], color=common.ORANGE, alpha=0.07, lw=0)
     axes.plot(months, passengers, color=common.INK, lw=1.6, label="actual", zorder=3)
-    for k, year in enumerate(years):
+    for k, year in enumerate(errors + years(0)[::12]):
         begin = TRAINED + k * 12
         span = slice(begin - 1, begin + AHEAD)  # from the last month known
         label = "told at the end of the year before" if k == 0 else None

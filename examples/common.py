@@ -65,12 +65,12 @@ def data_file(name: str, folder: str | None = None) -> pathlib.Path:
 def print_table(
     caption: str, columns: Sequence[str], rows: Mapping[str, Sequence[float | None]], digits: int = 1
 ) -> None:
-    """Print rows of numbers under the names of their columns; None where there is no number."""
+    """Print rows of numbers under the names of their columns; integers as they are, None where there is no number."""
     width = max(len(caption), *map(len, rows)) + 2
     widths = [max(10, len(column) + 3) for column in columns]
     print(f"\n{caption:{width}}" + "".join(f"{column:>{w}}" for column, w in zip(columns, widths, strict=True)))
     for name, numbers in rows.items():
-        cells = ["" if number is None else f"{number:.{digits}f}" for number in numbers]
+        cells = ["" if n is None else str(n) if isinstance(n, int) else f"{n:.{digits}f}" for n in numbers]
         print(f"{name:{width}}" + "".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True)))
 
 
@@ -90,7 +90,7 @@ def canvas(title: str, xlabel: str = "", ylabel: str = "", panels: int = 1, **op
         each.grid(axis="y", color=LIGHT, lw=0.8)
         each.set_axisbelow(True)
         each.spines[["top", "right", "left"]].set_visible(False)
-        each.tick_params(length=0)
+        each.tick_params(which="both", length=0)
         each.set_ylabel(ylabel)
     axes[0].set_title(title, loc="left", fontsize=15, fontweight="bold", pad=14)
     axes[-1].set_xlabel(xlabel)

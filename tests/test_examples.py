@@ -30,7 +30,7 @@ programs = {
     "music": ("--pieces 16 --units 16 --epochs 1", "JSB_Chorales.npz", "77 pieces of the test"),
     "movement": ("--folds 2 --epochs 1", "IndoorMovement.zip", "314 traces"),
     "addition": ("--questions 500 --units 16 --epochs 1", None, "50 questions"),
-    "hyperparameters": ("--trials 2 --epochs 2", None, "held-out months"),
+    "hyperparameters": ("--trials 2 --epochs 2", None, "best trials"),
 }
 
 
