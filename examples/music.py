@@ -4,8 +4,8 @@ JSB Chorales (Boulanger-Lewandowski et al. 2012): 382 pieces, each a frame of 88
 note, split into training, validation and test. At each frame the model gives the probability of every key
 in the next; the score is the negative log-likelihood of a whole frame in nats, summed over the keys, as in
 Bai, Kolter & Koltun 2018 (arXiv:1803.01271, table 1). The pieces differ in length: padding is masked,
-and the exact score is worked out from the frames there are. Training stops when the validation pieces no
-longer gain by it, and the best weights come back.
+and the exact score is worked out from the frames there are. When the validation pieces no longer gain by
+training, its steps get smaller, then it stops and the best weights come back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import common
 import numpy as np
 
 import lstmcore
-from lstmcore.callbacks import EarlyStopping
+from lstmcore.callbacks import EarlyStopping, ReduceLROnPlateau
 from lstmcore.layers import GRU, LSTM, Dense, Dropout, Masking
 from lstmcore.models import Sequential
 from lstmcore.optimizers import Adam
@@ -28,7 +28,7 @@ PUBLISHED = {"published LSTM": [8.45], "published GRU": [8.43], "published simpl
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     """Train, print the scores, save the picture; return them."""
-    parser = common.parser(__doc__, "music.png", epochs=200)
+    parser = common.parser(__doc__, "music.png", epochs=400)
     parser.add_argument("--cell", default="LSTM", choices=("LSTM", "GRU"), help="the recurrent layer")
     parser.add_argument("--units", type=int, default=200, help="its width")
     parser.add_argument("--pieces", type=int, help="learn from the first so many alone")
@@ -54,7 +54,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         validation_data=batch(valid),
         epochs=options.epochs,
         batch_size=16,
-        callbacks=[EarlyStopping(monitor="val_loss", patience=10, restore_best_weights=True)],
+        callbacks=[
+            ReduceLROnPlateau(monitor="val_loss", factor=0.3, patience=10),
+            EarlyStopping(monitor="val_loss", patience=25, restore_best_weights=True),
+        ],
         verbose=options.verbose,
     )
 
