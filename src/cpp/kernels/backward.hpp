@@ -106,20 +106,22 @@ class Backward {
     // dh += dpre R^T, each gate's part times its dropout factors
     void next_step(T* dh, long t, long b, long height, long unit, long vectors, long k0, long k1) const {
         const T* panel = p.weights.recurrent_transposed + unit * gates;
-        const auto add = [&](T* sums, long begin, long depth) {
-            const T* rows[tile_rows];
+        const T *rows[tile_rows], *factors_of[tile_rows];
+        const auto rows_from = [&](long begin) {
             for (long r = 0; r < height; ++r) rows[r] = chunk.row(b + r, t + 1) + begin;
-            accumulate_in_memory(sums, height, vectors, rows, panel + begin * vectors * L, depth);
+            return panel + begin * vectors * L;
         };
-        if (!p.h_dropout.factors) return add(dh, k0, k1 - k0);
+        if (!p.h_dropout.factors) {
+            const T* from = rows_from(k0);
+            return accumulate_in_memory(dh, height, vectors, rows, from, k1 - k0);
+        }
         const long depth = gates / p.h_dropout.copies;
         for (int copy = 0; copy < p.h_dropout.copies; ++copy) {
-            T sums[tile_rows * panel_columns<T>] = {};
-            add(sums, copy * depth, depth);
+            const T* from = rows_from(copy * depth);
             for (long r = 0; r < height; ++r)
-                add_scaled(dh + r * vectors * L, sums + r * vectors * L,
-                           factors(p.h_dropout, p, copy, b + r, p.shape.units) + unit,
-                           min(vectors * L, p.shape.units - unit));
+                factors_of[r] = factors(p.h_dropout, p, copy, b + r, p.shape.units) + unit;
+            accumulate_in_memory(dh, height, vectors, rows, from, depth,
+                                 AddedScaled<T>{factors_of, p.shape.units - unit});
         }
     }
 

@@ -119,7 +119,7 @@ class Forward {
     T* projected;                     // [step of chunk][row][block][sum][lane]
     const long projected_row;
     T* partial_sums;           // [row of group][sum][lane]
-    T *dropped_x, *dropped_h;  // [copy][row][unit]: this step's rows times their dropout factors
+    T *dropped_x, *dropped_h;  // [row][unit]: rows times their dropout factors; this step's, or a tile's
 
     // With few rows the input weights are better read once for many steps: their product with the
     // inputs of a chunk of steps is computed ahead. So it is with some more rows where the weights are
@@ -146,14 +146,16 @@ class Forward {
         return piece_end(0, inputs, p.shape.units) == depth ? 0
                                                             : min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
     }
-    static long dropped_x_size(const ForwardProblem<T>& p) {
-        return p.x_dropout.factors ? p.x_dropout.copies * p.shape.batch * p.shape.inputs : 0;
+    // Whether the factors differ between gates.
+    static bool by_gate(const ForwardProblem<T>& p) {
+        return (p.x_dropout.factors && p.x_dropout.copies > 1) || (p.h_dropout.factors && p.h_dropout.copies > 1);
     }
-    static long dropped_h_size(const ForwardProblem<T>& p) {
-        return p.h_dropout.factors ? p.h_dropout.copies * p.shape.batch * p.shape.units : 0;
+    static long dropped_size(const ForwardProblem<T>& p, const Dropout<T>& dropout, long width) {
+        return dropout.factors ? (by_gate(p) ? tile_rows : p.shape.batch) * width : 0;
     }
     static long workspace_of_thread(const ForwardProblem<T>& p) {
-        return projected_size(p) + partial_size(p) + dropped_x_size(p) + dropped_h_size(p);
+        return projected_size(p) + partial_size(p) + dropped_size(p, p.x_dropout, p.shape.inputs) +
+               dropped_size(p, p.h_dropout, p.shape.units);
     }
 
  public:
@@ -169,7 +171,7 @@ class Forward {
           projected_row(sums_of(p.shape)),
           partial_sums(projected + projected_size(p)),
           dropped_x(partial_sums + partial_size(p)),
-          dropped_h(dropped_x + dropped_x_size(p)) {
+          dropped_h(dropped_x + dropped_size(p, p.x_dropout, p.shape.inputs)) {
         row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = ceil_div(p.shape.units, block_units<Cell, T>);
         if (by_units)
             team.split(block1, block0, block1);
@@ -223,12 +225,9 @@ class Forward {
 
     void step(long t, long t0) {
         const long end = min(row1, rows_at(p, t));
-        const bool by_gate = drop(t, end);
-        if constexpr (Cell::gates > 1) {
-            if (by_gate) return step_by_gate(t, end);
-        } else {
-            static_cast<void>(by_gate);  // one gate: nothing to differ
-        }
+        if constexpr (Cell::gates > 1)
+            if (by_gate(p)) return step_by_gate(t, end);
+        drop(t, end);
         for (long block = block0; block < block1; ++block)
             for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, p.shape.units,
                            [&](long b, long height, long slot, long k0, long k1) {
@@ -239,14 +238,14 @@ class Forward {
     }
 
     // This step's rows of x and h, as the products see them.
-    auto x_rows(long t, int copy = 0) const {
-        return rows_of<T>([this, t, copy](long r) -> const T* {
-            return p.x_dropout.factors ? dropped_x + (copy * p.shape.batch + r) * p.shape.inputs : at(p.x, r, t);
+    auto x_rows(long t) const {
+        return rows_of<T>([this, t](long r) -> const T* {
+            return p.x_dropout.factors ? dropped_x + r * p.shape.inputs : at(p.x, r, t);
         });
     }
-    auto h_rows(long t, int copy = 0) const {
-        return rows_of<T>([this, t, copy](long r) -> const T* {
-            return p.h_dropout.factors ? dropped_h + (copy * p.shape.batch + r) * p.shape.units : previous_h(p, r, t);
+    auto h_rows(long t) const {
+        return rows_of<T>([this, t](long r) -> const T* {
+            return p.h_dropout.factors ? dropped_h + r * p.shape.units : previous_h(p, r, t);
         });
     }
 
@@ -286,23 +285,20 @@ class Forward {
 
     // --- dropout ---
 
-    // Multiplies this step's rows by their dropout factors; true where these differ between gates.
-    bool drop(long t, long end) {
-        const auto multiply = [&](const Dropout<T>& dropout, T* dropped, long width, auto row) {
-            if (!dropout.factors) return false;
-            for (long b = row0; b < end; ++b)
-                for (int copy = 0; copy < dropout.copies; ++copy)
-                    multiply_rows(row(b), factors(dropout, p, copy, b, width),
-                                  dropped + (copy * p.shape.batch + b) * width, width);
-            return dropout.copies > 1;
-        };
-        const bool x = multiply(p.x_dropout, dropped_x, p.shape.inputs, [&](long b) { return at(p.x, b, t); });
-        const bool h = multiply(p.h_dropout, dropped_h, p.shape.units, [&](long b) { return previous_h(p, b, t); });
-        return x || h;
+    // Multiplies this step's rows by their dropout factors.
+    void drop(long t, long end) {
+        for (long b = row0; p.x_dropout.factors && b < end; ++b)
+            multiply_rows(at(p.x, b, t), factors(p.x_dropout, p, 0, b, p.shape.inputs), dropped_x + b * p.shape.inputs,
+                          p.shape.inputs);
+        for (long b = row0; p.h_dropout.factors && b < end; ++b)
+            multiply_rows(previous_h(p, b, t), factors(p.h_dropout, p, 0, b, p.shape.units),
+                          dropped_h + b * p.shape.units, p.shape.units);
     }
 
     // Where each gate sees rows of its own: a few blocks of units at a time, gate after gate, so that an
-    // element of a row still serves as many vectors as in a tile of all gates. The sums wait in memory.
+    // element of a row still serves as many vectors as in a tile of all gates. The sums wait in memory; a
+    // tile's rows are multiplied by a gate's factors just before they are used, while they are in the
+    // first-level cache.
     void step_by_gate(long t, long end) {
         const long rows = end - row0;
         for (long block = block0; block < block1; block += tile_vectors)
@@ -318,11 +314,6 @@ class Forward {
     template <int R, int blocks>
     void tile_by_gate(long t, long b, long block) {
         T sums[blocks][R * S * L];
-        for (int n = 0; n < blocks; ++n) {
-            Vec<T> sum[R][S];
-            start_from_bias<R>(sum, block + n);
-            store_tile<T, R, S>(sum, sums[n], S * L);
-        }
         const auto panel_of = [&](const T* weights, long depth, int gate) {
             GatePanel<T, blocks> panel;
             panel.stride = N * L;
@@ -331,25 +322,35 @@ class Forward {
         };
         for (int gate = 0; gate < N; ++gate) {
             Vec<T> sum[R][blocks];
-            const auto move = [&](int s, bool out) {
+            const auto start = [&](int s) {
                 for (int n = 0; n < blocks; ++n)
-                    for (int r = 0; r < R; ++r) {
-                        T* place = sums[n] + (r * S + s) * L;
-                        if (out)
-                            store(place, sum[r][n]);
-                        else
-                            sum[r][n] = load(place);
-                    }
+                    for (int r = 0; r < R; ++r) sum[r][n] = load(p.weights.bias + ((block + n) * S + s) * L);
             };
-            const int x_copy = p.x_dropout.copies > 1 ? gate : 0, h_copy = p.h_dropout.copies > 1 ? gate : 0;
-            move(gate, false);
-            accumulate_from<T, R, blocks>(sum, x_rows(t, x_copy).template tile<R>(b, 0),
-                                          panel_of(p.weights.kernel, p.shape.inputs, gate), p.shape.inputs);
+            const auto finish = [&](int s) {
+                for (int n = 0; n < blocks; ++n)
+                    for (int r = 0; r < R; ++r) store(sums[n] + (r * S + s) * L, sum[r][n]);
+            };
+            const auto rows = [&](const Dropout<T>& dropout, T* dropped, long width, auto row) {
+                RowTile<T, R> tile;
+                for (int r = 0; r < R; ++r) {
+                    tile.row[r] = row(b + r);
+                    if (!dropout.factors) continue;
+                    const int copy = dropout.copies > 1 ? gate : 0;
+                    multiply_rows(tile.row[r], factors(dropout, p, copy, b + r, width), dropped + r * width, width);
+                    tile.row[r] = dropped + r * width;
+                }
+                return tile;
+            };
+            start(gate);
+            accumulate_from<T, R, blocks>(
+                sum, rows(p.x_dropout, dropped_x, p.shape.inputs, [&](long r) { return at(p.x, r, t); }),
+                panel_of(p.weights.kernel, p.shape.inputs, gate), p.shape.inputs);
             const int h_sum = gate == N - 1 ? gate + Cell::shift : gate;
-            if (h_sum != gate) move(gate, true), move(h_sum, false);
-            accumulate_from<T, R, blocks>(sum, h_rows(t, h_copy).template tile<R>(b, 0),
-                                          panel_of(p.weights.recurrent, p.shape.units, gate), p.shape.units);
-            move(h_sum, true);
+            if (h_sum != gate) finish(gate), start(h_sum);
+            accumulate_from<T, R, blocks>(
+                sum, rows(p.h_dropout, dropped_h, p.shape.units, [&](long r) { return previous_h(p, r, t); }),
+                panel_of(p.weights.recurrent, p.shape.units, gate), p.shape.units);
+            finish(h_sum);
         }
         for (int n = 0; n < blocks; ++n) {
             Vec<T> sum[R][S];

@@ -171,10 +171,27 @@ struct Panel {
     LSTMCORE_INLINE const T* operator()(long k, int n) const { return packed + (k * N + n) * lanes<T>; }
 };
 
+// How the sums of a block join the rest: as they are, or times factors of their own.
+struct Added {
+    template <class V>
+    LSTMCORE_INLINE V operator()(V sum, V block, int, int) const {
+        return sum + block;
+    }
+};
+template <class T>
+struct AddedScaled {
+    const T* const* factors;  // by row, contiguous in columns
+    long columns;
+    LSTMCORE_INLINE Vec<T> operator()(Vec<T> sum, Vec<T> block, int r, int n) const {
+        return fma(block, load(factors[r] + n * lanes<T>, int(min(lanes<T>, columns - n * lanes<T>))), sum);
+    }
+};
+
 // sum += a * panel over `depth` terms, block by block. The panel's last vector belongs to the sums
 // `shift` further on.
-template <class T, int R, int N, int shift = 0, int A, class Tile, class Source>
-LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const Source& panel, long depth) {
+template <class T, int R, int N, int shift = 0, int A, class Tile, class Source, class Join = Added>
+LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const Source& panel, long depth,
+                                     const Join& join = {}) {
     static_assert(N + shift <= A, "a sum for every vector of the panel");
     for (long k0 = 0; k0 < depth; k0 += sum_block) {
         Vec<T> block[R][N] = {};
@@ -193,7 +210,10 @@ LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const S
 #pragma GCC unroll 6
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) sum[r][n == N - 1 ? n + shift : n] += block[r][n];
+            for (int n = 0; n < N; ++n) {
+                Vec<T>& total = sum[r][n == N - 1 ? n + shift : n];
+                total = join(total, block[r][n], r, n);
+            }
     }
 }
 template <class T, int R, int N, int shift = 0, int A, class Tile>
@@ -214,8 +234,9 @@ LSTMCORE_INLINE void store_tile(const Vec<T> (&sum)[R][N], T* to, long row) {
 
 // The same for sums in memory, [height][vectors][lane], and rows anywhere: one function for all who
 // do something else with the sums.
-template <class T>
-void accumulate_in_memory(T* sums, long height, long vectors, const T* const* rows, const T* panel, long depth) {
+template <class T, class Join = Added>
+void accumulate_in_memory(T* sums, long height, long vectors, const T* const* rows, const T* panel, long depth,
+                          const Join& join = {}) {
     with_rows(height, [&](auto R_) {
         with_vectors(vectors, [&](auto N_) {
             constexpr int R = decltype(R_)::value, N = decltype(N_)::value;
@@ -223,7 +244,7 @@ void accumulate_in_memory(T* sums, long height, long vectors, const T* const* ro
             for (int r = 0; r < R; ++r) tile.row[r] = rows[r];
             Vec<T> sum[R][N];
             load_tile<T, R, N>(sum, sums, N * lanes<T>);
-            accumulate<T, R, N>(sum, tile, panel, depth);
+            accumulate_from<T, R, N>(sum, tile, Panel<T, N>{panel}, depth, join);
             store_tile<T, R, N>(sum, sums, N * lanes<T>);
         });
     });
@@ -342,9 +363,11 @@ void pack_b(const MatmulProblem<T>& p, T* packed) {
     pack_panels(p, packed, 0, ceil_div(p.columns, panel_columns<T>));
 }
 
+// The transpose of a row-major left side is packed a block of the depth at a time, so that it stays in
+// the cache while all panels pass.
 template <class T>
 std::size_t matmul_workspace(const MatmulProblem<T>& p) {
-    const std::size_t left = p.a_column == 1 ? 0 : std::size_t(p.rows) * p.depth;
+    const std::size_t left = p.a_column == 1 ? 0 : std::size_t(p.rows) * min(p.depth, depth_block);
     return (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns)) + left;
 }
 
@@ -355,41 +378,42 @@ void matmul(const MatmulProblem<T>& p) {
         [](const void* context, const Team& team) {
             const MatmulProblem<T>& p = *static_cast<const MatmulProblem<T>*>(context);
             const long panels = ceil_div(p.columns, panel_columns<T>), tiles = tile_count(p.rows);
-            const auto columns_of = [&](long panel) {
-                return min(panel_columns<T>, p.columns - panel * panel_columns<T>);
-            };
             const T* packed_b = p.packed_b ? p.packed_b : p.workspace;
-            T* packed_a = p.workspace + (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns));
-
-            long begin, end;
             if (!p.packed_b) {
+                long begin, end;
                 team.split(panels, begin, end);
                 pack_panels(p, p.workspace, begin, end);
             }
-            if (p.a_column != 1) {  // a_row == 1: the transpose of a row-major matrix
-                team.split(p.depth, begin, end);
-                pack_tiles(packed_a, [&](long k) { return p.a + k * p.a_column; }, p.rows, p.depth, begin, end);
-            }
-            team.wait();
 
             // Threads take tiles of rows where there are enough of them, else panels of columns.
-            const bool by_rows = tiles >= 2 * team.size || tiles >= panels;
             long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
-            if (by_rows)
+            if (tiles >= 2 * team.size || tiles >= panels)
                 team.split(tiles, tile0, tile1);
             else
                 team.split(panels, panel0, panel1);
-            for (long j = panel0; j < panel1; ++j) {
-                const long column = j * panel_columns<T>;
-                const T* panel = packed_b + column * p.depth;
-                const T* bias = p.bias ? p.bias + column : nullptr;
-                const RowsAt<T> out(p.c + column, p.c_row);
-                if (p.a_column == 1)
-                    multiply_panel<T>(rows_of<T>(RowsAt<const T>(p.a, p.a_row)), p.rows, tile0, tile1, panel, p.depth,
-                                      columns_of(j), bias, out, p.accumulate);
-                else
-                    multiply_panel<T>(PackedRows<T>{packed_a, p.depth}, p.rows, tile0, tile1, panel, p.depth,
-                                      columns_of(j), bias, out, p.accumulate);
+            // The terms [k, k + depth) of the thread's share of the product.
+            const auto multiply = [&](const auto& left, long k, long depth) {
+                for (long j = panel0; j < panel1; ++j) {
+                    const long column = j * panel_columns<T>, columns = min(panel_columns<T>, p.columns - column);
+                    multiply_panel<T>(left, p.rows, tile0, tile1,
+                                      packed_b + column * p.depth + k * packed_columns<T>(columns), depth, columns,
+                                      p.bias && k == 0 ? p.bias + column : nullptr, RowsAt<T>(p.c + column, p.c_row),
+                                      p.accumulate || k > 0);
+                }
+            };
+            if (p.a_column == 1) {
+                team.wait();
+                return multiply(rows_of<T>(RowsAt<const T>(p.a, p.a_row)), 0, p.depth);
+            }
+            T* packed_a = p.workspace + (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns));  // a_row == 1
+            for (long k = 0; k == 0 || k < p.depth; k += depth_block) {
+                const long depth = min(depth_block, p.depth - k);
+                long begin, end;
+                team.split(depth, begin, end);
+                pack_tiles(packed_a, [&](long i) { return p.a + (k + i) * p.a_column; }, p.rows, depth, begin, end);
+                team.wait();
+                multiply(PackedRows<T>{packed_a, depth}, k, depth);
+                team.wait();
             }
         },
         &p);

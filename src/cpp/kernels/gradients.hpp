@@ -174,15 +174,17 @@ class ChunkGradients {
             for (long tile = tile0; dropout.factors && tile < tile1; ++tile) {
                 const long begin = tile_begin(rows, tile), height = tile_begin(rows, tile + 1) - begin;
                 T total[tile_rows * panel_columns<T>] = {};
+                long of_batch[tile_rows];
+                for (long r = 0; r < height; ++r) of_batch[r] = batch_row(begin + r);
                 for_each_part(dropout.copies, [&](const Run& run, int copy) {
                     if (!belongs(run)) return;
-                    T sums[tile_rows * panel_columns<T>] = {};
-                    const T* left[tile_rows];
-                    for (long r = 0; r < height; ++r) left[r] = dpre_rows(begin + r) + run.begin;
-                    accumulate_in_memory(sums, height, vectors, left, part_of(run), run.count);
-                    for (long r = 0; r < height; ++r)
-                        add_scaled(total + r * vectors * L, sums + r * vectors * L,
-                                   factors(dropout, p, copy, batch_row(begin + r), columns) + j, count);
+                    const T *left[tile_rows], *factors_of[tile_rows];
+                    for (long r = 0; r < height; ++r) {
+                        left[r] = dpre_rows(begin + r) + run.begin;
+                        factors_of[r] = factors(dropout, p, copy, of_batch[r], columns) + j;
+                    }
+                    accumulate_in_memory(total, height, vectors, left, part_of(run), run.count,
+                                         AddedScaled<T>{factors_of, count});
                 });
                 for (long r = 0; r < height; ++r) {
                     T* to = out(begin + r) + j;

@@ -90,12 +90,4 @@ LSTMCORE_INLINE void multiply_rows(const T* a, const T* b, T* product, long n) {
         n, [&](long k, int count) { store(product + k, load(a + k, count) * load(b + k, count), count); });
 }
 
-// sum += a b
-template <class T>
-LSTMCORE_INLINE void add_scaled(T* sum, const T* a, const T* b, long n) {
-    for_each_vector_of<T>(n, [&](long k, int count) {
-        store(sum + k, fma(load(a + k, count), load(b + k, count), load(sum + k, count)), count);
-    });
-}
-
 }  // namespace lstmcore::LSTMCORE_ISA
