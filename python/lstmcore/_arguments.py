@@ -51,20 +51,13 @@ def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """Return ``value`` as an array of ``dtype``; other float types are converted, the rest refused."""
+    """Return ``value`` as an array of ``dtype``: numbers of other types are converted, the rest is refused."""
     array = np.asarray(value)
     if array.dtype == dtype:
         return array
-    if array.dtype.kind != "f":
-        hint = f"; convert it with .astype({dtype.name!r})" if array.dtype.kind in "iub" else ""
-        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}{hint}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}")
     return array.astype(dtype)
-
-
-def target_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """Return targets as an array of ``dtype``; integers and booleans are converted too."""
-    array = np.asarray(value)
-    return array.astype(dtype) if array.dtype.kind in "iub" else float_array(name, array, dtype)
 
 
 def valid_steps(
