@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Collection
 from typing import Any
@@ -21,6 +22,47 @@ def positive_integer(name: str, value: Any) -> int:
     if isinstance(value, bool) or number < 1:
         raise ValueError(f"{name}: expected a positive integer, got {value!r}")
     return number
+
+
+def integer(name: str, value: Any) -> int:
+    """Return ``value`` as an int, or raise TypeError."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    return operator.index(value)
+
+
+def single_integer(name: str, value: Any) -> int:
+    """Return a positive integer that may come in a tuple or list of one, as Keras's one-dimensional layers allow."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 1:
+            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+        value = value[0]
+    return positive_integer(name, value)
+
+
+def two_integers(name: str, value: Any) -> tuple[int, int]:
+    """Return a pair of integers from 0 on; a single one stands for both."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2 or any(integer(name, n) < 0 for n in pair):
+        raise ValueError(f"{name}: expected an integer from 0 on, or two, got {value!r}")
+    return integer(name, pair[0]), integer(name, pair[1])
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> str:
+    """Return ``value``, a string of any case, as it stands in ``choices``, or raise TypeError or ValueError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    if value.lower() not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value.lower()
+
+
+def channels_last(name: str, data_format: Any) -> None:
+    """Refuse a ``data_format`` other than Keras's "channels_last", for which None stands too."""
+    if data_format is None:
+        return
+    if one_of(name, data_format, ("channels_last", "channels_first")) == "channels_first":
+        raise NotImplementedError(f"{name}: 'channels_first' is not offered; put a Permute((2, 1)) before the layer")
 
 
 def flag(name: str, value: Any) -> bool:
@@ -94,8 +136,33 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
 
 def rate(name: str, value: Any) -> float:
     """Return ``value`` as a float in [0, 1), or raise TypeError or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not _is_number(value):
         raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
     if not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
     return float(value)
+
+
+def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return ``value`` as a float from ``low`` to ``high``, or raise TypeError or ValueError."""
+    expected = "a number"
+    if low > -math.inf:
+        expected += f" from {low} " + (f"to {high}" if high < math.inf else "on")
+    if not _is_number(value):
+        raise TypeError(f"{name}: expected {expected}, got {value!r}")
+    if not low <= value <= high:  # nor is NaN
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    return float(value)
+
+
+def seed(name: str, value: Any) -> int | None:
+    """Return ``value`` as an int from 0 on, or None as it is, or raise ValueError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(f"{name}: expected an integer from 0 on, got {value!r}")
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))
