@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Collection
 from typing import Any
@@ -22,6 +21,50 @@ def positive_integer(name: str, value: Any) -> int:
     if isinstance(value, bool) or number < 1:
         raise ValueError(f"{name}: expected a positive integer, got {value!r}")
     return number
+
+
+def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
+    """Return ``value`` as a float if it lies in the interval, written as "[0, 1)"; raise TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    above = low <= value if interval[0] == "[" else low < value
+    below = value <= high if interval[-1] == "]" else value < high
+    if not (above and below):
+        raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
+    return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return ``value`` as a bool, or raise TypeError: numbers and strings are more likely a slip."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64, or raise."""
+    result = np.dtype(dtype)
+    if result not in (np.float32, np.float64):
+        raise TypeError(f"{name}: expected float32 or float64, got {result}")
+    return result
+
+
+def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """Return ``value`` as an array of ``dtype``; other float types are converted, the rest refused."""
+    array = np.asarray(value)
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind != "f":
+        hint = f"; convert it with .astype({dtype.name!r})" if array.dtype.kind in "iub" else ""
+        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}{hint}")
+    return array.astype(dtype)
+
+
+def target_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """Return targets as an array of ``dtype``; integers and booleans are converted too."""
+    array = np.asarray(value)
+    return array.astype(dtype) if array.dtype.kind in "iub" else float_array(name, array, dtype)
 
 
 def integer(name: str, value: Any) -> int:
@@ -65,38 +108,6 @@ def channels_last(name: str, data_format: Any) -> None:
         raise NotImplementedError(f"{name}: 'channels_first' is not offered; put a Permute((2, 1)) before the layer")
 
 
-def flag(name: str, value: Any) -> bool:
-    """Return ``value`` as a bool, or raise TypeError: numbers and strings are more likely a slip."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
-    return bool(value)
-
-
-def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
-    """Return float32 or float64, or raise."""
-    result = np.dtype(dtype)
-    if result not in (np.float32, np.float64):
-        raise TypeError(f"{name}: expected float32 or float64, got {result}")
-    return result
-
-
-def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """Return ``value`` as an array of ``dtype``; other float types are converted, the rest refused."""
-    array = np.asarray(value)
-    if array.dtype == dtype:
-        return array
-    if array.dtype.kind != "f":
-        hint = f"; convert it with .astype({dtype.name!r})" if array.dtype.kind in "iub" else ""
-        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}{hint}")
-    return array.astype(dtype)
-
-
-def target_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """Return targets as an array of ``dtype``; integers and booleans are converted too."""
-    array = np.asarray(value)
-    return array.astype(dtype) if array.dtype.kind in "iub" else float_array(name, array, dtype)
-
-
 def valid_steps(
     where: str, batch: int, steps: int, mask: ArrayLike | None, lengths: ArrayLike | None
 ) -> NDArray[np.bool_]:
@@ -136,33 +147,8 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
 
 def rate(name: str, value: Any) -> float:
     """Return ``value`` as a float in [0, 1), or raise TypeError or ValueError."""
-    if not _is_number(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
     if not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
     return float(value)
-
-
-def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return ``value`` as a float from ``low`` to ``high``, or raise TypeError or ValueError."""
-    expected = "a number"
-    if low > -math.inf:
-        expected += f" from {low} " + (f"to {high}" if high < math.inf else "on")
-    if not _is_number(value):
-        raise TypeError(f"{name}: expected {expected}, got {value!r}")
-    if not low <= value <= high:  # nor is NaN
-        raise ValueError(f"{name}: expected {expected}, got {value!r}")
-    return float(value)
-
-
-def seed(name: str, value: Any) -> int | None:
-    """Return ``value`` as an int from 0 on, or None as it is, or raise ValueError."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise ValueError(f"{name}: expected an integer from 0 on, got {value!r}")
-    return int(value)
-
-
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))

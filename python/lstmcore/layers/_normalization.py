@@ -63,7 +63,9 @@ def add_gamma_and_beta(layer: Layer, shape: tuple[int, ...]) -> tuple[Variable |
         initializer, regularizer, constraint = (
             getattr(layer, f"{name}_{what}") for what in ("initializer", "regularizer", "constraint")
         )
-        return layer.add_weight(name, shape, initializer, "axis", regularizer=regularizer, constraint=constraint)
+        return layer.add_weight(
+            name, shape, initializer, offered="axis", regularizer=regularizer, constraint=constraint
+        )
 
     scale, center = layer.scale, layer.center  # type: ignore[attr-defined]
     return add("gamma") if scale else None, add("beta") if center else None

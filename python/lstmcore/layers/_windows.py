@@ -27,8 +27,8 @@ class Windows(NamedTuple):
         """Return the number of windows; errors begin with ``where``."""
         least = self.span if self.padding == "valid" else 1
         if steps < least:
-            reason = f" (padding='valid' and windows of {self.span} steps)" if least > 1 else ""
-            raise ValueError(f"{where}: inputs: expected at least {least} steps{reason}, got {steps}")
+            least_text = f"{least} steps (padding='valid')" if least > 1 else "1 step"
+            raise ValueError(f"{where}: inputs: expected at least {least_text}, got {steps}")
         return (steps - least) // self.strides + 1
 
     def before(self, steps: int) -> int:

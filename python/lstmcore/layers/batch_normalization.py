@@ -78,8 +78,8 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(**options)
         self.axis = integer("BatchNormalization: axis", axis)
-        self.momentum = number("BatchNormalization: momentum", momentum, 0, 1)
-        self.epsilon = number("BatchNormalization: epsilon", epsilon, 0)
+        self.momentum = number("BatchNormalization: momentum", momentum, "[0, 1]")
+        self.epsilon = number("BatchNormalization: epsilon", epsilon, "[0, inf)")
         self.center = flag("BatchNormalization: center", center)
         self.scale = flag("BatchNormalization: scale", scale)
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
@@ -174,9 +174,9 @@ class BatchNormalization(Layer):
     def _valid(self, mask: Array, shape: tuple[int, ...]) -> Array:
         if self._axes != (len(shape) - 1,):
             raise ValueError(f"{self.name}: axis: expected -1 where there is a mask, got {self.axis}")
-        if mask.shape != shape[:-1]:
-            raise ValueError(f"{self.name}: mask: expected shape {shape[:-1]}, got {mask.shape}")
-        return mask.reshape(-1)
+        if np.shape(mask) != shape[:-1]:
+            raise ValueError(f"{self.name}: mask: expected shape {shape[:-1]}, got {np.shape(mask)}")
+        return np.asarray(mask, bool).reshape(-1)
 
     def _line(self) -> tuple[Array, Array]:
         """The factor and the shift that inference multiplies by and adds."""

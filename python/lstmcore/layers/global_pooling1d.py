@@ -97,6 +97,7 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
         if mask is None:
             means = np.add.reduce(inputs, 1) / inputs.shape[1]
         else:
+            mask = np.asarray(mask, bool)
             if mask.shape != inputs.shape[:2]:
                 raise ValueError(f"{self.name}: mask: expected shape {inputs.shape[:2]}, got {mask.shape}")
             # What stands in padding has no effect, be it NaN.

@@ -67,7 +67,7 @@ class LayerNormalization(Layer):
         super().__init__(**options)
         axes = axis if isinstance(axis, (list, tuple)) else (axis,)
         self.axis = [integer("LayerNormalization: axis", a) for a in axes]
-        self.epsilon = number("LayerNormalization: epsilon", epsilon, 0)
+        self.epsilon = number("LayerNormalization: epsilon", epsilon, "[0, inf)")
         self.center = flag("LayerNormalization: center", center)
         self.scale = flag("LayerNormalization: scale", scale)
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
