@@ -1,4 +1,4 @@
-"""The same functions as `lstmcore.functional`, in NumPy, from the equations: slow and plain.
+"""The same functions as `lstmcore.functional`, and convolution, in NumPy, from the equations: slow and plain.
 
 What the kernels are held against. Nothing here is used by the library itself.
 """
