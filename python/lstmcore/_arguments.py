@@ -61,6 +61,47 @@ def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     return array.astype(dtype)
 
 
+def integer(name: str, value: Any) -> int:
+    """Return ``value`` as an int, or raise TypeError."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    return operator.index(value)
+
+
+def single_integer(name: str, value: Any) -> int:
+    """Return a positive integer that may come in a tuple or list of one, as Keras's one-dimensional layers allow."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 1:
+            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+        value = value[0]
+    return positive_integer(name, value)
+
+
+def two_integers(name: str, value: Any) -> tuple[int, int]:
+    """Return a pair of integers from 0 on; a single one stands for both."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2 or any(integer(name, n) < 0 for n in pair):
+        raise ValueError(f"{name}: expected an integer from 0 on, or two, got {value!r}")
+    return integer(name, pair[0]), integer(name, pair[1])
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> str:
+    """Return ``value``, a string of any case, as it stands in ``choices``, or raise TypeError or ValueError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    if value.lower() not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value.lower()
+
+
+def channels_last(name: str, data_format: Any) -> None:
+    """Refuse a ``data_format`` other than Keras's "channels_last", for which None stands too."""
+    if data_format is None:
+        return
+    if one_of(name, data_format, ("channels_last", "channels_first")) == "channels_first":
+        raise NotImplementedError(f"{name}: 'channels_first' is not offered; put a Permute((2, 1)) before the layer")
+
+
 def valid_steps(
     where: str, batch: int, steps: int, mask: ArrayLike | None, lengths: ArrayLike | None
 ) -> NDArray[np.bool_]:
@@ -104,18 +145,6 @@ def rate(name: str, value: Any) -> float:
         raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
     if not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return float(value)
-
-
-def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return ``value`` as a float from ``low`` to ``high``, or raise TypeError or ValueError."""
-    expected = "a number"
-    if low > -math.inf:
-        expected += f" from {low} " + (f"to {high}" if high < math.inf else "on")
-    if not _is_number(value):
-        raise TypeError(f"{name}: expected {expected}, got {value!r}")
-    if not low <= value <= high:  # nor is NaN
-        raise ValueError(f"{name}: expected {expected}, got {value!r}")
     return float(value)
 
 

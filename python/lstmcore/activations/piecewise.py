@@ -34,9 +34,9 @@ class ReLU(Elementwise):
     name = "relu"
 
     def __init__(self, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> None:
-        self.negative_slope = number(f"{self.name}: negative_slope", negative_slope, 0)
-        self.max_value = None if max_value is None else number(f"{self.name}: max_value", max_value, 0)
-        self.threshold = number(f"{self.name}: threshold", threshold, 0)
+        self.negative_slope = number(f"{self.name}: negative_slope", negative_slope, "[0, inf)")
+        self.max_value = None if max_value is None else number(f"{self.name}: max_value", max_value, "[0, inf)")
+        self.threshold = number(f"{self.name}: threshold", threshold, "[0, inf)")
         self.plain = not self.negative_slope and self.max_value is None and not self.threshold
         self.needs_input = not self.plain
 
@@ -152,7 +152,7 @@ class SoftShrink(Elementwise):
     needs_input = False
 
     def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold = number("soft_shrink: threshold", threshold, 0)
+        self.threshold = number("soft_shrink: threshold", threshold, "[0, inf)")
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
@@ -169,7 +169,7 @@ class HardShrink(Elementwise):
     name = "hard_shrink"
 
     def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold = number("hard_shrink: threshold", threshold, 0)
+        self.threshold = number("hard_shrink: threshold", threshold, "[0, inf)")
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""

@@ -250,7 +250,7 @@ class Squareplus(Elementwise):
     name = "squareplus"
 
     def __init__(self, b: float = 4.0) -> None:
-        self.b = number("squareplus: b", b, 0)
+        self.b = number("squareplus: b", b, "[0, inf)")
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""

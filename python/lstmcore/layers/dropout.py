@@ -37,7 +37,7 @@ class Dropout(Noise):
     ) -> None:
         super().__init__(seed, **options)
         kind = type(self).__name__
-        self.rate = number(f"{kind}: rate", rate, 0, 1)
+        self.rate = number(f"{kind}: rate", rate, "[0, 1]")
         self.noise_shape = checked_noise_shape(kind, noise_shape)
         self.silent = not self.rate
 

@@ -29,7 +29,7 @@ class GaussianNoise(Noise):
 
     def __init__(self, stddev: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
-        self.stddev = number("GaussianNoise: stddev", stddev, 0)
+        self.stddev = number("GaussianNoise: stddev", stddev, "[0, inf)")
         self.silent = not self.stddev
 
     def disturb(self, inputs: Array, rng: np.random.Generator) -> tuple[Array, Array | None]:

@@ -44,9 +44,7 @@ class Sequential(Model):
 
     consumes_mask = True
 
-    def __init__(
-        self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None
-    ) -> None:
+    def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name)
         self._layers: list[Layer] = []
         self._activities: dict[int, Array] = {}  # outputs that an activity regularizer waits for

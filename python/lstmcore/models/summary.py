@@ -34,7 +34,9 @@ def print_summary(
     print_fn(f'Model: "{model.name}"')
     print_fn(line("┌", "┬", "┐"))
     for k, row in enumerate(rows):
-        cells = [f"{text:>{w}}" if j == 2 else f"{text:{w}}" for j, (text, w) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            f"{text:>{w}}" if j == 2 else f"{text:{w}}" for j, (text, w) in enumerate(zip(row, widths, strict=True))
+        ]
         print_fn(f"│ {' │ '.join(cells)} │")
         print_fn(line("├", "┼", "┤") if k < len(rows) - 1 else line("└", "┴", "┘"))
     moved_weights, kept_weights = _sizes(model.trainable_variables), _sizes(model.non_trainable_variables)
