@@ -23,6 +23,18 @@ def positive_integer(name: str, value: Any) -> int:
     return number
 
 
+def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
+    """Return ``value`` as a float if it lies in the interval, written as "[0, 1)"; raise TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    above = low <= value if interval[0] == "[" else low < value
+    below = value <= high if interval[-1] == "]" else value < high
+    if not (above and below):
+        raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
+    return float(value)
+
+
 def flag(name: str, value: Any) -> bool:
     """Return ``value`` as a bool, or raise TypeError: numbers and strings are more likely a slip."""
     if not isinstance(value, (bool, np.bool_)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,27 @@ Array = NDArray[Any]
 _ARRAY = "$array"  # the key of what stands for an array
 
 
-def split(state: Any, name: str) -> tuple[Any, dict[str, Array]]:
+def split(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return a state's plain data and its arrays.
+
+    >>> import numpy as np
+    >>> from lstmcore._state import split
+    >>> split({"steps": 3, "slots": {"m": np.zeros(2)}})
+    ({'steps': 3, 'slots': {'m': {'$array': 'slots/m'}}}, {'slots/m': array([0., 0.])})
 
     Parameters
     ----------
-    state : dicts with names as keys, lists, numbers, strings, None, and arrays.
-    name : of the state; "/" and the keys follow it in the arrays' names.
+    state : numbers, strings, None and arrays in dicts with names for keys, and in lists.
     """
     arrays: dict[str, Array] = {}
 
     def walk(value: Any, path: str) -> Any:
         if isinstance(value, np.ndarray):
-            arrays[path] = value
-            return {_ARRAY: path}
+            name = path
+            while name in arrays:  # keys may have slashes in them
+                name += "_"
+            arrays[name] = value
+            return {_ARRAY: name}
         if isinstance(value, np.generic):
             return value.item()
         if isinstance(value, dict):
@@ -36,10 +44,10 @@ def split(state: Any, name: str) -> tuple[Any, dict[str, Array]]:
             return value
         raise TypeError(f"{path}: expected numbers, strings and arrays in a state, got {type(value).__name__}")
 
-    return walk(state, name), arrays
+    return {key: walk(value, key) for key, value in state.items()}, arrays
 
 
-def join(plain: Any, arrays: dict[str, Array]) -> Any:
+def join(plain: Any, arrays: Mapping[str, Array]) -> Any:
     """Return the state that `split` took apart."""
     if isinstance(plain, dict):
         if plain.keys() == {_ARRAY}:

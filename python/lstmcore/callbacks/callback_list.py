@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .callback import HOOKS, Callback, Logs
@@ -53,6 +55,31 @@ class CallbackList(Callback):
     def listens(self, hook: str) -> bool:
         """Return whether any of them does anything in the hook of that name."""
         return any(callback.listens(hook) for callback in self.callbacks)
+
+    def _named(self) -> Iterator[tuple[str, Callback]]:
+        # By class and, among those of a class, by number: what stays the same when a program is started again.
+        seen: Counter[str] = Counter()
+        for callback in self.callbacks:
+            kind = type(callback).__name__
+            yield f"{kind}_{seen[kind]}" if seen[kind] else kind, callback
+            seen[kind] += 1
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the states of those that have one, by their classes' names."""
+        return {name: state for name, callback in self._named() if (state := callback.get_state())}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Give each its state back; warns of states that nobody takes."""
+        left = dict(state)
+        for name, callback in self._named():
+            if name in left:
+                callback.set_state(left.pop(name))
+        if left:
+            warnings.warn(
+                f"callbacks: the interrupted training had {', '.join(left)}, which this one has not",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def _plain(listeners: list[Callable[..., None]]) -> Callable[..., None]:

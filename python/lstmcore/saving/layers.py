@@ -21,9 +21,9 @@ def reduce_layer(layer: Any) -> tuple[Any, ...]:
     """
     with collected_objects() as objects:
         description = serialize(layer)
-    plain, states = _state.split(layer.state(), "state")
+    plain, states = _state.split({"state": layer.state()})
     arrays = with_prefix("weights/", {name: v.value for name, v in named_variables([layer]).items()}) | states
-    data = {"kind": "layer", "layer": description, "state": plain}
+    data = {"kind": "layer", "layer": description, "state": plain["state"]}
     data["input_shape"] = layer.input_shape if layer.built else None
     return _from_bytes, (container.pack(Container(arrays, data)), objects)
 

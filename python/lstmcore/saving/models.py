@@ -225,7 +225,9 @@ def _of_model(model: Any, with_training: bool) -> Container:
     data: dict[str, Any] = {"kind": "model", "producer": _PRODUCER, "model": _architecture(model)}
     if with_training:
         plain, states = model.training_state()
-        data |= {"compile": model.compile_config(), "training": plain}
+        # How far a `fit` under way has come is for that `fit` alone to go on with.
+        states = {name: array for name, array in states.items() if not name.startswith("progress/")}
+        data |= {"compile": model.compile_config(), "training": plain | {"progress": None}}
         arrays |= with_prefix("training/", states)
     return Container(arrays, data)
 

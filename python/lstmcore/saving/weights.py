@@ -39,8 +39,10 @@ def assign_all(
     wrong = [f"{name}: expected by the model, not in the file" for name in variables if name not in weights]
     wrong += [f"{name}: in the file, not in the model" for name in weights if name not in variables]
     fitting: dict[str, Array] = {}
-    for name in variables.keys() & weights.keys():
-        variable, array = variables[name], weights[name]
+    for name, variable in variables.items():
+        if name not in weights:
+            continue
+        array = weights[name]
         if array.shape != variable.shape:
             wrong.append(f"{name}: expected shape {variable.shape}, got {array.shape}")
         elif array.dtype.kind != variable.dtype.kind:

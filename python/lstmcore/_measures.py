@@ -1,0 +1,94 @@
+"""What is reported about a data set: the loss and the metrics, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import metrics as metrics_module
+
+if TYPE_CHECKING:
+    from .losses import Loss
+    from .metrics import Metric
+
+Array = NDArray[Any]
+Logs = dict[str, float]
+
+
+class Measures:
+    """The mean loss over the rows seen since `reset`, and the metrics.
+
+    Parameters
+    ----------
+    metrics, weighted : identifiers as `compile` takes them; sample weights go to the second only.
+    loss, output_shape : decide what "accuracy" means.
+
+    Attributes
+    ----------
+    names : of what is reported, "loss" first; equal ones are told apart as in Keras.
+    metrics : all metrics, the weighted last.
+    """
+
+    def __init__(
+        self, metrics: Sequence[Any], weighted: Sequence[Any], loss: Loss, output_shape: tuple[int | None, ...]
+    ) -> None:
+        def resolve(identifiers: Sequence[Any]) -> list[Metric]:
+            return [metrics_module.resolve(m, loss, output_shape) for m in identifiers]
+
+        self._plain = metrics_module.unique(resolve(metrics))
+        self._weighted = resolve(weighted)
+        self.metrics: list[Metric] = [*self._plain, *self._weighted]
+        self.names = ["loss", *(m.name for m in self._plain)]
+        for metric in self._weighted:
+            base = metric.name if metric.name not in self.names else f"weighted_{metric.name}"
+            same = sum(name == base or name.startswith(f"{base}_") for name in self.names)
+            self.names.append(base if base not in self.names else f"{base}_{same}")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was seen."""
+        self._sum, self._rows = 0.0, 0
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def add_loss(self, value: float, rows: int) -> None:
+        """Take in the loss of a batch."""
+        self._sum += value * rows
+        self._rows += rows
+
+    def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None) -> None:
+        """Take in the predictions for a batch; a mask leaves out the steps where it is False."""
+        counts = None if mask is None else mask.astype(y_pred.dtype)
+        for metric in self._plain:
+            metric.update_state(y_true, y_pred, counts)
+        if self._weighted:
+            if sample_weight is not None and counts is not None:
+                weight = np.asarray(sample_weight, y_pred.dtype)
+                counts = counts * weight.reshape(weight.shape + (1,) * (counts.ndim - weight.ndim))
+            elif sample_weight is not None:
+                counts = sample_weight
+            for metric in self._weighted:
+                metric.update_state(y_true, y_pred, counts)
+
+    def values(self) -> list[float]:
+        """Return the loss and the metrics of what was seen."""
+        return [self._sum / self._rows if self._rows else 0.0, *(float(m.result()) for m in self.metrics)]
+
+    def logs(self, prefix: str = "") -> Logs:
+        """Return them by name."""
+        return {prefix + name: value for name, value in zip(self.names, self.values(), strict=True)}
+
+    def state(self) -> dict[str, Any]:
+        """Return what `load_state` needs to go on from here."""
+        return {"sum": self._sum, "rows": self._rows, "metrics": [m.state() for m in self.metrics]}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._sum, self._rows = state["sum"], state["rows"]
+        if len(state["metrics"]) != len(self.metrics):
+            raise ValueError(f"metrics: expected the states of {len(self.metrics)}, got {len(state['metrics'])}")
+        for metric, part in zip(self.metrics, state["metrics"], strict=True):
+            metric.load_state(part)
