@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Collection
 from typing import Any
@@ -106,8 +107,21 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
 
 def rate(name: str, value: Any) -> float:
     """Return ``value`` as a float in [0, 1), or raise TypeError or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not _is_number(value):
         raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
     if not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
     return float(value)
+
+
+def seed(name: str, value: Any) -> int | None:
+    """Return ``value`` as an int from 0 on, or None as it is, or raise ValueError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(f"{name}: expected an integer from 0 on, got {value!r}")
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))
