@@ -18,6 +18,7 @@ from . import (
     models,
     optimizers,
     reference,
+    saving,
     streaming,
     utils,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "models",
     "optimizers",
     "reference",
+    "saving",
     "set_num_threads",
     "show_config",
     "streaming",

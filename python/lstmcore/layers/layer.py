@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
 from .._arguments import flag, float_array, float_dtype, reject_options
+from .._placeholders import placeholder
 from .._serialization import Configurable
 from ..activations import Activation
 from ..initializers import get as get_initializer
@@ -285,8 +286,10 @@ class Layer(Configurable):
         if math.prod(map(float, shape)) * self.dtype.itemsize > 2.0**60:
             raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
         try:
-            make = get_initializer(given["initializer"] or "glorot_uniform")
-            value = np.asarray(make(shape, dtype=self.dtype), self.dtype)
+            value = placeholder(shape, self.dtype)
+            if value is None:
+                make = get_initializer(given["initializer"] or "glorot_uniform")
+                value = np.asarray(make(shape, dtype=self.dtype), self.dtype)
         except MemoryError as error:
             raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error
         if value.shape != shape:
@@ -367,6 +370,12 @@ class Layer(Configurable):
     def count_params(self) -> int:
         """Return the number of numbers in the weights."""
         return sum(v.size for v in self.variables)
+
+    def __reduce__(self) -> Any:
+        """Pickle and copy the arguments, the weights and the random state."""
+        from ..saving.layers import reduce_layer  # here, because it needs this module
+
+        return reduce_layer(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}{', built' if self.built else ''}>"

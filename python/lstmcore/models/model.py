@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .._arguments import flag
 from .._data.tree import map_leaves
 from ..layers.layer import Layer, Shape
+from ..saving import Savable
 from ..trainer import Trainer
 from ..variables import Parameters
 from .summary import print_summary
@@ -18,7 +19,7 @@ from .summary import print_summary
 Array = NDArray[Any]
 
 
-class Model(Trainer):
+class Model(Savable, Trainer):
     """Base of the models. A subclass makes layers, keeps them as attributes, and defines two passes.
 
     >>> import numpy as np
