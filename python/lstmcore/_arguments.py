@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Collection
 from typing import Any
@@ -98,4 +99,18 @@ def rate(name: str, value: Any) -> float:
         raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
     if not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
+    return float(value)
+
+
+def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return ``value`` as a float from ``low`` to ``high``, both included and finite, or raise TypeError or
+    ValueError.
+    """
+    expected = "a number" if math.isinf(low) else f"a number of at least {low:g}"
+    if not math.isinf(high):
+        expected = f"a number from {low:g} to {high:g}"
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name}: expected {expected}, got {value!r}")
+    if not low <= value <= high or not math.isfinite(value):
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
     return float(value)
