@@ -280,7 +280,7 @@ class SparseCategoricalCrossentropy(Elementwise):
         if self.from_logits:
             return self.slopes_of_logits(y_true, softmax(y_pred), scale)
         p, inside, size = _distribution(y_pred)
-        g = np.zeros_like(p)
+        g = np.zeros(p.shape, p.dtype)  # in C order, to be written through a flat view
         at = self._picks(y_true, y_pred)
         g.reshape(-1)[at] = (inside / p).ravel().take(at)
         slopes = (np.add.reduce(g * p, axis=-1, keepdims=True) - g) / size * scale
