@@ -115,4 +115,4 @@ class Arrays(Source):
 
     def first(self) -> Batch:
         """Return the first row."""
-        return next(self._batches(None, range(0, 1)))
+        return next(self._batches(None, range(1)))
