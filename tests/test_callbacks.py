@@ -84,7 +84,7 @@ def test_only_the_hooks_that_are_overridden_are_called():
 def test_logs_are_shared_by_all_callbacks():
     history = History()
     rate = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(learning_rate=0.5))
-    hooks = CallbackList([rate, history], Model(), {})
+    hooks = CallbackList([history, rate], Model(), {})
     hooks.on_epoch_end(0, {"loss": 2.0})
     assert history.history == {"loss": [2.0], "learning_rate": [0.5]}
     assert "1 epochs: loss=2, learning_rate=0.5" in repr(history)
@@ -118,9 +118,9 @@ def test_older_names_of_the_batch_hooks():
     assert seen == [("begin", 4), ("end", 4)]
 
 
-def test_those_that_come_last_are_called_last():
+def test_a_higher_rank_is_called_later():
     class Last(Callback):
-        comes_last = True
+        rank = 1
 
         def on_epoch_end(self, epoch, logs=None):
             seen.append("last")
@@ -240,7 +240,7 @@ def test_without_a_direction_there_is_an_error():
 )
 def test_the_learning_rate_falls_on_a_plateau(options, values, rates):
     history, model = History(), Model()
-    hooks = CallbackList([ReduceLROnPlateau(**options), history], model, {})
+    hooks = CallbackList([history, ReduceLROnPlateau(**options)], model, {})
     hooks.on_train_begin()
     for epoch, value in enumerate(values):
         hooks.on_epoch_end(epoch, {"val_loss": value})

@@ -617,12 +617,12 @@ class Trainer(Layer):
         self.load_state(state["layers"])
         if state["optimizer"] is not None and self.optimizer is not None and self.parameters is not None:
             self.optimizer.load_state(state["optimizer"], self.parameters)
-        self._shuffle_stream = None
-        if state["shuffle"] is not None:
-            seed, calls = state["shuffle"]
-            stream = _random.Stream(int(seed))
-            stream.calls = int(calls)
-            self._shuffle_stream = stream
+        if state["shuffle"] is None:
+            self._shuffle_stream = None
+        else:
+            # The same object as before: a `fit` under way draws from it.
+            stream = self._shuffle_stream = self._shuffle_stream or _random.Stream(0)
+            stream.seed, stream.calls = map(int, state["shuffle"])
         if self._progress is not None:
             self._resume = state["progress"]
 

@@ -40,7 +40,7 @@ class BackupAndRestore(Callback):
         The file cannot be read or written; the last backup is whole.
     """
 
-    comes_last = True  # the states of the others are part of the backup
+    rank = 2  # the states of all others are part of the backup
 
     def __init__(
         self,

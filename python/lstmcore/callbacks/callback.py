@@ -28,7 +28,7 @@ class Callback:
         is None if nobody knows yet.
     """
 
-    comes_last = False  # whether it is called after the others, because it looks at what they have done
+    rank = 0  # those of a higher rank are called after the others, because they look at what those have done
 
     def __init__(self) -> None:
         self.model: Any = None

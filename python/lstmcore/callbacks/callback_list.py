@@ -18,7 +18,7 @@ class CallbackList(Callback):
 
     Parameters
     ----------
-    callbacks : in the order in which they are called, but for those that have to come last.
+    callbacks : in the order in which they are called, within a rank.
     model, params : given to all of them.
 
     Raises
@@ -35,7 +35,7 @@ class CallbackList(Callback):
                 raise TypeError(f"callbacks: expected Callback objects, got {callback!r}")
         self.set_params(params)
         self.set_model(model)
-        order = sorted(self.callbacks, key=lambda callback: callback.comes_last)
+        order = sorted(self.callbacks, key=lambda callback: callback.rank)
         for hook in HOOKS:
             listeners = [getattr(callback, hook) for callback in order if callback.listens(hook)]
             setattr(self, hook, (_numbered if "batch" in hook or "epoch" in hook else _plain)(listeners))

@@ -18,6 +18,8 @@ class History(Callback):
     history : name -> a value for each epoch, e.g. ``history["val_loss"]``.
     """
 
+    rank = 1  # other callbacks write into the logs
+
     def __init__(self) -> None:
         super().__init__()
         self.epoch: list[int] = []

@@ -70,13 +70,12 @@ def unpack(content: bytes, where: str) -> Container:
     """
     from safetensors import SafetensorError, deserialize
 
-    for magic, kind in _OTHERS.items():
-        if content.startswith(magic):
-            raise ValueError(f"{where}: expected a file that lstmcore has saved, got {kind}")
     try:
         entries = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        raise ValueError(f"{where}: not a whole safetensors file: {error}") from None
+        kind = next((kind for magic, kind in _OTHERS.items() if content.startswith(magic)), None)
+        text = f"expected a file that lstmcore has saved, got {kind}" if kind else "not a whole safetensors file"
+        raise ValueError(f"{where}: {text} ({error})") from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # deserialize has checked it
     texts = header.get("__metadata__") or {}
     if "format" not in texts or "kind" not in texts:
