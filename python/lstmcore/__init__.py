@@ -25,10 +25,11 @@ from . import (
 )
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
 from .layers import Input
-from .models import Sequential
+from .models import Model, Sequential
 
 __all__ = [
     "Input",
+    "Model",
     "Sequential",
     "__version__",
     "activations",
