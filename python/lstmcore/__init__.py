@@ -18,21 +18,24 @@ from . import (
     initializers,
     layers,
     losses,
+    metrics,
     models,
     optimizers,
     reference,
+    saving,
     streaming,
     utils,
 )
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
 from .layers import Input
-from .models import Sequential
+from .models import Model, Sequential
 
 if _TYPE_CHECKING:
     from . import datasets, preprocessing, tuner
 
 __all__ = [
     "Input",
+    "Model",
     "Sequential",
     "__version__",
     "activations",
@@ -43,10 +46,12 @@ __all__ = [
     "initializers",
     "layers",
     "losses",
+    "metrics",
     "models",
     "optimizers",
     "preprocessing",
     "reference",
+    "saving",
     "set_num_threads",
     "show_config",
     "streaming",

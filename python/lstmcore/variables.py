@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,11 @@ class Parameters:
             offset += variable.size
         parameters.variables = list(variables)
         return parameters
+
+    @functools.cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the variables: whoever keeps vectors beside these tells by them whether they fit."""
+        return tuple(v.shape for v in self.variables)
 
 
 class Variable:

@@ -1,0 +1,73 @@
+"""An activation by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import activations
+from ..streaming import Stage
+from .layer import Array, Layer
+
+
+class Activation(Layer):
+    """``activation(x)``
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Activation
+    >>> Activation("relu")(np.array([[-1.0, 2.0]])).tolist()
+    [[0.0, 2.0]]
+
+    Parameters
+    ----------
+    activation : a name or a function of `activations`, or a function of the user's (see `activations.get`).
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+    """
+
+    def __init__(self, activation: str | activations.Activation | Callable[..., Any] | None, **options: Any) -> None:
+        super().__init__(**options)
+        self.activation = activations.get(activation)
+        if getattr(self.activation, "axis", -1) == -1:
+            self.head = self.activation
+
+    def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
+        """Return the outputs; ``logits`` leaves the activation out."""
+        outputs = inputs if logits else self.activation.value(inputs)
+        if training:
+            self._cache = inputs if self.activation.needs_input else None, outputs
+        return outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
+        """Return the gradient of the inputs, if needed."""
+        inputs, outputs = self.kept()
+        if not need_d_inputs:
+            return None
+        return d_outputs if logits else self.activation.backward(inputs, outputs, d_outputs)
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        if self.head is None:
+            raise ValueError(f"{self.name}: axis: only the last axis needs nothing but its own step; it cannot stream")
+        return ActivationStage(self.activation.in_place, self.dtype)
+
+
+class ActivationStage:
+    """A function done in place, on a copy of the chunk."""
+
+    def __init__(self, in_place: Callable[[Array], Any], dtype: np.dtype[Any]) -> None:
+        self.in_place = in_place
+        self.outputs: Array = np.zeros(0, dtype)
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return the outputs, in an array that the next call overwrites."""
+        if inputs.size > self.outputs.size:  # the first chunk, or a longer one: its width is known only now
+            self.outputs = np.zeros(inputs.size, self.outputs.dtype)
+        outputs = self.outputs[: inputs.size].reshape(inputs.shape)
+        outputs[...] = inputs
+        self.in_place(outputs)
+        return outputs
+
+    def reset(self) -> None:
+        """Nothing came before."""
