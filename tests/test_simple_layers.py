@@ -798,6 +798,18 @@ def test_the_dtype_none_is_float32_and_input_dim_a_shape():
     assert model.input_shape == (None, 5)
 
 
+def test_automatic_names_are_those_of_keras():
+    names = {
+        SpatialDropout1D(0.1): "spatial_dropout1d",
+        PReLU(): "p_re_lu",
+        ReLU(): "re_lu",
+        LeakyReLU(): "leaky_re_lu",
+    }
+    names |= {layers.ELU(): "elu", TimeDistributed(Dense(1)): "time_distributed", RepeatVector(2): "repeat_vector"}
+    for layer, name in names.items():
+        assert layer.name.rstrip("_0123456789") == name
+
+
 def test_names_of_layers_within():
     layer = ready(Residual([LSTM(3, return_sequences=True, name="up"), Dense(2, name="out")], "auto", name="skip"))
     assert [v.path for v in layer.variables] == [

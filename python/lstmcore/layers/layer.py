@@ -447,6 +447,6 @@ def _shapes(arrays: Any) -> Any:
 
 def _automatic_name(class_name: str) -> str:
     base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-    base = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", base).lower()
+    base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
     _names[base] += 1
     return base if _names[base] == 1 else f"{base}_{_names[base] - 1}"
