@@ -233,6 +233,7 @@ def test_maxlen_must_leave_reviews(folders):
 real = next((f for f in REAL if any((f / n).exists() for n in ("aclImdb_v1.tar.gz", "aclImdb_labelled.tsv.gz"))), None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(real is None, reason="needs the reviews in $LSTMCORE_DATA or ../shared/data")
 def test_the_real_reviews_are_those_of_keras(folders, monkeypatch):
     monkeypatch.setenv("LSTMCORE_DATA", str(real))

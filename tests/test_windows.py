@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmcore import _random, utils
+from lstmcore import Sequential, _random, layers, models, utils
 from lstmcore.preprocessing.sequence import TimeseriesGenerator
 from lstmcore.utils import timeseries_dataset_from_array
 
@@ -164,3 +164,43 @@ def test_the_older_generator_says_what_is_wrong():
         TimeseriesGenerator(np.arange(5), np.arange(4), 2)
     with pytest.raises(ValueError, match="start_index, end_index: expected a target between 5"):
         TimeseriesGenerator(np.arange(5), np.arange(5), 5)
+
+
+def forecaster(dropout=0.0):
+    utils.set_random_seed(2)
+    model = Sequential([layers.LSTM(4, input_shape=(8, 1), dropout=dropout), layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+
+SERIES = np.sin(np.arange(120) / 5).astype("float32")[:, None]
+
+
+def forecast_data(**options):
+    return timeseries_dataset_from_array(SERIES, SERIES[8:], 8, batch_size=16, **options)
+
+
+def test_training_on_windows_is_training_on_their_copies():
+    x, y = (np.concatenate(parts) for parts in zip(*forecast_data(), strict=True))
+    one, other = forecaster(), forecaster()
+    losses = one.fit(forecast_data(), epochs=2, validation_data=forecast_data(), verbose=0).history
+    assert other.fit(x, y, batch_size=16, epochs=2, shuffle=False, validation_data=(x, y), verbose=0).history == {
+        name: pytest.approx(values, rel=1e-6) for name, values in losses.items()
+    }
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+    assert one.evaluate(forecast_data(), verbose=0) == pytest.approx(other.evaluate(x, y, 16, verbose=0), rel=1e-6)
+    inputs = timeseries_dataset_from_array(SERIES[:-1], None, 8, batch_size=16, shuffle=True)
+    assert np.array_equal(one.predict(inputs, verbose=0), other.predict(x, verbose=0))  # in time's order
+
+
+@pytest.mark.parametrize("seed", [None, 6])
+def test_training_that_was_saved_goes_on_with_the_order_it_would_have_had(tmp_path, seed):
+    whole = forecaster(dropout=0.2)
+    whole.fit(forecast_data(shuffle=True, seed=seed), epochs=4, verbose=0)
+    half = forecaster(dropout=0.2)
+    half.fit(forecast_data(shuffle=True, seed=seed), epochs=2, verbose=0)
+    half.save(tmp_path / "half.safetensors")
+    utils.set_random_seed(99)  # what a new process has
+    again = models.load_model(tmp_path / "half.safetensors")
+    again.fit(forecast_data(shuffle=True, seed=seed), initial_epoch=2, epochs=4, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), again.get_weights(), strict=True))

@@ -64,7 +64,9 @@ class HyperParameters:
         parent_name, parent_values : as in `conditional_scope`.
         """
         with self._below(parent_name, parent_values):
-            return self._value(Int(self._full(name), min_value, max_value, step, sampling, default, self._conditions))
+            return self._value(
+                Int(self._full(name), min_value, max_value, step, sampling, default, tuple(self._conditions))
+            )
 
     def Float(  # noqa: N802
         self,
@@ -79,7 +81,9 @@ class HyperParameters:
     ) -> Any:
         """Return a number from ``min_value`` to ``max_value``; the arguments are those of `Int`."""
         with self._below(parent_name, parent_values):
-            return self._value(Float(self._full(name), min_value, max_value, step, sampling, default, self._conditions))
+            return self._value(
+                Float(self._full(name), min_value, max_value, step, sampling, default, tuple(self._conditions))
+            )
 
     def Choice(  # noqa: N802
         self,
@@ -92,21 +96,21 @@ class HyperParameters:
     ) -> Any:
         """Return one of ``values``: numbers, strings or bools, all of one type. ``ordered`` has no effect."""
         with self._below(parent_name, parent_values):
-            return self._value(Choice(self._full(name), values, ordered, default, self._conditions))
+            return self._value(Choice(self._full(name), values, ordered, default, tuple(self._conditions)))
 
     def Boolean(  # noqa: N802
         self, name: str, default: bool = False, parent_name: str | None = None, parent_values: Any = None
     ) -> Any:
         """Return True or False."""
         with self._below(parent_name, parent_values):
-            return self._value(Boolean(self._full(name), default, self._conditions))
+            return self._value(Boolean(self._full(name), default, tuple(self._conditions)))
 
     def Fixed(  # noqa: N802
         self, name: str, value: Any, parent_name: str | None = None, parent_values: Any = None
     ) -> Any:
         """Return ``value``; declared beforehand, it keeps a hyper-parameter from being searched."""
         with self._below(parent_name, parent_values):
-            return self._value(Fixed(self._full(name), value, self._conditions))
+            return self._value(Fixed(self._full(name), value, tuple(self._conditions)))
 
     # --- names and conditions ---
 

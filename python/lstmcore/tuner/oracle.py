@@ -20,7 +20,7 @@ from .trial import Trial
 if TYPE_CHECKING:
     import optuna
 
-_REMEMBERED = ("score", "best_step", "metrics", "message", "pruned", "input_shape")  # of a Trial, by Optuna
+_OUTCOME = ("score", "best_step", "metrics", "message", "pruned", "input_shape")  # of a Trial, kept beside Optuna's
 
 # So many times in a row may the values proposed be those of an earlier trial before all count as tried.
 _MAX_COLLISIONS = 20
@@ -128,17 +128,17 @@ class Oracle:
         return failed[::-1]
 
     def _counted(self) -> list[optuna.trial.FrozenTrial]:
-        # A failure has a message; what failed without one was given up before it said anything.
+        # A failure has an outcome; what failed without one was not carried out.
         state = self._optuna.trial.TrialState
         trials = self.study.get_trials(deepcopy=False)
-        return [t for t in trials if t.state != state.FAIL or t.user_attrs.get("message")]
+        return [t for t in trials if t.state != state.FAIL or "outcome" in t.user_attrs]
 
     def _trial(self, frozen: optuna.trial.FrozenTrial) -> Trial:
         hp = HyperParameters()
-        hp.values = dict(frozen.user_attrs.get("values", {}))
-        attributes = {name: frozen.user_attrs[name] for name in _REMEMBERED if name in frozen.user_attrs}
+        outcome = dict(frozen.user_attrs.get("outcome", {}))
+        hp.values = outcome.pop("values", None) or dict(frozen.user_attrs.get("values", {}))
         state = {"COMPLETE": "COMPLETED", "PRUNED": "COMPLETED", "FAIL": "FAILED"}.get(frozen.state.name, "RUNNING")
-        return Trial(f"{frozen.number:04d}", hp, state, **attributes)
+        return Trial(f"{frozen.number:04d}", hp, state, **outcome)
 
     # --- trials to be done ---
 
@@ -189,9 +189,9 @@ class Oracle:
         assert trial.live is not None
         self._collisions = 0
         self.hyperparameters_seen(trial.hyperparameters)
-        trial.live.set_user_attr("values", trial.hyperparameters.values)
-        for name in _REMEMBERED:
-            trial.live.set_user_attr(name, getattr(trial, name))
+        # At once: each attribute is a line in a file that is then forced to the disk.
+        outcome = {name: getattr(trial, name) for name in _OUTCOME}
+        trial.live.set_user_attr("outcome", {"values": trial.hyperparameters.values, **outcome})
         states = self._optuna.trial.TrialState
         if trial.status == "FAILED":
             self.study.tell(trial.live, state=states.FAIL)

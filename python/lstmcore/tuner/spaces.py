@@ -116,6 +116,7 @@ class _Number(Space):
     @property
     def count(self) -> int:
         """The number of values, where there is a step."""
+        steps: float
         if self.sampling == "linear":
             steps = (self.high - self.low) / self.step
         else:
