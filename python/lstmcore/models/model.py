@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -126,9 +126,18 @@ class Model(Savable, Trainer):
         if missing:
             raise ValueError(f"{self.name}: forward does not use {', '.join(missing)}; call every layer, as layer(x)")
         self.input_shape = None if not isinstance(inputs, np.ndarray) else (None, *inputs.shape[1:])
+        self._built_for = map_leaves(lambda a: {"shape": a.shape[1:], "dtype": a.dtype.name}, inputs)
         self._output_shape: Shape = (None, *outputs.shape[1:])
         self.built = True
         self._gather()
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shapes and dtypes of the inputs that the weights were made for; None if there are none."""
+        return {"inputs": self._built_for} if self.built else None
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Make the weights for inputs as `get_build_config` told."""
+        self._build_for(_zeros(config["inputs"]))
 
     def _gather(self) -> None:
         # What an optimizer moves stands in one vector, everything else by itself.
@@ -237,3 +246,12 @@ def _layers_in(value: Any) -> list[Layer]:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
     layers = [part for part in parts if isinstance(part, Layer)]
     return layers if len(layers) == len(parts) else []
+
+
+def _zeros(description: Any) -> Any:
+    """Return a row of zeros, or several in a list or dict, of the shapes and dtypes described."""
+    if isinstance(description, dict) and description.keys() == {"shape", "dtype"}:
+        return np.zeros((1, *description["shape"]), description["dtype"])
+    if isinstance(description, dict):
+        return {name: _zeros(part) for name, part in description.items()}
+    return [_zeros(part) for part in description]

@@ -14,6 +14,7 @@ from ..activations import Activation
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
+from ..saving import Savable
 from ..streaming import Stage, Stream
 from .model import Model
 
@@ -120,6 +121,14 @@ class Sequential(Model):
 
     def _build_for(self, inputs: Any) -> None:
         self.build(_shapes(inputs))
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shape of the inputs that the weights were made for, as plain data; None if there are none."""
+        return Savable.get_build_config(self)
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Make the weights for inputs as `get_build_config` told."""
+        Savable.build_from_config(self, config)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first."""

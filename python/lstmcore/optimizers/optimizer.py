@@ -297,7 +297,7 @@ class Optimizer(Configurable):
         self.numbers = {name: values[name] for name in self.numbers}
         self._calls = calls
         self._shapes = parameters.shapes if calls else None
-        self._vectors = {name: arrays[name] for name in vectors}
+        self._vectors = {name: arrays[name] for name in (*self.slots, "average") if name in vectors}
         self._gradients = None
         if summed:
             parameters.gradients[...] = arrays["gradients"]
