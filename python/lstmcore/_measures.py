@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .metrics import Metric
 
 Array = NDArray[Any]
-Logs = dict[str, float]
+Logs = dict[str, Any]
 
 
 class Measures:
@@ -29,7 +29,7 @@ class Measures:
     Attributes
     ----------
     names : of what is reported, "loss" first; equal ones are told apart as in Keras.
-    metrics : all metrics, the weighted last.
+    metrics : all of them: the mean loss, the metrics, and the weighted metrics.
     """
 
     def __init__(
@@ -40,7 +40,9 @@ class Measures:
 
         self._plain = metrics_module.unique(resolve(metrics))
         self._weighted = resolve(weighted)
-        self.metrics: list[Metric] = [*self._plain, *self._weighted]
+        self.loss = metrics_module.Mean("loss")
+        self.metrics: list[Metric] = [self.loss, *self._plain, *self._weighted]
+        self.has_metrics = len(self.metrics) > 1
         self.names = ["loss", *(m.name for m in self._plain)]
         for metric in self._weighted:
             base = metric.name if metric.name not in self.names else f"weighted_{metric.name}"
@@ -50,14 +52,8 @@ class Measures:
 
     def reset(self) -> None:
         """Forget what was seen."""
-        self._sum, self._rows = 0.0, 0
         for metric in self.metrics:
             metric.reset_state()
-
-    def add_loss(self, value: float, rows: int) -> None:
-        """Take in the loss of a batch."""
-        self._sum += value * rows
-        self._rows += rows
 
     def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None) -> None:
         """Take in the predictions for a batch; a mask leaves out the steps where it is False."""
@@ -73,22 +69,21 @@ class Measures:
             for metric in self._weighted:
                 metric.update_state(y_true, y_pred, counts)
 
-    def values(self) -> list[float]:
-        """Return the loss and the metrics of what was seen."""
-        return [self._sum / self._rows if self._rows else 0.0, *(float(m.result()) for m in self.metrics)]
+    def values(self) -> list[Any]:
+        """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""
+        return [m.result() for m in self.metrics]
 
     def logs(self, prefix: str = "") -> Logs:
         """Return them by name."""
-        return {prefix + name: value for name, value in zip(self.names, self.values(), strict=True)}
+        return {prefix + name: m.result() for name, m in zip(self.names, self.metrics, strict=True)}
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> list[dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""
-        return {"sum": self._sum, "rows": self._rows, "metrics": [m.state() for m in self.metrics]}
+        return [m.state() for m in self.metrics]
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: list[dict[str, Any]]) -> None:
         """Go on from a state."""
-        self._sum, self._rows = state["sum"], state["rows"]
-        if len(state["metrics"]) != len(self.metrics):
-            raise ValueError(f"metrics: expected the states of {len(self.metrics)}, got {len(state['metrics'])}")
-        for metric, part in zip(self.metrics, state["metrics"], strict=True):
+        if len(state) != len(self.metrics):
+            raise ValueError(f"metrics: expected the states of {len(self.metrics)}, got {len(state)}")
+        for metric, part in zip(self.metrics, state, strict=True):
             metric.load_state(part)

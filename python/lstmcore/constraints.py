@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,7 +81,7 @@ class MinMaxNorm(Constraint):
         self.min_value = number(f"{kind}: min_value", min_value, "[0, inf)")
         self.max_value = number(f"{kind}: max_value", max_value, f"[{self.min_value}, inf)")
         self.rate = number(f"{kind}: rate", rate, "[0, 1]")
-        self.axis = axis if isinstance(axis, int) else tuple(axis)
+        self.axis = _axes(f"{kind}: axis", axis)
 
     def __call__(self, w: Array) -> Array:
         """Return w with the norms moved."""
@@ -124,12 +125,19 @@ class UnitNorm(Constraint):
     """
 
     def __init__(self, axis: int | Sequence[int] = 0) -> None:
-        self.axis = axis if isinstance(axis, int) else tuple(axis)
+        self.axis = _axes("UnitNorm: axis", axis)
 
     def __call__(self, w: Array) -> Array:
         """Return w divided by its norms."""
         divided: Array = w / (_EPSILON + np.sqrt(np.sum(np.square(w), axis=self.axis, keepdims=True)))
         return divided
+
+
+def _axes(name: str, axis: int | Sequence[int]) -> int | tuple[int, ...]:
+    try:
+        return axis if isinstance(axis, int) else tuple(operator.index(k) for k in axis)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer or several, got {axis!r}") from None
 
 
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm  # Keras's other names

@@ -12,7 +12,7 @@ from ._arguments import number
 from ._names import plain, resolve
 from ._serialization import Configurable
 
-__all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get", "l1", "l1_l2", "l2"]
+__all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get"]
 
 Array = NDArray[Any]
 

@@ -173,7 +173,7 @@ class Trainer(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics that `compile` was given; those it knows by names once the model has its weights."""
+        """The mean loss, and the metrics that `compile` was given; there once the model has its weights."""
         return [] if self._measures is None else self._measures.metrics
 
     @property
@@ -219,8 +219,8 @@ class Trainer(Layer):
         if penalties:
             value += sum(penalties)
         optimizer.step(parameters)
-        measures.add_loss(value, len(outputs))
-        if measures.metrics:
+        measures.loss.update_state(value, len(outputs))
+        if measures.has_metrics:
             measures.update(targets, outputs, sample_weight, mask)
         return value
 
@@ -237,8 +237,8 @@ class Trainer(Layer):
             weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
         value = loss.value(targets, outputs, weights, None if head is None else z)
         value += sum(penalties) + sum(v.regularizer(v.value) for v in self._regularized)
-        measures.add_loss(value, len(outputs))
-        if measures.metrics:
+        measures.loss.update_state(value, len(outputs))
+        if measures.has_metrics:
             measures.update(targets, outputs, sample_weight, mask)
         return value
 
@@ -296,8 +296,7 @@ class Trainer(Layer):
             with self._own_measures():
                 step(inputs, targets, weight)
                 return self._report(return_dict)
-        if self._measures is not None:
-            self._measures.reset()
+        self.reset_metrics()
         step(inputs, targets, weight)
         return self._report(return_dict)
 

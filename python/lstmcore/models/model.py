@@ -58,6 +58,7 @@ class Model(Savable, Trainer):
     """
 
     takes_several = True
+    _built_for: Any = None  # shapes and dtypes of the inputs that built it, if they were more than a shape
 
     def __init__(self, *graph: Any, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         if graph or inputs is not None or outputs is not None:
@@ -132,12 +133,15 @@ class Model(Savable, Trainer):
         self._gather()
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Return the shapes and dtypes of the inputs that the weights were made for; None if there are none."""
-        return {"inputs": self._built_for} if self.built else None
+        """Return the inputs that the weights were made for, as plain data; None if there are no weights."""
+        return super().get_build_config() if self._built_for is None else {"inputs": self._built_for}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         """Make the weights for inputs as `get_build_config` told."""
-        self._build_for(_zeros(config["inputs"]))
+        if "inputs" in config:
+            self._build_for(_zeros(config["inputs"]))
+        else:
+            super().build_from_config(config)
 
     def _gather(self) -> None:
         # What an optimizer moves stands in one vector, everything else by itself.

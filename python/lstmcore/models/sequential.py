@@ -14,7 +14,6 @@ from ..activations import Activation
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
-from ..saving import Savable
 from ..streaming import Stage, Stream
 from .model import Model
 
@@ -49,6 +48,7 @@ class Sequential(Model):
         super().__init__(name=name)
         self._layers: list[Layer] = []
         self._activities: dict[int, Array] = {}  # outputs that an activity regularizer waits for
+        self._first = 0
         for layer in layers or ():
             self.add(layer)
         if not trainable:
@@ -122,13 +122,11 @@ class Sequential(Model):
     def _build_for(self, inputs: Any) -> None:
         self.build(_shapes(inputs))
 
-    def get_build_config(self) -> dict[str, Any] | None:
-        """Return the shape of the inputs that the weights were made for, as plain data; None if there are none."""
-        return Savable.get_build_config(self)
-
-    def build_from_config(self, config: Mapping[str, Any]) -> None:
-        """Make the weights for inputs as `get_build_config` told."""
-        Savable.build_from_config(self, config)
+    def _gather(self) -> None:
+        super()._gather()
+        # No gradient has to go further back than to the first layer that has something to train.
+        moved = [k for k, layer in enumerate(self._layers) if layer.trainable_variables]
+        self._first = moved[0] if moved else len(self._layers)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first."""
@@ -190,10 +188,7 @@ class Sequential(Model):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of all weights, from that of the outputs; return that of the inputs, if needed."""
-        layers, first = self._layers, 0
-        if not need_d_inputs:
-            while first < len(layers) and not layers[first].trainable_variables:
-                first += 1  # there is nothing to train in it nor before it
+        layers, first = self._layers, 0 if need_d_inputs else self._first
         gradient: Array | None = d_outputs
         for k in range(len(layers) - 1, first - 1, -1):
             layer = layers[k]

@@ -72,10 +72,11 @@ def _sizes(variables: Iterable[Variable]) -> tuple[int, int]:
 
 
 def _optimizer_sizes(model: Model) -> tuple[int, int]:
-    if model.optimizer is None:
+    if model.optimizer is None or not model.optimizer.iterations:
         return 0, 0
-    arrays = [value for value in model.optimizer.state().values() if isinstance(value, np.ndarray) and value.ndim]
-    return sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
+    # A number, such as that of the steps, is a parameter too, of four bytes as in Keras.
+    state = [np.asarray(value) for value in model.optimizer.state().values()]
+    return sum(a.size for a in state), sum(a.nbytes if a.ndim else 4 for a in state)
 
 
 def _bytes(n: int) -> str:

@@ -169,7 +169,7 @@ class Optimizer(Configurable):
         """Move the parameters by their gradients, or wait until enough of them are summed up.
 
         In Keras's order: clip the gradients, decay and move the parameters, average them, apply
-        the variables' constraints.
+        the variables' constraints. The gradients are left as they are, or clipped.
         """
         self._prepare(parameters)
         steps = self.gradient_accumulation_steps
@@ -201,31 +201,25 @@ class Optimizer(Configurable):
         self._shapes = parameters.shapes
 
     def _move(self, parameters: Parameters) -> None:
+        values, gradients, variables = parameters.values, parameters.gradients, parameters.variables
         rate = self.learning_rate
-        rule, numbers = self.rule(rate, self.iterations + 1)
         scale = 1 / (self.gradient_accumulation_steps or 1)
         if self.global_clipnorm is not None:
-            scale = _clipped(parameters.gradients, scale, self.global_clipnorm)
+            scale *= _shortening(gradients, self.global_clipnorm / scale)
+        if self.clipnorm is not None:
+            for variable in variables:
+                if (factor := _shortening(variable.gradient, self.clipnorm / scale)) < 1:
+                    variable.gradient *= factor
         decay = (self.weight_decay or 0.0) * rate
-        limit = math.inf if self.clipvalue is None else self.clipvalue
+        if decay and any(self._excluded):
+            for variable in variables:
+                if not self._is_excluded(variable):
+                    variable.value -= decay * variable.value
+            decay = 0.0
+        rule, numbers = self.rule(rate, self.iterations + 1)
         slots = [self._vectors[name] for name in self.slots]
-        if self.clipnorm is None and not (decay and any(self._excluded)):
-            _core.optimizer_step(rule, parameters.values, parameters.gradients, slots, numbers, scale, limit, decay)
-            return
-        offset = 0
-        for variable in parameters.variables:
-            part = slice(offset, offset := offset + variable.size)
-            gradients = parameters.gradients[part]
-            _core.optimizer_step(
-                rule,
-                parameters.values[part],
-                gradients,
-                [slot[part] for slot in slots],
-                numbers,
-                scale if self.clipnorm is None else _clipped(gradients, scale, self.clipnorm),
-                limit,
-                0.0 if self._is_excluded(variable) else decay,
-            )
+        limit = math.inf if self.clipvalue is None else self.clipvalue
+        _core.optimizer_step(rule, values, gradients, slots, numbers, scale, limit, decay)
 
     def _is_excluded(self, variable: Variable) -> bool:
         names, paths = self._excluded
@@ -323,7 +317,7 @@ class Optimizer(Configurable):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._arguments.items())})"
 
 
-def _clipped(gradients: Array, scale: float, greatest: float) -> float:
-    """Return the factor that makes the norm of the scaled gradients at most ``greatest``."""
-    norm = scale * math.sqrt(_core.sum_of_squares(gradients))
-    return scale * greatest / norm if norm > greatest else scale
+def _shortening(gradients: Array, greatest: float) -> float:
+    """Return the factor that makes the norm of gradients at most ``greatest``."""
+    norm = math.sqrt(_core.sum_of_squares(gradients))
+    return greatest / norm if norm > greatest else 1.0

@@ -115,7 +115,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.values = [number(f"{where}: values", v, "[0, inf)") for v in values]
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
-                f"{where}: values: expected {len(self.boundaries) + 1}, one more than boundaries, got {len(self.values)}"
+                f"{where}: values: expected {len(self.boundaries) + 1} for these boundaries, got {len(self.values)}"
             )
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
             raise ValueError(f"{where}: boundaries: expected numbers that grow, got {list(boundaries)}")

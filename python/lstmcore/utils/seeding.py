@@ -1,4 +1,4 @@
-"""Utilities under Keras's names."""
+"""One seed for every source of random numbers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import random
 
 import numpy as np
 
-from . import _random
-
-__all__ = ["set_random_seed"]
+from .. import _random
 
 
 def set_random_seed(seed: int) -> None:
