@@ -182,6 +182,18 @@ def test_a_backup_of_another_model_changes_nothing(tmp_path):
         make().fit(X, Y, callbacks=[callbacks.BackupAndRestore(tmp_path)], verbose=0)
 
 
+def test_nothing_is_left_of_a_backup(tmp_path):
+    folder = tmp_path / "b"
+    folder.mkdir()
+    (folder / f".training.safetensors.{'0a' * 8}.tmp").write_bytes(b"half")  # of a process that was killed
+    make().fit(X, Y, callbacks=[callbacks.BackupAndRestore(folder)], verbose=0)
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "mine").write_bytes(b"")
+    make().fit(X, Y, callbacks=[callbacks.BackupAndRestore(folder)], verbose=0)
+    assert os.listdir(folder) == ["mine"]
+
+
 def test_a_backup_is_kept_if_asked(tmp_path):
     keep = callbacks.BackupAndRestore(tmp_path / "b", delete_checkpoint=False, save_before_preemption=True)
     model = make()
