@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 
-from lstmcore import callbacks
+from lstmcore import Sequential, callbacks
 from lstmcore.callbacks import (
     Callback,
     CallbackList,
@@ -23,6 +23,8 @@ from lstmcore.callbacks import (
     TerminateOnNaN,
 )
 from lstmcore.callbacks.callback import HOOKS
+from lstmcore.layers import Dense
+from lstmcore.optimizers import SGD
 
 
 class Model:
@@ -438,6 +440,31 @@ def test_evaluation_with_averaged_weights():
     model.optimizer.use_ema = False
     with pytest.raises(ValueError, match="expected an optimizer with use_ema=True"):
         CallbackList([SwapEMAWeights()], model, {}).on_test_begin()
+
+
+def test_validation_with_averaged_weights_of_a_model():
+    x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+    model = Sequential([Dense(1, input_shape=(2,))])
+    model.compile(SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    seen = []
+    look = LambdaCallback(on_train_batch_end=lambda *_: seen.append(model.parameters.values.copy()))
+    history = model.fit(
+        x, y, batch_size=8, epochs=3, validation_data=(x, y), callbacks=[SwapEMAWeights(), look], verbose=0
+    )
+    average = (seen[0] / 2 + seen[1] / 2) / 2 + seen[2] / 2
+    assert history.history["val_loss"][-1] == pytest.approx(float((average.sum() - 1) ** 2), rel=1e-5)
+    assert model.parameters.values == pytest.approx(average, rel=1e-6)  # the end of `fit`
+
+
+def test_monitoring_a_metric_of_a_model():
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    y = (x.sum(1) > 0).astype("float32")
+    model = Sequential([Dense(1, activation="sigmoid", input_shape=(3,))])
+    model.compile(SGD(0.5), "binary_crossentropy", metrics=["accuracy"])
+    stop = EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
+    values = model.fit(x, y, epochs=30, validation_split=0.5, callbacks=[stop], verbose=0).history["val_accuracy"]
+    assert len(values) == values.index(max(values)) + 4
+    assert model.evaluate(x[20:], y[20:], verbose=0)[1] == max(values)
 
 
 @pytest.mark.parametrize("name", ["TensorBoard", "RemoteMonitor", "OrbaxCheckpoint"])

@@ -18,7 +18,22 @@ from safetensors.numpy import save as pack
 import lstmcore
 from lstmcore import Sequential, callbacks, initializers, models, optimizers, utils
 from lstmcore._random import generator
-from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, Input, Layer, LSTMCell, SimpleRNN
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    BatchNormalization,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Embedding,
+    GRUCell,
+    Input,
+    Layer,
+    LayerNormalization,
+    LSTMCell,
+    SimpleRNN,
+)
 from lstmcore.models import Model
 from lstmcore.saving import atomic, container
 
@@ -115,6 +130,10 @@ def start_small(shape, dtype=None):
     ("make", "data"),
     [
         (small, X),
+        (
+            lambda: Sequential([Conv1D(4, 2, input_shape=(5, 3)), BatchNormalization(), LayerNormalization(), LSTM(2)]),
+            X,
+        ),
         (lambda: small(dtype="float64"), X.astype("float64")),
         (lambda: Sequential([Input((5, 3)), GRU(4, return_sequences=True), SimpleRNN(3)]), X),
         (lambda: Sequential([Embedding(7, 4, mask_zero=True), Bidirectional(LSTM(3)), Dense(1)]), TOKENS),
@@ -317,6 +336,13 @@ def test_layers_can_be_copied(make, built):
             same = copy.copy(layer)
             assert same_bits(other(X, training=True), same(X, training=True))
         Sequential([other])  # belongs to nobody
+
+
+def test_a_weight_is_not_copied_without_its_layer():
+    model = small()
+    for how in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"/kernel: cannot be copied or pickled by itself; copy its layer"):
+            how(model.weights[0])
 
 
 def test_users_classes_and_functions(tmp_path):
@@ -564,6 +590,18 @@ HOSTILE = {
     "a layer for an optimizer": lambda a, d: (
         a,
         d | {"compile": d["compile"] | {"optimizer": d["model"]["config"]["layers"][-1]}},
+    ),
+    "a metric of endless thresholds": lambda a, d: (
+        a,
+        d
+        | {
+            "compile": d["compile"]
+            | {
+                "metrics": [
+                    {"module": "lstmcore.metrics", "class_name": "AUC", "config": {"num_thresholds": 10**11}},
+                ]
+            }
+        },
     ),
     "a compile that is none": lambda a, d: (a, d | {"compile": [1]}),
     "training that is none": lambda a, d: (a, d | {"training": [1]}),

@@ -153,6 +153,11 @@ class Optimizer(Configurable):
         """Whether ``parameters.gradients`` hold gradients of earlier batches, which the next are to be added to."""
         return self._calls % (self.gradient_accumulation_steps or 1) != 0
 
+    @property
+    def average(self) -> Array | None:
+        """The moving average of the parameters itself, no copy; None without ``use_ema`` or before the first step."""
+        return self._vectors.get("average")
+
     def exclude_from_weight_decay(
         self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
     ) -> None:

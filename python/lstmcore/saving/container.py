@@ -76,9 +76,11 @@ def unpack(content: bytes, where: str) -> Container:
     try:
         entries = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        kind = next((kind for magic, kind in _OTHERS.items() if content.startswith(magic)), None)
-        text = f"expected a file that lstmcore has saved, got {kind}" if kind else "not a whole safetensors file"
-        raise ValueError(f"{where}: {text} ({error})") from None
+        others = [kind for magic, kind in _OTHERS.items() if content.startswith(magic)]
+        wrong = (
+            f"expected a file that lstmcore has saved, got {others[0]}" if others else "not a whole safetensors file"
+        )
+        raise ValueError(f"{where}: {wrong} ({error})") from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # deserialize has checked it
     text = (header.get("__metadata__") or {}).get(_ENTRY)
     if text is None:
