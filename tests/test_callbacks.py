@@ -9,6 +9,7 @@ import pytest
 
 from lstmcore import Sequential, callbacks
 from lstmcore.callbacks import (
+    BackupAndRestore,
     Callback,
     CallbackList,
     CSVLogger,
@@ -407,6 +408,23 @@ def test_a_resumed_log_loses_what_came_after_the_backup(tmp_path):
     again.set_state(state)
     run(again, [20.0], first=2, begin=False)
     assert rows(path) == [["epoch", "val_loss"], ["2", "20.0"]]
+
+
+def test_a_state_can_be_saved_again_at_once(tmp_path):
+    # As when training is interrupted twice within an epoch.
+    (tmp_path / "log.csv").write_text("epoch,loss\n0,1.0\n")
+    for make, state in (
+        (lambda: CSVLogger(tmp_path / "log.csv"), {"keys": ["loss"], "size": 17}),
+        (EarlyStopping, {"wait": 2, "stopped_epoch": 0, "best_epoch": 1, "best": 0.5, "best_weights": None}),
+        (ReduceLROnPlateau, {"wait": 2, "cooldown_counter": 1, "best": 0.5}),
+        (lambda: ModelCheckpoint("x", save_freq=3), {"best": 0.5, "epoch": 1, "seen": 2}),
+        (lambda: BackupAndRestore("x", save_freq=3), {"seen": 2}),
+        (SwapEMAWeights, {"swapped": True}),
+        (History, {"epoch": [0], "history": {"loss": [1.0]}}),
+    ):
+        callback = make()
+        callback.set_state(state)
+        assert callback.get_state() == state
 
 
 def test_a_log_without_epochs_is_empty(tmp_path):
