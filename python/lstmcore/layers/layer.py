@@ -365,6 +365,20 @@ class Layer(Configurable):
         own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.dtype.name}
         return super().get_config() | own
 
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """Make a layer from what `get_config` returned."""
+        # A layer of a user's may not take the arguments that all layers have.
+        taken = inspect.signature(cls.__init__).parameters
+        by_name = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+        own = {k: config[k] for k in ("name", "trainable", "dtype") if k in config and not (by_name or k in taken)}
+        layer = super().from_config({k: v for k, v in config.items() if k not in own})
+        layer.name = own.get("name", layer.name)
+        layer.dtype = float_dtype("dtype", own.get("dtype", layer.dtype))
+        if "trainable" in own:
+            layer.trainable = own["trainable"]
+        return layer
+
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""
         if self._random is None:

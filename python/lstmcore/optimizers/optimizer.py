@@ -148,6 +148,11 @@ class Optimizer(Configurable):
         """Whether ``parameters.gradients`` hold gradients of earlier batches, which the next are to be added to."""
         return self._calls % (self.gradient_accumulation_steps or 1) != 0
 
+    @property
+    def average(self) -> Array | None:
+        """The moving average of the parameters itself, no copy; None without ``use_ema`` or before the first step."""
+        return self._vectors.get("average")
+
     def exclude_from_weight_decay(
         self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
     ) -> None:
@@ -286,7 +291,7 @@ class Optimizer(Configurable):
         self.numbers = {name: values[name] for name in self.numbers}
         self._calls = calls
         self._shapes = parameters.shapes if calls else None
-        self._vectors = {name: arrays[name] for name in vectors}
+        self._vectors = {name: arrays[name] for name in (*self.slots, "average") if name in vectors}
         self._gradients = None
         if summed:
             parameters.gradients[...] = arrays["gradients"]
