@@ -7,8 +7,9 @@ import types
 import numpy as np
 import pytest
 
-from lstmcore import callbacks
+from lstmcore import Sequential, callbacks
 from lstmcore.callbacks import (
+    BackupAndRestore,
     Callback,
     CallbackList,
     CSVLogger,
@@ -23,6 +24,8 @@ from lstmcore.callbacks import (
     TerminateOnNaN,
 )
 from lstmcore.callbacks.callback import HOOKS
+from lstmcore.layers import Dense
+from lstmcore.optimizers import SGD
 
 
 class Model:
@@ -407,6 +410,23 @@ def test_a_resumed_log_loses_what_came_after_the_backup(tmp_path):
     assert rows(path) == [["epoch", "val_loss"], ["2", "20.0"]]
 
 
+def test_a_state_can_be_saved_again_at_once(tmp_path):
+    # As when training is interrupted twice within an epoch.
+    (tmp_path / "log.csv").write_text("epoch,loss\n0,1.0\n")
+    for make, state in (
+        (lambda: CSVLogger(tmp_path / "log.csv"), {"keys": ["loss"], "size": 17}),
+        (EarlyStopping, {"wait": 2, "stopped_epoch": 0, "best_epoch": 1, "best": 0.5, "best_weights": None}),
+        (ReduceLROnPlateau, {"wait": 2, "cooldown_counter": 1, "best": 0.5}),
+        (lambda: ModelCheckpoint("x", save_freq=3), {"best": 0.5, "epoch": 1, "seen": 2}),
+        (lambda: BackupAndRestore("x", save_freq=3), {"seen": 2}),
+        (SwapEMAWeights, {"swapped": True}),
+        (History, {"epoch": [0], "history": {"loss": [1.0]}}),
+    ):
+        callback = make()
+        callback.set_state(state)
+        assert callback.get_state() == state
+
+
 def test_a_log_without_epochs_is_empty(tmp_path):
     run(CSVLogger(tmp_path / "log.csv"), [])
     assert (tmp_path / "log.csv").read_text() == ""
@@ -438,6 +458,31 @@ def test_evaluation_with_averaged_weights():
     model.optimizer.use_ema = False
     with pytest.raises(ValueError, match="expected an optimizer with use_ema=True"):
         CallbackList([SwapEMAWeights()], model, {}).on_test_begin()
+
+
+def test_validation_with_averaged_weights_of_a_model():
+    x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+    model = Sequential([Dense(1, input_shape=(2,))])
+    model.compile(SGD(0.1, use_ema=True, ema_momentum=0.5), "mse")
+    seen = []
+    look = LambdaCallback(on_train_batch_end=lambda *_: seen.append(model.parameters.values.copy()))
+    history = model.fit(
+        x, y, batch_size=8, epochs=3, validation_data=(x, y), callbacks=[SwapEMAWeights(), look], verbose=0
+    )
+    average = (seen[0] / 2 + seen[1] / 2) / 2 + seen[2] / 2
+    assert history.history["val_loss"][-1] == pytest.approx(float((average.sum() - 1) ** 2), rel=1e-5)
+    assert model.parameters.values == pytest.approx(average, rel=1e-6)  # the end of `fit`
+
+
+def test_monitoring_a_metric_of_a_model():
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    y = (x.sum(1) > 0).astype("float32")
+    model = Sequential([Dense(1, activation="sigmoid", input_shape=(3,))])
+    model.compile(SGD(0.5), "binary_crossentropy", metrics=["accuracy"])
+    stop = EarlyStopping("val_accuracy", patience=3, restore_best_weights=True)
+    values = model.fit(x, y, epochs=30, validation_split=0.5, callbacks=[stop], verbose=0).history["val_accuracy"]
+    assert len(values) == values.index(max(values)) + 4
+    assert model.evaluate(x[20:], y[20:], verbose=0)[1] == max(values)
 
 
 @pytest.mark.parametrize("name", ["TensorBoard", "RemoteMonitor", "OrbaxCheckpoint"])

@@ -159,6 +159,16 @@ CASES = {
         classes,
         lambda y, p: -(0.4 * (1 - normalised(p)) ** 1.5 * y * np.log(normalised(p))).sum(-1),
     ),
+    "focal_smooth": (
+        losses.BinaryFocalCrossentropy(label_smoothing=0.2),
+        binary,
+        lambda y, p: focal(0.8 * y + 0.1, p, 2).mean(-1),
+    ),
+    "categorical_focal_classes": (
+        losses.CategoricalFocalCrossentropy([0.25], 0.0, label_smoothing=0.3),
+        classes,
+        lambda y, p: -(0.25 * (0.7 * y + 0.3 / y.shape[-1]) * np.log(normalised(p))).sum(-1),
+    ),
     "categorical_focal_logits": (
         losses.CategoricalFocalCrossentropy(from_logits=True),
         class_logits,
@@ -617,6 +627,19 @@ def test_a_last_axis_of_one_comes_and_goes(y, p):
 def test_targets_that_do_not_fit(loss, y, shape, error, message):
     with pytest.raises(error, match=message):
         losses.get(loss).targets(y, shape, np.float32)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.BinaryCrossentropy(label_smoothing=0.2),
+        losses.CategoricalCrossentropy(label_smoothing=0.2),
+        losses.Hinge(),
+    ],
+)
+def test_targets_still_say_what_they_said(loss):
+    """So that metrics can be given what the loss was given."""
+    np.testing.assert_array_equal(loss.targets([[0, 1]], (1, 2), np.float32), [[0, 1]])
 
 
 def test_targets_are_named_as_the_caller_says():

@@ -62,7 +62,7 @@ def run(folder, save_freq, kill_after=None):
     folder.mkdir(exist_ok=True)
     # What is drawn before the backup is restored, initial weights and seeds of masks, must not matter.
     seed = random.randrange(2**32) if (folder / "backup").exists() else 5
-    slow = "0" if kill_after is None else "0.004"
+    slow = "0" if kill_after is None else "0.01"
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, folder, save_freq, slow, str(seed)],
         stdout=subprocess.PIPE,
@@ -71,7 +71,7 @@ def run(folder, save_freq, kill_after=None):
     if kill_after is not None:
         for _ in range(kill_after):
             process.stdout.readline()
-        time.sleep(random.uniform(0, 0.006))  # anywhere in a step, or in the saving of one
+        time.sleep(random.uniform(0, 0.012))  # anywhere in a step, or in the saving of one
         process.send_signal(signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == (0 if kill_after is None else -signal.SIGKILL), errors.decode()
@@ -88,7 +88,7 @@ def test_killed_training_ends_as_if_it_never_had_been(save_freq, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(whole, save_freq)
     for _ in range(3):
-        run(killed, save_freq, kill_after=random.randrange(8, 18))  # an epoch has 7 batches
+        run(killed, save_freq, kill_after=random.randrange(8, 15))  # an epoch has 7 batches
         assert (killed / "backup" / "training.safetensors").exists()
     run(killed, save_freq)
     expected, found = end(whole), end(killed)
@@ -180,6 +180,18 @@ def test_a_backup_of_another_model_changes_nothing(tmp_path):
     make().save(tmp_path / "training.safetensors")
     with pytest.raises(ValueError, match="expected a backup of a training, got a file of kind 'model'"):
         make().fit(X, Y, callbacks=[callbacks.BackupAndRestore(tmp_path)], verbose=0)
+
+
+def test_nothing_is_left_of_a_backup(tmp_path):
+    folder = tmp_path / "b"
+    folder.mkdir()
+    (folder / f".training.safetensors.{'0a' * 8}.tmp").write_bytes(b"half")  # of a process that was killed
+    make().fit(X, Y, callbacks=[callbacks.BackupAndRestore(folder)], verbose=0)
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "mine").write_bytes(b"")
+    make().fit(X, Y, callbacks=[callbacks.BackupAndRestore(folder)], verbose=0)
+    assert os.listdir(folder) == ["mine"]
 
 
 def test_a_backup_is_kept_if_asked(tmp_path):

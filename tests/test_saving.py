@@ -16,9 +16,25 @@ import pytest
 from safetensors.numpy import save as pack
 
 import lstmcore
-from lstmcore import Sequential, callbacks, initializers, models, utils
+from lstmcore import Sequential, callbacks, initializers, models, optimizers, utils
 from lstmcore._random import generator
-from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, Input, Layer, LSTMCell, SimpleRNN
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    BatchNormalization,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Embedding,
+    GRUCell,
+    Input,
+    Layer,
+    LayerNormalization,
+    LSTMCell,
+    SimpleRNN,
+)
+from lstmcore.models import Model
 from lstmcore.saving import atomic, container
 
 X = np.random.default_rng(1).normal(size=(23, 5, 3)).astype("float32")
@@ -77,6 +93,31 @@ class Scale(Layer):
         return d_outputs * self.factor.value
 
 
+class Bare(Scale):
+    """A layer that takes none of the arguments all layers have."""
+
+    def __init__(self, start):
+        super().__init__(start)
+
+
+class Forecast(Model):
+    """A model of a user's, of two inputs."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.embedding, self.text, self.numbers = Embedding(7, 3), LSTM(units), GRU(2)
+        self.dense, self.units = Dense(1), units
+
+    def forward(self, inputs, training=False):
+        text = self.text(self.embedding(inputs["text"], training), training)
+        return self.dense(np.concatenate([text, self.numbers(inputs["numbers"], training)], 1), training)
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        d = self.dense.backward(d_outputs)
+        self.embedding.backward(self.text.backward(np.ascontiguousarray(d[:, : self.units])), False)
+        self.numbers.backward(np.ascontiguousarray(d[:, self.units :]), False)
+
+
 def start_small(shape, dtype=None):
     """An initializer of a user's."""
     return np.full(shape, 0.01, dtype)
@@ -89,6 +130,10 @@ def start_small(shape, dtype=None):
     ("make", "data"),
     [
         (small, X),
+        (
+            lambda: Sequential([Conv1D(4, 2, input_shape=(5, 3)), BatchNormalization(), LayerNormalization(), LSTM(2)]),
+            X,
+        ),
         (lambda: small(dtype="float64"), X.astype("float64")),
         (lambda: Sequential([Input((5, 3)), GRU(4, return_sequences=True), SimpleRNN(3)]), X),
         (lambda: Sequential([Embedding(7, 4, mask_zero=True), Bidirectional(LSTM(3)), Dense(1)]), TOKENS),
@@ -275,6 +320,7 @@ def test_a_clone_has_new_weights():
         lambda: Bidirectional(GRU(3, return_sequences=True)),
         lambda: RNN([LSTMCell(4), GRUCell(3)]),
         lambda: Scale(2.0),
+        lambda: Bare(2.0),
     ],
 )
 @pytest.mark.parametrize("built", [True, False])
@@ -290,6 +336,13 @@ def test_layers_can_be_copied(make, built):
             same = copy.copy(layer)
             assert same_bits(other(X, training=True), same(X, training=True))
         Sequential([other])  # belongs to nobody
+
+
+def test_a_weight_is_not_copied_without_its_layer():
+    model = small()
+    for how in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"/kernel: cannot be copied or pickled by itself; copy its layer"):
+            how(model.weights[0])
 
 
 def test_users_classes_and_functions(tmp_path):
@@ -313,6 +366,41 @@ def test_users_classes_and_functions(tmp_path):
     assert same_bits(
         models.load_model(path, {"Scale": Scale, "start_small": start_small}).get_weights()[0], loaded.get_weights()[0]
     )
+
+
+def test_models_of_users(tmp_path):
+    path = tmp_path / "m.safetensors"
+    data = {"text": TOKENS, "numbers": X}
+    model = Forecast(3)
+    model.compile("adam", "mse")
+    model.fit(data, Y[:, :1], verbose=0)
+    expected = model.predict(data, verbose=0)
+    model.save(path)
+    loaded = models.load_model(path, custom_objects={"Forecast": Forecast})
+    other = Forecast(3)
+    with pytest.raises(ValueError, match="has no weights yet"):
+        other.load_weights(path)
+    other.predict(data, verbose=0)
+    other.load_weights(path)
+    for again in (loaded, other, copy.copy(model), pickle.loads(pickle.dumps(model))):
+        assert same_bits(again.predict(data, verbose=0), expected)
+    assert same_state(state_of(loaded), state_of(model))
+    assert models.clone_model(model).count_params() == model.count_params()
+
+
+def test_what_is_frozen_stays_frozen(tmp_path):
+    inner = Sequential([Bare(0.5), Dense(3)])
+    model = Sequential([Input((5, 3)), inner, LSTM(4), Dense(1)])
+    inner.layers[0].trainable = False
+    model.layers[1].trainable = False
+    model.compile(optimizers.Adam(clipnorm=1.0), "mse")
+    model.fit(X, Y[:, :1], verbose=0)
+    model.save(tmp_path / "m.safetensors")
+    loaded = models.load_model(tmp_path / "m.safetensors", custom_objects={"Bare": Bare})
+    assert [v.path for v in loaded.trainable_variables] == [v.path for v in model.trainable_variables]
+    for again in (model, loaded):
+        again.fit(X, Y[:, :1], shuffle=False, verbose=0)
+    assert all(map(same_bits, loaded.get_weights(), model.get_weights()))
 
 
 def test_registered_classes_need_no_naming(tmp_path):
@@ -428,9 +516,8 @@ def test_savers_at_the_same_time_do_not_mix(tmp_path):
 
 
 def parts(model):
-    """The arrays and texts of a saved model, to be changed."""
-    content = container.unpack(pickle_bytes(model), "model")
-    return dict(content.arrays), {"format": "1"} | {k: json.dumps(v) for k, v in content.data.items()}
+    """The arrays and the data of a saved model, to be changed."""
+    return container.unpack(pickle_bytes(model), "model")
 
 
 def pickle_bytes(model):
@@ -443,61 +530,106 @@ def trained():
     return model
 
 
-def change(text, **values):
-    return json.dumps(json.loads(text) | values)
+def with_units(data, units):
+    changed = copy.deepcopy(data)
+    changed["model"]["config"]["layers"][-1]["config"]["units"] = units
+    return changed
 
 
-def with_units(texts, units):
-    model = json.loads(texts["model"])
-    model["config"]["layers"][-1]["config"]["units"] = units
-    return texts | {"model": json.dumps(model)}
+def with_input_shape(data, shape):
+    changed = copy.deepcopy(data)
+    changed["model"]["config"]["layers"][0]["config"]["input_shape"] = shape
+    return changed
 
 
+def raw(text):
+    return {"lstmcore": text}
+
+
+# Each changes the arrays and the data, or gives the metadata as they are to stand in the file.
 HOSTILE = {
-    "no metadata": lambda a, t: (a, None),
-    "of another program": lambda a, t: (a, {"format": "pt"}),
-    "a newer format": lambda a, t: (a, t | {"format": "2"}),
-    "bad JSON": lambda a, t: (a, t | {"model": "{"}),
-    "deep JSON": lambda a, t: (a, t | {"model": "[" * 10**6}),
-    "deep classes": lambda a, t: (a, t | {"model": '{"class_name":"Sequential","config":{"layers":' * 3000}),
-    "no model": lambda a, t: (a, {k: v for k, v in t.items() if k != "model"}),
-    "a layer for a model": lambda a, t: (a, t | {"model": json.dumps(json.loads(t["model"])["config"]["layers"][-1])}),
-    "a number for a model": lambda a, t: (a, t | {"model": "17"}),
-    "code": lambda a, t: (a, t | {"model": '{"class_name": "system", "module": "os", "config": {"command": "x"}}'}),
-    "a module of ours": lambda a, t: (a, t | {"model": '{"class_name": "__import__", "module": "", "config": {}}'}),
-    "many units": lambda a, t: (a, with_units(t, 10**9)),
-    "more units": lambda a, t: (a, with_units(t, 10**300)),
-    "units of text": lambda a, t: (a, with_units(t, "x" * 100)),
-    "units of lists": lambda a, t: (a, with_units(t, [[[]]])),
-    "negative units": lambda a, t: (a, with_units(t, -1)),
-    "a wrong input shape": lambda a, t: (a, t | {"model": t["model"].replace("[5, 3]", '{"a": [-3]}')}),
-    "no config": lambda a, t: (a, t | {"model": change(t["model"], config=None)}),
-    "an unknown argument": lambda a, t: (a, t | {"model": change(t["model"], config={"layers": [], "evil": 1})}),
-    "a missing weight": lambda a, t: ({k: v for k, v in a.items() if k != "weights/dense/bias"}, t),
-    "one weight more": lambda a, t: (a | {"weights/dense_9/bias": np.zeros(2, "float32")}, t),
-    "another shape": lambda a, t: (a | {"weights/dense/bias": np.zeros(3, "float32")}, t),
-    "another dtype": lambda a, t: (a | {"weights/dense/bias": np.zeros(2, "int32")}, t),
-    "half precision complex": lambda a, t: (a | {"weights/dense/bias": np.zeros(2, "complex64")}, t),
-    "a loss that is none": lambda a, t: (a, t | {"compile": change(t["compile"], loss="evil")}),
-    "an optimizer that is none": lambda a, t: (a, t | {"compile": change(t["compile"], optimizer=3)}),
-    "a compile that is none": lambda a, t: (a, t | {"compile": "[1]"}),
-    "training that is none": lambda a, t: (a, t | {"training": "[1]"}),
-    "training with nothing": lambda a, t: (a, t | {"training": '{"optimizer": {}, "layers": {}, "shuffle": "x"}'}),
-    "no states": lambda a, t: ({k: v for k, v in a.items() if not k.startswith("training/")}, t),
-    "states of other shapes": lambda a, t: (
+    "no metadata": lambda a, d: (a, None),
+    "of another program": lambda a, d: (a, raw("") | {"format": "pt"}),
+    "a newer format": lambda a, d: (a, d | {"format": 2}),
+    "format of lists": lambda a, d: (a, d | {"format": [[1]]}),
+    "bad JSON": lambda a, d: (a, raw("{")),
+    "no object": lambda a, d: (a, raw("7")),
+    "deep JSON": lambda a, d: (a, raw("[" * 10**6)),
+    "deep classes": lambda a, d: (
+        a,
+        raw(
+            '{"format": 1, "kind": "model", "model": '
+            + '{"class_name": "Sequential", "module": "lstmcore.models", "config": {"layers": [' * 200
+            + "]}}" * 200
+            + "}"
+        ),
+    ),
+    "no kind": lambda a, d: (a, {k: v for k, v in d.items() if k != "kind"}),
+    "no model": lambda a, d: (a, {k: v for k, v in d.items() if k != "model"}),
+    "a layer for a model": lambda a, d: (a, d | {"model": d["model"]["config"]["layers"][-1]}),
+    "a number for a model": lambda a, d: (a, d | {"model": 17}),
+    "code": lambda a, d: (a, d | {"model": {"class_name": "system", "module": "os", "config": {"command": "x"}}}),
+    "a module of ours": lambda a, d: (a, d | {"model": {"class_name": "__import__", "module": "", "config": {}}}),
+    "many units": lambda a, d: (a, with_units(d, 10**9)),
+    "more units": lambda a, d: (a, with_units(d, 10**300)),
+    "units of text": lambda a, d: (a, with_units(d, "x" * 100)),
+    "units of lists": lambda a, d: (a, with_units(d, [[[]]])),
+    "negative units": lambda a, d: (a, with_units(d, -1)),
+    "a wrong input shape": lambda a, d: (a, with_input_shape(d, [5, -3])),
+    "a huge input shape": lambda a, d: (a, with_input_shape(d, [5, 10**12])),
+    "a strange input shape": lambda a, d: (a, with_input_shape(d, {"a": "b"})),
+    "no config": lambda a, d: (a, d | {"model": d["model"] | {"config": None}}),
+    "an unknown argument": lambda a, d: (a, d | {"model": d["model"] | {"config": {"evil": 1}}}),
+    "a missing weight": lambda a, d: ({k: v for k, v in a.items() if k != "weights/dense/bias"}, d),
+    "one weight more": lambda a, d: (a | {"weights/dense_9/bias": np.zeros(2, "float32")}, d),
+    "another shape": lambda a, d: (a | {"weights/dense/bias": np.zeros(3, "float32")}, d),
+    "another dtype": lambda a, d: (a | {"weights/dense/bias": np.zeros(2, "int32")}, d),
+    "complex numbers": lambda a, d: (a | {"weights/dense/bias": np.zeros(2, "complex64")}, d),
+    "a loss that is none": lambda a, d: (a, d | {"compile": d["compile"] | {"loss": "evil"}}),
+    "an optimizer that is none": lambda a, d: (a, d | {"compile": d["compile"] | {"optimizer": 3}}),
+    "a layer for an optimizer": lambda a, d: (
+        a,
+        d | {"compile": d["compile"] | {"optimizer": d["model"]["config"]["layers"][-1]}},
+    ),
+    "a metric of endless thresholds": lambda a, d: (
+        a,
+        d
+        | {
+            "compile": d["compile"]
+            | {
+                "metrics": [
+                    {"module": "lstmcore.metrics", "class_name": "AUC", "config": {"num_thresholds": 10**11}},
+                ]
+            }
+        },
+    ),
+    "a compile that is none": lambda a, d: (a, d | {"compile": [1]}),
+    "training that is none": lambda a, d: (a, d | {"training": [1]}),
+    "training with nothing": lambda a, d: (
+        a,
+        d | {"training": {"optimizer": {}, "layers": {}, "shuffle": "x", "progress": None}},
+    ),
+    "no states": lambda a, d: ({k: v for k, v in a.items() if not k.startswith("training/")}, d),
+    "states of other shapes": lambda a, d: (
         {k: np.zeros(7, "float32") if k.startswith("training/") else v for k, v in a.items()},
-        t,
+        d,
     ),
 }
 
 
 @pytest.mark.parametrize("how", HOSTILE)
 def test_hostile_files_get_a_clear_error(how, tmp_path):
-    arrays, texts = parts(trained())
+    arrays, data = HOSTILE[how](*parts(trained()))
+    metadata = data if data is None or "lstmcore" in data else raw(json.dumps(data))
     path = tmp_path / "evil.safetensors"
-    path.write_bytes(pack(*HOSTILE[how](arrays, texts)))
+    path.write_bytes(pack(arrays, metadata))
     with pytest.raises(ValueError, match=r"evil\.safetensors: "):
         models.load_model(path)
+
+
+def test_a_model_always_gives_the_same_file():
+    model = trained()
+    assert len({pickle_bytes(model) for _ in range(8)}) == 1
 
 
 @pytest.mark.parametrize(

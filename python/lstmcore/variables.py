@@ -97,9 +97,7 @@ class Variable:
 
     def __reduce__(self) -> Any:
         # A copy would no longer be a view of the flat vector that the optimizer moves.
-        raise TypeError(
-            "weights cannot be copied or pickled with their layer or model; use get_weights and set_weights"
-        )
+        raise TypeError(f"{self.path}: cannot be copied or pickled by itself; copy its layer, or what numpy() returns")
 
     def __repr__(self) -> str:
         return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}>"

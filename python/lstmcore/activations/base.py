@@ -39,6 +39,9 @@ class Activation(Configurable):
     name: str
     needs_input = True
 
+    def __init__(self) -> None:
+        """Take no arguments: those that do say so."""
+
     def value(self, x: Array) -> Array:
         """Return the function's value, in an array of its own or in ``x`` itself."""
         raise NotImplementedError

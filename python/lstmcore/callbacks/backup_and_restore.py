@@ -92,8 +92,10 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Remove the file, and the folder if it is empty then."""
+        from ..saving import atomic
+
         if self.delete_checkpoint:
-            self.path.unlink(missing_ok=True)
+            atomic.remove(self.path)
             with contextlib.suppress(OSError):
                 self.backup_dir.rmdir()
 

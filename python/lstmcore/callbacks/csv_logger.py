@@ -83,7 +83,7 @@ class CSVLogger(Callback):
 
     def get_state(self) -> dict[str, Any]:
         """Return the columns and the size of the file."""
-        return {"keys": self._keys, "size": None if self._file is None else self._file.tell()}
+        return {"keys": self._keys, "size": self._keep if self._file is None else self._file.tell()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Carry on after the rows there were."""

@@ -50,21 +50,20 @@ class Activation(Layer):
         """Return a function that does for the next chunk of steps what the layer does for all."""
         if self.head is None:
             raise ValueError(f"{self.name}: axis: only the last axis needs nothing but its own step; it cannot stream")
-        return ActivationStage(self.activation.in_place, self.dtype)
+        return ActivationStage(self.activation.in_place, batch_size * steps, self)
 
 
 class ActivationStage:
-    """A function done in place, on a copy of the chunk."""
+    """A function done in place, on a copy of the chunk, for inputs as a layer was built for."""
 
-    def __init__(self, in_place: Callable[[Array], Any], dtype: np.dtype[Any]) -> None:
+    def __init__(self, in_place: Callable[[Array], Any], rows: int, layer: Layer) -> None:
         self.in_place = in_place
-        self.outputs: Array = np.zeros(0, dtype)
+        assert layer.input_shape is not None
+        self.outputs: Array = np.zeros((rows, layer.input_shape[-1] or 1), layer.dtype)
 
     def __call__(self, inputs: Array) -> Array:
         """Return the outputs, in an array that the next call overwrites."""
-        if inputs.size > self.outputs.size:  # the first chunk, or a longer one: its width is known only now
-            self.outputs = np.zeros(inputs.size, self.outputs.dtype)
-        outputs = self.outputs[: inputs.size].reshape(inputs.shape)
+        outputs = self.outputs[: len(inputs) * inputs.shape[1]].reshape(inputs.shape)
         outputs[...] = inputs
         self.in_place(outputs)
         return outputs

@@ -94,7 +94,7 @@ class Dense(Layer):
         return input_shape[-1]
 
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
-        """Return the outputs, of the shape of the inputs but for the last axis; ``logits`` leaves out the activation."""
+        """Return the outputs, of the inputs' shape but for the last axis; ``logits`` leaves out the activation."""
         shape = inputs.shape
         if shape[-1] != self.kernel.shape[0] or len(shape) < 2:
             self._features(shape)

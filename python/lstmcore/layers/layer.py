@@ -112,8 +112,7 @@ class Layer(Configurable):
 
     def build(self, input_shape: Shape) -> None:
         """Create the variables for inputs of that shape, batch first; done once."""
-        self.input_shape = _any_batch(input_shape)
-        self.built = True
+        self._finish_build(input_shape)
 
     def forward(self, inputs: Array, training: bool = False) -> Any:
         """Return the outputs; with ``training``, keep what `backward` needs."""
@@ -198,8 +197,6 @@ class Layer(Configurable):
                 parts[int(head)][tail] = value
             else:
                 own[name] = value
-        for layer, part in zip(self.sublayers, parts, strict=True):
-            layer.load_state(part)
         stream = None
         if "random" in own:
             numbers = np.asarray(own.pop("random"))
@@ -209,12 +206,26 @@ class Layer(Configurable):
             stream.calls = int(numbers[1])
         if own:
             raise ValueError(f"{self.name}: state: expected that of a {type(self).__name__}, got {', '.join(own)} too")
+        for layer, part in zip(self.sublayers, parts, strict=True):
+            layer.load_state(part)
         self._random = stream
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Build once; afterwards do nothing."""
         if not self.built:
             self.build(input_shape)
+
+    def _finish_build(self, input_shape: Shape) -> None:
+        """Take up the variables of layers within, and remember the shape."""
+        known = {id(v) for v in self.variables}
+        for layer in self.sublayers:
+            if not layer.built and type(layer).build is not Layer.build:
+                raise ValueError(
+                    f"{self.name}: build: {layer.name} has no weights yet; in build, call its ensure_built(input_shape)"
+                )
+            self.variables += [v for v in layer.variables if id(v) not in known]
+        self.input_shape = _any_batch(input_shape)
+        self.built = True
 
     def claim(self, owner: str) -> None:
         """Make the layer part of a model or of another layer; it can be part of one only."""
@@ -307,8 +318,11 @@ class Layer(Configurable):
 
     @property
     def sublayers(self) -> list[Layer]:
-        """The layers that this one is made of; its variables are then theirs."""
-        return []
+        """The layers within this one: its attributes that are layers or lists of them."""
+        found: list[Layer] = []
+        for value in vars(self).values():
+            found += [v for v in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(v, Layer)]
+        return found
 
     @property
     def trainable(self) -> bool:
@@ -326,9 +340,9 @@ class Layer(Configurable):
         """The variables that `fit` moves."""
         if not self.trainable:
             return []
-        if self.sublayers:
-            return [v for layer in self.sublayers for v in layer.trainable_variables]
-        return [v for v in self.variables if v.trainable]
+        inner = {id(v): False for layer in self.sublayers for v in layer.variables}
+        inner |= {id(v): True for layer in self.sublayers for v in layer.trainable_variables}
+        return [v for v in self.variables if inner.get(id(v), v.trainable)]
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
@@ -350,6 +364,20 @@ class Layer(Configurable):
         """Return the arguments that make an equal layer, as plain data."""
         own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.dtype.name}
         return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """Make a layer from what `get_config` returned."""
+        # A layer of a user's may not take the arguments that all layers have.
+        taken = inspect.signature(cls.__init__).parameters
+        by_name = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+        own = {k: config[k] for k in ("name", "trainable", "dtype") if k in config and not (by_name or k in taken)}
+        layer = super().from_config({k: v for k, v in config.items() if k not in own})
+        layer.name = own.get("name", layer.name)
+        layer.dtype = float_dtype("dtype", own.get("dtype", layer.dtype))
+        if "trainable" in own:
+            layer.trainable = own["trainable"]
+        return layer
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""
@@ -403,19 +431,19 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
         before = list(self.variables)
         try:
             build(self, input_shape)
+            self._finish_build(input_shape)
         except BaseException:
             self.variables, self.built = before, False
             raise
-        self.input_shape = _any_batch(input_shape)
-        self.built = True
 
     return once
 
 
 def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that takes ``argument`` second, which ``method`` may leave out."""
-    parameters = inspect.signature(method).parameters
-    if argument in parameters or any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
+    parameters = list(inspect.signature(method).parameters.values())
+    needed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    if any(p.name == argument or p.kind is p.VAR_POSITIONAL for p in parameters) or len(needed) > 2:
         return method
 
     @functools.wraps(method)
@@ -442,6 +470,6 @@ def _shapes(arrays: Any) -> Any:
 
 def _automatic_name(class_name: str) -> str:
     base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-    base = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", base).lower()
+    base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
     _names[base] += 1
     return base if _names[base] == 1 else f"{base}_{_names[base] - 1}"

@@ -115,22 +115,22 @@ class Residual(Layer):
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a function that does for the next chunk of steps what the layer does for all."""
         stages = [layer.stream(batch_size, steps) for layer in self.layers]
-        return _ResidualStage(stages, None if self.projection is None else self.projection.stream(batch_size, steps))
+        projection = None if self.projection is None else self.projection.stream(batch_size, steps)
+        return _ResidualStage(
+            stages, projection, np.zeros((batch_size * steps, self.output_shape[-1] or 1), self.dtype)
+        )
 
 
 class _ResidualStage:
-    def __init__(self, stages: list[Stage], projection: Stage | None) -> None:
-        self.stages, self.projection = stages, projection
-        self.outputs: Array = np.zeros(0)
+    def __init__(self, stages: list[Stage], projection: Stage | None, outputs: Array) -> None:
+        self.stages, self.projection, self.outputs = stages, projection, outputs
 
     def __call__(self, inputs: Array) -> Array:
         chunk = inputs
         for stage in self.stages:
             chunk = stage(chunk)
         skip = inputs if self.projection is None else self.projection(inputs)
-        if self.outputs.shape != chunk.shape or self.outputs.dtype != chunk.dtype:
-            self.outputs = np.empty_like(chunk)
-        return np.add(chunk, skip, out=self.outputs)
+        return np.add(chunk, skip, out=self.outputs[: len(chunk) * chunk.shape[1]].reshape(chunk.shape))
 
     def reset(self) -> None:
         for stage in self.stages:

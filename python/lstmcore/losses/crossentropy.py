@@ -73,32 +73,34 @@ class BinaryCrossentropy(Elementwise):
         hint = ""
         if len(y_pred_shape) and y_pred_shape[-1] not in (1, None) and np.ndim(y) < len(y_pred_shape):
             hint = "; for labels of several classes use sparse_categorical_crossentropy"
-        array = probabilities(name, y, y_pred_shape, np.dtype(dtype), hint)
-        if self.label_smoothing:
-            array = array * (1 - self.label_smoothing) + self.label_smoothing / 2
-        return array
+        return probabilities(name, y, y_pred_shape, np.dtype(dtype), hint)
+
+    def smoothed(self, y_true: Array) -> Array:
+        """y (1 - s) + s/2"""
+        s = self.label_smoothing
+        return y_true * (1 - s) + s / 2 if s else y_true
 
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """-(y log p + (1 - y) log(1 - p))"""
         if self.from_logits:
             return self.terms_of_logits(y_true, y_pred, y_pred)
-        p = np.clip(y_pred, EPSILON, 1 - EPSILON)
-        return np.asarray(-(y_true * np.log(p) + (1 - y_true) * np.log(1 - p)))
+        y, p = self.smoothed(y_true), np.clip(y_pred, EPSILON, 1 - EPSILON)
+        return np.asarray(-(y * np.log(p) + (1 - y) * np.log(1 - p)))
 
     def slopes(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """(p - y) / (p (1 - p)), zero where p was cut"""
         if self.from_logits:
             return self.slopes_of_logits(y_true, _core.sigmoid(y_pred), scale)
         p = np.clip(y_pred, EPSILON, 1 - EPSILON)
-        return np.asarray((p - y_true) / (p * (1 - p)) * (p == y_pred) * scale)
+        return np.asarray((p - self.smoothed(y_true)) / (p * (1 - p)) * (p == y_pred) * scale)
 
     def terms_of_logits(self, y_true: Array, y_pred: Array, logits: Array) -> Array:
         """max(z, 0) - z y + log(1 + exp(-|z|))"""
-        return np.asarray(np.maximum(logits, 0) - logits * y_true + np.log1p(np.exp(-np.abs(logits))))
+        return np.asarray(np.maximum(logits, 0) - logits * self.smoothed(y_true) + np.log1p(np.exp(-np.abs(logits))))
 
     def slopes_of_logits(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """p - y"""
-        return np.asarray((y_pred - y_true) * scale)
+        return np.asarray((y_pred - self.smoothed(y_true)) * scale)
 
 
 class CategoricalCrossentropy(Elementwise):
@@ -147,33 +149,36 @@ class CategoricalCrossentropy(Elementwise):
                 stacklevel=3,
             )
         hint = "; for integer labels use sparse_categorical_crossentropy"
-        array = matching(name, y, y_pred_shape, np.dtype(dtype), hint)
-        if self.label_smoothing:
-            array = array * (1 - self.label_smoothing) + self.label_smoothing / array.shape[self.axis]
-        return array
+        return matching(name, y, y_pred_shape, np.dtype(dtype), hint)
+
+    def smoothed(self, y_true: Array) -> Array:
+        """y (1 - s) + s / classes"""
+        s = self.label_smoothing
+        return y_true * (1 - s) + s / y_true.shape[-1] if s else y_true
 
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """-y log p"""
         log_p = log_softmax(y_pred) if self.from_logits else np.log(_distribution(y_pred)[0])
-        return np.asarray(-y_true * log_p)
+        return np.asarray(-self.smoothed(y_true) * log_p)
 
     def slopes(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """(g - Σ g p) / Σ y_pred, g = -y / p, zero where p was cut"""
         if self.from_logits:
             return self.slopes_of_logits(y_true, softmax(y_pred), scale)
         p, inside, size = _distribution(y_pred)
-        g = -y_true / p * inside
+        g = -self.smoothed(y_true) / p * inside
         return np.asarray((g - np.add.reduce(g * p, axis=-1, keepdims=True)) / size * scale)
 
     def terms_of_logits(self, y_true: Array, y_pred: Array, logits: Array) -> Array:
         """-y log p, p the outputs as long as they are no smaller than they can be exact"""
         if y_pred.size and np.minimum.reduce(y_pred, axis=None) > _SMALL:
-            return np.asarray(-y_true * np.log(y_pred))
-        return np.asarray(-y_true * log_softmax(logits))
+            return np.asarray(-self.smoothed(y_true) * np.log(y_pred))
+        return np.asarray(-self.smoothed(y_true) * log_softmax(logits))
 
     def slopes_of_logits(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """p Σ y - y"""
-        return np.asarray((y_pred * np.add.reduce(y_true, axis=-1, keepdims=True) - y_true) * scale)
+        y = self.smoothed(y_true)
+        return np.asarray((y_pred * np.add.reduce(y, axis=-1, keepdims=True) - y) * scale)
 
 
 class SparseCategoricalCrossentropy(Elementwise):

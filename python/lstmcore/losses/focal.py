@@ -64,16 +64,17 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """a r^gamma b, r = 1 - p_t, b the cross-entropy"""
         p = _core.sigmoid(y_pred) if self.from_logits else y_pred
-        _, r, entropy, a = self._parts(y_true, p)
+        _, r, entropy, a = self._parts(self.smoothed(y_true), p)
         return np.asarray(a * r**self.gamma * entropy)
 
     def slopes(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """a (r^gamma b' - gamma r^(gamma - 1) (2 y - 1) b), b' = (p - y) / (p (1 - p)); from logits times p (1 - p)"""
         p = _core.sigmoid(y_pred) if self.from_logits else y_pred
-        cut, r, entropy, a = self._parts(y_true, p)
-        slopes = r**self.gamma * (cut - y_true) / (cut * (1 - cut)) * (cut == p)
+        y = self.smoothed(y_true)
+        cut, r, entropy, a = self._parts(y, p)
+        slopes = r**self.gamma * (cut - y) / (cut * (1 - cut)) * (cut == p)
         if self.gamma:
-            slopes -= self.gamma * r ** (self.gamma - 1) * (2 * y_true - 1) * entropy
+            slopes -= self.gamma * r ** (self.gamma - 1) * (2 * y - 1) * entropy
         return np.asarray(a * slopes * (p * (1 - p) if self.from_logits else 1) * scale)
 
 
@@ -115,7 +116,8 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """-alpha (1 - p)^gamma y log p"""
         p = _distribution(softmax(y_pred) if self.from_logits else y_pred)[0]
-        return np.asarray(-np.asarray(self.alpha, p.dtype) * (1 - p) ** self.gamma * y_true * np.log(p))
+        factors = np.asarray(self.alpha, p.dtype) * (1 - p) ** self.gamma
+        return np.asarray(-factors * self.smoothed(y_true) * np.log(p))
 
     def slopes(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """(g - Σ g p) / Σ y_pred with g = alpha y (gamma (1 - p)^(gamma - 1) log p - (1 - p)^gamma / p), zero where p
@@ -125,6 +127,6 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         g = -((1 - p) ** self.gamma) / p
         if self.gamma:
             g += self.gamma * (1 - p) ** (self.gamma - 1) * np.log(p)
-        g *= np.asarray(self.alpha, p.dtype) * y_true * inside
+        g *= np.asarray(self.alpha, p.dtype) * self.smoothed(y_true) * inside
         slopes = g - np.add.reduce(g * p, axis=-1, keepdims=True)
         return np.asarray(slopes * (p if self.from_logits else 1 / size) * scale)

@@ -70,7 +70,10 @@ class Loss(Configurable):
         return None
 
     def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
-        """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``."""
+        """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``.
+
+        What they say is left as it is: metrics can be given them too.
+        """
         return aligned(name, y, y_pred_shape).astype(dtype, copy=False)
 
     def counts(self, y_true: Array) -> Array | None:
@@ -121,7 +124,7 @@ class Loss(Configurable):
         scale = self._factor(y_pred.shape[:-1], weights, y_pred.dtype)
         losses, slopes = self.call(y_true, y_pred), self.gradient(y_true, y_pred)
         across = scale if isinstance(scale, float) else scale[..., None]
-        return total(losses, scale), without_masked(slopes * across, across)
+        return total(losses, scale), without_masked(np.asarray(slopes * across, y_pred.dtype), across)
 
     def _factor(self, shape: tuple[int, ...], weights: Array | None, dtype: np.dtype[Any]) -> float | Array:
         if self.reduction == "none":

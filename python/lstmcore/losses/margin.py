@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from .elementwise import Elementwise
-from .targets import Shape
 
 Array = NDArray[Any]
 
@@ -21,18 +20,14 @@ class Hinge(Elementwise):
     0.25
     """
 
-    def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
-        """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``."""
-        array = super().targets(y, y_pred_shape, dtype, name)
-        return 2 * array - 1 if ((array == 0) | (array == 1)).all() else array
-
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """max(1 - y_true y_pred, 0)"""
-        return np.asarray(np.maximum(1 - y_true * y_pred, 0))
+        return np.asarray(np.maximum(1 - _signs(y_true) * y_pred, 0))
 
     def slopes(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """-y_true where y_true y_pred < 1"""
-        return np.asarray(-y_true * (y_true * y_pred < 1) * scale)
+        y = _signs(y_true)
+        return np.asarray(-y * (y * y_pred < 1) * scale)
 
 
 class SquaredHinge(Hinge):
@@ -49,7 +44,7 @@ class SquaredHinge(Hinge):
 
     def slopes(self, y_true: Array, y_pred: Array, scale: float | Array) -> Array:
         """-2 m y_true"""
-        return np.asarray(super().terms(y_true, y_pred) * y_true * (-2 * scale))
+        return np.asarray(super().terms(y_true, y_pred) * _signs(y_true) * (-2 * scale))
 
 
 class CategoricalHinge(Elementwise):
@@ -74,3 +69,8 @@ class CategoricalHinge(Elementwise):
         largest = np.arange(y_pred.shape[-1]) == np.argmax(others, axis=-1)[..., None]
         slopes = ((1 - y_true) * largest - y_true) * (self.terms(y_true, y_pred) > 0)
         return np.asarray(slopes * scale)
+
+
+def _signs(y: Array) -> Array:
+    """Return labels 0 and 1 as -1 and 1, and those that are neither as they are."""
+    return 2 * y - 1 if ((y == 0) | (y == 1)).all() else y

@@ -30,7 +30,7 @@ class AUC(Metric):
 
     Parameters
     ----------
-    num_thresholds : at least 2.
+    num_thresholds : from 2 to 1,000,000.
     curve : "ROC" or "PR".
     summation_method : "interpolation" (trapezes; for PR the interpolation of Davis & Goadrich 2006), "majoring" or
         "minoring": the higher or the lower end of each interval.
@@ -70,8 +70,8 @@ class AUC(Metric):
         self.curve, self.summation_method = str(curve).upper(), str(summation_method).lower()
         if thresholds is not None:
             between = sorted(number("AUC: thresholds", t, "[0, 1]") for t in thresholds)
-        elif num_thresholds < 2:
-            raise ValueError(f"AUC: num_thresholds: expected at least 2, got {num_thresholds!r}")
+        elif not 2 <= num_thresholds <= 10**6:
+            raise ValueError(f"AUC: num_thresholds: expected from 2 to 1,000,000, got {num_thresholds!r}")
         else:
             between = [k / (num_thresholds - 1) for k in range(1, num_thresholds - 1)]
         # The ends lie outside, so that 0 and 1 are in.

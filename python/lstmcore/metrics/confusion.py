@@ -82,7 +82,7 @@ class _Confusion(Metric):
         true, pred = pair(np.asarray(y_true), np.asarray(y_pred), _HINT, column=not flat)
         weights = None if sample_weight is None else weights_of(true, sample_weight)
         if self.top_k is not None:
-            first = np.argsort(-pred, axis=-1, kind="stable")[..., : self.top_k]
+            first = np.argsort(-pred.astype(np.float64), axis=-1, kind="stable")[..., : self.top_k]
             among = np.zeros(pred.shape, bool)
             np.put_along_axis(among, first, True, axis=-1)
             pred = np.where(among, pred, -np.inf)

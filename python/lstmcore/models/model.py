@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Model(Savable, Trainer):
     """
 
     takes_several = True
+    _built_for: Any = None  # shapes and dtypes of the inputs that built it, if they were more than a shape
 
     def __init__(self, *graph: Any, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         if graph or inputs is not None or outputs is not None:
@@ -126,9 +127,21 @@ class Model(Savable, Trainer):
         if missing:
             raise ValueError(f"{self.name}: forward does not use {', '.join(missing)}; call every layer, as layer(x)")
         self.input_shape = None if not isinstance(inputs, np.ndarray) else (None, *inputs.shape[1:])
+        self._built_for = map_leaves(lambda a: {"shape": a.shape[1:], "dtype": a.dtype.name}, inputs)
         self._output_shape: Shape = (None, *outputs.shape[1:])
         self.built = True
         self._gather()
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the inputs that the weights were made for, as plain data; None if there are no weights."""
+        return super().get_build_config() if self._built_for is None else {"inputs": self._built_for}
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Make the weights for inputs as `get_build_config` told."""
+        if "inputs" in config:
+            self._build_for(_zeros(config["inputs"]))
+        else:
+            super().build_from_config(config)
 
     def _gather(self) -> None:
         # What an optimizer moves stands in one vector, everything else by itself.
@@ -237,3 +250,12 @@ def _layers_in(value: Any) -> list[Layer]:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
     layers = [part for part in parts if isinstance(part, Layer)]
     return layers if len(layers) == len(parts) else []
+
+
+def _zeros(description: Any) -> Any:
+    """Return a row of zeros, or several in a list or dict, of the shapes and dtypes described."""
+    if isinstance(description, dict) and description.keys() == {"shape", "dtype"}:
+        return np.zeros((1, *description["shape"]), description["dtype"])
+    if isinstance(description, dict):
+        return {name: _zeros(part) for name, part in description.items()}
+    return [_zeros(part) for part in description]

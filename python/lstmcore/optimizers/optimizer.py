@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..variables import Parameters, Variable
 from .schedules import LearningRateSchedule
 
 Array = NDArray[Any]
+T = TypeVar("T")
 C = TypeVar("C", bound="Optimizer")
 
 
@@ -70,14 +71,14 @@ class Optimizer(Configurable):
         reject_options(kind, options, ())
         reject_options(kind, {"loss_scale_factor": loss_scale_factor}, {"loss_scale_factor"})
 
-        def optional(name: str, value: float | None, interval: str) -> float | None:
-            return None if value is None else number(f"{kind}: {name}", value, interval)
+        def optional(check: Callable[..., T], name: str, value: Any, *interval: str) -> T | None:
+            return None if value is None else check(f"{kind}: {name}", value, *interval)
 
         self._learning_rate = self._checked_rate(learning_rate)
-        self.weight_decay = optional("weight_decay", weight_decay, "[0, inf)")
-        self.clipnorm = optional("clipnorm", clipnorm, "(0, inf)")
-        self.clipvalue = optional("clipvalue", clipvalue, "(0, inf)")
-        self.global_clipnorm = optional("global_clipnorm", global_clipnorm, "(0, inf)")
+        self.weight_decay = optional(number, "weight_decay", weight_decay, "[0, inf)")
+        self.clipnorm = optional(number, "clipnorm", clipnorm, "(0, inf)")
+        self.clipvalue = optional(number, "clipvalue", clipvalue, "(0, inf)")
+        self.global_clipnorm = optional(number, "global_clipnorm", global_clipnorm, "(0, inf)")
         given = [k for k in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, k) is not None]
         if len(given) > 1:
             raise ValueError(
@@ -85,15 +86,9 @@ class Optimizer(Configurable):
             )
         self.use_ema = flag(f"{kind}: use_ema", use_ema)
         self.ema_momentum = number(f"{kind}: ema_momentum", ema_momentum, "[0, 1]")
-        self.ema_overwrite_frequency = (
-            None
-            if ema_overwrite_frequency is None
-            else positive_integer(f"{kind}: ema_overwrite_frequency", ema_overwrite_frequency)
-        )
-        self.gradient_accumulation_steps = (
-            None
-            if gradient_accumulation_steps is None
-            else positive_integer(f"{kind}: gradient_accumulation_steps", gradient_accumulation_steps)
+        self.ema_overwrite_frequency = optional(positive_integer, "ema_overwrite_frequency", ema_overwrite_frequency)
+        self.gradient_accumulation_steps = optional(
+            positive_integer, "gradient_accumulation_steps", gradient_accumulation_steps
         )
         if self.gradient_accumulation_steps == 1:
             raise ValueError(f"{kind}: gradient_accumulation_steps: expected None or an integer of at least 2, got 1")
@@ -152,6 +147,11 @@ class Optimizer(Configurable):
     def accumulating(self) -> bool:
         """Whether ``parameters.gradients`` hold gradients of earlier batches, which the next are to be added to."""
         return self._calls % (self.gradient_accumulation_steps or 1) != 0
+
+    @property
+    def average(self) -> Array | None:
+        """The moving average of the parameters itself, no copy; None without ``use_ema`` or before the first step."""
+        return self._vectors.get("average")
 
     def exclude_from_weight_decay(
         self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
@@ -291,7 +291,7 @@ class Optimizer(Configurable):
         self.numbers = {name: values[name] for name in self.numbers}
         self._calls = calls
         self._shapes = parameters.shapes if calls else None
-        self._vectors = {name: arrays[name] for name in vectors}
+        self._vectors = {name: arrays[name] for name in (*self.slots, "average") if name in vectors}
         self._gradients = None
         if summed:
             parameters.gradients[...] = arrays["gradients"]

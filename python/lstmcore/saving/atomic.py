@@ -57,13 +57,21 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_abandoned(target: Path) -> None:
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file that `write` has written, if it exists, and what killed processes have left of it."""
+    target = Path(path)
+    target.unlink(missing_ok=True)
+    if target.parent.is_dir():
+        _remove_abandoned(target, 0.0)
+
+
+def _remove_abandoned(target: Path, after: float = _ABANDONED_AFTER) -> None:
     pattern = re.compile(re.escape(f".{target.name}.") + r"[0-9a-f]{16}\.tmp")
     with os.scandir(target.parent) as entries:
         old = [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
     for path in old:
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime < _ABANDONED_AFTER:
+            if time.time() - path.stat().st_mtime < after:
                 continue
             descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             try:

@@ -39,8 +39,12 @@ _OTHERS = {
 }
 
 
+# The one entry of the file's metadata; of several, safetensors would write another order every time.
+_ENTRY = "lstmcore"
+
+
 class Container(NamedTuple):
-    """Arrays by name, and plain data by name, each of it JSON in the header of the file."""
+    """Arrays by name, and plain data by name, which stands as JSON in the header of the file."""
 
     arrays: dict[str, Array]
     data: dict[str, Any]
@@ -51,8 +55,7 @@ def pack(container: Container) -> bytes:
     from safetensors.numpy import save
 
     arrays = {name: np.asarray(array, order="C") for name, array in container.arrays.items()}
-    texts = {name: json.dumps(value) for name, value in container.data.items()}
-    return save(arrays, {"format": str(FORMAT), **texts})
+    return save(arrays, {_ENTRY: json.dumps({"format": FORMAT, **container.data})})
 
 
 def unpack(content: bytes, where: str) -> Container:
@@ -73,17 +76,23 @@ def unpack(content: bytes, where: str) -> Container:
     try:
         entries = deserialize(content)  # type: ignore[no-untyped-call]
     except SafetensorError as error:
-        kind = next((kind for magic, kind in _OTHERS.items() if content.startswith(magic)), None)
-        text = f"expected a file that lstmcore has saved, got {kind}" if kind else "not a whole safetensors file"
-        raise ValueError(f"{where}: {text} ({error})") from None
+        others = [kind for magic, kind in _OTHERS.items() if content.startswith(magic)]
+        wrong = (
+            f"expected a file that lstmcore has saved, got {others[0]}" if others else "not a whole safetensors file"
+        )
+        raise ValueError(f"{where}: {wrong} ({error})") from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # deserialize has checked it
-    texts = header.get("__metadata__") or {}
-    if "format" not in texts or "kind" not in texts:
+    text = (header.get("__metadata__") or {}).get(_ENTRY)
+    if text is None:
         raise ValueError(f"{where}: a safetensors file, but none that lstmcore has saved")
-    if texts["format"] != str(FORMAT):
-        raise ValueError(f"{where}: expected format {FORMAT}, got {texts['format']}; a newer lstmcore may read it")
-    arrays = {name: _array(entry, f"{where}: {name}") for name, entry in entries}
-    return Container(arrays, {name: _json(text, f"{where}: {name}") for name, text in texts.items()})
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where}: not valid JSON: {error}") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else data
+        raise ValueError(f"{where}: expected format {FORMAT}, got {str(found)[:50]}; a newer lstmcore may read it")
+    return Container({name: _array(entry, f"{where}: {name}") for name, entry in entries}, data)
 
 
 def _array(entry: dict[str, Any], where: str) -> Array:
@@ -98,13 +107,6 @@ def _array(entry: dict[str, Any], where: str) -> Array:
         return flat.reshape(entry["shape"])
     except (ValueError, OverflowError, TypeError) as error:
         raise ValueError(f"{where}: shape {entry['shape']}: {error}") from None
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where}: not valid JSON: {error}") from None
 
 
 def write(path: str | os.PathLike[str], container: Container) -> None:

@@ -33,6 +33,15 @@ class Savable(Configurable):
     built: bool
     input_shape: Any
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shape of the inputs that the weights were made for, as plain data; None if there are none."""
+        return {"input_shape": self.input_shape} if self.built else None
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Make the weights for inputs as `get_build_config` told."""
+        model: Any = self
+        model.build(shape_from_json(config["input_shape"]))
+
     def save(
         self,
         filepath: Path_,
@@ -200,8 +209,8 @@ def restore_training(model: Any, path: Path_) -> None:
     """
     where = os.fspath(path)
     content = container.read(path)
-    if content.data["kind"] != "training":
-        raise ValueError(f"{where}: expected a backup of a training, got a file of kind {content.data['kind']!r}")
+    if content.data.get("kind") != "training":
+        raise ValueError(f"{where}: expected a backup of a training, got a file of kind {content.data.get('kind')!r}")
     variables = named_variables(_layers(model))
     weights = without_prefix("weights/", content.arrays)
     before_weights = {name: variable.numpy() for name, variable in variables.items()}
@@ -234,8 +243,8 @@ def _of_model(model: Any, with_training: bool) -> Container:
 
 def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None, compile: bool) -> Any:
     data = content.data
-    if data["kind"] != "model" or "model" not in data:
-        raise ValueError(f"{where}: expected a model, got a file of kind {data['kind']!r}")
+    if data.get("kind") != "model" or "model" not in data:
+        raise ValueError(f"{where}: expected a model, got a file of kind {data.get('kind')!r}")
     weights = without_prefix("weights/", content.arrays)
     with _errors_name(where), custom_object_scope(objects or {}):
         with placeholders(sum(array.size for array in weights.values())):
@@ -255,7 +264,7 @@ def _from_bytes(content: bytes, objects: Mapping[str, Any]) -> Any:
 
 def _architecture(model: Any) -> dict[str, Any]:
     description: dict[str, Any] = serialize(model)
-    return description | {"input_shape": model.input_shape if model.built else None}
+    return description | {"build_config": model.get_build_config()}
 
 
 def _from_architecture(description: Any) -> Any:
@@ -263,9 +272,9 @@ def _from_architecture(description: Any) -> Any:
     if not isinstance(made, Savable):
         raise ValueError(f"expected a model, got {type(made).__name__}")
     model: Any = made
-    shape = description.get("input_shape")
-    if shape is not None and not model.built:
-        model.build(shape_from_json(shape))
+    config = description.get("build_config")
+    if config is not None and not model.built:
+        model.build_from_config(config)
     return model
 
 

@@ -68,8 +68,8 @@ def shape_from_json(shape: Any) -> Any:
     """
     if isinstance(shape, dict):
         return {name: shape_from_json(part) for name, part in shape.items()}
-    if isinstance(shape, list) and shape and all(isinstance(part, list) for part in shape):
+    if isinstance(shape, (list, tuple)) and shape and all(isinstance(part, (list, tuple)) for part in shape):
         return [shape_from_json(part) for part in shape]
-    if isinstance(shape, list) and all(n is None or (type(n) is int and n >= 0) for n in shape):
+    if isinstance(shape, (list, tuple)) and all(n is None or (type(n) is int and n >= 0) for n in shape):
         return tuple(shape)
     raise ValueError(f"input_shape: expected sizes or None, got {shape!r}")
