@@ -1,9 +1,18 @@
-"""tanh and sigmoid of the core: close to the rounded truth everywhere, right at the edges."""
+"""tanh and sigmoid of the core: close to the rounded truth everywhere, right at the edges. The other activations: as
+defined, in the tails too, with their derivatives.
+"""
+
+import json
+import math
 
 import numpy as np
 import pytest
+from layer_tools import numbers
 
-from lstmcore import _core
+from lstmcore import _core, activations
+from lstmcore._serialization import deserialize, serialize
+from lstmcore.activations.erf import erfc
+from lstmcore.layers import Activation, Dense
 
 # Units in the last place. Measured maxima over the points below: float32 tanh 1.87, sigmoid 2.22 with AVX-512 and AVX2;
 # without fused multiply-adds (baseline) 2.3 and 2.6; float64 within the same.
@@ -57,3 +66,267 @@ def test_lengths_that_are_no_multiple_of_a_vector():
     x = np.random.default_rng(0).standard_normal(67).astype("float32")
     for n in range(68):
         np.testing.assert_array_equal(_core.tanh(x[:n]), _core.tanh(x)[:n])
+
+
+# --- the functions, as their definitions say, in float64 ---
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def normal_distribution(x):
+    return np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x.ravel()]).reshape(x.shape)
+
+
+ALPHA, SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946  # Klambauer et al. 2017
+DEFINED = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.where(x > 0, x, 0),
+    "relu6": lambda x: np.minimum(np.maximum(x, 0), 6),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "elu": lambda x: np.where(x > 0, x, np.exp(x) - 1),
+    "selu": lambda x: SCALE * np.where(x > 0, x, ALPHA * (np.exp(x) - 1)),
+    "celu": lambda x: np.maximum(0, x) + np.minimum(0, np.exp(x) - 1),
+    "gelu": lambda x: x * normal_distribution(x),
+    "silu": lambda x: x * logistic(x),
+    "swish": lambda x: x * logistic(x),
+    "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
+    "softplus": lambda x: np.log(1 + np.exp(x)),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
+    "softmax": lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
+    "log_softmax": lambda x: np.log(np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+    "sigmoid": logistic,
+    "log_sigmoid": lambda x: np.log(logistic(x)),
+    "hard_sigmoid": lambda x: np.minimum(np.maximum(x + 3, 0), 6) / 6,
+    "hard_silu": lambda x: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
+    "hard_swish": lambda x: x * np.minimum(np.maximum(x + 3, 0), 6) / 6,
+    "tanh": np.tanh,
+    "hard_tanh": lambda x: np.minimum(np.maximum(x, -1), 1),
+    "tanh_shrink": lambda x: x - np.tanh(x),
+    "soft_shrink": lambda x: np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0)),
+    "hard_shrink": lambda x: np.where(np.abs(x) > 0.5, x, 0),
+    "threshold": lambda x: np.where(x > 0, x, 0),
+    "exponential": np.exp,
+    "sparse_plus": lambda x: np.where(x <= -1, 0, np.where(x >= 1, x, (x + 1) ** 2 / 4)),
+    "sparse_sigmoid": lambda x: np.where(x <= -1, 0, np.where(x >= 1, 1, (x + 1) / 2)),
+}
+each_name = pytest.mark.parametrize("name", DEFINED)
+# Away from the corners at 0, ±0.5, ±1, ±3 and 6, where there are two slopes.
+X = np.array(
+    [[-9.0, -5.3, -2.9, -1.7, -1.1], [-0.9, -0.6, -0.4, -0.1, 0.1], [0.3, 0.7, 1.2, 2.9, 5.3], [6.2, 3.1, 9, 4.4, 2]]
+)
+OTHERS = {
+    "relu": {"negative_slope": 0.1, "max_value": 4.0, "threshold": 1.0},
+    "leaky_relu": {"negative_slope": 0.05},
+    "elu": {"alpha": 0.5},
+    "celu": {"alpha": 2.0},
+    "gelu": {"approximate": True},
+    "squareplus": {"b": 1.0},
+    "soft_shrink": {"threshold": 0.2},
+    "hard_shrink": {"threshold": 0.2},
+    "threshold": {"threshold": 1.5, "default_value": -7.0},
+    "softmax": {"axis": 0},
+    "log_softmax": {"axis": [0, 1]},
+}
+CASES = [(name, {}) for name in DEFINED] + list(OTHERS.items())
+
+
+def test_every_name_is_tested():
+    assert set(activations._BY_NAME) == set(DEFINED)
+    assert set(activations.__all__) >= set(DEFINED)
+
+
+@each_name
+def test_the_value_is_what_the_definition_says(name):
+    activation = activations.get(name)
+    assert activation.name in (name, {"swish": "silu", "hard_swish": "hard_silu"}.get(name))
+    # Rounding: an exponential of some units in the last place, and differences from 1.
+    np.testing.assert_allclose(activation(X), DEFINED[name](X), rtol=1e-13, atol=1e-15)
+    single = activation(X.astype("float32"))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, DEFINED[name](X), rtol=2e-6, atol=1e-7)
+    place = X.astype("float32")
+    activation.in_place(place)
+    np.testing.assert_array_equal(place, single)
+
+
+def test_the_value_with_arguments():
+    x = np.array([-2.0, 0.5, 1.0, 3.0, 5.0])
+    assert activations.relu(x, negative_slope=0.5, max_value=4, threshold=1).tolist() == [-1.5, -0.25, 0, 3, 4]
+    assert activations.relu([-10, -5, 0, 5, 10], threshold=5).tolist() == [0, 0, 0, 0, 10]  # Keras's example
+    np.testing.assert_allclose(activations.elu(x, 0.5)[0], 0.5 * (math.exp(-2) - 1))
+    np.testing.assert_allclose(activations.celu(x, alpha=4)[0], 4 * (math.exp(-0.5) - 1))
+    np.testing.assert_allclose(activations.threshold(x, 0.7, 9).tolist(), [9, 9, 1, 3, 5])
+    inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+    np.testing.assert_allclose(activations.gelu(x, approximate=True), 0.5 * x * (1 + np.tanh(inner)), rtol=1e-12)
+    np.testing.assert_allclose(activations.softmax(X, axis=0).sum(0), 1)
+    np.testing.assert_allclose(activations.softmax(X, axis=(0, 1)).sum(), 1)
+    assert activations.relu(np.array([-np.inf, np.inf]), max_value=2).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(("name", "arguments"), CASES)
+def test_the_derivative_is_that_of_the_value(name, arguments):
+    activation = type(activations.get(name))(**arguments)
+    x, dy, step = X.copy(), numbers(*X.shape), 1e-6
+    want = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        value = x[index]
+        x[index] = value + step
+        above = (activation.value(x) * dy).sum()
+        x[index] = value - step
+        want[index] = (above - (activation.value(x) * dy).sum()) / (2 * step)
+        x[index] = value
+    y = activation.value(x)
+    # Central differences: step^2 = 1e-12 of the third derivative, and rounding of sums over the step.
+    np.testing.assert_allclose(activation.backward(x, y, dy), want, rtol=1e-7, atol=1e-9 * np.abs(y).sum())
+    if not activation.needs_input:
+        np.testing.assert_array_equal(activation.backward(None, y, dy), activation.backward(x, y, dy))
+    single = activation.backward(x.astype("float32"), y.astype("float32"), dy.astype("float32"))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("name", "arguments"), CASES)
+def test_far_out_nothing_overflows(name, arguments, dtype):
+    if name == "exponential":
+        return  # which is meant to
+    activation = type(activations.get(name))(**arguments)
+    x = np.array([[-1e30, -700.0, -100.0, -40.0], [40.0, 100.0, 700.0, 1e30]], dtype)
+    y = activation(x)
+    assert np.isfinite(y).all()
+    assert np.isfinite(activation.backward(x, y, np.ones_like(x))).all()
+
+
+# Values far below zero from their expansions: exp(x), x exp(x), ... to first order, exact in float64 at x = -30.
+TAILS = {
+    "softplus": (math.exp(-30), math.exp(-30)),
+    "silu": (-30 * math.exp(-30), -29 * math.exp(-30)),
+    "mish": (-30 * math.exp(-30), -29 * math.exp(-30)),
+    "sigmoid": (math.exp(-30), math.exp(-30)),
+    "elu": (math.exp(-30) - 1, math.exp(-30)),
+    "gelu": (
+        -15 * math.erfc(30 / math.sqrt(2)),
+        0.5 * math.erfc(30 / math.sqrt(2)) - 30 * math.exp(-450) / math.sqrt(2 * math.pi),
+    ),
+    "squareplus": (2 / (30 + math.sqrt(904)), 2 / (30 + math.sqrt(904)) / math.sqrt(904)),
+}
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_small_values_in_the_tail_keep_their_digits(name):
+    x = np.array([-30.0])
+    y = activations.get(name)(x)
+    value, slope = TAILS[name]
+    # erfc has some units in the last place; its derivative, a difference of nearly equal numbers, 30^2 times that.
+    np.testing.assert_allclose(y, [value], rtol=2e-14 * 30)
+    np.testing.assert_allclose(activations.get(name).backward(x, y, np.ones(1)), [slope], rtol=1e-11)
+
+
+def test_log_sigmoid_above_zero_keeps_its_digits():
+    np.testing.assert_allclose(activations.log_sigmoid(np.array([30.0])), [-math.exp(-30)], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("float64", 8), ("float32", 10)])
+def test_erfc_in_units_of_the_last_place(dtype, limit):
+    """Measured maxima: 7.0 and 8.9, in the tail, where erfc falls by its own size over 1 / (2 x)."""
+    x = np.concatenate([np.linspace(-6, 9, 20_001), np.linspace(9, 26, 1_001), np.logspace(-30, -1, 500)]).astype(dtype)
+    want = np.array([math.erfc(v) for v in x.astype("float64")])
+    normal = want > np.finfo(dtype).tiny
+    error = np.abs(erfc(x).astype("float64") - want)[normal] / np.spacing(want[normal].astype(dtype))
+    assert error.max() < limit
+    np.testing.assert_array_equal(erfc(np.array([np.inf, -np.inf, 0, np.nan], dtype)), np.array([0, 2, 1, np.nan]))
+
+
+@pytest.mark.peer
+@each_name
+def test_the_values_and_derivatives_are_those_of_torch(name):
+    torch = pytest.importorskip("torch")
+    functional = torch.nn.functional
+    theirs = {
+        "linear": lambda x: x,
+        "leaky_relu": lambda x: functional.leaky_relu(x, 0.2),
+        "hard_silu": functional.hardswish,
+        "hard_swish": functional.hardswish,
+        "hard_sigmoid": functional.hardsigmoid,
+        "hard_tanh": functional.hardtanh,
+        "hard_shrink": functional.hardshrink,
+        "soft_shrink": functional.softshrink,
+        "tanh_shrink": functional.tanhshrink,
+        "log_sigmoid": functional.logsigmoid,
+        "swish": functional.silu,
+        "softmax": lambda x: torch.softmax(x, -1),
+        "log_softmax": lambda x: torch.log_softmax(x, -1),
+        "threshold": lambda x: functional.threshold(x, 0, 0),
+        "exponential": torch.exp,
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+    }
+    if name in ("squareplus", "sparse_plus", "sparse_sigmoid"):
+        pytest.skip("PyTorch has none")
+    x = torch.tensor(X, requires_grad=True)
+    y = theirs.get(name, getattr(functional, name, None))(x)
+    dy = numbers(*X.shape)
+    y.backward(torch.tensor(dy))
+    ours = activations.get(name)(X)
+    np.testing.assert_allclose(ours, y.detach().numpy(), rtol=1e-12, atol=1e-15)
+    # PyTorch multiplies by a sixth of float32 in the derivative of hard_sigmoid.
+    rtol = 1e-7 if name == "hard_sigmoid" else 1e-11
+    np.testing.assert_allclose(activations.get(name).backward(X, ours, dy), x.grad.numpy(), rtol=rtol, atol=1e-14)
+
+
+# --- how they are named and given ---
+
+
+def test_whole_numbers_and_lists_are_taken_as_float32():
+    y = activations.relu([-1, 2])
+    assert y.dtype == np.float32
+    assert y.tolist() == [0, 2]
+
+
+def test_functions_of_the_users():
+    def square(x):
+        return x * x
+
+    layer, x = Activation(square, dtype="float64"), numbers(2, 3)
+    np.testing.assert_array_equal(layer(x, training=True), x * x)
+    with pytest.raises(NotImplementedError, match=r"square: has no derivative; .* backward\(x, y, dy\)"):
+        layer.backward(x)
+    with pytest.raises(TypeError, match=r"Activation: activation: .* cannot be saved"):
+        layer.get_config()
+    square.backward = lambda x, y, dy: 2 * x * dy
+    layer(x, training=True)
+    np.testing.assert_array_equal(layer.backward(x), 2 * x * x)
+
+
+@pytest.mark.parametrize(("name", "arguments"), CASES)
+def test_activations_are_plain_data(name, arguments):
+    activation = type(activations.get(name))(**arguments)
+    twin = deserialize(json.loads(json.dumps(serialize(activation))))
+    assert type(twin) is type(activation)
+    np.testing.assert_array_equal(twin(X), activation(X))
+    dense = Dense(2, activation=activation)
+    assert Dense.from_config(json.loads(json.dumps(dense.get_config()))).activation.name == activation.name
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: activations.get("swash"), ValueError, "activation: expected one of celu, .* or None, got 'swash'"),
+        (lambda: activations.get(3), TypeError, "activation: expected a name, a function or None, got 3"),
+        (lambda: activations.relu([1.0], negative_slope=-1), ValueError, "relu: negative_slope: .* from 0 on, got -1"),
+        (lambda: activations.relu([1.0], max_value="a"), TypeError, "relu: max_value: .* got 'a'"),
+        (lambda: activations.relu([1.0], threshold=None), TypeError, "relu: threshold: .* got None"),
+        (lambda: activations.elu([1.0], alpha=float("nan")), ValueError, "elu: alpha: expected a number, got nan"),
+        (lambda: activations.celu([1.0], alpha=0), ValueError, "celu: alpha: .* other than 0"),
+        (lambda: activations.gelu([1.0], approximate=1), TypeError, "gelu: approximate: .* True or False, got 1"),
+        (lambda: activations.softmax([1.0], axis=0.5), TypeError, "softmax: axis: expected an integer .* got 0.5"),
+        (lambda: activations.tanh([1.0], 3), TypeError, "takes 1 positional argument"),
+    ],
+)
+def test_wrong_arguments_are_named(make, error, text):
+    with pytest.raises(error, match=text):
+        make()

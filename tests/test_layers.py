@@ -1,7 +1,5 @@
 """The layers: initial weights as Keras makes them, passes as the reference computes them, errors that help."""
 
-import copy
-import pickle
 
 import numpy as np
 import pytest
@@ -197,9 +195,6 @@ def test_a_layer_belongs_to_one_model():
         Sequential(model.layers)
     with pytest.raises(ValueError, match="shared belongs to first"):
         model.add(model.layers[0])
-    for how in (copy.deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match="use get_weights and set_weights"):
-            how(model)
 
 
 # --- bad input ---
@@ -211,12 +206,12 @@ def test_a_layer_belongs_to_one_model():
         (lambda: LSTM(0), ValueError, "units: expected a positive integer, got 0"),
         (lambda: LSTM(2.5), TypeError, "units: expected a positive integer, got 2.5"),
         (lambda: LSTM("8"), TypeError, "units: expected a positive integer, got '8'"),
-        (lambda: LSTM(2, kernel_regularizer="l2"), NotImplementedError, "kernel_regularizer='l2'"),
+        (lambda: LSTM(2, kernel_regularizer="l3"), ValueError, "got 'l3'"),
         (lambda: LSTM(2, time_major=True), NotImplementedError, "time_major=True"),
         (lambda: LSTM(2, activation="swish"), ValueError, "activation: .* got 'swish'"),
         (lambda: LSTM(2, no_such_thing=1), TypeError, "no_such_thing"),
         (lambda: LSTM(2, dtype="int32"), TypeError, "float32 or float64, got int32"),
-        (lambda: Dense(2, activation="swish"), ValueError, "got 'swish'"),
+        (lambda: Dense(2, activation="swash"), ValueError, "got 'swash'"),
         (lambda: Sequential([LSTM(2, kernel_initializer="ortho", input_shape=(3, 1))]), ValueError, "got 'ortho'"),
         (lambda: Sequential([LSTM(2, input_shape=(3,))]), ValueError, r"\(batch, steps, features\), got \(None, 3\)"),
         (lambda: Sequential([LSTM(2**61, input_shape=(3, 1))]), ValueError, "units: .* overflows"),

@@ -72,7 +72,7 @@ def test_gradient_of_the_whole_model_by_finite_differences(loss):
     model = make("float64", loss=loss)
     x, y = data(5, dtype="float64")
     model.parameters.gradients.fill(0)
-    model.backward(model.loss.gradient(y, model.forward(x, training=True)))
+    model.backward(model.loss.value_and_gradient(y, model.forward(x, training=True))[1])
     flat, gradient, step = model.parameters.values, model.parameters.gradients, 1e-6
     for k in range(0, flat.size, 7):
         values = []
@@ -117,12 +117,6 @@ def test_training_is_that_of_pytorch():
     for got, want in zip(model.get_weights(), tensors, strict=True):
         want = want.detach().numpy()
         np.testing.assert_allclose(got, want if got.shape == want.shape else want.T, rtol=1e-9, atol=1e-12)
-
-
-def test_losses_are_their_definitions():
-    y, p = np.array([[1.0, 2], [3, 5]]), np.array([[1.5, 2], [1, 4]])
-    assert lstmcore.losses.mse(y, p) == (0.25 + 0 + 4 + 1) / 4
-    assert lstmcore.losses.mae(y, p) == (0.5 + 0 + 2 + 1) / 4
 
 
 # --- the loop ---
@@ -176,7 +170,7 @@ def test_shuffle_takes_every_row_once():
     seen = []
     model = make()
     step = model._train_step
-    model._train_step = lambda x, y: seen.append(y[:, 0]) or step(x, y)
+    model._train_step = lambda x, y, weight: seen.append(y[:, 0]) or step(x, y, weight)
     model.fit(x, y, epochs=2, batch_size=4, verbose=0)
     first, second = np.concatenate(seen[:3]), np.concatenate(seen[3:])
     assert (first != second).any()
@@ -311,19 +305,18 @@ def test_a_bar_on_a_terminal():
         ({"verbose": 3}, ValueError, "verbose: .* got 3"),
         ({"validation_split": 1.5}, ValueError, r"validation_split: expected a number in \[0, 1\), got 1.5"),
         ({"validation_split": 0.99999}, ValueError, "at least one row to train on"),
-        ({"validation_data": (1, 2, 3)}, ValueError, "validation_data: expected a pair"),
+        ({"validation_data": (1, 2, 3, 4)}, ValueError, "validation_data: expected a pair"),
         ({"validation_data": (np.zeros((3, 6, 2)), np.zeros(4))}, ValueError, "validation_data: y: expected 3 rows"),
-        ({"sample_weight": np.ones(10)}, NotImplementedError, "sample_weight"),
         ({"no_such_thing": 1}, TypeError, "no_such_thing"),
         ({"callbacks": [print]}, TypeError, "callbacks: expected Callback objects"),
-        ({"y": np.zeros(9)}, ValueError, r"y: expected 10 rows as in x, got shape \(9, 1\)"),
+        ({"y": np.zeros(9)}, ValueError, r"y: expected 10 rows as in x, got shape \(9,\)"),
         ({"y": np.zeros((10, 2))}, ValueError, r"y: expected shape \(10, 1\).*got \(10, 2\)"),
-        ({"y": np.array(["a"] * 10)}, TypeError, "y: expected float32, got <U1"),
-        ({"y": np.zeros(10, complex)}, TypeError, "y: expected float32, got complex128"),
+        ({"y": np.array(["a"] * 10)}, TypeError, "y: expected numbers, got <U1"),
+        ({"y": np.zeros(10, complex)}, TypeError, "y: expected numbers, got complex128"),
         ({"x": np.zeros((10, 6))}, ValueError, r"expected shape \(batch, steps, .*\), got \(10, 6\)"),
         ({"x": np.zeros((10, 0, 2))}, ValueError, r"steps > 0"),
         ({"x": np.zeros((10, 6, 3))}, ValueError, r"inputs=2\), got \(10, 6, 3\)"),
-        ({"x": np.zeros((10, 6, 2), int)}, TypeError, r"x: expected float32, got int64; convert it with .astype"),
+        ({"x": np.zeros((10, 6, 2), complex)}, TypeError, "x: expected numbers, got complex128"),
         ({"x": np.zeros((0, 6, 2)), "y": np.zeros((0, 1))}, ValueError, "at least one row"),
     ],
 )
@@ -335,12 +328,12 @@ def test_wrong_arguments_of_fit_are_named(options, error, text):
 
 def test_what_is_not_offered_says_so():
     model = make()
-    with pytest.raises(NotImplementedError, match="'rmsprop' is not offered; use 'adam'"):
-        model.compile(loss="mse")
-    with pytest.raises(ValueError, match="loss: expected one of mse"):
+    with pytest.raises(ValueError, match="optimizer: expected one of sgd, rmsprop, adam"):
+        model.compile("no_such_optimizer", loss="mse")
+    with pytest.raises(ValueError, match="loss: expected one of .*, mse, .* got 'no_such_loss'"):
         model.compile("adam", "no_such_loss")
-    with pytest.raises(NotImplementedError, match="clipnorm="):
-        Adam(clipnorm=1.0)
+    with pytest.raises(NotImplementedError, match="loss_scale_factor="):
+        Adam(loss_scale_factor=2.0)
     with pytest.raises(ValueError, match=r"beta_1: expected a number in \[0, 1\), got 1"):
         Adam(beta_1=1)
     with pytest.raises(ValueError, match="learning_rate"):

@@ -7,42 +7,70 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from . import (
     activations,
     callbacks,
-    datasets,
+    constraints,
     functional,
     initializers,
     layers,
     losses,
+    metrics,
     models,
     optimizers,
     reference,
+    regularizers,
+    saving,
     streaming,
     utils,
 )
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
 from .layers import Input
-from .models import Sequential
+from .models import Model, Sequential
+
+if _TYPE_CHECKING:
+    from . import datasets, preprocessing, tuner
 
 __all__ = [
     "Input",
+    "Model",
     "Sequential",
     "__version__",
     "activations",
     "callbacks",
+    "constraints",
     "datasets",
     "functional",
     "get_num_threads",
     "initializers",
     "layers",
     "losses",
+    "metrics",
     "models",
     "optimizers",
+    "preprocessing",
     "reference",
+    "regularizers",
+    "saving",
     "set_num_threads",
     "show_config",
     "streaming",
     "threads",
+    "tuner",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    # Not every program needs these: together they would take as long to import as all the rest.
+    if name in ("datasets", "preprocessing", "tuner"):
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

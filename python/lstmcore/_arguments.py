@@ -23,6 +23,18 @@ def positive_integer(name: str, value: Any) -> int:
     return number
 
 
+def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
+    """Return ``value`` as a float if it lies in the interval, written as "[0, 1)"; raise TypeError or ValueError."""
+    if not _is_number(value):
+        raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    above = low <= value if interval[0] == "[" else low < value
+    below = value <= high if interval[-1] == "]" else value < high
+    if not (above and below):
+        raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
+    return float(value)
+
+
 def flag(name: str, value: Any) -> bool:
     """Return ``value`` as a bool, or raise TypeError: numbers and strings are more likely a slip."""
     if not isinstance(value, (bool, np.bool_)):
@@ -39,20 +51,54 @@ def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """Return ``value`` as an array of ``dtype``; other float types are converted, the rest refused."""
+    """Return ``value`` as an array of ``dtype``: numbers of other types are converted, the rest is refused."""
     array = np.asarray(value)
     if array.dtype == dtype:
         return array
-    if array.dtype.kind != "f":
-        hint = f"; convert it with .astype({dtype.name!r})" if array.dtype.kind in "iub" else ""
-        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}{hint}")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}")
     return array.astype(dtype)
 
 
-def target_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """Return targets as an array of ``dtype``; integers and booleans are converted too."""
-    array = np.asarray(value)
-    return array.astype(dtype) if array.dtype.kind in "iub" else float_array(name, array, dtype)
+def integer(name: str, value: Any) -> int:
+    """Return ``value`` as an int, or raise TypeError."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    return operator.index(value)
+
+
+def single_integer(name: str, value: Any) -> int:
+    """Return a positive integer that may come in a tuple or list of one, as Keras's one-dimensional layers allow."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 1:
+            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+        value = value[0]
+    return positive_integer(name, value)
+
+
+def two_integers(name: str, value: Any) -> tuple[int, int]:
+    """Return a pair of integers from 0 on; a single one stands for both."""
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2 or any(integer(name, n) < 0 for n in pair):
+        raise ValueError(f"{name}: expected an integer from 0 on, or two, got {value!r}")
+    return integer(name, pair[0]), integer(name, pair[1])
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> str:
+    """Return ``value``, a string of any case, as it stands in ``choices``, or raise TypeError or ValueError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    if value.lower() not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value.lower()
+
+
+def channels_last(name: str, data_format: Any) -> None:
+    """Refuse a ``data_format`` other than Keras's "channels_last", for which None stands too."""
+    if data_format is None:
+        return
+    if one_of(name, data_format, ("channels_last", "channels_first")) == "channels_first":
+        raise NotImplementedError(f"{name}: 'channels_first' is not offered; put a Permute((2, 1)) before the layer")
 
 
 def valid_steps(
@@ -94,8 +140,21 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
 
 def rate(name: str, value: Any) -> float:
     """Return ``value`` as a float in [0, 1), or raise TypeError or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not _is_number(value):
         raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
     if not 0 <= value < 1:
         raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
     return float(value)
+
+
+def seed(name: str, value: Any) -> int | None:
+    """Return ``value`` as an int from 0 on, or None as it is, or raise ValueError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(f"{name}: expected an integer from 0 on, got {value!r}")
+    return int(value)
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))

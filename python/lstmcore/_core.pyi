@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from numpy.typing import ArrayLike, NDArray
@@ -99,17 +100,17 @@ def matmul(
 ) -> NDArray[Any]: ...
 def sigmoid(x: ArrayLike, out: NDArray[Any] | None = None, /) -> NDArray[Any]: ...
 def tanh(x: ArrayLike, out: NDArray[Any] | None = None, /) -> NDArray[Any]: ...
-def adam(
+def optimizer_step(
+    rule: str,
     parameters: NDArray[Any],
     gradients: NDArray[Any],
-    m: NDArray[Any],
-    v: NDArray[Any],
-    alpha: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-    /,
+    slots: Sequence[NDArray[Any]],
+    numbers: Sequence[float],
+    scale: float = 1.0,
+    limit: float = ...,
+    decay: float = 0.0,
 ) -> None: ...
+def sum_of_squares(x: ArrayLike) -> float: ...
 def config() -> Config: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: int, /) -> None: ...

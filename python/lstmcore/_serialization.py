@@ -11,9 +11,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 C = TypeVar("C", bound="Configurable")
+F = TypeVar("F")
 
 # (module, class name) -> class: ours, and those registered by name (module "").
 _KNOWN: dict[tuple[str, str], type[Configurable]] = {}
+_FUNCTION = "function"  # the class name that stands for a function given by its name
+_registered_functions: dict[str, Callable[..., Any]] = {}
+
+# While it holds a dict: what `serialize` meets that only the user knows.
+_collected: ContextVar[dict[str, Any] | None] = ContextVar("collected", default=None)
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})  # noqa: B039 - never written to
 
 
@@ -76,10 +82,12 @@ def _home(cls: type) -> str:
 def serialize(value: Any, where: str = "value") -> Any:
     """Return plain data for a value: numbers, strings, lists, dicts, and a dict for each `Configurable`.
 
+    A function of the user's is given by its name, and `deserialize` has to be told what it is.
+
     Raises
     ------
     TypeError
-        The value is something else, such as a function.
+        The value is something else, such as a lambda.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -87,6 +95,8 @@ def serialize(value: Any, where: str = "value") -> Any:
         cls = type(value)
         name = next((n for (module, n), known in _KNOWN.items() if known is cls and not module), None)
         module = _home(cls) if name is None and _KNOWN.get((_home(cls), cls.__name__)) is cls else ""
+        if name is None and not module:
+            _collect(cls.__name__, cls)
         return {"module": module, "class_name": name or cls.__name__, "config": value.get_config()}
     if isinstance(value, np.generic):
         return value.item()
@@ -100,7 +110,33 @@ def serialize(value: Any, where: str = "value") -> Any:
         return {str(k): serialize(v, where) for k, v in value.items()}
     if hasattr(value, "name") and getattr(value, "serialized_by_name", False):
         return value.name
+    if inspect.isfunction(value):
+        name = next((n for n, known in _registered_functions.items() if known is value), None)
+        if name is None and (value.__name__ != "<lambda>" or _collected.get() is not None):
+            name = value.__name__
+            _collect(name, value)
+        if name is not None:
+            return {"module": "", "class_name": _FUNCTION, "config": {"name": name}}
     raise TypeError(f"{where}: {value!r} cannot be saved; name it, or make it a class with get_config")
+
+
+def _collect(name: str, value: Any) -> None:
+    objects = _collected.get()
+    if objects is None:
+        return
+    if objects.setdefault(name, value) is not value:
+        raise TypeError(f"{value!r} cannot be copied beside {objects[name]!r}, which has the same name")
+
+
+@contextlib.contextmanager
+def collected_objects() -> Iterator[dict[str, Any]]:
+    """Within the ``with`` block, collect the user's classes and functions that `serialize` meets, by name."""
+    objects: dict[str, Any] = {}
+    token = _collected.set(objects)
+    try:
+        yield objects
+    finally:
+        _collected.reset(token)
 
 
 def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -120,19 +156,28 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     if isinstance(data, list):
         return [deserialize(v) for v in data]
     if isinstance(data, dict) and "class_name" in data and "config" in data:
-        name, config = data["class_name"], data["config"]
-        cls = _scope.get().get(name) or _KNOWN.get((str(data.get("module") or ""), str(name)))
-        if cls is None:
-            raise ValueError(
-                f"class_name: {name!r} is unknown; if it is yours, pass it as custom_objects={{{name!r}: ...}} or "
-                "register it with utils.register_keras_serializable"
-            )
+        name, config = str(data["class_name"]), data["config"]
         if not isinstance(config, dict):
             raise ValueError(f"{name}: config: expected a dict, got {config!r}")
+        if name == _FUNCTION:
+            name = str(config.get("name"))
+            return _looked_up(name, _scope.get().get(name) or _registered_functions.get(name))
+        cls = _looked_up(name, _scope.get().get(name) or _KNOWN.get((str(data.get("module") or ""), name)))
+        if not hasattr(cls, "from_config"):
+            raise ValueError(f"class_name: {name!r}: expected a class with from_config, got {cls!r}")
         return cls.from_config(config)
     if isinstance(data, dict):
         return {k: deserialize(v) for k, v in data.items()}
     return data
+
+
+def _looked_up(name: str, value: Any) -> Any:
+    if value is None:
+        raise ValueError(
+            f"class_name: {name!r} is unknown; if it is yours, pass it as custom_objects={{{name!r}: ...}} or "
+            "register it with utils.register_keras_serializable"
+        )
+    return value
 
 
 @contextlib.contextmanager
@@ -145,13 +190,19 @@ def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
         _scope.reset(token)
 
 
-def register(package: str = "Custom", name: str | None = None) -> Callable[[type[C]], type[C]]:
-    """Return a decorator that makes a class known to `deserialize` as "package>name"."""
+def register(package: str = "Custom", name: str | None = None) -> Callable[[F], F]:
+    """Return a decorator that makes a class or function known to `deserialize` as "package>name"."""
 
-    def decorate(cls: type[C]) -> type[C]:
-        if not (isinstance(cls, type) and issubclass(cls, Configurable)):
-            raise TypeError(f"register_keras_serializable: expected a class of lstmcore's kinds, got {cls!r}")
-        _KNOWN["", f"{package}>{name or cls.__name__}"] = cls
-        return cls
+    def decorate(value: F) -> F:
+        known_as = f"{package}>{name or getattr(value, '__name__', value)}"
+        if isinstance(value, type) and issubclass(value, Configurable):
+            _KNOWN["", known_as] = value
+        elif inspect.isfunction(value):
+            _registered_functions[known_as] = value
+        else:
+            raise TypeError(
+                f"register_keras_serializable: expected a class of lstmcore's kinds or a function, got {value!r}"
+            )
+        return value
 
     return decorate

@@ -1,242 +1,398 @@
-"""The training loop: compile, fit, evaluate, predict."""
+"""What can be trained: compile, fit, evaluate, predict."""
 
 from __future__ import annotations
 
-import math
-import signal
+import contextlib
 import sys
-import threading
-import types
 import warnings
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import positive_integer, reject_options, target_array
+from ._arguments import positive_integer
+from ._class_weights import ClassWeights
+from ._data import Arrays, Batch, Feed, Source, rows_of, source
+from ._loop import Loop
+from ._measures import Measures
+from ._progress import Progress
+from ._serialization import deserialize, serialize
+from ._state import join, split
+from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .variables import Parameters
+from .layers.layer import Layer
+from .variables import Parameters, Variable
 
 Array = NDArray[Any]
-Logs = dict[str, float]
 
 _COMPILE_WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss"}
-_FIT_NOT_OFFERED = {
-    "class_weight",
-    "sample_weight",
-    "initial_epoch",
-    "steps_per_epoch",
-    "validation_steps",
-    "validation_batch_size",
-    "validation_freq",
-}
 
 
-class _Averages:
-    """Loss and metrics averaged over the rows seen so far."""
+class Trainer(Layer):
+    """A layer that is a whole model: it has a loss and an optimizer and can be trained."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = names
-        self.sums = [0.0] * len(names)
-        self.rows = 0
-
-    def add(self, values: Sequence[float], rows: int) -> None:
-        self.sums = [s + v * rows for s, v in zip(self.sums, values, strict=True)]
-        self.rows += rows
-
-    def logs(self, prefix: str = "") -> Logs:
-        return {prefix + name: s / self.rows for name, s in zip(self.names, self.sums, strict=True)}
-
-
-class _DeferredInterrupt:
-    """Within a ``with`` block, Ctrl-C waits until `check` is called, so that no step is left half done.
-
-    A second Ctrl-C does not wait.
-    """
-
-    def __enter__(self) -> _DeferredInterrupt:
-        self._pressed = False
-        # Only the main thread receives signals, and only Python's own handler is ours to replace.
-        self._ours = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        )
-        if self._ours:
-            signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def _press(self, number: int, frame: types.FrameType | None) -> None:
-        if self._pressed:
-            raise KeyboardInterrupt
-        self._pressed = True
-
-    def check(self) -> None:
-        if self._pressed:
-            raise KeyboardInterrupt
-
-    def __exit__(self, *_: object) -> None:
-        if self._ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-class Trainer:
-    """What a model has that can be trained; `models.Sequential` is one."""
-
-    # Provided by the model.
-    name: str
-    parameters: Parameters | None
-
-    def __init__(self) -> None:
-        self.optimizer: optimizers.Adam | None = None
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.parameters: Parameters | None = None
+        self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
-        self.metrics: list[losses.Loss] = []
         self.history: History | None = None
         self.stop_training = False
+        self._recipe: dict[str, Any] = {}  # the arguments of compile
+        self._measures: Measures | None = None
+        self._regularized: list[Variable] = []
+        self._shuffle_stream: _random.Stream | None = None
+        self._progress: Progress | None = None  # of the fit under way
+        self._resume: dict[str, Any] | None = None  # where the next fit is to go on
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of weights and outputs."""
+    # --- provided by the model ---
+
+    def run(
+        self,
+        inputs: Any,
+        training: bool = False,
+        mask: Array | None = None,
+        logits: bool = False,
+        penalties: list[float] | None = None,
+    ) -> tuple[Array, Array | None]:
+        """Return the outputs for a batch, and their mask.
+
+        With ``logits``, the outputs are what goes into the activation `head`. Activity regularizers
+        add theirs to ``penalties``.
+        """
         raise NotImplementedError
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the weights for inputs of that shape, batch first."""
+    def _run_backward(self, d_outputs: Array, logits: bool) -> None:
+        """Add to the gradients of all weights, from that of the outputs, or of what `head` is applied to."""
         raise NotImplementedError
 
-    def convert(self, name: str, inputs: ArrayLike) -> Array:
-        """Return inputs as the array that the model takes."""
+    def _build_for(self, inputs: Any) -> None:
+        """Create the weights for inputs like these."""
         raise NotImplementedError
 
-    def run(self, inputs: Array, training: bool = False, mask: Array | None = None) -> tuple[Array, Array | None]:
-        """Return the outputs for a batch, and their mask."""
+    def _gather(self) -> None:
+        """Put the weights to be trained into flat vectors."""
         raise NotImplementedError
 
-    def backward(self, d_outputs: Array) -> None:
-        """Add to the gradients of all weights, from that of the outputs."""
-        raise NotImplementedError
+    # --- compile ---
 
     def compile(
         self,
-        optimizer: str | optimizers.Adam = "rmsprop",
-        loss: str | losses.Loss | None = None,
-        metrics: Iterable[str | losses.Loss] | None = None,
+        optimizer: str | Mapping[str, Any] | optimizers.Optimizer = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
         **options: Any,
     ) -> None:
-        """Choose how to train.
+        """Choose how to train. Changes of ``trainable`` take effect here.
 
         Parameters
         ----------
-        optimizer : "adam" or an optimizer. (The default is Keras's, which is not offered.)
-        loss : "mse", "mae" or a `losses.Loss`.
-        metrics : more of these to report.
+        optimizer : a name, such as "adam", or an `optimizers.Optimizer`.
+        loss : a name, such as "mse", a `losses.Loss`, or a function with a ``gradient``.
+        loss_weights : None or 1: there is one output.
+        metrics : names, `metrics.Metric` objects or functions, to report beside the loss. A list, or
+            a list or dict of lists for the one output.
+        weighted_metrics : more of them, which sample weights and class weights apply to.
         **options : Keras's ``run_eagerly``, ``jit_compile``, ``steps_per_execution`` and
             ``auto_scale_loss`` are accepted and have no effect.
-        """
-        left = {k: v for k, v in options.items() if k not in _COMPILE_WITHOUT_EFFECT}
-        reject_options("compile", left, {"loss_weights", "weighted_metrics"})
-        new_loss = None if loss is None else losses.get(loss)
-        if isinstance(metrics, str):
-            raise TypeError(f"metrics: expected a list, got {metrics!r}")
-        new_metrics = [losses.get(m) for m in metrics or ()]
-        self.optimizer, self.loss, self.metrics = optimizers.get(optimizer), new_loss, new_metrics
 
-    def _compiled(self) -> tuple[optimizers.Adam, losses.Loss]:
+        Raises
+        ------
+        ValueError, TypeError
+            An argument does not fit; the message names it.
+        """
+        for name in options:
+            if name not in _COMPILE_WITHOUT_EFFECT:
+                raise TypeError(f"compile got an unexpected argument {name!r}")
+        if _one("loss_weights", loss_weights) not in (None, 1):
+            raise NotImplementedError(
+                f"compile: loss_weights={loss_weights!r} is not offered: there is one output, so scale the learning rate"
+            )
+        recipe = {
+            "optimizer": optimizers.get(optimizer),
+            "loss": _one("loss", loss),
+            "metrics": _flat("metrics", metrics),
+            "weighted_metrics": _flat("weighted_metrics", weighted_metrics),
+        }
+        new_loss = None if recipe["loss"] is None else losses.get(recipe["loss"])
+        measures = None
+        if self.built and new_loss is not None:
+            measures = Measures(recipe["metrics"], recipe["weighted_metrics"], new_loss, self.output_shape)
+        self._recipe, self.optimizer, self.loss, self._measures = recipe, recipe["optimizer"], new_loss, measures
+        if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
+            self._gather()
+
+    def compile_config(self) -> dict[str, Any] | None:
+        """Return the arguments of `compile` as plain data; None if it was not called.
+
+        A function of yours as loss or metric is not data: there is a warning, and None.
+        """
+        if not self._recipe:
+            return None
+        try:
+            return {name: serialize(value, name) for name, value in self._recipe.items()}
+        except TypeError as error:
+            warnings.warn(f"{self.name}: compile's arguments are not kept: {error}", UserWarning, stacklevel=2)
+            return None
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile as `compile_config` told."""
+        self.compile(**{name: deserialize(value) for name, value in config.items()})
+
+    def _ready(self) -> tuple[optimizers.Optimizer, losses.Loss, Parameters, Measures]:
+        """Return what a step needs, brought up to date."""
+        optimizer, loss, parameters = self.optimizer, self.loss, self.parameters
+        if optimizer is None or loss is None:
+            self._refuse_uncompiled()
+        assert parameters is not None
+        if parameters.variables and parameters.variables[0].parameters is not parameters:
+            self._gather()  # another model, which has this one as a layer, has taken the weights over
+            parameters = self.parameters
+            assert parameters is not None
+        if self._measures is None:
+            self._measures = Measures(
+                self._recipe["metrics"], self._recipe["weighted_metrics"], loss, self.output_shape
+            )
+        return optimizer, loss, parameters, self._measures
+
+    def _refuse_uncompiled(self) -> NoReturn:
+        raise RuntimeError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
+
+    def _require_compiled(self) -> None:
         if self.optimizer is None or self.loss is None:
-            raise RuntimeError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
-        return self.optimizer, self.loss
+            self._refuse_uncompiled()
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """The shape of the outputs, batch first."""
+        raise NotImplementedError
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The mean loss, and the metrics that `compile` was given; there once the model has its weights."""
+        return [] if self._measures is None else self._measures.metrics
 
     @property
     def metrics_names(self) -> list[str]:
         """The names of what is reported, the loss first."""
-        return ["loss", *(m.name for m in self.metrics)]
+        if self._measures is not None:
+            return self._measures.names
+        given = [*self._recipe.get("metrics", ()), *self._recipe.get("weighted_metrics", ())]
+        return ["loss", *(m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given)]
+
+    def reset_metrics(self) -> None:
+        """Forget what metrics have seen."""
+        if self._measures is not None:
+            self._measures.reset()
 
     # --- one batch ---
 
-    def _train_step(self, x: Array, y: Array) -> list[float]:
-        optimizer, loss = self._compiled()
-        parameters = self.parameters
-        assert parameters is not None
-        parameters.gradients.fill(0)
-        outputs, mask = self.run(x, training=True)
-        values = self._values(y, outputs, mask)
-        self.backward(loss.gradient(y, outputs, mask))
+    def _head(self, loss: losses.Loss) -> Activation | None:
+        """Return the activation that the loss takes the inputs of, if there is one."""
+        if loss.fuses is None:
+            return None
+        head = self.head
+        return head if head is not None and head.name == loss.fuses else None
+
+    def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
+        """Take a step; return the loss before it."""
+        optimizer, loss, parameters, measures = self._ready()
+        if not optimizer.accumulating:
+            parameters.gradients.fill(0)
+        head = self._head(loss)
+        penalties: list[float] = []
+        z, mask = self.run(x, True, None, head is not None, penalties)
+        outputs = z if head is None else head(z)
+        targets = loss.targets(y, outputs.shape, outputs.dtype)
+        weights = None
+        if mask is not None or sample_weight is not None:
+            weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
+        value, gradient = loss.value_and_gradient(targets, outputs, weights, None if head is None else z)
+        self._run_backward(gradient, head is not None)
+        for variable in self._regularized:
+            value += variable.regularizer(variable.value)
+            variable.gradient += variable.regularizer.gradient(variable.value)
+        if penalties:
+            value += sum(penalties)
         optimizer.step(parameters)
-        return values
+        measures.loss.update_state(value, len(outputs))
+        if measures.has_metrics:
+            measures.update(targets, outputs, sample_weight, mask)
+        return value
 
-    def _values(self, y: Array, outputs: Array, mask: Array | None) -> list[float]:
-        _, loss = self._compiled()
-        if y.shape != outputs.shape:
-            raise ValueError(f"y: expected shape {outputs.shape} (that of the model's outputs), got {y.shape}")
-        return [loss(y, outputs, mask), *(m(y, outputs, mask) for m in self.metrics)]
+    def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
+        """Return the loss for a batch."""
+        _, loss, _, measures = self._ready()
+        head = self._head(loss)
+        penalties: list[float] = []
+        z, mask = self.run(x, False, None, head is not None, penalties)
+        outputs = z if head is None else head(z)
+        targets = loss.targets(y, outputs.shape, outputs.dtype, name)
+        weights = None
+        if mask is not None or sample_weight is not None:
+            weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
+        value = loss.value(targets, outputs, weights, None if head is None else z)
+        value += sum(penalties) + sum(v.regularizer(v.value) for v in self._regularized)
+        measures.loss.update_state(value, len(outputs))
+        if measures.has_metrics:
+            measures.update(targets, outputs, sample_weight, mask)
+        return value
 
-    def train_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
-        """Take one step on a batch; return the loss before it, with the metrics if there are any."""
-        self._compiled()
-        return self._report(self._train_step(*self._data(x, y)), return_dict)
+    def train_on_batch(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take one step on a batch; return the loss before it, with the metrics if there are any.
 
-    def test_on_batch(self, x: ArrayLike, y: ArrayLike, return_dict: bool = False) -> Any:
+        Parameters
+        ----------
+        x, y, sample_weight : one row each a sample; ``sample_weight`` may be (batch, steps) where the
+            outputs have steps.
+        class_weight : class -> weight, instead of ``sample_weight``.
+        return_dict : return the numbers by name.
+        """
+        return self._on_batch(True, x, y, sample_weight, class_weight, return_dict)
+
+    def test_on_batch(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Return the loss of a batch, with the metrics if there are any."""
-        self._compiled()
-        inputs, targets = self._data(x, y)
-        return self._report(self._values(targets, *self.run(inputs)), return_dict)
+        return self._on_batch(False, x, y, sample_weight, None, return_dict)
 
-    def predict_on_batch(self, x: ArrayLike) -> Array:
+    def _on_batch(
+        self,
+        training: bool,
+        x: Any,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        class_weight: Mapping[int, float] | None,
+        return_dict: bool,
+    ) -> Any:
+        self._require_compiled()
+        if y is None:
+            raise ValueError("y: expected targets, got None")
+        inputs, targets = self._inputs(x), np.asarray(y)
+        if targets.ndim == 0 or len(targets) != rows_of(inputs):
+            raise ValueError(f"y: expected {rows_of(inputs)} rows as in x, got shape {targets.shape}")
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        if class_weight is not None:
+            if weight is not None:
+                raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
+            weight = ClassWeights(class_weight)(targets, len(self.output_shape))
+        step = self._train_step if training else self._test_step
+        if self._progress is not None:  # called by a callback: what fit reports is not to change
+            with self._own_measures():
+                step(inputs, targets, weight)
+                return self._report(return_dict)
+        self.reset_metrics()
+        step(inputs, targets, weight)
+        return self._report(return_dict)
+
+    def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for a batch."""
         return self.run(self._inputs(x))[0]
 
-    def _report(self, values: Sequence[float], return_dict: bool) -> Any:
+    def _report(self, return_dict: bool) -> Any:
+        assert self._measures is not None
         if return_dict:
-            return dict(zip(self.metrics_names, values, strict=True))
-        return values[0] if len(values) == 1 else list(values)
+            return self._measures.logs()
+        values = self._measures.values()
+        return values[0] if len(values) == 1 else values
+
+    @contextlib.contextmanager
+    def _own_measures(self) -> Iterator[None]:
+        """Within the ``with`` block, count afresh; then put back what `fit` has counted so far."""
+        measures = self._measures
+        before = measures.state() if measures is not None and self._progress is not None else None
+        self.reset_metrics()
+        try:
+            yield
+        finally:
+            if measures is not None and before is not None:
+                measures.load_state(before)
 
     # --- data ---
 
-    def _inputs(self, x: ArrayLike, name: str = "x") -> Array:
+    def _inputs(self, x: Any, name: str = "x") -> Any:
         array = self.convert(name, x)
-        if array.ndim == 0:
+        if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")
         if self.parameters is None:
-            self.build(array.shape)
+            self._build_for(array)
         return array
 
-    def _data(self, x: ArrayLike, y: ArrayLike, prefix: str = "") -> tuple[Array, Array]:
-        inputs = self._inputs(x, f"{prefix}x")
-        targets = target_array(f"{prefix}y", y, self.dtype)
-        if targets.ndim == 1:  # as in Keras, one number for each row is a column
-            targets = targets[:, None]
-        if targets.ndim == 0 or len(targets) != len(inputs):
-            raise ValueError(f"{prefix}y: expected {len(inputs)} rows as in {prefix}x, got shape {targets.shape}")
-        return inputs, targets
+    def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
+        """Return the source of batches for data, with the model built for them."""
+        several = self.takes_several
+        dimensions = len(self.input_shape) if self.built and self.input_shape else None
+        made = source(x, y, sample_weight, several=several, dimensions=dimensions, prefix=prefix, **options)
+        self._inputs(made.first()[0], f"{prefix}x")
+        return made
+
+    @property
+    def _shuffle(self) -> _random.Stream:
+        """Decides the order of the rows; its seed comes from the global one."""
+        if self._shuffle_stream is None:
+            self._shuffle_stream = _random.Stream(int(_random.generator().integers(2**32)))
+        return self._shuffle_stream
 
     # --- whole data sets ---
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any = None,
+        y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         validation_split: float = 0.0,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
-        shuffle: bool = True,
-        **options: Any,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
     ) -> History:
         """Train.
 
         Parameters
         ----------
-        x, y : inputs and targets, one row each a sample.
+        x : inputs: arrays, one row a sample; or batches (x, y) or (x, y, sample_weight) from a
+            generator, an iterable, or a data set with ``data[k]`` and ``len(data)``.
+        y : targets, unless ``x`` gives them.
         batch_size : rows in a step, 32 by default; the last of an epoch may be smaller.
-        epochs : passes over the data.
+        epochs : the epoch to stop before; counted from ``initial_epoch``.
         verbose : 0 silent; 1 a progress bar on a terminal, a line an epoch elsewhere; 2 a line an
             epoch; "auto" is 1.
         callbacks : `callbacks.Callback` objects.
         validation_split : part of the data, from its end, to validate on instead of training.
-        validation_data : (x, y) to validate on; goes before ``validation_split``.
-        shuffle : take the rows in a new random order in every epoch.
+        validation_data : (x, y), (x, y, sample_weight) or a source of batches to validate on; goes
+            before ``validation_split``.
+        shuffle : take the rows, or the batches of a data set, in a new random order in every epoch;
+            "batch" changes the order within each batch only. Generators keep theirs.
+        class_weight : class -> weight of its samples in the loss.
+        sample_weight : weights of the samples, or (samples, steps).
+        initial_epoch : number of the first epoch.
+        steps_per_epoch : batches of an epoch; the next one goes on behind them. By default, all.
+        validation_steps : batches to validate on, from the first on; by default, all.
+        validation_batch_size : ``batch_size`` by default.
+        validation_freq : validate in every so many epochs, or in those listed, counted from 1.
 
         Returns
         -------
@@ -252,105 +408,274 @@ class Trainer:
         Warns
         -----
         RuntimeWarning
-            Once, when the loss stops being finite.
+            Once, when the loss stops being finite; and when a generator runs out of data.
+
+        Notes
+        -----
+        An exception, from a callback for instance, leaves the model as after the last whole step.
         """
-        reject_options("fit", options, _FIT_NOT_OFFERED)
-        self._compiled()
+        self._require_compiled()
         batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
         epochs = positive_integer("epochs", epochs)
-        if verbose not in (0, 1, 2, "auto"):
-            raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', got {verbose!r}")
-        inputs, targets = self._data(x, y)
-        validation = None
-        if validation_data is not None:
-            if len(validation_data) != 2:
-                raise ValueError(f"validation_data: expected a pair (x, y), got {len(validation_data)} values")
-            validation = self._data(*validation_data, prefix="validation_data: ")
-        elif validation_split:
-            if not 0 < validation_split < 1:
-                raise ValueError(f"validation_split: expected a number in [0, 1), got {validation_split!r}")
-            rows = int(len(inputs) * (1 - validation_split))
-            validation = inputs[rows:], targets[rows:]
-            inputs, targets = inputs[:rows], targets[:rows]
-        if not len(inputs) or (validation is not None and not len(validation[0])):
-            raise ValueError("x: expected at least one row to train on, and one to validate on, got none")
+        if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
+            raise ValueError(f"initial_epoch: expected an integer from 0 on, got {initial_epoch!r}")
+        steps_per_epoch = _steps("steps_per_epoch", steps_per_epoch)
+        validation_steps = _steps("validation_steps", validation_steps)
+        validation_batch_size = _steps("validation_batch_size", validation_batch_size) or batch_size
+        validates = _frequency(validation_freq)
+        _check_verbose(verbose)
+        if not (isinstance(shuffle, (bool, np.bool_)) or shuffle == "batch"):
+            raise TypeError(f"shuffle: expected True, False or 'batch', got {shuffle!r}")
+        classes = None if class_weight is None else ClassWeights(class_weight)
+        if classes is not None and sample_weight is not None:
+            raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
 
-        steps = math.ceil(len(inputs) / batch_size)
+        data = self._source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle)
+        validation: Source | None = None
+        if validation_data is not None:
+            parts = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
+            if not 1 <= len(parts) <= 3 or (len(parts) == 1 and parts is validation_data):
+                raise ValueError(
+                    "validation_data: expected a pair (x, y), (x, y, sample_weight) or a source of batches, got "
+                    f"{len(parts)} values"
+                )
+            validation = self._source(*parts, prefix="validation_data: ", batch_size=validation_batch_size)
+        elif validation_split:
+            if isinstance(validation_split, bool) or not 0 < validation_split < 1:
+                raise ValueError(f"validation_split: expected a number in [0, 1), got {validation_split!r}")
+            if not isinstance(data, Arrays):
+                raise ValueError(
+                    f"validation_split: expected arrays to split, got {type(x).__name__}; use validation_data"
+                )
+            data, validation = data.split(validation_split, validation_batch_size)
+
+        feed = Feed(data, self._shuffle, steps_per_epoch)
         history = self.history = History()
-        loggers = [ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty())] if verbose else []
-        hooks = CallbackList(
-            [history, *(callbacks or ()), *loggers],
-            self,
-            {"epochs": epochs, "steps": steps, "verbose": verbose},
-        )
+        bar = ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty()) if verbose else None
+        params = {"epochs": epochs, "steps": steps_per_epoch or data.steps, "verbose": verbose}
+        hooks = CallbackList([history, *_callbacks(callbacks), *([bar] if bar else [])], self, params)
+        optimizer, _, parameters, measures = self._ready()
+        loop = Loop(self, measures, feed, validation, validation_steps, validates, classes, hooks, bar, epochs)
         self.stop_training = False
-        finite = True
-        logs: Logs = {}
-        hooks.on_train_begin()
-        with _DeferredInterrupt() as interrupt:
-            for epoch in range(epochs):
-                hooks.on_epoch_begin(epoch)
-                order = _random.generator().permutation(len(inputs)) if shuffle else None
-                averages = _Averages(self.metrics_names)
-                for step in range(steps):
-                    hooks.on_train_batch_begin(step)
-                    part = slice(step * batch_size, (step + 1) * batch_size)
-                    batch = part if order is None else order[part]
-                    values = self._train_step(inputs[batch], targets[batch])
-                    if finite and not math.isfinite(values[0]):
-                        finite = False
-                        warnings.warn(
-                            f"{self.name}: the loss is {values[0]} at step {step} of epoch {epoch + 1}; look for NaN "
-                            "in the data, or lower the learning rate",
-                            RuntimeWarning,
-                            stacklevel=2,
-                        )
-                    averages.add(values, len(targets[batch]))
-                    logs = averages.logs()
-                    hooks.on_train_batch_end(step, logs)
-                    interrupt.check()
-                if validation is not None:
-                    logs |= self._evaluate(*validation, batch_size).logs("val_")
-                hooks.on_epoch_end(epoch, logs)
-                interrupt.check()
-                if self.stop_training:
-                    break
+        self._resume = None
+        progress = self._progress = Progress(initial_epoch, self, measures, feed, validation, hooks)
+        try:
+            hooks.on_train_begin()
+            if self._resume is not None:  # a callback has restored the state of a training that was interrupted
+                progress.restore(self._resume)
+                self._resume = None
+                if bar and progress.begun:
+                    bar.on_epoch_begin(progress.epoch)
+            logs = loop.run(progress)
+            optimizer.finalize(parameters)
+        finally:
+            self._progress = None
         hooks.on_train_end(logs)
         return history
 
-    def _evaluate(self, inputs: Array, targets: Array, batch_size: int) -> _Averages:
-        averages = _Averages(self.metrics_names)
-        for start in range(0, len(inputs), batch_size):
-            part = slice(start, start + batch_size)
-            averages.add(self._values(targets[part], *self.run(inputs[part])), len(targets[part]))
-        return averages
+    def _take_step(self, batch: Batch, classes: ClassWeights | None) -> float:
+        x, y, weight = batch
+        if y is None:
+            raise ValueError("y: expected targets with every batch of x, got None")
+        if classes is not None:
+            if weight is not None:
+                raise ValueError("class_weight: expected None for data with a sample_weight")
+            weight = classes(y, len(self.output_shape))
+        return self._train_step(self.convert("x", x), y, weight)
+
+    def _evaluate(self, data: Source, steps: int | None, hooks: CallbackList | None, prefix: str = "") -> None:
+        """Let the measures see a data set."""
+        batch_begin = hooks is not None and hooks.listens("on_test_batch_begin")
+        batch_end = hooks is not None and hooks.listens("on_test_batch_end")
+        if hooks is not None:
+            hooks.on_test_begin()
+        step = -1
+        for step, (x, y, weight) in enumerate(data.steps_of(steps)):
+            if y is None:
+                raise ValueError(f"{prefix}y: expected targets with every batch of x, got None")
+            if batch_begin:
+                hooks.on_test_batch_begin(step)  # type: ignore[union-attr]
+            self._test_step(self.convert(f"{prefix}x", x), y, weight, f"{prefix}y")
+            if batch_end:
+                hooks.on_test_batch_end(step, self._measures.logs())  # type: ignore[union-attr]
+        if step < 0:
+            raise ValueError(f"{prefix}x: expected at least one batch, got none: a generator gives its batches once")
+        if hooks is not None:
+            hooks.on_test_end(self._measures.logs())  # type: ignore[union-attr]
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any = None,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Return the loss over a data set; with metrics, a list with the loss first, or a dict."""
-        self._compiled()
-        batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
-        inputs, targets = self._data(x, y)
-        if not len(inputs):
-            raise ValueError("x: expected at least one row, got none")
-        logs = self._evaluate(inputs, targets, batch_size).logs()
-        if verbose in (1, 2) or (verbose == "auto" and sys.stdout.isatty()):
-            print(" - ".join(f"{name}: {value:.4f}" for name, value in logs.items()))
-        return self._report(list(logs.values()), return_dict)
+        """Return the loss over a data set; with metrics, a list with the loss first, or a dict.
 
-    def predict(self, x: ArrayLike, batch_size: int | None = None, verbose: int | str = "auto") -> Array:
+        Parameters
+        ----------
+        x, y, sample_weight, batch_size : as for `fit`.
+        verbose : 0 silent; 1 and 2 show a line with the result; "auto" does on a terminal.
+        steps : the most batches to take.
+        callbacks : their ``on_test_…`` hooks are called.
+        return_dict : return the numbers by name.
+        """
+        self._require_compiled()
+        _check_verbose(verbose)
+        steps = _steps("steps", steps)
+        batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
+        data = self._source(x, y, sample_weight, batch_size=batch_size)
+        self._ready()
+        with self._own_measures():
+            self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
+            return self._report(return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
+    ) -> Array:
         """Return the outputs for every row of ``x``.
 
-        The rows are taken ``batch_size`` (32 by default) at a time; the result does not depend on
-        it. ``verbose`` is accepted for Keras's sake: there is nothing to report.
+        Arrays are taken ``batch_size`` rows (32 by default) at a time; the result does not depend on
+        it. From a source of batches the inputs are used and the targets, if there are any, are not.
+        At most ``steps`` batches are taken. Several threads may predict with one model at a time.
         """
+        _check_verbose(verbose)
+        steps = _steps("steps", steps)
         batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
-        inputs = self._inputs(x)
-        parts = [self.run(inputs[k : k + batch_size])[0] for k in range(0, max(1, len(inputs)), batch_size)]
+        if isinstance(x, np.ndarray) and len(x) == 0 and x.ndim:
+            return self.run(self._inputs(x))[0]
+        data = self._source(x, batch_size=batch_size, needs_targets=False)
+        hooks = self._hooks_for(data, steps, verbose, callbacks)
+        if hooks is not None:
+            hooks.on_predict_begin()
+        parts = []
+        for step, (inputs, _, _) in enumerate(data.steps_of(steps)):
+            if hooks is not None:
+                hooks.on_predict_batch_begin(step)
+            parts.append(self.run(self.convert("x", inputs))[0])
+            if hooks is not None:
+                hooks.on_predict_batch_end(step, {"outputs": parts[-1]})
+        if not parts:
+            raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
+        if hooks is not None:
+            hooks.on_predict_end()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _hooks_for(
+        self, data: Source, steps: int | None, verbose: int | str, callbacks: Iterable[Callback] | Callback | None
+    ) -> CallbackList | None:
+        """Return the callbacks of `evaluate` or `predict`; None if nobody listens."""
+        given = _callbacks(callbacks)
+        shows = sys.stdout.isatty() if verbose == "auto" else bool(verbose)
+        if shows:
+            given = [*given, ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty())]
+        if not given:
+            return None
+        limit = data.steps if steps is None else steps if data.steps is None else min(steps, data.steps)
+        return CallbackList(given, self, {"steps": limit, "verbose": verbose})
+
+    # --- state ---
+
+    def training_state(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return all that training depends on beside the weights: plain data, and arrays by name.
+
+        That is the optimizer's state, the layers' random numbers and states, the order of the rows,
+        and, while `fit` is running, how far it is: a state taken by a callback, in the middle of an
+        epoch or at its end, is one from which training goes on bit for bit. Of the arrays, some may
+        be the model's own: copy or write them before the next step.
+        """
+        state: dict[str, Any] = {
+            "layers": self.state(),
+            "optimizer": None if self.optimizer is None else self.optimizer.state(),
+            "shuffle": None if self._shuffle_stream is None else [self._shuffle.seed, self._shuffle.calls],
+            "progress": None if self._progress is None else self._progress.state(),
+        }
+        return split(state)
+
+    def load_training_state(self, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Set what `training_state` has returned; the weights are the caller's to restore.
+
+        Called within `fit`, by a callback's ``on_train_begin``, it makes that `fit` go on where the
+        state was taken: with the same data, the rest of that epoch is the same. Data that cannot be
+        rewound, a generator's, have to begin anew: what had been seen of them is left out.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The state is not of such a model.
+        """
+        state = join(plain, arrays)
+        self.load_state(state["layers"])
+        if state["optimizer"] is not None and self.optimizer is not None and self.parameters is not None:
+            self.optimizer.load_state(state["optimizer"], self.parameters)
+        if state["shuffle"] is None:
+            self._shuffle_stream = None
+        else:
+            # The same object as before: a `fit` under way draws from it.
+            stream = self._shuffle_stream = self._shuffle_stream or _random.Stream(0)
+            stream.seed, stream.calls = map(int, state["shuffle"])
+        if self._progress is not None:
+            self._resume = state["progress"]
+
+
+def _one(name: str, value: Any) -> Any:
+    """Return what `compile` was given for the one output, which may stand in a list or a dict."""
+    if isinstance(value, dict) and "class_name" not in value:
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        if len(value) != 1:
+            raise ValueError(f"{name}: expected one, for there is one output; got {len(value)}")
+        return _one(name, value[0])
+    return value
+
+
+def _flat(name: str, value: Any) -> list[Any]:
+    """Return a list of metrics, which may stand in a list or a dict for the one output."""
+    if value is None:
+        return []
+    if not isinstance(value, (list, tuple, dict)) or (isinstance(value, dict) and "class_name" in value):
+        raise TypeError(f"{name}: expected a list, got {value!r}")
+    if isinstance(value, dict):
+        value = list(value.values())
+    result: list[Any] = []
+    for part in value:
+        nested = isinstance(part, (list, tuple)) or (isinstance(part, dict) and "class_name" not in part)
+        result += _flat(name, part) if nested else [part]
+    return result
+
+
+def _steps(name: str, value: Any) -> int | None:
+    return None if value is None else positive_integer(name, value)
+
+
+def _check_verbose(verbose: Any) -> None:
+    if verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', got {verbose!r}")
+
+
+def _callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback]:
+    if isinstance(callbacks, CallbackList):
+        return callbacks.callbacks
+    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+
+
+def _frequency(value: Any) -> Callable[[int], bool]:
+    """Return whether to validate in an epoch, counted from 1."""
+    if isinstance(value, (list, tuple, set, range)):
+        epochs = {positive_integer("validation_freq", epoch) for epoch in value}
+        return lambda epoch: epoch in epochs
+    every = positive_integer("validation_freq", value)
+    return lambda epoch: epoch % every == 0
+
+
+def _same(left: Sequence[Variable], right: Sequence[Variable]) -> bool:
+    return len(left) == len(right) and all(a is b for a, b in zip(left, right, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,11 @@ class Parameters:
             offset += variable.size
         parameters.variables = list(variables)
         return parameters
+
+    @functools.cached_property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the variables: whoever keeps vectors beside these tells by them whether they fit."""
+        return tuple(v.shape for v in self.variables)
 
 
 class Variable:
@@ -91,9 +97,7 @@ class Variable:
 
     def __reduce__(self) -> Any:
         # A copy would no longer be a view of the flat vector that the optimizer moves.
-        raise TypeError(
-            "weights cannot be copied or pickled with their layer or model; use get_weights and set_weights"
-        )
+        raise TypeError(f"{self.path}: cannot be copied or pickled by itself; copy its layer, or what numpy() returns")
 
     def __repr__(self) -> str:
         return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}>"

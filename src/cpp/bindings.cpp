@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
@@ -1326,26 +1327,62 @@ py::array activation(py::handle x_, py::handle out) {
     });
 }
 
-void adam(py::handle parameters_, py::handle gradients_, py::handle m_, py::handle v_, double alpha, double beta_1,
-          double beta_2, double epsilon) {
+// --- optimizers -----------------------------------------------------------------------------
+
+template <class T>
+const OptimizerRule<T>& optimizer_rule(const std::string& name) {
+    std::string known;
+    for (const OptimizerRule<T>* rule = kernels<T>().optimizer_rules; rule->name; ++rule) {
+        if (name == rule->name) return *rule;
+        known += (known.empty() ? "" : ", ") + std::string(rule->name);
+    }
+    throw py::value_error("rule: expected one of " + known + ", got '" + name + "'");
+}
+
+void must_be_of_number(const char* argument, const std::string& rule, int expected, std::size_t got) {
+    if (got != std::size_t(expected))
+        throw py::value_error(std::string(argument) + ": " + rule + " takes " + std::to_string(expected) + ", got " +
+                              std::to_string(got));
+}
+
+void optimizer_step(const std::string& rule_name, py::handle parameters_, py::handle gradients_,
+                    const std::vector<py::object>& slots_, const std::vector<double>& numbers, double scale,
+                    double limit, double decay) {
     by_dtype("parameters", as_array("parameters", parameters_), [&](auto tag) {
         using T = decltype(tag);
-        py::array parameters = output<T>("parameters", parameters_, {{"size"}});
+        const OptimizerRule<T>& rule = optimizer_rule<T>(rule_name);
+        must_be_of_number("slots", rule_name, rule.slots, slots_.size());
+        must_be_of_number("numbers", rule_name, rule.numbers, numbers.size());
+        const py::array parameters = output<T>("parameters", parameters_, {{"size"}});
         const long n = parameters.shape(0);
-        py::array gradients = contiguous<T>("gradients", gradients_, {{"size", n}});
-        py::array m = output<T>("m", m_, {{"size", n}}), v = output<T>("v", v_, {{"size", n}});
-        AdamProblem<T> p{std::size_t(n),
-                         pointer<T>(parameters),
-                         pointer<T>(m),
-                         pointer<T>(v),
-                         pointer<T>(gradients),
-                         T(alpha),
-                         T(beta_1),
-                         T(beta_2),
-                         T(epsilon),
-                         threads_for(double(n), 5e4)};
+        const py::array gradients = contiguous<T>("gradients", gradients_, {{"size", n}});
+        must_not_overlap("parameters", parameters, "gradients", gradients);
+        OptimizerProblem<T> p{};
+        p.size = std::size_t(n), p.parameters = pointer<T>(parameters), p.gradients = pointer<T>(gradients);
+        std::vector<py::array> slots;
+        for (const py::object& object : slots_) {
+            const py::array slot = output<T>("slots", object, {{"size", n}});
+            must_not_overlap("slots", slot, "parameters", parameters);
+            must_not_overlap("slots", slot, "gradients", gradients);
+            for (const py::array& other : slots) must_not_overlap("slots", slot, "another of them", other);
+            p.slots[slots.size()] = pointer<T>(slot);
+            slots.push_back(slot);
+        }
+        std::copy(numbers.begin(), numbers.end(), p.numbers);
+        p.scale = scale, p.limit = limit, p.decay = decay;
+        p.threads = threads_for(double(n), 5e4);
         py::gil_scoped_release release;
-        kernels<T>().adam(p);
+        rule.step(p);
+    });
+}
+
+double sum_of_squares(py::handle x_) {
+    const py::array x = as_array("x", x_);
+    return by_dtype("x", x, [&](auto tag) {
+        using T = decltype(tag);
+        const py::array values = c_contiguous<T>(x);
+        py::gil_scoped_release release;
+        return kernels<T>().sum_of_squares(pointer<T>(values), std::size_t(values.size()));
     });
 }
 
@@ -1427,7 +1464,10 @@ PYBIND11_MODULE(_core, m) {
           py::arg("accumulate") = false);
     m.def("sigmoid", activation<false>, py::arg("x"), py::arg("out") = py::none());
     m.def("tanh", activation<true>, py::arg("x"), py::arg("out") = py::none());
-    m.def("adam", adam);
+    m.def("optimizer_step", optimizer_step, py::arg("rule"), py::arg("parameters"), py::arg("gradients"),
+          py::arg("slots"), py::arg("numbers"), py::arg("scale") = 1.0,
+          py::arg("limit") = std::numeric_limits<double>::infinity(), py::arg("decay") = 0.0);
+    m.def("sum_of_squares", sum_of_squares, py::arg("x"));
     m.def("config", config);
     m.def("get_num_threads", max_threads);
     m.def("set_num_threads", set_num_threads);

@@ -149,13 +149,27 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     int threads;
 };
 
+constexpr int max_optimizer_slots = 3, max_optimizer_numbers = 6;
+
+// One step of an optimizer on flat vectors.
 template <class T>
-struct AdamProblem {
+struct OptimizerProblem {
     std::size_t size;
-    T *parameters, *m, *v;
+    T* parameters;
     const T* gradients;
-    T alpha, beta_1, beta_2, epsilon;
+    T* slots[max_optimizer_slots];          // what the rule keeps from step to step
+    double numbers[max_optimizer_numbers];  // and its numbers; see kernels/optimizers.hpp
+    double scale;                           // the gradients are multiplied with this first,
+    double limit;                           // then clipped to +-limit (infinity: they are not);
+    double decay;                           // parameters lose this part of themselves before they are moved
     int threads;
+};
+
+template <class T>
+struct OptimizerRule {
+    const char* name;  // null after the last
+    int slots, numbers;
+    void (*step)(const OptimizerProblem<T>&);
 };
 
 struct Team;
@@ -182,7 +196,8 @@ struct Kernels {
     void (*pack_b)(const MatmulProblem<T>&, T* packed);
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);
     void (*matmul)(const MatmulProblem<T>&);
-    void (*adam)(const AdamProblem<T>&);
+    const OptimizerRule<T>* optimizer_rules;
+    double (*sum_of_squares)(const T* x, std::size_t n);
     void (*sigmoid)(const T* x, T* y, std::size_t n);
     void (*tanh)(const T* x, T* y, std::size_t n);
     double (*multiply_add_loop)(long rounds, T* sink);  // returns the floating point operations done

@@ -1,5 +1,5 @@
 """Data sets to try things on."""
 
-from . import air_passengers
+from . import air_passengers, imdb
 
-__all__ = ["air_passengers"]
+__all__ = ["air_passengers", "imdb"]

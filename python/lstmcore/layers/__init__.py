@@ -1,31 +1,101 @@
 """The layers, under Keras's names."""
 
+from .activation import Activation
+from .activity_regularization import ActivityRegularization
+from .add import Add
+from .alpha_dropout import AlphaDropout
+from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
+from .concatenate import Concatenate
+from .conv1d import Conv1D
+from .conv1d import Conv1D as Convolution1D
 from .dense import Dense
+from .dropout import Dropout
+from .elu import ELU
 from .embedding import Embedding
+from .flatten import Flatten
+from .gaussian_dropout import GaussianDropout
+from .gaussian_noise import GaussianNoise
+from .global_pooling1d import GlobalAveragePooling1D, GlobalMaxPooling1D
+from .global_pooling1d import GlobalAveragePooling1D as GlobalAvgPool1D
+from .global_pooling1d import GlobalMaxPooling1D as GlobalMaxPool1D
 from .gru import GRU
+from .identity import Identity
 from .input import Input, InputLayer
 from .layer import Layer
+from .layer_normalization import LayerNormalization
+from .leaky_relu import LeakyReLU
 from .lstm import LSTM
 from .masking import Masking
+from .permute import Permute
+from .pooling1d import AveragePooling1D, MaxPooling1D
+from .pooling1d import AveragePooling1D as AvgPool1D
+from .pooling1d import MaxPooling1D as MaxPool1D
+from .prelu import PReLU
+from .relu import ReLU
+from .repeat_vector import RepeatVector
+from .reshape import Reshape
+from .residual import Residual
+from .resizing1d import Cropping1D, UpSampling1D, ZeroPadding1D
 from .rnn import RNN, Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from .simple_rnn import SimpleRNN
+from .softmax import Softmax
+from .spatial_dropout1d import SpatialDropout1D
+from .time_distributed import TimeDistributed
+from .unit_normalization import UnitNormalization
 
 __all__ = [
+    "ELU",
     "GRU",
     "LSTM",
     "RNN",
+    "Activation",
+    "ActivityRegularization",
+    "Add",
+    "AlphaDropout",
+    "AveragePooling1D",
+    "AvgPool1D",
+    "BatchNormalization",
     "Bidirectional",
     "Cell",
+    "Concatenate",
+    "Conv1D",
+    "Convolution1D",
+    "Cropping1D",
     "Dense",
+    "Dropout",
     "Embedding",
+    "Flatten",
     "GRUCell",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAvgPool1D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPooling1D",
+    "Identity",
     "Input",
     "InputLayer",
     "LSTMCell",
     "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
     "Masking",
+    "MaxPool1D",
+    "MaxPooling1D",
+    "PReLU",
+    "Permute",
+    "ReLU",
+    "RepeatVector",
+    "Reshape",
+    "Residual",
     "SimpleRNN",
     "SimpleRNNCell",
+    "Softmax",
+    "SpatialDropout1D",
     "StackedRNNCells",
+    "TimeDistributed",
+    "UnitNormalization",
+    "UpSampling1D",
+    "ZeroPadding1D",
 ]

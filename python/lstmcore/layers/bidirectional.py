@@ -99,17 +99,22 @@ class Bidirectional(Layer):
         super().__init__(**options)
         if self.dtype != layer.dtype:
             raise ValueError(f"Bidirectional: dtype: expected that of the layer, {layer.dtype}, got {self.dtype}")
+        penalty = layer.activity_regularizer
+        if penalty is not None or backward_layer.activity_regularizer is not None:
+            # The model adds it for our outputs, which are those of both layers if they stand side by side.
+            same = merge_mode in ("concat", None) and backward_layer.activity_regularizer is penalty
+            if not same or self.activity_regularizer is not None:
+                raise ValueError(
+                    "Bidirectional: layer: activity_regularizer: give it to Bidirectional, for the merged outputs"
+                )
+            self.activity_regularizer = penalty
         self.forward_layer, self.backward_layer = layer, backward_layer
         self.merge_mode = merge_mode
         self._initial = weights
-        self._products: tuple[Array, Array] | None = None
-        layer.claim(self.name)
-        backward_layer.claim(self.name)
         self._given_names = {"layer": layer.name, "backward_layer": backward_layer.name}
-        base = layer.name
-        layer.name, backward_layer.name = f"{self.name}/forward_{base}", f"{self.name}/backward_{base}"
-        if not self.trainable:
-            self.trainable = False  # the layers too
+        layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
+        self.adopt(layer)
+        self.adopt(backward_layer)
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -163,7 +168,7 @@ class Bidirectional(Layer):
         one, other = _core.forward_both(*calls)
         (a, states), (b, more_states) = first.finish(one, training), second.finish(other, training)
         if training and self.merge_mode == "mul":
-            self._products = a, b
+            self._cache = a, b
         outputs: Any
         if whole is not None:
             outputs = whole
@@ -206,9 +211,7 @@ class Bidirectional(Layer):
         elif self.merge_mode is None:
             parts = list(d_outputs)
         elif self.merge_mode == "mul":
-            if self._products is None:
-                raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-            (a, b), self._products = self._products, None
+            a, b = self.kept()
             parts = [d_outputs * b, d_outputs * a]
         else:
             part = d_outputs if self.merge_mode == "sum" else d_outputs / self.dtype.type(2)

@@ -7,21 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, activations
+from .. import _core, activations, constraints, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
-_NOT_OFFERED = {
-    "kernel_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-    "lora_rank",
-    "lora_alpha",
-    "quantization_config",
-}
+_NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
 
 
 class Dense(Layer):
@@ -37,9 +28,11 @@ class Dense(Layer):
     Parameters
     ----------
     units : width of the outputs.
-    activation : "linear" (or None), "tanh", "sigmoid" or "relu".
+    activation : a name or a function of `activations`; None is "linear".
     use_bias : whether there is a bias.
     kernel_initializer, bias_initializer : names or callables.
+    kernel_regularizer, bias_regularizer : penalties on the weights: names or `regularizers.Regularizer`.
+    kernel_constraint, bias_constraint : what the weights are held to: names or `constraints.Constraint`.
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
 
     Raises
@@ -51,26 +44,47 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: str | activations.Activation | None = None,
+        activation: str | activations.Activation | Callable[..., Any] | None = None,
         use_bias: bool = True,
         kernel_initializer: str | Callable[..., Array] = "glorot_uniform",
         bias_initializer: str | Callable[..., Array] = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         reject_options("Dense", {k: options.pop(k) for k in _NOT_OFFERED & options.keys()}, _NOT_OFFERED)
-        super().__init__(**options)
+        super().__init__(activity_regularizer=activity_regularizer, **options)
         self.units = positive_integer("Dense: units", units)
-        self.activation = activations.get(activation)
+        self.activation = self.head = activations.get(activation)
         self.use_bias = flag("Dense: use_bias", use_bias)
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
-        self._cache: tuple[Array, Array] | None = None
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
 
     def build(self, input_shape: Shape) -> None:
         """Create kernel and bias."""
-        self.kernel = self.add_weight("kernel", (self._features(input_shape), self.units), self.kernel_initializer)
+        self.kernel = self.add_weight(
+            "kernel",
+            (self._features(input_shape), self.units),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer)
+            self.bias = self.add_weight(
+                "bias",
+                (self.units,),
+                self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def _features(self, input_shape: Shape) -> int:
         if len(input_shape) < 2 or not input_shape[-1]:
@@ -79,29 +93,38 @@ class Dense(Layer):
             raise ValueError(f"{self.name}: inputs: expected {self.kernel.shape[0]} features, got shape {input_shape}")
         return input_shape[-1]
 
-    def forward(self, inputs: Array, training: bool = False) -> Array:
-        """Return the outputs, in the shape of the inputs but for the last axis."""
-        features = self._features(inputs.shape)
-        rows = inputs.reshape(-1, features)
-        outputs = self.activation(_core.matmul(rows, self.kernel.value, self.bias.value if self.use_bias else None))
-        if training:
-            self._cache = rows, outputs
-        return outputs.reshape(*inputs.shape[:-1], self.units)
+    def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
+        """Return the outputs, of the inputs' shape but for the last axis; ``logits`` leaves out the activation."""
+        shape = inputs.shape
+        if shape[-1] != self.kernel.shape[0] or len(shape) < 2:
+            self._features(shape)
+        rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
+        sums = _core.matmul(rows, self.kernel.value, None if self.bias is None else self.bias.value)
+        activation = activations.linear if logits else self.activation
+        if training and activation.needs_input:
+            outputs = activation.value(sums)
+            self._cache = rows, sums, outputs
+        else:
+            activation.in_place(sums)
+            outputs = sums
+            if training:
+                self._cache = rows, None, outputs
+        return outputs if len(shape) == 2 else outputs.reshape(*shape[:-1], self.units)
 
-    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (rows, outputs), self._cache = self._cache, None
-        d_rows = d_outputs.reshape(-1, self.units)
-        if self.activation is not activations.linear:
-            d_rows = d_rows * self.activation.derivative(outputs)
+        rows, sums, outputs = self.kept()
+        shape = d_outputs.shape
+        d_rows = d_outputs if len(shape) == 2 else d_outputs.reshape(-1, self.units)
+        if not logits:
+            d_rows = self.activation.backward(sums, outputs, d_rows)
         _core.matmul(rows.T, d_rows, None, self.kernel.gradient, True)
-        if self.use_bias:
-            self.bias.gradient += d_rows.sum(0)
+        if self.bias is not None:
+            self.bias.gradient += np.add.reduce(d_rows, axis=0)
         if not need_d_inputs:
             return None
-        return _core.matmul(d_rows, self.kernel.value.T).reshape(*d_outputs.shape[:-1], rows.shape[1])
+        d_inputs = _core.matmul(d_rows, self.kernel.value.T)
+        return d_inputs if len(shape) == 2 else d_inputs.reshape(*shape[:-1], rows.shape[1])
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a function that does for the next chunk of steps what the layer does for all."""
@@ -116,7 +139,7 @@ class Dense(Layer):
 class _DenseStage:
     def __init__(self, layer: Dense, batch_size: int, steps: int) -> None:
         self.kernel = _core.PackedMatrix(layer.kernel.value)
-        self.bias = layer.bias.numpy() if layer.use_bias else None
+        self.bias = None if layer.bias is None else layer.bias.numpy()
         self.activation = layer.activation
         self.inputs = np.zeros((batch_size * steps, layer.kernel.shape[0]), layer.dtype)
         self.outputs = np.zeros((batch_size * steps, layer.units), layer.dtype)

@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import constraints, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
-_NOT_OFFERED = {"embeddings_regularizer", "embeddings_constraint", "activity_regularizer", "lora_rank"}
+_NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
+
+# Up to so many numbers the sort costs more than it gains.
+_FEW = 2**16
+# Measured for 16,000 words of a text and of a uniform distribution: 4 to 16 make little difference.
+_ROUNDS = 8
 
 
 class Embedding(Layer):
@@ -30,6 +36,7 @@ class Embedding(Layer):
     input_dim : number of different integers.
     output_dim : width of the vectors.
     embeddings_initializer : name or callable.
+    embeddings_regularizer, embeddings_constraint : names, or objects of `regularizers` and `constraints`.
     mask_zero : whether 0 is padding: the layers after this one then skip those steps.
     weights : initial embeddings, instead of an initializer.
     input_length : Keras's old argument; has no effect.
@@ -48,6 +55,8 @@ class Embedding(Layer):
         input_dim: int,
         output_dim: int,
         embeddings_initializer: str | Callable[..., Array] = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
         mask_zero: bool = False,
         weights: ArrayLike | None = None,
         input_length: int | None = None,
@@ -60,14 +69,22 @@ class Embedding(Layer):
         self.input_dim = positive_integer("Embedding: input_dim", input_dim)
         self.output_dim = positive_integer("Embedding: output_dim", output_dim)
         self.embeddings_initializer = embeddings_initializer
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.mask_zero = flag("Embedding: mask_zero", mask_zero)
         self._initial = weights
-        self._cache: Array | None = None
 
     def build(self, input_shape: Shape) -> None:
         """Create the embeddings."""
         shape = (self.input_dim, self.output_dim)
-        self.embeddings = self.add_weight("embeddings", shape, self.embeddings_initializer, offered="input_dim")
+        self.embeddings = self.add_weight(
+            "embeddings",
+            shape,
+            self.embeddings_initializer,
+            offered="input_dim",
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+        )
         if self._initial is not None:
             values = np.asarray(self._initial, self.dtype)
             self.embeddings.assign(values[0] if values.ndim == 3 and len(values) == 1 else values)
@@ -93,18 +110,13 @@ class Embedding(Layer):
                 raise ValueError(f"{self.name}: inputs: expected integers from 0 to {self.input_dim - 1}, got {got}")
         if training:
             self._cache = inputs
-        return self.embeddings.value[inputs]
+        return self.embeddings.value.take(inputs, axis=0, mode="clip")  # within the bounds, which saves checking them
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradient of the embeddings; integers have none."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        indices, self._cache = self._cache.reshape(-1), None
+        indices = self.kept().reshape(-1)
         if indices.size:
-            # The rows of each integer side by side, then summed in one go.
-            order = np.argsort(indices, kind="stable")
-            rows, starts = np.unique(indices[order], return_index=True)
-            self.embeddings.gradient[rows] += np.add.reduceat(d_outputs.reshape(-1, self.output_dim)[order], starts)
+            _add_rows(self.embeddings.gradient, indices, d_outputs.reshape(-1, self.output_dim))
         return None
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
@@ -122,6 +134,30 @@ class Embedding(Layer):
                 f"{self.name}: mask_zero: a stream has no padding; leave those steps out, stream without it"
             )
         return _EmbeddingStage(self, batch_size, steps)
+
+
+def _add_rows(sums: Array, indices: Array, rows: Array) -> None:
+    """Add each row to the row of ``sums`` that its index names, those of one index in their order."""
+    if rows.size <= _FEW:
+        flat = indices[:, None] * rows.shape[1] + np.arange(rows.shape[1])
+        np.add.at(sums.reshape(-1), flat.reshape(-1), rows.reshape(-1))
+        return
+    # Of 16 bits the sort is a radix sort, ten times as fast.
+    order = np.argsort(indices.astype(np.uint16) if len(sums) <= 2**16 else indices, kind="stable")
+    ordered = indices[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    counts = np.diff(starts, append=len(order))
+    # First what comes first of every index, then what comes second, …: none of them twice in an addition.
+    for k in range(_ROUNDS):
+        left = counts > k
+        starts, counts = starts[left], counts[left]
+        at = order[starts + k]
+        sums[indices[at]] += rows[at]
+    # The few that come more often, one by one.
+    left = counts > _ROUNDS
+    for start, count in zip(starts[left].tolist(), counts[left].tolist(), strict=True):
+        at = order[start + _ROUNDS : start + count]
+        sums[indices[at[0]]] += np.add.reduce(rows[at], axis=0)
 
 
 class _EmbeddingStage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .layer import Array, Layer, Shape
+from .layer import Array, Layer
 
 
 class InputLayer(Layer):
@@ -31,10 +31,6 @@ class InputLayer(Layer):
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient as it came."""
         return d_outputs
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape as it came."""
-        return input_shape
 
 
 def Input(  # noqa: N802 - Keras's name

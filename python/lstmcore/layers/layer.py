@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import _random
+from .. import _random, constraints, regularizers
 from .._arguments import flag, float_array, float_dtype, reject_options
+from .._placeholders import placeholder
 from .._serialization import Configurable
+from ..activations import Activation
 from ..initializers import get as get_initializer
 from ..streaming import Stage
 from ..variables import Variable
@@ -21,41 +25,65 @@ from ..variables import Variable
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
+_WITHOUT_EFFECT = {"autocast", "aggregation", "overwrite_with_gradient"}
+
 _names: Counter[str] = Counter()
 
 
 class Layer(Configurable):
-    """Base of the layers. A subclass defines ``build``, ``forward``, ``backward`` and
-    ``compute_output_shape``.
+    """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
+    weights, and `compute_output_shape` if its outputs have another shape than its inputs.
+
+    >>> import numpy as np
+    >>> from lstmcore import Sequential, layers
+    >>> class Scale(layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight(name="factor", shape=(input_shape[-1],), initializer="ones")
+    ...     def forward(self, inputs, training=False):
+    ...         self.inputs = inputs
+    ...         return inputs * self.factor.value
+    ...     def backward(self, d_outputs, need_d_inputs=True):
+    ...         self.factor.gradient += (d_outputs * self.inputs).sum(0)
+    ...         return d_outputs * self.factor.value
+    >>> model = Sequential([Scale(input_shape=(3,)), layers.Dense(1)])
+    >>> model.compile("adam", "mse")
+    >>> model.fit(np.ones((8, 3)), np.ones(8), epochs=1, verbose=0).epoch
+    [0]
 
     Parameters
     ----------
     name : "lstm", "lstm_1", … by default.
-    dtype : "float32" or "float64".
+    dtype : "float32" (or None) or "float64".
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
-    activity_regularizer : adds a penalty on the outputs to the loss.
+    activity_regularizer : adds a penalty on the outputs, divided by the rows of the batch, to the loss; a
+        name or a `regularizers.Regularizer`.
     input_shape, batch_input_shape : shape of an input, without or with the batch; makes the
-        layer, as the first of a model, know its weights' shapes at once.
+        layer, as the first of a model, know its weights' shapes at once. ``input_dim=n`` is (n,).
     """
+
+    # Of arguments that a subclass may leave out of its methods; those of a cell are others.
+    _optional_arguments: ClassVar[dict[str, str]] = {"forward": "training", "backward": "need_d_inputs"}
 
     def __init__(
         self,
         *,
         name: str | None = None,
-        dtype: DTypeLike = "float32",
+        dtype: DTypeLike | None = None,
         trainable: bool = True,
         activity_regularizer: Any = None,
         input_shape: Sequence[int | None] | None = None,
         batch_input_shape: Sequence[int | None] | None = None,
+        input_dim: int | None = None,
         **options: Any,
     ) -> None:
         kind = type(self).__name__
-        reject_options(kind, options, ())
+        reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, ())
         self.name = name or _automatic_name(type(self).__name__)
-        self.dtype = float_dtype("dtype", dtype)
-        self.activity_regularizer = activity_regularizer
+        self.dtype = float_dtype("dtype", np.float32 if dtype is None else dtype)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
+        self._cache: Any = None  # what `forward` has kept for `backward`
         self.variables: list[Variable] = []
         self.owner: str | None = None  # the model or layer it is part of
         self.input_shape: Shape | None = None
@@ -63,42 +91,65 @@ class Layer(Configurable):
             self.input_shape = tuple(batch_input_shape)
         elif input_shape is not None:
             self.input_shape = (None, *input_shape)
+        elif input_dim is not None:
+            self.input_shape = (None, input_dim)
         self.built = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "call" in cls.__dict__ and cls.forward is Layer.forward:
+            raise TypeError(
+                f"{cls.__name__}: define forward(inputs, training=False) instead of call, and "
+                "backward(d_outputs, need_d_inputs=True): gradients are not derived automatically"
+            )
         if "build" in cls.__dict__:
             cls.build = _built_once(cls.__dict__["build"])  # type: ignore[assignment, method-assign]
+        for method, argument in cls._optional_arguments.items():
+            if method in cls.__dict__:
+                setattr(cls, method, _taking(argument, cls.__dict__[method]))
 
     # --- to be defined by the layers ---
 
     def build(self, input_shape: Shape) -> None:
         """Create the variables for inputs of that shape, batch first; done once."""
-        self.input_shape = (None, *input_shape[1:])
-        self.built = True
+        self._finish_build(input_shape)
 
     def forward(self, inputs: Array, training: bool = False) -> Any:
         """Return the outputs; with ``training``, keep what `backward` needs."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name}: a layer defines forward(inputs, training=False)")
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the variables and return that of the inputs, if needed."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{self.name}: to train with this layer, define its backward(d_outputs, need_d_inputs=True)"
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the outputs for inputs of that shape, batch first."""
-        raise NotImplementedError
+        """Return the shape of the outputs for inputs of that shape, batch first; by default the same."""
+        return input_shape
 
     # --- for layers that need more than that ---
 
     consumes_mask = False  # whether `forward` takes a mask
+    supports_masking = True  # whether the mask of the inputs is one of the outputs too
+    takes_several = False  # whether inputs are a list, tuple or dict of arrays
+
+    # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
+    # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
+    head: Activation | None = None
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Return the mask (batch, steps) of the outputs: True where a step counts, None if all do."""
-        return mask
+        return mask if self.supports_masking else None
 
-    def convert(self, name: str, inputs: ArrayLike) -> Array:
-        """Return inputs as the array that `forward` takes."""
+    def convert(self, name: str, inputs: Any) -> Any:
+        """Return inputs as the array, or the arrays, that `forward` takes."""
+        if self.takes_several:
+            if isinstance(inputs, dict):
+                return {k: float_array(f"{name}: {k}", v, self.dtype) for k, v in inputs.items()}
+            if isinstance(inputs, (list, tuple)):
+                return [float_array(f"{name}[{k}]", v, self.dtype) for k, v in enumerate(inputs)]
+            raise TypeError(f"{name}: expected a list or a dict of arrays, got {type(inputs).__name__}")
         return float_array(name, inputs, self.dtype)
 
     def reset_states(self) -> None:
@@ -110,10 +161,71 @@ class Layer(Configurable):
 
     # --- the same for all ---
 
+    def kept(self) -> Any:
+        """Return, once, what `forward` has kept in ``self._cache``."""
+        cache, self._cache = self._cache, None
+        if cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        return cache
+
+    def state(self) -> dict[str, Any]:
+        """Return all that training depends on beside the weights: integers and arrays by name.
+
+        That is where the layer's random numbers are, and the states that a stateful layer keeps; those of
+        `sublayers` with the number of the layer before the name ("0/random").
+        """
+        state: dict[str, Any] = {}
+        if self._random is not None:
+            state["random"] = np.array([self._random.seed % 2**64, self._random.calls], np.uint64)
+        for k, layer in enumerate(self.sublayers):
+            state |= {f"{k}/{name}": value for name, value in layer.state().items()}
+        return state
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set what `state` has returned.
+
+        Raises
+        ------
+        ValueError
+            It is not this layer's.
+        """
+        parts: list[dict[str, Any]] = [{} for _ in self.sublayers]
+        own: dict[str, Any] = {}
+        for name, value in state.items():
+            head, slash, tail = name.partition("/")
+            if slash and head.isdigit() and int(head) < len(parts):
+                parts[int(head)][tail] = value
+            else:
+                own[name] = value
+        stream = None
+        if "random" in own:
+            numbers = np.asarray(own.pop("random"))
+            if numbers.shape != (2,) or numbers.dtype.kind not in "iu":
+                raise ValueError(f"{self.name}: random: expected two integers, got {numbers!r}")
+            stream = _random.Stream(int(numbers[0]))
+            stream.calls = int(numbers[1])
+        if own:
+            raise ValueError(f"{self.name}: state: expected that of a {type(self).__name__}, got {', '.join(own)} too")
+        for layer, part in zip(self.sublayers, parts, strict=True):
+            layer.load_state(part)
+        self._random = stream
+
     def ensure_built(self, input_shape: Shape) -> None:
         """Build once; afterwards do nothing."""
         if not self.built:
             self.build(input_shape)
+
+    def _finish_build(self, input_shape: Shape) -> None:
+        """Take up the variables of layers within, and remember the shape."""
+        known = {id(v) for v in self.variables}
+        for layer in self.sublayers:
+            if not layer.built and type(layer).build is not Layer.build:
+                raise ValueError(
+                    f"{self.name}: build: {layer.name} has no weights yet; in build, call its ensure_built(input_shape)"
+                )
+            self.variables += [v for v in layer.variables if id(v) not in known]
+        self.input_shape = _any_batch(input_shape)
+        self.built = True
 
     def claim(self, owner: str) -> None:
         """Make the layer part of a model or of another layer; it can be part of one only."""
@@ -125,34 +237,77 @@ class Layer(Configurable):
             )
         self.owner = owner
 
-    def __call__(self, inputs: ArrayLike, training: bool | None = False, **options: Any) -> Any:
+    def adopt(self, layer: Layer) -> None:
+        """Make a layer part of this one, with its name behind this one's."""
+        layer.claim(self.name)
+        layer.name = f"{self.name}/{layer.name}"
+        if not self.trainable:
+            layer.trainable = False
+
+    def __call__(self, inputs: Any, training: bool | None = False, **options: Any) -> Any:
         """Return the outputs for a batch. For ``training`` Keras's None is False."""
         training = training is not None and flag(f"{self.name}: training", training)
-        array = self.convert(f"{self.name}: inputs", inputs)
-        self.ensure_built(array.shape)
-        return self.forward(array, training, **options)
+        arrays = self.convert(f"{self.name}: inputs", inputs)
+        if not self.built:
+            self.build(_shapes(arrays) if self.takes_several else arrays.shape)
+        return self.forward(arrays, training, **options)
 
     def add_weight(
         self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: str | Callable[..., Array] = "glorot_uniform",
-        offered: str = "units",
-        *,
+        *arguments: Any,
+        name: str | None = None,
+        shape: Sequence[int] | None = None,
+        initializer: str | Callable[..., Array] | None = None,
+        dtype: DTypeLike | None = None,
         trainable: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
+        offered: str = "units",
+        **options: Any,
     ) -> Variable:
-        """Create a variable. A shape no memory could hold is an error of the argument ``offered``."""
-        if float(np.prod([float(n) for n in shape])) * self.dtype.itemsize > 2.0**60:
+        """Create a variable, to be found in `variables` from then on.
+
+        Parameters
+        ----------
+        *arguments : shape, initializer and dtype, as in Keras 3, or name, shape and initializer; all of them
+            may also be given by name.
+        name : of the variable within the layer.
+        shape : of integers; () by default.
+        initializer : a name or a callable, "glorot_uniform" by default.
+        dtype : the layer's.
+        trainable : whether `fit` moves it.
+        regularizer, constraint : names, objects of `regularizers` and `constraints`, or None.
+        offered : the argument of the layer to blame if no memory could hold the shape.
+        **options : Keras's ``autocast``, ``aggregation`` and ``overwrite_with_gradient`` have no effect.
+        """
+        reject_options("add_weight", {k: v for k, v in options.items() if k not in _WITHOUT_EFFECT}, ())
+        given: dict[str, Any] = {"name": name, "shape": shape, "initializer": initializer, "dtype": dtype}
+        by_name = bool(arguments) and isinstance(arguments[0], str)
+        order = ("name", "shape", "initializer", "dtype") if by_name else ("shape", "initializer", "dtype")
+        if len(arguments) > len(order):
+            raise TypeError(f"{self.name}: add_weight takes {', '.join(order)} by position, got {len(arguments)}")
+        for argument, value in zip(order, arguments, strict=False):
+            if given[argument] is not None:
+                raise TypeError(f"{self.name}: add_weight got two values for {argument}")
+            given[argument] = value
+        name = given["name"] or f"variable_{len(self.variables)}"
+        shape = tuple(int(n) for n in given["shape"] or ())
+        if given["dtype"] is not None and np.dtype(given["dtype"]) != self.dtype:
+            raise ValueError(f"{self.name}: {name}: expected the layer's dtype, {self.dtype}, got {given['dtype']}")
+        if math.prod(map(float, shape)) * self.dtype.itemsize > 2.0**60:
             raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
         try:
-            value = np.asarray(get_initializer(initializer)(shape, dtype=self.dtype), self.dtype)
+            value = placeholder(shape, self.dtype)
+            if value is None:
+                make = get_initializer(given["initializer"] or "glorot_uniform")
+                value = np.asarray(make(shape, dtype=self.dtype), self.dtype)
         except MemoryError as error:
             raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error
         if value.shape != shape:
             raise ValueError(f"{self.name}: {name}_initializer: expected shape {shape}, got {value.shape}")
-        variable = Variable(f"{self.name}/{name}", value, trainable, regularizer, constraint)
+        variable = Variable(
+            f"{self.name}/{name}", value, trainable, regularizers.get(regularizer), constraints.get(constraint)
+        )
         self.variables.append(variable)
         return variable
 
@@ -163,8 +318,11 @@ class Layer(Configurable):
 
     @property
     def sublayers(self) -> list[Layer]:
-        """The layers that this one is made of; its variables are then theirs."""
-        return []
+        """The layers within this one: its attributes that are layers or lists of them."""
+        found: list[Layer] = []
+        for value in vars(self).values():
+            found += [v for v in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(v, Layer)]
+        return found
 
     @property
     def trainable(self) -> bool:
@@ -182,9 +340,9 @@ class Layer(Configurable):
         """The variables that `fit` moves."""
         if not self.trainable:
             return []
-        if self.sublayers:
-            return [v for layer in self.sublayers for v in layer.trainable_variables]
-        return [v for v in self.variables if v.trainable]
+        inner = {id(v): False for layer in self.sublayers for v in layer.variables}
+        inner |= {id(v): True for layer in self.sublayers for v in layer.trainable_variables}
+        return [v for v in self.variables if inner.get(id(v), v.trainable)]
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
@@ -195,9 +353,31 @@ class Layer(Configurable):
     trainable_weights = trainable_variables
     non_trainable_weights = non_trainable_variables
 
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the outputs for inputs of `input_shape`."""
+        if self.input_shape is None:
+            raise AttributeError(f"{self.name}: has no output_shape before it is built")
+        return self.compute_output_shape(self.input_shape)
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
-        return super().get_config() | {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+        own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.dtype.name}
+        return super().get_config() | own
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Layer:
+        """Make a layer from what `get_config` returned."""
+        # A layer of a user's may not take the arguments that all layers have.
+        taken = inspect.signature(cls.__init__).parameters
+        by_name = any(p.kind is p.VAR_KEYWORD for p in taken.values())
+        own = {k: config[k] for k in ("name", "trainable", "dtype") if k in config and not (by_name or k in taken)}
+        layer = super().from_config({k: v for k, v in config.items() if k not in own})
+        layer.name = own.get("name", layer.name)
+        layer.dtype = float_dtype("dtype", own.get("dtype", layer.dtype))
+        if "trainable" in own:
+            layer.trainable = own["trainable"]
+        return layer
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""
@@ -218,6 +398,12 @@ class Layer(Configurable):
     def count_params(self) -> int:
         """Return the number of numbers in the weights."""
         return sum(v.size for v in self.variables)
+
+    def __reduce__(self) -> Any:
+        """Pickle and copy the arguments, the weights and the random state."""
+        from ..saving.layers import reduce_layer  # here, because it needs this module
+
+        return reduce_layer(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}{', built' if self.built else ''}>"
@@ -245,17 +431,45 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
         before = list(self.variables)
         try:
             build(self, input_shape)
+            self._finish_build(input_shape)
         except BaseException:
             self.variables, self.built = before, False
             raise
-        self.input_shape = (None, *input_shape[1:])
-        self.built = True
 
     return once
 
 
+def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that takes ``argument`` second, which ``method`` may leave out."""
+    parameters = list(inspect.signature(method).parameters.values())
+    needed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    if any(p.name == argument or p.kind is p.VAR_POSITIONAL for p in parameters) or len(needed) > 2:
+        return method
+
+    @functools.wraps(method)
+    def taking(self: Any, first: Any, /, *second: Any, **options: Any) -> Any:
+        options.pop(argument, None)
+        return method(self, first, **options)
+
+    return taking
+
+
+def _any_batch(shape: Any) -> Any:
+    """Return a shape with None for the batch; of several, each of them."""
+    if isinstance(shape, dict):
+        return {k: _any_batch(s) for k, s in shape.items()}
+    if shape and not isinstance(shape[0], (int, np.integer, type(None))):
+        return [_any_batch(s) for s in shape]
+    return (None, *shape[1:])
+
+
+def _shapes(arrays: Any) -> Any:
+    """Return the shapes of a list or a dict of arrays."""
+    return {k: a.shape for k, a in arrays.items()} if isinstance(arrays, dict) else [a.shape for a in arrays]
+
+
 def _automatic_name(class_name: str) -> str:
     base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-    base = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", base).lower()
+    base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
     _names[base] += 1
     return base if _names[base] == 1 else f"{base}_{_names[base] - 1}"

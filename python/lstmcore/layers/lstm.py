@@ -38,10 +38,11 @@ class LSTM(Recurrent):
     peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation,
     layer_norm : variants; see `functional.LSTMOptions`. Dropped gates have no columns in the weights.
     projection : project h to this width, smaller than ``units`` (Sak et al. 2014).
-    **options : ``use_bias``, ``kernel_initializer``, ``recurrent_initializer``, ``bias_initializer``,
-        ``dropout``, ``recurrent_dropout``, ``zoneout``, ``seed``, ``return_sequences``,
-        ``return_state``, ``go_backwards``, ``stateful``, ``zero_output_for_mask``, ``checkpoint``
-        as `recurrent.Recurrent` describes them; ``name``, ``dtype``, ``input_shape`` as for every
+    **options : ``use_bias``, ``kernel_initializer``, ``recurrent_initializer``, ``bias_initializer``, the same
+        with ``_regularizer`` and ``_constraint`` (``kernel_``, ``recurrent_``, ``bias_``), ``dropout``,
+        ``recurrent_dropout``, ``zoneout``, ``seed``, ``return_sequences``, ``return_state``,
+        ``go_backwards``, ``stateful``, ``zero_output_for_mask``, ``checkpoint`` as
+        `recurrent.Recurrent` describes them; ``name``, ``dtype``, ``input_shape`` as for every
         layer; Keras's ``use_cudnn``, ``unroll`` and ``implementation`` are accepted and have no effect.
 
     Raises

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .layer import Array, Layer, Shape
+from .layer import Array, Layer
 
 
 class Masking(Layer):
@@ -29,7 +29,6 @@ class Masking(Layer):
     def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
         self.mask_value = float(mask_value)
-        self._cache: Array | None = None
 
     def _mask(self, inputs: Array) -> Array:
         return np.asarray((inputs != self.mask_value).any(axis=-1))
@@ -45,15 +44,9 @@ class Masking(Layer):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, zero where they are masked."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        mask, self._cache = self._cache, None
+        mask = self.kept()
         return np.where(mask[..., None], d_outputs, d_outputs.dtype.type(0))
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Return where a step has other values."""
         return self._mask(inputs)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape as it came."""
-        return input_shape

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _core, _random, functional
+from .. import _core, _random, constraints, functional, regularizers
 from .._arguments import flag, float_array, positive_integer, rate, reject_options
+from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from ..initializers import get as get_initializer
 from ..streaming import RecurrentStream
@@ -17,16 +18,7 @@ from .layer import Array, Layer, Shape
 
 # Arguments of Keras's that choose among its implementations: there is one here.
 _WITHOUT_EFFECT = {"use_cudnn", "unroll", "implementation"}
-_NOT_OFFERED = {
-    "kernel_regularizer",
-    "recurrent_regularizer",
-    "bias_regularizer",
-    "activity_regularizer",
-    "kernel_constraint",
-    "recurrent_constraint",
-    "bias_constraint",
-    "time_major",
-}
+_NOT_OFFERED = {"time_major"}
 
 
 class Recurrent(Layer):
@@ -40,6 +32,10 @@ class Recurrent(Layer):
     units : width of the state.
     use_bias : whether there is a bias.
     kernel_initializer, recurrent_initializer, bias_initializer : names or callables.
+    kernel_regularizer, recurrent_regularizer, bias_regularizer : penalties on the weights: names or
+        `regularizers.Regularizer`.
+    kernel_constraint, recurrent_constraint, bias_constraint : what the weights are held to: names or
+        `constraints.Constraint`.
     dropout : share of the inputs left out, fixed over the steps (Gal & Ghahramani 2016).
     recurrent_dropout : share of h left out on its way into the recurrent product; both are then
         drawn for each gate.
@@ -67,6 +63,12 @@ class Recurrent(Layer):
         kernel_initializer: str | Callable[..., Array] = "glorot_uniform",
         recurrent_initializer: str | Callable[..., Array] = "orthogonal",
         bias_initializer: str | Callable[..., Array] = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         zoneout: float | Sequence[float] = 0.0,
@@ -87,6 +89,12 @@ class Recurrent(Layer):
         self.kernel_initializer = kernel_initializer
         self.recurrent_initializer = recurrent_initializer
         self.bias_initializer = bias_initializer
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = rate(f"{kind}: dropout", dropout)
         self.recurrent_dropout = rate(f"{kind}: recurrent_dropout", recurrent_dropout)
         rates = zoneout if isinstance(zoneout, Sequence) else (zoneout,) * len(self.state_names)
@@ -108,7 +116,6 @@ class Recurrent(Layer):
         self.d_initial_state: list[Array] | None = None
         self._packed: functional.PackedWeights | None = None
         self._packed_version: Any = None
-        self._cache: Any = None
 
     # --- weights ---
 
@@ -125,10 +132,28 @@ class Recurrent(Layer):
     def build(self, input_shape: Shape) -> None:
         """Create kernel, recurrent_kernel, bias and what the options call for."""
         features, columns = self._features(input_shape), self.options.gates * self.units
-        self.add_weight("kernel", (features, columns), self.kernel_initializer)
-        self.add_weight("recurrent_kernel", (self.outputs, columns), self.recurrent_initializer)
+        self.add_weight(
+            "kernel",
+            (features, columns),
+            self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.add_weight(
+            "recurrent_kernel",
+            (self.outputs, columns),
+            self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
         if self.use_bias:
-            self.add_weight("bias", self._bias_shape(), self._initial_bias)
+            self.add_weight(
+                "bias",
+                self._bias_shape(),
+                self._initial_bias,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.options.gates * self.units,)
@@ -170,9 +195,7 @@ class Recurrent(Layer):
 
     def reseed(self, seed: int | None) -> None:
         """Start the random masks afresh; None draws a seed from the global one when it is needed."""
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
-            raise ValueError(f"{type(self).__name__}: seed: expected an integer from 0 on, got {seed!r}")
-        self.seed = seed
+        self.seed = seed_or_none(f"{type(self).__name__}: seed", seed)
         self._random = None
 
     # --- passes ---
@@ -283,9 +306,7 @@ class Recurrent(Layer):
         d_state: Sequence[Array | None] | None = None,
     ) -> BackwardCall:
         """Return the arguments of the core's backward pass."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        cache, self._cache = self._cache, None
+        cache = self.kept()
         if d_state is not None and len(d_state) != len(self.state_names):
             raise ValueError(f"{self.name}: d_state: expected {len(self.state_names)} arrays, got {len(d_state)}")
         dh, dc = (*(d_state or ()), None, None)[:2]
@@ -355,6 +376,16 @@ class Recurrent(Layer):
         """Make a stateful layer begin with zeros again."""
         self.reset_states()
 
+    def state(self) -> dict[str, Any]:
+        """Return where the random masks are and, of a stateful layer, the states it keeps ("state/0", …)."""
+        return super().state() | {f"state/{k}": s.copy() for k, s in enumerate(self.states or ())}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set what `state` has returned."""
+        states, rest = kept_states(self, state, self.state_size)
+        super().load_state(rest)
+        self.states = states
+
     def stream(self, batch_size: int, steps: int) -> RecurrentStream:
         """Return an object that runs this layer piece by piece; see `models.Sequential.stream`."""
         if self.go_backwards:
@@ -371,6 +402,19 @@ def states_to_keep(layer: Any, states: Sequence[Array], widths: Sequence[int]) -
         if state.ndim != 2 or state.shape != (len(states[0]), width):
             raise ValueError(f"{layer.name}: states[{k}]: expected shape (batch, {width}), got {state.shape}")
     return [state.copy() for state in states]
+
+
+def kept_states(
+    layer: Any, state: Mapping[str, Any], widths: Sequence[int]
+) -> tuple[list[Array] | None, dict[str, Any]]:
+    """Return the states of a stateful layer that `Layer.state` holds, or None, and the rest of what it holds."""
+    rest = dict(state)
+    states = [np.asarray(rest.pop(f"state/{k}"), layer.dtype) for k in range(len(widths)) if f"state/{k}" in rest]
+    if not states:
+        return None, rest
+    if len(states) != len(widths):
+        raise ValueError(f"{layer.name}: state: expected {len(widths)} arrays, got {len(states)}")
+    return states_to_keep(layer, states, widths), rest
 
 
 def _is_array(value: Any, dimensions: int) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,8 +15,18 @@ from .._serialization import Configurable
 from .gru import GRU
 from .layer import Array, Layer, Shape
 from .lstm import LSTM
-from .recurrent import Recurrent, states_to_keep
+from .recurrent import Recurrent, kept_states, states_to_keep
 from .simple_rnn import SimpleRNN
+
+# Arguments of our layers that a cell has no use for.
+_OF_THE_RNN = (
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+    "stateful",
+    "zero_output_for_mask",
+    "activity_regularizer",
+)
 
 
 class Cell(Layer):
@@ -48,6 +58,7 @@ class Cell(Layer):
     state_size: int | Sequence[int]
     output_size: int | None = None
     _takes_training = False
+    _optional_arguments: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -106,7 +117,7 @@ class _LayerCell(Cell):
 
     def __init__(self, units: int, **options: Any) -> None:
         kind = type(self).__name__
-        for name in ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"):
+        for name in _OF_THE_RNN:
             if name in options:
                 raise TypeError(f"{kind} got an unexpected argument {name!r}; it belongs to RNN")
         base = {k: options[k] for k in ("name", "dtype", "trainable") if k in options}
@@ -117,6 +128,10 @@ class _LayerCell(Cell):
         self.units = self.layer.units
         self.state_size = self.layer.state_size
         self.output_size = self.layer.outputs
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        return [self.layer]
 
     def build(self, input_shape: Shape) -> None:
         self.layer.ensure_built((input_shape[0], None, input_shape[-1]))
@@ -386,6 +401,16 @@ class RNN(Layer):
         if mask is None or not self.return_sequences:
             return None
         return mask[:, ::-1] if self.go_backwards else mask
+
+    def state(self) -> dict[str, Any]:
+        """Return where the cells' random masks are and, with ``stateful``, the states kept ("state/0", …)."""
+        return super().state() | {f"state/{k}": s.copy() for k, s in enumerate(self.states or ())}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Set what `state` has returned."""
+        states, rest = kept_states(self, state, self.state_sizes)
+        super().load_state(rest)
+        self.states = states
 
     def reset_states(self, states: Sequence[Any] | None = None) -> None:
         """Make a stateful layer begin with zeros again, or with ``states``, flat or in a list for each cell."""

@@ -1,11 +1,22 @@
-"""The same functions as `lstmcore.functional`, in NumPy, from the equations: slow and plain.
+"""The same functions as `lstmcore.functional`, and convolution, in NumPy, from the equations: slow and plain.
 
 What the kernels are held against. Nothing here is used by the library itself.
 """
 
 from .activations import sigmoid
+from .convolution import conv1d, conv1d_backward
 from .gru import gru, gru_backward
 from .lstm import lstm, lstm_backward
 from .rnn import rnn, rnn_backward
 
-__all__ = ["gru", "gru_backward", "lstm", "lstm_backward", "rnn", "rnn_backward", "sigmoid"]
+__all__ = [
+    "conv1d",
+    "conv1d_backward",
+    "gru",
+    "gru_backward",
+    "lstm",
+    "lstm_backward",
+    "rnn",
+    "rnn_backward",
+    "sigmoid",
+]

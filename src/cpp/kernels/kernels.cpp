@@ -6,6 +6,7 @@
 #include "cells/staged_gru.hpp"
 #include "cells/staged_lstm.hpp"
 #include "elementwise.hpp"
+#include "optimizers.hpp"
 #include "probe.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
@@ -45,7 +46,8 @@ static constexpr Kernels<T> table() {
         pack_b<T>,
         matmul_workspace<T>,
         matmul<T>,
-        adam<T>,
+        optimizer_rules<T>,
+        sum_of_squares<T>,
         map_array<T, sigmoid<T>>,
         map_array<T, tanh<T>>,
         multiply_add_loop<T>,

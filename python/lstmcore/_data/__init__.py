@@ -1,0 +1,74 @@
+"""Batches for training, evaluation and prediction, whatever the data come as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .arrays import Arrays, as_arrays
+from .batches import Iterable, Numbered, Streamed
+from .feed import Feed
+from .source import Batch, Source, warn_of_the_end
+from .tree import rows_of
+
+__all__ = ["Arrays", "Batch", "Feed", "Source", "rows_of", "source", "warn_of_the_end"]
+
+
+def _holds_batches(x: Any) -> bool:
+    """Whether ``x`` is a data set that gives batches, and no array."""
+    if isinstance(x, (list, tuple, dict, str, bytes)) or hasattr(x, "__array__"):
+        return False
+    return any(hasattr(x, name) for name in ("__iter__", "__next__", "__getitem__"))
+
+
+def source(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int = 32,
+    shuffle: bool | str = False,
+    several: bool = False,
+    dimensions: int | None = None,
+    needs_targets: bool = True,
+    prefix: str = "",
+) -> Source:
+    """Return the source of batches for what `fit` and its kind were given.
+
+    Parameters
+    ----------
+    x : arrays (in lists or dicts for several inputs); or a generator, an iterable, or a data set
+        with ``data[k]`` and ``len(data)``, of batches x, (x,), (x, y) or (x, y, sample_weight).
+    y, sample_weight : arrays, or None if ``x`` gives them.
+    batch_size, shuffle : how arrays are cut.
+    several, dimensions : see `as_arrays`.
+    needs_targets : whether ``y`` must be there.
+    prefix : goes before the names in errors.
+    """
+    if x is None:
+        raise ValueError(f"{prefix}x: expected data, got None")
+    if _holds_batches(x):
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
+            if value is not None:
+                raise ValueError(
+                    f"{prefix}{name}: expected None, for x ({type(x).__name__}) gives it with every batch; got "
+                    f"{type(value).__name__}"
+                )
+        if hasattr(x, "epoch") and hasattr(x, "steps"):
+            return Streamed(x, several, f"{prefix}x")
+        if hasattr(x, "__getitem__"):
+            return Numbered(x, several, bool(shuffle), f"{prefix}x")
+        return Iterable(x, several, f"{prefix}x")
+    if y is None and needs_targets:
+        raise ValueError(f"{prefix}y: expected targets, got None")
+    x = as_arrays(f"{prefix}x", x, several, dimensions)
+    y = None if y is None else as_arrays(f"{prefix}y", y, False, _like(y))
+    if sample_weight is not None:
+        sample_weight = as_arrays(f"{prefix}sample_weight", sample_weight, False, _like(sample_weight))
+    return Arrays(x, y, sample_weight, batch_size, shuffle, prefix)
+
+
+def _like(value: Any) -> int | None:
+    """Return the dimensions of the one array in a list, for targets in a list of one output."""
+    return value[0].ndim if isinstance(value, list) and len(value) == 1 and isinstance(value[0], np.ndarray) else None

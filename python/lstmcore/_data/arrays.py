@@ -1,0 +1,125 @@
+"""Batches cut from arrays that are whole in memory, or mapped into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _random
+from .source import Batch, Source
+from .tree import leaves, map_leaves, rows_of
+
+Array = NDArray[Any]
+
+
+def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = None) -> Any:
+    """Return data as an array, or as arrays in the lists and dicts that they came in.
+
+    ``several`` says whether a list of arrays is several inputs, and not one array in pieces;
+    ``dimensions`` is what one array is expected to have, where that is known.
+    """
+    if isinstance(value, dict):
+        if not value:
+            raise ValueError(f"{name}: expected arrays, got an empty dict")
+        if not several and len(value) > 1:
+            raise ValueError(f"{name}: expected one array, got a dict of {len(value)}: {', '.join(map(str, value))}")
+        arrays = {key: as_arrays(f"{name}[{key!r}]", part, several) for key, part in value.items()}
+        return arrays if several else next(iter(arrays.values()))
+    if isinstance(value, (list, tuple)) and value and all(isinstance(part, np.ndarray) and part.ndim for part in value):
+        if several:
+            return type(value)(as_arrays(f"{name}[{k}]", part, several) for k, part in enumerate(value))
+        if len(value) == 1 and value[0].ndim == dimensions:  # one input in a list, as Keras allows
+            return value[0]
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: expected an array or sequences of one length ({error}); utils.pad_sequences makes them one"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+    if array.ndim == 0:
+        raise ValueError(f"{name}: expected a batch, got a number")
+    return array
+
+
+class Arrays(Source):
+    """Arrays of one length, cut into batches; the data are never copied as a whole.
+
+    Parameters
+    ----------
+    x, y, sample_weight : arrays; ``x`` may be lists and dicts of them, the others None.
+    batch_size : rows of a batch; the last may have fewer.
+    shuffle : whether every epoch takes the rows in an order of its own; "batch" changes the order
+        only within each batch.
+    prefix : goes before the names in errors.
+    """
+
+    def __init__(
+        self, x: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool | str = False, prefix: str = ""
+    ) -> None:
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.rows = rows_of(x)
+        self.batch_size, self.shuffle = batch_size, shuffle
+        for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+            for array in leaves(value) if value is not None else ():
+                if len(array) != self.rows:
+                    raise ValueError(f"{prefix}{name}: expected {self.rows} rows as in x, got shape {array.shape}")
+        if not self.rows:
+            raise ValueError(f"{prefix}x: expected at least one row, got none")
+        self.steps = -(-self.rows // batch_size)
+
+    def split(self, share: float, batch_size: int) -> tuple[Arrays, Arrays]:
+        """Return the data without a share of their rows, the last, and those, to be cut into ``batch_size``."""
+        rows = int(self.rows * (1 - share))
+        if not 0 < rows < self.rows:
+            raise ValueError(
+                f"validation_split: expected to leave at least one row to train on and one to validate on, got "
+                f"{share!r} of {self.rows} rows"
+            )
+
+        def part(which: slice, size: int, shuffle: bool | str) -> Arrays:
+            data = (self.x, self.y, self.sample_weight)
+            parts = [None if a is None else map_leaves(lambda v: v[which], a) for a in data]
+            return Arrays(*parts, size, shuffle)
+
+        return part(slice(rows), self.batch_size, self.shuffle), part(slice(rows, None), batch_size, False)
+
+    def _order(self, stream: _random.Stream | None) -> Array | None:
+        if not self.shuffle or stream is None:
+            return None
+        rng = stream.next()
+        if self.shuffle == "batch":
+            starts = range(0, self.rows, self.batch_size)
+            return np.concatenate([s + rng.permutation(min(self.batch_size, self.rows - s)) for s in starts])
+        return rng.permutation(self.rows)
+
+    def epoch(self, stream: _random.Stream | None, skip: int = 0) -> Iterator[Batch]:
+        """Return the batches of a pass over the data, without the first ``skip``."""
+        order = self._order(stream)
+        return self._batches(order, range(skip * self.batch_size, self.rows, self.batch_size))
+
+    def _batches(self, order: Array | None, starts: range) -> Iterator[Batch]:
+        size, x, y, weight = self.batch_size, self.x, self.y, self.sample_weight
+        single = isinstance(x, np.ndarray)
+        for start in starts:
+            part = slice(start, start + size) if order is None else order[start : start + size]
+            yield (
+                _rows(x, part) if single else map_leaves(lambda array: _rows(array, part), x),  # noqa: B023
+                None if y is None else _rows(y, part),
+                None if weight is None else _rows(weight, part),
+            )
+
+    def first(self) -> Batch:
+        """Return the first row."""
+        return next(self._batches(None, range(0, 1)))
+
+
+def _rows(array: Array, part: Any) -> Array:
+    # `take` is the faster, but it would first copy the whole of an array that is not contiguous.
+    if type(part) is slice or not array.flags.c_contiguous:
+        return array[part]  # type: ignore[no-any-return]
+    return array.take(part, 0)

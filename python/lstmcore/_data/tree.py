@@ -1,0 +1,32 @@
+"""Arrays in lists, tuples and dicts: what models with several inputs take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Yield the arrays in ``value``, which may be one itself."""
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from leaves(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value
+
+
+def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
+    """Return ``value`` with ``function`` of each array in its place."""
+    if isinstance(value, dict):
+        return {name: map_leaves(function, part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map_leaves(function, part) for part in value)
+    return function(value)
+
+
+def rows_of(value: Any) -> int:
+    """Return the number of rows of the first array in ``value``."""
+    return len(next(leaves(value)))

@@ -1,0 +1,126 @@
+"""The loop of `fit`: epochs of steps, validation, callbacks."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._class_weights import ClassWeights
+from ._data import Arrays, Feed, Source, warn_of_the_end
+from ._interrupts import DeferredInterrupt
+from ._measures import Logs, Measures
+from ._progress import Progress
+from .callbacks import CallbackList, ProgbarLogger
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+# Seconds between two looks of the progress bar; computing what it shows costs more than a small step.
+_REFRESH = 0.2
+
+
+@dataclass
+class Loop:
+    """One call of `fit`.
+
+    Attributes
+    ----------
+    bar : the progress bar, which is one of ``hooks``, or None.
+    validates : whether to validate in an epoch, counted from 1.
+    """
+
+    model: Trainer
+    measures: Measures
+    feed: Feed
+    validation: Source | None
+    validation_steps: int | None
+    validates: Callable[[int], bool]
+    classes: ClassWeights | None
+    hooks: CallbackList
+    bar: ProgbarLogger | None
+    epochs: int
+
+    def run(self, progress: Progress) -> Logs:
+        """Train; return what the last epoch reported."""
+        self._finite = True
+        others = [c for c in self.hooks.callbacks if c is not self.bar]
+        self._batch_begin = self.hooks.listens("on_train_batch_begin")
+        self._batch_end = any(c.listens("on_train_batch_end") for c in others)
+        logs: Logs = {}
+        with DeferredInterrupt() as interrupt:
+            for epoch in range(progress.epoch, self.epochs):
+                if self.model.stop_training:  # in the epoch before, or in the one that was resumed
+                    break
+                if not progress.begun and self.feed.finished:
+                    warn_of_the_end()
+                    break
+                if not progress.begun:
+                    progress.begin(epoch)
+                    self.measures.reset()
+                    self.hooks.on_epoch_begin(epoch)
+                    progress.begun = True
+                if progress.logs is None:
+                    self._train(progress, interrupt)
+                    progress.logs = self.measures.logs()
+                logs = dict(progress.logs)
+                if self.validation is not None and self.validates(epoch + 1):
+                    logs |= self._validate(self.validation)
+                    interrupt.check()
+                progress.begun, progress.ended = False, True
+                self.hooks.on_epoch_end(epoch, logs)
+                interrupt.check()
+        return logs
+
+    def _train(self, progress: Progress, interrupt: DeferredInterrupt) -> None:
+        model, measures, hooks = self.model, self.measures, self.hooks
+        batch_begin, batch_end, bar = self._batch_begin, self._batch_end, self.bar
+        shown = time.perf_counter()
+        for batch in self.feed.epoch():
+            step = progress.step
+            if batch_begin:
+                hooks.on_train_batch_begin(step)
+            value = self._step(batch, progress)
+            progress.step = step + 1
+            if self._finite and not math.isfinite(value):
+                self._finite = False
+                warnings.warn(
+                    f"{model.name}: the loss is {value} at step {step} of epoch {progress.epoch + 1}; look for NaN in "
+                    "the data, or lower the learning rate",
+                    RuntimeWarning,
+                    stacklevel=5,
+                )
+            if batch_end:
+                hooks.on_train_batch_end(step, measures.logs())
+            elif bar is not None:
+                if bar.bar:
+                    now = time.perf_counter()
+                    if now - shown >= _REFRESH:
+                        shown = now
+                        bar.on_train_batch_end(step, measures.logs())
+                elif bar.listens("on_train_batch_end"):
+                    bar.on_train_batch_end(step)
+            interrupt.check()
+            if model.stop_training:
+                break
+        if not progress.step:
+            raise ValueError(f"x: expected at least one batch in epoch {progress.epoch + 1}, got none")
+
+    def _step(self, batch: Any, progress: Progress) -> float:
+        if isinstance(self.feed.source, Arrays):
+            return self.model._take_step(batch, self.classes)
+        try:
+            return self.model._take_step(batch, self.classes)
+        except (TypeError, ValueError) as error:
+            # The data came in pieces: say which one it was.
+            if type(error) not in (TypeError, ValueError):
+                raise
+            raise type(error)(f"batch {progress.step} of epoch {progress.epoch + 1}: {error}") from error
+
+    def _validate(self, validation: Source) -> Logs:
+        with self.model._own_measures():
+            self.model._evaluate(validation, self.validation_steps, self.hooks, "validation_data: ")
+            return self.measures.logs("val_")

@@ -1,0 +1,72 @@
+"""How far `fit` has come, so that it can go on from there in another process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._data import Feed, Source
+from ._measures import Logs, Measures
+from .callbacks import CallbackList
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+
+class Progress:
+    """Where `fit` is.
+
+    Attributes
+    ----------
+    epoch : the one under way.
+    begun : whether its ``on_epoch_begin`` is done.
+    step : its batches that are trained on.
+    logs : its results, once all its batches are done; None before.
+    ended : whether its ``on_epoch_end`` has come.
+    """
+
+    def __init__(
+        self,
+        epoch: int,
+        model: Trainer,
+        measures: Measures,
+        feed: Feed,
+        validation: Source | None,
+        hooks: CallbackList,
+    ) -> None:
+        self.begin(epoch)
+        self._model, self._measures, self._feed, self._validation = model, measures, feed, validation
+        self._hooks = hooks
+
+    def begin(self, epoch: int) -> None:
+        """Begin an epoch."""
+        self.epoch, self.step, self.begun, self.ended = epoch, 0, False, False
+        self.logs: Logs | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "begun": self.begun,
+            "ended": self.ended,
+            "stop": self._model.stop_training,
+            "logs": self.logs,
+            "data": self._feed.position(self.step if self.logs is None else 0),
+            "validation": None if self._validation is None else self._validation.position(),
+            # While an epoch is validated, the metrics hold the validation's numbers.
+            "measures": self._measures.state() if self.logs is None else None,
+            "callbacks": self._hooks.get_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from where `state` was taken; the model and its optimizer have been restored already."""
+        self._hooks.set_state(state["callbacks"])
+        self.epoch, self.step, self.begun, self.logs = state["epoch"], state["step"], state["begun"], state["logs"]
+        self._feed.seek(state["data"])
+        if self._validation is not None and state["validation"] is not None:
+            self._validation.seek(state["validation"])
+        if state["measures"] is not None:
+            self._measures.load_state(state["measures"])
+        self._model.stop_training = state["stop"]
+        if state["ended"]:
+            self.begin(self.epoch + 1)

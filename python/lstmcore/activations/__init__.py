@@ -1,0 +1,125 @@
+"""Activation functions of the layers, under Keras's names, each with its derivative.
+
+>>> import numpy as np
+>>> from lstmcore import activations
+>>> x = np.array([-2.0, 0.0, 2.0])
+>>> activations.relu(x, negative_slope=0.5)
+array([-1.,  0.,  2.])
+>>> softplus = activations.get("softplus")
+>>> y = softplus(x)
+>>> softplus.backward(x, y, np.ones(3)).round(4)
+array([0.1192, 0.5   , 0.8808])
+
+The recurrent layers compute theirs in the core and offer fewer: those in `functional`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import piecewise, smooth, softmaxes
+from .base import Activation, Function
+from .piecewise import (
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    leaky_relu,
+    linear,
+    relu,
+    relu6,
+    soft_shrink,
+    sparse_plus,
+    sparse_sigmoid,
+    threshold,
+)
+from .smooth import (
+    celu,
+    elu,
+    exponential,
+    gelu,
+    log_sigmoid,
+    mish,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    softsign,
+    squareplus,
+    tanh,
+    tanh_shrink,
+)
+from .softmaxes import log_softmax, softmax
+
+__all__ = [
+    "Activation",
+    "celu",
+    "elu",
+    "exponential",
+    "gelu",
+    "get",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "piecewise",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth",
+    "soft_shrink",
+    "softmax",
+    "softmaxes",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+]
+
+swish, hard_swish = silu, hard_silu
+
+_BY_NAME: dict[str, Activation] = {
+    a.name: a for module in (piecewise, smooth, softmaxes) for a in vars(module).values() if isinstance(a, Activation)
+} | {"swish": silu, "hard_swish": hard_silu}
+
+
+def get(identifier: str | Activation | Callable[..., Any] | None) -> Activation:
+    """Return the activation of that name; None is linear.
+
+    A function of the user's is taken as it is; to train through it, it needs an attribute ``backward``, a
+    function of its inputs, its outputs and their gradient that returns the gradient of the inputs.
+
+    >>> from lstmcore import activations
+    >>> activations.get("swish").name
+    'silu'
+
+    Raises
+    ------
+    ValueError, TypeError
+        There is no activation of that name, or it is no function.
+    """
+    if identifier is None:
+        return linear
+    if isinstance(identifier, Activation):
+        return identifier
+    if isinstance(identifier, str):
+        if identifier not in _BY_NAME:
+            raise ValueError(f"activation: expected one of {', '.join(sorted(_BY_NAME))} or None, got {identifier!r}")
+        return _BY_NAME[identifier]
+    if callable(identifier):
+        return Function(identifier)
+    raise TypeError(f"activation: expected a name, a function or None, got {identifier!r}")

@@ -1,0 +1,98 @@
+"""What every activation is: a function, and the way of a gradient back through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._serialization import Configurable
+
+Array = NDArray[Any]
+
+
+class Activation(Configurable):
+    """A function of arrays, its derivative, and the function done in place.
+
+    A subclass defines ``name``, `value` and `backward`. What it can be told otherwise are the arguments of
+    its constructor; they may also be given in a call: ``elu(x, alpha=0.5)``.
+
+    >>> import numpy as np
+    >>> from lstmcore import activations, layers
+    >>> class Cube(activations.Activation):
+    ...     name = "cube"
+    ...     def value(self, x):
+    ...         return x**3
+    ...     def backward(self, x, y, dy):
+    ...         return 3 * x**2 * dy
+    >>> layers.Activation(Cube())(np.array([[1.0, 2.0]])).tolist()
+    [[1.0, 8.0]]
+
+    Attributes
+    ----------
+    name : as Keras has it.
+    needs_input : whether `backward` looks at ``x``; if not, it may be None.
+    """
+
+    name: str
+    needs_input = True
+
+    def __init__(self) -> None:
+        """Take no arguments: those that do say so."""
+
+    def value(self, x: Array) -> Array:
+        """Return the function's value, in an array of its own or in ``x`` itself."""
+        raise NotImplementedError
+
+    def backward(self, x: Any, y: Array, dy: Array) -> Array:
+        """Return the gradient of the inputs, from them, the outputs and the gradient of these."""
+        raise NotImplementedError(f"{self.name}: has no derivative; to train, define its backward(x, y, dy)")
+
+    def in_place(self, x: Array) -> None:
+        """Write the function's value over ``x``."""
+        x[...] = self.value(x)
+
+    def __call__(self, x: ArrayLike, *arguments: Any, **options: Any) -> Array:
+        """Return the function's value; of float32 for numbers of no float type."""
+        array = np.asarray(x)
+        if array.dtype.kind != "f":
+            array = array.astype(np.float32)
+        if arguments or options:
+            return type(self)(*arguments, **options).value(array)
+        return self.value(array)
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name}>"
+
+
+class Elementwise(Activation):
+    """An activation of each number by itself; a subclass defines its `slope`."""
+
+    def slope(self, x: Any, y: Array) -> Any:
+        """Return the derivative, from the input and the output."""
+        raise NotImplementedError
+
+    def backward(self, x: Any, y: Array, dy: Array) -> Array:
+        """Return the gradient of the inputs."""
+        dx: Array = dy * self.slope(x, y)
+        return dx
+
+
+class Function(Activation):
+    """A function of the user's, with a derivative if it has an attribute ``backward``."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+    def value(self, x: Array) -> Array:
+        """Return the function's value."""
+        return np.asarray(self.function(x))
+
+    def backward(self, x: Any, y: Array, dy: Array) -> Array:
+        """Return the gradient of the inputs, if the function knows it."""
+        if not hasattr(self.function, "backward"):
+            return super().backward(x, y, dy)
+        return np.asarray(self.function.backward(x, y, dy))

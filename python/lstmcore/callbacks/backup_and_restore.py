@@ -1,0 +1,108 @@
+"""Go on after an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from .._arguments import flag
+from .callback import Callback, Logs
+from .save_frequency import SaveFrequency
+
+
+class BackupAndRestore(Callback):
+    """Lets the same program, started again after it was killed, go on as if it never had been.
+
+    >>> from lstmcore.callbacks import BackupAndRestore
+    >>> backup = BackupAndRestore("backup", save_freq=100)
+
+    As training goes along, everything it depends on is written to one file in ``backup_dir``: weights,
+    optimizer, random state, the place in the epoch, and the states of the other callbacks. If `fit`
+    finds such a file it continues at that very step: the weights, the history and the decisions of
+    the other callbacks are bit for bit those of a training that was never interrupted. When training
+    has ended the file is removed.
+
+    Parameters
+    ----------
+    backup_dir : a folder for this training alone; it is made.
+    save_freq : "epoch", or a number of batches.
+    delete_checkpoint : whether to remove the file at the end; if not, the next `fit` goes on from it.
+    save_before_preemption : accepted for Keras's sake, without effect.
+
+    Raises
+    ------
+    ValueError
+        The file is not of a model with these weights and this optimizer, or is not whole; the model
+        is as it was.
+    OSError
+        The file cannot be read or written; the last backup is whole.
+    """
+
+    rank = 2  # the states of all others are part of the backup
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: str | int = "epoch",
+        delete_checkpoint: bool = True,
+        save_before_preemption: bool = False,
+    ) -> None:
+        super().__init__()
+        if not os.fspath(backup_dir):
+            raise ValueError("BackupAndRestore: backup_dir: expected the name of a folder, got ''")
+        self.backup_dir = Path(backup_dir)
+        self.save_freq = save_freq
+        self.delete_checkpoint = flag("BackupAndRestore: delete_checkpoint", delete_checkpoint)
+        self._frequency = SaveFrequency("BackupAndRestore", save_freq)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.backup_dir / "training.safetensors"
+
+    def listens(self, hook: str) -> bool:
+        """Return whether a hook does anything: batches are counted only if their number matters."""
+        return super().listens(hook) and not (hook == "on_train_batch_end" and self._frequency.batches is None)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Restore the model and its training, if there is a backup."""
+        from ..saving import restore_training
+
+        self._frequency.seen = 0
+        if self.path.exists():
+            restore_training(self.model, self.path)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Write the backup, if it is time."""
+        if self._frequency.due():
+            self._save()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Write the backup, if it is to be after every epoch."""
+        if self._frequency.batches is None:
+            self._save()
+
+    def _save(self) -> None:
+        from ..saving import backup_training
+
+        self.backup_dir.mkdir(parents=True, exist_ok=True)
+        backup_training(self.model, self.path)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Remove the file, and the folder if it is empty then."""
+        from ..saving import atomic
+
+        if self.delete_checkpoint:
+            atomic.remove(self.path)
+            with contextlib.suppress(OSError):
+                self.backup_dir.rmdir()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the batches since the last backup."""
+        return {"seen": self._frequency.seen}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Carry on from there."""
+        self._frequency.seen = state["seen"]

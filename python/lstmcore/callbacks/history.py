@@ -1,0 +1,49 @@
+"""The losses and metrics of every epoch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .callback import Callback, Logs
+
+
+class History(Callback):
+    """Records the loss and metrics of every epoch; `fit` returns one.
+
+    After an interruption that `BackupAndRestore` has bridged it holds the epochs before it too.
+
+    Attributes
+    ----------
+    epoch : the epochs' numbers, from 0.
+    history : name -> a value for each epoch, e.g. ``history["val_loss"]``.
+    """
+
+    rank = 1  # other callbacks write into the logs
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.epoch: list[int] = []
+        self.history: dict[str, list[Any]] = {}
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Start afresh."""
+        self.epoch, self.history = [], {}
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Record the epoch."""
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what has been recorded."""
+        return {"epoch": list(self.epoch), "history": {name: list(values) for name, values in self.history.items()}}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Carry on with what had been recorded."""
+        self.epoch = list(state["epoch"])
+        self.history = {name: list(values) for name, values in state["history"].items()}
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
+        return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"

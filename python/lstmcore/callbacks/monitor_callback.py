@@ -1,0 +1,89 @@
+"""What the callbacks have in common that watch one number."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from .callback import Callback, Logs
+
+# Parts of the names of what is to rise and to fall, for numbers that no metric of the model knows.
+_RISING = ("acc", "auc", "precision", "recall", "f1", "r2")
+_FALLING = ("loss", "error", "mse", "mae", "mape", "msle", "crossentropy", "perplexity")
+
+
+class MonitorCallback(Callback):
+    """Base of the callbacks that watch a loss or a metric for improvement.
+
+    Parameters
+    ----------
+    monitor : its name in the logs, such as "val_loss".
+    mode : "min" or "max", what an improvement is; "auto" asks the metric, or else goes by the name.
+    baseline : what is to be beaten first, or None.
+    min_delta : how much counts as an improvement.
+
+    Attributes
+    ----------
+    best : the best value so far.
+
+    Raises
+    ------
+    ValueError
+        In the first epoch, if "auto" cannot tell which way is better.
+
+    Warns
+    -----
+    UserWarning
+        When there is nothing of that name in the logs, with the names that there are.
+    """
+
+    def __init__(
+        self, monitor: str = "val_loss", mode: str = "auto", baseline: float | None = None, min_delta: float = 0.0
+    ) -> None:
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(
+                f"{type(self).__name__}: mode: expected 'auto', 'min' or 'max', got {mode!r}; 'auto' is used",
+                stacklevel=3,
+            )
+            mode = "auto"
+        self.monitor, self.mode = monitor, mode
+        self.min_delta = abs(min_delta)
+        self.best = baseline
+
+    def improves(self, value: float, reference: float | None) -> bool:
+        """Return whether a value is better than another by ``min_delta``; NaN never is."""
+        rising = self._rising()
+        if reference is None:
+            reference = -math.inf if rising else math.inf
+        return value - self.min_delta > reference if rising else value + self.min_delta < reference
+
+    def _rising(self) -> bool:
+        if self.mode != "auto":
+            return self.mode == "max"
+        name = self.monitor.removeprefix("val_")
+        if name == "loss":
+            return False
+        directions = {metric.name: getattr(metric, "direction", None) for metric in self.model.metrics}
+        if directions.get(name) is not None:
+            return bool(directions[name] == "up")
+        if any(part in name for part in _RISING):
+            return True
+        if any(part in name for part in _FALLING):
+            return False
+        raise ValueError(
+            f"{type(self).__name__}: mode: cannot tell whether {self.monitor!r} is to rise or to fall; give mode='max' "
+            "or mode='min'"
+        )
+
+    def monitored(self, logs: Logs | None) -> Any:
+        """Return the value in the logs, or None with a warning."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            warnings.warn(
+                f"{type(self).__name__}: monitor: there is no {self.monitor!r} in the logs; available are: "
+                f"{', '.join(logs or {})}",
+                stacklevel=2,
+            )
+        return value

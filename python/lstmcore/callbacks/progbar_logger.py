@@ -1,0 +1,125 @@
+"""Progress on the screen."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from .callback import Callback, Logs
+
+
+class ProgbarLogger(Callback):
+    """Shows the progress of `fit`, `evaluate` or `predict`.
+
+    Parameters
+    ----------
+    bar : a bar, for a terminal; without it a line for each epoch. In the other two, the line when
+        all is done. Validation within `fit` shows in the epoch's line only.
+    """
+
+    def __init__(self, bar: bool = True) -> None:
+        super().__init__()
+        self.bar = bar
+        self._tqdm: Any = None
+        self._fitting = False
+        self._begin()
+
+    def listens(self, hook: str) -> bool:
+        """Return whether a hook shows anything: without a bar a batch does not, but those of unknown number count."""
+        if hook.endswith("batch_end") and not self.bar and self.params.get("steps") is not None:
+            return False
+        return super().listens(hook)
+
+    def _begin(self) -> None:
+        self._start = self._shown = time.perf_counter()
+        self._seen = 0
+
+    def _advance(self, batch: int, logs: Logs | None) -> None:
+        # A few times a second: drawing it can take longer than a batch.
+        self._seen = batch + 1
+        if not self.bar or time.perf_counter() - self._shown < 0.2:
+            return
+        if self._tqdm is None:
+            from tqdm import tqdm  # here, because importing it takes longer than lstmcore itself
+
+            known = self.params.get("steps") is not None
+            self._tqdm = tqdm(
+                total=self.params.get("steps"),
+                bar_format="{n_fmt}/{total_fmt} {bar:30} {elapsed}{postfix}" if known else "{n_fmt} {elapsed}{postfix}",
+                ascii=" ━",
+                leave=False,
+                file=sys.stdout,
+                mininterval=0,
+            )
+            self._tqdm.start_t = self._start
+        self._tqdm.set_postfix_str(_format(logs), refresh=False)
+        self._tqdm.update(self._seen - self._tqdm.n)
+        self._shown = time.perf_counter()
+
+    def _finish(self, logs: Logs | None) -> None:
+        seconds, steps = time.perf_counter() - self._start, self.params.get("steps") or self._seen
+        if self._tqdm is not None:
+            self._tqdm.close()
+            self._tqdm = None
+        bar = " " + 30 * "━" if self.bar else ""
+        milliseconds = 1000 * seconds / max(steps, 1)
+        parts = [f"{steps}/{steps}{bar}", f"{seconds:.0f}s", f"{milliseconds:.3g}ms/step"]
+        print(" - ".join([*parts, _format(logs)] if logs else parts))
+        sys.stdout.flush()
+
+    # --- in `fit` ---
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Leave validation to the epochs' lines."""
+        self._fitting = True
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Announce the epoch."""
+        print(f"Epoch {epoch + 1}/{self.params['epochs']}")
+        self._begin()
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar."""
+        self._advance(batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Leave the epoch's line."""
+        self._finish(logs)
+
+    # --- in `evaluate` ---
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Start the clock."""
+        if not self._fitting:
+            self._begin()
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar."""
+        if not self._fitting:
+            self._advance(batch, logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """Leave a line with the loss and metrics."""
+        if not self._fitting:
+            self._finish(logs)
+
+    # --- in `predict` ---
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Start the clock."""
+        self._begin()
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Move the bar."""
+        self._advance(batch, None)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """Leave a line."""
+        self._finish(None)
+
+
+def _format(logs: Logs | None) -> str:
+    return " - ".join(
+        f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in (logs or {}).items()
+    )

@@ -1,0 +1,72 @@
+"""An activation by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import activations
+from ..streaming import Stage
+from .layer import Array, Layer
+
+
+class Activation(Layer):
+    """``activation(x)``
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Activation
+    >>> Activation("relu")(np.array([[-1.0, 2.0]])).tolist()
+    [[0.0, 2.0]]
+
+    Parameters
+    ----------
+    activation : a name or a function of `activations`, or a function of the user's (see `activations.get`).
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+    """
+
+    def __init__(self, activation: str | activations.Activation | Callable[..., Any] | None, **options: Any) -> None:
+        super().__init__(**options)
+        self.activation = activations.get(activation)
+        if getattr(self.activation, "axis", -1) == -1:
+            self.head = self.activation
+
+    def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
+        """Return the outputs; ``logits`` leaves the activation out."""
+        outputs = inputs if logits else self.activation.value(inputs)
+        if training:
+            self._cache = inputs if self.activation.needs_input else None, outputs
+        return outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
+        """Return the gradient of the inputs, if needed."""
+        inputs, outputs = self.kept()
+        if not need_d_inputs:
+            return None
+        return d_outputs if logits else self.activation.backward(inputs, outputs, d_outputs)
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        if self.head is None:
+            raise ValueError(f"{self.name}: axis: only the last axis needs nothing but its own step; it cannot stream")
+        return ActivationStage(self.activation.in_place, batch_size * steps, self)
+
+
+class ActivationStage:
+    """A function done in place, on a copy of the chunk, for inputs as a layer was built for."""
+
+    def __init__(self, in_place: Callable[[Array], Any], rows: int, layer: Layer) -> None:
+        self.in_place = in_place
+        assert layer.input_shape is not None
+        self.outputs: Array = np.zeros((rows, layer.input_shape[-1] or 1), layer.dtype)
+
+    def __call__(self, inputs: Array) -> Array:
+        """Return the outputs, in an array that the next call overwrites."""
+        outputs = self.outputs[: len(inputs) * inputs.shape[1]].reshape(inputs.shape)
+        outputs[...] = inputs
+        self.in_place(outputs)
+        return outputs
+
+    def reset(self) -> None:
+        """Nothing came before."""

@@ -1,0 +1,210 @@
+"""Normalisation of features over the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import constraints, regularizers
+from .._arguments import flag, integer, number
+from ..streaming import Stage
+from ._normalization import add_gamma_and_beta, axes_of, column_sums, from_rows, sizes_of, to_rows
+from .layer import Array, Layer, Shape
+
+
+class BatchNormalization(Layer):
+    """``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` for every feature.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import BatchNormalization
+    >>> x = np.array([[1.0, 50.0], [3.0, 70.0]], "float32")
+    >>> BatchNormalization()(x, training=True).round(2)
+    array([[-1., -1.],
+           [ 1.,  1.]], dtype=float32)
+
+    In training, mean and (biased) variance are those of the batch, and the moving averages go a little
+    towards them, ``moving = moving * momentum + batch * (1 - momentum)``; otherwise, and always where
+    ``trainable`` is False, they are the moving averages. With a mask (inputs.shape without the last
+    axis), masked steps are normalised too but are not counted; a batch without any valid step leaves
+    the moving averages alone.
+
+    Weights: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each of the size of ``axis``; the
+    last two are not trainable.
+
+    Parameters
+    ----------
+    axis : that of the features.
+    momentum : of the moving averages.
+    epsilon : is added to the variance.
+    center, scale : whether there is beta, and gamma.
+    beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : names or
+        callables.
+    beta_regularizer, gamma_regularizer : add penalties to the loss.
+    beta_constraint, gamma_constraint : are put upon the weights after every step.
+    synchronized : has no effect: there is one replica.
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not of its kind; the message names it.
+
+    References
+    ----------
+    Ioffe and Szegedy, Batch Normalization, ICML 2015.
+    """
+
+    consumes_mask = True
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: str | Callable[..., Array] = "zeros",
+        gamma_initializer: str | Callable[..., Array] = "ones",
+        moving_mean_initializer: str | Callable[..., Array] = "zeros",
+        moving_variance_initializer: str | Callable[..., Array] = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        synchronized: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.axis = integer("BatchNormalization: axis", axis)
+        self.momentum = number("BatchNormalization: momentum", momentum, "[0, 1]")
+        self.epsilon = number("BatchNormalization: epsilon", epsilon, "[0, inf)")
+        self.center = flag("BatchNormalization: center", center)
+        self.scale = flag("BatchNormalization: scale", scale)
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.synchronized = flag("BatchNormalization: synchronized", synchronized)
+        self._cache: tuple[Array, Array, int, Array | None] | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        """Create gamma, beta and the moving averages."""
+        self._axes = axes_of(self.name, self.axis, input_shape)
+        shape = sizes_of(self.name, input_shape, self._axes)
+        self.gamma, self.beta = add_gamma_and_beta(self, shape)
+        self.moving_mean = self.add_weight("moving_mean", shape, self.moving_mean_initializer, trainable=False)
+        self.moving_variance = self.add_weight(
+            "moving_variance", shape, self.moving_variance_initializer, trainable=False
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape as it came."""
+        return input_shape
+
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
+        """Return the inputs, normalised; in training, move the averages."""
+        rows = self._rows(inputs)
+        if training and self.trainable:
+            outputs = self._normalise_batch(rows, None if mask is None else self._valid(mask, inputs.shape))
+        else:
+            factor, shift = self._line()
+            outputs = rows * factor
+            outputs += shift
+            if training:
+                inverse = 1 / np.sqrt(self.moving_variance.value + self.epsilon)
+                self._cache = rows - self.moving_mean.value, inverse, 0, None
+        return from_rows(outputs, inputs.shape, self._axes)
+
+    def _normalise_batch(self, rows: Array, valid: Array | None) -> Array:
+        counted = rows if valid is None else rows[valid]
+        count = max(1, len(counted))
+        mean = column_sums(counted) / count
+        centred = rows - mean
+        outputs = np.square(centred)
+        variance = column_sums(outputs if valid is None else outputs[valid]) / count
+        inverse = 1 / np.sqrt(variance + self.epsilon)
+        if len(counted):
+            for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving.value * self.momentum + value * (1 - self.momentum))
+        self._cache = centred, inverse, count, valid
+        np.multiply(centred, inverse if self.gamma is None else inverse * self.gamma.value, out=outputs)
+        if self.beta is not None:
+            outputs += self.beta.value
+        return outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Add to the gradients of gamma and beta and return that of the inputs, if needed."""
+        if self._cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        (centred, inverse, count, valid), self._cache = self._cache, None
+        d_rows = to_rows(d_outputs, self._axes)
+        # With n = (x - mean) / deviation:   dgamma = sum dy n    dbeta = sum dy
+        product = d_rows * centred
+        d_gamma, d_beta = column_sums(product) * inverse, column_sums(d_rows)
+        if self.gamma is not None:
+            self.gamma.gradient += d_gamma
+        if self.beta is not None:
+            self.beta.gradient += d_beta
+        if not need_d_inputs:
+            return None
+        # dx = gamma / deviation (dy - (dbeta + n dgamma) / count), the latter for the rows that were counted; none
+        # were if mean and deviation came from the moving averages.
+        factor = inverse if self.gamma is None else inverse * self.gamma.value
+        d_inputs = d_rows * factor
+        if count:
+            correction = np.multiply(centred, factor * inverse * d_gamma / count, out=product)
+            correction += factor * d_beta / count
+            if valid is not None:
+                correction[~valid] = 0
+            d_inputs -= correction
+        return from_rows(d_inputs, d_outputs.shape, self._axes)
+
+    def _rows(self, inputs: Array) -> Array:
+        shape, size = inputs.shape, self.moving_mean.size
+        if not -len(shape) <= self.axis < len(shape) or shape[self.axis] != size:
+            raise ValueError(f"{self.name}: inputs: expected {size} features in axis {self.axis}, got shape {shape}")
+        self._axes = (self.axis % len(shape),)
+        return to_rows(inputs, self._axes)
+
+    def _valid(self, mask: Array, shape: tuple[int, ...]) -> Array:
+        if self._axes != (len(shape) - 1,):
+            raise ValueError(f"{self.name}: axis: expected -1 where there is a mask, got {self.axis}")
+        if np.shape(mask) != shape[:-1]:
+            raise ValueError(f"{self.name}: mask: expected shape {shape[:-1]}, got {np.shape(mask)}")
+        return np.asarray(mask, bool).reshape(-1)
+
+    def _line(self) -> tuple[Array, Array]:
+        """The factor and the shift that inference multiplies by and adds."""
+        factor = 1 / np.sqrt(self.moving_variance.value + self.epsilon)
+        if self.gamma is not None:
+            factor *= self.gamma.value
+        shift = -self.moving_mean.value * factor
+        if self.beta is not None:
+            shift += self.beta.value
+        return factor, shift
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        if self._axes != (2,):
+            raise ValueError(f"{self.name}: axis: a stream needs that of the features, -1, got {self.axis}")
+        return _BatchNormalizationStage(self, batch_size, steps)
+
+
+class _BatchNormalizationStage:
+    def __init__(self, layer: BatchNormalization, batch_size: int, steps: int) -> None:
+        self.factor, self.shift = layer._line()
+        self.outputs = np.zeros((batch_size, steps, self.factor.size), layer.dtype)
+
+    def __call__(self, inputs: Array) -> Array:
+        outputs = self.outputs[:, : inputs.shape[1]]
+        np.multiply(inputs, self.factor, out=outputs)
+        np.add(outputs, self.shift, out=outputs)
+        return outputs
+
+    def reset(self) -> None:
+        pass

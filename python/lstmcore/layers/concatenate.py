@@ -1,0 +1,52 @@
+"""Several arrays side by side."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from .layer import Array, Layer
+
+
+class Concatenate(Layer):
+    """Puts a list of arrays side by side; the first layer of a model with several inputs.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Concatenate
+    >>> Concatenate()([np.ones((1, 2)), np.zeros((1, 3))]).shape
+    (1, 5)
+
+    Parameters
+    ----------
+    axis : along which they may differ in size.
+    **options : ``name``, ``dtype`` as for every layer.
+    """
+
+    takes_several = True
+    supports_masking = False
+
+    def __init__(self, axis: int = -1, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = operator.index(axis)
+
+    def forward(self, inputs: Any, training: bool = False) -> Array:
+        """Return them in one array."""
+        arrays = list(inputs.values() if isinstance(inputs, dict) else inputs)
+        if training:
+            self._cache = np.cumsum([a.shape[self.axis] for a in arrays[:-1]])
+        return np.concatenate(arrays, axis=self.axis)
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
+        """Return the gradient of each of them."""
+        ends = self.kept()
+        return np.split(d_outputs, ends, axis=self.axis) if need_d_inputs else None
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of all together."""
+        shapes = list(input_shape.values() if isinstance(input_shape, dict) else input_shape)
+        sizes = [shape[self.axis] for shape in shapes]
+        whole = list(shapes[0])
+        whole[self.axis] = None if None in sizes else sum(sizes)
+        return tuple(whole)

@@ -1,0 +1,278 @@
+"""Convolution over the steps of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import _core, activations, constraints, regularizers
+from .._arguments import channels_last, flag, one_of, positive_integer, reject_options, single_integer
+from ..streaming import Stage
+from ._windows import Windows
+from .layer import Array, Layer, Shape
+
+_NOT_OFFERED = {"lora_rank", "lora_alpha", "dora_rank", "dora_alpha", "quantization_config"}
+
+# Windows whose part of the kernel's gradient is computed at a time: their transpose, which the core packs, then stays
+# in the cache.
+_CHUNK = 512
+
+
+class Conv1D(Layer):
+    """``activation(convolution of x with W, + b)`` over the steps of sequences.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Conv1D
+    >>> Conv1D(8, 3, padding="causal")(np.zeros((2, 7, 4), "float32")).shape
+    (2, 7, 8)
+
+    Output step t is ``activation(b + sum over j of x[t * strides + j * dilation_rate - before] W[j])``,
+    x zero outside of the sequence, and ``before`` the number of steps that ``padding`` adds before it.
+
+    Weights: ``kernel`` (kernel_size, channels, filters), ``bias`` (filters).
+
+    A mask does not change the outputs, as in Keras, but goes on to the next layer: with "same" and
+    "causal", output step t counts where input step t * strides does, and with "valid" where the first
+    input step of its window does.
+
+    Parameters
+    ----------
+    filters : width of the outputs.
+    kernel_size : steps that an output sees.
+    strides : steps from one window to the next.
+    padding : "valid" (none), "same" (as many outputs as steps, divided by ``strides``; TensorFlow's
+        sides) or "causal" (an output sees nothing of later steps).
+    data_format : "channels_last".
+    dilation_rate : steps from one input of a window to the next; other than 1 only without strides.
+    groups : 1.
+    activation : name or `activations.Activation`.
+    use_bias : whether there is a bias.
+    kernel_initializer, bias_initializer : names or callables.
+    kernel_regularizer, bias_regularizer : add penalties to the loss.
+    kernel_constraint, bias_constraint : are put upon the weights after every step.
+    **options : ``name``, ``dtype``, ``input_shape``, ``activity_regularizer`` as for every layer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not of its kind, or the inputs are shorter than a window; the message names it.
+    NotImplementedError
+        ``groups`` or ``data_format`` is not offered.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int],
+        strides: int | tuple[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | tuple[int] = 1,
+        groups: int = 1,
+        activation: str | activations.Activation | None = None,
+        use_bias: bool = True,
+        kernel_initializer: str | Callable[..., Array] = "glorot_uniform",
+        bias_initializer: str | Callable[..., Array] = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **options: Any,
+    ) -> None:
+        reject_options("Conv1D", {k: options.pop(k) for k in _NOT_OFFERED & options.keys()}, _NOT_OFFERED)
+        super().__init__(**options)
+        self.filters = positive_integer("Conv1D: filters", filters)
+        self.kernel_size = single_integer("Conv1D: kernel_size", kernel_size)
+        self.strides = single_integer("Conv1D: strides", strides)
+        self.padding = one_of("Conv1D: padding", padding, ("valid", "same", "causal"))
+        channels_last("Conv1D: data_format", data_format)
+        self.dilation_rate = single_integer("Conv1D: dilation_rate", dilation_rate)
+        if self.strides > 1 and self.dilation_rate > 1:
+            raise ValueError(f"Conv1D: dilation_rate: expected 1 with strides={strides}, got {dilation_rate}")
+        if positive_integer("Conv1D: groups", groups) > 1:
+            raise NotImplementedError(f"Conv1D: groups={groups} is not offered; give each group a Conv1D")
+        self.activation = self.head = activations.get(activation)
+        self.use_bias = flag("Conv1D: use_bias", use_bias)
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self._windows = Windows(self.kernel_size, self.strides, self.padding, self.dilation_rate)
+        self._cache: tuple[tuple[int, ...], Array, Array | None, Array] | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        """Create kernel and bias."""
+        self.compute_output_shape(input_shape)
+        channels = input_shape[-1]
+        if channels is None:
+            raise ValueError(f"{self.name}: inputs: expected a known number of channels, got shape {input_shape}")
+        self.kernel = self.add_weight(
+            "kernel",
+            (self.kernel_size, channels, self.filters),
+            self.kernel_initializer,
+            offered="filters",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(
+                "bias",
+                (self.filters,),
+                self.bias_initializer,
+                offered="filters",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, windows, filters)."""
+        if len(input_shape) != 3 or (self.built and input_shape[2] != self.kernel.shape[1]):
+            channels = f"channels={self.kernel.shape[1]}" if self.built else "channels"
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, {channels}), got {input_shape}")
+        batch, steps, _ = input_shape
+        return batch, None if steps is None else self._windows.outputs(self.name, steps), self.filters
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Return the mask at every ``strides``-th step, as many as there are outputs."""
+        if mask is None:
+            return None
+        return mask[:, :: self.strides][:, : self._windows.outputs(self.name, mask.shape[1])]
+
+    # The passes know only convolutions without strides and dilation, of sequences that lie end to end in memory as
+    # the rows of one matrix: the windows then are a matrix too, whose rows overlap, and nothing need be copied for one
+    # product over the whole batch. What it computes where a window reaches into the next sequence is left out. Steps
+    # are blocked for that: with strides, a row holds the channels of that many steps, and with dilation, every
+    # dilation_rate-th step is part of a sequence of its own.
+
+    @property
+    def _reach(self) -> int:
+        return -(-self.kernel_size // self.strides)  # rows that a window touches
+
+    def _blocks(self, steps: int) -> int:
+        """Return the rows that so many steps become, padding included; with dilation, those of each part."""
+        last = (self._windows.outputs(self.name, steps) - 1) * self.strides + self._windows.span
+        return -(-max(self._windows.before(steps) + steps, last) // (self.strides * self.dilation_rate))
+
+    def _rows(self, inputs: Array) -> Array:
+        """Return the rows of inputs (batch, steps, channels)."""
+        batch, steps, channels = inputs.shape
+        blocks, dilation, before = self._blocks(steps), self.dilation_rate, self._windows.before(steps)
+        width = self.strides * channels
+        if blocks * self.strides * dilation > steps:
+            padded = np.zeros((batch, blocks * self.strides * dilation, channels), self.dtype)
+            padded[:, before : before + steps] = inputs
+        else:
+            padded = np.ascontiguousarray(inputs)
+        parts = padded.reshape(batch, blocks, dilation, width).swapaxes(1, 2)
+        return parts.reshape(batch * dilation * blocks, width)
+
+    def _steps(self, rows: Array, batch: int, blocks: int, channels: int) -> Array:
+        """Return the steps (batch, steps, channels) of rows, padding included."""
+        dilation = self.dilation_rate
+        parts = rows.reshape(batch, dilation, blocks, rows.shape[1]).swapaxes(1, 2)
+        return parts.reshape(batch, blocks * dilation * rows.shape[1] // channels, channels)
+
+    def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
+        """Return the outputs, (batch, windows, filters); ``logits`` leaves out the activation."""
+        _, count, _ = self.compute_output_shape(inputs.shape)
+        rows = self._rows(inputs)
+        windows = _overlapping(rows, self._reach, self.kernel_size * inputs.shape[2])
+        sums = np.empty((len(rows), self.filters), self.dtype)
+        kernel = self.kernel.value.reshape(-1, self.filters)
+        _core.matmul(windows, kernel, self.bias.value if self.use_bias else None, sums[: len(windows)])
+        blocks = self._blocks(inputs.shape[1])
+        sums = np.ascontiguousarray(self._steps(sums, len(inputs), blocks, self.filters)[:, :count])
+        outputs = sums if logits else self.activation(sums)
+        if training:
+            self._cache = inputs.shape, rows, sums if self.activation.needs_input else None, outputs
+        return outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
+        """Add to the gradients of the weights and return that of the inputs, if needed."""
+        if self._cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        ((batch, steps, channels), rows, sums, outputs), self._cache = self._cache, None
+        d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
+        if self.use_bias:
+            self.bias.gradient += d_sums.reshape(-1, self.filters).sum(0)
+
+        # The gradients of the sums, where the forward pass had the sums; elsewhere, and before the first row, zeros.
+        reach, blocks = self._reach, self._blocks(steps)
+        d_rows = np.zeros((reach - 1 + len(rows), self.filters), self.dtype)
+        places = d_rows[reach - 1 :].reshape(batch, self.dilation_rate, blocks, self.filters)
+        for phase in range(self.dilation_rate):
+            part = d_sums[:, phase :: self.dilation_rate]
+            places[:, phase, : part.shape[1]] = part
+
+        windows = _overlapping(rows, reach, self.kernel_size * channels)
+        gradient = self.kernel.gradient.reshape(-1, self.filters)
+        for begin in range(0, len(windows), _CHUNK):
+            chunk = windows[begin : begin + _CHUNK]
+            own = d_rows[reach - 1 + begin :][: len(chunk)]
+            _core.matmul(chunk.T, own, None, gradient, True)
+        if not need_d_inputs:
+            return None
+
+        # dx[n] = sum over i of d_sums[n - i] W[i]^T: the windows of d_rows by the kernel's rows in reverse.
+        kernel = np.zeros((reach * self.strides, channels, self.filters), self.dtype)
+        kernel[: self.kernel_size] = self.kernel.value
+        kernel = kernel.reshape(reach, -1, self.filters)[::-1].swapaxes(1, 2).reshape(reach * self.filters, -1)
+        d_inputs = _core.matmul(_overlapping(d_rows, reach, reach * self.filters), kernel)
+        before = self._windows.before(steps)
+        return self._steps(d_inputs, batch, blocks, channels)[:, before : before + steps]
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        if self.padding != "causal" or self.strides > 1:
+            raise ValueError(
+                f"{self.name}: padding: a stream gives one output for each step and sees none of the later ones: "
+                f"expected padding='causal' and strides=1, got {self.padding!r} and {self.strides}"
+            )
+        return _Conv1DStage(self, batch_size, steps)
+
+
+def _overlapping(rows: Array, reach: int, width: int) -> Array:
+    """The windows (rows - reach + 1, width) of a contiguous matrix: each begins with a row and goes on into others."""
+    count = max(0, len(rows) - reach + 1)
+    step = rows.shape[1] * rows.itemsize
+    return np.ndarray((count, width), rows.dtype, rows, 0, (step, rows.itemsize))
+
+
+class _Conv1DStage:
+    def __init__(self, layer: Conv1D, batch_size: int, steps: int) -> None:
+        kernel_size, channels, filters = layer.kernel.shape
+        self.kernel = _core.PackedMatrix(layer.kernel.value.reshape(-1, filters))
+        self.bias = layer.bias.numpy() if layer.use_bias else None
+        self.activation = layer.activation
+        self.before = (kernel_size - 1) * layer.dilation_rate
+        # The steps that are still to be seen, with room behind: they move to the front only when it is used up, and
+        # then do not overlap.
+        self.recent = np.zeros((batch_size, 2 * self.before + steps, channels), layer.dtype)
+        self.begin = 0
+        batch, step, channel = self.recent.strides
+        self.strides = batch, step, step * layer.dilation_rate, channel
+        self.windows = np.zeros((batch_size * steps, kernel_size * channels), layer.dtype)
+        self.outputs = np.zeros((batch_size * steps, filters), layer.dtype)
+
+    def __call__(self, inputs: Array) -> Array:
+        batch, steps, channels = inputs.shape
+        if self.begin + self.before + steps > self.recent.shape[1]:
+            self.recent[:, : self.before] = self.recent[:, self.begin : self.begin + self.before]
+            self.begin = 0
+        end = self.begin + self.before
+        self.recent[:, end : end + steps] = inputs
+        windows, outputs = self.windows[: batch * steps], self.outputs[: batch * steps]
+        shape = batch, steps, windows.shape[1] // channels, channels
+        first = self.begin * self.strides[1]
+        windows.reshape(shape)[...] = np.ndarray(shape, windows.dtype, self.recent, first, self.strides)
+        self.begin += steps
+        _core.matmul(windows, self.kernel, self.bias, outputs)
+        self.activation.in_place(outputs)
+        return outputs.reshape(batch, steps, -1)
+
+    def reset(self) -> None:
+        self.begin = 0
+        self.recent[:, : self.before] = 0

@@ -1,0 +1,174 @@
+"""Pooling over windows of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .._arguments import channels_last, one_of, single_integer
+from ._windows import Windows
+from .layer import Array, Layer, Shape
+
+
+class _Pooling1D(Layer):
+    """Windows over steps, one element of them all at a time."""
+
+    def __init__(
+        self,
+        pool_size: int | tuple[int] = 2,
+        strides: int | tuple[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        kind = type(self).__name__
+        self.pool_size = single_integer(f"{kind}: pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else single_integer(f"{kind}: strides", strides)
+        self.padding = one_of(f"{kind}: padding", padding, ("valid", "same"))
+        channels_last(f"{kind}: data_format", data_format)
+        self._windows = Windows(self.pool_size, self.strides, self.padding)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return (batch, windows, features)."""
+        if len(input_shape) != 3:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+        batch, steps, features = input_shape
+        return batch, None if steps is None else self._windows.outputs(self.name, steps), features
+
+    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+        """Return where a step of the window counts."""
+        if mask is None:
+            return None
+        outputs = np.zeros((len(mask), self._windows.outputs(self.name, mask.shape[1])), bool)
+        for own, theirs in self._elements(mask.shape[1]):
+            outputs[:, own] |= mask[:, theirs]
+        return outputs
+
+    def _elements(self, steps: int) -> Iterator[tuple[slice, slice]]:
+        """For the first, second, … element of windows, the windows that have it within the sequence, and its steps."""
+        count, before, strides = self._windows.outputs(self.name, steps), self._windows.before(steps), self.strides
+        for k in range(self.pool_size):
+            first = max(0, -(-(before - k) // strides))
+            last = min(count, (steps - 1 + before - k) // strides + 1)
+            if first < last:
+                begin = first * strides + k - before
+                yield slice(first, last), slice(begin, begin + (last - first - 1) * strides + 1, strides)
+
+    def _outputs(self, inputs: Array, fill: float) -> Array:
+        batch, count, features = self.compute_output_shape(inputs.shape)
+        return np.full((batch, count, features), fill, inputs.dtype)  # type: ignore[arg-type]
+
+
+class MaxPooling1D(_Pooling1D):
+    """The largest value of every feature in windows of steps.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import MaxPooling1D
+    >>> MaxPooling1D(2)(np.array([[[1], [5], [4], [2], [3]]], "float32"))[0, :, 0]
+    array([5., 4.], dtype=float32)
+
+    A mask does not change the outputs, as in Keras, but goes on: an output counts where a step of its
+    window does. The gradient goes to the first of equal values.
+
+    Parameters
+    ----------
+    pool_size : steps of a window.
+    strides : steps from one window to the next; ``pool_size`` by default.
+    padding : "valid" (windows lie within the sequence) or "same" (steps divided by ``strides``, rounded
+        up, windows; those at the ends may be shorter).
+    data_format : "channels_last".
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not of its kind, or the inputs are shorter than a window.
+    """
+
+    _cache: tuple[Array, Array] | None = None
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the largest values, (batch, windows, features)."""
+        outputs = self._outputs(inputs, -np.inf)
+        for own, theirs in self._elements(inputs.shape[1]):
+            np.maximum(outputs[:, own], inputs[:, theirs], out=outputs[:, own])
+        if training:
+            self._cache = inputs, outputs
+        return outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return the gradient of the inputs, if needed."""
+        if self._cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        (inputs, outputs), self._cache = self._cache, None
+        if not need_d_inputs:
+            return None
+        d_inputs = np.zeros_like(inputs)
+        left = np.array(d_outputs)  # of what no element has got so far
+        for own, theirs in self._elements(inputs.shape[1]):
+            part = (inputs[:, theirs] == outputs[:, own]) * left[:, own]
+            d_inputs[:, theirs] += part
+            left[:, own] -= part
+        return d_inputs
+
+
+class AveragePooling1D(_Pooling1D):
+    """The mean of every feature in windows of steps.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import AveragePooling1D
+    >>> AveragePooling1D(2, padding="same")(np.array([[[1], [5], [4], [2], [3]]], "float32"))[0, :, 0]
+    array([3., 3., 3.], dtype=float32)
+
+    A window that reaches beyond the sequence has the mean of the steps within it. A mask does not
+    change the outputs, as in Keras, but goes on: an output counts where a step of its window does.
+
+    Parameters
+    ----------
+    pool_size : steps of a window.
+    strides : steps from one window to the next; ``pool_size`` by default.
+    padding : "valid" (windows lie within the sequence) or "same" (steps divided by ``strides``, rounded
+        up, windows; those at the ends may be shorter).
+    data_format : "channels_last".
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument is not of its kind, or the inputs are shorter than a window.
+    """
+
+    _cache: tuple[int, ...] | None = None
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the means, (batch, windows, features)."""
+        outputs = self._outputs(inputs, 0)
+        for own, theirs in self._elements(inputs.shape[1]):
+            outputs[:, own] += inputs[:, theirs]
+        outputs /= self._sizes(inputs.shape[1])
+        if training:
+            self._cache = inputs.shape
+        return outputs
+
+    def _sizes(self, steps: int) -> Array:
+        """The number of steps of every window that lie within the sequence, (windows, 1)."""
+        sizes = np.zeros((self._windows.outputs(self.name, steps), 1), self.dtype)
+        for own, _ in self._elements(steps):
+            sizes[own] += 1
+        return sizes
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return the gradient of the inputs, if needed."""
+        if self._cache is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        shape, self._cache = self._cache, None
+        if not need_d_inputs:
+            return None
+        d_inputs = np.zeros(shape, self.dtype)
+        shares = d_outputs / self._sizes(shape[1])
+        for own, theirs in self._elements(shape[1]):
+            d_inputs[:, theirs] += shares[:, own]
+        return d_inputs

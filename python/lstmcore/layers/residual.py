@@ -1,0 +1,137 @@
+"""A connection past layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..streaming import Stage
+from .dense import Dense
+from .layer import Array, Layer, Shape
+
+
+class Residual(Layer):
+    """``x + f(x)``, f a layer or several, one after the other: gradients pass deep stacks (He et al. 2016).
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import LSTM, Residual
+    >>> Residual(LSTM(3, return_sequences=True))(np.zeros((2, 7, 3), "float32")).shape
+    (2, 7, 3)
+
+    Weights: those of the layers, then the ``kernel`` (features, width) of the projection, if there is one.
+    A mask reaches the layers and is passed on.
+
+    Parameters
+    ----------
+    layer : a layer or a list of them. The outputs have the shape of the inputs; recurrent layers need
+        ``return_sequences=True``.
+    projection : None, or "auto" for ``x P + f(x)`` where f makes another number of features.
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
+
+    Raises
+    ------
+    ValueError
+        The outputs of the layers cannot be added to the inputs.
+    """
+
+    consumes_mask = True
+
+    def __init__(self, layer: Layer | Sequence[Layer], projection: str | None = None, **options: Any) -> None:
+        layers = [layer] if isinstance(layer, Layer) else list(layer)
+        if not layers or not all(isinstance(one, Layer) for one in layers):
+            raise TypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
+        if projection not in (None, "auto"):
+            raise ValueError(f"Residual: projection: expected None or 'auto', got {projection!r}")
+        super().__init__(**{"dtype": layers[0].dtype} | options)
+        self.layers: list[Layer] = []
+        self.projection: Dense | None = None
+        self._project = projection == "auto"
+        for one in layers:
+            if one.dtype != self.dtype:
+                raise ValueError(f"{self.name}: layer: expected dtype {self.dtype}, got {one.dtype} ({one.name})")
+            if one.activity_regularizer is not None:
+                raise ValueError(
+                    f"{self.name}: layer: activity_regularizer is for the outputs of Residual: give it that"
+                )
+            self.adopt(one)
+            self.layers.append(one)
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The layers, and the projection."""
+        return [*self.layers, *([] if self.projection is None else [self.projection])]
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the weights of the layers, and of the projection."""
+        shape = input_shape
+        for layer in self.layers:
+            layer.ensure_built(shape)
+            shape = layer.compute_output_shape(shape)
+        if self._project and len(shape) == len(input_shape) and shape[-1] is not None and shape[-1] != input_shape[-1]:
+            self.projection = Dense(shape[-1], use_bias=False, dtype=self.dtype, name="projection")
+            self.adopt(self.projection)
+            self.projection.ensure_built(input_shape)
+        self.compute_output_shape(input_shape)
+        self.variables = [v for layer in self.sublayers for v in layer.variables]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the layers' outputs, which is that of the inputs or of their projection."""
+        shape = input_shape
+        for layer in self.layers:
+            shape = layer.compute_output_shape(shape)
+        skip = input_shape if self.projection is None else self.projection.compute_output_shape(input_shape)
+        if shape != skip:
+            hint = "" if shape[:-1] != skip[:-1] else '; projection="auto" would make them so'
+            raise ValueError(
+                f"{self.name}: layer: expected outputs of the shape {skip} of the inputs, got {shape}{hint}"
+            )
+        return shape
+
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
+        """Return the sum."""
+        outputs = inputs
+        for layer in self.layers:
+            options = {"mask": mask} if layer.consumes_mask and mask is not None else {}
+            mask = layer.compute_mask(outputs, mask)
+            outputs = layer.forward(outputs, training, **options)
+        return outputs + (inputs if self.projection is None else self.projection.forward(inputs, training))
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Add to the gradients of the weights and return that of the inputs, if needed."""
+        gradient: Array | None = d_outputs
+        for k in range(len(self.layers) - 1, -1, -1):
+            assert gradient is not None
+            gradient = self.layers[k].backward(gradient, need_d_inputs or k > 0)
+        skip = d_outputs if self.projection is None else self.projection.backward(d_outputs, need_d_inputs)
+        return None if gradient is None or skip is None or not need_d_inputs else gradient + skip
+
+    def reset_states(self) -> None:
+        """Make stateful layers begin with zeros again."""
+        for layer in self.layers:
+            layer.reset_states()
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return a function that does for the next chunk of steps what the layer does for all."""
+        stages = [layer.stream(batch_size, steps) for layer in self.layers]
+        projection = None if self.projection is None else self.projection.stream(batch_size, steps)
+        return _ResidualStage(
+            stages, projection, np.zeros((batch_size * steps, self.output_shape[-1] or 1), self.dtype)
+        )
+
+
+class _ResidualStage:
+    def __init__(self, stages: list[Stage], projection: Stage | None, outputs: Array) -> None:
+        self.stages, self.projection, self.outputs = stages, projection, outputs
+
+    def __call__(self, inputs: Array) -> Array:
+        chunk = inputs
+        for stage in self.stages:
+            chunk = stage(chunk)
+        skip = inputs if self.projection is None else self.projection(inputs)
+        return np.add(chunk, skip, out=self.outputs[: len(chunk) * chunk.shape[1]].reshape(chunk.shape))
+
+    def reset(self) -> None:
+        for stage in self.stages:
+            stage.reset()

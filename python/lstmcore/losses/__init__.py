@@ -1,0 +1,185 @@
+"""Losses, under Keras's names: a number to make small, and its gradient.
+
+A class is made with its options and called on targets and outputs; a function of the same name in small letters
+returns the loss of each sample. `get` finds either by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, overload
+
+from .. import _serialization
+from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
+from .divergence import KLDivergence
+from .focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
+from .functions import (
+    ALIASES,
+    LossFunction,
+    LossFunctionWrapper,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    quantile,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from .loss import Loss
+from .margin import CategoricalHinge, Hinge, SquaredHinge
+from .regression import (
+    CosineSimilarity,
+    Huber,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Pinball,
+    Poisson,
+    Quantile,
+)
+from .weights import combine_weights
+
+__all__ = [
+    "BCE",
+    "KLD",
+    "MAE",
+    "MAPE",
+    "MSE",
+    "MSLE",
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
+    "Loss",
+    "LossFunctionWrapper",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Pinball",
+    "Poisson",
+    "Quantile",
+    "SparseCategoricalCrossentropy",
+    "SquaredHinge",
+    "bce",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "combine_weights",
+    "cosine_similarity",
+    "deserialize",
+    "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "kld",
+    "kullback_leibler_divergence",
+    "log_cosh",
+    "logcosh",
+    "mae",
+    "mape",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "mse",
+    "msle",
+    "pinball",
+    "poisson",
+    "quantile",
+    "serialize",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+]
+
+mse = MSE = mean_squared_error
+mae = MAE = mean_absolute_error
+mape = MAPE = mean_absolute_percentage_error
+msle = MSLE = mean_squared_logarithmic_error
+bce = BCE = binary_crossentropy
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
+pinball = quantile
+
+# The functions by their full names.
+FUNCTIONS = {f.name: f for f in map(globals().get, __all__) if isinstance(f, LossFunction)}
+_BY_NAME: dict[str, type[Loss]] = {f.loss_class.__name__: f.loss_class for f in FUNCTIONS.values()}
+_BY_NAME |= {name: f.loss_class for name, f in (FUNCTIONS | ALIASES).items()}
+
+
+@overload
+def get(identifier: None) -> None: ...
+@overload
+def get(identifier: Any) -> Loss: ...
+def get(identifier: Any) -> Loss | None:
+    """Return the loss that a name, a class, a function or a config stands for; a `Loss` and None as they are.
+
+    >>> from lstmcore import losses
+    >>> losses.get("mse")
+    MeanSquaredError()
+    >>> losses.get({"class_name": "Huber", "config": {"delta": 2.0}})
+    Huber(delta=2.0)
+
+    A function of the user's, from ``y_true`` and ``y_pred`` to the loss of each sample, becomes a
+    `LossFunctionWrapper`.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown; those known are listed.
+    TypeError
+        It is none of these.
+    """
+    if identifier is None or isinstance(identifier, Loss):
+        return identifier
+    if isinstance(identifier, str):
+        if identifier not in _BY_NAME:
+            names = ", ".join(sorted([*FUNCTIONS, *(a for a in ALIASES if a.islower())]))
+            raise ValueError(f"loss: expected one of {names}, the name of a class, or a Loss, got {identifier!r}")
+        return _BY_NAME[identifier]()
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier)
+    if isinstance(identifier, LossFunction):
+        return identifier.loss_class()
+    if isinstance(identifier, type) and issubclass(identifier, Loss):
+        return identifier()
+    if callable(identifier):
+        return LossFunctionWrapper(identifier)
+    raise TypeError(f"loss: expected a name, a Loss or a function, got {identifier!r}")
+
+
+def serialize(loss: Loss | LossFunction) -> Any:
+    """Return a loss as plain data: a dict, or the name of a function."""
+    return _serialization.serialize(loss, "loss")
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
+    """Return the loss that `serialize` made plain data of; a config of Keras's own will do."""
+    if isinstance(config, Mapping) and config.get("class_name") in _BY_NAME:
+        config = {**config, "module": __name__}
+    loss = _serialization.deserialize(config, custom_objects)
+    if not isinstance(loss, (Loss, str)):
+        raise ValueError(f"loss: expected the config of a Loss, with class_name and config, got {config!r}")
+    result: Loss = get(loss)
+    return result

@@ -1,0 +1,141 @@
+"""What every loss is: a number to make small, and its gradient."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .._arguments import float_dtype
+from .._serialization import Configurable
+from .targets import Shape, aligned
+from .weights import REDUCTIONS, combine_weights, factor, total, without_masked
+
+Array = NDArray[Any]
+
+
+class Loss(Configurable):
+    """Base of the losses. A subclass defines `call`, and `gradient` if models are to be trained with it.
+
+    >>> import numpy as np
+    >>> from lstmcore.losses import Loss
+    >>> class Quartic(Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return np.mean((y_pred - y_true) ** 4, axis=-1)
+    ...
+    ...     def gradient(self, y_true, y_pred):
+    ...         return 4 * (y_pred - y_true) ** 3 / y_pred.shape[-1]
+    >>> Quartic()([[0.0, 0.0]], [[1.0, 2.0]])
+    8.5
+
+    Parameters
+    ----------
+    reduction : how the samples' losses become one number. "sum_over_batch_size" and "mean" divide their sum, each
+        times its weight, by their number; "mean_with_sample_weight" by the sum of the weights; "sum" does not
+        divide; "none" and None leave an array.
+    name : the class's name in small letters by default.
+    dtype : "float32" or "float64" to compute in; that of the outputs by default.
+    """
+
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: DTypeLike | None = None
+    ) -> None:
+        kind = type(self).__name__
+        if reduction is not None and reduction not in REDUCTIONS:
+            raise ValueError(f"{kind}: reduction: expected one of {', '.join(REDUCTIONS)} or None, got {reduction!r}")
+        self.reduction = "none" if reduction is None else reduction
+        self.name = name or snake_case(kind)
+        self.dtype = None if dtype is None else float_dtype(f"{kind}: dtype", dtype)
+
+    # --- to be defined by the losses ---
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the loss of each sample, of the outputs' shape without the last axis."""
+        raise NotImplementedError
+
+    def gradient(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the derivatives of each sample's loss by that sample's outputs, in the outputs' shape."""
+        raise NotImplementedError(
+            f"{self.name}: has no gradient to train with; define gradient(y_true, y_pred), the derivatives of each "
+            "sample's loss by its outputs"
+        )
+
+    # --- for losses that need more than that ---
+
+    @property
+    def fuses(self) -> str | None:
+        """The activation, "softmax" or "sigmoid", whose gradient the loss can take together with its own."""
+        return None
+
+    def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
+        """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``.
+
+        What they say is left as it is: metrics can be given them too.
+        """
+        return aligned(name, y, y_pred_shape).astype(dtype, copy=False)
+
+    def counts(self, y_true: Array) -> Array | None:
+        """Return True for each sample whose label counts; None if all do."""
+        return None
+
+    # --- the same for all ---
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """Return the loss: a float, or with the reduction "none" an array."""
+        true, losses = self.per_sample(y_true, y_pred)
+        weights = combine_weights(losses.shape, sample_weight, self.counts(true), self.reduction)
+        if self.reduction == "none":
+            return losses if weights is None else without_masked(losses * weights.astype(losses.dtype), weights)
+        return total(losses, factor(self.reduction, losses.shape, weights, losses.dtype))
+
+    def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        """Return the targets as the loss takes them, and the loss of each sample."""
+        pred = np.asarray(y_pred)
+        if pred.dtype.kind not in "fiub":
+            raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+        if pred.ndim == 0:
+            raise ValueError("y_pred: expected an array, got a number")
+        # Integers are as exact in float64 as they can be; anything else is computed as it comes.
+        dtype = self.dtype or (pred.dtype if pred.dtype in (np.float32, np.float64) else np.dtype(np.float64))
+        pred = pred.astype(dtype, copy=False)
+        true = self.targets(y_true, pred.shape, dtype, "y_true")
+        return true, np.asarray(self.call(true, pred))
+
+    def value(self, y_true: Array, y_pred: Array, weights: Array | None = None, logits: Array | None = None) -> float:
+        """Return what `value_and_gradient` does without the gradient."""
+        losses = self.call(y_true, y_pred)
+        return total(losses, self._factor(losses.shape, weights, losses.dtype))
+
+    def value_and_gradient(
+        self, y_true: Array, y_pred: Array, weights: Array | None = None, logits: Array | None = None
+    ) -> tuple[float, Array]:
+        """Return the loss of a batch and its gradient; nothing is checked here.
+
+        Parameters
+        ----------
+        y_true : what `targets` returned.
+        y_pred : the outputs.
+        weights : of the samples, as `combine_weights` makes them from weights and mask.
+        logits : what the outputs are the activation of, if that is the one that the loss `fuses`. The value is then
+            taken from them, and the gradient is theirs.
+        """
+        scale = self._factor(y_pred.shape[:-1], weights, y_pred.dtype)
+        losses, slopes = self.call(y_true, y_pred), self.gradient(y_true, y_pred)
+        across = scale if isinstance(scale, float) else scale[..., None]
+        return total(losses, scale), without_masked(np.asarray(slopes * across, y_pred.dtype), across)
+
+    def _factor(self, shape: tuple[int, ...], weights: Array | None, dtype: np.dtype[Any]) -> float | Array:
+        if self.reduction == "none":
+            raise ValueError(f"{self.name}: reduction: expected one that leaves a number to train with, got 'none'")
+        return factor(self.reduction, shape, weights, dtype)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{k}={v!r}" for k, v in getattr(self, "_arguments", {}).items())
+        return f"{type(self).__name__}({given})"
+
+
+def snake_case(name: str) -> str:
+    """Return a class's name in small letters: MeanSquaredError is mean_squared_error."""
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()

@@ -1,0 +1,132 @@
+"""What every metric is: numbers gathered over batches, and a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .._arguments import float_dtype
+from .._serialization import Configurable
+from ..losses.loss import snake_case
+from ..losses.targets import aligned
+
+Array = NDArray[Any]
+
+
+class Metric(Configurable):
+    """Base of the metrics. A subclass defines `initial_state`, `update_state` and `result`.
+
+    >>> import numpy as np
+    >>> from lstmcore.metrics import Metric
+    >>> class LargestError(Metric):
+    ...     direction = "down"
+    ...
+    ...     def initial_state(self):
+    ...         return {"largest": 0.0}
+    ...
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.largest = max(self.largest, float(np.abs(np.subtract(y_pred, y_true)).max()))
+    ...
+    ...     def result(self):
+    ...         return self.largest
+    >>> metric = LargestError()
+    >>> metric([[1.0]], [[1.5]]), metric([[2.0]], [[4.0]])
+    (0.5, 2.0)
+    >>> metric.state()
+    {'largest': 2.0}
+
+    Parameters
+    ----------
+    name : the class's name in small letters by default.
+    dtype : accepted for Keras's sake; numbers are gathered in float64.
+
+    Attributes
+    ----------
+    direction : "up" if more is better, "down" if less is, None if neither can be said.
+    """
+
+    direction: str | None = None
+
+    def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
+        self.name = name or snake_case(type(self).__name__)
+        self.dtype = None if dtype is None else float_dtype(f"{type(self).__name__}: dtype", dtype)
+        self.reset_state()
+
+    # --- to be defined by the metrics ---
+
+    def initial_state(self) -> dict[str, Any]:
+        """Return what is gathered, by the names of the attributes that hold it, as it is before the first batch.
+
+        Floats and arrays of float64; None for an array whose shape the first batch decides. What this needs is to be
+        set before ``super().__init__``.
+        """
+        raise NotImplementedError
+
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+        """Take in a batch. Weights are of the shape of the outputs without the last axis, or of its first axes."""
+        raise NotImplementedError
+
+    def result(self) -> Any:
+        """Return the metric over all that was taken in: a float, or for some an array."""
+        raise NotImplementedError
+
+    # --- the same for all ---
+
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """Take in a batch and return the result so far."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        for name, value in self.initial_state().items():
+            setattr(self, name, value)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was gathered, to be kept: floats and copies of arrays."""
+        found = {name: getattr(self, name) for name in self.initial_state()}
+        return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in found.items() if v is not None}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up what `state` returned: all of it or, on an error, nothing.
+
+        Raises
+        ------
+        ValueError
+            A name or a shape is not this metric's.
+        """
+        initial = self.initial_state()
+        needed = {name for name, value in initial.items() if value is not None}
+        if not needed <= set(state) <= set(initial):
+            raise ValueError(f"{self.name}: state: expected {sorted(initial)}, got {sorted(state)}")
+        new = {name: None if name not in state else np.array(state[name], np.float64) for name in initial}
+        for name, value in initial.items():
+            given = new[name]
+            if given is not None and value is not None and given.shape != np.shape(value):
+                raise ValueError(f"{self.name}: state: {name}: expected shape {np.shape(value)}, got {given.shape}")
+        for name, value in new.items():
+            setattr(self, name, value if value is None or value.ndim else float(value))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+def pair(y_true: ArrayLike, y_pred: ArrayLike, hint: str = "", column: bool = True) -> tuple[Array, Array]:
+    """Return targets and outputs as arrays of one shape; nothing is broadcast.
+
+    With ``column``, what has one axis is (batch, 1).
+    """
+    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    if pred.dtype.kind not in "fiub":
+        raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+    if pred.ndim == 1 and column:
+        pred = pred[:, None]
+    if true.shape != pred.shape:
+        true = aligned("y_true", true, pred.shape)
+        if true.shape != pred.shape:
+            raise ValueError(f"y_true: expected shape {pred.shape}, that of y_pred, got {np.shape(y_true)}{hint}")
+    elif true.dtype.kind not in "fiub":
+        raise TypeError(f"y_true: expected numbers, got {true.dtype}")
+    return true, pred

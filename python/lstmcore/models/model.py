@@ -1,0 +1,261 @@
+"""The base of all models: layers with one flat vector of weights, which can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._arguments import flag
+from .._data.tree import map_leaves
+from ..layers.layer import Layer, Shape
+from ..saving import Savable
+from ..trainer import Trainer
+from ..variables import Parameters
+from .summary import print_summary
+
+Array = NDArray[Any]
+
+
+class Model(Savable, Trainer):
+    """Base of the models. A subclass makes layers, keeps them as attributes, and defines two passes.
+
+    >>> import numpy as np
+    >>> from lstmcore import Model, layers
+    >>> class Forecast(Model):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.lstm = layers.LSTM(8)
+    ...         self.dense = layers.Dense(1)
+    ...
+    ...     def forward(self, inputs, training=False):
+    ...         return self.dense(self.lstm(inputs, training), training)
+    ...
+    ...     def backward(self, d_outputs, need_d_inputs=True):
+    ...         return self.lstm.backward(self.dense.backward(d_outputs), need_d_inputs)
+    >>> model = Forecast()
+    >>> model.compile("adam", "mse")
+    >>> history = model.fit(np.zeros((32, 12, 1)), np.zeros((32, 1)), verbose=0)
+    >>> [layer.name for layer in model.layers][0].startswith("lstm")
+    True
+
+    The weights of all layers, also of those in lists and dicts, live in one flat vector,
+    ``parameters.values``, and their gradients in ``parameters.gradients``. They exist once the model
+    has seen data, or been built for a shape. Inputs may be a list or dict of arrays.
+
+    Parameters
+    ----------
+    name : that of the class by default.
+    trainable : whether `fit` moves the weights; takes effect when the model is compiled.
+    dtype : "float32" or "float64", that of the layers.
+
+    Raises
+    ------
+    NotImplementedError
+        ``inputs`` and ``outputs`` are given: there are no models made of graphs.
+    """
+
+    takes_several = True
+    _built_for: Any = None  # shapes and dtypes of the inputs that built it, if they were more than a shape
+
+    def __init__(self, *graph: Any, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
+        if graph or inputs is not None or outputs is not None:
+            raise NotImplementedError(
+                "Model: inputs, outputs: models made of graphs are not offered; use a Sequential for a chain of "
+                "layers, and for anything else a subclass of Model with forward and backward"
+            )
+        super().__init__(**options)
+
+    # --- layers ---
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take note of the layers among the attributes."""
+        layers = [value] if isinstance(value, Layer) else _layers_in(value)
+        if layers:
+            tracked: dict[str, list[Layer]] = self.__dict__.setdefault("_tracked", {})
+            for layer in layers:
+                if layer not in [known for same in tracked.values() for known in same]:
+                    layer.claim(self.__dict__.get("name", type(self).__name__))
+            tracked[name] = layers
+        super().__setattr__(name, value)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers."""
+        unique: dict[int, Layer] = {}
+        for layers in self.__dict__.get("_tracked", {}).values():
+            unique |= {id(layer): layer for layer in layers}
+        return list(unique.values())
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The layers that the model is made of."""
+        return self.layers
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or its index."""
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"index: expected one of {len(layers)} layers, got {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"name: expected one of {[layer.name for layer in layers]}, got {name!r}")
+
+    # --- weights ---
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the weights for inputs of that shape, batch first, by passing zeros through the model."""
+        self._build_for(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
+
+    def _build_for(self, inputs: Any) -> None:
+        """Create the weights for inputs like these, by passing a row of them through the model."""
+        layers = self.layers
+        if not layers:
+            raise ValueError(f"{self.name}: has no layers; keep them as attributes")
+        for layer in layers:
+            if layer.activity_regularizer is not None:
+                raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
+        outputs = self.forward(map_leaves(lambda a: a[:1], inputs))
+        for layer in layers:
+            layer.reset_states()
+        missing = [layer.name for layer in layers if not layer.built]
+        if missing:
+            raise ValueError(f"{self.name}: forward does not use {', '.join(missing)}; call every layer, as layer(x)")
+        self.input_shape = None if not isinstance(inputs, np.ndarray) else (None, *inputs.shape[1:])
+        self._built_for = map_leaves(lambda a: {"shape": a.shape[1:], "dtype": a.dtype.name}, inputs)
+        self._output_shape: Shape = (None, *outputs.shape[1:])
+        self.built = True
+        self._gather()
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the inputs that the weights were made for, as plain data; None if there are no weights."""
+        return super().get_build_config() if self._built_for is None else {"inputs": self._built_for}
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Make the weights for inputs as `get_build_config` told."""
+        if "inputs" in config:
+            self._build_for(_zeros(config["inputs"]))
+        else:
+            super().build_from_config(config)
+
+    def _gather(self) -> None:
+        # What an optimizer moves stands in one vector, everything else by itself.
+        dtypes = {layer.dtype for layer in self.layers if layer.variables}
+        if len(dtypes) > 1:
+            names = ", ".join(f"{layer.name} {layer.dtype}" for layer in self.layers)
+            raise ValueError(f"{self.name}: dtype: expected the same for all layers, got {names}")
+        self.dtype = next(iter(dtypes), self.dtype)
+        self.variables = [v for layer in self.sublayers for v in layer.variables]
+        moved = self.trainable_variables
+        self.parameters = Parameters.gather(moved, self.dtype)
+        for variable in self.non_trainable_variables:
+            Parameters.gather([variable], self.dtype)
+        self._regularized = [v for v in moved if v.regularizer is not None]
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the outputs."""
+        self._require_built()
+        return self._output_shape
+
+    def _require_built(self) -> Parameters:
+        if self.parameters is None:
+            raise ValueError(f"{self.name}: has no weights yet; call it on data or give its first layer an input_shape")
+        return self.parameters
+
+    def count_params(self) -> int:
+        """Return the number of numbers in the weights."""
+        self._require_built()
+        return sum(v.size for v in self.variables)
+
+    # --- passes ---
+
+    def __call__(self, inputs: Any, training: bool | None = False, **options: Any) -> Any:
+        """Return the outputs for a batch; ``mask`` (batch, steps) is True where a step counts, if the model takes one.
+
+        For ``training`` Keras's None is False.
+        """
+        training = training is not None and flag(f"{self.name}: training", training)
+        arrays = self._inputs(inputs, f"{self.name}: inputs")
+        mask = options.pop("mask", None)
+        if options:
+            raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
+        return self.run(arrays, training, None if mask is None else np.asarray(mask))[0]
+
+    def run(
+        self,
+        inputs: Any,
+        training: bool = False,
+        mask: Array | None = None,
+        logits: bool = False,
+        penalties: list[float] | None = None,
+    ) -> tuple[Array, Array | None]:
+        """Return the outputs for a batch; a subclass of your own deals with masks in `forward`."""
+        outputs = self.forward(inputs, training)
+        if not isinstance(outputs, np.ndarray):
+            raise TypeError(f"{self.name}: forward: expected to return one array, got {type(outputs).__name__}")
+        return outputs, None
+
+    def _run_backward(self, d_outputs: Array, logits: bool) -> None:
+        self.backward(d_outputs, need_d_inputs=False)
+
+    def convert(self, name: str, inputs: Any) -> Any:
+        """Return inputs as arrays; floating-point numbers in the model's dtype, integers as they are."""
+
+        def one(value: Any) -> Array:
+            array = np.asarray(value)
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+            return array.astype(self.dtype, copy=False) if array.dtype.kind == "f" else array
+
+        several = isinstance(inputs, dict) or (
+            isinstance(inputs, (list, tuple)) and all(isinstance(part, np.ndarray) for part in inputs)
+        )
+        return map_leaves(one, inputs) if several else one(inputs)
+
+    # --- description ---
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print the layers with their output shapes and numbers of weights.
+
+        Parameters
+        ----------
+        line_length : of the table, at least.
+        print_fn : is given each line; `print` by default.
+        expand_nested : also show the layers of models that are layers of this one.
+        show_trainable : also show which layers `fit` moves.
+        positions, layer_range : accepted for Keras's sake; have no effect.
+        """
+        print_summary(self, line_length or 70, print_fn or print, expand_nested, show_trainable)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(layer.name for layer in self.layers)
+        return f"<{type(self).__name__} name={self.name}, layers=[{layers}]>"
+
+
+def _layers_in(value: Any) -> list[Layer]:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    layers = [part for part in parts if isinstance(part, Layer)]
+    return layers if len(layers) == len(parts) else []
+
+
+def _zeros(description: Any) -> Any:
+    """Return a row of zeros, or several in a list or dict, of the shapes and dtypes described."""
+    if isinstance(description, dict) and description.keys() == {"shape", "dtype"}:
+        return np.zeros((1, *description["shape"]), description["dtype"])
+    if isinstance(description, dict):
+        return {name: _zeros(part) for name, part in description.items()}
+    return [_zeros(part) for part in description]

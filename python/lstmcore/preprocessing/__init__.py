@@ -1,0 +1,6 @@
+"""Preparation of text and sequences, under the names of Keras 2."""
+
+from ..utils.windows import timeseries_dataset_from_array
+from . import sequence, text
+
+__all__ = ["sequence", "text", "timeseries_dataset_from_array"]

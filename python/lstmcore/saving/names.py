@@ -1,0 +1,42 @@
+"""Names for the weights of a model that another model made the same way has too."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from ..layers.layer import Layer
+from ..variables import Variable
+
+
+def named_variables(layers: Iterable[Layer]) -> dict[str, Variable]:
+    """Return the variables of layers by name: "lstm/kernel", "dense_1/bias", "bidirectional/lstm_1/kernel".
+
+    The names are of the layers' classes and, among those of a class, of their numbers, as in Keras's
+    files: the layers' own names depend on what else the program has made before.
+    """
+    return dict(_walk(layers, ""))
+
+
+def _walk(layers: Iterable[Layer], prefix: str) -> Iterator[tuple[str, Variable]]:
+    seen: Counter[str] = Counter()
+    for layer in layers:
+        path = f"{prefix}{_numbered(_snake(type(layer).__name__), seen)}/"
+        within = {id(v) for sublayer in layer.sublayers for v in sublayer.weights}
+        own: Counter[str] = Counter()
+        for variable in layer.weights:
+            if id(variable) not in within:
+                yield path + _numbered(variable.name, own), variable
+        yield from _walk(layer.sublayers, path)
+
+
+def _numbered(name: str, seen: Counter[str]) -> str:
+    count = seen[name]
+    seen[name] += 1
+    return f"{name}_{count}" if count else name
+
+
+def _snake(name: str) -> str:
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,28 @@
+"""Utilities under Keras's names."""
+
+from .._serialization import custom_object_scope
+from .._serialization import register as register_keras_serializable
+from .categorical import to_categorical
+from .normalization import normalize
+from .padding import pad_sequences
+from .py_dataset import PyDataset, Sequence
+from .seeding import set_random_seed
+from .splitting import split_dataset
+from .windows import TimeseriesDataset, timeseries_dataset_from_array
+
+CustomObjectScope = custom_object_scope
+
+__all__ = [
+    "CustomObjectScope",
+    "PyDataset",
+    "Sequence",
+    "TimeseriesDataset",
+    "custom_object_scope",
+    "normalize",
+    "pad_sequences",
+    "register_keras_serializable",
+    "set_random_seed",
+    "split_dataset",
+    "timeseries_dataset_from_array",
+    "to_categorical",
+]

@@ -1,0 +1,27 @@
+"""Vectors of unit length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def normalize(x: ArrayLike, axis: int = -1, order: float = 2) -> NDArray[Any]:
+    """Return the array divided by its norms along an axis; what is zero stays zero.
+
+    >>> from lstmcore.utils import normalize
+    >>> normalize([[3.0, 4.0], [0.0, 0.0]])
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+
+    Parameters
+    ----------
+    x : an array.
+    axis : along which to measure.
+    order : 2 for the Euclidean norm, 1 for the sum of magnitudes, ``numpy.inf`` for the largest.
+    """
+    array = np.asarray(x)
+    norm = np.linalg.norm(array, order, axis, keepdims=True)
+    return np.asarray(array / np.where(norm == 0, 1, norm))

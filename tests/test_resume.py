@@ -1,0 +1,248 @@
+"""Training taken up from a state goes on bit for bit, wherever in an epoch the state was taken."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lstmcore
+from lstmcore import Sequential, layers, optimizers, utils
+from lstmcore.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
+from lstmcore.optimizers.schedules import ExponentialDecay
+
+X = np.random.default_rng(0).standard_normal((22, 5, 2)).astype("float32")
+Y = (X.sum((1, 2))[:, None] > 0).astype("float32")
+
+
+def make(optimizer=None):
+    lstmcore.utils.set_random_seed(3)
+    model = Sequential(
+        [
+            layers.LSTM(4, dropout=0.2, recurrent_dropout=0.1, return_sequences=True, input_shape=(None, 2)),
+            layers.BatchNormalization(),
+            layers.Dropout(0.2),
+            layers.LSTM(3),
+            layers.Dense(1, "sigmoid"),
+        ]
+    )
+    model.compile(optimizer or "adam", "binary_crossentropy", metrics=["accuracy", lstmcore.metrics.AUC()])
+    return model
+
+
+def through_json(plain, arrays):
+    """What a file would hold."""
+    return json.loads(json.dumps(plain)), {name: array.copy() for name, array in arrays.items()}
+
+
+class Take(Callback):
+    """Takes weights and state at every hook, by its name and the numbers of epoch and step."""
+
+    rank = 2  # after all others
+
+    def __init__(self):
+        super().__init__()
+        self.epoch, self.taken = 0, {}
+
+    def take(self, hook, step):
+        self.taken[hook, self.epoch, step] = self.model.get_weights(), through_json(*self.model.training_state())
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        self.take("epoch begin", 0)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.take("batch begin", batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.take("batch end", batch)
+
+    def on_test_begin(self, logs=None):
+        self.take("test begin", 0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.take("epoch end", 0)
+
+
+class Restore(Callback):
+    rank = 2  # after all others
+
+    def __init__(self, taken):
+        super().__init__()
+        self.weights, self.state = taken
+
+    def on_train_begin(self, logs=None):
+        self.model.set_weights(self.weights)
+        self.model.load_training_state(*self.state)
+
+
+def assert_goes_on(fit, make=make, hooks=None):
+    """Hold trainings resumed from every hook against one that was not interrupted."""
+    take, whole = Take(), make()
+    history = fit(whole, [take])
+    # Before the first step the layers have not drawn their random seeds yet, so there is nothing to go on with.
+    before = {("epoch begin", 0, 0), ("batch begin", 0, 0)}
+    moments = [m for m in take.taken if (hooks is None or m[0] in hooks) and m not in before]
+    assert moments
+    for moment in moments:
+        lstmcore.utils.set_random_seed(99)  # nothing is to depend on this
+        model = make()
+        lstmcore.utils.set_random_seed(98)
+        resumed = fit(model, [Restore(take.taken[moment])])
+        assert resumed.history == history.history, moment
+        assert resumed.epoch == history.epoch, moment
+        for got, want in zip(model.get_weights(), whole.get_weights(), strict=True):
+            np.testing.assert_array_equal(got, want, err_msg=str(moment))
+        np.testing.assert_array_equal(model.optimizer.iterations, whole.optimizer.iterations)
+
+
+def test_from_every_hook_of_a_training_on_arrays():
+    assert_goes_on(
+        lambda model, callbacks: model.fit(
+            X, Y, batch_size=5, epochs=3, validation_split=0.2, callbacks=callbacks, verbose=0
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optimizers.SGD(ExponentialDecay(0.1, 3, 0.5), momentum=0.9),
+        lambda: optimizers.AdamW(gradient_accumulation_steps=3),
+        lambda: optimizers.RMSprop(use_ema=True, ema_overwrite_frequency=4),
+        lambda: optimizers.Nadam(global_clipnorm=0.5),
+    ],
+    ids=["schedule", "accumulation", "average", "clipped"],
+)
+def test_with_other_optimizers(optimizer):
+    assert_goes_on(
+        lambda model, callbacks: model.fit(X, Y, batch_size=5, epochs=2, callbacks=callbacks, verbose=0),
+        lambda: make(optimizer()),
+        hooks=("batch end",),
+    )
+
+
+def test_with_callbacks_that_remember():
+    def fit(model, callbacks):
+        others = [EarlyStopping(monitor="loss", patience=2, min_delta=0.05), ReduceLROnPlateau("loss", patience=0)]
+        return model.fit(X, Y, batch_size=8, epochs=6, callbacks=[*others, *callbacks], verbose=0)
+
+    assert_goes_on(fit, hooks=("batch end", "epoch end"))
+
+
+def test_with_epochs_that_are_parts_of_a_pass():
+    with pytest.warns(UserWarning, match="ran out of data"):
+        assert_goes_on(
+            lambda model, callbacks: model.fit(
+                X, Y, batch_size=5, epochs=4, steps_per_epoch=2, callbacks=callbacks, verbose=0
+            ),
+            hooks=("batch end", "epoch end"),
+        )
+
+
+def generate():
+    for k in range(30):
+        rng = np.random.default_rng(k)
+        x = rng.standard_normal((4, 5, 2)).astype("float32")
+        yield x, (x.sum((1, 2)) > 0).astype("float32")
+
+
+class Batches(utils.PyDataset):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        return X[index * 4 : index * 4 + 4], Y[index * 4 : index * 4 + 4]
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (generate, {"steps_per_epoch": 4}),
+        (Batches, {}),
+        (lambda: Batches, {"validation_data": 1}),
+        (lambda: utils.timeseries_dataset_from_array(X[:, 0], Y, 3, batch_size=4, shuffle=True), {}),
+        (lambda: utils.timeseries_dataset_from_array(X[:, 0], Y, 3, batch_size=4, shuffle=True, seed=5), {}),
+    ],
+    ids=["generator", "data set", "validation generator", "windows", "seeded windows"],
+)
+def test_with_data_that_come_in_batches(data, options):
+    def fit(model, callbacks):
+        source, extra = data(), dict(options)
+        if "validation_data" in extra:
+            source, extra = Batches(), {"validation_data": generate(), "validation_steps": 3}
+        return model.fit(source, epochs=3, callbacks=callbacks, verbose=0, **extra)
+
+    assert_goes_on(fit, hooks=("batch end", "epoch end"))
+
+
+def test_a_state_outside_of_fit_holds_what_the_next_fit_depends_on():
+    whole, model = make(), make()
+    whole.fit(X, Y, batch_size=5, epochs=2, verbose=0)
+    model.set_weights(whole.get_weights())
+    model.load_training_state(*through_json(*whole.training_state()))
+    first, second = (m.fit(X, Y, batch_size=5, epochs=2, verbose=0).history for m in (whole, model))
+    assert first == second
+    for got, want in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_state_taken_in_an_epoch_does_not_shorten_another_fit():
+    take = Take()
+    make().fit(X, Y, batch_size=5, callbacks=[take], verbose=0)
+    model = make()
+    model.load_training_state(*take.taken["batch end", 0, 2][1])  # as loading a file does
+    steps = []
+
+    class Count(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(batch)
+
+    model.fit(X, Y, batch_size=5, callbacks=[Count()], verbose=0)
+    assert steps == [0, 1, 2, 3, 4]
+
+
+def test_an_error_in_a_callback_leaves_a_model_that_goes_on():
+    class Fail(Callback):
+        ended = False
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                raise ZeroDivisionError("mine")
+
+        def on_train_end(self, logs=None):
+            self.ended = True
+
+    fail, model = Fail(), make()
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        model.fit(X, Y, batch_size=5, shuffle=False, callbacks=[fail], verbose=0)
+    assert not fail.ended
+    same = make()
+    same._shuffle  # noqa: B018 - draws its seed first, as fit does
+    for k in range(3):
+        same.train_on_batch(X[5 * k : 5 * k + 5], Y[5 * k : 5 * k + 5])
+    for got, want in zip(model.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert model.training_state()[0]["progress"] is None
+    assert len(model.fit(X, Y, epochs=2, verbose=0).epoch) == 2
+
+
+def test_evaluating_in_a_callback_does_not_change_what_fit_reports():
+    class Look(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.evaluate(X[:7], Y[:7], verbose=0)
+            self.model.test_on_batch(X[:7], Y[:7])
+            self.model.predict(X[:7])
+
+    histories = [make().fit(X, Y, batch_size=5, epochs=2, callbacks=c, verbose=0).history for c in ([Look()], [])]
+    assert histories[0] == histories[1]
+
+
+def test_states_that_do_not_fit_are_refused():
+    model, other = make(), Sequential([layers.Dense(1, input_shape=(2,))])
+    other.compile("sgd", "mse")
+    model.train_on_batch(X, Y)
+    plain, arrays = model.training_state()
+    with pytest.raises(ValueError, match=r"state"):
+        other.load_training_state(plain, arrays)
+    with pytest.raises(ValueError, match="is missing"):
+        make().load_training_state(plain, {})
