@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     """Train, print the scores, save the picture; return them."""
     parser = common.parser(__doc__, "music.png", epochs=400)
     parser.add_argument("--cell", default="LSTM", choices=("LSTM", "GRU"), help="the recurrent layer")
-    parser.add_argument("--units", type=int, default=200, help="its width")
+    parser.add_argument("--units", type=int, default=300, help="its width")
     parser.add_argument("--pieces", type=int, help="learn from the first so many alone")
     options = parser.parse_args(argv)
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     model = Sequential(
         [
             Masking(PADDING, input_shape=(None, KEYS)),
-            Dropout(0.2),
+            Dropout(0.1),
             layer(options.units, return_sequences=True),
             Dropout(0.5),
             Dense(KEYS, activation="sigmoid"),
