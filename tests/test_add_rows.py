@@ -49,7 +49,7 @@ def test_bits_do_not_depend_on_threads():
         ([0.0, 1.0], np.ones((2, 3)), TypeError, "indices: expected integers, got float64"),
         ([0], np.ones((2, 3)), ValueError, r"indices: expected shape \(rows=2,\), got \(1,\)"),
         ([0, 1], np.ones((2, 4)), ValueError, r"rows: expected shape \(rows, width=3\), got \(2, 4\)"),
-        ([0, 1], np.ones((2, 3), "float32"), TypeError, "rows: expected float64, got float32"),
+        ([0, 1], np.ones((2, 3), "float32"), TypeError, "rows: expected dtype float64, got float32"),
     ],
 )
 def test_bad_input_is_named(indices, rows, error, message):
