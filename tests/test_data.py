@@ -313,7 +313,11 @@ def of_four():
         ({"validation_split": 0.01, "x": X[:1], "y": Y[:1]}, ValueError, "validation_split: .* of 1 rows"),
         ({"validation_data": (X, Y, None, None)}, ValueError, "validation_data: expected a pair .* got 4 values"),
         ({"validation_data": (X[:0], Y[:0])}, ValueError, "validation_data: x: expected at least one row"),
-        ({"validation_data": (X, Y[:7])}, ValueError, r"validation_data: y: expected 20 rows as in x, got shape \(7, 1\)"),
+        (
+            {"validation_data": (X, Y[:7])},
+            ValueError,
+            r"validation_data: y: expected 20 rows as in x, got shape \(7, 1\)",
+        ),
         ({"validation_data": (X, None)}, ValueError, "validation_data: y: expected targets, got None"),
         ({"validation_freq": 0}, ValueError, "validation_freq: expected a positive integer, got 0"),
         ({"validation_steps": 0}, ValueError, "validation_steps: expected a positive integer, got 0"),
@@ -342,7 +346,7 @@ def test_bad_data_are_named(options, error, text):
 
 
 def test_a_validation_generator_that_has_ended_is_named():
-    with pytest.raises(ValueError, match="validation_data: x: expected at least one batch.*a generator gives"):
+    with pytest.raises(ValueError, match=r"validation_data: x: expected at least one batch.*a generator gives"):
         make().fit(X, Y, epochs=2, validation_data=iter(batches()), verbose=0)
     history = make().fit(X, Y, epochs=2, validation_data=iter(batches()), validation_steps=2, verbose=0)
     assert len(history.history["val_loss"]) == 2

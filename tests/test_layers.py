@@ -1,6 +1,5 @@
 """The layers: initial weights as Keras makes them, passes as the reference computes them, errors that help."""
 
-
 import numpy as np
 import pytest
 

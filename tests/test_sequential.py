@@ -180,7 +180,7 @@ def test_pop_and_add():
 
 
 def test_models_that_are_not_offered_or_not_whole_say_so():
-    with pytest.raises(NotImplementedError, match="inputs, outputs: .* use a Sequential .* subclass"):
+    with pytest.raises(NotImplementedError, match=r"inputs, outputs: .* use a Sequential .* subclass"):
         Model(inputs=Input((3,)), outputs=None)
     with pytest.raises(NotImplementedError, match="subclass of Model"):
         Model(Input((3,)), layers.Dense(1))

@@ -80,7 +80,7 @@ class Trainer(Layer):
 
     def compile(
         self,
-        optimizer: str | Mapping[str, Any] | optimizers.Optimizer = "rmsprop",
+        optimizer: str | dict[str, Any] | optimizers.Optimizer = "rmsprop",
         loss: Any = None,
         loss_weights: Any = None,
         metrics: Any = None,
@@ -110,7 +110,7 @@ class Trainer(Layer):
                 raise TypeError(f"compile got an unexpected argument {name!r}")
         if _one("loss_weights", loss_weights) not in (None, 1):
             raise NotImplementedError(
-                f"compile: loss_weights={loss_weights!r} is not offered: there is one output, so scale the learning rate"
+                f"compile: loss_weights={loss_weights!r} is not offered: with one output, scale the learning rate"
             )
         recipe = {
             "optimizer": optimizers.get(optimizer),
@@ -198,48 +198,44 @@ class Trainer(Layer):
         head = self.head
         return head if head is not None and head.name == loss.fuses else None
 
-    def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
-        """Take a step; return the loss before it."""
-        optimizer, loss, parameters, measures = self._ready()
-        if not optimizer.accumulating:
-            parameters.gradients.fill(0)
+    def _pass(
+        self, loss: losses.Loss, x: Any, y: Array, sample_weight: Array | None, training: bool, name: str
+    ) -> tuple[Array, Array, Array | None, Array | None, Array | None, list[float]]:
+        """Run a batch; return what the loss takes, then the mask and the penalties on outputs."""
         head = self._head(loss)
         penalties: list[float] = []
-        z, mask = self.run(x, True, None, head is not None, penalties)
-        outputs = z if head is None else head(z)
-        targets = loss.targets(y, outputs.shape, outputs.dtype)
-        weights = None
-        if mask is not None or sample_weight is not None:
-            weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
-        value, gradient = loss.value_and_gradient(targets, outputs, weights, None if head is None else z)
-        self._run_backward(gradient, head is not None)
-        for variable in self._regularized:
-            value += variable.regularizer(variable.value)
-            variable.gradient += variable.regularizer.gradient(variable.value)
-        if penalties:
-            value += sum(penalties)
-        optimizer.step(parameters)
-        measures.loss.update_state(value, len(outputs))
-        if measures.has_metrics:
-            measures.update(targets, outputs, sample_weight, mask)
-        return value
-
-    def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
-        """Return the loss for a batch."""
-        _, loss, _, measures = self._ready()
-        head = self._head(loss)
-        penalties: list[float] = []
-        z, mask = self.run(x, False, None, head is not None, penalties)
+        z, mask = self.run(x, training, None, head is not None, penalties)
         outputs = z if head is None else head(z)
         targets = loss.targets(y, outputs.shape, outputs.dtype, name)
         weights = None
         if mask is not None or sample_weight is not None:
             weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
-        value = loss.value(targets, outputs, weights, None if head is None else z)
-        value += sum(penalties) + sum(v.regularizer(v.value) for v in self._regularized)
-        measures.loss.update_state(value, len(outputs))
-        if measures.has_metrics:
-            measures.update(targets, outputs, sample_weight, mask)
+        return targets, outputs, weights, None if head is None else z, mask, penalties
+
+    def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
+        """Take a step; return the loss before it."""
+        optimizer, loss, parameters, measures = self._ready()
+        if not optimizer.accumulating:
+            parameters.gradients.fill(0)
+        targets, outputs, weights, logits, mask, penalties = self._pass(loss, x, y, sample_weight, True, "y")
+        value, gradient = loss.value_and_gradient(targets, outputs, weights, logits)
+        self._run_backward(gradient, logits is not None)
+        for variable in self._regularized:
+            penalties.append(variable.regularizer(variable.value))
+            variable.gradient += variable.regularizer.gradient(variable.value)
+        if penalties:
+            value += sum(penalties)
+        optimizer.step(parameters)
+        measures.update(value, targets, outputs, sample_weight, mask)
+        return value
+
+    def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
+        """Return the loss for a batch."""
+        _, loss, _, measures = self._ready()
+        targets, outputs, weights, logits, mask, penalties = self._pass(loss, x, y, sample_weight, False, name)
+        penalties += [v.regularizer(v.value) for v in self._regularized]
+        value = loss.value(targets, outputs, weights, logits) + sum(penalties)
+        measures.update(value, targets, outputs, sample_weight, mask)
         return value
 
     def train_on_batch(
@@ -439,7 +435,10 @@ class Trainer(Layer):
                     "validation_data: expected a pair (x, y), (x, y, sample_weight) or a source of batches, got "
                     f"{len(parts)} values"
                 )
-            validation = self._source(*parts, prefix="validation_data: ", batch_size=validation_batch_size)
+            x_val, y_val, weight_val = (*parts, None, None)[:3]
+            validation = self._source(
+                x_val, y_val, weight_val, prefix="validation_data: ", batch_size=validation_batch_size
+            )
         elif validation_split:
             if isinstance(validation_split, bool) or not 0 < validation_split < 1:
                 raise ValueError(f"validation_split: expected a number in [0, 1), got {validation_split!r}")
