@@ -306,6 +306,7 @@ def of_four():
         ({"x": X.astype(complex)}, TypeError, "x: expected numbers, got complex64|x: expected numbers, got complex128"),
         ({"x": 3.0}, ValueError, "x: expected a batch, got a number"),
         ({"x": "text"}, TypeError, "x: expected numbers, got <U4"),
+        ({"x": type("Sparse", (), {"toarray": None})()}, TypeError, "the sparse Sparse; use its toarray"),
         ({"x": {}}, ValueError, "x: expected arrays, got an empty dict"),
         ({"x": {"a": X, "b": X}}, ValueError, "x: expected one array, got a dict of 2: a, b"),
         ({"x": iter(batches()), "y": None, "validation_split": 0.2}, ValueError, "validation_split: expected arrays"),

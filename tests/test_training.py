@@ -460,7 +460,7 @@ def test_a_loss_of_ones_own_trains_if_it_has_a_gradient():
     x, y = data(8)
     model = make(loss=quartic)
     assert model.evaluate(x, y, verbose=0) == pytest.approx(np.mean((model.predict(x) - y) ** 4), rel=1e-4)
-    with pytest.raises(TypeError, match="set quartic.gradient"):
+    with pytest.raises(TypeError, match=r"set quartic\.gradient"):
         model.fit(x, y, verbose=0)
     quartic.gradient = lambda y_true, y_pred: 4 * (y_pred - y_true) ** 3 / y_pred.shape[-1]
     model = make(loss=quartic)

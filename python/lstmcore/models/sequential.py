@@ -215,13 +215,6 @@ class Sequential(Model):
 
     # --- state ---
 
-    def reset_states(self) -> None:
-        """Make stateful layers begin with zeros again."""
-        for layer in self._layers:
-            layer.reset_states()
-
-    reset_state = reset_states
-
     def stream(self, batch_size: int = 1, steps: int = 1) -> Stream:
         """Return an object that runs the model a step, or a chunk of steps, at a time.
 
