@@ -172,6 +172,13 @@ def test_the_cached_file_may_be_elsewhere_but_a_foreign_file_is_not_overwritten(
     assert (tmp_path / "keras.npz").read_bytes() == before
 
 
+def test_without_a_place_for_the_cached_file_there_is_a_warning(folders):
+    write_table(folders[0])
+    folders[1].write_text("no folder")
+    with pytest.warns(UserWarning, match="the reviews are not cached"):
+        assert imdb.get_word_index() == RANKS
+
+
 def test_two_processes_can_build_at_once(folders):
     write_table(folders[0])
     program = "from lstmcore.datasets import imdb; print(sorted(imdb.get_word_index()))"

@@ -488,6 +488,27 @@ def test_arguments_are_checked(tmp_path, build, options, error, message):
         RandomSearch(build, **{"objective": "val_loss", "directory": tmp_path, **options})
 
 
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [
+        ("loss", "min"),
+        ("val_loss", "min"),
+        ("val_mae", "min"),
+        ("val_mean_squared_error", "min"),
+        ("val_accuracy", "max"),
+        ("acc", "max"),
+        ("val_accuracy_1", "max"),
+        ("val_ce", "min"),
+        ("val_auc", "max"),
+        ("val_precision", "max"),
+        ("val_root_mean_squared_error", "min"),
+    ],
+)
+def test_the_direction_of_known_objectives_is_known(tmp_path, name, direction):
+    tuner = RandomSearch(parabola, name, directory=tmp_path, storage=optuna.storages.InMemoryStorage())
+    assert tuner.oracle.objective == Objective(name, direction)
+
+
 def test_an_objective_that_is_not_measured_is_an_error_at_once(options):
     options["objective"] = Objective("val_luck", "max")
     with pytest.raises(ValueError, match=r"objective: expected one of \['loss', 'val_loss'\], got 'val_luck'"):
@@ -591,3 +612,15 @@ def test_real_models_come_back_with_the_weights_of_their_best_epoch(options):
         # The same sums in the same order: the loss of one batch.
         assert model.evaluate(x[30:], y[30:], verbose=0) == pytest.approx(trial.score, rel=1e-6)
         assert len(model.layers) == trial.hyperparameters["depth"] + 1
+
+
+def test_models_are_compiled_by_the_tuner_if_it_is_told_how(options):
+    def build(hp):
+        return keras.Sequential([layers.Dense(hp.Int("units", 1, 3), input_shape=(2,)), layers.Dense(1)])
+
+    x = np.ones((8, 2), "float32")
+    tuner = RandomSearch(
+        build, **{**options, "objective": "mae"}, max_trials=2, optimizer="sgd", loss="mse", metrics=["mae"]
+    )
+    tuner.search(x, x[:, :1], verbose=0)
+    assert set(tuner.oracle.get_best_trials()[0].metrics) == {"loss", "mae"}

@@ -8,11 +8,12 @@ training reviews by frequency, words that only the test reviews have left out, r
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import string
 import tarfile
-import tempfile
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..saving import atomic
 from ._files import cache_folder, fetch, find
 
 __all__ = ["get_word_index", "load_data"]
@@ -188,18 +190,14 @@ def _read(cache: Path, key: str | None) -> _Data | None:
 
 
 def _write(cache: Path, data: _Data, key: str) -> None:
-    """Write under a temporary name and rename: whoever reads meanwhile sees a whole file."""
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=cache.parent, prefix=cache.name, delete=False) as file:
-        try:
-            arrays = data._asdict() | {"words": np.frombuffer("\n".join(data.words).encode(), np.uint8), "key": key}
-            np.savez(file, **arrays)
-            file.close()
-            os.chmod(file.name, 0o644)  # a temporary file is its maker's alone
-            os.replace(file.name, cache)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    content = io.BytesIO()
+    words = np.frombuffer("\n".join(data.words).encode(), np.uint8)  # an array of strings takes much more
+    np.savez(content, ids=data.ids, ends=data.ends, labels=data.labels, train=data.train, words=words, key=key)
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(cache, content.getvalue())
+    except OSError as error:
+        warnings.warn(f"the reviews are not cached, so that every call builds them anew: {error}", stacklevel=4)
 
 
 # --- from texts to numbers ---

@@ -33,7 +33,7 @@ class TimeseriesGenerator(PyDataset):
     ----------
     data, targets : of the same length, time on the first axis.
     length : how far a window reaches back: the target of time t goes with ``data[t - length : t]``.
-    sampling_rate : take every so manieth value of those.
+    sampling_rate : how far apart the values taken of those are.
     stride : how far apart the targets are.
     start_index, end_index : the first and the last time to use, both included; by default all.
     shuffle : whether to draw the times of each batch at random, with replacement.

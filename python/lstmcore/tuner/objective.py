@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import metrics
 from ..callbacks import History
+
+# The names that `compile` takes for one metric or another, as the loss and the outputs are.
+_CHOSEN_BY_COMPILE = {"acc": "accuracy", "ce": "categorical_crossentropy", "crossentropy": "categorical_crossentropy"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Objective:
         """
         if isinstance(results, (list, tuple)) and results:
             parts = [self.best(result, where) for result in results]
-            averages = {name: fmean(metrics[name] for metrics, _ in parts) for name in parts[0][0]}
+            averages = {name: fmean(values[name] for values, _ in parts) for name in parts[0][0]}
             return averages, int(fmean(epoch for _, epoch in parts))
         if isinstance(results, (int, float, np.integer, np.floating)):
             return {self.name: float(results)}, 0
@@ -75,8 +79,7 @@ def get(objective: str | Objective | None) -> Objective:
     if name == "loss" or name.endswith("_loss"):
         return Objective(objective, "min")
     try:
-        from .. import metrics  # here, as the two packages would import one another
-
+        name = _CHOSEN_BY_COMPILE.get(name, name)
         direction = {"up": "max", "down": "min"}[str(getattr(metrics.get(name), "direction", None))]
     except (KeyError, TypeError, ValueError):
         raise ValueError(

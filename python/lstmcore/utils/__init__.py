@@ -10,7 +10,10 @@ from .seeding import set_random_seed
 from .splitting import split_dataset
 from .windows import TimeseriesDataset, timeseries_dataset_from_array
 
+CustomObjectScope = custom_object_scope
+
 __all__ = [
+    "CustomObjectScope",
     "PyDataset",
     "Sequence",
     "TimeseriesDataset",
