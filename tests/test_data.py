@@ -288,8 +288,8 @@ def of_four():
         ({"x": None}, ValueError, "x: expected data, got None"),
         ({"y": None}, ValueError, "y: expected targets, got None"),
         ({"x": X[:0], "y": Y[:0]}, ValueError, "x: expected at least one row, got none"),
-        ({"x": iter([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
-        ({"x": Anew([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
+        ({"x": iter([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
+        ({"x": Anew([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
         ({"x": Numbered([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
         ({"x": iter(batches())}, ValueError, r"y: expected None, for x \(list_iterator\) gives it"),
         (

@@ -334,7 +334,8 @@ class Trainer(Layer):
         several = self.takes_several
         dimensions = len(self.input_shape) if self.built and self.input_shape else None
         made = source(x, y, sample_weight, several=several, dimensions=dimensions, prefix=prefix, **options)
-        self._inputs(made.first()[0], f"{prefix}x")
+        if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
+            self._inputs(made.first()[0], f"{prefix}x")
         return made
 
     @property
@@ -404,7 +405,10 @@ class Trainer(Layer):
         Warns
         -----
         RuntimeWarning
-            Once, when the loss stops being finite; and when a generator runs out of data.
+            Once, when the loss stops being finite.
+        UserWarning
+            When there are fewer batches than ``steps_per_epoch`` and ``epochs`` ask for: the epoch ends, and
+            with a generator the training.
 
         Notes
         -----
@@ -453,7 +457,7 @@ class Trainer(Layer):
         bar = ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty()) if verbose else None
         params = {"epochs": epochs, "steps": steps_per_epoch or data.steps, "verbose": verbose}
         hooks = CallbackList([history, *_callbacks(callbacks), *([bar] if bar else [])], self, params)
-        optimizer, _, parameters, measures = self._ready()
+        optimizer, _, _, measures = self._ready()
         loop = Loop(self, measures, feed, validation, validation_steps, validates, classes, hooks, bar, epochs)
         self.stop_training = False
         self._resume = None
@@ -466,7 +470,7 @@ class Trainer(Layer):
                 if bar and progress.begun:
                     bar.on_epoch_begin(progress.epoch)
             logs = loop.run(progress)
-            optimizer.finalize(parameters)
+            optimizer.finalize(self._ready()[2])
         finally:
             self._progress = None
         hooks.on_train_end(logs)
