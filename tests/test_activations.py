@@ -296,7 +296,7 @@ def test_functions_of_the_users():
     with pytest.raises(NotImplementedError, match=r"square: has no derivative; .* backward\(x, y, dy\)"):
         layer.backward(x)
     with pytest.raises(TypeError, match=r"Activation: activation: .* cannot be saved"):
-        layer.get_config()
+        Activation(lambda x: x).get_config()
     square.backward = lambda x, y, dy: 2 * x * dy
     layer(x, training=True)
     np.testing.assert_array_equal(layer.backward(x), 2 * x * x)
@@ -317,10 +317,18 @@ def test_activations_are_plain_data(name, arguments):
     [
         (lambda: activations.get("swash"), ValueError, "activation: expected one of celu, .* or None, got 'swash'"),
         (lambda: activations.get(3), TypeError, "activation: expected a name, a function or None, got 3"),
-        (lambda: activations.relu([1.0], negative_slope=-1), ValueError, "relu: negative_slope: .* from 0 on, got -1"),
+        (
+            lambda: activations.relu([1.0], negative_slope=-1),
+            ValueError,
+            r"relu: negative_slope: .* \[0, inf\), got -1",
+        ),
         (lambda: activations.relu([1.0], max_value="a"), TypeError, "relu: max_value: .* got 'a'"),
         (lambda: activations.relu([1.0], threshold=None), TypeError, "relu: threshold: .* got None"),
-        (lambda: activations.elu([1.0], alpha=float("nan")), ValueError, "elu: alpha: expected a number, got nan"),
+        (
+            lambda: activations.elu([1.0], alpha=float("nan")),
+            ValueError,
+            "elu: alpha: expected a number in .*, got nan",
+        ),
         (lambda: activations.celu([1.0], alpha=0), ValueError, "celu: alpha: .* other than 0"),
         (lambda: activations.gelu([1.0], approximate=1), TypeError, "gelu: approximate: .* True or False, got 1"),
         (lambda: activations.softmax([1.0], axis=0.5), TypeError, "softmax: axis: expected an integer .* got 0.5"),

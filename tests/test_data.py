@@ -288,8 +288,8 @@ def of_four():
         ({"x": None}, ValueError, "x: expected data, got None"),
         ({"y": None}, ValueError, "y: expected targets, got None"),
         ({"x": X[:0], "y": Y[:0]}, ValueError, "x: expected at least one row, got none"),
-        ({"x": iter([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
-        ({"x": Anew([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
+        ({"x": iter([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
+        ({"x": Anew([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
         ({"x": Numbered([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
         ({"x": iter(batches())}, ValueError, r"y: expected None, for x \(list_iterator\) gives it"),
         (
@@ -306,6 +306,7 @@ def of_four():
         ({"x": X.astype(complex)}, TypeError, "x: expected numbers, got complex64|x: expected numbers, got complex128"),
         ({"x": 3.0}, ValueError, "x: expected a batch, got a number"),
         ({"x": "text"}, TypeError, "x: expected numbers, got <U4"),
+        ({"x": type("Sparse", (), {"toarray": None})()}, TypeError, "the sparse Sparse; use its toarray"),
         ({"x": {}}, ValueError, "x: expected arrays, got an empty dict"),
         ({"x": {"a": X, "b": X}}, ValueError, "x: expected one array, got a dict of 2: a, b"),
         ({"x": iter(batches()), "y": None, "validation_split": 0.2}, ValueError, "validation_split: expected arrays"),
@@ -313,7 +314,11 @@ def of_four():
         ({"validation_split": 0.01, "x": X[:1], "y": Y[:1]}, ValueError, "validation_split: .* of 1 rows"),
         ({"validation_data": (X, Y, None, None)}, ValueError, "validation_data: expected a pair .* got 4 values"),
         ({"validation_data": (X[:0], Y[:0])}, ValueError, "validation_data: x: expected at least one row"),
-        ({"validation_data": (X, Y[:7])}, ValueError, r"validation_data: y: expected 20 rows as in x, got shape \(7, 1\)"),
+        (
+            {"validation_data": (X, Y[:7])},
+            ValueError,
+            r"validation_data: y: expected 20 rows as in x, got shape \(7, 1\)",
+        ),
         ({"validation_data": (X, None)}, ValueError, "validation_data: y: expected targets, got None"),
         ({"validation_freq": 0}, ValueError, "validation_freq: expected a positive integer, got 0"),
         ({"validation_steps": 0}, ValueError, "validation_steps: expected a positive integer, got 0"),
@@ -342,7 +347,7 @@ def test_bad_data_are_named(options, error, text):
 
 
 def test_a_validation_generator_that_has_ended_is_named():
-    with pytest.raises(ValueError, match="validation_data: x: expected at least one batch.*a generator gives"):
+    with pytest.raises(ValueError, match=r"validation_data: x: expected at least one batch.*a generator gives"):
         make().fit(X, Y, epochs=2, validation_data=iter(batches()), verbose=0)
     history = make().fit(X, Y, epochs=2, validation_data=iter(batches()), validation_steps=2, verbose=0)
     assert len(history.history["val_loss"]) == 2

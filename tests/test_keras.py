@@ -14,8 +14,8 @@ keras = pytest.importorskip("keras")
 if not keras.__version__.startswith("3."):
     pytest.skip("Keras 3 is what we are held against", allow_module_level=True)
 
-import lstmcore
-from lstmcore import layers as ours
+import lstmcore  # noqa: E402
+from lstmcore import layers as ours  # noqa: E402
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 theirs = keras.layers

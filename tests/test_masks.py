@@ -301,8 +301,10 @@ def gradients(model, x, y):
     """Loss and gradients of a batch, without a step."""
     model.parameters.gradients.fill(0)
     outputs, mask = model.run(x, training=True)
-    model.backward(model.loss.gradient(y, outputs, mask))
-    return model.loss(y, outputs, mask), model.parameters.gradients.copy()
+    weights = losses.combine_weights(outputs.shape[:-1], None, mask)
+    loss, gradient = model.loss.value_and_gradient(y, outputs, weights)
+    model.backward(gradient)
+    return loss, model.parameters.gradients.copy()
 
 
 @pytest.mark.parametrize("front", ["masking", "embedding"])
@@ -342,7 +344,8 @@ def test_the_gradient_of_a_masked_model_by_differences():
 
     def loss():
         touch(model)
-        return model.loss(y, *model.run(x))
+        outputs, mask = model.run(x)
+        return model.loss.value(y, outputs, losses.combine_weights(outputs.shape[:-1], None, mask))
 
     np.testing.assert_allclose(gradient, by_differences(loss, model.parameters.values), rtol=1e-6, atol=1e-9)
 
@@ -373,11 +376,17 @@ def test_a_mask_ends_where_there_is_one_output_for_all_steps():
 def test_masked_losses_are_means_over_what_is_left():
     y, p = np.array([[[1.0], [2.0], [9.0]]]), np.array([[[3.0], [2.5], [0.0]]])
     mask = np.array([[True, True, False]])
-    assert losses.mse(y, p, mask) == (4 + 0.25) / 2
-    assert losses.mae(y, p, mask) == (2 + 0.5) / 2
-    assert losses.mse.gradient(y, p, mask).ravel().tolist() == [2, 0.5, 0]  # 2 error / 2
-    assert losses.mae.gradient(y, p, mask).ravel().tolist() == [0.5, 0.5, 0]
-    assert losses.mse(y, p, ~np.ones_like(mask)) == 0
-    assert not losses.mse.gradient(y, p, ~np.ones_like(mask)).any()
-    with pytest.raises(ValueError, match=r"mask: expected shape \(1, 3\) \(batch, steps\), got \(1, 2\)"):
-        losses.mse(y, p, mask[:, :2])
+    weights, none = (losses.combine_weights((1, 3), None, m) for m in (mask, np.zeros_like(mask)))
+    for name, value, slopes in (
+        ("mse", (4 + 0.25) / 2, [2, 0.5, 0]),  # 2 error / 2
+        ("mae", (2 + 0.5) / 2, [0.5, 0.5, 0]),
+    ):
+        loss = losses.get(name)
+        got, gradient = loss.value_and_gradient(y, p, weights)
+        assert got == loss.value(y, p, weights) == pytest.approx(value)
+        assert gradient.ravel().tolist() == pytest.approx(slopes)
+        got, gradient = loss.value_and_gradient(y, p, none)
+        assert got == 0
+        assert not gradient.any()
+    with pytest.raises(ValueError, match=r"mask: expected the shape of the losses, \(1, 3\),.* got \(1, 2\)"):
+        losses.combine_weights((1, 3), None, mask[:, :2])

@@ -56,6 +56,18 @@ def test_nested_and_subclassed_models_train_as_a_chain_does():
         np.testing.assert_array_equal(outputs, results[0][2])
 
 
+def test_a_model_of_ones_own_can_be_a_layer():
+    def train(first):
+        model = Sequential([first, layers.Dense(2)])
+        model.compile("adam", "mse")
+        model.fit(X, np.repeat(Y, 2, axis=1), verbose=0)
+        return model
+
+    model, same = seeded(lambda: train(Stack())), seeded(lambda: train(chain()))
+    np.testing.assert_array_equal(model.predict(X), same.predict(X))
+    assert model.output_shape == (None, 2)
+
+
 def test_a_nested_model_can_be_trained_by_itself_too():
     encoder = Sequential([layers.LSTM(3, input_shape=(None, 2))])
     encoder.compile("sgd", "mse")
@@ -180,7 +192,7 @@ def test_pop_and_add():
 
 
 def test_models_that_are_not_offered_or_not_whole_say_so():
-    with pytest.raises(NotImplementedError, match="inputs, outputs: .* use a Sequential .* subclass"):
+    with pytest.raises(NotImplementedError, match=r"inputs, outputs: .* use a Sequential .* subclass"):
         Model(inputs=Input((3,)), outputs=None)
     with pytest.raises(NotImplementedError, match="subclass of Model"):
         Model(Input((3,)), layers.Dense(1))

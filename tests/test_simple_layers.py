@@ -286,8 +286,8 @@ def test_several_inputs_in_one():
         total([a, b])
     with pytest.raises(TypeError, match="inputs: expected a list or a dict of arrays, got ndarray"):
         total(a)
-    with pytest.raises(TypeError, match=r"inputs\[1\]: expected float64, got int64"):
-        total([a, a.astype(int)])
+    with pytest.raises(TypeError, match=r"inputs\[1\]: expected float64, got complex128"):
+        total([a, a.astype(complex)])
 
 
 # --- noise ---
@@ -830,7 +830,7 @@ def test_names_of_layers_within():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: Dropout(1.5), ValueError, "Dropout: rate: expected a number from 0 to 1, got 1.5"),
+        (lambda: Dropout(1.5), ValueError, r"Dropout: rate: expected a number in \[0, 1\], got 1.5"),
         (lambda: Dropout(-0.1), ValueError, "Dropout: rate: .* got -0.1"),
         (lambda: Dropout("half"), TypeError, "Dropout: rate: .* got 'half'"),
         (lambda: Dropout(0.5, noise_shape="abc"), TypeError, "Dropout: noise_shape: expected a list .* got 'abc'"),
@@ -839,8 +839,8 @@ def test_names_of_layers_within():
         (lambda: SpatialDropout1D(2), ValueError, "SpatialDropout1D: rate: .* got 2"),
         (lambda: GaussianDropout(1), ValueError, r"GaussianDropout: rate: expected a number in \[0, 1\), got 1"),
         (lambda: AlphaDropout(1.0), ValueError, r"AlphaDropout: rate: .*\[0, 1\), got 1.0"),
-        (lambda: GaussianNoise(-1), ValueError, "GaussianNoise: stddev: expected a number from 0 on, got -1"),
-        (lambda: ReLU(max_value=-1), ValueError, "relu: max_value: expected a number from 0 on, got -1"),
+        (lambda: GaussianNoise(-1), ValueError, r"GaussianNoise: stddev: expected a number in \[0, inf\), got -1"),
+        (lambda: ReLU(max_value=-1), ValueError, r"relu: max_value: expected a number in \[0, inf\), got -1"),
         (lambda: ReLU(negative_slope=None), TypeError, "relu: negative_slope: .* got None"),
         (lambda: LeakyReLU(-0.3), ValueError, "leaky_relu: negative_slope: .* got -0.3"),
         (lambda: Activation("swash"), ValueError, "activation: expected one of .* got 'swash'"),

@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ import pytest
 import lstmcore
 from lstmcore import Sequential, reference
 from lstmcore.callbacks import Callback
-from lstmcore.layers import LSTM, Dense
-from lstmcore.optimizers import Adam
+from lstmcore.layers import LSTM, Activation, Dense, Masking
+from lstmcore.optimizers import SGD, Adam
 
 
 def data(rows=37, steps=6, dtype="float32"):
@@ -248,6 +249,225 @@ def test_training_lowers_the_error_of_the_forecast():
     assert rmse < 100
 
 
+def test_initial_epoch_counts_from_there():
+    epochs = []
+
+    class Count(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            epochs.append(epoch)
+
+    x, y = data(10)
+    history = make().fit(x, y, epochs=5, initial_epoch=3, callbacks=[Count()], verbose=0)
+    assert epochs == history.epoch == [3, 4]
+    assert make().fit(x, y, epochs=3, initial_epoch=3, verbose=0).epoch == []
+
+
+def test_stop_training_ends_the_epoch_at_once_and_validates():
+    class Stop(Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+            self.model.stop_training = batch == 1
+
+    stop, (x, y) = Stop(), data(20)
+    history = make().fit(x, y, batch_size=4, epochs=5, validation_data=(x, y), callbacks=[stop], verbose=0)
+    assert stop.steps == 2
+    assert len(history.history["val_loss"]) == 1
+
+
+def test_hooks_of_evaluation_and_prediction():
+    class Record(Callback):
+        def __init__(self):
+            super().__init__()
+            self.calls = []
+
+        def on_test_begin(self, logs=None):
+            self.calls.append("test")
+
+        def on_test_batch_end(self, batch, logs=None):
+            self.calls.append((batch, round(logs["loss"], 6)))
+
+        def on_test_end(self, logs=None):
+            self.calls.append(logs)
+
+        def on_predict_batch_end(self, batch, logs=None):
+            self.calls.append(logs["outputs"].shape)
+
+    x, y = data(10)
+    model, record = make(), Record()
+    loss = model.evaluate(x, y, batch_size=6, callbacks=[record], verbose=0)
+    assert record.calls[0] == "test"
+    assert [call[0] for call in record.calls[1:3]] == [0, 1]
+    assert record.calls[3] == {"loss": loss}
+    record.calls.clear()
+    model.fit(x, y, validation_data=(x, y), callbacks=[record], verbose=0)
+    assert record.calls[0] == "test"
+    record.calls.clear()
+    model.predict(x, batch_size=6, callbacks=[record])
+    assert record.calls == [(6, 1), (4, 1)]
+
+
+def test_several_threads_predict_with_one_model():
+    x, _ = data(40)
+    model = make()
+    want = model.predict(x)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(lambda _: model.predict(x, batch_size=7), range(12)):
+            np.testing.assert_array_equal(got, want)
+
+
+# --- weights, masks, metrics ---
+
+
+def classifier(loss, steps=False, dtype="float64", **compile_options):
+    lstmcore.utils.set_random_seed(4)
+    model = Sequential([LSTM(5, return_sequences=steps, input_shape=(None, 2), dtype=dtype)])
+    model.add(Dense(3, "softmax", dtype=dtype))
+    model.compile(**{"optimizer": SGD(1.0), "loss": loss, **compile_options})
+    return model
+
+
+def gradient_of(model, *batch, **options):
+    before = model.parameters.values.copy()
+    loss = model.train_on_batch(*batch, **options)
+    return loss, before - model.parameters.values  # of SGD with a rate of 1
+
+
+def test_class_weights_are_weights_of_the_samples():
+    x, _ = data(9, dtype="float64")
+    labels = np.arange(9) % 3
+    weights = {0: 2.0, 2: 0.25}
+    each = np.array([weights.get(k, 1.0) for k in labels])
+    want = gradient_of(classifier("sparse_categorical_crossentropy"), x, labels, sample_weight=each)
+    p = classifier("sparse_categorical_crossentropy").predict(x)
+    assert want[0] == pytest.approx(np.mean(-each * np.log(p[np.arange(9), labels])), rel=1e-6)
+    one_hot = np.eye(3)[labels]
+    for loss, y in (
+        ("sparse_categorical_crossentropy", labels),
+        ("sparse_categorical_crossentropy", labels[:, None]),
+        ("categorical_crossentropy", one_hot),
+    ):
+        got = gradient_of(classifier(loss), x, y, class_weight=weights)
+        assert got[0] == pytest.approx(want[0], rel=1e-12)
+        np.testing.assert_allclose(got[1], want[1], rtol=1e-9, atol=1e-14)
+        model = classifier(loss)
+        history = model.fit(x, y, class_weight=weights, verbose=0)
+        assert history.history["loss"][0] == pytest.approx(want[0], rel=1e-12)
+    with pytest.raises(ValueError, match="class_weight: expected None beside"):
+        classifier("mse").train_on_batch(x, one_hot, sample_weight=each, class_weight=weights)
+
+
+def test_class_weights_of_labels_for_every_step():
+    x, _ = data(4, dtype="float64")
+    labels = np.arange(24).reshape(4, 6) % 3
+    each = np.array([3.0, 1.0, 0.5])[labels]
+    want = gradient_of(classifier("sparse_categorical_crossentropy", True), x, labels, sample_weight=each)
+    got = gradient_of(classifier("sparse_categorical_crossentropy", True), x, labels, class_weight={0: 3.0, 2: 0.5})
+    assert got[0] == want[0]
+    np.testing.assert_array_equal(got[1], want[1])
+
+
+def test_masks_reach_loss_and_metrics():
+    lstmcore.utils.set_random_seed(5)
+    model = Sequential([Masking(input_shape=(None, 2)), LSTM(4, return_sequences=True), Dense(1)])
+    model.compile(SGD(0.0), "mse", metrics=["mae"], weighted_metrics=["mse"])
+    x, _ = data(4)
+    lengths = np.array([6, 3, 1, 4])
+    valid = np.arange(6) < lengths[:, None]
+    x[~valid] = 0
+    y = np.where(valid[..., None], 0.5, np.nan).astype("float32")  # padding may be anything
+    error = (model.predict(x)[..., 0] - 0.5)[valid]
+    want = [np.mean(error**2), np.mean(np.abs(error)), np.mean(error**2)]
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(want, rel=1e-5)
+    assert model.train_on_batch(x, y) == pytest.approx(want, rel=1e-5)
+    assert np.isfinite(model.parameters.gradients).all()
+    weights = np.linspace(0.5, 2, 4)
+    each = np.broadcast_to(weights[:, None], (4, 6))[valid]
+    want = [np.mean(each * error**2), np.mean(np.abs(error)), np.sum(each * error**2) / np.sum(each)]
+    assert model.evaluate(x, y, sample_weight=weights, verbose=0) == pytest.approx(want, rel=1e-5)
+
+
+def test_metrics_are_named_and_picked_as_in_keras():
+    x, _ = data(8)
+    labels = np.arange(8) % 3
+    model = classifier("sparse_categorical_crossentropy", dtype="float32")
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=[["accuracy", "acc"]], weighted_metrics=["accuracy"]
+    )
+    assert model.metrics_names == ["loss", "accuracy", "acc", "weighted_accuracy"]
+    accuracy = np.mean(model.predict(x).argmax(1) == labels)
+    weights = np.arange(8.0)
+    logs = model.test_on_batch(x, labels, sample_weight=weights, return_dict=True)
+    assert logs["accuracy"] == logs["acc"] == pytest.approx(accuracy)
+    right = model.predict(x).argmax(1) == labels
+    assert logs["weighted_accuracy"] == pytest.approx(np.sum(weights * right) / np.sum(weights))
+    assert [m.name for m in model.metrics] == ["loss", "accuracy", "acc", "accuracy"]
+    model.compile("adam", "categorical_crossentropy", metrics={"dense": ["accuracy", "top_k_categorical_accuracy"]})
+    assert model.metrics_names == ["loss", "accuracy", "top_k_categorical_accuracy"]
+    assert len(model.test_on_batch(x, np.eye(3)[labels])) == 3
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "y"),
+    [
+        ("sparse_categorical_crossentropy", "softmax", np.arange(6) % 3),
+        ("categorical_crossentropy", "softmax", np.eye(3)[np.arange(6) % 3]),
+        ("binary_crossentropy", "sigmoid", np.eye(3)[np.arange(6) % 3]),
+    ],
+)
+@pytest.mark.parametrize("own_layer", [False, True])
+def test_crossentropy_of_saturated_outputs_still_has_a_gradient(loss, activation, y, own_layer):
+    end = [Dense(3), Activation(activation)] if own_layer else [Dense(3, activation)]
+    model = Sequential([*end])
+    model.compile(SGD(1.0), loss)
+    model.build((None, 2))
+    kernel = np.array([[300.0, -200, 0], [100, -50, 7]], "float32")
+    model.set_weights([kernel, np.zeros(3, "float32")])
+    x = np.random.default_rng(0).standard_normal((6, 2)).astype("float32")
+    z = x.astype("float64") @ kernel
+    if activation == "softmax":
+        p = np.exp(z - z.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        one_hot = y if y.ndim == 2 else np.eye(3)[y]
+        shifted = z - z.max(1, keepdims=True)
+        want = -np.mean(np.sum(one_hot * (shifted - np.log(np.exp(shifted).sum(1, keepdims=True))), 1))
+        slopes = (p - one_hot) / 6
+    else:
+        want = np.mean(np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z))))
+        slopes = (1 / (1 + np.exp(-z)) - y) / z.size
+    got, gradient = gradient_of(model, x, y)
+    assert got == pytest.approx(want, rel=1e-4)
+    np.testing.assert_allclose(gradient[:6].reshape(2, 3), x.T @ slopes, rtol=1e-3, atol=1e-4)  # steps of 1 from 300
+
+
+def test_compile_can_be_described_and_done_again():
+    model = make(optimizer=Adam(0.01, clipnorm=1.0), loss=lstmcore.losses.Huber(0.5), metrics=["mae"])
+    again = make()
+    again.compile_from_config(model.compile_config())
+    assert again.compile_config() == model.compile_config()
+    assert isinstance(again.loss, lstmcore.losses.Huber)
+    assert Sequential([Dense(1)]).compile_config() is None
+    model.compile("adam", "mse", metrics=[lambda y_true, y_pred: np.abs(y_true - y_pred).mean(-1)])
+    with pytest.warns(UserWarning, match="compile's arguments are not kept"):
+        assert model.compile_config() is None
+
+
+def test_a_loss_of_ones_own_trains_if_it_has_a_gradient():
+    def quartic(y_true, y_pred):
+        return np.mean((y_pred - y_true) ** 4, axis=-1)
+
+    x, y = data(8)
+    model = make(loss=quartic)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(np.mean((model.predict(x) - y) ** 4), rel=1e-4)
+    with pytest.raises(TypeError, match=r"set quartic\.gradient"):
+        model.fit(x, y, verbose=0)
+    quartic.gradient = lambda y_true, y_pred: 4 * (y_pred - y_true) ** 3 / y_pred.shape[-1]
+    model = make(loss=quartic)
+    losses = model.fit(x, y, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
 # --- what fit shows ---
 
 
@@ -330,7 +550,7 @@ def test_what_is_not_offered_says_so():
     model = make()
     with pytest.raises(ValueError, match="optimizer: expected one of sgd, rmsprop, adam"):
         model.compile("no_such_optimizer", loss="mse")
-    with pytest.raises(ValueError, match="loss: expected one of .*, mse, .* got 'no_such_loss'"):
+    with pytest.raises(ValueError, match=r"loss: expected one of .*, mse, .* got 'no_such_loss'"):
         model.compile("adam", "no_such_loss")
     with pytest.raises(NotImplementedError, match="loss_scale_factor="):
         Adam(loss_scale_factor=2.0)

@@ -56,7 +56,7 @@ class Loop:
                 if self.model.stop_training:  # in the epoch before, or in the one that was resumed
                     break
                 if not progress.begun and self.feed.finished:
-                    warn_of_the_end()
+                    warn_of_the_end(3)
                     break
                 if not progress.begun:
                     progress.begin(epoch)
@@ -91,7 +91,7 @@ class Loop:
                     f"{model.name}: the loss is {value} at step {step} of epoch {progress.epoch + 1}; look for NaN in "
                     "the data, or lower the learning rate",
                     RuntimeWarning,
-                    stacklevel=5,
+                    stacklevel=4,
                 )
             if batch_end:
                 hooks.on_train_batch_end(step, measures.logs())

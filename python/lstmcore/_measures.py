@@ -42,7 +42,6 @@ class Measures:
         self._weighted = resolve(weighted)
         self.loss = metrics_module.Mean("loss")
         self.metrics: list[Metric] = [self.loss, *self._plain, *self._weighted]
-        self.has_metrics = len(self.metrics) > 1
         self.names = ["loss", *(m.name for m in self._plain)]
         for metric in self._weighted:
             base = metric.name if metric.name not in self.names else f"weighted_{metric.name}"
@@ -55,8 +54,13 @@ class Measures:
         for metric in self.metrics:
             metric.reset_state()
 
-    def update(self, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None) -> None:
-        """Take in the predictions for a batch; a mask leaves out the steps where it is False."""
+    def update(
+        self, loss: float, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None
+    ) -> None:
+        """Take in a batch: its loss, targets and outputs; a mask leaves out the steps where it is False."""
+        self.loss.update_state(loss, len(y_pred))
+        if not self._plain and not self._weighted:
+            return
         counts = None if mask is None else mask.astype(y_pred.dtype)
         for metric in self._plain:
             metric.update_state(y_true, y_pred, counts)

@@ -80,7 +80,7 @@ class Trainer(Layer):
 
     def compile(
         self,
-        optimizer: str | Mapping[str, Any] | optimizers.Optimizer = "rmsprop",
+        optimizer: str | dict[str, Any] | optimizers.Optimizer = "rmsprop",
         loss: Any = None,
         loss_weights: Any = None,
         metrics: Any = None,
@@ -110,7 +110,7 @@ class Trainer(Layer):
                 raise TypeError(f"compile got an unexpected argument {name!r}")
         if _one("loss_weights", loss_weights) not in (None, 1):
             raise NotImplementedError(
-                f"compile: loss_weights={loss_weights!r} is not offered: there is one output, so scale the learning rate"
+                f"compile: loss_weights={loss_weights!r} is not offered: with one output, scale the learning rate"
             )
         recipe = {
             "optimizer": optimizers.get(optimizer),
@@ -198,48 +198,44 @@ class Trainer(Layer):
         head = self.head
         return head if head is not None and head.name == loss.fuses else None
 
-    def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
-        """Take a step; return the loss before it."""
-        optimizer, loss, parameters, measures = self._ready()
-        if not optimizer.accumulating:
-            parameters.gradients.fill(0)
+    def _pass(
+        self, loss: losses.Loss, x: Any, y: Array, sample_weight: Array | None, training: bool, name: str
+    ) -> tuple[Array, Array, Array | None, Array | None, Array | None, list[float]]:
+        """Run a batch; return what the loss takes, then the mask and the penalties on outputs."""
         head = self._head(loss)
         penalties: list[float] = []
-        z, mask = self.run(x, True, None, head is not None, penalties)
-        outputs = z if head is None else head(z)
-        targets = loss.targets(y, outputs.shape, outputs.dtype)
-        weights = None
-        if mask is not None or sample_weight is not None:
-            weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
-        value, gradient = loss.value_and_gradient(targets, outputs, weights, None if head is None else z)
-        self._run_backward(gradient, head is not None)
-        for variable in self._regularized:
-            value += variable.regularizer(variable.value)
-            variable.gradient += variable.regularizer.gradient(variable.value)
-        if penalties:
-            value += sum(penalties)
-        optimizer.step(parameters)
-        measures.loss.update_state(value, len(outputs))
-        if measures.has_metrics:
-            measures.update(targets, outputs, sample_weight, mask)
-        return value
-
-    def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
-        """Return the loss for a batch."""
-        _, loss, _, measures = self._ready()
-        head = self._head(loss)
-        penalties: list[float] = []
-        z, mask = self.run(x, False, None, head is not None, penalties)
+        z, mask = self.run(x, training, None, head is not None, penalties)
         outputs = z if head is None else head(z)
         targets = loss.targets(y, outputs.shape, outputs.dtype, name)
         weights = None
         if mask is not None or sample_weight is not None:
             weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
-        value = loss.value(targets, outputs, weights, None if head is None else z)
-        value += sum(penalties) + sum(v.regularizer(v.value) for v in self._regularized)
-        measures.loss.update_state(value, len(outputs))
-        if measures.has_metrics:
-            measures.update(targets, outputs, sample_weight, mask)
+        return targets, outputs, weights, None if head is None else z, mask, penalties
+
+    def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
+        """Take a step; return the loss before it."""
+        optimizer, loss, parameters, measures = self._ready()
+        if not optimizer.accumulating:
+            parameters.gradients.fill(0)
+        targets, outputs, weights, logits, mask, penalties = self._pass(loss, x, y, sample_weight, True, "y")
+        value, gradient = loss.value_and_gradient(targets, outputs, weights, logits)
+        self._run_backward(gradient, logits is not None)
+        for variable in self._regularized:
+            penalties.append(variable.regularizer(variable.value))
+            variable.gradient += variable.regularizer.gradient(variable.value)
+        if penalties:
+            value += sum(penalties)
+        optimizer.step(parameters)
+        measures.update(value, targets, outputs, sample_weight, mask)
+        return value
+
+    def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
+        """Return the loss for a batch."""
+        _, loss, _, measures = self._ready()
+        targets, outputs, weights, logits, mask, penalties = self._pass(loss, x, y, sample_weight, False, name)
+        penalties += [v.regularizer(v.value) for v in self._regularized]
+        value = loss.value(targets, outputs, weights, logits) + sum(penalties)
+        measures.update(value, targets, outputs, sample_weight, mask)
         return value
 
     def train_on_batch(
@@ -338,7 +334,8 @@ class Trainer(Layer):
         several = self.takes_several
         dimensions = len(self.input_shape) if self.built and self.input_shape else None
         made = source(x, y, sample_weight, several=several, dimensions=dimensions, prefix=prefix, **options)
-        self._inputs(made.first()[0], f"{prefix}x")
+        if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
+            self._inputs(made.first()[0], f"{prefix}x")
         return made
 
     @property
@@ -408,7 +405,10 @@ class Trainer(Layer):
         Warns
         -----
         RuntimeWarning
-            Once, when the loss stops being finite; and when a generator runs out of data.
+            Once, when the loss stops being finite.
+        UserWarning
+            When there are fewer batches than ``steps_per_epoch`` and ``epochs`` ask for: the epoch ends, and
+            with a generator the training.
 
         Notes
         -----
@@ -439,7 +439,10 @@ class Trainer(Layer):
                     "validation_data: expected a pair (x, y), (x, y, sample_weight) or a source of batches, got "
                     f"{len(parts)} values"
                 )
-            validation = self._source(*parts, prefix="validation_data: ", batch_size=validation_batch_size)
+            x_val, y_val, weight_val = (*parts, None, None)[:3]
+            validation = self._source(
+                x_val, y_val, weight_val, prefix="validation_data: ", batch_size=validation_batch_size
+            )
         elif validation_split:
             if isinstance(validation_split, bool) or not 0 < validation_split < 1:
                 raise ValueError(f"validation_split: expected a number in [0, 1), got {validation_split!r}")
@@ -454,7 +457,7 @@ class Trainer(Layer):
         bar = ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty()) if verbose else None
         params = {"epochs": epochs, "steps": steps_per_epoch or data.steps, "verbose": verbose}
         hooks = CallbackList([history, *_callbacks(callbacks), *([bar] if bar else [])], self, params)
-        optimizer, _, parameters, measures = self._ready()
+        optimizer, _, _, measures = self._ready()
         loop = Loop(self, measures, feed, validation, validation_steps, validates, classes, hooks, bar, epochs)
         self.stop_training = False
         self._resume = None
@@ -467,7 +470,7 @@ class Trainer(Layer):
                 if bar and progress.begun:
                     bar.on_epoch_begin(progress.epoch)
             logs = loop.run(progress)
-            optimizer.finalize(parameters)
+            optimizer.finalize(self._ready()[2])
         finally:
             self._progress = None
         hooks.on_train_end(logs)

@@ -1327,6 +1327,33 @@ py::array activation(py::handle x_, py::handle out) {
     });
 }
 
+void add_rows(py::handle sums_, py::handle indices_, py::handle rows_) {
+    by_dtype("sums", as_array("sums", sums_), [&](auto tag) {
+        using T = decltype(tag);
+        const py::array sums = output<T>("sums", sums_, {{"size"}, {"width"}});
+        const py::array rows = contiguous<T>("rows", rows_, {{"rows"}, {"width", long(sums.shape(1))}});
+        const py::array given = as_array("indices", indices_);
+        if (given.dtype().kind() != 'i' && given.dtype().kind() != 'u')
+            throw py::type_error("indices: expected integers, got " + dtype_name(given));
+        if (given.ndim() != 1 || given.shape(0) != rows.shape(0))
+            throw py::value_error("indices: expected shape (rows=" + std::to_string(rows.shape(0)) + ",), got " +
+                                  shape_of(given));
+        const auto indices = py::array_t<int64_t, py::array::c_style | py::array::forcecast>(given);
+        const int64_t* index = indices.data();
+        for (py::ssize_t r = 0; r < indices.shape(0); ++r)
+            if (index[r] < 0 || index[r] >= sums.shape(0))
+                throw py::value_error("indices: expected numbers from 0 to " + std::to_string(sums.shape(0) - 1) +
+                                      ", got " + std::to_string(index[r]));
+        must_not_overlap("sums", sums, "rows", rows);
+        must_not_overlap("sums", sums, "indices", indices);
+        const double work = double(rows.size());
+        const AddRowsProblem<T> p{long(rows.shape(0)), long(rows.shape(1)), index,
+                                  pointer<T>(rows),    pointer<T>(sums),    threads_for(work, 5e4)};
+        py::gil_scoped_release release;
+        kernels<T>().add_rows(p);
+    });
+}
+
 // --- optimizers -----------------------------------------------------------------------------
 
 template <class T>
@@ -1462,6 +1489,7 @@ PYBIND11_MODULE(_core, m) {
     py::class_<PackedMatrix>(m, "PackedMatrix").def(py::init<py::handle>());
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
+    m.def("add_rows", add_rows, py::arg("sums"), py::arg("indices"), py::arg("rows"));
     m.def("sigmoid", activation<false>, py::arg("x"), py::arg("out") = py::none());
     m.def("tanh", activation<true>, py::arg("x"), py::arg("out") = py::none());
     m.def("optimizer_step", optimizer_step, py::arg("rule"), py::arg("parameters"), py::arg("gradients"),

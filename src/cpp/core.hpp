@@ -153,6 +153,15 @@ constexpr int max_optimizer_slots = 3, max_optimizer_numbers = 6;
 
 // One step of an optimizer on flat vectors.
 template <class T>
+struct AddRowsProblem {  // sums[index[r]] += rows[r], in order
+    long rows, width;
+    const int64_t* index;
+    const T* from;  // (rows, width)
+    T* sums;        // (.., width)
+    int threads;
+};
+
+template <class T>
 struct OptimizerProblem {
     std::size_t size;
     T* parameters;
@@ -197,6 +206,7 @@ struct Kernels {
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);
     void (*matmul)(const MatmulProblem<T>&);
     const OptimizerRule<T>* optimizer_rules;
+    void (*add_rows)(const AddRowsProblem<T>&);
     double (*sum_of_squares)(const T* x, std::size_t n);
     void (*sigmoid)(const T* x, T* y, std::size_t n);
     void (*tanh)(const T* x, T* y, std::size_t n);

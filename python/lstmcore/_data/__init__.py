@@ -48,6 +48,8 @@ def source(
     """
     if x is None:
         raise ValueError(f"{prefix}x: expected data, got None")
+    if hasattr(x, "toarray"):
+        raise TypeError(f"{prefix}x: expected an array, got the sparse {type(x).__name__}; use its toarray()")
     if _holds_batches(x):
         for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:

@@ -83,8 +83,8 @@ class Arrays(Source):
 
         def part(which: slice, size: int, shuffle: bool | str) -> Arrays:
             data = (self.x, self.y, self.sample_weight)
-            parts = [None if a is None else map_leaves(lambda v: v[which], a) for a in data]
-            return Arrays(*parts, size, shuffle)
+            x, y, weight = (None if a is None else map_leaves(lambda v: v[which], a) for a in data)
+            return Arrays(x, y, weight, size, shuffle)
 
         return part(slice(rows), self.batch_size, self.shuffle), part(slice(rows, None), batch_size, False)
 
@@ -115,11 +115,10 @@ class Arrays(Source):
 
     def first(self) -> Batch:
         """Return the first row."""
-        return next(self._batches(None, range(0, 1)))
+        return next(self._batches(None, range(1)))
 
 
 def _rows(array: Array, part: Any) -> Array:
     # `take` is the faster, but it would first copy the whole of an array that is not contiguous.
-    if type(part) is slice or not array.flags.c_contiguous:
-        return array[part]  # type: ignore[no-any-return]
-    return array.take(part, 0)
+    whole = type(part) is slice or not array.flags.c_contiguous
+    return np.asarray(array[part] if whole else array.take(part, 0))

@@ -44,7 +44,7 @@ class Source:
             yield batch
             done += 1
         if limit is not None and done < limit:
-            warn_of_the_end()
+            warn_of_the_end(4)
 
     def begin_epoch(self) -> None:
         """Take notice of the beginning of an epoch of training."""
@@ -59,11 +59,11 @@ class Source:
         """Make the next pass the one that came after `position`."""
 
 
-def warn_of_the_end() -> None:
-    """Warn, in Keras's words, that there are fewer batches than were asked for."""
+def warn_of_the_end(level: int) -> None:
+    """Warn, in Keras's words, that there are fewer batches than were asked for, of a line so many calls up."""
     warnings.warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or generator can generate at "
         "least `steps_per_epoch * epochs` batches.",
         UserWarning,
-        stacklevel=2,
+        stacklevel=level + 1,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
+from .._serialization import serialize
 from .layer import Array, Layer, Shape
 from .recurrent import Recurrent
 
@@ -102,7 +103,9 @@ class Bidirectional(Layer):
         penalty = layer.activity_regularizer
         if penalty is not None or backward_layer.activity_regularizer is not None:
             # The model adds it for our outputs, which are those of both layers if they stand side by side.
-            same = merge_mode in ("concat", None) and backward_layer.activity_regularizer is penalty
+            same = merge_mode in ("concat", None) and serialize(backward_layer.activity_regularizer) == serialize(
+                penalty
+            )
             if not same or self.activity_regularizer is not None:
                 raise ValueError(
                     "Bidirectional: layer: activity_regularizer: give it to Bidirectional, for the merged outputs"

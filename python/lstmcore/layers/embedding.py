@@ -8,17 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import constraints, regularizers
+from .. import _core, constraints, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
 _NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
-
-# Up to so many numbers the sort costs more than it gains.
-_FEW = 2**16
-# Measured for 16,000 words of a text and of a uniform distribution: 4 to 16 make little difference.
-_ROUNDS = 8
 
 
 class Embedding(Layer):
@@ -114,9 +109,7 @@ class Embedding(Layer):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradient of the embeddings; integers have none."""
-        indices = self.kept().reshape(-1)
-        if indices.size:
-            _add_rows(self.embeddings.gradient, indices, d_outputs.reshape(-1, self.output_dim))
+        _core.add_rows(self.embeddings.gradient, self.kept().reshape(-1), d_outputs.reshape(-1, self.output_dim))
         return None
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
@@ -134,30 +127,6 @@ class Embedding(Layer):
                 f"{self.name}: mask_zero: a stream has no padding; leave those steps out, stream without it"
             )
         return _EmbeddingStage(self, batch_size, steps)
-
-
-def _add_rows(sums: Array, indices: Array, rows: Array) -> None:
-    """Add each row to the row of ``sums`` that its index names, those of one index in their order."""
-    if rows.size <= _FEW:
-        flat = indices[:, None] * rows.shape[1] + np.arange(rows.shape[1])
-        np.add.at(sums.reshape(-1), flat.reshape(-1), rows.reshape(-1))
-        return
-    # Of 16 bits the sort is a radix sort, ten times as fast.
-    order = np.argsort(indices.astype(np.uint16) if len(sums) <= 2**16 else indices, kind="stable")
-    ordered = indices[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    counts = np.diff(starts, append=len(order))
-    # First what comes first of every index, then what comes second, …: none of them twice in an addition.
-    for k in range(_ROUNDS):
-        left = counts > k
-        starts, counts = starts[left], counts[left]
-        at = order[starts + k]
-        sums[indices[at]] += rows[at]
-    # The few that come more often, one by one.
-    left = counts > _ROUNDS
-    for start, count in zip(starts[left].tolist(), counts[left].tolist(), strict=True):
-        at = order[start + _ROUNDS : start + count]
-        sums[indices[at[0]]] += np.add.reduce(rows[at], axis=0)
 
 
 class _EmbeddingStage:

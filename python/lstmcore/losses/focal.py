@@ -104,8 +104,8 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
-        several = isinstance(alpha, (list, tuple, np.ndarray))
-        self.alpha = [number("CategoricalFocalCrossentropy: alpha", a, "[0, inf)") for a in (alpha if several else [alpha])]  # type: ignore[union-attr]
+        alphas: Any = alpha if isinstance(alpha, (list, tuple, np.ndarray)) else [alpha]
+        self.alpha = [number("CategoricalFocalCrossentropy: alpha", a, "[0, inf)") for a in alphas]
         self.gamma = number("CategoricalFocalCrossentropy: gamma", gamma, "[0, inf)")
 
     @property

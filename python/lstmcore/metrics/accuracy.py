@@ -125,7 +125,9 @@ class BinaryAccuracy(MeanMetricWrapper):
     direction = "up"
 
     def __init__(self, name: str = "binary_accuracy", dtype: DTypeLike | None = None, threshold: float = 0.5) -> None:
-        super().__init__(binary_accuracy, name, dtype, threshold=number("BinaryAccuracy: threshold", threshold, "[0, 1]"))
+        super().__init__(
+            binary_accuracy, name, dtype, threshold=number("BinaryAccuracy: threshold", threshold, "[0, 1]")
+        )
 
 
 class CategoricalAccuracy(MeanMetricWrapper):

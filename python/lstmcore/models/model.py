@@ -121,8 +121,7 @@ class Model(Savable, Trainer):
             if layer.activity_regularizer is not None:
                 raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
         outputs = self.forward(map_leaves(lambda a: a[:1], inputs))
-        for layer in layers:
-            layer.reset_states()
+        self.reset_states()
         missing = [layer.name for layer in layers if not layer.built]
         if missing:
             raise ValueError(f"{self.name}: forward does not use {', '.join(missing)}; call every layer, as layer(x)")
@@ -142,6 +141,21 @@ class Model(Savable, Trainer):
             self._build_for(_zeros(config["inputs"]))
         else:
             super().build_from_config(config)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the outputs for inputs of that shape, batch first, by passing zeros through the model."""
+        before = self.state()
+        outputs = self.forward(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
+        self.reset_states()
+        self.load_state(before)
+        return (input_shape[0], *outputs.shape[1:])
+
+    def reset_states(self) -> None:
+        """Make stateful layers begin with zeros again."""
+        for layer in self.sublayers:
+            layer.reset_states()
+
+    reset_state = reset_states
 
     def _gather(self) -> None:
         # What an optimizer moves stands in one vector, everything else by itself.

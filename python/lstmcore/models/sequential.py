@@ -193,9 +193,10 @@ class Sequential(Model):
         for k in range(len(layers) - 1, first - 1, -1):
             layer = layers[k]
             if k in self._activities:
-                outputs = self._activities.pop(k)
-                slopes = layer.activity_regularizer.gradient(outputs) / max(1, len(outputs))
-                gradient = slopes if gradient is None else gradient + slopes
+                regularizer, outputs = layer.activity_regularizer, self._activities.pop(k)
+                assert regularizer is not None
+                assert gradient is not None
+                gradient = gradient + regularizer.gradient(outputs) / max(1, len(outputs))
             assert gradient is not None
             options = {"logits": True} if logits and k == len(layers) - 1 else {}
             gradient = layer.backward(gradient, need_d_inputs or k > first, **options)
@@ -214,14 +215,7 @@ class Sequential(Model):
 
     # --- state ---
 
-    def reset_states(self) -> None:
-        """Make stateful layers begin with zeros again."""
-        for layer in self._layers:
-            layer.reset_states()
-
-    reset_state = reset_states
-
-    def stream(self, batch_size: int = 1, steps: int = 1) -> Stream:  # type: ignore[override]
+    def stream(self, batch_size: int = 1, steps: int = 1) -> Stream:
         """Return an object that runs the model a step, or a chunk of steps, at a time.
 
         Its outputs are bit for bit those of the whole sequence at once. A recurrent layer gives its

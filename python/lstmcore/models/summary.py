@@ -42,14 +42,14 @@ def print_summary(
     moved_weights, kept_weights = _sizes(model.trainable_variables), _sizes(model.non_trainable_variables)
     optimizer = _optimizer_sizes(model)
     total = [sum(parts) for parts in zip(moved_weights, kept_weights, optimizer, strict=True)]
-    for title, (count, size) in (
+    for title, (number, size) in (
         ("Total", total),
         ("Trainable", moved_weights),
         ("Non-trainable", kept_weights),
         ("Optimizer", optimizer),
     ):
-        if title != "Optimizer" or count:
-            print_fn(f" {title} params: {count:,} ({_bytes(size)})")
+        if title != "Optimizer" or number:
+            print_fn(f" {title} params: {number:,} ({_bytes(size)})")
 
 
 def _rows(model: Model, expand_nested: bool, depth: int = 0) -> Iterable[tuple[Layer, int]]:

@@ -47,6 +47,7 @@ static constexpr Kernels<T> table() {
         matmul_workspace<T>,
         matmul<T>,
         optimizer_rules<T>,
+        add_rows<T>,
         sum_of_squares<T>,
         map_array<T, sigmoid<T>>,
         map_array<T, tanh<T>>,
