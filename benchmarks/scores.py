@@ -54,6 +54,7 @@ TASKS = {
     "energy": Task("energy", "mse", None),
     "energy_alone": Task("energy", "mse", 0.114, options=("--alone",)),
     "air_quality": Task("air_quality", "rmse", 26.496, aim=26.5),
+    "air_quality_published": Task("air_quality", "rmse", 26.496, options=("--published",)),
     "sentiment": Task("sentiment", "accuracy", 0.8428, aim=0.84, better="more"),
     "sentiment_lstm": Task("sentiment", "accuracy", 0.8679, 0.865, "more", ("--setup", "lstm")),
     "characters": Task("characters", "bits", None),
