@@ -15,6 +15,17 @@ settings.register_profile("default", max_examples=250, **common)
 settings.register_profile("short", max_examples=25, **common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+# Files that do not touch the kernels, or not in ways that depend on the instruction set and the number of threads:
+# continuous integration runs these once.
+ONCE = """bad_input callbacks config constraints data doctests edit_distance examples imdb initializers losses metrics
+    ownership reference regularizers resume_kill saving schedules sequential text tuner utils windows""".split()
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in ONCE:
+            item.add_marker("once")
+
 
 @pytest.fixture
 def set_threads():
