@@ -25,6 +25,7 @@ from lstmcore.callbacks import (
 )
 from lstmcore.callbacks.callback import HOOKS
 from lstmcore.layers import Dense
+from lstmcore.metrics import F1Score
 from lstmcore.optimizers import SGD
 
 
@@ -519,3 +520,20 @@ def test_batches_of_unknown_number_are_counted(capsys):
     assert lines[0] == "Epoch 1/1"
     assert lines[1].startswith("5/5 - 0s")
     assert len(lines) == 2
+
+
+def test_metrics_that_are_arrays_are_shown_recorded_and_saved(tmp_path, capsys):
+    model = Sequential([Dense(3, activation="softmax", input_shape=(2,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=[F1Score(average=None)])
+    x, y = np.ones((6, 2)), np.eye(3)[[0, 1, 2, 0, 1, 2]]
+    logger = CSVLogger(tmp_path / "log.csv")
+    stop = EarlyStopping(monitor="f1_score", mode="max")
+    with pytest.warns(UserWarning, match="EarlyStopping: monitor: expected a number as 'f1_score', got array"):
+        history = model.fit(x, y, epochs=2, verbose=2, callbacks=[logger, stop])
+    score = history.history["f1_score"][-1]
+    assert score.shape == (3,)
+    assert f"f1_score: {score.mean():.4f}" in capsys.readouterr().out  # as Keras shows it
+    assert f"f1_score={score.mean():.4g}" in repr(history)
+    model.evaluate(x, y, verbose=2)
+    assert f"f1_score: {score.mean():.4f}" in capsys.readouterr().out
+    assert rows(tmp_path / "log.csv")[0] == ["epoch", "f1_score", "loss"]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
-
-import numpy as np
 
 from .._arguments import flag
 from .callback import Logs
@@ -100,9 +97,6 @@ class ModelCheckpoint(MonitorCallback):
     def _is_best(self, epoch: int, logs: Logs, path: str) -> bool:
         current = self.monitored(logs)
         if current is None:
-            return True
-        if np.ndim(current) > 0:
-            warnings.warn(f"ModelCheckpoint: monitor: expected a number, got {current!r}; saved anyway", stacklevel=2)
             return True
         best = "None" if self.best is None else f"{self.best:.5f}"
         better = self.improves(current, self.best)

@@ -6,6 +6,8 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
+
 from .callback import Callback, Logs
 
 # Parts of the names of what is to rise and to fall, for numbers that no metric of the model knows.
@@ -35,7 +37,7 @@ class MonitorCallback(Callback):
     Warns
     -----
     UserWarning
-        When there is nothing of that name in the logs, with the names that there are.
+        When there is nothing of that name in the logs, with the names that there are; or an array.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class MonitorCallback(Callback):
         )
 
     def monitored(self, logs: Logs | None) -> Any:
-        """Return the value in the logs, or None with a warning."""
+        """Return the number in the logs, or None with a warning if it is not there or is an array."""
         value = (logs or {}).get(self.monitor)
         if value is None:
             warnings.warn(
@@ -86,4 +88,9 @@ class MonitorCallback(Callback):
                 f"{', '.join(logs or {})}",
                 stacklevel=2,
             )
+        elif np.ndim(value):
+            warnings.warn(
+                f"{type(self).__name__}: monitor: expected a number as {self.monitor!r}, got {value!r}", stacklevel=2
+            )
+            return None
         return value
