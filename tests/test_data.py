@@ -278,6 +278,13 @@ def without_targets():
     yield (X[:4],)
 
 
+class Endless:
+    """Gives batches by number, and does not say how many."""
+
+    def __getitem__(self, index):
+        return X[:4], Y[:4]
+
+
 def of_four():
     yield X[:4], Y[:4], None, None
 
@@ -290,6 +297,8 @@ def of_four():
         ({"x": X[:0], "y": Y[:0]}, ValueError, "x: expected at least one row, got none"),
         ({"x": iter([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
         ({"x": Anew([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
+        ({"x": iter([(X[:0], Y[:0])]), "y": None}, ValueError, "x: expected at least one row in every batch, got none"),
+        ({"x": Endless(), "y": None}, TypeError, r"x: expected a data set with len\(data\) or num_batches, got <"),
         ({"x": Numbered([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
         ({"x": iter(batches())}, ValueError, r"y: expected None, for x \(list_iterator\) gives it"),
         (

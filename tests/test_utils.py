@@ -47,6 +47,8 @@ def test_padding_takes_vectors_floats_and_strings():
         (([],), "sequences: expected at least one"),
         ((5,), "sequences: expected a list of sequences, got 5"),
         (([[1], 2],), "got 2 as number 1"),
+        (([["a"]],), "sequences: expected what int32 can hold, got .*'a'"),
+        (([[1], [2**40]],), "sequences: expected what int32 can hold, got .*1099511627776"),
         (([[1]], None, "int32", "both"), "padding: expected 'pre' or 'post', got 'both'"),
         (([[1]], None, "int32", "pre", "both"), "truncating: expected 'pre' or 'post', got 'both'"),
         (([[1]], None, "int32", "pre", "pre", "x"), "value: expected a number for dtype int32, got 'x'"),

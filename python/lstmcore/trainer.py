@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import positive_integer
+from ._arguments import positive_integer, rate
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, rows_of, source
 from ._loop import Loop
@@ -399,6 +399,8 @@ class Trainer(Layer):
         ------
         ValueError, TypeError
             An argument does not fit; the message names it.
+        RuntimeError
+            `compile` was not called, or `fit` is running already.
         KeyboardInterrupt
             After Ctrl-C, once the step under way is whole; the model is as after that step.
 
@@ -415,6 +417,8 @@ class Trainer(Layer):
         An exception, from a callback for instance, leaves the model as after the last whole step.
         """
         self._require_compiled()
+        if self._progress is not None:
+            raise RuntimeError(f"{self.name}: fit is running already, in another thread or around a callback")
         batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
         epochs = positive_integer("epochs", epochs)
         if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
@@ -443,14 +447,12 @@ class Trainer(Layer):
             validation = self._source(
                 x_val, y_val, weight_val, prefix="validation_data: ", batch_size=validation_batch_size
             )
-        elif validation_split:
-            if isinstance(validation_split, bool) or not 0 < validation_split < 1:
-                raise ValueError(f"validation_split: expected a number in [0, 1), got {validation_split!r}")
+        elif share := rate("validation_split", validation_split or 0.0):
             if not isinstance(data, Arrays):
                 raise ValueError(
                     f"validation_split: expected arrays to split, got {type(x).__name__}; use validation_data"
                 )
-            data, validation = data.split(validation_split, validation_batch_size)
+            data, validation = data.split(share, validation_batch_size)
 
         feed = Feed(data, self._shuffle, steps_per_epoch)
         history = self.history = History()
@@ -668,6 +670,8 @@ def _check_verbose(verbose: Any) -> None:
 def _callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback]:
     if isinstance(callbacks, CallbackList):
         return callbacks.callbacks
+    if not isinstance(callbacks, (Callback, Iterable, type(None))):
+        raise TypeError(f"callbacks: expected Callback objects, got {callbacks!r}")
     return [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .._arguments import flag
+from .._arguments import flag, path
 from .callback import Logs
 from .monitor_callback import MonitorCallback
 from .save_frequency import SaveFrequency
@@ -51,7 +51,7 @@ class ModelCheckpoint(MonitorCallback):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, initial_value_threshold)
-        self.filepath = os.fspath(filepath)
+        self.filepath = path("ModelCheckpoint: filepath", filepath)
         self.verbose = verbose
         self.save_best_only = flag("ModelCheckpoint: save_best_only", save_best_only)
         self.save_weights_only = flag("ModelCheckpoint: save_weights_only", save_weights_only)

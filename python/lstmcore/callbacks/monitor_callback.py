@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import number
 from .callback import Callback, Logs
+
+ANY = "[-inf, inf]"  # of numbers: infinity is a way to say never
 
 # Parts of the names of what is to rise and to fall, for numbers that no metric of the model knows.
 _RISING = ("acc", "auc", "precision", "recall", "f1", "r2")
@@ -50,9 +53,11 @@ class MonitorCallback(Callback):
                 stacklevel=3,
             )
             mode = "auto"
+        if not isinstance(monitor, str):
+            raise TypeError(f"{type(self).__name__}: monitor: expected a name, got {monitor!r}")
         self.monitor, self.mode = monitor, mode
-        self.min_delta = abs(min_delta)
-        self.best = baseline
+        self.min_delta = abs(number(f"{type(self).__name__}: min_delta", min_delta, ANY))
+        self.best = None if baseline is None else number(f"{type(self).__name__}: baseline", baseline, ANY)
 
     def improves(self, value: float, reference: float | None) -> bool:
         """Return whether a value is better than another by ``min_delta``; NaN never is."""
