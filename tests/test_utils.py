@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lstmcore import Sequential, utils
+import lstmcore
+from lstmcore import Sequential, layers, utils
 from lstmcore.layers import Dense
 
 
@@ -163,3 +164,17 @@ def test_equal_seeds_give_equal_weights():
     assert np.array_equal(*weights)
     with pytest.raises(ValueError, match=r"seed: expected an integer from 0 to 2\*\*32 - 1, got -1"):
         utils.set_random_seed(-1)
+
+
+def test_a_session_that_is_cleared_begins_with_the_names():
+    for _ in range(2):
+        utils.clear_session()
+        model = lstmcore.Sequential([layers.LSTM(2), layers.LSTM(2)])
+        assert [model.name, *(layer.name for layer in model.layers)] == ["sequential", "lstm", "lstm_1"]
+
+
+def test_bases_stand_where_keras_has_them():
+    assert lstmcore.Layer is layers.Layer
+    assert lstmcore.Loss is lstmcore.losses.Loss
+    assert lstmcore.Metric is lstmcore.metrics.Metric
+    assert lstmcore.Optimizer is lstmcore.optimizers.Optimizer
