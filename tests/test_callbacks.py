@@ -25,6 +25,7 @@ from lstmcore.callbacks import (
 )
 from lstmcore.callbacks.callback import HOOKS
 from lstmcore.layers import Dense
+from lstmcore.metrics import F1Score
 from lstmcore.optimizers import SGD
 
 
@@ -253,7 +254,7 @@ def test_the_learning_rate_falls_on_a_plateau(options, values, rates):
 def test_a_plateau_says_what_it_does(capsys):
     run(ReduceLROnPlateau(patience=1, factor=0.5, verbose=1), [3, 3])
     assert "Epoch 2: ReduceLROnPlateau reducing learning rate to 0.05." in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"factor: expected a number below 1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"factor: expected a number in \[0, 1\), got 1\.5"):
         ReduceLROnPlateau(factor=1.5)
 
 
@@ -519,3 +520,48 @@ def test_batches_of_unknown_number_are_counted(capsys):
     assert lines[0] == "Epoch 1/1"
     assert lines[1].startswith("5/5 - 0s")
     assert len(lines) == 2
+
+
+def test_metrics_that_are_arrays_are_shown_recorded_and_saved(tmp_path, capsys):
+    model = Sequential([Dense(3, activation="softmax", input_shape=(2,))])
+    model.compile("sgd", "categorical_crossentropy", metrics=[F1Score(average=None)])
+    x, y = np.ones((6, 2)), np.eye(3)[[0, 1, 2, 0, 1, 2]]
+    logger = CSVLogger(tmp_path / "log.csv")
+    stop = EarlyStopping(monitor="f1_score", mode="max")
+    with pytest.warns(UserWarning, match="EarlyStopping: monitor: expected a number as 'f1_score', got array"):
+        history = model.fit(x, y, epochs=2, verbose=2, callbacks=[logger, stop])
+    score = history.history["f1_score"][-1]
+    assert score.shape == (3,)
+    assert f"f1_score: {score.mean():.4f}" in capsys.readouterr().out  # as Keras shows it
+    assert f"f1_score={score.mean():.4g}" in repr(history)
+    model.evaluate(x, y, verbose=2)
+    assert f"f1_score: {score.mean():.4f}" in capsys.readouterr().out
+    assert rows(tmp_path / "log.csv")[0] == ["epoch", "f1_score", "loss"]
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: EarlyStopping(monitor=3), "EarlyStopping: monitor: expected a name, got 3"),
+        (lambda: EarlyStopping(patience="3"), "EarlyStopping: patience: expected a number .*, got '3'"),
+        (lambda: EarlyStopping(min_delta="a"), "EarlyStopping: min_delta: expected a number .*, got 'a'"),
+        (lambda: EarlyStopping(baseline="a"), "EarlyStopping: baseline: expected a number .*, got 'a'"),
+        (lambda: EarlyStopping(start_from_epoch=[1]), r"EarlyStopping: start_from_epoch: .*, got \[1\]"),
+        (lambda: ReduceLROnPlateau(factor="a"), "ReduceLROnPlateau: factor: expected a number .*, got 'a'"),
+        (lambda: ReduceLROnPlateau(patience=None), "ReduceLROnPlateau: patience: expected a number .*, got None"),
+        (lambda: ReduceLROnPlateau(cooldown="a"), "ReduceLROnPlateau: cooldown: expected a number .*, got 'a'"),
+        (lambda: ReduceLROnPlateau(min_lr="a"), "ReduceLROnPlateau: min_lr: expected a number .*, got 'a'"),
+        (lambda: LearningRateScheduler(0.1), "LearningRateScheduler: schedule: expected a function, got 0.1"),
+        (lambda: LambdaCallback(on_epoch_end=3), "LambdaCallback: on_epoch_end: expected a function, got 3"),
+        (lambda: ModelCheckpoint(None), "ModelCheckpoint: filepath: expected a path, got None"),
+        (lambda: CSVLogger(1), "CSVLogger: filename: expected a path, got 1"),
+        (lambda: BackupAndRestore(None), "BackupAndRestore: backup_dir: expected a path, got None"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_named_at_once(make, text):
+    with pytest.raises(TypeError, match=text):
+        make()
+
+
+def test_infinite_patience_is_patience():
+    assert EarlyStopping(patience=math.inf, baseline=-math.inf).patience == math.inf

@@ -147,8 +147,8 @@ def test_one_input_or_target_in_a_list_or_dict_is_that_input():
 def test_the_data_are_not_copied():
     huge = np.broadcast_to(X[:1], (10**9, STEPS, FEATURES))  # 40 GB if anybody copied it
     targets = np.broadcast_to(Y[:1], (10**9, 1))
-    make().fit(huge, targets, steps_per_epoch=2, shuffle=False, verbose=0)
-    make().evaluate(huge, targets, steps=2, verbose=0)
+    make().fit(huge, targets, batch_size=32, steps_per_epoch=2, shuffle=False, verbose=0)
+    make().evaluate(huge, targets, batch_size=32, steps=2, verbose=0)
 
 
 def test_several_inputs():
@@ -190,6 +190,25 @@ def test_steps_per_epoch_goes_on_where_the_epoch_before_stopped():
     want = [y[:, 0] for _, y in batches()]
     for got, part in zip([part for epoch in seen.epochs for part in epoch], [*want, *want[:2]], strict=True):
         np.testing.assert_array_equal(got, part)
+
+
+def test_steps_without_a_batch_size_take_all_rows():
+    # As in Keras: 20 rows in 3 steps are 7 + 7 + 6.
+    seen = []
+
+    class Rows(Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            seen.append(len(logs["outputs"]))
+
+    model, other = make(), make()
+    model.set_weights(other.get_weights())
+    assert len(model.predict(X, steps=3, callbacks=Rows())) == ROWS
+    assert seen == [7, 7, 6]
+    np.testing.assert_allclose(model.evaluate(X, Y, steps=3), model.evaluate(X, Y), rtol=1e-6)  # rounding of sums
+    options = {"shuffle": False, "epochs": 2, "verbose": 0, "validation_split": 0.25}
+    by_steps = model.fit(X, Y, steps_per_epoch=3, validation_steps=2, **options)
+    by_size = other.fit(X, Y, batch_size=5, validation_batch_size=3, **options)
+    assert by_steps.history == by_size.history
 
 
 def test_batches_of_a_data_set_are_shuffled():
@@ -278,6 +297,13 @@ def without_targets():
     yield (X[:4],)
 
 
+class Endless:
+    """Gives batches by number, and does not say how many."""
+
+    def __getitem__(self, index):
+        return X[:4], Y[:4]
+
+
 def of_four():
     yield X[:4], Y[:4], None, None
 
@@ -290,6 +316,8 @@ def of_four():
         ({"x": X[:0], "y": Y[:0]}, ValueError, "x: expected at least one row, got none"),
         ({"x": iter([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
         ({"x": Anew([]), "y": None}, ValueError, "x: expected at least one batch in epoch 1, got none"),
+        ({"x": iter([(X[:0], Y[:0])]), "y": None}, ValueError, "x: expected at least one row in every batch, got none"),
+        ({"x": Endless(), "y": None}, TypeError, r"x: expected a data set with len\(data\) or num_batches, got <"),
         ({"x": Numbered([]), "y": None}, ValueError, "x: expected at least one batch, got none"),
         ({"x": iter(batches())}, ValueError, r"y: expected None, for x \(list_iterator\) gives it"),
         (

@@ -444,6 +444,17 @@ def test_names_and_overwriting(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["folder", "link.safetensors", "m.keras", "m.weights.h5"]
 
 
+def test_what_is_no_path_or_no_model_is_named():
+    model = small()
+    # A number would be that of an open file, which reading it would close.
+    for call in (model.save, model.save_weights, model.load_weights, models.load_model):
+        for wrong in (None, 1, b"name"):
+            with pytest.raises(TypeError, match="filepath: expected a path, got"):
+                call(wrong)
+    with pytest.raises(TypeError, match="model: expected a model, got 3"):
+        models.clone_model(3)
+
+
 def test_permissions_are_those_of_any_file(tmp_path):
     plain = tmp_path / "plain"
     plain.write_bytes(b"")

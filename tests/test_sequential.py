@@ -196,6 +196,10 @@ def test_models_that_are_not_offered_or_not_whole_say_so():
         Model(inputs=Input((3,)), outputs=None)
     with pytest.raises(NotImplementedError, match="subclass of Model"):
         Model(Input((3,)), layers.Dense(1))
+    with pytest.raises(TypeError, match="layers: expected a list of layers, got <"):
+        Sequential(layers.LSTM(2))
+    with pytest.raises(TypeError, match="index: expected an integer, got '0'"):
+        Sequential([layers.Dense(2)]).get_layer(index="0")
     with pytest.raises(TypeError, match="define forward"):
 
         class Called(Model):

@@ -152,6 +152,7 @@ def test_hashing_needs_no_vocabulary():
         (lambda: Tokenizer().sequences_to_matrix([[1]]), ValueError, "num_words: expected a number, or texts"),
         (lambda: Tokenizer(5).sequences_to_matrix([[1]], "tfidf"), ValueError, "mode: 'tfidf' needs texts"),
         (lambda: Tokenizer().fit_on_texts([3]), TypeError, "texts: expected strings or lists of words, got 3"),
+        (lambda: Tokenizer().fit_on_texts([["a", 3]]), TypeError, r"strings or lists of words, got \['a', 3\]"),
         (lambda: text.hashing_trick("a", 1), ValueError, "n: expected 2 at least"),
         (lambda: text.hashing_trick("a", 5, "sha"), ValueError, "hash_function: expected 'md5', a function or None"),
         (lambda: text.tokenizer_from_json("{}"), ValueError, "json_string: expected what Tokenizer.to_json returns"),

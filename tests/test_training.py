@@ -12,7 +12,7 @@ import pytest
 
 import lstmcore
 from lstmcore import Sequential, reference
-from lstmcore.callbacks import Callback
+from lstmcore.callbacks import Callback, EarlyStopping
 from lstmcore.layers import LSTM, Activation, Dense, Masking
 from lstmcore.optimizers import SGD, Adam
 
@@ -207,6 +207,18 @@ def test_callbacks_are_called_and_can_stop():
     assert record.calls == ["begin", 0, 1, 0, 1, "end"]
     assert record.params["epochs"] == 9
     assert len(history.history["loss"]) == 2
+
+
+def test_a_model_is_trained_by_one_fit_at_a_time():
+    class Again(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.fit(x, y, verbose=0)
+
+    x, y = data(10)
+    model = make()
+    with pytest.raises(RuntimeError, match=r"sequential.*: fit is running already"):
+        model.fit(x, y, verbose=0, callbacks=[Again()])
+    assert len(model.fit(x, y, verbose=0).epoch) == 1
 
 
 def test_a_loss_that_is_not_finite_warns_once():
@@ -524,11 +536,14 @@ def test_a_bar_on_a_terminal():
         ({"epochs": -1}, ValueError, "epochs: expected a positive integer, got -1"),
         ({"verbose": 3}, ValueError, "verbose: .* got 3"),
         ({"validation_split": 1.5}, ValueError, r"validation_split: expected a number in \[0, 1\), got 1.5"),
+        ({"validation_split": "0.2"}, TypeError, r"validation_split: expected a number in \[0, 1\), got '0.2'"),
         ({"validation_split": 0.99999}, ValueError, "at least one row to train on"),
         ({"validation_data": (1, 2, 3, 4)}, ValueError, "validation_data: expected a pair"),
         ({"validation_data": (np.zeros((3, 6, 2)), np.zeros(4))}, ValueError, "validation_data: y: expected 3 rows"),
         ({"no_such_thing": 1}, TypeError, "no_such_thing"),
         ({"callbacks": [print]}, TypeError, "callbacks: expected Callback objects"),
+        ({"callbacks": 3}, TypeError, "callbacks: expected Callback objects, got 3"),
+        ({"callbacks": EarlyStopping}, TypeError, "callbacks: expected Callback objects, got <class"),
         ({"y": np.zeros(9)}, ValueError, r"y: expected 10 rows as in x, got shape \(9,\)"),
         ({"y": np.zeros((10, 2))}, ValueError, r"y: expected shape \(10, 1\).*got \(10, 2\)"),
         ({"y": np.array(["a"] * 10)}, TypeError, "y: expected numbers, got <U1"),

@@ -517,6 +517,21 @@ def test_an_objective_that_is_not_measured_is_an_error_at_once(options):
         Objective("loss", "up")
 
 
+def test_metrics_that_are_arrays_are_no_objective_but_do_no_harm(options):
+    def build(hp):
+        model = keras.Sequential([layers.Dense(hp.Int("n", 2, 2), activation="softmax", input_shape=(2,))])
+        model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score(average=None)])
+        return model
+
+    data = {"x": np.ones((4, 2)), "y": np.eye(2)[[0, 1, 0, 1]], "verbose": 0}
+    options["objective"] = "loss"
+    tuner = RandomSearch(build, **options, max_trials=1)
+    tuner.search(**data)
+    assert set(tuner.oracle.get_best_trials()[0].metrics) == {"loss"}
+    with pytest.raises(ValueError, match="objective: expected a number for every epoch, got 'f1_score' as an array"):
+        Objective("f1_score", "max").best(build(keras.tuner.HyperParameters()).fit(**data), "run_trial")
+
+
 def test_without_optuna_the_error_says_what_to_install(options, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r'pip install "lstmcore\[tuner\]"'):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lstmcore import Sequential, utils
+import lstmcore
+from lstmcore import Sequential, layers, utils
 from lstmcore.layers import Dense
 
 
@@ -47,6 +48,8 @@ def test_padding_takes_vectors_floats_and_strings():
         (([],), "sequences: expected at least one"),
         ((5,), "sequences: expected a list of sequences, got 5"),
         (([[1], 2],), "got 2 as number 1"),
+        (([["a"]],), "sequences: expected what int32 can hold, got .*'a'"),
+        (([[1], [2**40]],), "sequences: expected what int32 can hold, got .*1099511627776"),
         (([[1]], None, "int32", "both"), "padding: expected 'pre' or 'post', got 'both'"),
         (([[1]], None, "int32", "pre", "both"), "truncating: expected 'pre' or 'post', got 'both'"),
         (([[1]], None, "int32", "pre", "pre", "x"), "value: expected a number for dtype int32, got 'x'"),
@@ -161,3 +164,17 @@ def test_equal_seeds_give_equal_weights():
     assert np.array_equal(*weights)
     with pytest.raises(ValueError, match=r"seed: expected an integer from 0 to 2\*\*32 - 1, got -1"):
         utils.set_random_seed(-1)
+
+
+def test_a_session_that_is_cleared_begins_with_the_names():
+    for _ in range(2):
+        utils.clear_session()
+        model = lstmcore.Sequential([layers.LSTM(2), layers.LSTM(2)])
+        assert [model.name, *(layer.name for layer in model.layers)] == ["sequential", "lstm", "lstm_1"]
+
+
+def test_bases_stand_where_keras_has_them():
+    assert lstmcore.Layer is layers.Layer
+    assert lstmcore.Loss is lstmcore.losses.Loss
+    assert lstmcore.Metric is lstmcore.metrics.Metric
+    assert lstmcore.Optimizer is lstmcore.optimizers.Optimizer

@@ -29,15 +29,22 @@ from . import (
     utils,
 )
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
-from .layers import Input
+from .layers import Input, Layer
+from .losses import Loss
+from .metrics import Metric
 from .models import Model, Sequential
+from .optimizers import Optimizer
 
 if _TYPE_CHECKING:
     from . import datasets, preprocessing, tuner
 
 __all__ = [
     "Input",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
     "Sequential",
     "__version__",
     "activations",

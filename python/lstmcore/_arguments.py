@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Collection
 from typing import Any
 
@@ -33,6 +34,13 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     if not (above and below):
         raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
     return float(value)
+
+
+def path(name: str, value: Any) -> str:
+    """Return the name of a file or folder as a string, or raise TypeError: a number would be an open file's."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name}: expected a path, got {value!r}")
+    return str(os.fspath(value))
 
 
 def flag(name: str, value: Any) -> bool:

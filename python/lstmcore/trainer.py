@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import positive_integer
+from ._arguments import positive_integer, rate
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, rows_of, source
 from ._loop import Loop
@@ -373,7 +373,8 @@ class Trainer(Layer):
         x : inputs: arrays, one row a sample; or batches (x, y) or (x, y, sample_weight) from a
             generator, an iterable, or a data set with ``data[k]`` and ``len(data)``.
         y : targets, unless ``x`` gives them.
-        batch_size : rows in a step, 32 by default; the last of an epoch may be smaller.
+        batch_size : rows in a step; the last of an epoch may have fewer. By default 32, or, with
+            ``steps_per_epoch``, what makes an epoch a pass over the arrays.
         epochs : the epoch to stop before; counted from ``initial_epoch``.
         verbose : 0 silent; 1 a progress bar on a terminal, a line an epoch elsewhere; 2 a line an
             epoch; "auto" is 1.
@@ -388,7 +389,8 @@ class Trainer(Layer):
         initial_epoch : number of the first epoch.
         steps_per_epoch : batches of an epoch; the next one goes on behind them. By default, all.
         validation_steps : batches to validate on, from the first on; by default, all.
-        validation_batch_size : ``batch_size`` by default.
+        validation_batch_size : ``batch_size`` by default, and without that as it goes by
+            ``validation_steps``.
         validation_freq : validate in every so many epochs, or in those listed, counted from 1.
 
         Returns
@@ -399,6 +401,8 @@ class Trainer(Layer):
         ------
         ValueError, TypeError
             An argument does not fit; the message names it.
+        RuntimeError
+            `compile` was not called, or `fit` is running already.
         KeyboardInterrupt
             After Ctrl-C, once the step under way is whole; the model is as after that step.
 
@@ -415,7 +419,9 @@ class Trainer(Layer):
         An exception, from a callback for instance, leaves the model as after the last whole step.
         """
         self._require_compiled()
-        batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
+        if self._progress is not None:
+            raise RuntimeError(f"{self.name}: fit is running already, in another thread or around a callback")
+        batch_size = _steps("batch_size", batch_size)
         epochs = positive_integer("epochs", epochs)
         if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
             raise ValueError(f"initial_epoch: expected an integer from 0 on, got {initial_epoch!r}")
@@ -430,7 +436,7 @@ class Trainer(Layer):
         if classes is not None and sample_weight is not None:
             raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
 
-        data = self._source(x, y, sample_weight, batch_size=batch_size, shuffle=shuffle)
+        data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps_per_epoch, shuffle=shuffle)
         validation: Source | None = None
         if validation_data is not None:
             parts = validation_data if isinstance(validation_data, (tuple, list)) else (validation_data,)
@@ -441,16 +447,19 @@ class Trainer(Layer):
                 )
             x_val, y_val, weight_val = (*parts, None, None)[:3]
             validation = self._source(
-                x_val, y_val, weight_val, prefix="validation_data: ", batch_size=validation_batch_size
+                x_val,
+                y_val,
+                weight_val,
+                prefix="validation_data: ",
+                batch_size=validation_batch_size,
+                steps=validation_steps,
             )
-        elif validation_split:
-            if isinstance(validation_split, bool) or not 0 < validation_split < 1:
-                raise ValueError(f"validation_split: expected a number in [0, 1), got {validation_split!r}")
+        elif share := rate("validation_split", validation_split or 0.0):
             if not isinstance(data, Arrays):
                 raise ValueError(
                     f"validation_split: expected arrays to split, got {type(x).__name__}; use validation_data"
                 )
-            data, validation = data.split(validation_split, validation_batch_size)
+            data, validation = data.split(share, validation_batch_size, validation_steps)
 
         feed = Feed(data, self._shuffle, steps_per_epoch)
         history = self.history = History()
@@ -530,8 +539,8 @@ class Trainer(Layer):
         self._require_compiled()
         _check_verbose(verbose)
         steps = _steps("steps", steps)
-        batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
-        data = self._source(x, y, sample_weight, batch_size=batch_size)
+        batch_size = _steps("batch_size", batch_size)
+        data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
         self._ready()
         with self._own_measures():
             self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
@@ -547,16 +556,16 @@ class Trainer(Layer):
     ) -> Array:
         """Return the outputs for every row of ``x``.
 
-        Arrays are taken ``batch_size`` rows (32 by default) at a time; the result does not depend on
-        it. From a source of batches the inputs are used and the targets, if there are any, are not.
+        Arrays are taken ``batch_size`` rows at a time, by default 32 or all in ``steps``; the result
+        does not depend on it. From a source of batches the inputs are used and the targets, if there are any, are not.
         At most ``steps`` batches are taken. Several threads may predict with one model at a time.
         """
         _check_verbose(verbose)
         steps = _steps("steps", steps)
-        batch_size = 32 if batch_size is None else positive_integer("batch_size", batch_size)
+        batch_size = _steps("batch_size", batch_size)
         if isinstance(x, np.ndarray) and len(x) == 0 and x.ndim:
             return self.run(self._inputs(x))[0]
-        data = self._source(x, batch_size=batch_size, needs_targets=False)
+        data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
         if hooks is not None:
             hooks.on_predict_begin()
@@ -668,6 +677,8 @@ def _check_verbose(verbose: Any) -> None:
 def _callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback]:
     if isinstance(callbacks, CallbackList):
         return callbacks.callbacks
+    if not isinstance(callbacks, (Callback, Iterable, type(None))):
+        raise TypeError(f"callbacks: expected Callback objects, got {callbacks!r}")
     return [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
 
 

@@ -27,7 +27,8 @@ def source(
     y: Any = None,
     sample_weight: Any = None,
     *,
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    steps: int | None = None,
     shuffle: bool | str = False,
     several: bool = False,
     dimensions: int | None = None,
@@ -41,7 +42,7 @@ def source(
     x : arrays (in lists or dicts for several inputs); or a generator, an iterable, or a data set
         with ``data[k]`` and ``len(data)``, of batches x, (x,), (x, y) or (x, y, sample_weight).
     y, sample_weight : arrays, or None if ``x`` gives them.
-    batch_size, shuffle : how arrays are cut.
+    batch_size, steps, shuffle : how arrays are cut.
     several, dimensions : see `as_arrays`.
     needs_targets : whether ``y`` must be there.
     prefix : goes before the names in errors.
@@ -68,7 +69,7 @@ def source(
     y = None if y is None else as_arrays(f"{prefix}y", y, False, _like(y))
     if sample_weight is not None:
         sample_weight = as_arrays(f"{prefix}sample_weight", sample_weight, False, _like(sample_weight))
-    return Arrays(x, y, sample_weight, batch_size, shuffle, prefix)
+    return Arrays(x, y, sample_weight, batch_size, steps, shuffle, prefix)
 
 
 def _like(value: Any) -> int | None:

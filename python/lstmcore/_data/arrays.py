@@ -52,28 +52,38 @@ class Arrays(Source):
     Parameters
     ----------
     x, y, sample_weight : arrays; ``x`` may be lists and dicts of them, the others None.
-    batch_size : rows of a batch; the last may have fewer.
+    batch_size : rows of a batch; the last may have fewer. None: as many as make ``steps`` batches of
+        all rows or, if that is None too, 32.
     shuffle : whether every epoch takes the rows in an order of its own; "batch" changes the order
         only within each batch.
     prefix : goes before the names in errors.
     """
 
     def __init__(
-        self, x: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool | str = False, prefix: str = ""
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        shuffle: bool | str = False,
+        prefix: str = "",
     ) -> None:
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.rows = rows_of(x)
-        self.batch_size, self.shuffle = batch_size, shuffle
+        self._cut = batch_size, steps
+        self.batch_size = batch_size or (-(-self.rows // steps) if steps else 32)
+        self.shuffle = shuffle
         for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
             for array in leaves(value) if value is not None else ():
                 if len(array) != self.rows:
                     raise ValueError(f"{prefix}{name}: expected {self.rows} rows as in x, got shape {array.shape}")
         if not self.rows:
             raise ValueError(f"{prefix}x: expected at least one row, got none")
-        self.steps = -(-self.rows // batch_size)
+        self.steps = -(-self.rows // self.batch_size)
 
-    def split(self, share: float, batch_size: int) -> tuple[Arrays, Arrays]:
-        """Return the data without a share of their rows, the last, and those, to be cut into ``batch_size``."""
+    def split(self, share: float, batch_size: int | None, steps: int | None) -> tuple[Arrays, Arrays]:
+        """Return the data without a share of their rows, the last, and those, cut by ``batch_size`` or ``steps``."""
         rows = int(self.rows * (1 - share))
         if not 0 < rows < self.rows:
             raise ValueError(
@@ -81,12 +91,12 @@ class Arrays(Source):
                 f"{share!r} of {self.rows} rows"
             )
 
-        def part(which: slice, size: int, shuffle: bool | str) -> Arrays:
+        def part(which: slice, size: int | None, count: int | None, shuffle: bool | str) -> Arrays:
             data = (self.x, self.y, self.sample_weight)
             x, y, weight = (None if a is None else map_leaves(lambda v: v[which], a) for a in data)
-            return Arrays(x, y, weight, size, shuffle)
+            return Arrays(x, y, weight, size, count, shuffle)
 
-        return part(slice(rows), self.batch_size, self.shuffle), part(slice(rows, None), batch_size, False)
+        return part(slice(rows), *self._cut, self.shuffle), part(slice(rows, None), batch_size, steps, False)
 
     def _order(self, stream: _random.Stream | None) -> Array | None:
         if not self.shuffle or stream is None:

@@ -11,6 +11,7 @@ import numpy as np
 from .. import _random
 from .arrays import as_arrays
 from .source import Batch, Source
+from .tree import rows_of
 
 
 def _batch(name: str, batch: Any, several: bool) -> Batch:
@@ -22,6 +23,8 @@ def _batch(name: str, batch: Any, several: bool) -> Batch:
         )
     x, y, weight = (*parts, None, None)[:3]
     x = x if isinstance(x, np.ndarray) else as_arrays(name, x, several)
+    if not rows_of(x):
+        raise ValueError(f"{name}: expected at least one row in every batch, got none")
     if y is not None and not isinstance(y, np.ndarray):
         y = as_arrays(f"{name}: y", y, False)
     if weight is not None and not isinstance(weight, np.ndarray):
@@ -120,6 +123,8 @@ class Numbered(Iterable):
         self.shuffle = shuffle
 
     def _count(self, data: Any) -> int | None:
+        if not hasattr(data, "num_batches") and not hasattr(data, "__len__"):
+            raise TypeError(f"{self.name}: expected a data set with len(data) or num_batches, got {data!r}")
         count: int | None = data.num_batches if hasattr(data, "num_batches") else len(data)
         return count
 

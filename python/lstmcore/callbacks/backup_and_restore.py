@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .._arguments import flag
+from .._arguments import flag, path
 from .callback import Callback, Logs
 from .save_frequency import SaveFrequency
 
@@ -50,7 +50,7 @@ class BackupAndRestore(Callback):
         save_before_preemption: bool = False,
     ) -> None:
         super().__init__()
-        if not os.fspath(backup_dir):
+        if not path("BackupAndRestore: backup_dir", backup_dir):
             raise ValueError("BackupAndRestore: backup_dir: expected the name of a folder, got ''")
         self.backup_dir = Path(backup_dir)
         self.save_freq = save_freq

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .._arguments import flag
+from .._arguments import flag, path
 from .callback import Callback, Logs
 
 
@@ -32,7 +32,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
-        self.filename = Path(filename)
+        self.filename = Path(path("CSVLogger: filename", filename))
         self.separator = separator
         self.append = flag("CSVLogger: append", append)
         self._file: IO[str] | None = None

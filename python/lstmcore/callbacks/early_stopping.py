@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._arguments import flag
+from .._arguments import flag, number
 from .callback import Logs
-from .monitor_callback import MonitorCallback
+from .monitor_callback import ANY, MonitorCallback
 
 
 class EarlyStopping(MonitorCallback):
@@ -39,7 +39,9 @@ class EarlyStopping(MonitorCallback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        super().__init__(monitor, mode, min_delta=min_delta)
+        super().__init__(monitor, mode, baseline, min_delta)
+        for name, value in (("patience", patience), ("start_from_epoch", start_from_epoch)):
+            number(f"EarlyStopping: {name}", value, ANY)
         self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore_best_weights = flag("EarlyStopping: restore_best_weights", restore_best_weights)
         self.start_from_epoch = start_from_epoch

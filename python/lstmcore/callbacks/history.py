@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .callback import Callback, Logs
 
 
@@ -45,5 +47,5 @@ class History(Callback):
         self.history = {name: list(values) for name, values in state["history"].items()}
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
+        last = ", ".join(f"{name}={np.mean(values[-1]):.4g}" for name, values in self.history.items())
         return f"<History of {len(self.epoch)} epochs{': ' + last if last else ''}>"

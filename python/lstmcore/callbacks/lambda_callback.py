@@ -46,5 +46,7 @@ class LambdaCallback(Callback):
         for name, function in hooks.items():
             if name not in (*HOOKS, "on_batch_begin", "on_batch_end"):
                 raise TypeError(f"LambdaCallback got an unexpected argument {name!r}")
+            if function is not None and not callable(function):
+                raise TypeError(f"LambdaCallback: {name}: expected a function, got {function!r}")
             if function is not None:
                 setattr(self, name, function)

@@ -33,6 +33,8 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
+        if not callable(schedule):
+            raise TypeError(f"LearningRateScheduler: schedule: expected a function, got {schedule!r}")
         self.schedule, self.verbose = schedule, verbose
         self._takes_rate = _takes_two(schedule)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
-import numpy as np
-
-from .._arguments import flag
+from .._arguments import flag, path
 from .callback import Logs
 from .monitor_callback import MonitorCallback
 from .save_frequency import SaveFrequency
@@ -54,7 +51,7 @@ class ModelCheckpoint(MonitorCallback):
         initial_value_threshold: float | None = None,
     ) -> None:
         super().__init__(monitor, mode, initial_value_threshold)
-        self.filepath = os.fspath(filepath)
+        self.filepath = path("ModelCheckpoint: filepath", filepath)
         self.verbose = verbose
         self.save_best_only = flag("ModelCheckpoint: save_best_only", save_best_only)
         self.save_weights_only = flag("ModelCheckpoint: save_weights_only", save_weights_only)
@@ -100,9 +97,6 @@ class ModelCheckpoint(MonitorCallback):
     def _is_best(self, epoch: int, logs: Logs, path: str) -> bool:
         current = self.monitored(logs)
         if current is None:
-            return True
-        if np.ndim(current) > 0:
-            warnings.warn(f"ModelCheckpoint: monitor: expected a number, got {current!r}; saved anyway", stacklevel=2)
             return True
         best = "None" if self.best is None else f"{self.best:.5f}"
         better = self.improves(current, self.best)

@@ -6,7 +6,12 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
+
+from .._arguments import number
 from .callback import Callback, Logs
+
+ANY = "[-inf, inf]"  # of numbers: infinity is a way to say never
 
 # Parts of the names of what is to rise and to fall, for numbers that no metric of the model knows.
 _RISING = ("acc", "auc", "precision", "recall", "f1", "r2")
@@ -35,7 +40,7 @@ class MonitorCallback(Callback):
     Warns
     -----
     UserWarning
-        When there is nothing of that name in the logs, with the names that there are.
+        When there is nothing of that name in the logs, with the names that there are; or an array.
     """
 
     def __init__(
@@ -48,9 +53,11 @@ class MonitorCallback(Callback):
                 stacklevel=3,
             )
             mode = "auto"
+        if not isinstance(monitor, str):
+            raise TypeError(f"{type(self).__name__}: monitor: expected a name, got {monitor!r}")
         self.monitor, self.mode = monitor, mode
-        self.min_delta = abs(min_delta)
-        self.best = baseline
+        self.min_delta = abs(number(f"{type(self).__name__}: min_delta", min_delta, ANY))
+        self.best = None if baseline is None else number(f"{type(self).__name__}: baseline", baseline, ANY)
 
     def improves(self, value: float, reference: float | None) -> bool:
         """Return whether a value is better than another by ``min_delta``; NaN never is."""
@@ -78,7 +85,7 @@ class MonitorCallback(Callback):
         )
 
     def monitored(self, logs: Logs | None) -> Any:
-        """Return the value in the logs, or None with a warning."""
+        """Return the number in the logs, or None with a warning if it is not there or is an array."""
         value = (logs or {}).get(self.monitor)
         if value is None:
             warnings.warn(
@@ -86,4 +93,9 @@ class MonitorCallback(Callback):
                 f"{', '.join(logs or {})}",
                 stacklevel=2,
             )
+        elif np.ndim(value):
+            warnings.warn(
+                f"{type(self).__name__}: monitor: expected a number as {self.monitor!r}, got {value!r}", stacklevel=2
+            )
+            return None
         return value

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+import numpy as np
+
 from .callback import Callback, Logs
 
 
@@ -120,6 +122,6 @@ class ProgbarLogger(Callback):
 
 
 def _format(logs: Logs | None) -> str:
-    return " - ".join(
-        f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}" for name, value in (logs or {}).items()
-    )
+    # As in Keras, a metric that is an array, a value for each class, is shown as its mean.
+    means = {name: float(np.mean(value)) for name, value in (logs or {}).items()}
+    return " - ".join(f"{name}: {mean:{'.4f' if abs(mean) > 1e-3 else '.4e'}}" for name, mean in means.items())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._arguments import number, rate
 from .callback import Logs
-from .monitor_callback import MonitorCallback
+from .monitor_callback import ANY, MonitorCallback
 
 
 class ReduceLROnPlateau(MonitorCallback):
@@ -20,7 +21,7 @@ class ReduceLROnPlateau(MonitorCallback):
     ----------
     monitor, mode, min_delta : what is watched, which way is better, and what counts as an improvement
         (an absolute difference).
-    factor : below 1.
+    factor : from 0 to below 1.
     patience : epochs without improvement after which to act.
     verbose : 1 tells when it does.
     cooldown : epochs after acting that do not count.
@@ -29,7 +30,7 @@ class ReduceLROnPlateau(MonitorCallback):
     Raises
     ------
     ValueError
-        ``factor`` is not below 1.
+        ``factor`` is not in [0, 1).
     """
 
     def __init__(
@@ -44,8 +45,9 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
-        if not factor < 1:
-            raise ValueError(f"ReduceLROnPlateau: factor: expected a number below 1, got {factor!r}")
+        rate("ReduceLROnPlateau: factor", factor)
+        for name, value in (("patience", patience), ("cooldown", cooldown), ("min_lr", min_lr)):
+            number(f"ReduceLROnPlateau: {name}", value, ANY)
         self.factor, self.patience, self.verbose = factor, patience, verbose
         self.cooldown, self.min_lr = cooldown, min_lr
         self._reset()

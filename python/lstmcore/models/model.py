@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import flag
+from .._arguments import flag, integer
 from .._data.tree import map_leaves
 from ..layers.layer import Layer, Shape
 from ..saving import Savable
@@ -98,7 +98,7 @@ class Model(Savable, Trainer):
         """Return a layer by its name or its index."""
         layers = self.layers
         if index is not None:
-            if not -len(layers) <= index < len(layers):
+            if not -len(layers) <= integer("index", index) < len(layers):
                 raise ValueError(f"index: expected one of {len(layers)} layers, got {index}")
             return layers[index]
         for layer in layers:

@@ -49,6 +49,8 @@ class Sequential(Model):
         self._layers: list[Layer] = []
         self._activities: dict[int, Array] = {}  # outputs that an activity regularizer waits for
         self._first = 0
+        if not isinstance(layers, (Iterable, type(None))):
+            raise TypeError(f"{self.name}: layers: expected a list of layers, got {layers!r}")
         for layer in layers or ():
             self.add(layer)
         if not trainable:

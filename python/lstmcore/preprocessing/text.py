@@ -148,7 +148,7 @@ class Tokenizer:
         self.index_word: dict[int, str] = {}
 
     def _words(self, text: str | list[str]) -> Sequence[str]:
-        if isinstance(text, list):
+        if isinstance(text, list) and all(isinstance(word, str) for word in text):
             return [word.lower() for word in text] if self.lower else text
         if not isinstance(text, str):
             raise TypeError(f"Tokenizer: texts: expected strings or lists of words, got {text!r}")

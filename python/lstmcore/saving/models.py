@@ -7,11 +7,10 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import _core
-from .._arguments import flag
+from .._arguments import flag, path
 from .._placeholders import placeholders
 from .._serialization import Configurable, collected_objects, custom_object_scope, deserialize, serialize
 from ..layers.layer import Layer
@@ -101,9 +100,9 @@ class Savable(Configurable):
             It cannot be read.
         """
         _require_built(self)
-        content = container.read(filepath)
-        weights = without_prefix("weights/", content.arrays)
-        assign_all(os.fspath(filepath), named_variables(_layers(self)), weights, flag("skip_mismatch", skip_mismatch))
+        where = path("filepath", filepath)
+        weights = without_prefix("weights/", container.read(where).arrays)
+        assign_all(where, named_variables(_layers(self)), weights, flag("skip_mismatch", skip_mismatch))
 
     def to_json(self, **options: Any) -> str:
         """Return the configuration of the layers, without weights, as JSON; ``options`` are those of `json.dumps`."""
@@ -143,8 +142,8 @@ def load_model(
     OSError
         It cannot be read.
     """
-    where = os.fspath(filepath)
-    return _to_model(container.read(filepath), where, custom_objects, flag("compile", compile))
+    where = path("filepath", filepath)
+    return _to_model(container.read(where), where, custom_objects, flag("compile", compile))
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -175,6 +174,8 @@ def clone_model(
     input_tensors, call_function : Keras's, for models that are graphs; not offered.
     recursive : accepted for Keras's sake, without effect.
     """
+    if not issubclass(type(model), Savable):
+        raise TypeError(f"model: expected a model, got {model!r}")
     for name, value in (("input_tensors", input_tensors), ("call_function", call_function)):
         if value is not None:
             raise NotImplementedError(f"clone_model: {name} is not offered; models are chains of layers")
@@ -293,12 +294,12 @@ def _require_built(model: Any) -> None:
 
 
 def _check_target(filepath: Path_, overwrite: bool) -> None:
-    path = Path(filepath)
-    if not flag("overwrite", overwrite) and path.exists():
-        raise FileExistsError(f"{path}: exists; overwrite=True replaces it")
-    if path.suffix in (".h5", ".hdf5"):
+    where = path("filepath", filepath)
+    if not flag("overwrite", overwrite) and os.path.exists(where):
+        raise FileExistsError(f"{where}: exists; overwrite=True replaces it")
+    if where.endswith((".h5", ".hdf5")):
         warnings.warn(
-            f"{path}: is written as a safetensors file, which programs that expect HDF5 cannot read; better name it "
+            f"{where}: is written as a safetensors file, which programs that expect HDF5 cannot read; better name it "
             ".safetensors",
             stacklevel=3,
         )

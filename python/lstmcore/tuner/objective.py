@@ -60,11 +60,14 @@ class Objective:
         if not isinstance(results, History):
             return {name: float(value) for name, value in table.items()}, 0
         values = np.asarray(table[self.name], float)
+        if values.ndim > 1:
+            raise ValueError(f"objective: expected a number for every epoch, got {self.name!r} as an array")
         if np.isnan(values).all():
             epoch = 0
         else:
             epoch = int(np.nanargmax(values) if self.direction == "max" else np.nanargmin(values))
-        return {name: float(column[epoch]) for name, column in table.items() if len(column) == len(values)}, epoch
+        columns = {name: column for name, column in table.items() if len(column) == len(values)}
+        return {name: float(column[epoch]) for name, column in columns.items() if not np.ndim(column[epoch])}, epoch
 
 
 def get(objective: str | Objective | None) -> Objective:

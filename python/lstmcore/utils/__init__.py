@@ -7,6 +7,7 @@ from .normalization import normalize
 from .padding import pad_sequences
 from .py_dataset import PyDataset, Sequence
 from .seeding import set_random_seed
+from .session import clear_session
 from .splitting import split_dataset
 from .windows import TimeseriesDataset, timeseries_dataset_from_array
 
@@ -17,6 +18,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "TimeseriesDataset",
+    "clear_session",
     "custom_object_scope",
     "normalize",
     "pad_sequences",

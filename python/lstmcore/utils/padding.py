@@ -57,12 +57,12 @@ def pad_sequences(
         maxlen = positive_integer("maxlen", maxlen)
 
     first = next((s for s, n in zip(sequences, lengths, strict=True) if n), ())
-    shape = np.shape(np.asarray(first, kind))[1:]
+    shape = _vectors(first, kind).shape[1:]
     result: NDArray[Any] = np.full((len(lengths), maxlen, *shape), value, kind)
     for k, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
         if not length:
             continue
-        kept = np.asarray(sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen], kind)
+        kept = _vectors(sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen], kind)
         if kept.shape[1:] != shape:
             raise ValueError(f"sequences: expected vectors of shape {shape}, got {kept.shape[1:]} in number {k}")
         if padding == "pre":
@@ -70,6 +70,13 @@ def pad_sequences(
         else:
             result[k, : len(kept)] = kept
     return result
+
+
+def _vectors(sequence: Any, kind: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        return np.asarray(sequence, kind)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"sequences: expected what {kind} can hold, got {sequence!r} ({error})") from None
 
 
 def _length(k: int, sequence: Any) -> int:

@@ -1,0 +1,25 @@
+"""What a program that makes many models begins anew with."""
+
+from __future__ import annotations
+
+from .._arguments import flag
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Give layers and models the names they would have in a new program: "lstm", not "lstm_7".
+
+    Nothing else is kept from one model to the next.
+
+    >>> from lstmcore import layers, utils
+    >>> utils.clear_session()
+    >>> layers.LSTM(8).name
+    'lstm'
+
+    Parameters
+    ----------
+    free_memory : accepted for Keras's sake, without effect.
+    """
+    from ..layers import layer  # here, because layers use what is beside this
+
+    flag("free_memory", free_memory)
+    layer._names.clear()
