@@ -1,11 +1,13 @@
 """The layers: initial weights as Keras makes them, passes as the reference computes them, errors that help."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 import lstmcore
-from lstmcore import Input, Sequential, initializers, reference
-from lstmcore.layers import LSTM, Dense
+from lstmcore import Input, Sequential, initializers, losses, metrics, reference
+from lstmcore.layers import LSTM, RNN, Conv1D, Dense
 
 
 @pytest.fixture(autouse=True)
@@ -225,6 +227,19 @@ def test_a_layer_belongs_to_one_model():
 def test_wrong_arguments_are_named(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    ("made", "order"),
+    [
+        (Conv1D, "bias_initializer kernel_regularizer bias_regularizer activity_regularizer kernel_constraint"),
+        (RNN, "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask"),
+        (losses.SparseCategoricalCrossentropy, "from_logits ignore_class reduction axis name dtype"),
+        (metrics.SparseCategoricalCrossentropy, "name dtype from_logits ignore_class axis"),
+    ],
+)
+def test_arguments_stand_in_the_order_of_keras(made, order):
+    assert order in " ".join(inspect.signature(made).parameters)
 
 
 def test_arguments_without_effect_are_accepted():

@@ -282,8 +282,8 @@ class RNN(Layer):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
-        zero_output_for_mask: bool = False,
         unroll: bool = False,
+        zero_output_for_mask: bool = False,
         **options: Any,
     ) -> None:
         reject_options("RNN", {k: options.pop(k) for k in {"time_major"} & options.keys()}, {"time_major"})

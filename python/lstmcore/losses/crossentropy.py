@@ -206,8 +206,8 @@ class SparseCategoricalCrossentropy(Elementwise):
         self,
         from_logits: bool = False,
         ignore_class: int | None = None,
-        axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
         name: str | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
