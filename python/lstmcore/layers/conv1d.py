@@ -108,7 +108,7 @@ class Conv1D(Layer):
         """Create kernel and bias."""
         self.compute_output_shape(input_shape)
         channels = input_shape[-1]
-        if channels is None:
+        if not channels:
             raise ValueError(f"{self.name}: inputs: expected a known number of channels, got shape {input_shape}")
         self.kernel = self.add_weight(
             "kernel",

@@ -242,6 +242,8 @@ class StackedRNNCells(Configurable):
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
+        if not isinstance(cells, (list, tuple)):
+            raise TypeError(f"StackedRNNCells: cells: expected a list of cells, got {cells!r}")
         if not cells:
             raise ValueError("StackedRNNCells: cells: expected at least one")
         for cell in cells:
