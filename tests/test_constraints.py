@@ -81,3 +81,9 @@ def test_names_are_kerass():
 def test_wrong_arguments_are_named(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize("constraint", [constraints.MaxNorm(axis=1), constraints.UnitNorm(axis=(0, 1))])
+def test_axes_that_a_weight_does_not_have_are_named(constraint):
+    with pytest.raises(ValueError, match=r"Norm: axis: expected axes of a weight of shape \(3,\), got"):
+        constraint(np.ones(3))

@@ -203,3 +203,16 @@ def test_classes_of_ones_own_are_found_by_name():
 def test_wrong_arguments_are_named(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: initializers.Constant("a"), "Constant: value: expected a number .* got 'a'"),
+        (lambda: initializers.VarianceScaling(input_axes=1.5), "VarianceScaling: input_axes: .* got 1.5"),
+        (lambda: initializers.GlorotUniform(output_axes="a"), "GlorotUniform: output_axes: .* got 'a'"),
+    ],
+)
+def test_values_and_axes_are_numbers(make, text):
+    with pytest.raises(TypeError, match=text):
+        make()

@@ -1,11 +1,13 @@
 """The layers: initial weights as Keras makes them, passes as the reference computes them, errors that help."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 import lstmcore
-from lstmcore import Input, Sequential, initializers, reference
-from lstmcore.layers import LSTM, Dense
+from lstmcore import Input, Sequential, initializers, layers, losses, metrics, reference
+from lstmcore.layers import LSTM, RNN, Conv1D, Dense
 
 
 @pytest.fixture(autouse=True)
@@ -220,6 +222,21 @@ def test_a_layer_belongs_to_one_model():
         (lambda: Sequential(["lstm"]), TypeError, "expected a Layer, got 'lstm'"),
         (lambda: Input(), ValueError, "one of shape and batch_shape"),
         (lambda: lstmcore.utils.set_random_seed(-1), ValueError, "seed: .* got -1"),
+        (lambda: Dense(2, dtype=1.5), TypeError, "dtype: expected float32 or float64, got 1.5"),
+        (lambda: Dense(2, name=7), TypeError, "Dense: name: expected a string, got 7"),
+        (lambda: Dense(2, input_shape=4), TypeError, "Dense: input_shape: expected a tuple .* got 4"),
+        (lambda: Dense(2, input_shape="ab"), TypeError, "Dense: input_shape: expected a tuple .* got 'ab'"),
+        (lambda: Dense(2, input_shape=(-3,)), ValueError, "Dense: input_shape: .* positive integer, got -3"),
+        (lambda: Dense(2, batch_input_shape=3), TypeError, "Dense: batch_input_shape: expected a tuple .* got 3"),
+        (lambda: Dense(2, input_dim=0), ValueError, "Dense: input_dim: expected a positive integer, got 0"),
+        (lambda: Input(4), TypeError, "Input: shape: expected a tuple .* got 4"),
+        (lambda: Dense(2, kernel_initializer=0)(np.zeros((1, 2))), TypeError, "initializer: expected a name .* got 0"),
+        (lambda: RNN(3), TypeError, "cells: expected a list of cells, got 3"),
+        (lambda: layers.Masking("a"), TypeError, "Masking: mask_value: expected a number .* got 'a'"),
+        (lambda: layers.Masking(np.nan), ValueError, "Masking: mask_value: .* got nan"),
+        (lambda: layers.Permute(1.5), TypeError, "Permute: dims: expected an integer or several, got 1.5"),
+        (lambda: layers.PReLU(shared_axes="a"), TypeError, "PReLU: shared_axes: .* got 'a'"),
+        (lambda: layers.Concatenate(None), TypeError, "Concatenate: axis: expected an integer, got None"),
     ],
 )
 def test_wrong_arguments_are_named(make, error, text):
@@ -227,8 +244,56 @@ def test_wrong_arguments_are_named(make, error, text):
         make()
 
 
+@pytest.mark.parametrize(
+    ("made", "order"),
+    [
+        (Conv1D, "bias_initializer kernel_regularizer bias_regularizer activity_regularizer kernel_constraint"),
+        (RNN, "cell return_sequences return_state go_backwards stateful unroll zero_output_for_mask"),
+        (losses.SparseCategoricalCrossentropy, "from_logits ignore_class reduction axis name dtype"),
+        (metrics.SparseCategoricalCrossentropy, "name dtype from_logits ignore_class axis"),
+    ],
+)
+def test_arguments_stand_in_the_order_of_keras(made, order):
+    assert order in " ".join(inspect.signature(made).parameters)
+
+
 def test_arguments_without_effect_are_accepted():
     LSTM(2, use_cudnn="auto", unroll=True, implementation=2, time_major=False, dropout=0.0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (layers.BatchNormalization(), (2, 5, 0)),
+        (layers.LayerNormalization(), (2, 5, 0)),
+        (layers.Conv1D(4, 3), (2, 5, 0)),
+        (layers.Flatten(), ()),
+    ],
+)
+def test_inputs_without_features_are_refused(layer, shape):
+    with pytest.raises(ValueError, match="inputs: expected"):
+        layer(np.zeros(shape, "float32"))
+
+
+def test_inputs_that_do_not_fit_what_came_before_are_refused():
+    layer = layers.PReLU()
+    layer(np.zeros((2, 5, 3), "float32"))
+    for shape in [(2, 1, 3), (2, 5, 4), (5, 3)]:  # NumPy would broadcast the first and the last
+        with pytest.raises(ValueError, match=r"inputs: expected what fits alpha \(5, 3\)"):
+            layer(np.zeros(shape, "float32"))
+    with pytest.raises(ValueError, match=r"inputs: expected shapes that fit along axis -1, got \(2, 3\), \(4, 3\)"):
+        layers.Concatenate()([np.zeros((2, 3)), np.zeros((4, 3))])
+
+
+def test_an_array_is_an_initializer():
+    layer = Dense(2, kernel_initializer=np.array([[1.0, 2.0], [3.0, 4.0]]))
+    np.testing.assert_array_equal(layer(np.eye(2)), [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("layer", [Dense(2), LSTM(2), layers.Embedding(5, 2), layers.Dropout(0.5)])
+def test_lists_of_different_lengths_are_refused(layer):
+    with pytest.raises(ValueError, match="inputs: expected an array, got lists of different lengths"):
+        layer([[1, 2], [3]])
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 3, 1), object), np.zeros((2, 3, 1), complex), np.array([[["a"]]])])

@@ -898,3 +898,42 @@ def test_values_and_gradients_of_pytorch():
         value, d = loss.value_and_gradient(loss.targets(true, pred.shape, pred.dtype), pred)
         assert value == pytest.approx(want.item(), rel=1e-9), loss
         np.testing.assert_allclose(d, x.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=repr(loss))
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "error", "text"),
+    [
+        (losses.CategoricalCrossentropy(axis=2), np.eye(3), ValueError, r"axis: .* shape \(3, 3\), got 2"),
+        (losses.SparseCategoricalCrossentropy(axis=-3), [0, 1, 2], ValueError, r"axis: .* shape \(3, 3\), got -3"),
+        (losses.BinaryCrossentropy(axis=2), np.eye(3), ValueError, r"axis: .* shape \(3, 3\), got 2"),
+        (losses.CosineSimilarity(axis=2), np.eye(3), ValueError, r"axis: .* shape \(3, 3\), got 2"),
+        (losses.MeanSquaredError(), [[1], [1, 2]], ValueError, "y_true: .* lists of different lengths"),
+        (losses.BinaryCrossentropy(), [[1], [1, 0]], ValueError, "y_true: .* lists of different lengths"),
+        (losses.SparseCategoricalCrossentropy(), [[1], [1, 0]], ValueError, "y_true: .* lists of different lengths"),
+    ],
+)
+def test_axes_and_lists_that_do_not_fit_are_named(loss, y, error, text):
+    with pytest.raises(error, match=text):
+        loss(y, np.eye(3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda axis: losses.BinaryCrossentropy(axis=axis),
+        lambda axis: losses.CategoricalCrossentropy(axis=axis),
+        lambda axis: losses.SparseCategoricalCrossentropy(axis=axis),
+        lambda axis: losses.SparseCategoricalCrossentropy(ignore_class=axis),
+        lambda axis: losses.CosineSimilarity(axis=axis),
+    ],
+)
+def test_axes_are_integers(make):
+    with pytest.raises(TypeError, match=r": expected an integer, got 1\.5"):
+        make(1.5)
+
+
+def test_a_column_of_targets_makes_one_of_the_outputs():
+    """As in Keras: outputs (batch,) then have a loss for each row."""
+    y, p = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 1.0, 5.0])
+    np.testing.assert_array_equal(losses.MeanSquaredError(reduction="none")(y, p), [1, 0, 9])
+    assert losses.MeanSquaredError(reduction="sum")(y, p, sample_weight=[1, 1, 2]) == 19

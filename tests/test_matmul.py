@@ -71,3 +71,6 @@ def test_bad_matrices_are_refused():
     square = np.eye(3)
     with pytest.raises(ValueError, match="out: overlaps a in memory"):
         _core.matmul(square, square.copy(), None, square)
+    out = np.zeros((3, 3))
+    with pytest.raises(ValueError, match="out: overlaps bias in memory"):
+        _core.matmul(square, square.copy(), out[0], out)

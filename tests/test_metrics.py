@@ -662,3 +662,17 @@ def test_scores_of_scikit_learn():
         np.testing.assert_allclose(
             metrics.R2Score(ours)(y, p, w[:50]), sk.r2_score(y, p, sample_weight=w[:50], multioutput=theirs)
         )
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: metrics.Precision(class_id=1.5), "Precision: class_id: expected an integer, got 1.5"),
+        (lambda: metrics.AUC(num_thresholds="a"), "AUC: num_thresholds: expected an integer, got 'a'"),
+        (lambda: metrics.AUC(thresholds=["a"]), "AUC: thresholds: expected a number .* got 'a'"),
+        (lambda: metrics.R2Score(num_regressors=None), "R2Score: num_regressors: expected an integer, got None"),
+    ],
+)
+def test_arguments_that_are_no_numbers_are_named(make, text):
+    with pytest.raises(TypeError, match=text):
+        make()

@@ -52,15 +52,26 @@ def flag(name: str, value: Any) -> bool:
 
 def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64, or raise."""
-    result = np.dtype(dtype)
+    try:
+        result = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
     if result not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {result}")
     return result
 
 
+def as_array(name: str, value: Any) -> Array:
+    """Return ``value`` as an array, or raise ValueError: lists of different lengths are none."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name}: expected an array, got lists of different lengths; pad them") from None
+
+
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     """Return ``value`` as an array of ``dtype``: numbers of other types are converted, the rest is refused."""
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype == dtype:
         return array
     if array.dtype.kind not in "fiub":
@@ -70,9 +81,28 @@ def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
 
 def integer(name: str, value: Any) -> int:
     """Return ``value`` as an int, or raise TypeError."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name}: expected an integer, got {value!r}")
-    return operator.index(value)
+    try:
+        if not isinstance(value, (bool, np.bool_)):
+            return operator.index(value)
+    except TypeError:
+        pass
+    raise TypeError(f"{name}: expected an integer, got {value!r}")
+
+
+def integers(name: str, value: Any) -> tuple[int, ...]:
+    """Return a list of integers as a tuple; a single one is a list of one."""
+    several = isinstance(value, (list, tuple)) or np.ndim(value) == 1
+    try:
+        return tuple(integer(name, n) for n in (value if several else [value]))
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer or several, got {value!r}") from None
+
+
+def shape(name: str, value: Any) -> tuple[int | None, ...]:
+    """Return a shape: integers, with None for those not known."""
+    if not isinstance(value, (list, tuple)) and np.ndim(value) != 1:
+        raise TypeError(f"{name}: expected a tuple of integers and None, got {value!r}")
+    return tuple(None if n is None else positive_integer(name, n) for n in value)
 
 
 def single_integer(name: str, value: Any) -> int:

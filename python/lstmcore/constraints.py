@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arguments import number
+from ._arguments import integers, number
 from ._names import resolve
 from ._serialization import Configurable
 
@@ -85,7 +84,7 @@ class MinMaxNorm(Constraint):
 
     def __call__(self, w: Array) -> Array:
         """Return w with the norms moved."""
-        norms = np.sqrt(np.sum(np.square(w), axis=self.axis, keepdims=True))
+        norms = _norms(type(self).__name__, w, self.axis)
         wanted = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
         moved: Array = w * (wanted / (_EPSILON + norms))
         return moved
@@ -129,15 +128,20 @@ class UnitNorm(Constraint):
 
     def __call__(self, w: Array) -> Array:
         """Return w divided by its norms."""
-        divided: Array = w / (_EPSILON + np.sqrt(np.sum(np.square(w), axis=self.axis, keepdims=True)))
+        divided: Array = w / (_EPSILON + _norms("UnitNorm", w, self.axis))
         return divided
 
 
 def _axes(name: str, axis: int | Sequence[int]) -> int | tuple[int, ...]:
+    axes = integers(name, axis)
+    return axes if isinstance(axis, Sequence) else axes[0]
+
+
+def _norms(kind: str, w: Array, axis: int | tuple[int, ...]) -> Array:
     try:
-        return axis if isinstance(axis, int) else tuple(operator.index(k) for k in axis)
-    except TypeError:
-        raise TypeError(f"{name}: expected an integer or several, got {axis!r}") from None
+        return np.asarray(np.sqrt(np.sum(np.square(w), axis=axis, keepdims=True)))
+    except ValueError:
+        raise ValueError(f"{kind}: axis: expected axes of a weight of shape {w.shape}, got {axis}") from None
 
 
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm  # Keras's other names

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random
-from ._arguments import number
+from ._arguments import integers, number
 from ._names import resolve
 from ._serialization import Configurable
 
@@ -92,7 +92,10 @@ class Constant(Initializer):
 
     def __init__(self, value: ArrayLike = 0.0) -> None:
         super().__init__()
-        self.value = np.asarray(value, np.float64)
+        try:
+            self.value = np.asarray(value, np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"Constant: value: expected a number or an array of numbers, got {value!r}") from None
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Return the value."""
@@ -212,7 +215,8 @@ class VarianceScaling(Initializer):
                 f"got {distribution!r}"
             )
         self.mode, self.distribution = mode, distribution
-        self.input_axes, self.output_axes = input_axes, output_axes
+        self.input_axes = None if input_axes is None else integers(f"{kind}: input_axes", input_axes)
+        self.output_axes = None if output_axes is None else integers(f"{kind}: output_axes", output_axes)
 
     def _fans(self, shape: tuple[int, ...]) -> tuple[int, int]:
         if self.input_axes is not None and self.output_axes is not None:

@@ -1300,6 +1300,7 @@ py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out,
                                     : output<T>("out", out, {{"rows", rows}, {"columns", columns}});
         must_not_overlap("out", c, "a", a);
         if (!p.packed_b) must_not_overlap("out", c, "b", b);
+        if (p.bias) must_not_overlap("out", c, "bias", bias);
         p.c = pointer<T>(c), p.c_row = columns;
         if (rows && columns) {
             p.threads = threads_for(double(rows) * double(columns) * double(depth), 3e5);

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import integers
 from ..variables import Variable
 from .layer import Array, Layer, Shape
 
@@ -16,7 +17,7 @@ _BLOCK = 128
 
 def axes_of(name: str, axis: Any, input_shape: Shape) -> tuple[int, ...]:
     """Return an axis, or axes, of inputs as increasing numbers from 0."""
-    axes = tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
+    axes = integers(f"{name}: axis", axis)
     dimensions = len(input_shape)
     if any(not -dimensions <= a < dimensions for a in axes):
         raise ValueError(f"{name}: axis: expected axes of inputs of shape {input_shape}, got {axis}")
@@ -27,10 +28,10 @@ def axes_of(name: str, axis: Any, input_shape: Shape) -> tuple[int, ...]:
 
 
 def sizes_of(name: str, input_shape: Shape, axes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the sizes of axes of inputs; they must be known."""
-    sizes = tuple(n for a in axes if (n := input_shape[a]) is not None)
+    """Return the sizes of axes of inputs; they must be known, and not 0."""
+    sizes = tuple(n for a in axes if (n := input_shape[a]))
     if len(sizes) < len(axes):
-        raise ValueError(f"{name}: inputs: expected known sizes of the axes {axes}, got shape {input_shape}")
+        raise ValueError(f"{name}: inputs: expected known sizes, none of them 0, of the axes {axes}, got {input_shape}")
     return sizes
 
 

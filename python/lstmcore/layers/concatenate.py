@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
+from .._arguments import integer
 from .layer import Array, Layer
 
 
@@ -29,14 +29,21 @@ class Concatenate(Layer):
 
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)
-        self.axis = operator.index(axis)
+        self.axis = integer("Concatenate: axis", axis)
 
     def forward(self, inputs: Any, training: bool = False) -> Array:
         """Return them in one array."""
         arrays = list(inputs.values() if isinstance(inputs, dict) else inputs)
+        try:
+            outputs = np.concatenate(arrays, axis=self.axis)
+        except ValueError:
+            shapes = ", ".join(str(a.shape) for a in arrays)
+            raise ValueError(
+                f"{self.name}: inputs: expected shapes that fit along axis {self.axis}, got {shapes}"
+            ) from None
         if training:
             self._cache = np.cumsum([a.shape[self.axis] for a in arrays[:-1]])
-        return np.concatenate(arrays, axis=self.axis)
+        return outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
         """Return the gradient of each of them."""

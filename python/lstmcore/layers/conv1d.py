@@ -50,9 +50,9 @@ class Conv1D(Layer):
     activation : name or `activations.Activation`.
     use_bias : whether there is a bias.
     kernel_initializer, bias_initializer : names or callables.
-    kernel_regularizer, bias_regularizer : add penalties to the loss.
+    kernel_regularizer, bias_regularizer, activity_regularizer : add penalties to the loss.
     kernel_constraint, bias_constraint : are put upon the weights after every step.
-    **options : ``name``, ``dtype``, ``input_shape``, ``activity_regularizer`` as for every layer.
+    **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
 
     Raises
     ------
@@ -77,12 +77,13 @@ class Conv1D(Layer):
         bias_initializer: str | Callable[..., Array] = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         reject_options("Conv1D", {k: options.pop(k) for k in _NOT_OFFERED & options.keys()}, _NOT_OFFERED)
-        super().__init__(**options)
+        super().__init__(activity_regularizer=activity_regularizer, **options)
         self.filters = positive_integer("Conv1D: filters", filters)
         self.kernel_size = single_integer("Conv1D: kernel_size", kernel_size)
         self.strides = single_integer("Conv1D: strides", strides)
@@ -107,7 +108,7 @@ class Conv1D(Layer):
         """Create kernel and bias."""
         self.compute_output_shape(input_shape)
         channels = input_shape[-1]
-        if channels is None:
+        if not channels:
             raise ValueError(f"{self.name}: inputs: expected a known number of channels, got shape {input_shape}")
         self.kernel = self.add_weight(
             "kernel",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, constraints, regularizers
-from .._arguments import flag, positive_integer, reject_options
+from .._arguments import as_array, flag, positive_integer, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
@@ -87,7 +87,7 @@ class Embedding(Layer):
 
     def convert(self, name: str, inputs: ArrayLike) -> Array:
         """Return inputs as integers; whole numbers of a float type are taken for what they are."""
-        array = np.asarray(inputs)
+        array = as_array(name, inputs)
         if array.dtype.kind == "f" and np.array_equal(array, np.trunc(array)):
             array = array.astype(np.int64)
         if array.dtype.kind not in "iu":

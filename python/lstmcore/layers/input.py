@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._arguments import shape as checked_shape
 from .layer import Array, Layer
 
 
@@ -21,7 +22,7 @@ class InputLayer(Layer):
         if (shape is None) == (batch_shape is None):
             raise ValueError(f"Input: expected one of shape and batch_shape, got {shape!r} and {batch_shape!r}")
         if batch_shape is None and shape is not None:
-            batch_shape = (batch_size, *shape)
+            batch_shape = (batch_size, *checked_shape("Input: shape", shape))
         super().__init__(batch_input_shape=batch_shape, **options)
 
     def forward(self, inputs: Array, training: bool = False) -> Array:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
-from .._arguments import flag, float_array, float_dtype, reject_options
+from .._arguments import flag, float_array, float_dtype, positive_integer, reject_options
+from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
 from .._serialization import Configurable
 from ..activations import Activation
@@ -78,7 +79,9 @@ class Layer(Configurable):
     ) -> None:
         kind = type(self).__name__
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, ())
-        self.name = name or _automatic_name(type(self).__name__)
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{kind}: name: expected a string, got {name!r}")
+        self.name = name or _automatic_name(kind)
         self.dtype = float_dtype("dtype", np.float32 if dtype is None else dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
@@ -88,11 +91,11 @@ class Layer(Configurable):
         self.owner: str | None = None  # the model or layer it is part of
         self.input_shape: Shape | None = None
         if batch_input_shape is not None:
-            self.input_shape = tuple(batch_input_shape)
+            self.input_shape = checked_shape(f"{kind}: batch_input_shape", batch_input_shape)
         elif input_shape is not None:
-            self.input_shape = (None, *input_shape)
+            self.input_shape = (None, *checked_shape(f"{kind}: input_shape", input_shape))
         elif input_dim is not None:
-            self.input_shape = (None, input_dim)
+            self.input_shape = (None, positive_integer(f"{kind}: input_dim", input_dim))
         self.built = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -299,7 +302,7 @@ class Layer(Configurable):
         try:
             value = placeholder(shape, self.dtype)
             if value is None:
-                make = get_initializer(given["initializer"] or "glorot_uniform")
+                make = get_initializer("glorot_uniform" if given["initializer"] is None else given["initializer"])
                 value = np.asarray(make(shape, dtype=self.dtype), self.dtype)
         except MemoryError as error:
             raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import number
 from .layer import Array, Layer
 
 
@@ -28,7 +29,7 @@ class Masking(Layer):
 
     def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        self.mask_value = float(mask_value)
+        self.mask_value = number("Masking: mask_value", mask_value, "[-inf, inf]")
 
     def _mask(self, inputs: Array) -> Array:
         return np.asarray((inputs != self.mask_value).any(axis=-1))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import integers
 from .layer import Array, Layer, Shape
 
 
@@ -28,7 +29,7 @@ class Permute(Layer):
 
     def __init__(self, dims: Sequence[int], **options: Any) -> None:
         super().__init__(**options)
-        self.dims = tuple(dims)
+        self.dims = integers("Permute: dims", dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(f"Permute: dims: expected the numbers from 1 on in some order, got {dims!r}")
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import constraints, regularizers
+from .._arguments import integers
 from ..streaming import Stage
 from .activation import ActivationStage
 from .layer import Array, Layer, Shape
@@ -42,7 +43,7 @@ class PReLU(Layer):
         self.alpha_initializer = alpha_initializer
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
-        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes or ())
+        self.shared_axes = [] if shared_axes is None else list(integers("PReLU: shared_axes", shared_axes))
 
     def build(self, input_shape: Shape) -> None:
         """Create the alphas."""
@@ -68,6 +69,9 @@ class PReLU(Layer):
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the outputs."""
+        sample, alphas = inputs.shape[1:], self.alpha.shape
+        if len(sample) != len(alphas) or any(a not in (1, n) for a, n in zip(alphas, sample, strict=True)):
+            raise ValueError(f"{self.name}: inputs: expected what fits alpha {alphas}, got shape {inputs.shape}")
         if training:
             self._cache = inputs
         return np.where(inputs > 0, inputs, self.alpha.value * inputs)

@@ -39,6 +39,8 @@ class Reshape(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the batch and the target shape, with None for a size that is not known yet."""
+        if not input_shape:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, ...), got {input_shape}")
         sizes, target = input_shape[1:], self.target_shape
         if None in sizes:
             return (input_shape[0], *(None if n == -1 else n for n in target))

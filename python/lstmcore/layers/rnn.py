@@ -242,6 +242,8 @@ class StackedRNNCells(Configurable):
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
+        if not isinstance(cells, (list, tuple)):
+            raise TypeError(f"StackedRNNCells: cells: expected a list of cells, got {cells!r}")
         if not cells:
             raise ValueError("StackedRNNCells: cells: expected at least one")
         for cell in cells:
@@ -282,8 +284,8 @@ class RNN(Layer):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
-        zero_output_for_mask: bool = False,
         unroll: bool = False,
+        zero_output_for_mask: bool = False,
         **options: Any,
     ) -> None:
         reject_options("RNN", {k: options.pop(k) for k in {"time_major"} & options.keys()}, {"time_major"})

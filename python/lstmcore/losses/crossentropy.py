@@ -7,7 +7,6 @@ overflows: the gradient by z is p - y.
 
 from __future__ import annotations
 
-import operator
 import warnings
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import flag, number
+from .._arguments import as_array, flag, integer, number
 from .elementwise import Elementwise
 from .regression import EPSILON
 from .targets import Shape, labels, matching, probabilities
@@ -61,7 +60,7 @@ class BinaryCrossentropy(Elementwise):
         kind = type(self).__name__
         self.from_logits = flag(f"{kind}: from_logits", from_logits)
         self.label_smoothing = number(f"{kind}: label_smoothing", label_smoothing, "[0, 1]")
-        self.axis = operator.index(axis)
+        self.axis = integer(f"{kind}: axis", axis)
 
     @property
     def fuses(self) -> str | None:
@@ -70,8 +69,9 @@ class BinaryCrossentropy(Elementwise):
 
     def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
         """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``."""
-        hint = ""
-        if len(y_pred_shape) and y_pred_shape[-1] not in (1, None) and np.ndim(y) < len(y_pred_shape):
+        self._check_axis(y_pred_shape)
+        y, hint = as_array(name, y), ""
+        if y_pred_shape[-1] not in (1, None) and y.ndim < len(y_pred_shape):
             hint = "; for labels of several classes use sparse_categorical_crossentropy"
         return probabilities(name, y, y_pred_shape, np.dtype(dtype), hint)
 
@@ -132,7 +132,7 @@ class CategoricalCrossentropy(Elementwise):
         kind = type(self).__name__
         self.from_logits = flag(f"{kind}: from_logits", from_logits)
         self.label_smoothing = number(f"{kind}: label_smoothing", label_smoothing, "[0, 1]")
-        self.axis = operator.index(axis)
+        self.axis = integer(f"{kind}: axis", axis)
 
     @property
     def fuses(self) -> str | None:
@@ -141,8 +141,8 @@ class CategoricalCrossentropy(Elementwise):
 
     def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
         """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``."""
-        classes = y_pred_shape[self.axis]
-        if classes == 1:
+        self._check_axis(y_pred_shape)
+        if y_pred_shape[self.axis] == 1:
             warnings.warn(
                 f"{self.name}: the outputs have one class, whose probability is always 1; use binary_crossentropy",
                 SyntaxWarning,
@@ -206,15 +206,16 @@ class SparseCategoricalCrossentropy(Elementwise):
         self,
         from_logits: bool = False,
         ignore_class: int | None = None,
-        axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
         name: str | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__(reduction, name, dtype)
-        self.from_logits = flag(f"{type(self).__name__}: from_logits", from_logits)
-        self.ignore_class = None if ignore_class is None else operator.index(ignore_class)
-        self.axis = operator.index(axis)
+        kind = type(self).__name__
+        self.from_logits = flag(f"{kind}: from_logits", from_logits)
+        self.ignore_class = None if ignore_class is None else integer(f"{kind}: ignore_class", ignore_class)
+        self.axis = integer(f"{kind}: axis", axis)
 
     @property
     def fuses(self) -> str | None:
@@ -223,6 +224,7 @@ class SparseCategoricalCrossentropy(Elementwise):
 
     def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
         """Return labels as the loss takes them, for outputs of that shape; errors begin with ``name``."""
+        self._check_axis(y_pred_shape)
         shape = list(y_pred_shape)
         shape.append(shape.pop(self.axis))
         return labels(name, y, tuple(shape), self.ignore_class)

@@ -42,7 +42,12 @@ class Elementwise(Loss):
 
     def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
         """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``."""
+        self._check_axis(y_pred_shape)
         return matching(name, y, y_pred_shape, np.dtype(dtype))
+
+    def _check_axis(self, y_pred_shape: Shape) -> None:
+        if not -len(y_pred_shape) <= self.axis < len(y_pred_shape):
+            raise ValueError(f"{self.name}: axis: expected an axis of outputs of shape {y_pred_shape}, got {self.axis}")
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """Return the loss of each sample."""

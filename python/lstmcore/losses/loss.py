@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import float_dtype
+from .._arguments import as_array, float_dtype
 from .._serialization import Configurable
 from .targets import Shape, aligned
 from .weights import REDUCTIONS, combine_weights, factor, total, without_masked
@@ -92,7 +92,7 @@ class Loss(Configurable):
 
     def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Return the targets as the loss takes them, and the loss of each sample."""
-        pred = np.asarray(y_pred)
+        pred = as_array("y_pred", y_pred)
         if pred.dtype.kind not in "fiub":
             raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
         if pred.ndim == 0:
@@ -100,6 +100,8 @@ class Loss(Configurable):
         # Integers are as exact in float64 as they can be; anything else is computed as it comes.
         dtype = self.dtype or (pred.dtype if pred.dtype in (np.float32, np.float64) else np.dtype(np.float64))
         pred = pred.astype(dtype, copy=False)
+        if pred.ndim == 1 and np.shape(as_array("y_true", y_true))[1:] == (1,):
+            pred = pred[:, None]  # as in Keras, a column of targets makes one of the outputs
         true = self.targets(y_true, pred.shape, dtype, "y_true")
         return true, np.asarray(self.call(true, pred))
 

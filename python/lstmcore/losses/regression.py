@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import number
+from .._arguments import integer, number
 from .elementwise import Elementwise
 from .targets import Shape, aligned, matching
 
@@ -247,7 +247,7 @@ class CosineSimilarity(Elementwise):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__(reduction, name, dtype)
-        self.axis = axis
+        self.axis = integer("CosineSimilarity: axis", axis)
 
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """-u_true u_pred, u = y / max(|y|, 1e-7)"""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import flag, number
+from .._arguments import flag, integer
 from ..losses.regression import EPSILON
-from .confusion import counts_above, ratio, weights_of
+from .confusion import counts_above, ratio, thresholds_of, weights_of
 from .metric import Metric, pair
 
 Array = NDArray[Any]
@@ -69,8 +69,8 @@ class AUC(Metric):
             )
         self.curve, self.summation_method = str(curve).upper(), str(summation_method).lower()
         if thresholds is not None:
-            between = sorted(number("AUC: thresholds", t, "[0, 1]") for t in thresholds)
-        elif not 2 <= num_thresholds <= 10**6:
+            between = sorted(thresholds_of("AUC", thresholds, 0.5))
+        elif not 2 <= integer("AUC: num_thresholds", num_thresholds) <= 10**6:
             raise ValueError(f"AUC: num_thresholds: expected from 2 to 1,000,000, got {num_thresholds!r}")
         else:
             between = [k / (num_thresholds - 1) for k in range(1, num_thresholds - 1)]

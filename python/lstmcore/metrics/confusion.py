@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import number, positive_integer
+from .._arguments import integer, number, positive_integer
 from ..losses.weights import combine_weights
 from .metric import Metric, pair
 
@@ -66,7 +66,7 @@ class _Confusion(Metric):
     ) -> None:
         kind = type(self).__name__
         self.top_k = None if top_k is None else positive_integer(f"{kind}: top_k", top_k)
-        self.class_id = class_id
+        self.class_id = None if class_id is None else integer(f"{kind}: class_id", class_id)
         # With top_k alone, all of the first k are positive.
         self.thresholds = thresholds_of(kind, thresholds, 0.5 if top_k is None else -np.inf)
         self._order = np.argsort(self.thresholds, kind="stable")

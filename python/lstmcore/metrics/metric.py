@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import float_dtype
+from .._arguments import as_array, float_dtype
 from .._serialization import Configurable
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
@@ -118,7 +118,7 @@ def pair(y_true: ArrayLike, y_pred: ArrayLike, hint: str = "", column: bool = Tr
 
     With ``column``, what has one axis is (batch, 1).
     """
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    true, pred = as_array("y_true", y_true), as_array("y_pred", y_pred)
     if pred.dtype.kind not in "fiub":
         raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
     if pred.ndim == 1 and column:

@@ -67,16 +67,16 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         name: str = "sparse_categorical_crossentropy",
         dtype: DTypeLike | None = None,
         from_logits: bool = False,
-        axis: int = -1,
         ignore_class: int | None = None,
+        axis: int = -1,
     ) -> None:
         super().__init__(
             losses.sparse_categorical_crossentropy,
             name,
             dtype,
             from_logits=from_logits,
-            axis=axis,
             ignore_class=ignore_class,
+            axis=axis,
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import losses
+from .._arguments import integer
 from ..losses.weights import combine_weights, without_masked
 from .mean import MeanMetricWrapper
 from .metric import Metric, pair
@@ -130,7 +131,8 @@ class R2Score(Metric):
     Parameters
     ----------
     class_aggregation : "uniform_average" of the outputs' scores, "variance_weighted_average", or None for an array.
-    num_regressors : for the adjusted score, the number of independent variables; 0 for the plain one.
+    num_regressors : for the adjusted score, the number of independent variables; 0 for the plain one. It is adjusted by
+        the number of samples; Keras takes that of all their outputs.
     name, dtype : as for `Metric`.
     """
 
@@ -153,7 +155,7 @@ class R2Score(Metric):
                 "R2Score: class_aggregation: expected 'uniform_average', 'variance_weighted_average' or None, "
                 f"got {class_aggregation!r}"
             )
-        if num_regressors < 0:
+        if integer("R2Score: num_regressors", num_regressors) < 0:
             raise ValueError(f"R2Score: num_regressors: expected at least 0, got {num_regressors!r}")
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         super().__init__(name, dtype)

@@ -123,11 +123,11 @@ class Forward {
 
     // With few rows the input weights are better read once for many steps: their product with the
     // inputs of a chunk of steps is computed ahead. So it is with some more rows where the weights are
-    // too large for the second-level cache. With many, or a narrow input, the tile runs over the input
-    // itself. Both add the same terms in the same order.
+    // too large for the second-level cache. With many, or a narrow input, or dropout that differs between
+    // gates, the tile runs over the input itself. Both add the same terms in the same order.
     static bool plan_ahead(const ForwardProblem<T>& p) {
         const RecurrentShape& s = p.shape;
-        if (s.inputs <= 4 || s.steps == 1 || p.x_dropout.factors) return false;
+        if (s.inputs <= 4 || s.steps == 1 || p.x_dropout.factors || by_gate(p)) return false;
         const long bytes = N * L * (s.inputs + s.units) * ceil_div(s.units, block_units<Cell, T>) * long(sizeof(T));
         return s.batch < tile_rows || (s.batch <= 4 * tile_rows && bytes > large_weights && !p.ragged.first);
     }
