@@ -25,7 +25,7 @@ def positive_integer(name: str, value: Any) -> int:
 
 def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     """Return ``value`` as a float if it lies in the interval, written as "[0, 1)"; raise TypeError or ValueError."""
-    if not _is_number(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
     low, high = (float(bound) for bound in interval[1:-1].split(","))
     above = low <= value if interval[0] == "[" else low < value
@@ -170,11 +170,7 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
 
 def rate(name: str, value: Any) -> float:
     """Return ``value`` as a float in [0, 1), or raise TypeError or ValueError."""
-    if not _is_number(value):
-        raise TypeError(f"{name}: expected a number in [0, 1), got {value!r}")
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}: expected a number in [0, 1), got {value!r}")
-    return float(value)
+    return number(name, value, "[0, 1)")
 
 
 def seed(name: str, value: Any) -> int | None:
@@ -184,7 +180,3 @@ def seed(name: str, value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
         raise ValueError(f"{name}: expected an integer from 0 on, got {value!r}")
     return int(value)
-
-
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, (int, float, np.integer, np.floating))
