@@ -41,6 +41,16 @@ def test_bits_do_not_depend_on_threads():
     np.testing.assert_array_equal(*results)
 
 
+def test_unaligned_indices():
+    """Wrong only under a sanitizer, on the processors whose vectors may be loaded from anywhere."""
+    memory = np.zeros(8 * 3 + 1, np.uint8)
+    indices = memory[1:].view(np.int64)
+    indices[:] = [2, 0, 2]
+    sums = np.zeros((3, 2))
+    _core.add_rows(sums, indices, np.ones((3, 2)))
+    np.testing.assert_array_equal(sums, [[1, 1], [0, 0], [2, 2]])
+
+
 @pytest.mark.parametrize(
     ("indices", "rows", "error", "message"),
     [

@@ -216,3 +216,8 @@ def test_wrong_arguments_are_named(make, error, text):
 def test_values_and_axes_are_numbers(make, text):
     with pytest.raises(TypeError, match=text):
         make()
+
+
+def test_the_names_that_keras_exports_beside_the_short_ones():
+    assert initializers.OrthogonalInitializer is initializers.Orthogonal
+    assert initializers.IdentityInitializer is initializers.Identity

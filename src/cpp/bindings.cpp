@@ -562,7 +562,8 @@ std::shared_ptr<Plan> padding_plan(const RecurrentShape& s, py::handle lengths_,
         if (lengths.size() && lengths.dtype().kind() != 'i' && lengths.dtype().kind() != 'u')
             throw py::type_error("lengths: expected integers, got " + dtype_name(lengths));
         if (lengths.ndim() != 1 || lengths.shape(0) != batch) wrong_shape("lengths", {{"batch", batch}}, lengths);
-        const py::array_t<long> values = py::array_t<long, py::array::c_style | py::array::forcecast>::ensure(lengths);
+        const py::array_t<long> values =
+            c_contiguous<long>(py::array_t<long, py::array::c_style | py::array::forcecast>::ensure(lengths));
         for (long b = 0; b < batch; ++b) {
             const long length = values.at(b);
             if (length < 0 || length > steps)
@@ -1339,8 +1340,9 @@ void add_rows(py::handle sums_, py::handle indices_, py::handle rows_) {
         if (given.ndim() != 1 || given.shape(0) != rows.shape(0))
             throw py::value_error("indices: expected shape (rows=" + std::to_string(rows.shape(0)) + ",), got " +
                                   shape_of(given));
-        const auto indices = py::array_t<int64_t, py::array::c_style | py::array::forcecast>(given);
-        const int64_t* index = indices.data();
+        const py::array indices =
+            c_contiguous<int64_t>(py::array_t<int64_t, py::array::c_style | py::array::forcecast>(given));
+        const int64_t* index = pointer<int64_t>(indices);
         for (py::ssize_t r = 0; r < indices.shape(0); ++r)
             if (index[r] < 0 || index[r] >= sums.shape(0))
                 throw py::value_error("indices: expected numbers from 0 to " + std::to_string(sums.shape(0) - 1) +
