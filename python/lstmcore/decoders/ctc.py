@@ -229,7 +229,8 @@ def _checked(
 ) -> tuple[Array, Array, int]:
     """Return contiguous inputs, lengths as int64, and the blank from 0 on."""
     x = np.asarray(inputs)
-    if x.dtype not in (np.float32, np.float64):
+    native = x.dtype.newbyteorder("=")
+    if native not in (np.float32, np.float64):
         raise TypeError(f"inputs: expected dtype float32 or float64, got {x.dtype}")
     if x.ndim != 3 or x.shape[2] == 0:
         raise ValueError(f"inputs: expected shape (batch, steps, classes), got {x.shape}")
@@ -242,7 +243,6 @@ def _checked(
     wrong = np.flatnonzero((n < 0) | (n > steps))
     if wrong.size:
         raise ValueError(f"{name}: expected numbers from 0 to {steps} (steps), got {n[wrong[0]]} at {wrong[0]}")
-    native = x.dtype.newbyteorder("=")
     return np.ascontiguousarray(x, native), n.astype(np.int64), _class("blank", blank, classes)
 
 

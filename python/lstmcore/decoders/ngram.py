@@ -180,18 +180,18 @@ def _parse(lines: Iterable[str]) -> dict[tuple[str, ...], tuple[float, float]]:
         elif line == "\\end\\":
             break
         elif line.startswith("\\"):
-            section = re.fullmatch(r"\\(\d+)-grams:")
+            section = re.fullmatch(r"\\(\d+)-grams:", line)
             if not section or int(section[1]) not in declared:
                 raise wrong(f"a section of {sorted(declared)} like \\1-grams:, or \\end\\")
             order = int(section[1])
         elif order == 0:
-            count = re.fullmatch(r"ngram\s+(\d+)\s*=\s*(\d+)")
+            count = re.fullmatch(r"ngram\s+(\d+)\s*=\s*(\d+)", line)
             if not count or int(count[1]) < 1:
                 raise wrong("a count like ngram 1=20")
             declared[int(count[1])] = int(count[2])
         else:
             # The ARPA's separators are blanks; other white space may be a token.
-            fields = re.split(r"[ \t]+")
+            fields = re.split(r"[ \t]+", line)
             if len(fields) not in (order + 1, order + 2):
                 raise wrong(f"a probability, {order} tokens and at most a backoff")
             try:
