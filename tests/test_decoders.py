@@ -459,6 +459,7 @@ def test_the_first_bad_frame_is_named_with_any_threads():
         ({"separator": 1}, ValueError, "separator: is for an NGram as lm, got lm=None"),
         ({"lm": NGram.from_text(["a"])}, ValueError, "labels: an NGram needs them: what each of the 4 classes spells"),
         ({"lm": NGram.from_text(["a"]), "labels": "abc"}, ValueError, "labels: expected 4, one for each class, got 3"),
+        ({"lm": NGram.from_text(["a"]), "labels": 3}, TypeError, "labels: expected a sequence of strings, got 3"),
         ({"lm": NGram.from_text(["a"]), "labels": [1, 2, 3, 4]}, TypeError, "labels: expected strings, got 1"),
         ({"lm": NGram.from_text(["a"]), "labels": "abcd", "separator": 0}, ValueError, "separator: expected another"),
         ({"lm": NGram.from_text(["a"]), "labels": "abcd", "separator": 9}, ValueError, "separator: expected a class"),
@@ -516,6 +517,12 @@ def test_bad_models_are_named():
         NGram.from_text(["a"], smoothing=1.0)
     with pytest.raises(ValueError, match=r"entries: a: expected a number in .-inf, 0., got 1.0"):
         NGram({("a",): (1.0, 0.0)})
+    with pytest.raises(TypeError, match="entries: expected tuples of strings, got 'ab'"):
+        NGram({"ab": (-1.0, 0.0)})
+    with pytest.raises(ValueError, match="entries: expected text without lone surrogates, got"):
+        NGram.from_text(["\ud800"])
+    with pytest.raises(ValueError, match="tokens: expected text without lone surrogates, got"):
+        NGram.from_text(["a"]).score("\ud800")
     with pytest.raises(ValueError, match="entries: expected n-grams, got none"):
         NGram({})
 

@@ -89,6 +89,7 @@ def test_counts_do_not_depend_on_threads():
         (lambda: metrics.edit_distance("a", None), TypeError, "b: expected a string or a sequence, got None"),
         (lambda: metrics.edit_distance("a", np.ones((2, 2))), TypeError, "b: expected a string or a sequence"),
         (lambda: metrics.edit_distance("a", b"a"), TypeError, "b: expected a string or a sequence, got b'a'"),
+        (lambda: metrics.edit_distance([[1]], [[2]]), TypeError, "a: expected tokens that can be keys of a dict, got"),
         (lambda: metrics.character_error_rate(["a"], ["a", "b"]), ValueError, "hypotheses: expected 1, .* got 2"),
         (lambda: metrics.character_error_rate(3, "a"), TypeError, "references: expected strings or sequences, got 3"),
         (lambda: metrics.word_error_rate("a", [3]), TypeError, "hypotheses: expected a string or a sequence, got 3"),

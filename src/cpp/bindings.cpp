@@ -1,5 +1,5 @@
-// The only place that knows Python: checks arguments, finds or makes the memory, releases the GIL
-// and calls the kernel table. No arithmetic here; past this door every shape is true.
+// The only place, with bindings_decode.cpp, that knows Python: checks arguments, finds or makes the memory, releases
+// the GIL and calls the kernel table. No arithmetic here; past this door every shape is true.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
 from .._arguments import flag, integer, number, one_of, positive_integer
-from .ngram import NGram
+from .ngram import NGram, texts
 
 Array: TypeAlias = NDArray[Any]
 LanguageModel: TypeAlias = Callable[[tuple[int, ...], int], float] | NGram
@@ -267,10 +267,9 @@ def _widths(beam_width: Any, top_paths: Any, inputs: Array) -> tuple[int, int]:
 def _spelled(labels: Any, classes: int) -> list[str]:
     if labels is None:
         raise ValueError(f"labels: an NGram needs them: what each of the {classes} classes spells")
-    found = list(labels)
+    if not isinstance(labels, Iterable):
+        raise TypeError(f"labels: expected a sequence of strings, got {labels!r}")
+    found = texts("labels", labels)
     if len(found) != classes:
         raise ValueError(f"labels: expected {classes}, one for each class, got {len(found)}")
-    for label in found:
-        if not isinstance(label, str):
-            raise TypeError(f"labels: expected strings, got {label!r}")
     return found

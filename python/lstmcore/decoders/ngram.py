@@ -19,6 +19,17 @@ NEVER = -99.0  # what the format's tools write for the logarithm of 0, as for a 
 Entries = Mapping[tuple[str, ...], tuple[float, float]]
 
 
+def texts(name: str, values: Iterable[str]) -> list[str]:
+    """Return strings that the core can hold, or raise TypeError or ValueError."""
+    found = list(values)
+    for text in found:
+        if not isinstance(text, str):
+            raise TypeError(f"{name}: expected strings, got {text!r}")
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValueError(f"{name}: expected text without lone surrogates, got {text!r}")
+    return found
+
+
 class NGram:
     """Log probabilities of a token after others, with backoff to shorter contexts.
 
@@ -52,7 +63,7 @@ class NGram:
         if not entries:
             raise ValueError("entries: expected n-grams, got none")
         for tokens, (log_probability, backoff) in entries.items():
-            if not isinstance(tokens, tuple) or not tokens or not all(isinstance(t, str) and t for t in tokens):
+            if not isinstance(tokens, tuple) or "" in texts("entries", tokens) or not tokens:
                 raise TypeError(f"entries: expected tuples of strings, got {tokens!r}")
             number(f"entries: {' '.join(tokens)}", log_probability, "[-inf, 0]")
             if not math.isfinite(backoff):
@@ -77,11 +88,7 @@ class NGram:
 
     def scores(self, tokens: str | Sequence[str], *, begin: bool = True, end: bool = True) -> list[float]:
         """Return the same for each token, and for the end."""
-        given = list(tokens)
-        for token in given:
-            if not isinstance(token, str):
-                raise TypeError(f"tokens: expected strings, got {token!r}")
-        return self._table.scores(given, flag("begin", begin), flag("end", end))
+        return self._table.scores(texts("tokens", tokens), flag("begin", begin), flag("end", end))
 
     @classmethod
     def from_arpa(cls, source: str | os.PathLike[str] | Iterable[str], unknown: float = -100.0) -> NGram:

@@ -185,7 +185,12 @@ def _tokens(name: str, value: Any) -> list[Hashable]:
         value = value.tolist() if value.ndim == 1 else None
     if not isinstance(value, Sequence) or isinstance(value, bytes):
         raise TypeError(f"{name}: expected a string or a sequence, got {value!r}")
-    return list(value)
+    tokens = list(value)
+    try:
+        hash(tuple(tokens))
+    except TypeError:
+        raise TypeError(f"{name}: expected tokens that can be keys of a dict, got {value!r}") from None
+    return tokens
 
 
 def _both(references: Any, hypotheses: Any, words: bool) -> tuple[list[list[Hashable]], list[list[Hashable]]]:
