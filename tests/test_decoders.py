@@ -490,7 +490,7 @@ GOOD = ["\\data\\", "ngram 1=1", "\\1-grams:", "-0.5 a", "\\end\\"]
         (GOOD[:-1], r"source: expected a line \\end\\, got none"),
         ([*GOOD[:3], "0.5 a", "\\end\\"], "line 4: expected a log10 probability of at most 0.* got '0.5 a'"),
         ([*GOOD[:3], "nan a", "\\end\\"], "line 4: expected a log10 probability of at most 0"),
-        ([*GOOD[:3], "-1 a inf", "\\end\\"], "line 4: expected a log10 probability .* finite backoff"),
+        ([*GOOD[:3], "-1 a inf", "\\end\\"], "line 4: expected a log10 probability .* a backoff from -1e6 to 1e6"),
         ([*GOOD[:3], "x a", "\\end\\"], "line 4: expected numbers around the tokens, got 'x a'"),
         ([*GOOD[:3], "-0.5", "\\end\\"], "line 4: expected a probability, 1 tokens and at most a backoff"),
         ([*GOOD[:4], "-0.5 a", "\\end\\"], "line 5: expected every n-gram once"),
@@ -517,6 +517,8 @@ def test_bad_models_are_named():
         NGram.from_text(["a"], smoothing=1.0)
     with pytest.raises(ValueError, match=r"entries: a: expected a number in .-inf, 0., got 1.0"):
         NGram({("a",): (1.0, 0.0)})
+    with pytest.raises(ValueError, match="entries: a: backoff: expected a number in"):
+        NGram({("a",): (-1.0, math.nan)})
     with pytest.raises(TypeError, match="entries: expected tuples of strings, got 'ab'"):
         NGram({"ab": (-1.0, 0.0)})
     with pytest.raises(ValueError, match="entries: expected text without lone surrogates, got"):

@@ -214,7 +214,7 @@ std::unique_ptr<NGramTable> make_table(const std::vector<std::string>& tokens, c
     for (const int token : {begin, end, unknown_token}) must_be(token >= -1 && token < count, "no such token");
     auto table = std::make_unique<NGramTable>(tokens, begin, end, unknown_token, unknown);
     for (const auto& [sequence, log_probability, backoff] : entries) {
-        must_be(!sequence.empty() && !std::isnan(log_probability) && std::isfinite(backoff), "not an n-gram");
+        must_be(!sequence.empty() && !std::isnan(log_probability) && std::abs(backoff) < 1e9, "not an n-gram");
         for (const int token : sequence) must_be(token >= 0 && token < count, "no such token");
         table->add(sequence, log_probability, backoff);
     }

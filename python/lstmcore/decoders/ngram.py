@@ -66,8 +66,7 @@ class NGram:
             if not isinstance(tokens, tuple) or "" in texts("entries", tokens) or not tokens:
                 raise TypeError(f"entries: expected tuples of strings, got {tokens!r}")
             number(f"entries: {' '.join(tokens)}", log_probability, "[-inf, 0]")
-            if not math.isfinite(backoff):
-                raise ValueError(f"entries: {' '.join(tokens)}: expected a finite backoff, got {backoff!r}")
+            number(f"entries: {' '.join(tokens)}: backoff", backoff, "[-1e6, 1e6]")
         self.order = max(map(len, entries))
         self.tokens = sorted({token for tokens in entries for token in tokens})
         index = {token: k for k, token in enumerate(self.tokens)}
@@ -205,8 +204,8 @@ def _parse(lines: Iterable[str]) -> dict[tuple[str, ...], tuple[float, float]]:
                 p, backoff = float(fields[0]), float(fields[order + 1]) if len(fields) == order + 2 else 0.0
             except ValueError:
                 raise wrong("numbers around the tokens") from None
-            if not p <= 0 or not math.isfinite(backoff):
-                raise wrong("a log10 probability of at most 0, and a finite backoff")
+            if not p <= 0 or not abs(backoff) <= 1e6:
+                raise wrong("a log10 probability of at most 0, and a backoff from -1e6 to 1e6")
             tokens = tuple(fields[1 : order + 1])
             if tokens in entries:
                 raise wrong("every n-gram once")
