@@ -5,6 +5,7 @@ What the kernels are held against. Nothing here is used by the library itself.
 
 from .activations import sigmoid
 from .convolution import conv1d, conv1d_backward
+from .ctc import ctc_loss, ctc_loss_and_gradient
 from .gru import gru, gru_backward
 from .lstm import lstm, lstm_backward
 from .rnn import rnn, rnn_backward
@@ -12,6 +13,8 @@ from .rnn import rnn, rnn_backward
 __all__ = [
     "conv1d",
     "conv1d_backward",
+    "ctc_loss",
+    "ctc_loss_and_gradient",
     "gru",
     "gru_backward",
     "lstm",
