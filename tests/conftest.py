@@ -17,8 +17,31 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Files that do not touch the kernels, or not in ways that depend on the instruction set and the number of threads:
 # continuous integration runs these once.
-ONCE = """bad_input callbacks config constraints data doctests edit_distance examples imdb initializers losses metrics
-    ownership reference regularizers resume_kill saving schedules sequential text tuner utils windows""".split()
+ONCE = [
+    "bad_input",
+    "callbacks",
+    "config",
+    "constraints",
+    "data",
+    "doctests",
+    "edit_distance",
+    "examples",
+    "imdb",
+    "initializers",
+    "losses",
+    "metrics",
+    "ownership",
+    "reference",
+    "regularizers",
+    "resume_kill",
+    "saving",
+    "schedules",
+    "sequential",
+    "text",
+    "tuner",
+    "utils",
+    "windows",
+]
 
 
 def pytest_collection_modifyitems(items):

@@ -294,7 +294,7 @@ def test_padding_says_how_many_labels():
 
 def test_reductions_and_weights():
     x, labels, _, _ = problem(4)
-    rows = losses.ctc(labels + 1 - labels.clip(1, 1), x) if (labels == 0).any() else losses.ctc(labels, x)
+    rows = losses.ctc(labels, x)
     np.testing.assert_allclose(CTC()(labels, x), rows.mean())
     np.testing.assert_allclose(CTC("sum")(labels, x, [1, 0, 2]), rows @ [1, 0, 2])
     np.testing.assert_allclose(CTC("mean_with_sample_weight")(labels, x, [1, 0, 2]), rows @ [1, 0, 2] / 3)
