@@ -17,7 +17,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Files that do not touch the kernels, or not in ways that depend on the instruction set and the number of threads:
 # continuous integration runs these once.
-ONCE = [
+ONCE = {
+    "audio",
     "bad_input",
     "callbacks",
     "config",
@@ -37,11 +38,12 @@ ONCE = [
     "saving",
     "schedules",
     "sequential",
+    "speech_examples",
     "text",
     "tuner",
     "utils",
     "windows",
-]
+}
 
 
 def pytest_collection_modifyitems(items):
