@@ -189,9 +189,7 @@ class Conv1D(Layer):
         parts = rows.reshape(batch, dilation, blocks, rows.shape[1]).swapaxes(1, 2)
         return parts.reshape(batch, blocks * dilation * rows.shape[1] // channels, channels)
 
-    def forward(
-        self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False
-    ) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs, (batch, windows, filters); ``logits`` leaves out the activation."""
         _, count, _ = self.compute_output_shape(inputs.shape)
         left_out = None if mask is None else self._left_out(mask, inputs.shape)

@@ -59,9 +59,7 @@ class TimeDistributed(Layer):
         """Return inputs as the layer takes them."""
         return self.layer.convert(name, inputs)
 
-    def forward(
-        self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False
-    ) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs; ``logits`` leaves out the activation the layer ends with."""
         batch, *inner = self._inner(inputs.shape)
         steps = inputs.shape[1]
