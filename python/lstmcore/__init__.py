@@ -33,7 +33,7 @@ from .layers import Input
 from .models import Model, Sequential
 
 if _TYPE_CHECKING:
-    from . import datasets, preprocessing, tuner
+    from . import audio, datasets, preprocessing, tuner
 
 __all__ = [
     "Input",
@@ -41,6 +41,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "activations",
+    "audio",
     "callbacks",
     "constraints",
     "datasets",
@@ -67,7 +68,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("datasets", "preprocessing", "tuner"):
+    if name in ("audio", "datasets", "preprocessing", "tuner"):
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
