@@ -112,6 +112,39 @@ def optimizer_step(
     decay: float = 0.0,
 ) -> None: ...
 def sum_of_squares(x: ArrayLike) -> float: ...
+def ctc_greedy(
+    inputs: NDArray[Any], lengths: NDArray[Any], blank: int, kind: int, merge_repeated: bool
+) -> tuple[list[list[int]], NDArray[Any]]: ...
+def ctc_beam_search(
+    inputs: NDArray[Any],
+    lengths: NDArray[Any],
+    blank: int,
+    kind: int,
+    beam_width: int,
+    top_paths: int,
+    cutoff: float,
+    lm: Any,
+    alpha: float,
+    beta: float,
+    labels: list[str],
+    separator: int,
+) -> tuple[list[list[list[int]]], NDArray[Any]]: ...
+
+class NGramTable:
+    """Log probabilities and backoffs of n-grams; immutable."""
+
+    def __init__(
+        self,
+        tokens: list[str],
+        entries: list[tuple[list[int], float, float]],
+        begin: int,
+        end: int,
+        unknown_token: int,
+        unknown: float,
+    ) -> None: ...
+    def scores(self, tokens: list[str], begin: bool, end: bool) -> list[float]: ...
+
+def edit_counts(a: NDArray[Any], a_first: NDArray[Any], b: NDArray[Any], b_first: NDArray[Any]) -> NDArray[Any]: ...
 def config() -> Config: ...
 def get_num_threads() -> int: ...
 def set_num_threads(num_threads: int, /) -> None: ...

@@ -1,5 +1,5 @@
-// The only place that knows Python: checks arguments, finds or makes the memory, releases the GIL
-// and calls the kernel table. No arithmetic here; past this door every shape is true.
+// The only place, with bindings_decode.cpp, that knows Python: checks arguments, finds or makes the memory, releases
+// the GIL and calls the kernel table. No arithmetic here; past this door every shape is true.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #endif
 
+#include "bindings_decode.hpp"
 #include "core.hpp"
 #include "threads.hpp"
 
@@ -1501,4 +1502,5 @@ PYBIND11_MODULE(_core, m) {
     m.def("set_num_threads", set_num_threads);
     m.def("multiply_add_loop", multiply_add_loop);
     m.def("read_loop", read_loop);
+    register_decoders(m);
 }

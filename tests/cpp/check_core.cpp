@@ -7,11 +7,15 @@
 #include <cmath>
 #include <cstdio>
 #include <iterator>
+#include <limits>
 #include <random>
 #include <type_traits>
 #include <vector>
 
 #include "core.hpp"
+#include "ctc_decode.hpp"
+#include "edit_distance.hpp"
+#include "ngram.hpp"
 #include "threads.hpp"
 
 using namespace lstmcore;
@@ -215,6 +219,47 @@ bool check(const Case& s, int threads, bool staged) {
     return std::all_of(std::begin(right), std::end(right), [](bool r) { return r; });
 }
 
+// What the decoders find does not depend on threads, with a language model and without.
+bool check_decoders() {
+    const long batch = 13, steps = 40, classes = 4;
+    std::mt19937 random(1);
+    std::vector<double> inputs(batch * steps * classes);
+    for (double& x : inputs) x = std::normal_distribution<double>()(random);
+    std::vector<int64_t> lengths, labels, first{0};
+    for (long b = 0; b < batch; ++b) lengths.push_back(steps - 3 * b);
+    NGramTable table({"a", "b", "c"}, -1, -1, -1, -20);
+    for (int a = 0; a < 3; ++a) {
+        table.add({a}, -1 - 0.1 * a, -0.5);
+        table.add({a, 2 - a}, -0.7, 0);
+    }
+    table.finish();
+    NGramScorer scorer(table, {"", "a", "b", "c"}, -1, 0.8, 0.5);
+    bool right = true;
+    for (Scorer* lm : {static_cast<Scorer*>(nullptr), static_cast<Scorer*>(&scorer)}) {
+        const BeamOptions options{8, 3, -std::numeric_limits<double>::infinity(), 0.5, lm, true};
+        std::vector<std::vector<Labeling>> found[2];
+        for (int k = 0; k < 2; ++k) {
+            bool unused;
+            const CtcBatch<double> problem{batch,          steps, classes,           inputs.data(),
+                                           lengths.data(), 0,     CtcInputs::logits, 1 + 2 * k};
+            right &= ctc_beam_search(problem, options, found[k], unused).kind == CtcFault::none;
+        }
+        for (long b = 0; b < batch; ++b)
+            for (std::size_t k = 0; k < found[0][b].size(); ++k) {
+                right &= found[0][b][k].labels == found[1][b][k].labels && found[0][b][k].score == found[1][b][k].score;
+                labels.insert(labels.end(), found[0][b][k].labels.begin(), found[0][b][k].labels.end());
+                first.push_back(int64_t(labels.size()));
+            }
+    }
+    const long pairs = long(first.size()) - 2;
+    std::vector<int64_t> counts(3 * pairs), again(3 * pairs);
+    right &= edit_distances({pairs, labels.data(), first.data(), labels.data(), first.data() + 1, counts.data(), 1});
+    right &= edit_distances({pairs, labels.data(), first.data(), labels.data(), first.data() + 1, again.data(), 3});
+    right &= counts == again;
+    if (!right) std::printf("decoders: the result depends on threads\n");
+    return right;
+}
+
 int main() {
     std::printf("instruction set %s, %s\n", instruction_set().name, threading_runtime());
     const long shapes[][4] = {{1, 1, 1, 1},   {1, 9, 7, 5},    {2, 3, 20, 33},  {5, 12, 6, 50},   {7, 4, 1, 16},
@@ -226,6 +271,7 @@ int main() {
             for (bool staged : {false, true})
                 failures += !check<float>(s, threads, staged) + !check<double>(s, threads, staged);
     }
-    std::printf("%d passed, %d failed\n", 12 * cases - failures, failures);
+    failures += !check_decoders();
+    std::printf("%d passed, %d failed\n", 12 * cases + 1 - failures, failures);
     return failures ? 1 : 0;
 }

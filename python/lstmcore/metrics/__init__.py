@@ -44,6 +44,7 @@ from .accuracy import (
 )
 from .auc import AUC
 from .confusion import FalseNegatives, FalsePositives, Precision, Recall, TrueNegatives, TruePositives
+from .edit_distance import CharacterErrorRate, Edits, character_error_rate, edit_distance, word_error_rate
 from .f_score import F1Score, FBetaScore
 from .mean import Mean, MeanMetricWrapper, Sum
 from .metric import Metric
@@ -83,7 +84,9 @@ __all__ = [
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "CharacterErrorRate",
     "CosineSimilarity",
+    "Edits",
     "F1Score",
     "FBetaScore",
     "FalseNegatives",
@@ -117,8 +120,10 @@ __all__ = [
     "categorical_accuracy",
     "categorical_crossentropy",
     "categorical_hinge",
+    "character_error_rate",
     "cosine_similarity",
     "deserialize",
+    "edit_distance",
     "get",
     "hinge",
     "huber",
@@ -142,6 +147,7 @@ __all__ = [
     "squared_hinge",
     "top_k_categorical_accuracy",
     "unique",
+    "word_error_rate",
 ]
 
 mse = MSE = mean_squared_error
@@ -157,7 +163,13 @@ _CLASSES: dict[str, type[Metric]] = {
     if isinstance(value, type) and issubclass(value, Metric) and value not in (Metric, MeanMetricWrapper)
 }
 _BY_NAME: dict[str, type[Metric]] = _CLASSES | {snake_case(name): c for name, c in _CLASSES.items()}
-_BY_NAME |= {"rmse": RootMeanSquaredError, "RMSE": RootMeanSquaredError, "r2": R2Score, "f1": F1Score}
+_BY_NAME |= {
+    "rmse": RootMeanSquaredError,
+    "RMSE": RootMeanSquaredError,
+    "r2": R2Score,
+    "f1": F1Score,
+    "cer": CharacterErrorRate,
+}
 _BY_NAME |= {alias: _BY_NAME[function.name] for alias, function in ALIASES.items() if function.name in _BY_NAME}
 # A function given as a metric is the class of the same name.
 _FUNCTIONS = (
@@ -167,6 +179,7 @@ _FUNCTIONS = (
     top_k_categorical_accuracy,
     sparse_top_k_categorical_accuracy,
     cosine_similarity,
+    character_error_rate,
 )
 _ACCURACIES = {
     "binary": BinaryAccuracy,

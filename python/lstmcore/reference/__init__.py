@@ -1,10 +1,11 @@
-"""The same functions as `lstmcore.functional`, and convolution, in NumPy, from the equations: slow and plain.
+"""The same functions as `lstmcore.functional`, convolution and decoders, in NumPy, from the equations: slow and plain.
 
 What the kernels are held against. Nothing here is used by the library itself.
 """
 
 from .activations import sigmoid
 from .convolution import conv1d, conv1d_backward
+from .ctc_decode import ctc_beam_search, ctc_greedy
 from .gru import gru, gru_backward
 from .lstm import lstm, lstm_backward
 from .rnn import rnn, rnn_backward
@@ -12,6 +13,8 @@ from .rnn import rnn, rnn_backward
 __all__ = [
     "conv1d",
     "conv1d_backward",
+    "ctc_beam_search",
+    "ctc_greedy",
     "gru",
     "gru_backward",
     "lstm",
