@@ -47,7 +47,7 @@ class _Frames:
         self.filters = mel_filters(rate, self.size, bands, low, high)
         self.bands = self.filters.shape[1]
         self.fft = scipy("fft")
-        hann = scipy("signal").get_window("hann", self.window)
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi / self.window * np.arange(self.window))
         self.hann = np.asarray(hann / hann.sum(), np.float32)
 
     def emphasised(self, samples: Array, before: np.float32) -> Array:
