@@ -1,9 +1,9 @@
-"""Recurrent layers on plain arrays: arrays in, arrays out, no objects to keep.
+"""Recurrent layers and the CTC loss on plain arrays: arrays in, arrays out, no objects to keep.
 
 `lstmcore.reference` has the same functions with the same arguments, written in NumPy equation by
 equation; the tests hold the two against each other.
 
-What all of them take, beside inputs (batch, steps, inputs), weights and initial state:
+What all recurrent layers take, beside inputs (batch, steps, inputs), weights and initial state:
 
 - ``return_sequences``: return the output of every step, or of the last one.
 - ``training``: also return what the backward pass needs.
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import flag, positive_integer
+from ._arguments import flag, integer, one_of, positive_integer
 from ._core import Cache, PackedWeights
 from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
@@ -44,6 +44,8 @@ __all__ = [
     "PackedWeights",
     "RNNOptions",
     "Zoneout",
+    "ctc_loss",
+    "ctc_loss_and_gradient",
     "gru",
     "gru_backward",
     "lstm",
@@ -440,6 +442,135 @@ def rnn_backward(
     """
     d_inputs, gradients, d_h0, _ = _backward(cache, "rnn", d_outputs, d_state, None, d_weights, need_d_inputs)
     return d_inputs, gradients, d_h0
+
+
+# --- connectionist temporal classification ---
+
+
+def ctc_loss(
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    input_lengths: ArrayLike | None = None,
+    label_lengths: ArrayLike | None = None,
+    *,
+    blank: int = 0,
+    from_logits: bool = True,
+    zero_infinity: bool = False,
+    reduction: str = "none",
+) -> Any:
+    """Return how unlikely sequences of labels are, wherever in the steps they stand (Graves et al. 2006).
+
+    A path names a class at every step, and spells the labels that are left when its repeats are merged and its blanks
+    dropped. With ``y = softmax(inputs)``::
+
+        loss = -ln p,   p = sum over the paths that spell the labels of the product over t of y[t, path[t]]
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> logits = np.array([[[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.1, 0.6, 0.1, 0.1]]])
+    >>> functional.ctc_loss(logits, [[1, 2]]).round(5)
+    array([2.46286])
+
+    Parameters
+    ----------
+    inputs : (batch, steps, classes) logits, float32 or float64. The sums are float64 either way.
+    labels : (batch, max_labels) integers from 0 to classes - 1 and none of them ``blank``.
+    input_lengths : (batch,) the steps of each row that count; all of them by default.
+    label_lengths : (batch,) the labels of each row that count; all by default. The rest may be anything.
+    blank : the class that stands for no label.
+    from_logits : False where the inputs are log-probabilities already, as those of PyTorch's ``ctc_loss`` are.
+        Those below -1e12 count as -inf.
+    zero_infinity : make the loss zero where it is infinite: where the labels, and a blank between any two that are
+        equal, are more than the steps.
+    reduction : "none" for the loss of each row; "sum"; "mean", as in PyTorch: each row's loss is divided by the number
+        of its labels (by 1 where it has none), then the mean over the rows is taken.
+
+    Returns
+    -------
+    (batch,), or with a reduction a float.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A shape, a dtype, a length or a label does not fit; the message names the argument.
+    """
+    return _ctc(
+        inputs, labels, input_lengths, label_lengths, blank, from_logits, zero_infinity, reduction, gradient=False
+    )[0]
+
+
+def ctc_loss_and_gradient(
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    input_lengths: ArrayLike | None = None,
+    label_lengths: ArrayLike | None = None,
+    *,
+    blank: int = 0,
+    from_logits: bool = True,
+    zero_infinity: bool = False,
+    reduction: str = "none",
+) -> tuple[Any, Array]:
+    """Return the loss of `ctc_loss`, which see, and its gradient, for little more than the loss alone.
+
+    ::
+
+        d loss / d inputs[t, k] = y[t, k] - (part of p whose paths are in class k at step t) / p
+
+    By log-probabilities it is the same, as in PyTorch: it is meant to go back through a log-softmax, which leaves it as
+    it is.
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> logits = np.array([[[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.1, 0.6, 0.1, 0.1]]])
+    >>> loss, gradient = functional.ctc_loss_and_gradient(logits, [[1, 2]])
+    >>> gradient.round(3)
+    array([[[ 0.177, -0.708,  0.177,  0.177,  0.177],
+            [ 0.177,  0.177, -0.708,  0.177,  0.177]]])
+
+    Returns
+    -------
+    The loss, and (batch, steps, classes): the derivatives of each row's loss, or with a reduction those of the one
+    number. They are zero at steps beyond a row's length. A row whose loss is infinite has none (NaN), or zeros with
+    ``zero_infinity``.
+    """
+    return _ctc(
+        inputs, labels, input_lengths, label_lengths, blank, from_logits, zero_infinity, reduction, gradient=True
+    )
+
+
+def _ctc(
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    input_lengths: ArrayLike | None,
+    label_lengths: ArrayLike | None,
+    blank: int,
+    from_logits: bool,
+    zero_infinity: bool,
+    reduction: str,
+    gradient: bool,
+) -> tuple[Any, Any]:
+    reduction = one_of("reduction", reduction, ("none", "mean", "sum"))
+    x = np.asarray(inputs)
+    scale: Any = None
+    if reduction == "mean":
+        width = np.shape(labels)[-1:] or (1,)
+        counts = np.asarray(width * len(x) if label_lengths is None else label_lengths)
+        if counts.dtype.kind in "iu":  # others are refused below
+            scale = (1 / (np.maximum(counts, 1) * max(1, len(x)))).astype(x.dtype)
+    losses, d_inputs = _core.ctc(
+        x,
+        labels,
+        input_lengths,
+        label_lengths,
+        integer("blank", blank),
+        flag("from_logits", from_logits),
+        flag("zero_infinity", zero_infinity),
+        gradient,
+        scale,
+    )
+    if reduction == "none":
+        return losses, d_inputs
+    return float(np.add.reduce(losses if scale is None else losses * scale)), d_inputs
 
 
 # --- what they share ---

@@ -200,25 +200,27 @@ class Trainer(Layer):
 
     def _pass(
         self, loss: losses.Loss, x: Any, y: Array, sample_weight: Array | None, training: bool, name: str
-    ) -> tuple[Array, Array, Array | None, Array | None, Array | None, list[float]]:
-        """Run a batch; return what the loss takes, then the mask and the penalties on outputs."""
+    ) -> tuple[Array, tuple[Any, Array, Array | None, Array | None], Array | None, list[float]]:
+        """Run a batch; return the targets, what the loss takes, the mask and the penalties on outputs."""
         head = self._head(loss)
         penalties: list[float] = []
         z, mask = self.run(x, training, None, head is not None, penalties)
         outputs = z if head is None else head(z)
         targets = loss.targets(y, outputs.shape, outputs.dtype, name)
+        true, left = loss.with_mask(targets, mask)
         weights = None
-        if mask is not None or sample_weight is not None:
-            weights = losses.combine_weights(outputs.shape[:-1], sample_weight, mask, loss.reduction)
-        return targets, outputs, weights, None if head is None else z, mask, penalties
+        if left is not None or sample_weight is not None:
+            weights = losses.combine_weights(loss.samples(outputs.shape), sample_weight, left, loss.reduction)
+        return targets, (true, outputs, weights, None if head is None else z), mask, penalties
 
     def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
         """Take a step; return the loss before it."""
         optimizer, loss, parameters, measures = self._ready()
         if not optimizer.accumulating:
             parameters.gradients.fill(0)
-        targets, outputs, weights, logits, mask, penalties = self._pass(loss, x, y, sample_weight, True, "y")
-        value, gradient = loss.value_and_gradient(targets, outputs, weights, logits)
+        targets, taken, mask, penalties = self._pass(loss, x, y, sample_weight, True, "y")
+        _, outputs, _, logits = taken
+        value, gradient = loss.value_and_gradient(*taken)
         self._run_backward(gradient, logits is not None)
         for variable in self._regularized:
             penalties.append(variable.regularizer(variable.value))
@@ -232,10 +234,10 @@ class Trainer(Layer):
     def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
         """Return the loss for a batch."""
         _, loss, _, measures = self._ready()
-        targets, outputs, weights, logits, mask, penalties = self._pass(loss, x, y, sample_weight, False, name)
+        targets, taken, mask, penalties = self._pass(loss, x, y, sample_weight, False, name)
         penalties += [v.regularizer(v.value) for v in self._regularized]
-        value = loss.value(targets, outputs, weights, logits) + sum(penalties)
-        measures.update(value, targets, outputs, sample_weight, mask)
+        value = loss.value(*taken) + sum(penalties)
+        measures.update(value, targets, taken[1], sample_weight, mask)
         return value
 
     def train_on_batch(

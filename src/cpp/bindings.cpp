@@ -1414,6 +1414,97 @@ double sum_of_squares(py::handle x_) {
     });
 }
 
+// --- connectionist temporal classification --------------------------------------------------
+
+// Integers of that shape as int64.
+py::array_t<int64_t, py::array::c_style | py::array::forcecast> integers(const char* argument, py::handle object,
+                                                                         const Dims& dims) {
+    const py::array given = as_array(argument, object);
+    const char kind = given.dtype().kind();
+    if (kind != 'i' && kind != 'u' && given.size() != 0)
+        throw py::type_error(std::string(argument) + ": expected integers, got " + dtype_name(given));
+    bool right = given.ndim() == py::ssize_t(dims.size());
+    for (std::size_t k = 0; right && k < dims.size(); ++k) right = dims[k].size < 0 || given.shape(k) == dims[k].size;
+    if (!right) wrong_shape(argument, dims, given);
+    return given;
+}
+
+// Lengths of rows, all of them `most` where none are given.
+std::vector<int64_t> lengths_or_full(const char* argument, py::handle object, long batch, long most, const char* of) {
+    if (object.is_none()) return std::vector<int64_t>(std::size_t(batch), most);
+    const auto given = integers(argument, object, {{"batch", batch}});
+    const std::vector<int64_t> lengths(given.data(), given.data() + batch);
+    for (long b = 0; b < batch; ++b)
+        if (lengths[b] < 0 || lengths[b] > most)
+            throw py::value_error(std::string(argument) + ": expected numbers from 0 to " + std::to_string(most) +
+                                  " (" + of + "), got " + std::to_string(lengths[b]) + " at " + std::to_string(b));
+    return lengths;
+}
+
+void check_labels(const int64_t* labels, const std::vector<int64_t>& lengths, long width, long classes, long blank) {
+    for (std::size_t b = 0; b < lengths.size(); ++b)
+        for (long s = 0; s < lengths[b]; ++s) {
+            const int64_t label = labels[b * width + s];
+            const std::string where = " at (" + std::to_string(b) + ", " + std::to_string(s) + ")";
+            if (label < 0 || label >= classes)
+                throw py::value_error("labels: expected numbers from 0 to " + std::to_string(classes - 1) +
+                                      " (classes), got " + std::to_string(label) + where);
+            if (label == blank)
+                throw py::value_error("labels: expected no blank (" + std::to_string(blank) + ") among them, got one" +
+                                      where);
+        }
+}
+
+// The loss of every row, and its gradient (times the row's scale) or None.
+py::tuple ctc(py::handle inputs_, py::handle labels_, py::handle input_lengths_, py::handle label_lengths_, long blank,
+              bool from_logits, bool zero_infinity, bool gradient, py::handle scale_) {
+    return by_dtype("inputs", as_array("inputs", inputs_), [&](auto tag) -> py::tuple {
+        using T = decltype(tag);
+        const py::array inputs =
+            features_contiguous<T>(checked<T>("inputs", inputs_, {{"batch"}, {"steps"}, {"classes"}}));
+        CtcProblem<T> p{};
+        const long batch = p.batch = inputs.shape(0), steps = p.steps = inputs.shape(1);
+        const long classes = p.classes = inputs.shape(2);
+        if (blank < 0 || blank >= classes)
+            throw py::value_error("blank: expected a class from 0 to " + std::to_string(classes - 1) + ", got " +
+                                  std::to_string(blank));
+        const auto labels = integers("labels", labels_, {{"batch", batch}, {"max_labels"}});
+        p.max_labels = labels.shape(1);
+        const auto input_lengths = lengths_or_full("input_lengths", input_lengths_, batch, steps, "steps");
+        const auto label_lengths = lengths_or_full("label_lengths", label_lengths_, batch, p.max_labels, "max_labels");
+        check_labels(labels.data(), label_lengths, p.max_labels, classes, blank);
+        p.x = pointer<T>(inputs);
+        p.x_batch = inputs.strides(0) / py::ssize_t(sizeof(T)), p.x_step = inputs.strides(1) / py::ssize_t(sizeof(T));
+        p.labels = labels.data(), p.input_lengths = input_lengths.data(), p.label_lengths = label_lengths.data();
+        p.blank = blank, p.logits = from_logits, p.zero_infinity = zero_infinity;
+        py::array scale;
+        if (!scale_.is_none()) {
+            scale = contiguous<T>("scale", scale_, {{"batch", batch}});
+            p.scale = pointer<T>(scale);
+        }
+        const py::array losses = new_array<T>({batch});
+        p.losses = pointer<T>(losses);
+        py::object d_inputs = py::none();
+        if (gradient) {
+            py::array made = new_array<T>({batch, steps, classes});
+            p.gradient = pointer<T>(made);
+            d_inputs = made;
+        }
+        if (batch) {
+            // Longer labels than any row has cost nothing.
+            const long longest = long(*std::max_element(label_lengths.begin(), label_lengths.end()));
+            const double work = double(batch) * double(steps) * double(classes + 4 * longest);
+            p.threads = std::min(threads_for(work, 2e4), int(std::min(batch, 4096l)));
+            const Buffer<double> workspace(
+                checked_product("inputs", {kernels<T>().ctc_workspace(p), std::size_t(p.threads)}));
+            p.workspace = workspace.get();
+            py::gil_scoped_release release;
+            kernels<T>().ctc(p);
+        }
+        return py::make_tuple(losses, d_inputs);
+    });
+}
+
 // --- what this build and machine are --------------------------------------------------------
 
 py::dict config() {
@@ -1497,6 +1588,9 @@ PYBIND11_MODULE(_core, m) {
           py::arg("slots"), py::arg("numbers"), py::arg("scale") = 1.0,
           py::arg("limit") = std::numeric_limits<double>::infinity(), py::arg("decay") = 0.0);
     m.def("sum_of_squares", sum_of_squares, py::arg("x"));
+    m.def("ctc", ctc, py::arg("inputs"), py::arg("labels"), py::arg("input_lengths"), py::arg("label_lengths"),
+          py::arg("blank"), py::arg("from_logits"), py::arg("zero_infinity"), py::arg("gradient"),
+          py::arg("scale") = py::none());
     m.def("config", config);
     m.def("get_num_threads", max_threads);
     m.def("set_num_threads", set_num_threads);

@@ -181,6 +181,23 @@ struct OptimizerRule {
     void (*step)(const OptimizerProblem<T>&);
 };
 
+// Connectionist temporal classification: the loss of every row and its gradient; see kernels/ctc.hpp.
+template <class T>
+struct CtcProblem {
+    long batch, steps, classes, max_labels;
+    const T* x;  // (batch, steps, classes), the classes contiguous: logits, or else log-probabilities
+    std::ptrdiff_t x_batch, x_step;
+    const int64_t* labels;                         // (batch, max_labels)
+    const int64_t *input_lengths, *label_lengths;  // (batch)
+    long blank;
+    bool logits, zero_infinity;
+    const T* scale;  // (batch) what a row's gradient is multiplied with, or null; zero takes out even NaN
+    T* losses;       // (batch)
+    T* gradient;     // (batch, steps, classes), or null
+    double* workspace;
+    int threads;
+};
+
 struct Team;
 
 // One cell's passes. The workspaces and what is saved for each row and step are in elements.
@@ -208,6 +225,8 @@ struct Kernels {
     const OptimizerRule<T>* optimizer_rules;
     void (*add_rows)(const AddRowsProblem<T>&);
     double (*sum_of_squares)(const T* x, std::size_t n);
+    std::size_t (*ctc_workspace)(const CtcProblem<T>&);
+    void (*ctc)(const CtcProblem<T>&);
     void (*sigmoid)(const T* x, T* y, std::size_t n);
     void (*tanh)(const T* x, T* y, std::size_t n);
     double (*multiply_add_loop)(long rounds, T* sink);  // returns the floating point operations done

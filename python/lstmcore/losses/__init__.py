@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, overload
 
 from .. import _serialization
+from .connectionist import CTC
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from .divergence import KLDivergence
 from .focal import BinaryFocalCrossentropy, CategoricalFocalCrossentropy
@@ -23,6 +24,7 @@ from .functions import (
     categorical_focal_crossentropy,
     categorical_hinge,
     cosine_similarity,
+    ctc,
     hinge,
     huber,
     kl_divergence,
@@ -54,6 +56,7 @@ from .weights import combine_weights
 
 __all__ = [
     "BCE",
+    "CTC",
     "KLD",
     "MAE",
     "MAPE",
@@ -88,6 +91,7 @@ __all__ = [
     "categorical_hinge",
     "combine_weights",
     "cosine_similarity",
+    "ctc",
     "deserialize",
     "get",
     "hinge",

@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import crossentropy, divergence, focal, margin, regression
+from .connectionist import CTC
 from .loss import Loss, snake_case
 
 Array = NDArray[Any]
@@ -101,6 +102,7 @@ kl_divergence = LossFunction(divergence.KLDivergence)
 binary_crossentropy = LossFunction(crossentropy.BinaryCrossentropy)
 categorical_crossentropy = LossFunction(crossentropy.CategoricalCrossentropy)
 sparse_categorical_crossentropy = LossFunction(crossentropy.SparseCategoricalCrossentropy)
+ctc = LossFunction(CTC)
 binary_focal_crossentropy = LossFunction(focal.BinaryFocalCrossentropy)
 categorical_focal_crossentropy = LossFunction(focal.CategoricalFocalCrossentropy)
 hinge = LossFunction(margin.Hinge)

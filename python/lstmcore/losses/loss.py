@@ -80,6 +80,17 @@ class Loss(Configurable):
         """Return True for each sample whose label counts; None if all do."""
         return None
 
+    def with_mask(self, y_true: Array, mask: Array | None) -> tuple[Any, Array | None]:
+        """Return the targets as `value_and_gradient` takes them, and the mask that is left to weigh the samples.
+
+        A loss of whole sequences takes from it how long they are, and leaves none.
+        """
+        return y_true, mask
+
+    def samples(self, y_pred_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the samples' losses."""
+        return y_pred_shape[:-1]
+
     # --- the same for all ---
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
@@ -115,7 +126,7 @@ class Loss(Configurable):
 
         Parameters
         ----------
-        y_true : what `targets` returned.
+        y_true : what `targets` returned, and `with_mask` then.
         y_pred : the outputs.
         weights : of the samples, as `combine_weights` makes them from weights and mask.
         logits : what the outputs are the activation of, if that is the one that the loss `fuses`. The value is then

@@ -5,6 +5,7 @@ What the kernels are held against. Nothing here is used by the library itself.
 
 from .activations import sigmoid
 from .convolution import conv1d, conv1d_backward
+from .ctc import ctc_loss, ctc_loss_and_gradient
 from .ctc_decode import ctc_beam_search, ctc_greedy
 from .gru import gru, gru_backward
 from .lstm import lstm, lstm_backward
@@ -15,6 +16,8 @@ __all__ = [
     "conv1d_backward",
     "ctc_beam_search",
     "ctc_greedy",
+    "ctc_loss",
+    "ctc_loss_and_gradient",
     "gru",
     "gru_backward",
     "lstm",

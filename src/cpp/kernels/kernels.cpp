@@ -5,6 +5,7 @@
 #include "cells/rnn.hpp"
 #include "cells/staged_gru.hpp"
 #include "cells/staged_lstm.hpp"
+#include "ctc.hpp"
 #include "elementwise.hpp"
 #include "optimizers.hpp"
 #include "probe.hpp"
@@ -49,6 +50,8 @@ static constexpr Kernels<T> table() {
         optimizer_rules<T>,
         add_rows<T>,
         sum_of_squares<T>,
+        ctc_workspace<T>,
+        ctc<T>,
         map_array<T, sigmoid<T>>,
         map_array<T, tanh<T>>,
         multiply_add_loop<T>,

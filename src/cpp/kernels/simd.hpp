@@ -218,9 +218,9 @@ struct ExpConstants<double> {
                                    2.5109090412948642663e-8, 2.0924472598333800049e-9};
 };
 
-// Splits e^x into scale = 2^n and fraction = e^(x - n ln2) - 1, |x - n ln2| <= ln2/2.
+// Splits e^x into 2^n and fraction = e^(x - n ln2) - 1, |x - n ln2| <= ln2/2; returns n + round.
 template <class T>
-LSTMCORE_INLINE void exp_parts(Vec<T> x, Vec<T>& scale, Vec<T>& fraction) {
+LSTMCORE_INLINE Vec<T> exp_fraction(Vec<T> x, Vec<T>& fraction) {
     using C = ExpConstants<T>;
     const Vec<T> shifted = fma(x, broadcast(C::log2e), broadcast(C::round));
     const Vec<T> n = shifted - broadcast(C::round);
@@ -231,6 +231,14 @@ LSTMCORE_INLINE void exp_parts(Vec<T> x, Vec<T>& scale, Vec<T>& fraction) {
 #pragma GCC unroll 16
     for (int d = degree - 1; d >= 0; --d) q = fma(q, r, broadcast(C::q[d]));
     fraction = fma(q, r * r, r);
+    return shifted;
+}
+
+// The same with scale = 2^n, for x between underflow and overflow.
+template <class T>
+LSTMCORE_INLINE void exp_parts(Vec<T> x, Vec<T>& scale, Vec<T>& fraction) {
+    using C = ExpConstants<T>;
+    const Vec<T> shifted = exp_fraction<T>(x, fraction);
     scale = (Vec<T>)(((Int<T>)shifted << C::mantissa_bits) + C::one_bits);
 }
 
