@@ -8,14 +8,17 @@ from typing import Any, NamedTuple
 
 import common
 import numpy as np
+from scipy.signal import resample_poly
 
 from lstmcore.audio import mel_spectrogram, pad_features
+from lstmcore.callbacks import LearningRateScheduler
 from lstmcore.utils import PyDataset, pad_sequences
 
 RATE = 8000
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SPEAKERS = ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
 CHARACTERS = "_ efghinorstuvwxz"  # the blank of CTC, a space, and what the words are spelled with
+DEPTH = 6.0  # natural logarithms, 26 dB: what is fainter than the loudest by more is noise of the room
 STRIDES = 2  # of the models' convolutions: steps of the outputs are 20 ms
 
 
@@ -57,15 +60,17 @@ def splits(held_out: str | None) -> list[str | None]:
 
 
 class Features:
-    """Log mel spectrograms, the mean over a recording taken away and divided by the deviation over all.
+    """Log mel spectrograms down to DEPTH, the mean over a recording taken away, divided by the deviation over all.
 
-    With ``causal`` the mean is that of all recordings too: nothing of a recording has to be known beforehand.
+    With ``causal`` the depth is unlimited, and the mean that of all recordings: nothing of a recording has to be known
+    beforehand.
     """
 
     def __init__(self, samples: Sequence[np.ndarray], causal: bool = False) -> None:
-        spectrograms = [mel_spectrogram(s, RATE) for s in samples]
-        frames = np.concatenate([s if causal else s - s.mean(0) for s in spectrograms])
-        self.mean = frames.mean(0) if causal else None
+        self.causal, self.mean, self.deviation = causal, np.float32(0), np.float32(1)
+        frames = np.concatenate([self(s) for s in samples])
+        if causal:
+            self.mean = frames.mean(0)
         self.deviation = frames.std(0)
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
@@ -74,7 +79,18 @@ class Features:
 
     def scaled(self, spectrogram: np.ndarray) -> np.ndarray:
         """Return the features of a spectrogram."""
-        return (spectrogram - (spectrogram.mean(0) if self.mean is None else self.mean)) / self.deviation
+        if self.causal:
+            return (spectrogram - self.mean) / self.deviation
+        spectrogram = np.maximum(spectrogram, spectrogram.max() - DEPTH)
+        return (spectrogram - spectrogram.mean(0)) / self.deviation
+
+
+def at_other_speeds(recordings: Recordings) -> Recordings:
+    """Return recordings with copies that are a tenth slower, and a tenth faster: other voices."""
+    speeds = [9, 10, 11]
+    samples = [resample_poly(s, 10, speed).astype("float32") for speed in speeds for s in recordings.samples]
+    others = [np.tile(array, len(speeds)) for array in recordings[1:]]
+    return Recordings(samples, *others)
 
 
 class Batches(PyDataset):
@@ -103,6 +119,11 @@ class Batches(PyDataset):
         x, _ = pad_features([self.features[k] for k in rows], multiple=STRIDES)
         targets = [self.targets[k] for k in rows]
         return x, np.array(targets) if np.ndim(targets[0]) == 0 else pad_sequences(targets, padding="post")
+
+
+def falling(rate: float, epochs: int) -> LearningRateScheduler:
+    """Return a callback that lets the learning rate fall along a line, to a hundredth."""
+    return LearningRateScheduler(lambda epoch: rate * (1 - 0.99 * epoch / epochs))
 
 
 def predict(model: Any, features: Sequence[np.ndarray], size: int = 32) -> Iterator[np.ndarray]:

@@ -1,8 +1,8 @@
 """Recognise spoken digits, of speakers heard before or, with --held-out, of others, and draw what is heard in one.
 
 The Free Spoken Digit Dataset: 3,000 recordings of six speakers. Tested are numbers 0 to 4 of each digit and speaker,
-or all 500 of the speaker held out. Published: 97.33 % with 39 cepstral coefficients and a bidirectional LSTM(50), on a
-random tenth of the recordings.
+or all 500 of the speaker held out; then what is trained on is also played a tenth slower and faster. Published:
+97.33 % with 39 cepstral coefficients and a bidirectional LSTM(50), on a random tenth of the recordings.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 import speech
 
 import lstmcore
-from lstmcore.callbacks import LearningRateScheduler
 from lstmcore.layers import LSTM, BatchNormalization, Bidirectional, Conv1D, Dense, Dropout, Masking
 from lstmcore.models import Sequential
 from lstmcore.optimizers import Adam
 
+RATE = 0.002  # of learning
 LONGEST = 100  # frames: of longer recordings, the loudest second
 
 
@@ -32,14 +32,16 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     rows: dict[str, list[float | None]] = {}
     for held_out in speech.splits(options.held_out):
         train, test = speech.load(options.data, held_out)
+        epochs = options.epochs
+        if held_out:  # more voices; three times the recordings
+            train, epochs = speech.at_other_speeds(train), max(1, epochs // 2)
         lstmcore.utils.set_random_seed(options.seed)
         features = speech.Features(train.samples)
         model = build(options.units)
-        model.compile(Adam(0.002), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(Adam(RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
         rng = np.random.default_rng(options.seed)
         batches = speech.Batches([loudest(features(s)) for s in train.samples], train.digits, 32, rng)
-        falling = LearningRateScheduler(lambda epoch: 0.002 * (1 - 0.99 * epoch / options.epochs))
-        model.fit(batches, epochs=options.epochs, verbose=options.verbose, callbacks=[falling])
+        model.fit(batches, epochs=epochs, verbose=options.verbose, callbacks=[speech.falling(RATE, epochs)])
         said = [p.argmax() for p in speech.predict(model, [loudest(features(s)) for s in test.samples])]
         accuracy = float(np.mean(said == test.digits))
         name = "bidirectional LSTM" if held_out is None else f"{held_out}, held out"
