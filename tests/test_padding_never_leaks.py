@@ -182,6 +182,40 @@ def test_what_stands_in_padding_does_not_matter(name):
     assert_same(step(model, factor, rows, targets, 20, -1000.0), want, **CLOSE)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_ctc_of_a_padded_batch_is_the_sum_of_that_of_its_rows(name):
+    factor, model = make(name, frozen=True)
+    rows, _ = rows_and_targets([12, 16, 9])
+    labels = [[1, 2, 3], [2, 2], [1]]
+    ctc = losses.CTC(reduction="sum")
+
+    def run(rows, labels, steps):
+        x, mask = pad(rows, steps, 5.0), np.arange(steps) < np.array([len(row) for row in rows])[:, None]
+        for v in model.variables:
+            v.gradient.fill(0)
+        outputs, out_mask = model.run(x, True, mask)
+        targets = ctc.targets([row + [0] * (4 - len(row)) for row in labels], outputs.shape, outputs.dtype)
+        taken, left = ctc.with_mask(targets, out_mask)
+        assert left is None
+        value, gradient = ctc.value_and_gradient(taken, outputs)
+        assert not gradient[~out_mask].any()
+        d_inputs = model.backward(gradient)
+        assert not d_inputs[~mask].any()
+        return (
+            value,
+            [v.gradient.copy() for v in model.variables],
+            [d[: len(row)] for d, row in zip(d_inputs, rows, strict=True)],
+        )
+
+    value, gradients, d_inputs = run(rows, labels, 24)
+    whole = [-(-len(row) // factor) * factor for row in rows]
+    alone = [run([row], [own], n) for row, own, n in zip(rows, labels, whole, strict=True)]
+    assert np.isfinite(value)
+    assert value == pytest.approx(sum(a[0] for a in alone), rel=1e-12)
+    assert_same(gradients, [sum(a[1][k] for a in alone) for k in range(len(gradients))], **CLOSE)
+    assert_same(d_inputs, [a[2][0] for a in alone], **CLOSE)
+
+
 def test_moving_statistics_are_those_of_the_real_frames():
     factor, model = make("guide")
     convolution, normalization = model.layers[:2]
