@@ -18,7 +18,6 @@ RATE = 8000
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SPEAKERS = ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
 CHARACTERS = "_ efghinorstuvwxz"  # the blank of CTC, a space, and what the words are spelled with
-DEPTH = 6.0  # natural logarithms, 26 dB: what is fainter than the loudest by more is noise of the room
 STRIDES = 2  # of the models' convolutions: steps of the outputs are 20 ms
 
 
@@ -60,14 +59,16 @@ def splits(held_out: str | None) -> list[str | None]:
 
 
 class Features:
-    """Log mel spectrograms down to DEPTH, the mean over a recording taken away, divided by the deviation over all.
+    """Log mel spectrograms, the mean over a recording taken away, divided by the deviation over all.
 
-    With ``causal`` the depth is unlimited, and the mean that of all recordings: nothing of a recording has to be known
-    beforehand.
+    What is fainter than a recording's loudest by more than ``depth`` (natural logarithms of power) is noise of the room
+    and cut off. With ``causal`` nothing is, and the mean is that of all recordings: nothing of a recording has to be
+    known beforehand.
     """
 
-    def __init__(self, samples: Sequence[np.ndarray], causal: bool = False) -> None:
-        self.causal, self.mean, self.deviation = causal, np.float32(0), np.float32(1)
+    def __init__(self, samples: Sequence[np.ndarray], depth: float = np.inf, causal: bool = False) -> None:
+        self.depth, self.causal = np.float32(depth), causal
+        self.mean, self.deviation = np.float32(0), np.float32(1)
         frames = np.concatenate([self(s) for s in samples])
         if causal:
             self.mean = frames.mean(0)
@@ -81,7 +82,7 @@ class Features:
         """Return the features of a spectrogram."""
         if self.causal:
             return (spectrogram - self.mean) / self.deviation
-        spectrogram = np.maximum(spectrogram, spectrogram.max() - DEPTH)
+        spectrogram = np.maximum(spectrogram, spectrogram.max() - self.depth)
         return (spectrogram - spectrogram.mean(0)) / self.deviation
 
 

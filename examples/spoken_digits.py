@@ -19,6 +19,7 @@ from lstmcore.models import Sequential
 from lstmcore.optimizers import Adam
 
 RATE = 0.002  # of learning
+DEPTH = 6.0  # 26 dB below the loudest
 LONGEST = 100  # frames: of longer recordings, the loudest second
 
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         if held_out:  # more voices; three times the recordings
             train, epochs = speech.at_other_speeds(train), max(1, epochs // 2)
         lstmcore.utils.set_random_seed(options.seed)
-        features = speech.Features(train.samples)
+        features = speech.Features(train.samples, DEPTH)
         model = build(options.units)
         model.compile(Adam(RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
         rng = np.random.default_rng(options.seed)

@@ -23,6 +23,7 @@ from lstmcore.models import Sequential
 from lstmcore.optimizers import Adam
 
 RATE = 0.003  # of learning
+DEPTH = 10.0  # 43 dB below the loudest
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         rng = np.random.default_rng(options.seed)
         sequences, texts = speech.join(train, options.sequences, rng)
         heard, said = speech.join(test, options.tests, rng)
-        features = speech.Features(sequences)
+        features = speech.Features(sequences, DEPTH)
         model = build(options.units)
         model.compile(Adam(RATE, clipnorm=1.0), CTC())
         batches = speech.Batches([features(s) for s in sequences], [speech.spell(t) for t in texts], 16, rng)
