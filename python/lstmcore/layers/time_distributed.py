@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
@@ -16,7 +18,8 @@ class TimeDistributed(Layer):
     >>> TimeDistributed(Dense(4))(np.zeros((2, 7, 3), "float32")).shape
     (2, 7, 4)
 
-    Weights: those of the layer. A mask is passed on.
+    Weights: those of the layer. A mask is passed on; a layer on vectors that takes one (`BatchNormalization`)
+    is told which of them count.
 
     Parameters
     ----------
@@ -33,6 +36,7 @@ class TimeDistributed(Layer):
         self.adopt(layer)
         self.layer = layer
         self.head = layer.head
+        self.consumes_mask = layer.consumes_mask
         if self.activity_regularizer is None:
             self.activity_regularizer = layer.activity_regularizer
 
@@ -55,11 +59,13 @@ class TimeDistributed(Layer):
         """Return inputs as the layer takes them."""
         return self.layer.convert(name, inputs)
 
-    def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs; ``logits`` leaves out the activation the layer ends with."""
         batch, *inner = self._inner(inputs.shape)
         steps = inputs.shape[1]
-        options = {"logits": True} if logits else {}
+        options: dict[str, Any] = {"logits": True} if logits else {}
+        if mask is not None and self.consumes_mask and inputs.ndim == 3:
+            options["mask"] = np.asarray(mask, bool).reshape(batch * steps)
         outputs = self.layer.forward(inputs.reshape(batch * steps, *inner), training, **options)
         return outputs.reshape(batch, steps, *outputs.shape[1:])  # type: ignore[no-any-return]
 
