@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -125,7 +126,7 @@ class LSTMOptions:
         if self.coupled and not (self.input_gate and self.forget_gate):
             raise ValueError("coupled: the forget gate is 1 - i, so it needs input_gate=True and forget_gate=True")
 
-    @property
+    @functools.cached_property
     def gate_names(self) -> str:
         """The gates that have weights, in order, of "ifgo"."""
         dropped = {
@@ -136,12 +137,12 @@ class LSTMOptions:
         }
         return "".join(g for g in "ifgo" if not dropped[g])
 
-    @property
+    @functools.cached_property
     def gates(self) -> int:
         """The number of gates that have weights."""
         return len(self.gate_names)
 
-    @property
+    @functools.cached_property
     def extra_weights(self) -> tuple[str, ...]:
         """Weights beside kernel, recurrent_kernel and bias."""
         names = [("peephole", self.peepholes), ("projection", self.projection)]

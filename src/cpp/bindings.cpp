@@ -756,6 +756,8 @@ struct ForwardArguments {
 template <class T>
 Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
     const CellWeights& w = *weights;
+    if (a.training && !w.training)
+        throw py::value_error("weights: were packed for inference; pack them with training=True");
     Run run;
     run.weights = weights, run.return_sequences = a.return_sequences, run.backwards = a.backwards;
     py::array x = checked<T>("inputs", a.inputs, {{"batch"}, {"steps"}, {"inputs", w.shape.inputs}});
@@ -862,9 +864,9 @@ py::tuple run_both(Call& first, Call& second) {
 
 template <class T>
 class ForwardCall : public Call {
-    std::shared_ptr<CellWeights> weights;
     const bool training;
     Run call;
+    const CellWeights* const weights;
     py::object outputs_, h_last_, c_last_;
     std::size_t saved_size = 0, c_size = 0, h_size = 0;
     Buffer<T> saved, workspace;
@@ -872,10 +874,7 @@ class ForwardCall : public Call {
 
  public:
     ForwardCall(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a)
-        : weights(weights), training(a.training) {
-        if (a.training && !weights->training)
-            throw py::value_error("weights: were packed for inference; pack them with training=True");
-        call = make_run<T>(weights, a);
+        : training(a.training), call(make_run<T>(weights, a)), weights(weights.get()) {
         const RecurrentShape& s = call.shape;
         const bool lstm = weights->lstm;
         const char* width = weights->options.projection ? "outputs" : "units";
@@ -962,7 +961,9 @@ class ForwardCall : public Call {
                     std::memcpy(row + t * outputs.strides(1), row + source * outputs.strides(1), bytes);
             });
         }
-        if (!training) return py::make_tuple(outputs_, h_last_, c_last_, py::none());
+        if (!training)
+            return py::reinterpret_steal<py::tuple>(
+                PyTuple_Pack(4, outputs_.ptr(), h_last_.ptr(), c_last_.ptr(), Py_None));
 
         auto cache = std::make_shared<Cache>();
         cache->run = std::move(call);
@@ -974,36 +975,71 @@ class ForwardCall : public Call {
     }
 };
 
-std::unique_ptr<Call> forward_call(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
-    if (std::holds_alternative<Packed<float>>(not_none(weights)->packed))
-        return std::make_unique<ForwardCall<float>>(weights, a);
-    return std::make_unique<ForwardCall<double>>(weights, a);
+// The arguments of a forward pass in their order, from a tuple or from CPython; `cell`, the last, says whose
+// weights they must be, or is None.
+constexpr Py_ssize_t forward_argument_count = 15;
+
+bool flag(const char* argument, py::handle value) {
+    if (value.ptr() == Py_True) return true;
+    if (value.ptr() == Py_False) return false;
+    if (!PyObject_IsInstance(value.ptr(), py::module_::import("numpy").attr("bool_").ptr()))
+        throw py::type_error(std::string(argument) + ": expected True or False, got " + std::string(py::repr(value)));
+    return py::bool_(py::reinterpret_borrow<py::object>(value));
 }
 
-// `cell`: whose weights they must be, or None.
-py::tuple forward(const std::shared_ptr<CellWeights>& weights, py::handle inputs, py::handle h0, py::handle c0,
-                  bool return_sequences, bool training, py::handle out, py::handle lengths, py::handle mask,
-                  bool zero_output, bool backwards, py::handle x_dropout, py::handle h_dropout, py::handle zoneout,
-                  py::handle cell) {
-    if (!cell.is_none() && PyUnicode_CompareWithASCIIString(cell.ptr(), not_none(weights)->cell.c_str()))
+template <class F>
+auto with_forward_arguments(PyObject* const* a, F f) {
+    py::detail::make_caster<std::shared_ptr<CellWeights>> weights;
+    if (!weights.load(a[0], false))
+        throw py::type_error("weights: expected packed weights, got " + std::string(py::repr(a[0])));
+    const std::shared_ptr<CellWeights>& w = py::detail::cast_op<std::shared_ptr<CellWeights>&>(weights);
+    const py::handle cell = a[forward_argument_count - 1];
+    if (!cell.is_none() && PyUnicode_CompareWithASCIIString(cell.ptr(), w->cell.c_str()))
         throw py::value_error("weights: expected weights packed for " + std::string(py::str(cell)) + ", got those of " +
-                              weights->cell);
-    const ForwardArguments a{inputs, h0,          c0,        return_sequences, training,  out,    lengths,
-                             mask,   zero_output, backwards, x_dropout,        h_dropout, zoneout};
-    if (std::holds_alternative<Packed<float>>(not_none(weights)->packed)) {
-        ForwardCall<float> call(weights, a);
-        return run_call(call);
+                              w->cell);
+    return f(
+        w, ForwardArguments{a[1], a[2], a[3], flag("return_sequences", a[4]), flag("training", a[5]), a[6], a[7], a[8],
+                            flag("zero_output_for_mask", a[9]), flag("go_backwards", a[10]), a[11], a[12], a[13]});
+}
+
+// Called by CPython's own convention: pybind11's, with so many arguments, is a tenth of a streaming step.
+PyObject* forward(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+    try {
+        if (count != forward_argument_count)
+            throw py::type_error("forward: expected " + std::to_string(forward_argument_count) + " arguments, got " +
+                                 std::to_string(count));
+        return with_forward_arguments(arguments, [](const std::shared_ptr<CellWeights>& w, const ForwardArguments& a) {
+            if (std::holds_alternative<Packed<float>>(w->packed)) {
+                ForwardCall<float> call(w, a);
+                return run_call(call).release().ptr();
+            }
+            ForwardCall<double> call(w, a);
+            return run_call(call).release().ptr();
+        });
+    } catch (py::error_already_set& error) {
+        error.restore();
+    } catch (const py::builtin_exception& error) {
+        error.set_error();
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
     }
-    ForwardCall<double> call(weights, a);
-    return run_call(call);
+    return nullptr;
 }
 
 // The arguments of forward in a tuple, twice.
 py::tuple forward_both(const py::tuple& first, const py::tuple& second) {
-    const auto call_of = [](const py::tuple& a) {
-        return forward_call(a[0].cast<std::shared_ptr<CellWeights>>(),
-                            {a[1], a[2], a[3], a[4].cast<bool>(), a[5].cast<bool>(), a[6], a[7], a[8],
-                             a[9].cast<bool>(), a[10].cast<bool>(), a[11], a[12], a[13]});
+    const auto call_of = [](const py::tuple& tuple) {
+        if (tuple.size() != forward_argument_count)
+            throw py::type_error("forward_both: expected tuples of " + std::to_string(forward_argument_count));
+        PyObject* arguments[forward_argument_count];
+        for (Py_ssize_t k = 0; k < forward_argument_count; ++k) arguments[k] = tuple[k].ptr();
+        return with_forward_arguments(
+            arguments, [](const std::shared_ptr<CellWeights>& w, const ForwardArguments& a) -> std::unique_ptr<Call> {
+                if (std::holds_alternative<Packed<float>>(w->packed)) return std::make_unique<ForwardCall<float>>(w, a);
+                return std::make_unique<ForwardCall<double>>(w, a);
+            });
     };
     const std::unique_ptr<Call> a = call_of(first), b = call_of(second);
     return run_both(*a, *b);
@@ -1577,7 +1613,9 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("outputs", &Stream::outputs)
         .def_property_readonly("state", &Stream::state);
     m.def("pack", pack);
-    m.def("forward", forward);
+    static PyMethodDef forward_definition = {
+        "forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(forward)), METH_FASTCALL, nullptr};
+    m.attr("forward") = py::reinterpret_steal<py::object>(PyCFunction_New(&forward_definition, nullptr));
     m.def("backward", backward);
     m.def("forward_both", forward_both);
     m.def("backward_both", backward_both);

@@ -150,7 +150,6 @@ def gru(
     inputs: Array,
     weights: Sequence[Array],
     initial_state: Array | None = None,
-    *,
     options: GRUOptions | None = None,
     return_sequences: bool = True,
     training: bool = False,

@@ -162,7 +162,6 @@ def lstm(
     inputs: Array,
     weights: Sequence[Array],
     initial_state: Sequence[Array] | None = None,
-    *,
     options: LSTMOptions | None = None,
     return_sequences: bool = True,
     training: bool = False,

@@ -65,7 +65,6 @@ def rnn(
     inputs: Array,
     weights: Sequence[Array],
     initial_state: Array | None = None,
-    *,
     options: RNNOptions | None = None,
     return_sequences: bool = True,
     training: bool = False,

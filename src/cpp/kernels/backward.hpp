@@ -7,6 +7,7 @@
 //   width             columns of dpre, in units; the first `gates` of them are those of the recurrent product
 //   columns(units)    which columns of dpre belong to which of the weights
 //   carries(p)        whether part of dL/dh goes straight to the step before, through p.dh0
+//   BackwardRow       a row's step: what it reads and writes, and the gradients of a vector of units
 #pragma once
 
 #include "forward.hpp"
@@ -22,6 +23,7 @@ class Backward {
     const Team& team;
     const long gates;
     const bool by_units, carries;
+    const bool far;                   // what the forward pass left is not in the second-level cache
     long row0, row1, panel0, panel1;  // this thread's rows and panels of units
     T* partial;                       // this thread's
     ChunkGradients<T> chunk;
@@ -37,6 +39,7 @@ class Backward {
           gates(Cell::gates * p.shape.units),
           by_units(split_by_units(p.shape.batch, team.size)),
           carries(Cell::carries(p)),
+          far(number_of(p, p.shape.steps) * Cell::saved * p.shape.units * long(sizeof(T)) > 512l << 10),
           partial(p.workspace + team.index * partial_size),
           chunk(p, team, Cell::columns(p.shape.units), gates, p.workspace + p.threads * partial_size) {
         row0 = 0, row1 = p.shape.batch, panel0 = 0, panel1 = ceil_div(p.shape.units, panel_columns<T>);
@@ -78,50 +81,59 @@ class Backward {
         }
     }
 
-    // The terms [k0, k1) of dL/dh, which comes from the outputs and from the gates of the next step.
+    // dL/dh comes from the gates of the next step, here their terms [k0, k1), and from the outputs.
     void tile(long t, long b, long height, long slot, long unit, long vectors, long k0, long k1, bool last) {
         T* dh = partial + slot * (vectors * L);
-        const auto count = [&](long n) { return int(min(L, p.shape.units - unit - n * L)); };
+        const auto unit_of = [&](long n) { return unit + n * L; };
+        const auto count = [&](long n) { return int(min(L, p.shape.units - unit_of(n))); };
         if (k0 == 0)
-            for (long k = 0; k < height * vectors; ++k) {
-                const long r = b + k / vectors, n = k % vectors;
-                const long user_row = row_of(p, r) * p.shape.units + unit + n * L;
-                Vec<T> sum{};
-                if (p.dh.data) sum += load(at(p.dh, r, t) + unit + n * L, count(n));
-                if (last && p.dh_last) sum += load(p.dh_last + user_row, count(n));
-                if (carries && !last) sum += load(p.dh0 + user_row, count(n));
-                store(dh + k * L, sum);
+            for (long k = 0; k < height * vectors; ++k) store(dh + k * L, Vec<T>{});
+        using Row = typename Cell::template BackwardRow<T>;
+        const auto from_outputs = [&](long r) { return p.dh.data ? at(p.dh, b + r, t) : nullptr; };
+        if (far && k1 == gates)  // ask early for what the rows will read and write
+            for (long r = 0; r < height; ++r) {
+                const Row row(p, b + r, t, chunk.row(b + r, t));
+                const T* d_outputs = from_outputs(r);
+                for (long n = 0; n < vectors; ++n) {
+                    row.prefetch(unit_of(n));
+                    if (d_outputs) __builtin_prefetch(d_outputs + unit_of(n));
+                }
             }
-        if (k1 == gates)  // what the cell will read was saved long ago: ask for it early
-            for (long k = 0; k < height * vectors; ++k)
-                Cell::template prefetch<T>(p, b + k / vectors, t, unit + k % vectors * L);
-        if (!last) next_step(dh, t, b, height, unit, vectors, k0, k1);
+        if (!last) next_step(dh, t, b, height, unit, k0, k1);
         if (k1 < gates) return;
-        for (long k = 0; k < height * vectors; ++k) {
-            const long r = b + k / vectors, n = k % vectors;
-            Cell::template backward<T>(load(dh + k * L), p, r, t, unit + n * L, count(n), chunk.row(r, t));
+        for (long r = 0; r < height; ++r) {
+            const Row row(p, b + r, t, chunk.row(b + r, t));
+            const T* d_outputs = from_outputs(r);
+            const long state = row_of(p, b + r) * p.shape.units;
+            for (long n = 0; n < vectors; ++n) {
+                const long u = unit_of(n);
+                Vec<T> sum = load(dh + (r * vectors + n) * L);
+                if (d_outputs) sum += load(d_outputs + u, count(n));
+                if (last && p.dh_last) sum += load(p.dh_last + state + u, count(n));
+                if (carries && !last) sum += load(p.dh0 + state + u, count(n));
+                row.backward(sum, u, count(n));
+            }
         }
     }
 
     // dh += dpre R^T, each gate's part times its dropout factors
-    void next_step(T* dh, long t, long b, long height, long unit, long vectors, long k0, long k1) const {
-        const T* panel = p.weights.recurrent_transposed + unit * gates;
+    void next_step(T* dh, long t, long b, long height, long unit, long k0, long k1) const {
+        const long columns = min(panel_columns<T>, p.shape.units - unit);
+        const TransposedPanel<T> panel(p.weights.recurrent_transposed, gates, unit, columns);
         const T *rows[tile_rows], *factors_of[tile_rows];
-        const auto rows_from = [&](long begin) {
+        const auto find_rows = [&](long begin) {
             for (long r = 0; r < height; ++r) rows[r] = chunk.row(b + r, t + 1) + begin;
-            return panel + begin * vectors * L;
         };
         if (!p.h_dropout.factors) {
-            const T* from = rows_from(k0);
-            return accumulate_in_memory(dh, height, vectors, rows, from, k1 - k0);
+            find_rows(k0);
+            return accumulate_in_memory(dh, panel, height, rows, k0, k1 - k0);
         }
         const long depth = gates / p.h_dropout.copies;
         for (int copy = 0; copy < p.h_dropout.copies; ++copy) {
-            const T* from = rows_from(copy * depth);
+            find_rows(copy * depth);
             for (long r = 0; r < height; ++r)
                 factors_of[r] = factors(p.h_dropout, p, copy, b + r, p.shape.units) + unit;
-            accumulate_in_memory(dh, height, vectors, rows, from, depth,
-                                 AddedScaled<T>{factors_of, p.shape.units - unit});
+            accumulate_in_memory(dh, panel, height, rows, copy * depth, depth, JoinedScaled<T>{factors_of, columns});
         }
     }
 

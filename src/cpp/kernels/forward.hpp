@@ -6,12 +6,16 @@
 // by units (a barrier each step; each thread's share of the weights then stays in its own cache).
 // Either way every sum keeps its order.
 //
+// Where the units fill no whole number of vectors and few are left over, all their gates share a vector
+// or two (the "tail"), which the cell gets spread out: 50 units then cost 13 vectors of sums, not 16.
+//
 // A cell has:
 //   gates, vectors    its panels hold `vectors` vectors of units of every gate
 //   sums, shift       a tile's sums; the recurrent product's last gate has sums of its own if shift > 0
 #pragma once
 
 #include "sequence.hpp"
+#include "transposed.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -20,28 +24,62 @@ namespace lstmcore::LSTMCORE_ISA {
 template <class Cell, class T>
 constexpr long block_units = long(Cell::vectors) * lanes<T>;
 
-// Forward panels hold one block of units of every gate; transposed panels are ordinary.
+// Lanes of each of the sums in a tail of one vector or two.
+template <class Cell, class T>
+constexpr long tail_group(long vectors) {
+    return vectors * lanes<T> / Cell::sums;
+}
+
+// Vectors of the tail, 0 where there is none.
+template <class Cell, class T>
+long tail_vectors(long units) {
+    const long rest = units % lanes<T>;
+    if (Cell::vectors > 1 || rest == 0) return 0;
+    for (long vectors = 1; vectors <= 2; ++vectors)
+        if (rest <= tail_group<Cell, T>(vectors)) return vectors;
+    return 0;
+}
+// Forward panels hold one block of units of every gate; the tail has panels of its own, beside those of its
+// block, which dropout by gate needs.
 template <class Cell, class T>
 PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions&) {
     const std::size_t blocks = ceil_div(s.units, block_units<Cell, T>), gates = Cell::gates * s.units;
-    const std::size_t width = blocks * block_units<Cell, T> * Cell::gates;
+    const std::size_t tail = tail_vectors<Cell, T>(s.units) * lanes<T>;
+    const std::size_t width = blocks * block_units<Cell, T> * Cell::gates + tail;
     PackedSizes sizes{};
-    sizes.kernel = width * s.inputs, sizes.recurrent = width * s.units, sizes.bias = blocks * Cell::sums * lanes<T>;
+    sizes.kernel = width * s.inputs, sizes.recurrent = width * s.units,
+    sizes.bias = blocks * Cell::sums * lanes<T> + tail;
     sizes.kernel_transposed = gates * packed_columns<T>(s.inputs);
     sizes.recurrent_transposed = gates * packed_columns<T>(s.units);
     return sizes;
 }
 
-// Packs the transpose of a matrix of `rows` rows in panels of this thread's share of the rows.
-template <class T>
-void pack_transposed(const Team& team, T* packed, const T* weights, long rows, long columns) {
-    long begin, end;
-    team.split(ceil_div(rows, panel_columns<T>), begin, end);
-    for (long panel = begin; panel < end; ++panel) {
-        const long row = panel * panel_columns<T>;
-        pack_panel(packed + row * columns, weights + row * columns, 1, columns, columns,
-                   min(panel_columns<T>, rows - row));
-    }
+// Where the tail's panels begin.
+template <class Cell, class T>
+LSTMCORE_INLINE T* tail_of(T* packed, long units, long depth) {
+    return packed + ceil_div(units, block_units<Cell, T>) * Cell::gates * block_units<Cell, T> * depth;
+}
+
+template <class Cell, class T>
+void pack_tail(const PackProblem<T>& p, long vectors) {
+    const long units = p.shape.units, gates = Cell::gates * units, first = units - units % lanes<T>;
+    const long width = vectors * lanes<T>, group = tail_group<Cell, T>(vectors);
+    const auto pack = [&](T* to, const T* from, long depth, int shift) {
+        std::memset(to, 0, depth * width * sizeof(T));
+        for (long k = 0; k < depth; ++k)
+            for (int gate = 0; gate < Cell::gates; ++gate) {
+                const int sum = gate == Cell::gates - 1 ? gate + shift : gate;
+                std::memcpy(to + k * width + sum * group, from + k * gates + gate * units + first,
+                            (units - first) * sizeof(T));
+            }
+    };
+    pack(tail_of<Cell>(p.packed.kernel, units, p.shape.inputs), p.weights.kernel, p.shape.inputs, 0);
+    pack(tail_of<Cell>(p.packed.recurrent, units, units), p.weights.recurrent, units, Cell::shift);
+    T* bias = p.packed.bias + ceil_div(units, block_units<Cell, T>) * Cell::sums * lanes<T>;
+    std::memset(bias, 0, width * sizeof(T));
+    for (int sum = 0; p.weights.bias && sum < Cell::sums; ++sum)
+        store(bias + sum * group, Cell::template bias<T>(p.weights.bias, units, sum, first, int(units - first)),
+              int(units - first));
 }
 
 template <class Cell, class T>
@@ -69,6 +107,8 @@ void pack(const PackProblem<T>& problem) {
                                                                   (block * V + sum % V) * L, count(sum % V))
                                          : Vec<T>{});
             }
+            if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
+                pack_tail<Cell>(p, vectors);
             if (p.packed.kernel_transposed) {
                 pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.shape.inputs, gates);
                 pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, units, gates);
@@ -116,6 +156,7 @@ class Forward {
     const bool by_units, ahead;
     const long chunk;
     long row0, row1, block0, block1;  // this thread's rows and blocks of units
+    const long tail, tail_block;      // vectors of the tail, and its block, or 0 and none
     T* projected;                     // [step of chunk][row][block][sum][lane]
     const long projected_row;
     T* partial_sums;           // [row of group][sum][lane]
@@ -167,6 +208,8 @@ class Forward {
           by_units(split_by_units(p.shape.batch, team.size)),
           ahead(plan_ahead(p)),
           chunk(plan_chunk(p)),
+          tail(tail_vectors<Cell, T>(p.shape.units)),
+          tail_block(tail ? p.shape.units / L : -1),
           projected(p.workspace + team.index * workspace_of_thread(p)),
           projected_row(sums_of(p.shape)),
           partial_sums(projected + projected_size(p)),
@@ -206,19 +249,58 @@ class Forward {
                 const long row = tile_begin(rows, tile);
                 with_rows(tile_begin(rows, tile + 1) - row, [&](auto height) {
                     constexpr int R = decltype(height)::value;
-                    Vec<T> sum[R][S];
-                    start_from_bias<R>(sum, block);
-                    accumulate<T, R, N>(sum, x_rows.template tile<R>(row, 0),
-                                        p.weights.kernel + block * p.shape.inputs * N * L, p.shape.inputs);
-                    store_tile<T, R, S>(sum, projected + row * projected_row + block * S * L, projected_row);
+                    with_panels(block, [&](auto panels) {
+                        using P = decltype(panels);
+                        Vec<T> sum[R][P::sums];
+                        start_from_bias<R>(sum, panels);
+                        accumulate<T, R, P::vectors>(sum, x_rows.template tile<R>(row, 0), panels.kernel,
+                                                     p.shape.inputs);
+                        store_tile<T, R>(sum, projected + row * projected_row + block * S * L, projected_row);
+                    });
                 });
             }
     }
 
-    template <int R>
-    LSTMCORE_INLINE void start_from_bias(Vec<T> (&sum)[R][S], long block) const {
-        for (int s = 0; s < S; ++s) {
-            const Vec<T> bias = load(p.weights.bias + (block * S + s) * L);
+    // The panels of a block, and of the tail.
+    struct Block {
+        static constexpr int vectors = N, sums = S, shift = Cell::shift;
+        const T *kernel, *recurrent, *bias;
+    };
+    template <int V>
+    struct Tail {
+        static constexpr int vectors = V, sums = V, shift = 0;
+        const T *kernel, *recurrent, *bias;
+    };
+    template <class F>
+    LSTMCORE_INLINE void with_panels(long block, F f) const {
+        const long inputs = p.shape.inputs, units = p.shape.units;
+        if (block != tail_block)
+            return f(Block{p.weights.kernel + block * inputs * N * L, p.weights.recurrent + block * units * N * L,
+                           p.weights.bias + block * S * L});
+        if constexpr (Cell::vectors == 1) {
+            const T *kernel = tail_of<Cell>(p.weights.kernel, units, inputs),
+                    *recurrent = tail_of<Cell>(p.weights.recurrent, units, units),
+                    *bias = p.weights.bias + (block + 1) * S * L;
+            return tail == 1 ? f(Tail<1>{kernel, recurrent, bias}) : f(Tail<2>{kernel, recurrent, bias});
+        }
+    }
+
+    // A block's sums as the cell takes them. What is left in the other lanes is no unit's.
+    template <int R, int V>
+    static LSTMCORE_INLINE void spread(const Vec<T> (&sum)[R][V], Vec<T> (&out)[R][S]) {
+        spread(sum, out, std::make_integer_sequence<int, S>{});
+    }
+    template <int R, int V, int... s>
+    static LSTMCORE_INLINE void spread(const Vec<T> (&sum)[R][V], Vec<T> (&out)[R][S],
+                                       std::integer_sequence<int, s...>) {
+        constexpr int group = int(tail_group<Cell, T>(V));
+        for (int r = 0; r < R; ++r) ((out[r][s] = rotate<T, s * group % L>(sum[r][s * group / L])), ...);
+    }
+
+    template <int R, class Panels>
+    LSTMCORE_INLINE void start_from_bias(Vec<T> (&sum)[R][Panels::sums], const Panels& panels) const {
+        for (int s = 0; s < Panels::sums; ++s) {
+            const Vec<T> bias = load(panels.bias + s * L);
             for (int r = 0; r < R; ++r) sum[r][s] = bias;
         }
     }
@@ -232,7 +314,9 @@ class Forward {
             for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, p.shape.units,
                            [&](long b, long height, long slot, long k0, long k1) {
                                with_rows(height, [&](auto R) {
-                                   this->template tile<decltype(R)::value>(t, t0, b, slot, block, k0, k1);
+                                   with_panels(block, [&](auto panels) {
+                                       this->template tile<decltype(R)::value>(panels, t, t0, b, slot, block, k0, k1);
+                                   });
                                });
                            });
     }
@@ -254,8 +338,8 @@ class Forward {
     }
 
     // The terms [k0, k1) of the inputs and the previous h, one after the other.
-    template <int R>
-    void tile(long t, long t0, long b, long slot, long block, long k0, long k1) {
+    template <int R, class Panels>
+    void tile(const Panels& panels, long t, long t0, long b, long slot, long block, long k0, long k1) {
         const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
         T* partial = partial_sums + slot * (S * L);
         if (k1 == inputs + units && p.saved.data)
@@ -263,24 +347,39 @@ class Forward {
                 T* saved = at(p.saved, b + r, t) + block * block_units<Cell, T>;
                 for (int k = 0; k < Cell::saved; ++k) __builtin_prefetch(saved + k * units, 1);
             }
-        Vec<T> sum[R][S];
+        if (k1 == inputs + units)
+            for (int r = 0; r < R; ++r) __builtin_prefetch(at(p.h, b + r, t) + block * block_units<Cell, T>, 1);
+        constexpr long line = 64 / sizeof(T);
+        if (k0 == 0 && block == block0 && inputs >= line && t + 1 < p.shape.steps)
+            for (int r = 0; r < R && b + r < rows_at(p, t + 1); ++r) {
+                const T* x = at(p.x, b + r, t + 1);
+                for (long k = 0; k < inputs; k += line) __builtin_prefetch(x + k);
+            }
+        Vec<T> sum[R][Panels::sums];
         if (k0 > 0)
-            load_tile<T, R, S>(sum, partial, S * L);
+            load_tile<T, R>(sum, partial, S * L);
         else if (ahead)
-            load_tile<T, R, S>(sum, projected + projected_place(t, t0, b) * projected_row + block * S * L,
-                               projected_row);
+            load_tile<T, R>(sum, projected + projected_place(t, t0, b) * projected_row + block * S * L, projected_row);
         else
-            start_from_bias<R>(sum, block);
+            start_from_bias<R>(sum, panels);
+        constexpr int V = Panels::vectors;
         if (k0 < inputs)
-            accumulate<T, R, N>(sum, x_rows(t).template tile<R>(b, k0),
-                                p.weights.kernel + (block * inputs + k0) * N * L, min(k1, inputs) - k0);
+            accumulate<T, R, V>(sum, x_rows(t).template tile<R>(b, k0), panels.kernel + k0 * V * L,
+                                min(k1, inputs) - k0);
         if (k1 > inputs) {
             const long k = max(0, k0 - inputs);
-            accumulate<T, R, N, Cell::shift>(sum, h_rows(t).template tile<R>(b, k),
-                                             p.weights.recurrent + (block * units + k) * N * L, k1 - inputs - k);
+            accumulate<T, R, V, Panels::shift>(sum, h_rows(t).template tile<R>(b, k), panels.recurrent + k * V * L,
+                                               k1 - inputs - k);
         }
-        if (k1 < inputs + units) return store_tile<T, R, S>(sum, partial, S * L);
-        Cell::template forward<T, R>(sum, p, b, t, block * block_units<Cell, T>);
+        if (k1 < inputs + units) return store_tile<T, R>(sum, partial, S * L);
+        const long unit = block * block_units<Cell, T>;
+        if constexpr (Panels::sums == S) {
+            Cell::template forward<T, R>(sum, p, b, t, unit);
+        } else {
+            Vec<T> out[R][S];
+            spread(sum, out);
+            Cell::template forward<T, R>(out, p, b, t, unit);
+        }
     }
 
     // --- dropout ---

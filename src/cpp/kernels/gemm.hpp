@@ -23,9 +23,12 @@ constexpr int tile_rows = 3;
 constexpr int tile_vectors = 4;
 // A panel of this depth is 128 KB on AVX-512: it stays in the second-level cache while all rows pass.
 constexpr long depth_block = 512;
-// Terms added up in registers before they join the rest: long sums lose less this way.
-constexpr long sum_block = 128;
-static_assert(depth_block % sum_block == 0, "a sum is cut at the same places wherever it is interrupted");
+// Terms added up in registers before they join the rest: long sums lose less this way. The fewer, the less, and
+// the longer it takes: 1 % of the time for half as many. Sums over rows, the gradients of weights, are the longest.
+// With these numbers the rounding errors of an LSTM are about PyTorch's or less (tests/test_peers.py).
+constexpr long sum_block = 256, row_sum_block = 128;
+static_assert(depth_block % sum_block == 0 && depth_block % row_sum_block == 0,
+              "a sum is cut at the same places wherever it is interrupted");
 
 template <class T>
 constexpr long panel_columns = long(tile_vectors) * lanes<T>;
@@ -124,19 +127,28 @@ LSTMCORE_INLINE long tile_begin(long rows, long tile) { return tile == 0 ? 0 : r
 
 // Packs the transpose of `depth` rows (row(k) points to `rows` contiguous elements) by tiles:
 // element (r, k) of a tile of height R that begins at row b stands at packed[b * depth + k * R + r].
+// Rows are asked for a run ahead, to have them fetched.
+constexpr long pack_run = 8;
 template <class T, class Row>
 void pack_tiles(T* packed, Row row, long rows, long depth, long k_begin, long k_end) {
-    constexpr long run = 8;
-    for (long k0 = k_begin; k0 < k_end; k0 += run) {
-        const long count = min(run, k_end - k0);
-        const T* sources[run];
-        for (long k = 0; k < count; ++k) sources[k] = row(k0 + k);
+    const T *sources[pack_run], *next[pack_run];
+    const auto find = [&](const T** to, long begin) {
+        for (long k = 0; k < min(pack_run, k_end - begin); ++k) to[k] = row(begin + k);
+    };
+    find(next, k_begin);
+    for (long k0 = k_begin; k0 < k_end; k0 += pack_run) {
+        const long count = min(pack_run, k_end - k0);
+        for (long k = 0; k < count; ++k) sources[k] = next[k];
+        find(next, k0 + pack_run);
         for (long tile = 0, begin = 0; tile < tile_count(rows); ++tile) {
             const long end = tile_begin(rows, tile + 1);
             with_rows(end - begin, [&](auto height) {
                 constexpr int R = decltype(height)::value;
                 T* to = packed + begin * depth + k0 * R;
-                for (long k = 0; k < count; ++k) std::memcpy(to + k * R, sources[k] + begin, R * sizeof(T));
+                for (long k = 0; k < count; ++k) {
+                    __builtin_prefetch(next[k] + begin);
+                    std::memcpy(to + k * R, sources[k] + begin, R * sizeof(T));
+                }
             });
             begin = end;
         }
@@ -147,12 +159,14 @@ void pack_tiles(T* packed, Row row, long rows, long depth, long k_begin, long k_
 
 template <class T, int R>
 struct RowTile {  // rows anywhere, each contiguous in k
+    static constexpr long block = sum_block;
     const T* row[R];
     LSTMCORE_INLINE T operator()(int r, long k) const { return row[r][k]; }
 };
 
 template <class T, int R>
 struct PackedTile {  // from pack_tiles
+    static constexpr long block = row_sum_block;
     const T* packed;
     LSTMCORE_INLINE T operator()(int r, long k) const { return packed[k * R + r]; }
 };
@@ -171,31 +185,22 @@ struct Panel {
     LSTMCORE_INLINE const T* operator()(long k, int n) const { return packed + (k * N + n) * lanes<T>; }
 };
 
-// How the sums of a block join the rest: as they are, or times factors of their own.
+// How the sums of a block join the rest.
 struct Added {
     template <class V>
     LSTMCORE_INLINE V operator()(V sum, V block, int, int) const {
         return sum + block;
     }
 };
-template <class T>
-struct AddedScaled {
-    const T* const* factors;  // by row, contiguous in columns
-    long columns;
-    LSTMCORE_INLINE Vec<T> operator()(Vec<T> sum, Vec<T> block, int r, int n) const {
-        return fma(block, load(factors[r] + n * lanes<T>, int(min(lanes<T>, columns - n * lanes<T>))), sum);
-    }
-};
-
 // sum += a * panel over `depth` terms, block by block. The panel's last vector belongs to the sums
 // `shift` further on.
 template <class T, int R, int N, int shift = 0, int A, class Tile, class Source, class Join = Added>
 LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const Source& panel, long depth,
                                      const Join& join = {}) {
     static_assert(N + shift <= A, "a sum for every vector of the panel");
-    for (long k0 = 0; k0 < depth; k0 += sum_block) {
+    for (long k0 = 0; k0 < depth; k0 += Tile::block) {
         Vec<T> block[R][N] = {};
-        const long k1 = min(depth, k0 + sum_block);
+        const long k1 = min(depth, k0 + Tile::block);
         for (long k = k0; k < k1; ++k) {
             Vec<T> b[N];
 #pragma GCC unroll 4
@@ -230,24 +235,6 @@ template <class T, int R, int N>
 LSTMCORE_INLINE void store_tile(const Vec<T> (&sum)[R][N], T* to, long row) {
     for (int r = 0; r < R; ++r)
         for (int n = 0; n < N; ++n) store(to + r * row + n * lanes<T>, sum[r][n]);
-}
-
-// The same for sums in memory, [height][vectors][lane], and rows anywhere: one function for all who
-// do something else with the sums.
-template <class T, class Join = Added>
-void accumulate_in_memory(T* sums, long height, long vectors, const T* const* rows, const T* panel, long depth,
-                          const Join& join = {}) {
-    with_rows(height, [&](auto R_) {
-        with_vectors(vectors, [&](auto N_) {
-            constexpr int R = decltype(R_)::value, N = decltype(N_)::value;
-            RowTile<T, R> tile;
-            for (int r = 0; r < R; ++r) tile.row[r] = rows[r];
-            Vec<T> sum[R][N];
-            load_tile<T, R, N>(sum, sums, N * lanes<T>);
-            accumulate_from<T, R, N>(sum, tile, Panel<T, N>{panel}, depth, join);
-            store_tile<T, R, N>(sum, sums, N * lanes<T>);
-        });
-    });
 }
 
 // --- loops ----------------------------------------------------------------------------------

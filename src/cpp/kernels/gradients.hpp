@@ -4,6 +4,7 @@
 #pragma once
 
 #include "sequence.hpp"
+#include "transposed.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -25,7 +26,8 @@ struct Columns {
 template <class T>
 class ChunkGradients {
     static constexpr int L = lanes<T>;
-    static constexpr long strip = 8;  // rows that pack_tiles asks for at a time
+    static constexpr long row_block = 64;        // of the sums over rows that are no products
+    static constexpr long strip = 2 * pack_run;  // rows that pack_tiles asks for before it has used the first
     const BackwardProblem<T>& p;
     const Team& team;
     const Columns layout;
@@ -136,9 +138,9 @@ class ChunkGradients {
         for (long v = begin; v < end; ++v) {
             const int count = int(min(L, columns - v * L));
             Vec<T> sum{};
-            for (long m0 = 0; m0 < rows; m0 += sum_block) {
+            for (long m0 = 0; m0 < rows; m0 += row_block) {
                 Vec<T> block{};
-                for (long m = m0; m < min(rows, m0 + sum_block); ++m) {
+                for (long m = m0; m < min(rows, m0 + row_block); ++m) {
                     const Place place = place_of(p, first + m);
                     const Vec<T> value = load(left(place.b, place.t) + v * L, count);
                     const T* other = right(place.b, place.t);
@@ -158,8 +160,8 @@ class ChunkGradients {
                       const RowsAt<const T>& dpre_rows, long rows, long tile0, long tile1, const RowsAt<T>& out,
                       BatchRow batch_row, bool accumulate) const {
         for (long j = 0; j < columns; j += panel_columns<T>) {
-            const long count = min(panel_columns<T>, columns - j), vectors = ceil_div(count, L);
-            const auto part_of = [&](const Run& run) { return packed + j * gates + (run.*column) * vectors * L; };
+            const long count = min(panel_columns<T>, columns - j), width = ceil_div(count, L) * L;
+            const TransposedPanel<T> panel(packed, gates, j, count);
             const auto belongs = [&](const Run& run) {
                 return run.*column >= 0 && !(run.reset && column == &Run::recurrent);
             };
@@ -167,8 +169,8 @@ class ChunkGradients {
             if (!dropout.factors)
                 for_each_part(1, [&](const Run& run, int) {
                     if (!belongs(run)) return;
-                    multiply_panel<T>(rows_of<T>(dpre_rows.shifted(run.begin)), rows, tile0, tile1, part_of(run),
-                                      run.count, count, nullptr, out.shifted(j), add);
+                    multiply_transposed(dpre_rows.shifted(run.begin), rows, tile0, tile1, panel, count, run.*column,
+                                        run.count, out.shifted(j), add);
                     add = true;
                 });
             for (long tile = tile0; dropout.factors && tile < tile1; ++tile) {
@@ -183,13 +185,13 @@ class ChunkGradients {
                         left[r] = dpre_rows(begin + r) + run.begin;
                         factors_of[r] = factors(dropout, p, copy, of_batch[r], columns) + j;
                     }
-                    accumulate_in_memory(total, height, vectors, left, part_of(run), run.count,
-                                         AddedScaled<T>{factors_of, count});
+                    accumulate_in_memory(total, panel, height, left, run.*column, run.count,
+                                         JoinedScaled<T>{factors_of, count});
                 });
                 for (long r = 0; r < height; ++r) {
                     T* to = out(begin + r) + j;
                     for_each_vector_of<T>(count, [&](long k, int n) {
-                        const Vec<T> sum = load(total + r * vectors * L + k);
+                        const Vec<T> sum = load(total + r * width + k);
                         store(to + k, accumulate ? load(to + k, n) + sum : sum, n);
                     });
                 }
@@ -358,9 +360,9 @@ class ChunkGradients {
         const long vectors = ceil_div(columns, L);
         for (long n = 0; n < vectors; ++n) {
             Vec<T> sum{};
-            for (long k0 = 0; k0 < rows; k0 += sum_block) {
+            for (long k0 = 0; k0 < rows; k0 += row_block) {
                 Vec<T> block{};
-                for (long k = k0; k < min(rows, k0 + sum_block); ++k) block += load(packed + (k * vectors + n) * L);
+                for (long k = k0; k < min(rows, k0 + row_block); ++k) block += load(packed + (k * vectors + n) * L);
                 sum += block;
             }
             const int count = int(min(L, columns - n * L));

@@ -97,7 +97,7 @@ LSTMCORE_INLINE void store(T* p, Vec<T> v, int n) {
 }
 #endif
 
-// --- transposition --------------------------------------------------------------------------
+// --- shuffles -------------------------------------------------------------------------------
 
 // Exchanges the lanes of a where bit s of their number is set with those of b where it is not.
 template <class T, int s, int... l>
@@ -110,6 +110,28 @@ LSTMCORE_INLINE void exchange(Vec<T>& a, Vec<T>& b, std::integer_sequence<int, l
     b = __builtin_shuffle(a, b, Int<T>{(l & s ? lanes<T> + l : l + s)...});
 #endif
     a = first;
+}
+
+// Lane l becomes lane l + by, counted round.
+template <class T, int by, int... l>
+LSTMCORE_INLINE Vec<T> rotate(Vec<T> v, std::integer_sequence<int, l...>) {
+#ifdef __clang__
+    return __builtin_shufflevector(v, v, ((l + by) % lanes<T>)...);
+#else
+    return __builtin_shuffle(v, Int<T>{((l + by) % lanes<T>)...});
+#endif
+}
+template <class T, int by>
+LSTMCORE_INLINE Vec<T> rotate(Vec<T> v) {
+    return rotate<T, by>(v, std::make_integer_sequence<int, lanes<T>>{});
+}
+
+template <class T, int s = lanes<T> / 2>
+LSTMCORE_INLINE T sum_of_lanes(Vec<T> v) {
+    if constexpr (s == 0)
+        return v[0];
+    else
+        return sum_of_lanes<T, s / 2>(v + rotate<T, s>(v));
 }
 
 // A square matrix of vectors becomes its transpose: blocks of s x s change places, s halving.

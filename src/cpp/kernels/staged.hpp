@@ -76,13 +76,6 @@ void staged_pack(const PackProblem<T>& problem) {
 
 // --- rows -----------------------------------------------------------------------------------
 
-template <class T>
-T sum_of_lanes(Vec<T> v) {
-    T sum = 0;
-    for (int l = 0; l < lanes<T>; ++l) sum += v[l];
-    return sum;
-}
-
 // Layer normalisation (Ba et al. 2016): (x - mean) / sqrt(variance + 1e-5). Returns the divisor's inverse.
 template <class T>
 T normalize(const T* x, T* normalized, long n) {

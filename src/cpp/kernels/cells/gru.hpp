@@ -48,31 +48,43 @@ struct GruCell {
         }
     }
 
+    // What a row's step back reads and writes, found once for all its units.
     template <class T>
-    static LSTMCORE_INLINE void prefetch(const BackwardProblem<T>& p, long b, long t, long unit) {
-        const T* row = at(p.saved, b, t) + unit;
-        for (int k = 0; k < saved; ++k) __builtin_prefetch(row + k * p.shape.units);
-        __builtin_prefetch(previous_h(p, b, t) + unit);
-    }
+    struct BackwardRow {
+        const long units;
+        const T *saved_, *h_prev;
+        T *dh_prev, *dpre;
 
-    //   dz = dh (h_prev - hh)   dhh = dh (1 - z)   dh_prev = dh z (the rest through the products)
-    //   da = dhh (1 - hh^2)     du = da r          dr = da u
-    template <class T>
-    static LSTMCORE_INLINE void backward(Vec<T> dh, const BackwardProblem<T>& p, long b, long t, long unit, int n,
-                                         T* dpre) {
-        const long units = p.shape.units;
-        const T* row = at(p.saved, b, t) + unit;
-        const Vec<T> z = load(row, n), r = load(row + units, n), hh = load(row + 2 * units, n),
-                     u = load(row + 3 * units, n);
-        const Vec<T> h_prev = load(previous_h(p, b, t) + unit, n), one = broadcast(T(1));
-        const Vec<T> da = dh * (one - z) * fma(-hh, hh, one);
-        store(p.dh0 + row_of(p, b) * units + unit, dh * z, n);
-        dpre += unit;
-        store(dpre, dh * (h_prev - hh) * (z * (one - z)), n);
-        store(dpre + units, da * u * (r * (one - r)), n);
-        store(dpre + 2 * units, da * r, n);
-        store(dpre + 3 * units, da, n);
-    }
+        LSTMCORE_INLINE BackwardRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
+            : units(p.shape.units),
+              saved_(at(p.saved, b, t)),
+              h_prev(previous_h(p, b, t)),
+              dh_prev(p.dh0 + row_of(p, b) * units),
+              dpre(dpre) {}
+
+        LSTMCORE_INLINE void prefetch(long unit) const {
+            for (int k = 0; k < saved; ++k) {
+                __builtin_prefetch(saved_ + k * units + unit);
+                __builtin_prefetch(dpre + k * units + unit, 1);
+            }
+            __builtin_prefetch(h_prev + unit);
+        }
+
+        //   dz = dh (h_prev - hh)   dhh = dh (1 - z)   dh_prev = dh z (the rest through the products)
+        //   da = dhh (1 - hh^2)     du = da r          dr = da u
+        LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
+            const T* from = saved_ + unit;
+            const Vec<T> z = load(from, n), r = load(from + units, n), hh = load(from + 2 * units, n),
+                         u = load(from + 3 * units, n), one = broadcast(T(1));
+            const Vec<T> da = dh * (one - z) * fma(-hh, hh, one);
+            store(dh_prev + unit, dh * z, n);
+            T* to = dpre + unit;
+            store(to, dh * (load(h_prev + unit, n) - hh) * (z * (one - z)), n);
+            store(to + units, da * u * (r * (one - r)), n);
+            store(to + 2 * units, da * r, n);
+            store(to + 3 * units, da, n);
+        }
+    };
 };
 
 }  // namespace lstmcore::LSTMCORE_ISA

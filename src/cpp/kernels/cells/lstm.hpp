@@ -48,36 +48,48 @@ struct LstmCell {
         }
     }
 
+    // What a row's step back reads and writes, found once for all its units.
     template <class T>
-    static LSTMCORE_INLINE void prefetch(const BackwardProblem<T>& p, long b, long t, long unit) {
-        const T* saved = at(p.saved, b, t) + unit;
-        for (int gate = 0; gate < gates; ++gate) __builtin_prefetch(saved + gate * p.shape.units);
-        __builtin_prefetch(previous_c(p, b, t) + unit);
-    }
+    struct BackwardRow {
+        const long units;
+        const T *saved, *c_prev, *c;
+        T *dc, *dpre;
 
-    // dL/dh of one vector of units, dL/dc from the step after (in p.dc0) -> gradients of the
-    // pre-activations (at dpre, gate by gate) and dL/dc for the step before.
-    //   do = dh tanh(c)       dc += dh o (1 - tanh(c)^2)
-    //   di = dc g    df = dc c_prev    dg = dc i    dc_prev = dc f
-    //   each times its activation's derivative: s (1 - s), or 1 - g^2
-    template <class T>
-    static LSTMCORE_INLINE void backward(Vec<T> dh, const BackwardProblem<T>& p, long b, long t, long unit, int n,
-                                         T* dpre) {
-        const long units = p.shape.units;
-        const T* saved = at(p.saved, b, t) + unit;
-        const Vec<T> i = load(saved, n), f = load(saved + units, n), g = load(saved + 2 * units, n),
-                     o = load(saved + 3 * units, n);
-        const Vec<T> c_prev = load(previous_c(p, b, t) + unit, n), c = load(at(p.c, b, t) + unit, n);
-        const Vec<T> one = broadcast(T(1)), tanh_c = tanh<T>(c);
-        T* dc_row = p.dc0 + row_of(p, b) * units + unit;
-        const Vec<T> dc = fma(dh * o, fma(-tanh_c, tanh_c, one), load(dc_row, n));
-        store(dc_row, dc * f, n);
-        dpre += unit;
-        store(dpre, dc * g * (i * (one - i)), n);
-        store(dpre + units, dc * c_prev * (f * (one - f)), n);
-        store(dpre + 2 * units, dc * i * fma(-g, g, one), n);
-        store(dpre + 3 * units, dh * tanh_c * (o * (one - o)), n);
-    }
+        LSTMCORE_INLINE BackwardRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
+            : units(p.shape.units),
+              saved(at(p.saved, b, t)),
+              c_prev(previous_c(p, b, t)),
+              c(at(p.c, b, t)),
+              dc(p.dc0 + row_of(p, b) * units),
+              dpre(dpre) {}
+
+        LSTMCORE_INLINE void prefetch(long unit) const {
+            for (int gate = 0; gate < gates; ++gate) {
+                __builtin_prefetch(saved + gate * units + unit);
+                __builtin_prefetch(dpre + gate * units + unit, 1);
+            }
+            __builtin_prefetch(c_prev + unit);
+        }
+
+        // dL/dh of one vector of units, dL/dc from the step after (at dc) -> gradients of the pre-activations
+        // (at dpre, gate by gate) and dL/dc for the step before.
+        //   do = dh tanh(c)       dc += dh o (1 - tanh(c)^2)
+        //   di = dc g    df = dc c_prev    dg = dc i    dc_prev = dc f
+        //   each times its activation's derivative: s (1 - s), or 1 - g^2
+        LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
+            const T* from = saved + unit;
+            const Vec<T> i = load(from, n), f = load(from + units, n), g = load(from + 2 * units, n),
+                         o = load(from + 3 * units, n);
+            const Vec<T> one = broadcast(T(1)), tanh_c = tanh<T>(load(c + unit, n));
+            const Vec<T> dc_ = fma(dh * o, fma(-tanh_c, tanh_c, one), load(dc + unit, n));
+            store(dc + unit, dc_ * f, n);
+            T* to = dpre + unit;
+            store(to, dc_ * g * (i * (one - i)), n);
+            store(to + units, dc_ * load(c_prev + unit, n) * (f * (one - f)), n);
+            store(to + 2 * units, dc_ * i * fma(-g, g, one), n);
+            store(to + 3 * units, dh * tanh_c * (o * (one - o)), n);
+        }
+    };
 };
 
 }  // namespace lstmcore::LSTMCORE_ISA

@@ -39,22 +39,29 @@ struct RnnCell {
         }
     }
 
+    // What a row's step back reads and writes, found once for all its units.
     template <class T>
-    static LSTMCORE_INLINE void prefetch(const BackwardProblem<T>& p, long b, long t, long unit) {
-        __builtin_prefetch(at(p.saved, b, t) + unit);
-    }
+    struct BackwardRow {
+        const BackwardProblem<T>& p;
+        const long b, t;
+        const T* y;
+        T *dh_prev, *dpre;
 
-    //   dy = dh where not zoned out, dh_prev = dh where zoned out   dpre = dy activation'(y)
-    template <class T>
-    static LSTMCORE_INLINE void backward(Vec<T> dh, const BackwardProblem<T>& p, long b, long t, long unit, int n,
-                                         T* dpre) {
-        Vec<T> dy = dh;
-        if (p.zoneout.h > 0) {
-            dy = dh * kept<T>(p, 0, p.zoneout.h, b, t, unit);
-            store(p.dh0 + row_of(p, b) * p.shape.units + unit, dh - dy, n);
+        LSTMCORE_INLINE BackwardRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
+            : p(p), b(b), t(t), y(at(p.saved, b, t)), dh_prev(p.dh0 + row_of(p, b) * p.shape.units), dpre(dpre) {}
+
+        LSTMCORE_INLINE void prefetch(long unit) const { __builtin_prefetch(y + unit); }
+
+        //   dy = dh where not zoned out, dh_prev = dh where zoned out   dpre = dy activation'(y)
+        LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
+            Vec<T> dy = dh;
+            if (p.zoneout.h > 0) {
+                dy = dh * kept<T>(p, 0, p.zoneout.h, b, t, unit);
+                store(dh_prev + unit, dh - dy, n);
+            }
+            store(dpre + unit, dy * slope<T>(p.options.activation, load(y + unit, n)), n);
         }
-        store(dpre + unit, dy * slope<T>(p.options.activation, load(at(p.saved, b, t) + unit, n)), n);
-    }
+    };
 };
 
 }  // namespace lstmcore::LSTMCORE_ISA

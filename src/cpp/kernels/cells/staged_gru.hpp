@@ -127,12 +127,9 @@ struct StagedGru {
             // The candidate's rows stand behind those of z and r in the transposed recurrent kernel.
             const auto d_rh = [&](long b) { return s.buffer(0, b); };
             const long rows = end - s.row0;
-            for (long j = 0; j < units; j += panel_columns<T>) {
-                const long columns = min(panel_columns<T>, units - j), width = ceil_div(columns, lanes<T>) * lanes<T>;
-                multiply_panel<T>(rows_of<T>(RowsAt<const T>(s.chunk.row(s.row0, t) + 2 * units, s.chunk.width)), rows,
-                                  0, tile_count(rows), p.weights.recurrent_transposed + j * s.gates + 2 * units * width,
-                                  units, columns, nullptr, RowsAt<T>(d_rh(s.row0) + j, units), false);
-            }
+            multiply_transposed(RowsAt<const T>(s.chunk.row(s.row0, t) + 2 * units, s.chunk.width), rows,
+                                p.weights.recurrent_transposed, s.gates, units, 2 * units, units,
+                                RowsAt<T>(d_rh(s.row0), units));
             const int copy = p.h_dropout.copies > 1 ? 2 : 0;
             for (long b = s.row0; b < end; ++b) {
                 const T *saved = at(p.saved, b, t), *h_prev = previous_h(p, b, t);

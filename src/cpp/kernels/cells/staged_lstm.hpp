@@ -143,8 +143,9 @@ struct StagedLstm {
             });
         const auto dm_of = [&](long b) { return options.projection ? s.buffer(1, b) : dh_new(b); };
         if (options.projection)
-            multiply_by(RowsAt<const T>(dh_new(s.row0), s.chunk.width), end - s.row0, p.weights.projection_transposed,
-                        outputs, units, RowsAt<T>(dm_of(s.row0), units));
+            multiply_transposed(RowsAt<const T>(dh_new(s.row0), s.chunk.width), end - s.row0,
+                                p.weights.projection_transposed, outputs, units, 0, outputs,
+                                RowsAt<T>(dm_of(s.row0), units));
         for (long b = s.row0; b < end; ++b) step_of_row(s, layout, t, b, dm_of(b));
         s.to_previous_h(t, end);
     }
