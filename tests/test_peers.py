@@ -166,8 +166,8 @@ def test_two_calls_are_a_bidirectional_layer_of_pytorch(torch, options, lengths,
 # Root mean square errors of the arrays against theirs: 0.53 to 1.02 for the LSTM when last measured, which oneDNN
 # computes for PyTorch; 0.95 to 1.28 for the GRU and 1.07 to 1.2 for the RNN. The largest are those of the gradients of
 # recurrent kernels: here a sum over rows and steps begins anew after 128 terms, there at every step. Sums over units
-# begin anew after 256 terms; after 128, 1 % slower, the LSTM's largest was 0.95. Where multiply-adds are not fused it is
-# 1.06.
+# begin anew after 256 terms; after 128, 1 % slower, the LSTM's largest was 0.95. Where multiply-adds are not fused it
+# is 1.06.
 @pytest.mark.parametrize(("cell", "limit"), [("lstm", 1.1), ("gru", 1.6), ("rnn", 1.4)])
 def test_float32_is_as_near_the_truth_as_that_of_pytorch(torch, cell, limit):
     shapes = [(4, 20, 8, 16), (32, 30, 64, 64), (8, 50, 100, 100), (16, 12, 1, 50), (5, 40, 256, 256)]
