@@ -122,6 +122,12 @@ BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 @example(shape(20, 5, 9, 530, recurrent_dropout="per gate"), 2)
 @example(shape(3, 9, 20, 530, options=GRU, padding=RAGGED), 2)
 @example(shape(5, 9, 20, 1100, options=RNN), 1)
+# few units or inputs are left over of a vector: their gates share vectors, their columns are dot products
+@example(shape(7, 5, 1, 50), 2)
+@example(shape(13, 6, 36, 100, options=GRU, padding=RAGGED), 1)
+@example(shape(9, 4, 2, 24, options=GRU, **BOTH_PER_GATE), 1)
+@example(shape(11, 4, 18, 34, dtype="float64", recurrent_dropout="per gate"), 2)
+@example(shape(1, 8, 4, 17), 1)
 # threads share units
 @example(shape(3, 60, 40, 260, layout="time-major"), 2)
 @example(shape(3, 30, 20, 260, padding=RAGGED), 2)

@@ -39,6 +39,7 @@ long tail_vectors(long units) {
         if (rest <= tail_group<Cell, T>(vectors)) return vectors;
     return 0;
 }
+
 // Forward panels hold one block of units of every gate; the tail has panels of its own, beside those of its
 // block, which dropout by gate needs.
 template <class Cell, class T>

@@ -69,8 +69,7 @@ LSTMCORE_INLINE void for_each_dot(const TransposedPanel<T>& panel, long height, 
 
 // How a product joins what is there: as it is, or times factors of its own.
 template <class T>
-struct Joined {
-    LSTMCORE_INLINE Vec<T> operator()(Vec<T> sum, Vec<T> block, int, int) const { return sum + block; }
+struct Joined : Added {
     LSTMCORE_INLINE T dot(T sum, T product, long, long) const { return sum + product; }
 };
 template <class T>
