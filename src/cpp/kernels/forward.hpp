@@ -373,14 +373,19 @@ class Forward {
                                                k1 - inputs - k);
         }
         if (k1 < inputs + units) return store_tile<T, R>(sum, partial, S * L);
-        const long unit = block * block_units<Cell, T>;
         if constexpr (Panels::sums == S) {
-            Cell::template forward<T, R>(sum, p, b, t, unit);
+            activate(sum, t, b, block);
         } else {
             Vec<T> out[R][S];
             spread(sum, out);
-            Cell::template forward<T, R>(out, p, b, t, unit);
+            activate(out, t, b, block);
         }
+    }
+
+    // The sums are in memory by then; one copy of this code serves all who come to it.
+    template <int R>
+    __attribute__((noinline)) void activate(const Vec<T> (&sum)[R][S], long t, long b, long block) const {
+        Cell::template forward<T, R>(sum, p, b, t, block * block_units<Cell, T>);
     }
 
     // --- dropout ---
@@ -455,7 +460,7 @@ class Forward {
         for (int n = 0; n < blocks; ++n) {
             Vec<T> sum[R][S];
             load_tile<T, R, S>(sum, sums[n], S * L);
-            Cell::template forward<T, R>(sum, p, b, t, (block + n) * L);
+            activate(sum, t, b, block + n);
         }
     }
 };
