@@ -982,9 +982,7 @@ constexpr Py_ssize_t forward_argument_count = 15;
 bool flag(const char* argument, py::handle value) {
     if (value.ptr() == Py_True) return true;
     if (value.ptr() == Py_False) return false;
-    if (!PyObject_IsInstance(value.ptr(), py::module_::import("numpy").attr("bool_").ptr()))
-        throw py::type_error(std::string(argument) + ": expected True or False, got " + std::string(py::repr(value)));
-    return py::bool_(py::reinterpret_borrow<py::object>(value));
+    return py::module_::import("lstmcore._arguments").attr("flag")(argument, value).cast<bool>();
 }
 
 template <class F>

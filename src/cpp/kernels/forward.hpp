@@ -343,13 +343,12 @@ class Forward {
     void tile(const Panels& panels, long t, long t0, long b, long slot, long block, long k0, long k1) {
         const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
         T* partial = partial_sums + slot * (S * L);
-        if (k1 == inputs + units && p.saved.data)
-            for (int r = 0; r < R; ++r) {
-                T* saved = at(p.saved, b + r, t) + block * block_units<Cell, T>;
-                for (int k = 0; k < Cell::saved; ++k) __builtin_prefetch(saved + k * units, 1);
-            }
         if (k1 == inputs + units)
-            for (int r = 0; r < R; ++r) __builtin_prefetch(at(p.h, b + r, t) + block * block_units<Cell, T>, 1);
+            for (int r = 0; r < R; ++r) {
+                const long unit = block * block_units<Cell, T>;
+                __builtin_prefetch(at(p.h, b + r, t) + unit, 1);
+                if (p.saved.data) prefetch_columns<true>(at(p.saved, b + r, t) + unit, Cell::saved, units);
+            }
         constexpr long line = 64 / sizeof(T);
         if (k0 == 0 && block == block0 && inputs >= line && t + 1 < p.shape.steps)
             for (int r = 0; r < R && b + r < rows_at(p, t + 1); ++r) {

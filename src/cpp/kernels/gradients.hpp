@@ -169,8 +169,8 @@ class ChunkGradients {
             if (!dropout.factors)
                 for_each_part(1, [&](const Run& run, int) {
                     if (!belongs(run)) return;
-                    multiply_transposed(dpre_rows.shifted(run.begin), rows, tile0, tile1, panel, count, run.*column,
-                                        run.count, out.shifted(j), add);
+                    multiply_transposed(dpre_rows.shifted(run.begin), rows, tile0, tile1, panel, run.*column, run.count,
+                                        out.shifted(j), add);
                     add = true;
                 });
             for (long tile = tile0; dropout.factors && tile < tile1; ++tile) {

@@ -54,6 +54,12 @@ LSTMCORE_INLINE Place place_of(const Problem& p, long number) {
 // Threads share rows where each gets about a tile of them, else units.
 LSTMCORE_INLINE bool split_by_units(long batch, int threads) { return batch < 4l * threads; }
 
+// Asks for a vector of units of each of a row's `count` columns of units, to write to it or to read.
+template <bool write, class T>
+LSTMCORE_INLINE void prefetch_columns(const T* row, int count, long units) {
+    for (int k = 0; k < count; ++k) __builtin_prefetch(row + k * units, write);
+}
+
 // This thread's rows: about as many steps for each thread.
 template <class Problem>
 void split_rows(const Problem& p, const Team& team, long& begin, long& end) {

@@ -18,10 +18,10 @@ constexpr long most_dots = lanes<T> / 4;
 template <class T>
 struct TransposedPanel {
     const T* packed;
-    long depth, vectors, dots;
+    long depth, columns, vectors, dots;
 
     TransposedPanel(const T* matrix, long depth, long first_column, long columns)
-        : packed(matrix + first_column * depth), depth(depth) {
+        : packed(matrix + first_column * depth), depth(depth), columns(columns) {
         const long rest = columns % lanes<T>;
         dots = rest <= most_dots<T> ? rest : 0;
         vectors = ceil_div(columns - dots, lanes<T>);
@@ -110,8 +110,8 @@ void accumulate_in_memory(T* sums, const TransposedPanel<T>& panel, long height,
 // rows begin at the first of the panel's columns.
 template <class T>
 void multiply_transposed(const RowsAt<const T>& a, long rows, long tile0, long tile1, const TransposedPanel<T>& panel,
-                         long columns, long k, long depth, const RowsAt<T>& out, bool add) {
-    const long first_dot = columns - panel.dots;
+                         long k, long depth, const RowsAt<T>& out, bool add) {
+    const long first_dot = panel.columns - panel.dots;
     if (panel.vectors)
         multiply_panel<T>(rows_of<T>(a), rows, tile0, tile1, panel.vectors_from(k), depth, first_dot, nullptr, out,
                           add);
@@ -131,9 +131,8 @@ template <class T>
 void multiply_transposed(const RowsAt<const T>& a, long rows, const T* packed, long all, long columns, long k,
                          long depth, const RowsAt<T>& out) {
     for (long j = 0; j < columns; j += panel_columns<T>) {
-        const long count = min(panel_columns<T>, columns - j);
-        multiply_transposed(a, rows, 0, tile_count(rows), TransposedPanel<T>(packed, all, j, count), count, k, depth,
-                            out.shifted(j), false);
+        const TransposedPanel<T> panel(packed, all, j, min(panel_columns<T>, columns - j));
+        multiply_transposed(a, rows, 0, tile_count(rows), panel, k, depth, out.shifted(j), false);
     }
 }
 

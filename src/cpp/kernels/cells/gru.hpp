@@ -63,10 +63,8 @@ struct GruCell {
               dpre(dpre) {}
 
         LSTMCORE_INLINE void prefetch(long unit) const {
-            for (int k = 0; k < saved; ++k) {
-                __builtin_prefetch(saved_ + k * units + unit);
-                __builtin_prefetch(dpre + k * units + unit, 1);
-            }
+            prefetch_columns<false>(saved_ + unit, saved, units);
+            prefetch_columns<true>(dpre + unit, width, units);
             __builtin_prefetch(h_prev + unit);
         }
 

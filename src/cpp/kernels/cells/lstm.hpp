@@ -64,10 +64,8 @@ struct LstmCell {
               dpre(dpre) {}
 
         LSTMCORE_INLINE void prefetch(long unit) const {
-            for (int gate = 0; gate < gates; ++gate) {
-                __builtin_prefetch(saved + gate * units + unit);
-                __builtin_prefetch(dpre + gate * units + unit, 1);
-            }
+            prefetch_columns<false>(saved + unit, gates, units);
+            prefetch_columns<true>(dpre + unit, width, units);
             __builtin_prefetch(c_prev + unit);
         }
 
