@@ -1,0 +1,194 @@
+"""Anything at all as an argument: every public function takes it or raises an error of the usual kinds."""
+
+import inspect
+import types
+import warnings
+
+import numpy as np
+
+import lstmcore
+from lstmcore import _core, functional, layers
+from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions
+
+# What bad input may raise. AttributeError and IndexError are not among them: they come from below.
+CLEAR = (ValueError, TypeError, NotImplementedError, MemoryError, OverflowError, BufferError, OSError, RuntimeError)
+# Messages that pybind11 or NumPy wrote, not we.
+FOREIGN = (
+    "incompatible function arguments",
+    "incompatible constructor arguments",
+    "Unable to cast",
+    "inhomogeneous",
+    "unsized",
+)
+
+
+class Raises:
+    """An object that is no array and says so in its own way."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("no array of this")
+
+
+class FakeOptions(LSTMOptions):
+    """Options that tell lies about the cell."""
+
+    gates = 9
+
+
+def tampered(rng):
+    options = [LSTMOptions(), GRUOptions(), RNNOptions()][rng.integers(3)]
+    name = str(rng.choice(["gates", "cell", "activation", "peepholes", "projection", "layer_norm", "reset_after"]))
+    value = [0, -1, 7, 10**30, None, "relu", b"lstm", "gru", True, 1.5][rng.integers(10)]
+    object.__setattr__(options, name, value)
+    return options
+
+
+def strange_array(rng):
+    """An array of any dtype, shape and layout, some of whose bytes are what they should not be."""
+    shape = tuple(int(n) for n in rng.integers(0, 5, rng.integers(0, 5)))
+    dtype = rng.choice(["f4", "f8", "f2", "i1", "i4", "i8", "u1", "u8", "?", "c8", "O", "U3", "M8[s]", ">f4", ">i8"])
+    array = np.zeros(shape, str(dtype))
+    if array.dtype.kind in "fiu" and array.dtype.isnative:
+        array[...] = rng.choice([0, 1, 2, 3], size=shape)
+        if array.dtype.kind == "f" and rng.random() < 0.3:
+            array[...] = rng.choice([np.nan, np.inf, -np.inf, 1e38], size=shape)
+    elif array.dtype.kind == "b" and array.size:
+        array = rng.integers(0, 256, shape, dtype="uint8").view("?")
+    kind = rng.integers(7)
+    if kind == 0 and array.ndim:
+        array = array[::-1]
+    elif kind == 1:
+        array = array.T
+    elif kind == 2:
+        array.flags.writeable = False
+    elif kind == 3 and array.dtype.kind in "fiu" and array.size:
+        memory = np.zeros(array.nbytes + 1, "u1")
+        unaligned = memory[1:].view(array.dtype).reshape(array.shape)
+        unaligned[...] = array
+        array = unaligned
+    elif kind == 4 and array.ndim:
+        array = np.broadcast_to(array[..., :1], array.shape)
+    return array
+
+
+def good_array(rng):
+    """An array that many functions take."""
+    shapes = [(2, 3, 4), (2, 3), (3,), (2,), (4, 12), (3, 12), (12,), (2, 4), (2, 12), (1, 1, 1)]
+    return rng.standard_normal(shapes[rng.integers(len(shapes))]).astype(str(rng.choice(["f4", "f8"])))
+
+
+def packed(rng):
+    kind = rng.integers(3)
+    gates, pack = [(4, functional.pack_lstm), (3, functional.pack_gru), (1, functional.pack_rnn)][kind]
+    return pack([np.ones((4, gates * 3), "f4"), np.ones((3, gates * 3), "f4")], training=bool(rng.random() < 0.5))
+
+
+def cache(rng):
+    x, weights = np.ones((2, 3, 4), "f4"), [np.ones((4, 12), "f4"), np.ones((3, 12), "f4")]
+    return functional.lstm(x, weights, training=True)[2]
+
+
+SIMPLE = (
+    None, True, False, 0, 1, -1, 2, 3, 7, 2**31, 2**63, 10**30, 0.5, -0.5, 1.5, float("nan"), float("inf"), 1j, "", "a",
+    "lstm", "tanh", "mse", "adam", "same", "text " * 50, b"bytes", (), [], {}, (1, 2), [1, [2, 3]], [[1.0], [1.0, 2.0]],
+    {"a": 1}, {1, 2}, object, Ellipsis, slice(3), range(3), int, np.float32(2), np.int64(3), np.bool_(True), len,
+)  # fmt: skip
+
+
+def value_of(rng, depth=0):
+    """Anything."""
+    kind = rng.integers(10)
+    if kind < 3:
+        return SIMPLE[rng.integers(len(SIMPLE))]
+    if kind < 5:
+        return strange_array(rng)
+    if kind < 7:
+        return good_array(rng)
+    if kind == 7 and depth < 2:
+        return [value_of(rng, depth + 1) for _ in range(rng.integers(0, 4))]
+    if kind == 8:
+        return [packed, cache, tampered, lambda _: FakeOptions(), lambda _: Raises()][rng.integers(5)](rng)
+    made = [_core.PackedWeights, _core.Cache, _core.Stream, _core.PackedMatrix][rng.integers(4)]
+    try:
+        return made.__new__(made)
+    except TypeError:
+        return made
+
+
+def _public(module):
+    names = getattr(module, "__all__", None) or [n for n in vars(module) if not n.startswith("_")]
+    found = []
+    for name in names:
+        thing = getattr(module, name, None)
+        if callable(thing) and getattr(thing, "__module__", "").startswith("lstmcore"):
+            found.append(thing)
+    return found
+
+
+def _functions():
+    """Everything that can be called: of the core, and of every public module."""
+    found = [thing for name, thing in vars(_core).items() if callable(thing) and not name.startswith("__")]
+    slow = {"multiply_add_loop", "read_loop", "load_data"}  # made to take long, or to download
+    for name in dir(lstmcore):
+        module = getattr(lstmcore, name)
+        if isinstance(module, types.ModuleType) and not name.startswith("_") and name not in ("reference", "tuner"):
+            found += _public(module)
+    unique = {id(thing): thing for thing in found if getattr(thing, "__name__", "") not in slow}
+    return list(unique.values())
+
+
+FUNCTIONS = []
+
+
+def call(rng, function):
+    """Call it with anything."""
+    try:
+        names = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    except (ValueError, TypeError):
+        names = []
+    if function is _core.forward:
+        return function(*[value_of(rng) for _ in range(15)])
+    given = [value_of(rng) for _ in range(rng.integers(0, 8))]
+    named = {name: value_of(rng) for name in names if rng.random() < 0.3}
+    result = function(*given, **named)
+    if isinstance(result, layers.Layer):
+        result(value_of(rng))
+    return result
+
+
+def recurrent_call(rng):
+    """A call of a recurrent function that is right but for one argument."""
+    gates, name = [(4, "lstm"), (3, "gru"), (1, "rnn")][rng.integers(3)]
+    arguments = {
+        "x": rng.standard_normal((2, 3, 4)).astype("f4"),
+        "weights": [np.ones((4, gates * 3), "f4"), np.ones((3, gates * 3), "f4")],
+    }
+    function = getattr(functional, name)
+    parameters = list(inspect.signature(function).parameters)
+    changed = str(rng.choice(parameters))
+    first, second, *_ = parameters
+    named = {first: arguments["x"], second: arguments["weights"], "training": bool(rng.random() < 0.5)}
+    named[changed] = value_of(rng)
+    result = function(**named)
+    if named["training"] is True and len(result) == 3:
+        backward = getattr(functional, f"{name}_backward")
+        backward(result[2], np.ones_like(result[0]))
+    return result
+
+
+def case(rng):
+    if not FUNCTIONS:
+        FUNCTIONS.extend(_functions())
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        before = _core.get_num_threads()
+        try:
+            for _ in range(20):
+                function = FUNCTIONS[rng.integers(len(FUNCTIONS))]
+                try:
+                    recurrent_call(rng) if rng.random() < 0.4 else call(rng, function)
+                except CLEAR as error:
+                    text = "" if function.__module__ == _core.__name__ else str(error)
+                    assert not any(part in text for part in FOREIGN), f"{function}: {text[:500]}"
+        finally:
+            _core.set_num_threads(before)
