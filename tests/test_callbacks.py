@@ -458,7 +458,9 @@ def test_a_log_appended_to_keeps_its_columns(tmp_path):
         ["1", "NA", "3.0", "NA"],
         ["2", "NA", "NA", "2.0"],
     ]
-    with pytest.raises(ValueError, match="begins with the column 'epoch', its columns separated by ';'.* got 'epoch,val"):
+    with pytest.raises(
+        ValueError, match="begins with the column 'epoch', its columns separated by ';'.* got 'epoch,val"
+    ):
         run(CSVLogger(path, append=True, separator=";"), [1.0])
 
 

@@ -55,10 +55,10 @@ class Measures:
             metric.reset_state()
 
     def update(
-        self, loss: float, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None
+        self, loss: float, rows: int, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None
     ) -> None:
-        """Take in a batch: its loss, targets and outputs; a mask leaves out the steps where it is False."""
-        self.loss.update_state(loss, len(y_pred))
+        """Take in a batch: its loss, for so many rows, targets, outputs; a mask leaves out steps where it is False."""
+        self.loss.update_state(loss, rows)
         if not self._plain and not self._weighted:
             return
         counts = None if mask is None else mask.astype(y_pred.dtype)

@@ -219,7 +219,7 @@ class Trainer(Layer):
         if not optimizer.accumulating:
             parameters.gradients.fill(0)
         targets, taken, mask, penalties = self._pass(loss, x, y, sample_weight, True, "y")
-        _, outputs, _, logits = taken
+        true, outputs, _, logits = taken
         value, gradient = loss.value_and_gradient(*taken)
         self._run_backward(gradient, logits is not None)
         for variable in self._regularized:
@@ -228,7 +228,7 @@ class Trainer(Layer):
         if penalties:
             value += sum(penalties)
         optimizer.step(parameters)
-        measures.update(value, targets, outputs, sample_weight, mask)
+        measures.update(value, loss.rows(true, outputs), targets, outputs, sample_weight, mask)
         return value
 
     def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
@@ -237,7 +237,7 @@ class Trainer(Layer):
         targets, taken, mask, penalties = self._pass(loss, x, y, sample_weight, False, name)
         penalties += [v.regularizer(v.value) for v in self._regularized]
         value = loss.value(*taken) + sum(penalties)
-        measures.update(value, targets, taken[1], sample_weight, mask)
+        measures.update(value, loss.rows(taken[0], taken[1]), targets, taken[1], sample_weight, mask)
         return value
 
     def train_on_batch(
