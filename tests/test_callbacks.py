@@ -459,7 +459,7 @@ def test_a_log_appended_to_keeps_its_columns(tmp_path):
         ["2", "NA", "NA", "2.0"],
     ]
     with pytest.raises(
-        ValueError, match="begins with the column 'epoch', its columns separated by ';'.* got 'epoch,val"
+        ValueError, match=r"begins with the column 'epoch', its columns separated by ';'.* got 'epoch,val"
     ):
         run(CSVLogger(path, append=True, separator=";"), [1.0])
 

@@ -97,8 +97,8 @@ class CSVLogger(Callback):
                 self._rewrite(rows)
             if rows and rows[0][0].lstrip("\ufeff") != "epoch":
                 raise ValueError(
-                    f"CSVLogger: filename: expected a file that begins with the column 'epoch', its columns separated by "
-                    f"{self.separator!r}, to go on with; got {rows[0][0][:50]!r} in {self.filename}"
+                    f"CSVLogger: filename: expected a file that begins with the column 'epoch', its columns separated "
+                    f"by {self.separator!r}, to go on with; got {rows[0][0][:50]!r} in {self.filename}"
                 )
             self._columns, self._rows = rows[0][1:] if rows else [], len(rows)
             self._file = self._opened("a" if goes_on else "w")
@@ -130,7 +130,7 @@ class CSVLogger(Callback):
         """Give the file columns that its rows so far have not, and return it."""
         if not self.filename.is_file():
             warnings.warn(
-                f"CSVLogger: {', '.join(new)}: not written, for {self.filename} is no file whose header could be changed",
+                f"CSVLogger: {', '.join(new)}: not written, for {self.filename} is no file with a header to change",
                 UserWarning,
                 stacklevel=4,
             )

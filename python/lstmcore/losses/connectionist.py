@@ -243,8 +243,8 @@ class CTC(Loss):
             row = int(fitting.argmin())
             warnings.warn(
                 f"{self.name}: row {row} has {counts[row]} labels, which need {needed[row]} steps, with a blank between "
-                f"any two that are equal, and {np.broadcast_to(available, fitting.shape)[row]} steps; such rows are left "
-                "out",
+                f"any two that are equal, and {np.broadcast_to(available, fitting.shape)[row]} steps; such rows are "
+                "left out",
                 UserWarning,
                 stacklevel=2,
             )
