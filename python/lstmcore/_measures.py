@@ -81,13 +81,19 @@ class Measures:
         """Return them by name."""
         return {prefix + name: m.result() for name, m in zip(self.names, self.metrics, strict=True)}
 
-    def state(self) -> list[dict[str, Any]]:
+    def state(self) -> dict[str, dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""
-        return [m.state() for m in self.metrics]
+        return {name: m.state() for name, m in zip(self.names, self.metrics, strict=True)}
 
-    def load_state(self, state: list[dict[str, Any]]) -> None:
-        """Go on from a state."""
-        if len(state) != len(self.metrics):
-            raise ValueError(f"metrics: expected the states of {len(self.metrics)}, got {len(state)}")
-        for metric, part in zip(self.metrics, state, strict=True):
-            metric.load_state(part)
+    def load_state(self, state: dict[str, dict[str, Any]]) -> None:
+        """Go on from a state: with all of it or, on an error, none."""
+        if list(state) != self.names:
+            raise ValueError(f"metrics: expected the state of {', '.join(self.names)}, got that of {', '.join(state)}")
+        before = self.state()
+        try:
+            for metric, part in zip(self.metrics, state.values(), strict=True):
+                metric.load_state(part)
+        except BaseException:
+            for metric, part in zip(self.metrics, before.values(), strict=True):
+                metric.load_state(part)
+            raise

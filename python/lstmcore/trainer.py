@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,7 +46,8 @@ class Trainer(Layer):
         self._regularized: list[Variable] = []
         self._shuffle_stream: _random.Stream | None = None
         self._progress: Progress | None = None  # of the fit under way
-        self._resume: dict[str, Any] | None = None  # where the next fit is to go on
+        # Where the fit under way is to go on, and what is to guard it when it does.
+        self._resume: tuple[dict[str, Any], Callable[[Callable[[], None]], None]] | None = None
 
     # --- provided by the model ---
 
@@ -476,8 +478,8 @@ class Trainer(Layer):
         try:
             hooks.on_train_begin()
             if self._resume is not None:  # a callback has restored the state of a training that was interrupted
-                progress.restore(self._resume)
-                self._resume = None
+                (state, guard), self._resume = self._resume, None
+                guard(functools.partial(progress.restore, state))
                 if bar and progress.begun:
                     bar.on_epoch_begin(progress.epoch)
             logs = loop.run(progress)
@@ -615,12 +617,23 @@ class Trainer(Layer):
         }
         return split(state)
 
-    def load_training_state(self, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Set what `training_state` has returned; the weights are the caller's to restore.
+    def load_training_state(
+        self,
+        plain: Mapping[str, Any],
+        arrays: Mapping[str, Array],
+        guard: Callable[[Callable[[], None]], None] = lambda action: action(),
+    ) -> None:
+        """Set what `training_state` has returned: all or, on an error, nothing. The weights are the caller's to restore.
 
         Called within `fit`, by a callback's ``on_train_begin``, it makes that `fit` go on where the
         state was taken: with the same data, the rest of that epoch is the same. Data that cannot be
         rewound, a generator's, have to begin anew: what had been seen of them is left out.
+
+        Parameters
+        ----------
+        plain, arrays : what `training_state` returned.
+        guard : calls what then makes `fit` go on, and undoes what was restored if that raises, for the state
+            may be that of a training with other metrics, data or callbacks.
 
         Raises
         ------
@@ -628,17 +641,23 @@ class Trainer(Layer):
             The state is not of such a model.
         """
         state = join(plain, arrays)
+        shuffle = None if state["shuffle"] is None else list(map(int, state["shuffle"]))
+        before = self.state()
         self.load_state(state["layers"])
         if state["optimizer"] is not None and self.optimizer is not None and self.parameters is not None:
-            self.optimizer.load_state(state["optimizer"], self.parameters)
-        if state["shuffle"] is None:
+            try:
+                self.optimizer.load_state(state["optimizer"], self.parameters)
+            except BaseException:
+                self.load_state(before)
+                raise
+        if shuffle is None:
             self._shuffle_stream = None
         else:
             # The same object as before: a `fit` under way draws from it.
             stream = self._shuffle_stream = self._shuffle_stream or _random.Stream(0)
-            stream.seed, stream.calls = map(int, state["shuffle"])
+            stream.seed, stream.calls = shuffle
         if self._progress is not None:
-            self._resume = state["progress"]
+            self._resume = None if state["progress"] is None else (state["progress"], guard)
 
 
 def _one(name: str, value: Any) -> Any:

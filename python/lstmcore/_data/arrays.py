@@ -59,6 +59,8 @@ class Arrays(Source):
     prefix : goes before the names in errors.
     """
 
+    kind = "arrays"
+
     def __init__(
         self,
         x: Any,

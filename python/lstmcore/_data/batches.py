@@ -42,6 +42,8 @@ class Iterable(Source):
     def __init__(self, data: Any, several: bool, name: str = "x") -> None:
         self.data, self.several, self.name = data, several, name
         self.once = hasattr(data, "__next__")
+        if self.once:
+            self.kind = "a generator"
         self.steps = None if self.once else self._count(data)
         if self.steps == 0:
             raise ValueError(f"{name}: expected at least one batch, got none")

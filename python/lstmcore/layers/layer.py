@@ -185,7 +185,7 @@ class Layer(Configurable):
         return state
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Set what `state` has returned.
+        """Set what `state` has returned: all of it or, on an error, nothing.
 
         Raises
         ------
@@ -209,8 +209,14 @@ class Layer(Configurable):
             stream.calls = int(numbers[1])
         if own:
             raise ValueError(f"{self.name}: state: expected that of a {type(self).__name__}, got {', '.join(own)} too")
-        for layer, part in zip(self.sublayers, parts, strict=True):
-            layer.load_state(part)
+        before = [layer.state() for layer in self.sublayers]
+        try:
+            for layer, part in zip(self.sublayers, parts, strict=True):
+                layer.load_state(part)
+        except BaseException:
+            for layer, part in zip(self.sublayers, before, strict=True):
+                layer.load_state(part)
+            raise
         self._random = stream
 
     def ensure_built(self, input_shape: Shape) -> None:
