@@ -623,7 +623,7 @@ class Trainer(Layer):
         arrays: Mapping[str, Array],
         guard: Callable[[Callable[[], None]], None] = lambda action: action(),
     ) -> None:
-        """Set what `training_state` has returned: all or, on an error, nothing. The weights are the caller's to restore.
+        """Set what `training_state` has returned: all or, on an error, nothing. Weights are the caller's to restore.
 
         Called within `fit`, by a callback's ``on_train_begin``, it makes that `fit` go on where the
         state was taken: with the same data, the rest of that epoch is the same. Data that cannot be
