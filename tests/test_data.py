@@ -336,7 +336,7 @@ def of_four():
         ({"x": "text"}, TypeError, "x: expected numbers, got <U4"),
         ({"x": type("Sparse", (), {"toarray": None})()}, TypeError, "the sparse Sparse; use its toarray"),
         ({"x": {}}, ValueError, "x: expected arrays, got an empty dict"),
-        ({"x": {"a": X, "b": X}}, ValueError, "x: expected one array, got a dict of 2: a, b"),
+        ({"x": {"a": X, "b": X}}, ValueError, "x: expected one array, .* got a dict of 2: a, b"),
         ({"x": iter(batches()), "y": None, "validation_split": 0.2}, ValueError, "validation_split: expected arrays"),
         ({"validation_split": 0.999}, ValueError, "validation_split: .* got 0.999 of 20 rows"),
         ({"validation_split": 0.01, "x": X[:1], "y": Y[:1]}, ValueError, "validation_split: .* of 1 rows"),
@@ -361,6 +361,13 @@ def of_four():
         ({"class_weight": [1.0, 2.0]}, TypeError, "class_weight: expected a dict of class -> weight"),
         ({"class_weight": {}}, ValueError, "class_weight: expected a weight for at least one class"),
         ({"y": np.array(["a"] * ROWS)}, TypeError, "y: expected numbers, got <U1"),
+        ({"y": [Y, Y, Y]}, ValueError, "y: .* the model has one output; got a list of 3 arrays"),
+        ({"y": (Y, np.ones((ROWS, 2)))}, ValueError, "y: .* the model has one output; got a list of 2 arrays"),
+        ({"y": {"a": Y, "b": Y}}, ValueError, "y: .* the model has one output; got a dict of 2: a, b"),
+        ({"x": [X, X]}, ValueError, "x: .* the model has one input; got a list of 2 arrays"),
+        ({"sample_weight": [Y[:, 0], Y[:, 0]]}, ValueError, "sample_weight: .* one output; got a list of 2 arrays"),
+        ({"validation_data": (X, [Y, Y])}, ValueError, "validation_data: y: .* one output; got a list of 2 arrays"),
+        ({"x": iter([(X, [Y, Y])]), "y": None}, ValueError, "x: y: .* got a list of 2 arrays"),
     ],
 )
 def test_bad_data_are_named(options, error, text):
@@ -372,6 +379,19 @@ def test_bad_data_are_named(options, error, text):
         for got, want in zip(model.get_weights(), before, strict=True):
             np.testing.assert_array_equal(got, want)
     model.fit(X, Y, verbose=0)  # and the model can go on
+
+
+@pytest.mark.parametrize("call", ["train_on_batch", "test_on_batch"])
+def test_targets_of_several_outputs_are_named_for_a_batch_too(call):
+    for x, y, text in (
+        (X, [Y, np.ones((ROWS, 2))], "y: .* the model has one output; got a list of 2 arrays"),
+        ([X, X], Y, "x: .* the model has one input; got a list of 2 arrays"),
+        (X, {"a": Y, "b": Y}, "y: .* one output; got a dict of 2"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            getattr(make(), call)(x, y)
+    rows = [list(y) for y in Y]  # an array in pieces is one array
+    assert getattr(make(), call)(list(X), rows) == getattr(make(), call)(X, Y)
 
 
 def test_a_validation_generator_that_has_ended_is_named():

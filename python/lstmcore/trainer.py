@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _random, losses, optimizers
 from ._arguments import positive_integer, rate
 from ._class_weights import ClassWeights
-from ._data import Arrays, Batch, Feed, Source, rows_of, source
+from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
 from ._loop import Loop
 from ._measures import Measures
 from ._progress import Progress
@@ -283,7 +283,8 @@ class Trainer(Layer):
         self._require_compiled()
         if y is None:
             raise ValueError("y: expected targets, got None")
-        inputs, targets = self._inputs(x), np.asarray(y)
+        inputs = self._inputs(x if isinstance(x, np.ndarray) else as_arrays("x", x, self.takes_several, self._axes))
+        targets = y if isinstance(y, np.ndarray) else as_arrays("y", y, False, rows=rows_of(inputs))
         if targets.ndim == 0 or len(targets) != rows_of(inputs):
             raise ValueError(f"y: expected {rows_of(inputs)} rows as in x, got shape {targets.shape}")
         weight = None if sample_weight is None else np.asarray(sample_weight)
@@ -333,10 +334,14 @@ class Trainer(Layer):
             self._build_for(array)
         return array
 
+    @property
+    def _axes(self) -> int | None:
+        """How many axes an input has, if that is known."""
+        return len(self.input_shape) if self.built and self.input_shape else None
+
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
         """Return the source of batches for data, with the model built for them."""
-        several = self.takes_several
-        dimensions = len(self.input_shape) if self.built and self.input_shape else None
+        several, dimensions = self.takes_several, self._axes
         made = source(x, y, sample_weight, several=several, dimensions=dimensions, prefix=prefix, **options)
         if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
             self._inputs(made.first()[0], f"{prefix}x")

@@ -23,12 +23,13 @@ def _batch(name: str, batch: Any, several: bool) -> Batch:
         )
     x, y, weight = (*parts, None, None)[:3]
     x = x if isinstance(x, np.ndarray) else as_arrays(name, x, several)
-    if not rows_of(x):
+    rows = rows_of(x)
+    if not rows:
         raise ValueError(f"{name}: expected at least one row in every batch, got none")
     if y is not None and not isinstance(y, np.ndarray):
-        y = as_arrays(f"{name}: y", y, False)
+        y = as_arrays(f"{name}: y", y, False, rows=rows)
     if weight is not None and not isinstance(weight, np.ndarray):
-        weight = as_arrays(f"{name}: sample_weight", weight, False)
+        weight = as_arrays(f"{name}: sample_weight", weight, False, rows=rows)
     return x, y, weight
 
 
