@@ -444,7 +444,7 @@ def test_described_and_made_again():
     loss = CTC(blank=3, padding=-1, zero_infinity=True)
     for again in (losses.get(losses.serialize(loss)), pickle.loads(pickle.dumps(loss))):
         assert (again.blank, again.padding, again.zero_infinity, again.from_logits) == (3, -1, True, True)
-    assert isinstance(losses.get("ctc"), CTC)
+    assert isinstance(losses.resolve("ctc"), CTC)
     assert isinstance(losses.get("CTC"), CTC)
 
 

@@ -120,7 +120,7 @@ class Trainer(Layer):
             "metrics": _flat("metrics", metrics),
             "weighted_metrics": _flat("weighted_metrics", weighted_metrics),
         }
-        new_loss = None if recipe["loss"] is None else losses.get(recipe["loss"])
+        new_loss = None if recipe["loss"] is None else losses.resolve(recipe["loss"])
         measures = None
         if self.built and new_loss is not None:
             measures = Measures(recipe["metrics"], recipe["weighted_metrics"], new_loss, self.output_shape)
