@@ -283,6 +283,17 @@ def test_constraints_hold_after_every_step():
     assert p.version == 1
 
 
+def test_constraints_hold_while_gradients_are_summed_up():
+    p = parameters(constraint=lambda w: np.maximum(w, 0))
+    start = p.values.copy()
+    optimizer = SGD(0.1, gradient_accumulation_steps=2)
+    run(optimizer, p, 1)
+    assert (start < 0).any()
+    np.testing.assert_array_equal(p.values, np.maximum(start, 0))
+    assert p.version == 1  # whoever keeps something made from the weights is to know
+    np.testing.assert_array_equal(p.gradients, gradients(0, p))
+
+
 def test_learning_rate_can_be_changed_and_a_schedule_cannot():
     p = parameters()
     start, optimizer = p.values.copy(), SGD(0.1)

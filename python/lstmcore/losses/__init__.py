@@ -144,7 +144,7 @@ def get(identifier: Any) -> Any:
     >>> losses.get({"class_name": "Huber", "config": {"delta": 2.0}})
     Huber(delta=2.0)
 
-    A function returns the loss of each sample, an object their mean. A `Loss`, a function and None come back as they are.
+    A function returns the loss of each sample, an object their mean. A `Loss`, a function and None come back unchanged.
 
     Raises
     ------

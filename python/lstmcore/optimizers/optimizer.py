@@ -180,11 +180,11 @@ class Optimizer(Configurable):
             self._average(parameters)
         self._calls += 1
         self._gradients = parameters.gradients if self.accumulating else None
-        if moves:
-            for variable in parameters.variables:
-                if variable.constraint is not None:
-                    variable.value[...] = variable.constraint(variable.value)
-            parameters.version += 1
+        for variable in parameters.variables:  # as in Keras, also while gradients are only summed up
+            if variable.constraint is not None:
+                variable.value[...] = variable.constraint(variable.value)
+                moves = True
+        parameters.version += moves
 
     def _prepare(self, parameters: Parameters) -> None:
         if self._shapes is parameters.shapes:
