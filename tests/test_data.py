@@ -60,6 +60,13 @@ class Anew:
         return iter(self.parts)
 
 
+class Unsure(Anew):
+    """Has a length, but cannot tell it: as PyTorch's and TensorFlow's loaders of streams do."""
+
+    def __len__(self):
+        raise TypeError("object of type 'Stream' has no len()")
+
+
 def trained(x, y=None, **options):
     model = make()
     history = model.fit(x, y, shuffle=False, verbose=0, **options)
@@ -73,17 +80,39 @@ def trained(x, y=None, **options):
     "data",
     [
         lambda: Anew(batches()),
+        lambda: Unsure(batches()),
         lambda: Numbered(batches()),
         lambda: Anew([[x.tolist(), y.tolist()] for x, y in batches()]),
         lambda: Anew([(x.astype("float64"), y.astype("float64")) for x, y in batches()]),
     ],
-    ids=["iterable", "data set", "lists", "float64"],
+    ids=["iterable", "unsure", "data set", "lists", "float64"],
 )
 def test_batches_of_any_kind_train_as_arrays_do(data):
     want, losses = trained(X, Y, batch_size=4, epochs=3)
     got, same = trained(data(), epochs=3)
     np.testing.assert_array_equal(got, want)
     assert same == losses
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("streamed", [False, True])
+def test_loaders_of_pytorch_train_as_arrays_do(streamed):
+    torch = pytest.importorskip("torch")
+    from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+    rows = TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(rows[k] for k in range(ROWS))
+
+    loader = DataLoader(Stream() if streamed else rows, batch_size=4)
+    want, losses = trained(X, Y, batch_size=4, epochs=3, validation_data=(X, Y), validation_batch_size=4)
+    got, same = trained(loader, epochs=3, validation_data=loader)
+    np.testing.assert_array_equal(got, want)
+    assert same == losses
+    assert make().evaluate(loader, verbose=0) == make().evaluate(X, Y, batch_size=4, verbose=0)
+    np.testing.assert_array_equal(make().predict(loader), make().predict(X))
 
 
 def test_a_generator_trains_as_arrays_do():

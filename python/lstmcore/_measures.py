@@ -73,13 +73,9 @@ class Measures:
             for metric in self._weighted:
                 metric.update_state(y_true, y_pred, counts)
 
-    def values(self) -> list[Any]:
+    def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""
-        return [m.result() for m in self.metrics]
-
-    def logs(self, prefix: str = "") -> Logs:
-        """Return them by name."""
-        return {prefix + name: m.result() for name, m in zip(self.names, self.metrics, strict=True)}
+        return {name: m.result() for name, m in zip(self.names, self.metrics, strict=True)}
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""

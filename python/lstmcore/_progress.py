@@ -55,6 +55,8 @@ class Progress:
             "validation": None if self._validation is None else [self._validation.kind, self._validation.position()],
             # While an epoch is validated, the metrics hold the validation's numbers.
             "measures": self._measures.state() if self.logs is None else None,
+            "metrics": [metric.state() for metric in self._model._own_metrics()] if self.logs is None else [],
+            "given": self._model._given,
             "callbacks": self._hooks.get_state(),
         }
 
@@ -69,6 +71,9 @@ class Progress:
                 self._validation.seek(position)
         if state["measures"] is not None:
             self._measures.load_state(state["measures"])
+            for metric, part in zip(self._model._own_metrics(), state["metrics"], strict=True):
+                metric.load_state(part)
+        self._model._given = state["given"]
         self._model.stop_training = state["stop"]
         if state["ended"]:
             self.begin(self.epoch + 1)

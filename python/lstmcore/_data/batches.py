@@ -52,7 +52,12 @@ class Iterable(Source):
         self._given = 0
 
     def _count(self, data: Any) -> int | None:
-        return len(data) if hasattr(data, "__len__") else None
+        if not hasattr(data, "__len__"):
+            return None
+        try:
+            return len(data)
+        except TypeError:  # how loaders of PyTorch's and TensorFlow's say that they do not know
+            return None
 
     def epoch(self, stream: _random.Stream | None, skip: int = 0) -> Iterator[Batch]:
         """Return the batches of a pass over the data, without the first ``skip``."""
