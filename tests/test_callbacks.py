@@ -361,8 +361,8 @@ def test_a_checkpoint_every_so_many_batches():
         hooks.on_epoch_end(epoch, {"loss": 1.0})
     assert [path for _, path in model.saved] == ["1-3.safetensors", "2-2.safetensors"]  # counted over the epoch's end
     assert not CallbackList([ModelCheckpoint("x")], model, {}).listens("on_train_batch_end")
-    for wrong, error in (("batch", ValueError), (0, ValueError), (1.5, TypeError)):
-        with pytest.raises(error, match="ModelCheckpoint: save_freq"):
+    for wrong in ("batch", 0, 1.5, True):
+        with pytest.raises(ValueError, match="ModelCheckpoint: save_freq: expected .epoch. or a number of batches"):
             ModelCheckpoint("x", save_freq=wrong)
 
 

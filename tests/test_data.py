@@ -381,7 +381,7 @@ def of_four():
         ({"validation_steps": 0}, ValueError, "validation_steps: expected a positive integer, got 0"),
         ({"validation_batch_size": 0}, ValueError, "validation_batch_size: expected a positive integer, got 0"),
         ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch: expected a positive integer, got 0"),
-        ({"steps_per_epoch": 2.5}, TypeError, "steps_per_epoch: expected a positive integer, got 2.5"),
+        ({"steps_per_epoch": 2.5}, ValueError, "steps_per_epoch: expected a positive integer, got 2.5"),
         ({"initial_epoch": -1}, ValueError, "initial_epoch: expected an integer from 0 on, got -1"),
         ({"shuffle": "yes"}, TypeError, "shuffle: expected True, False or 'batch', got 'yes'"),
         ({"sample_weight": np.ones(7)}, ValueError, r"sample_weight: expected 20 rows as in x, got shape \(7,\)"),

@@ -164,7 +164,7 @@ def test_a_loaded_model_is_compiled_or_not(tmp_path):
     model.save(path)
     assert models.load_model(path).evaluate(X, Y, verbose=0) == expected
     for bare in (models.load_model(path, compile=False), copy.copy(bare_model(path, model))):
-        with pytest.raises(RuntimeError, match="call compile"):
+        with pytest.raises(ValueError, match="call compile"):
             bare.evaluate(X, Y)
 
 

@@ -188,7 +188,7 @@ class Trainer(Layer):
         return optimizer, loss, parameters, self._measures
 
     def _refuse_uncompiled(self) -> NoReturn:
-        raise RuntimeError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
+        raise ValueError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
 
     def _require_compiled(self) -> None:
         if self.optimizer is None or self.loss is None:
@@ -201,7 +201,7 @@ class Trainer(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean loss and the metrics that `compile` was given, once there are weights; and those among attributes."""
+        """The mean loss and the metrics that `compile` was given, once there are weights; those that are attributes."""
         compiled = [] if self._measures is None else self._measures.metrics
         return [*compiled, *(value for value in vars(self).values() if isinstance(value, Metric))]
 
@@ -520,9 +520,9 @@ class Trainer(Layer):
         Raises
         ------
         ValueError, TypeError
-            An argument does not fit; the message names it.
+            An argument does not fit, and the message names it; or `compile` was not called.
         RuntimeError
-            `compile` was not called, or `fit` is running already.
+            `fit` is running already.
         KeyboardInterrupt
             After Ctrl-C, once the step under way is whole; the model is as after that step.
 
@@ -617,8 +617,7 @@ class Trainer(Layer):
         if not self._defines("train_step"):
             return self._train_step(x, y, weight)
         self._given = self._step(x, y, weight, training=True)
-        loss = self._given.get("loss") if self._given else None
-        return float(loss) if np.ndim(loss) == 0 and loss is not None else 0.0
+        return float(np.mean((self._given or {}).get("loss", 0.0)))
 
     def _evaluate(self, data: Source, steps: int | None, hooks: CallbackList | None, prefix: str = "") -> Logs:
         """Let the measures see a data set; return what is to be reported."""
@@ -817,7 +816,7 @@ def _flat(name: str, value: Any) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, (list, tuple, dict)) or (isinstance(value, dict) and "class_name" in value):
-        raise TypeError(f"{name}: expected a list, got {value!r}")
+        raise ValueError(f"{name}: expected a list, got {value!r}")
     if isinstance(value, dict):
         value = list(value.values())
     result: list[Any] = []
@@ -828,7 +827,14 @@ def _flat(name: str, value: Any) -> list[Any]:
 
 
 def _steps(name: str, value: Any) -> int | None:
-    return None if value is None else positive_integer(name, value)
+    return None if value is None else _positive(name, value)
+
+
+def _positive(name: str, value: Any) -> int:
+    try:
+        return positive_integer(name, value)
+    except TypeError as error:  # for Keras a wrong value, as any other
+        raise ValueError(str(error)) from None
 
 
 def _check_verbose(verbose: Any) -> None:
@@ -847,9 +853,9 @@ def _callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback
 def _frequency(value: Any) -> Callable[[int], bool]:
     """Return whether to validate in an epoch, counted from 1."""
     if isinstance(value, (list, tuple, set, range)):
-        epochs = {positive_integer("validation_freq", epoch) for epoch in value}
+        epochs = {_positive("validation_freq", epoch) for epoch in value}
         return lambda epoch: epoch in epochs
-    every = positive_integer("validation_freq", value)
+    every = _positive("validation_freq", value)
     return lambda epoch: epoch % every == 0
 
 

@@ -96,6 +96,8 @@ class Optimizer(Configurable):
         )
         if self.gradient_accumulation_steps == 1:
             raise ValueError(f"{kind}: gradient_accumulation_steps: expected None or an integer of at least 2, got 1")
+        if not isinstance(name, (str, type(None))):
+            raise ValueError(f"{kind}: name: expected a string, got {name!r}")
         self.name = name or kind.lower()
         self._excluded: tuple[list[str], list[str]] = [], []  # names and paths, from weight decay
         self._calls = 0  # of step
