@@ -362,7 +362,7 @@ def test_a_checkpoint_every_so_many_batches():
     assert [path for _, path in model.saved] == ["1-3.safetensors", "2-2.safetensors"]  # counted over the epoch's end
     assert not CallbackList([ModelCheckpoint("x")], model, {}).listens("on_train_batch_end")
     for wrong in ("batch", 0, 1.5, True):
-        with pytest.raises(ValueError, match="ModelCheckpoint: save_freq: expected .epoch. or a number of batches"):
+        with pytest.raises(ValueError, match="ModelCheckpoint: save_freq: expected 'epoch' or a number of batches"):
             ModelCheckpoint("x", save_freq=wrong)
 
 

@@ -278,6 +278,14 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path):
             getattr(model, do.__name__)(path)
 
 
+def test_weights_that_are_no_numbers_change_nothing():
+    model = small()
+    before = model.get_weights()
+    with pytest.raises(TypeError, match="bias: expected float32, got"):
+        model.set_weights([w + 1 for w in before[:-1]] + [np.array(["a", "b"])])
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
+
+
 def test_weights_may_change_their_precision(tmp_path):
     single, double = small(), small(dtype="float64")
     single.save_weights(tmp_path / "w.safetensors")

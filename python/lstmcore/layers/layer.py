@@ -426,6 +426,8 @@ def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLi
     for variable, array in zip(variables, arrays, strict=True):
         if array.shape != variable.shape:
             raise ValueError(f"{variable.path}: expected shape {variable.shape}, got {array.shape}")
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{variable.path}: expected {variable.dtype}, got {array.dtype}")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 
