@@ -181,6 +181,22 @@ def test_what_would_never_be_called_is_refused_when_defined(name, text):
         type("Mine", (Model,), {name: lambda self: None})
 
 
+@pytest.mark.parametrize("base", [layers.Layer, layers.Dense, layers.LSTM, Model, Sequential])
+def test_a_call_that_would_never_be_called_is_refused_when_defined(base):
+    def call(self, inputs):
+        return inputs
+
+    with pytest.raises(TypeError, match=r"Mine: define forward\(inputs, training=False\) instead of call"):
+        type("Mine", (base,), {"call": call})
+
+    class Calls(base):
+        def forward(self, inputs, training=False):
+            return self.call(inputs)
+
+    mine = type("Mine", (Calls,), {"call": call})  # its forward calls it
+    assert mine.call is call
+
+
 def test_evaluation_and_prediction_can_be_stopped():
     class Stop(callbacks.Callback):
         def on_test_batch_end(self, batch, logs=None):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from ._serialization import deserialize, serialize
 from ._state import join, split
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer
+from .layers.layer import Layer, names_within
 from .metrics import Metric
 from .variables import Parameters, Variable
 
@@ -67,7 +66,7 @@ class Trainer(Layer):
         for name, substitute in _NEVER_CALLED.items():
             if name in cls.__dict__:
                 raise TypeError(f"{cls.__name__}.{name}: would never be called; {substitute} instead")
-        derived = [n for n in _names_within(cls.__dict__.get("train_step")) if n in _OF_AUTOMATIC_GRADIENTS]
+        derived = [n for n in names_within(cls.__dict__.get("train_step")) if n in _OF_AUTOMATIC_GRADIENTS]
         if derived:
             raise TypeError(
                 f"{cls.__name__}.train_step: uses {', '.join(derived)}, but gradients are not derived automatically: "
@@ -493,8 +492,8 @@ class Trainer(Layer):
         x : inputs: arrays, one row a sample; or batches (x, y) or (x, y, sample_weight) from a
             generator, an iterable, or a data set with ``data[k]`` and ``len(data)``.
         y : targets, unless ``x`` gives them.
-        batch_size : rows in a step; the last of an epoch may have fewer. By default 32, or, with
-            ``steps_per_epoch``, what makes an epoch a pass over the arrays.
+        batch_size : of arrays, rows in a step; the last of an epoch may have fewer. By default 32, or, with
+            ``steps_per_epoch``, what makes an epoch a pass over the arrays. Data that come in batches keep theirs.
         epochs : the epoch to stop before; counted from ``initial_epoch``.
         verbose : 0 silent; 1 a progress bar on a terminal, a line an epoch elsewhere; 2 a line an
             epoch; "auto" is 1.
@@ -786,18 +785,6 @@ class Trainer(Layer):
             stream.seed, stream.calls = shuffle
         if self._progress is not None:
             self._resume = None if state["progress"] is None else (state["progress"], guard)
-
-
-def _names_within(function: Any) -> list[str]:
-    """Return the names that a function's code, and that of functions within it, has."""
-    names: list[str] = []
-    codes = [getattr(inspect.unwrap(function), "__code__", None)] if callable(function) else []
-    while codes:
-        code = codes.pop()
-        if inspect.iscode(code):
-            names += code.co_names
-            codes += code.co_consts
-    return list(dict.fromkeys(names))
 
 
 def _one(name: str, value: Any) -> Any:

@@ -100,7 +100,8 @@ class Layer(Configurable):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "call" in cls.__dict__ and cls.forward is Layer.forward:
+        # Unless it defines forward too, or one that it inherits calls it, call would never be called.
+        if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
             raise TypeError(
                 f"{cls.__name__}: define forward(inputs, training=False) instead of call, and "
                 "backward(d_outputs, need_d_inputs=True): gradients are not derived automatically"
@@ -430,6 +431,18 @@ def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLi
             raise TypeError(f"{variable.path}: expected {variable.dtype}, got {array.dtype}")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def names_within(function: Any) -> list[str]:
+    """Return the names that the code of a function, and of functions within it, uses; each once."""
+    names: list[str] = []
+    codes: list[Any] = [getattr(inspect.unwrap(function), "__code__", None)] if callable(function) else []
+    while codes:
+        code = codes.pop()
+        if inspect.iscode(code):
+            names += code.co_names
+            codes += code.co_consts
+    return list(dict.fromkeys(names))
 
 
 def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
