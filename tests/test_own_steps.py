@@ -105,6 +105,8 @@ def test_steps_of_ones_own_are_what_is_reported():
     ]  # as in Keras: names not compiled by the alphabet
     assert own.evaluate(X, Y, return_dict=True)["distance"] == pytest.approx(value, rel=1e-5)
     assert [metric.name for metric in own.metrics] == ["loss", "distance"]
+    own.compile("sgd", "mse", metrics=[own.tracker])
+    assert [metric.name for metric in own.metrics] == ["loss", "distance"]
 
 
 def test_metrics_of_ones_own_survive_an_evaluation_and_an_interruption(tmp_path):

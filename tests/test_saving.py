@@ -538,15 +538,15 @@ def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there are no names of descriptors")
 def test_a_file_that_is_open_is_written_to_by_its_descriptor(tmp_path):
-    with open(tmp_path / "file", "wb+") as file:
+    with open(tmp_path / "file", "wb+", buffering=0) as file:
         link = tmp_path / "link"
         link.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        file.write(b"before ")
         for name in (f"/dev/fd/{file.fileno()}", link):
-            file.truncate(0)
-            atomic.write(name, b"content")
-            file.seek(0)
-            assert file.read() == b"content"  # whoever has it open sees it
+            atomic.write(name, b"content ")
+        file.write(b"after")  # behind it, as it comes
         assert link.is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"before content content after"
     assert sorted(os.listdir(tmp_path)) == ["file", "link"]
 
 

@@ -202,7 +202,8 @@ class Trainer(Layer):
     def metrics(self) -> list[Any]:
         """The mean loss and the metrics that `compile` was given, once there are weights; those that are attributes."""
         compiled = [] if self._measures is None else self._measures.metrics
-        return [*compiled, *(value for value in vars(self).values() if isinstance(value, Metric))]
+        others = (value for value in vars(self).values() if isinstance(value, Metric))
+        return [*compiled, *(metric for metric in others if not any(metric is known for known in compiled))]
 
     @property
     def metrics_names(self) -> list[str]:

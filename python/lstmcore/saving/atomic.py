@@ -29,8 +29,9 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     OSError
         The folder is missing or cannot be written to, the disk is full, or ``path`` is a folder, a disk or a socket.
     """
-    if _is_stream(path):
-        with open(path, "wb") as stream:
+    descriptor = _stream(path)
+    if descriptor is not None:
+        with open(descriptor, "wb") as stream:
             stream.write(data)
         return
     target = Path(os.path.realpath(path))  # through a link, to the file itself
@@ -53,28 +54,28 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     _sync_folder(target.parent)
 
 
-def _is_stream(path: str | os.PathLike[str]) -> bool:
-    """Return whether what is there is to be written to instead of replaced; refuse what is neither."""
+def _stream(path: str | os.PathLike[str]) -> int | None:
+    """Return a descriptor of what is to be written to instead of replaced; refuse what is neither."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        return False
+        return None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"{path}: expected the name of a file, got a folder")
-    if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
-        return True
-    if not stat.S_ISREG(mode):
-        raise OSError(f"{path}: expected the name of a file, got a disk or a socket")
     # A file that is open already, by its descriptor: whoever has it open would go on with the one that was replaced.
     link = os.fspath(path)
     for _ in range(40):  # the most links that the system itself follows
-        folder = os.path.realpath(os.path.dirname(link))
-        if re.fullmatch(r"/proc/[0-9]+(/task/[0-9]+)?/fd", folder):
-            return True
+        folder, name = os.path.realpath(os.path.dirname(link)), os.path.basename(link)
+        if folder == f"/proc/{os.getpid()}/fd" and name.isdigit():
+            return os.dup(int(name))  # opened anew, it would begin at the beginning
         if not os.path.islink(link):
-            return False
+            break
         link = os.path.join(folder, os.readlink(link))
-    return False
+    if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{path}: expected the name of a file, got a disk or a socket")
+    return None
 
 
 def _stem(target: Path) -> str:
