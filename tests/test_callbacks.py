@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import types
 
 import numpy as np
@@ -213,6 +214,21 @@ def test_a_wrong_name_warns_with_those_there_are():
         run(ReduceLROnPlateau(), [3], monitor="val_acc")
 
 
+@pytest.mark.parametrize(
+    "make", [EarlyStopping, ReduceLROnPlateau, lambda **options: ModelCheckpoint("x", save_best_only=True, **options)]
+)
+def test_a_name_that_there_cannot_be_raises(make):
+    with pytest.raises(ValueError, match=r"there is no 'val_acc' in the logs; available are: loss.*give mode="):
+        run(make(monitor="val_acc"), [3], Model([("accuracy", "up")]), monitor="loss")
+    # Where it may come later it is a warning: a metric of the model, the loss, or where the way is given.
+    with pytest.warns(UserWarning, match="there is no 'val_accuracy'"):
+        run(make(monitor="val_accuracy"), [3], Model([("accuracy", "up")]), monitor="loss")
+    with pytest.warns(UserWarning, match="there is no 'val_loss'"):
+        run(make(), [3], monitor="loss")
+    with pytest.warns(UserWarning, match="there is no 'anything'"):
+        run(make(monitor="anything", mode="max"), [3], monitor="loss")
+
+
 def test_the_metric_decides_what_is_better():
     # Against what the names would say.
     model = Model([("error_free", "up"), ("accident", "down")])
@@ -345,8 +361,8 @@ def test_a_checkpoint_every_so_many_batches():
         hooks.on_epoch_end(epoch, {"loss": 1.0})
     assert [path for _, path in model.saved] == ["1-3.safetensors", "2-2.safetensors"]  # counted over the epoch's end
     assert not CallbackList([ModelCheckpoint("x")], model, {}).listens("on_train_batch_end")
-    for wrong, error in (("batch", ValueError), (0, ValueError), (1.5, TypeError)):
-        with pytest.raises(error, match="ModelCheckpoint: save_freq"):
+    for wrong in ("batch", 0, 1.5, True):
+        with pytest.raises(ValueError, match="ModelCheckpoint: save_freq: expected 'epoch' or a number of batches"):
             ModelCheckpoint("x", save_freq=wrong)
 
 
@@ -388,6 +404,87 @@ def test_a_log_is_appended_to_or_begun_again(tmp_path, append):
     assert rows(path) == [["epoch", "val_loss"], *kept, ["2", "3.0"]]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_key_that_comes_later_gets_a_column(tmp_path, separator):
+    path, every = tmp_path / "log.csv", [{"loss": 4.0}, {"loss": 3.0, "val_loss": 9.0}, {"val_loss": 8.0, "a,b;c": 1.0}]
+    logger = CSVLogger(path, separator=separator)
+    hooks = CallbackList([logger], Model(), {})
+    hooks.on_train_begin()
+    for epoch, logs in enumerate(every):
+        hooks.on_epoch_begin(epoch)
+        hooks.on_epoch_end(epoch, logs)
+    hooks.on_train_end()
+    assert rows(path, separator) == [
+        ["epoch", "loss", "val_loss", "a,b;c"],
+        ["0", "4.0", "NA", "NA"],
+        ["1", "3.0", "9.0", "NA"],
+        ["2", "NA", "8.0", "1.0"],
+    ]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_every_epoch_with_validation_is_logged_with_it(tmp_path, interrupted):
+    path, x = tmp_path / "log.csv", np.ones((4, 2))
+
+    def fit(*more):
+        model = Sequential([Dense(1, input_shape=(2,), kernel_initializer="ones")])
+        model.compile("sgd", "mse", metrics=["mae"])
+        hooks = [CSVLogger(path), BackupAndRestore(tmp_path / "backup"), *more]
+        return model.fit(
+            x, x[:, 0], epochs=4, verbose=0, validation_data=(x, x[:, 0]), validation_freq=2, callbacks=hooks
+        )
+
+    if interrupted:  # behind the first backup, and behind the row that made the columns
+        counted = []
+        with pytest.raises(ZeroDivisionError):
+            fit(LambdaCallback(on_epoch_end=lambda epoch, logs: counted.append(1 / (epoch - 1))))
+    history = fit().history
+    found = rows(path)
+    assert found[0] == ["epoch", "loss", "mae", "val_loss", "val_mae"]
+    assert [row[0] for row in found[1:]] == ["0", "1", "2", "3"]
+    for name, k in (("val_loss", 3), ("val_mae", 4)):
+        assert [row[k] for row in found[1:]] == ["NA", str(history[name][0]), "NA", str(history[name][1])]
+    assert [row[1] for row in found[1:]] == list(map(str, history["loss"]))
+
+
+def test_a_log_appended_to_keeps_its_columns(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,val_loss,loss\n0,5.0,7.0")  # somebody has cut off the last line's end
+    run(CSVLogger(path, append=True), [3.0], monitor="loss", first=1)
+    run(CSVLogger(path, append=True), [2.0], monitor="acc", first=2)
+    assert rows(path) == [
+        ["epoch", "val_loss", "loss", "acc"],
+        ["0", "5.0", "7.0", "NA"],
+        ["1", "NA", "3.0", "NA"],
+        ["2", "NA", "NA", "2.0"],
+    ]
+    with pytest.raises(
+        ValueError, match=r"begins with the column 'epoch', its columns separated by ';'.* got 'epoch,val"
+    ):
+        run(CSVLogger(path, append=True, separator=";"), [1.0])
+
+
+def test_a_log_that_is_no_file_says_what_it_leaves_out(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        logger = CSVLogger(path)
+        logger.on_epoch_end(0, {"loss": 1.0})
+        with pytest.warns(UserWarning, match="CSVLogger: val_loss: not written"):
+            logger.on_epoch_end(1, {"loss": 2.0, "val_loss": 3.0})
+        logger.on_train_end()
+        assert os.read(end, 100) == b"epoch,loss\r\n0,1.0\r\n1,2.0\r\n"
+    finally:
+        os.close(end)
+
+
+@pytest.mark.parametrize("separator", ["", "ab", None, "\n"])
+def test_separators_are_one_character(separator):
+    with pytest.raises(ValueError, match="CSVLogger: separator: expected one character"):
+        CSVLogger("log.csv", separator=separator)
+
+
 def test_a_resumed_log_loses_what_came_after_the_backup(tmp_path):
     path = tmp_path / "log.csv"
     logger, model = CSVLogger(path), Model()
@@ -415,7 +512,7 @@ def test_a_state_can_be_saved_again_at_once(tmp_path):
     # As when training is interrupted twice within an epoch.
     (tmp_path / "log.csv").write_text("epoch,loss\n0,1.0\n")
     for make, state in (
-        (lambda: CSVLogger(tmp_path / "log.csv"), {"keys": ["loss"], "size": 17}),
+        (lambda: CSVLogger(tmp_path / "log.csv"), {"rows": 2}),
         (EarlyStopping, {"wait": 2, "stopped_epoch": 0, "best_epoch": 1, "best": 0.5, "best_weights": None}),
         (ReduceLROnPlateau, {"wait": 2, "cooldown_counter": 1, "best": 0.5}),
         (lambda: ModelCheckpoint("x", save_freq=3), {"best": 0.5, "epoch": 1, "seen": 2}),

@@ -74,7 +74,7 @@ def test_names_are_kerass():
         (lambda: MinMaxNorm(rate=2), ValueError, r"MinMaxNorm: rate: expected a number in \[0, 1\], got 2"),
         (lambda: UnitNorm("rows"), TypeError, "UnitNorm: axis: expected an integer or several, got 'rows'"),
         (lambda: constraints.get("maximum"), ValueError, "constraint: expected one of max_norm, .*, got 'maximum'"),
-        (lambda: constraints.get(3), TypeError, "constraint: expected a name"),
+        (lambda: constraints.get(3), ValueError, "constraint: expected a name"),
         (lambda: Constraint()(np.zeros(3)), NotImplementedError, "define __call__"),
     ],
 )

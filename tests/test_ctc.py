@@ -324,20 +324,67 @@ def test_gradient_by_differences(how, masked, weights):
     np.testing.assert_allclose(gradient, want, rtol=1e-5, atol=1e-7)
 
 
+# --- labels that are too many for their steps ---
+
+
+def infeasible():
+    """Return logits of five rows of four steps, and labels: rows 1 (too many) and 3 (too many blanks) have no path."""
+    x = np.random.default_rng(0).standard_normal((5, 4, 4))
+    return x, np.array([[1, 2, 0, 0, 0], [1, 2, 3, 1, 2], [1, 2, 3, 1, 0], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("how", ["logits", "probabilities", "softmax"])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 5.0, 2.0, 0.0, 0.5])])
+def test_rows_without_a_path_are_as_if_they_were_not_there(how, reduction, weights):
+    x, labels = infeasible()
+    y, logits = (x, None) if how == "logits" else (softmax(x), x if how == "softmax" else None)
+    left = [0, 2, 4]
+
+    def loss():
+        return CTC(reduction, from_logits=how == "logits")
+
+    fewer = (labels[left], y[left], None if weights is None else weights[left], None if logits is None else x[left])
+    want, slopes = loss().value_and_gradient(*fewer)
+    ctc = loss()
+    with pytest.warns(UserWarning, match="ctc: row 1 has 5 labels, which need 5 steps, .* and 4 steps; such rows are"):
+        value, gradient = ctc.value_and_gradient(labels, y, weights, logits)
+    np.testing.assert_allclose(value, want, rtol=1e-14)
+    np.testing.assert_allclose(gradient[left], slopes, rtol=1e-12, atol=1e-15)
+    assert not gradient[[1, 3]].any()
+    np.testing.assert_allclose(ctc.value(labels, y, weights, logits), want, rtol=1e-14)  # told of once
+    if logits is None:
+        np.testing.assert_allclose(ctc(labels, y, weights), loss()(labels[left], y[left], fewer[2]), rtol=1e-14)
+    assert ctc.rows(labels, y) == 3
+
+
 @pytest.mark.filterwarnings("ignore:ctc. the outputs look like probabilities")
-def test_infeasible_rows_can_be_left_out():
-    y = softmax(np.random.default_rng(0).standard_normal((2, 3, 4)))
-    labels = np.array([[1, 1, 2], [1, 0, 0]])
+def test_the_loss_of_a_row_without_a_path_is_infinite_or_zero():
+    x, labels = infeasible()
     for from_logits in (True, False):
-        assert CTC(from_logits=from_logits)(labels, y) == np.inf
+        y = x if from_logits else softmax(x)
+        assert (CTC("none", from_logits=from_logits)(labels, y) == np.inf).tolist() == [False, True, False, True, False]
         loss = CTC(from_logits=from_logits, zero_infinity=True)
         value, gradient = loss.value_and_gradient(labels, y)
-        assert 0 < value < np.inf
-        assert not gradient[0].any()
-        assert gradient[1].any()
-        value, gradient = CTC(from_logits=from_logits).value_and_gradient(labels, y, np.array([0.0, 1.0]))
-        assert np.isfinite(value)
-        assert not gradient[0].any()
+        rows = CTC("none", from_logits=from_logits)(labels, y)
+        np.testing.assert_allclose(value, rows[[0, 2, 4]].sum() / 5, rtol=1e-14)  # they count, as in PyTorch
+        assert not gradient[[1, 3]].any()
+        assert gradient[[0, 2, 4]].any(axis=(1, 2)).all()
+
+
+def test_lengths_and_masks_say_what_has_a_path():
+    x, labels = infeasible()
+    rows = CTC("none")(labels, x, input_lengths=[4, 4, 3, 4, 2])
+    assert np.isfinite(rows).tolist() == [True, False, False, False, False]
+    with pytest.warns(UserWarning, match="row 1 has"):
+        assert CTC()(labels, x, input_lengths=[4, 4, 3, 4, 2]) == pytest.approx(rows[0])
+    with pytest.warns(UserWarning, match="row 2 has 4 labels, which need 4 steps, .* and 3 steps"):
+        CTC()(labels, x, input_lengths=[4, 4, 3, 4, 4], label_lengths=[2, 1, 4, 1, 2])
+    true, _ = CTC().with_mask(labels, np.arange(4) < np.array([[4], [4], [3], [4], [2]]))
+    with pytest.warns(UserWarning, match="row 1 has"):
+        assert CTC().value(true, x) == pytest.approx(rows[0])
+    with pytest.warns(UserWarning, match="row 0 has 2 labels, which need 3 steps, .* and 2 steps"):
+        assert CTC()([[1, 1]], x[:1, :2]) == 0  # there is none left
 
 
 @pytest.mark.parametrize(
@@ -397,7 +444,7 @@ def test_described_and_made_again():
     loss = CTC(blank=3, padding=-1, zero_infinity=True)
     for again in (losses.get(losses.serialize(loss)), pickle.loads(pickle.dumps(loss))):
         assert (again.blank, again.padding, again.zero_infinity, again.from_logits) == (3, -1, True, True)
-    assert isinstance(losses.get("ctc"), CTC)
+    assert isinstance(losses.resolve("ctc"), CTC)
     assert isinstance(losses.get("CTC"), CTC)
 
 
@@ -435,6 +482,29 @@ def test_training_lowers_the_loss(activation):
     want = CTC(from_logits=activation is None, zero_infinity=True)(y, y_pred, input_lengths=lengths)
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0), want, rtol=1e-4)
     assert np.isfinite(model.train_on_batch(x[:8], y[:8], sample_weight=np.arange(8.0)))
+
+
+def test_training_leaves_out_rows_without_a_path():
+    x, y = spoken(6)
+    y[2], y[5] = [1, 1, 1, 1], [2, 2, 0, 0]
+    x[2], x[5] = 0, 0
+    x[2, :5, 0], x[5, :1, 1] = 1, 1  # five steps for seven, one for three
+    left = [0, 1, 3, 4]
+
+    def train(rows, batch):
+        lstmcore.utils.set_random_seed(1)
+        model = lstmcore.Sequential([Input((12, 3)), Masking(), LSTM(4, return_sequences=True), Dense(4)])
+        model.compile("sgd", CTC())
+        history = model.fit(x[rows], y[rows], batch_size=batch, epochs=2, shuffle=False, verbose=0)
+        return model, history.history["loss"], model.evaluate(x[rows], y[rows], batch_size=2, verbose=0)
+
+    with pytest.warns(UserWarning, match="ctc: row 2 has 4 labels, which need 7 steps, .* and 5 steps") as caught:
+        with_them, losses_, value = train([0, 1, 2, 3, 4, 5], 3)  # batches of 2 and 2 that count; evaluated: 2, 1, 1
+    assert len(caught) == 1
+    without, wanted, wanted_value = train(left, 2)
+    np.testing.assert_allclose(losses_, wanted, rtol=1e-5)
+    np.testing.assert_allclose(value, wanted_value, rtol=1e-5)
+    np.testing.assert_allclose(with_them.parameters.values, without.parameters.values, rtol=1e-4, atol=1e-6)
 
 
 def test_a_hole_in_the_mask_stops_training():

@@ -60,6 +60,13 @@ class Anew:
         return iter(self.parts)
 
 
+class Unsure(Anew):
+    """Has a length, but cannot tell it: as PyTorch's and TensorFlow's loaders of streams do."""
+
+    def __len__(self):
+        raise TypeError("object of type 'Stream' has no len()")
+
+
 def trained(x, y=None, **options):
     model = make()
     history = model.fit(x, y, shuffle=False, verbose=0, **options)
@@ -73,17 +80,39 @@ def trained(x, y=None, **options):
     "data",
     [
         lambda: Anew(batches()),
+        lambda: Unsure(batches()),
         lambda: Numbered(batches()),
         lambda: Anew([[x.tolist(), y.tolist()] for x, y in batches()]),
         lambda: Anew([(x.astype("float64"), y.astype("float64")) for x, y in batches()]),
     ],
-    ids=["iterable", "data set", "lists", "float64"],
+    ids=["iterable", "unsure", "data set", "lists", "float64"],
 )
 def test_batches_of_any_kind_train_as_arrays_do(data):
     want, losses = trained(X, Y, batch_size=4, epochs=3)
     got, same = trained(data(), epochs=3)
     np.testing.assert_array_equal(got, want)
     assert same == losses
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("streamed", [False, True])
+def test_loaders_of_pytorch_train_as_arrays_do(streamed):
+    torch = pytest.importorskip("torch")
+    from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+    rows = TensorDataset(torch.from_numpy(X), torch.from_numpy(Y))
+
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(rows[k] for k in range(ROWS))
+
+    loader = DataLoader(Stream() if streamed else rows, batch_size=4)
+    want, losses = trained(X, Y, batch_size=4, epochs=3, validation_data=(X, Y), validation_batch_size=4)
+    got, same = trained(loader, epochs=3, validation_data=loader)
+    np.testing.assert_array_equal(got, want)
+    assert same == losses
+    assert make().evaluate(loader, verbose=0) == make().evaluate(X, Y, batch_size=4, verbose=0)
+    np.testing.assert_array_equal(make().predict(loader), make().predict(X))
 
 
 def test_a_generator_trains_as_arrays_do():
@@ -336,7 +365,7 @@ def of_four():
         ({"x": "text"}, TypeError, "x: expected numbers, got <U4"),
         ({"x": type("Sparse", (), {"toarray": None})()}, TypeError, "the sparse Sparse; use its toarray"),
         ({"x": {}}, ValueError, "x: expected arrays, got an empty dict"),
-        ({"x": {"a": X, "b": X}}, ValueError, "x: expected one array, got a dict of 2: a, b"),
+        ({"x": {"a": X, "b": X}}, ValueError, "x: expected one array, .* got a dict of 2: a, b"),
         ({"x": iter(batches()), "y": None, "validation_split": 0.2}, ValueError, "validation_split: expected arrays"),
         ({"validation_split": 0.999}, ValueError, "validation_split: .* got 0.999 of 20 rows"),
         ({"validation_split": 0.01, "x": X[:1], "y": Y[:1]}, ValueError, "validation_split: .* of 1 rows"),
@@ -352,7 +381,7 @@ def of_four():
         ({"validation_steps": 0}, ValueError, "validation_steps: expected a positive integer, got 0"),
         ({"validation_batch_size": 0}, ValueError, "validation_batch_size: expected a positive integer, got 0"),
         ({"steps_per_epoch": 0}, ValueError, "steps_per_epoch: expected a positive integer, got 0"),
-        ({"steps_per_epoch": 2.5}, TypeError, "steps_per_epoch: expected a positive integer, got 2.5"),
+        ({"steps_per_epoch": 2.5}, ValueError, "steps_per_epoch: expected a positive integer, got 2.5"),
         ({"initial_epoch": -1}, ValueError, "initial_epoch: expected an integer from 0 on, got -1"),
         ({"shuffle": "yes"}, TypeError, "shuffle: expected True, False or 'batch', got 'yes'"),
         ({"sample_weight": np.ones(7)}, ValueError, r"sample_weight: expected 20 rows as in x, got shape \(7,\)"),
@@ -361,6 +390,13 @@ def of_four():
         ({"class_weight": [1.0, 2.0]}, TypeError, "class_weight: expected a dict of class -> weight"),
         ({"class_weight": {}}, ValueError, "class_weight: expected a weight for at least one class"),
         ({"y": np.array(["a"] * ROWS)}, TypeError, "y: expected numbers, got <U1"),
+        ({"y": [Y, Y, Y]}, ValueError, "y: .* the model has one output; got a list of 3 arrays"),
+        ({"y": (Y, np.ones((ROWS, 2)))}, ValueError, "y: .* the model has one output; got a list of 2 arrays"),
+        ({"y": {"a": Y, "b": Y}}, ValueError, "y: .* the model has one output; got a dict of 2: a, b"),
+        ({"x": [X, X]}, ValueError, "x: .* the model has one input; got a list of 2 arrays"),
+        ({"sample_weight": [Y[:, 0], Y[:, 0]]}, ValueError, "sample_weight: .* one output; got a list of 2 arrays"),
+        ({"validation_data": (X, [Y, Y])}, ValueError, "validation_data: y: .* one output; got a list of 2 arrays"),
+        ({"x": iter([(X, [Y, Y])]), "y": None}, ValueError, "x: y: .* got a list of 2 arrays"),
     ],
 )
 def test_bad_data_are_named(options, error, text):
@@ -372,6 +408,19 @@ def test_bad_data_are_named(options, error, text):
         for got, want in zip(model.get_weights(), before, strict=True):
             np.testing.assert_array_equal(got, want)
     model.fit(X, Y, verbose=0)  # and the model can go on
+
+
+@pytest.mark.parametrize("call", ["train_on_batch", "test_on_batch"])
+def test_targets_of_several_outputs_are_named_for_a_batch_too(call):
+    for x, y, text in (
+        (X, [Y, np.ones((ROWS, 2))], "y: .* the model has one output; got a list of 2 arrays"),
+        ([X, X], Y, "x: .* the model has one input; got a list of 2 arrays"),
+        (X, {"a": Y, "b": Y}, "y: .* one output; got a dict of 2"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            getattr(make(), call)(x, y)
+    rows = [list(y) for y in Y]  # an array in pieces is one array
+    assert getattr(make(), call)(list(X), rows) == getattr(make(), call)(X, Y)
 
 
 def test_a_validation_generator_that_has_ended_is_named():

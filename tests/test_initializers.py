@@ -172,11 +172,11 @@ def test_classes_of_ones_own_are_found_by_name():
             ValueError,
             "initializer: expected one of glorot_uniform, .*, got 'glorot'",
         ),
-        (lambda: initializers.get(None), TypeError, "initializer: expected a name .*, got None"),
+        (lambda: initializers.get(None), ValueError, "initializer: expected a name .*, got None"),
         (lambda: initializers.get({"class_name": "L2", "config": {}}), ValueError, "initializer: .*, got 'L2'"),
         (
             lambda: initializers.get({"module": "lstmcore.regularizers", "class_name": "L2", "config": {}}),
-            TypeError,
+            ValueError,
             "initializer: expected an object of the kind Initializer, got L2",
         ),
         (lambda: VarianceScaling(0.0), ValueError, r"VarianceScaling: scale: expected a number in \(0, inf\), got 0.0"),

@@ -230,7 +230,7 @@ def test_a_layer_belongs_to_one_model():
         (lambda: Dense(2, batch_input_shape=3), TypeError, "Dense: batch_input_shape: expected a tuple .* got 3"),
         (lambda: Dense(2, input_dim=0), ValueError, "Dense: input_dim: expected a positive integer, got 0"),
         (lambda: Input(4), TypeError, "Input: shape: expected a tuple .* got 4"),
-        (lambda: Dense(2, kernel_initializer=0)(np.zeros((1, 2))), TypeError, "initializer: expected a name .* got 0"),
+        (lambda: Dense(2, kernel_initializer=0)(np.zeros((1, 2))), ValueError, "initializer: expected a name .* got 0"),
         (lambda: RNN(3), TypeError, "cells: expected a list of cells, got 3"),
         (lambda: layers.Masking("a"), TypeError, "Masking: mask_value: expected a number .* got 'a'"),
         (lambda: layers.Masking(np.nan), ValueError, "Masking: mask_value: .* got nan"),

@@ -626,7 +626,7 @@ def test_a_last_axis_of_one_comes_and_goes(y, p):
 )
 def test_targets_that_do_not_fit(loss, y, shape, error, message):
     with pytest.raises(error, match=message):
-        losses.get(loss).targets(y, shape, np.float32)
+        losses.resolve(loss).targets(y, shape, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -644,23 +644,23 @@ def test_targets_still_say_what_they_said(loss):
 
 def test_targets_are_named_as_the_caller_says():
     with pytest.raises(ValueError, match=r"^validation_data: y: expected shape"):
-        losses.get("mse").targets(np.ones(3), (4, 1), np.float32, "validation_data: y")
+        losses.resolve("mse").targets(np.ones(3), (4, 1), np.float32, "validation_data: y")
     with pytest.raises(ValueError, match=r"^y_true: expected shape"):
         losses.mse(np.ones(3), np.ones((4, 1)))
 
 
 def test_shapes_with_unknown_sizes():
-    loss = losses.get("mse")
+    loss = losses.resolve("mse")
     assert loss.targets(np.ones((2, 5)), (None, 5), np.float32).shape == (2, 5)
     with pytest.raises(ValueError, match=r"y: expected shape \(None, 5\)"):
         loss.targets(np.ones((2, 4)), (None, 5), np.float32)
-    assert losses.get("sparse_categorical_crossentropy").targets([0, 1], (None, 3), np.float32).shape == (2,)
+    assert losses.resolve("sparse_categorical_crossentropy").targets([0, 1], (None, 3), np.float32).shape == (2,)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64", "float32", "float64", "bool"])
 def test_labels_of_any_type(dtype):
     y = np.array([[0], [1], [1]]).astype(dtype)
-    got = losses.get("sparse_categorical_crossentropy").targets(y, (3, 2), np.float32)
+    got = losses.resolve("sparse_categorical_crossentropy").targets(y, (3, 2), np.float32)
     np.testing.assert_array_equal(got, [0, 1, 1])
     assert got.dtype == np.intp
 
@@ -731,23 +731,35 @@ def test_labels_of_zero_and_one_are_signs_to_a_hinge():
 )
 def test_names(names, kind):
     for name in names:
-        assert type(losses.get(name)) is kind
-        if name != "huber_loss" and name[0].islower():
-            function = getattr(losses, name)
-            assert type(losses.get(function)) is kind
+        assert type(losses.resolve(name)) is kind
+        if name == kind.__name__:
+            assert type(losses.get(name)) is kind
+        else:
+            function = losses.get(name)
+            assert function is getattr(losses, name)
+            assert losses.get(function) is function
+            assert type(losses.resolve(function)) is kind
             assert pickle.loads(pickle.dumps(function)) is function
     assert type(losses.get(kind)) is kind
+
+
+def test_a_function_keeps_the_samples_apart_and_an_object_takes_their_mean():
+    y, p = [[0.0, 1.0], [0.0, 0.0]], [[1.0, 1.0], [0.0, 0.0]]
+    assert losses.get("mse")(y, p).tolist() == losses.deserialize("mse")(y, p).tolist() == [0.5, 0.0]
+    assert losses.get("MeanSquaredError")(y, p) == losses.resolve("mse")(y, p) == 0.25
+    assert losses.get(quartic) is quartic
 
 
 def test_get():
     assert losses.get(None) is None
     loss = losses.Huber(2.0)
-    assert losses.get(loss) is loss
+    assert losses.resolve(loss) is loss
     assert losses.get({"class_name": "Huber", "config": {"delta": 2.0}}).delta == 2
     with pytest.raises(ValueError, match=r"loss: expected one of .*mse.*got 'mean_square'"):
         losses.get("mean_square")
-    with pytest.raises(TypeError, match="loss: expected a name, a Loss or a function, got 3"):
-        losses.get(3)
+    for wrong in (3, [], int):
+        with pytest.raises(ValueError, match="loss: expected a name, a Loss or a function, got"):
+            losses.get(wrong)
     with pytest.raises(ValueError, match="loss: expected the config of a Loss"):
         losses.get({"a": 1})
     with pytest.raises(ValueError, match="loss: expected the config of a Loss"):
@@ -767,7 +779,7 @@ def test_described_and_made_again(case):
 
 def test_functions_by_name():
     assert losses.serialize(losses.mse) == "mean_squared_error"
-    assert type(losses.deserialize("mean_squared_error")) is losses.MeanSquaredError
+    assert losses.deserialize("mean_squared_error") is losses.mse
     assert losses.huber([[0.0]], [[3.0]], 2.0) == losses.huber([[0.0]], [[3.0]], delta=2.0) == [4.0]
     assert losses.mse.__name__ == "mean_squared_error"
 
@@ -800,7 +812,7 @@ def quartic(y_true, y_pred):
 
 
 def test_functions_of_the_users():
-    loss = losses.get(quartic)
+    loss = losses.resolve(quartic)
     assert loss.name == "quartic"
     assert loss([[0.0, 0.0]], [[1.0, 2.0]]) == 8.5
     y, p = np.zeros((3, 2)), np.arange(6.0).reshape(3, 2)
@@ -811,7 +823,7 @@ def test_functions_of_the_users():
         return quartic(y_true, y_pred)
 
     with_gradient.gradient = lambda y, p: 4 * (p - y) ** 3 / p.shape[-1]
-    loss = losses.get(with_gradient)
+    loss = losses.resolve(with_gradient)
     weights = np.array([1.0, 0.0, 2.0])
     value, d = loss.value_and_gradient(y, p, weights)
     assert value == pytest.approx(loss(y, p, weights))

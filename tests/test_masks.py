@@ -381,7 +381,7 @@ def test_masked_losses_are_means_over_what_is_left():
         ("mse", (4 + 0.25) / 2, [2, 0.5, 0]),  # 2 error / 2
         ("mae", (2 + 0.5) / 2, [0.5, 0.5, 0]),
     ):
-        loss = losses.get(name)
+        loss = losses.resolve(name)
         got, gradient = loss.value_and_gradient(y, p, weights)
         assert got == loss.value(y, p, weights) == pytest.approx(value)
         assert gradient.ravel().tolist() == pytest.approx(slopes)

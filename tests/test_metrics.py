@@ -286,6 +286,44 @@ def test_mean_over_steps_is_one_number_for_each_sample():
     assert mean.result() == (1.5 + 3 * 6) / 4
 
 
+@pytest.mark.parametrize(
+    ("metric", "function"),
+    [
+        (metrics.BinaryAccuracy, lambda y, p: (p > 0.5) == y),
+        (metrics.Accuracy, lambda y, p: p == y),
+        (metrics.RootMeanSquaredError, lambda y, p: (p - y) ** 2),
+    ],
+)
+@pytest.mark.parametrize("shape", [(5, 3), (2, 4, 3), (5, 1)])
+def test_single_outputs_may_have_weights(metric, function, shape):
+    rng = np.random.default_rng(0)
+    y, p, w = rng.integers(0, 2, shape), rng.integers(0, 2, shape), rng.uniform(0, 2, shape)
+    w[-1] = 0
+    want = np.sum(w * function(y, p)) / np.sum(w)  # as Keras has it
+    if metric is metrics.RootMeanSquaredError:
+        want = np.sqrt(want)
+    assert metric()(y, p, w) == pytest.approx(want, rel=1e-12)
+    assert metric()(y, p, w[..., 0]) == pytest.approx(metric()(y, p, np.repeat(w[..., :1], shape[-1], -1)), rel=1e-12)
+
+
+def test_the_binary_accuracy_of_every_output():
+    got = metrics.binary_accuracy([[1, 0], [1, 1]], [[0.6, 0.6], [0.2, 0.9]])
+    assert got.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize("weights", [None, [1.0, 1.0, 1.0, 1.0], [2.0, 0.5, 1.0, 0.0]])
+def test_a_class_to_ignore_is_not_counted(weights):
+    # Keras agrees where there are weights; without any it divides by all, and so by another number than with ones.
+    y, p = np.array([0, 1, 2, 1]), np.array([[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.3, 0.3, 0.4]])
+    w = np.ones(4) if weights is None else np.array(weights)
+    counted = y != 1
+    want = np.sum((w * -np.log(p[range(4), y]))[counted]) / np.sum(w[counted])
+    got = metrics.SparseCategoricalCrossentropy(ignore_class=1)(y, p, weights)
+    assert got == pytest.approx(want)
+    if weights is None:
+        assert got == pytest.approx(losses.SparseCategoricalCrossentropy(ignore_class=1)(y, p))
+
+
 def test_one_axis_is_a_column():
     y, p = np.array([1, 0, 1, 1]), np.array([0.9, 0.2, 0.3, 0.8])
     for shape in [(4,), (4, 1)]:
@@ -476,7 +514,7 @@ def test_get():
     assert metrics.get("mse") is not metrics.get("mse")
     with pytest.raises(ValueError, match=r"metrics: expected one of .*accuracy.* got 'acuracy'"):
         metrics.get("acuracy")
-    with pytest.raises(TypeError, match="metrics: expected a name, a Metric or a function, got 3"):
+    with pytest.raises(ValueError, match="metrics: expected a name, a Metric or a function, got 3"):
         metrics.get(3)
     with pytest.raises(ValueError, match="metrics: expected the config of a Metric"):
         metrics.get({"class_name": "Huber", "module": "lstmcore.losses", "config": {}})
@@ -499,7 +537,7 @@ def test_losses_are_metrics(identifier, name):
     assert metric.direction == "down"
     y, p = real(np.random.default_rng(12), 5)
     w = np.arange(5.0)
-    loss = losses.get(identifier)
+    loss = losses.resolve(identifier)
     each = type(loss).from_config(loss.get_config() | {"reduction": "none"})(y, p)
     assert metric(y, p, w) == pytest.approx((each * w).sum() / w.sum())
     again = metrics.deserialize(metrics.serialize(metric))
@@ -539,21 +577,21 @@ def test_metrics_of_the_users():
 )
 def test_accuracy_is_of_the_kind_that_fits(loss, output_shape, y_shape, kind):
     for name in ("accuracy", "acc", "Accuracy"):
-        metric = metrics.resolve(name, losses.get(loss), output_shape, y_shape)
+        metric = metrics.resolve(name, losses.resolve(loss), output_shape, y_shape)
         assert type(metric).__name__ == f"{kind}Accuracy"
         assert metric.name == name
     for name in ("crossentropy", "ce"):
-        metric = metrics.resolve(name, losses.get(loss), output_shape, y_shape)
+        metric = metrics.resolve(name, losses.resolve(loss), output_shape, y_shape)
         assert type(metric).__name__ == f"{kind}Crossentropy"
         assert metric.name == name
-    assert metrics.resolve("mae", losses.get(loss), output_shape).name == "mae"
+    assert metrics.resolve("mae", losses.resolve(loss), output_shape).name == "mae"
 
 
 def test_crossentropy_of_logits_where_the_loss_has_them():
     metric = metrics.resolve("crossentropy", losses.BinaryCrossentropy(from_logits=True), (None, 1))
     assert metric([[1.0]], [[0.0]]) == pytest.approx(math.log(2))
     with pytest.raises(ValueError, match="'accuracy' depends on the shape of the outputs"):
-        metrics.resolve("accuracy", losses.get("mse"), None)
+        metrics.resolve("accuracy", losses.resolve("mse"), None)
 
 
 def test_unique_names():

@@ -246,3 +246,66 @@ def test_states_that_do_not_fit_are_refused():
         other.load_training_state(plain, arrays)
     with pytest.raises(ValueError, match="is missing"):
         make().load_training_state(plain, {})
+
+
+def same(model, before):
+    plain, arrays = before
+    now_plain, now = model.training_state()
+    return now_plain == plain and now.keys() == arrays.keys() and all(np.array_equal(now[k], arrays[k]) for k in now)
+
+
+def test_a_state_that_is_refused_changes_nothing():
+    model = make()
+    model.fit(X, Y, epochs=2, verbose=0)
+    good = through_json(*model.training_state())
+    other = make()
+    other.train_on_batch(X, Y)
+    before = through_json(*other.training_state())
+    random = [name for name in good[1] if name.endswith("random")]
+    assert len(random) > 1
+    harms = [
+        lambda plain, arrays: arrays.update({random[-1]: np.zeros(3)}),  # of the last layer
+        lambda plain, arrays: arrays.update({"optimizer/momentum": np.zeros(3)}),
+        lambda plain, arrays: plain["optimizer"].pop("velocity"),
+        lambda plain, arrays: plain.update(shuffle=["a", 1]),
+        lambda plain, arrays: plain.pop("shuffle"),
+    ]
+    for harm in harms:
+        plain, arrays = json.loads(json.dumps(good[0])), dict(good[1])
+        harm(plain, arrays)
+        with pytest.raises((ValueError, KeyError)):
+            other.load_training_state(plain, arrays)
+        assert same(other, before)
+    other.load_training_state(*good)
+    assert same(other, good)
+
+
+def test_layers_and_metrics_take_up_all_of_a_state_or_nothing():
+    layer, other = (
+        layers.Bidirectional(layers.LSTM(2, stateful=True, dropout=0.5), input_shape=(None, 2)) for _ in range(2)
+    )
+    for made, times in ((layer, 1), (other, 3)):
+        for _ in range(times):
+            made(X[:4], training=True)
+    before, state = layer.state(), other.state()
+    name = [k for k in state if "state" in k][-1]  # of the second direction
+    with pytest.raises(ValueError, match="state"):
+        layer.load_state(state | {name: np.zeros((1, 2, 3))})
+    after = layer.state()
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[k], after[k]) for k in before)
+
+    from lstmcore._measures import Measures
+
+    measures = Measures(["mae", "auc"], [], lstmcore.losses.MeanSquaredError(), (None, 1))
+    measures.update(0.5, 4, np.ones((4, 1)), np.full((4, 1), 0.25), None, None)
+    kept, logs = measures.state(), measures.logs()
+    measures.update(1.5, 4, np.zeros((4, 1)), np.ones((4, 1)), None, None)
+    later = measures.logs()
+    with pytest.raises(ValueError, match="auc: state"):
+        measures.load_state(kept | {"auc": {}})
+    assert measures.logs() == later
+    with pytest.raises(ValueError, match="metrics: expected the state of loss, mae, auc, got that of loss, mse, auc"):
+        measures.load_state({"loss": kept["loss"], "mse": kept["mae"], "auc": kept["auc"]})
+    measures.load_state(kept)
+    assert measures.logs() == logs

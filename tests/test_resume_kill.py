@@ -8,10 +8,12 @@ import subprocess
 import sys
 import textwrap
 import time
+import warnings
 
 import numpy as np
 import pytest
 
+import lstmcore
 from lstmcore import Sequential, callbacks, models
 from lstmcore.layers import LSTM, Dense
 
@@ -180,6 +182,112 @@ def test_a_backup_of_another_model_changes_nothing(tmp_path):
     make().save(tmp_path / "training.safetensors")
     with pytest.raises(ValueError, match="expected a backup of a training, got a file of kind 'model'"):
         make().fit(X, Y, callbacks=[callbacks.BackupAndRestore(tmp_path)], verbose=0)
+
+
+def batches(count=100):
+    while count:
+        count -= 1
+        yield X[:5], Y[:5]
+
+
+class Forgetful(callbacks.Callback):
+    """Its state cannot be taken up again."""
+
+    def get_state(self):
+        return {"a": 1}
+
+    def set_state(self, state):
+        raise LookupError("nothing of that name")
+
+
+def everything(model):
+    plain, arrays = model.training_state()
+    return plain, {name: array.copy() for name, array in arrays.items()}, model.get_weights()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "data", "more", "text"),
+    [
+        (["mae"], (X, Y), [], r"metrics: expected the state of loss, mae, got that of loss, mse"),  # of one shape
+        ([], (X, Y), [], r"metrics: expected the state of loss, got that of loss, mse"),
+        (["mse", "mae"], (X, Y), [], r"metrics: expected the state of loss, mse, mae, got"),
+        (["mse"], (batches(),), [], r"x: expected arrays, as in the training that was interrupted, got a generator"),
+        (["mse"], ([(X[:5], Y[:5])],), [], r"y: expected targets"),  # before anything is restored
+        (["mse"], (X, Y), [Forgetful()], r"LookupError: nothing of that name"),
+    ],
+)
+def test_a_backup_that_a_fit_cannot_go_on_from_changes_nothing(metrics, data, more, text, tmp_path):
+    def compiled(metrics):
+        model = make()
+        model.compile("adam", "mse", metrics=metrics)
+        return model
+
+    backup = callbacks.BackupAndRestore(tmp_path, save_freq=3)
+    fail = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batch < 3 or [][1])
+    with pytest.raises(IndexError):
+        compiled(["mse"]).fit(X, Y, batch_size=5, callbacks=[backup, fail, *more], verbose=0)
+    model = compiled(metrics)
+    model.fit(X, Y, epochs=2, verbose=0)
+    before = everything(model)
+    file = (tmp_path / "training.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=text):
+        options = {"batch_size": 5} if len(data) > 1 else {"steps_per_epoch": 4}
+        model.fit(*data, **options, callbacks=[backup, *more], verbose=0)
+    after = everything(model)
+    assert before[0] == after[0]
+    for kind in (1, 2):
+        pairs = (
+            zip(before[kind], after[kind], strict=True)
+            if kind == 2
+            else [(before[1][name], after[1][name]) for name in before[1].keys() | after[1].keys()]
+        )
+        assert all(np.array_equal(a, b) for a, b in pairs)
+    assert (tmp_path / "training.safetensors").read_bytes() == file
+
+
+def test_other_data_may_follow_behind_an_epoch(tmp_path):
+    backup = callbacks.BackupAndRestore(tmp_path)
+    with pytest.raises(StopHereError):
+        make().fit(X, Y, epochs=4, callbacks=[backup, interrupt_at(2)], verbose=0)
+    history = make().fit(batches(), epochs=4, steps_per_epoch=2, callbacks=[backup], verbose=0)
+    assert history.epoch == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("harm", ["damaged", "missing", None])
+def test_the_backup_before_the_last_serves_where_the_last_cannot_be_read(harm, tmp_path):
+    backup = callbacks.BackupAndRestore(tmp_path / "b", double_checkpoint=True)
+    lstmcore.utils.set_random_seed(5)
+    whole = make().fit(X, Y, epochs=5, verbose=0)
+    lstmcore.utils.set_random_seed(5)
+    with pytest.raises(StopHereError):
+        make().fit(X, Y, epochs=5, callbacks=[backup, interrupt_at(3)], verbose=0)
+    assert sorted(os.listdir(tmp_path / "b")) == ["training.previous.safetensors", "training.safetensors"]
+    if harm == "damaged":
+        backup.path.write_bytes(backup.path.read_bytes()[:-7])
+    elif harm == "missing":  # killed between the two
+        backup.path.unlink()
+    seen = []
+    note = callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(epoch))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = make().fit(X, Y, epochs=5, callbacks=[backup, note], verbose=0)
+    assert [str(w.message).split(";")[-1] for w in caught] == (
+        [f" goes on from {backup.previous_path}"] if harm == "damaged" else []
+    )
+    assert seen == ([3, 4] if harm is None else [2, 3, 4])
+    assert history.history == whole.history
+    assert not (tmp_path / "b").exists()
+
+
+def test_without_another_backup_the_error_is_that_of_the_last(tmp_path):
+    backup = callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)
+    for path in (backup.path, backup.previous_path):
+        path.write_bytes(b"nothing")
+    with (
+        pytest.warns(UserWarning, match="goes on from"),
+        pytest.raises(ValueError, match=r"previous\.safetensors: not a"),
+    ):
+        make().fit(X, Y, callbacks=[backup], verbose=0)
 
 
 def test_nothing_is_left_of_a_backup(tmp_path):

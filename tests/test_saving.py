@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import resource
+import socket
+import stat
 import subprocess
 import sys
 import textwrap
@@ -162,7 +164,7 @@ def test_a_loaded_model_is_compiled_or_not(tmp_path):
     model.save(path)
     assert models.load_model(path).evaluate(X, Y, verbose=0) == expected
     for bare in (models.load_model(path, compile=False), copy.copy(bare_model(path, model))):
-        with pytest.raises(RuntimeError, match="call compile"):
+        with pytest.raises(ValueError, match="call compile"):
             bare.evaluate(X, Y)
 
 
@@ -274,6 +276,14 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path):
         model = Sequential([LSTM(4)])
         with pytest.raises(ValueError, match="has no weights yet"):
             getattr(model, do.__name__)(path)
+
+
+def test_weights_that_are_no_numbers_change_nothing():
+    model = small()
+    before = model.get_weights()
+    with pytest.raises(TypeError, match="bias: expected float32, got"):
+        model.set_weights([w + 1 for w in before[:-1]] + [np.array(["a", "b"])])
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), before, strict=True))
 
 
 def test_weights_may_change_their_precision(tmp_path):
@@ -488,6 +498,56 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     assert done.stdout == "OSError\n", done.stderr
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("length", [2, 100, 233, 234, 255])
+def test_names_may_be_as_long_as_the_system_allows(tmp_path, length):
+    for letter in ("m", "é"):
+        path = tmp_path / (letter * (length // len(letter.encode())))
+        atomic.write(path, b"1")
+        atomic.write(path, b"2")
+        assert path.read_bytes() == b"2"
+    with pytest.raises(OSError, match="too long"):
+        atomic.write(tmp_path / (256 * "m"), b"1")
+    assert len(os.listdir(tmp_path)) == 2
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path):
+    model = small()
+    model.save(tmp_path / "file")
+    content = (tmp_path / "file").read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        end = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            model.save(tmp_path / name)
+            assert os.read(end, 10**6) == content
+        finally:
+            os.close(end)
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+    assert (tmp_path / "link").is_symlink()
+    model.save(os.devnull)
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        with pytest.raises(OSError, match="expected the name of a file, got a disk or a socket"):
+            model.save(tmp_path / "socket")
+    assert sorted(os.listdir(tmp_path)) == ["file", "link", "pipe", "socket"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there are no names of descriptors")
+def test_a_file_that_is_open_is_written_to_by_its_descriptor(tmp_path):
+    with open(tmp_path / "file", "wb+", buffering=0) as file:
+        link = tmp_path / "link"
+        link.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        file.write(b"before ")
+        for name in (f"/dev/fd/{file.fileno()}", link):
+            atomic.write(name, b"content ")
+        file.write(b"after")  # behind it, as it comes
+        assert link.is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"before content content after"
+    assert sorted(os.listdir(tmp_path)) == ["file", "link"]
 
 
 def test_what_a_killed_process_left_is_removed_later(tmp_path):

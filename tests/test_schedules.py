@@ -101,7 +101,7 @@ def test_a_schedule_of_ones_own_is_asked_for_every_step():
         (lambda: CosineDecayRestarts(0.1, 5, t_mul=0.5), ValueError, r"t_mul: expected a number in \[1, inf\)"),
         (lambda: PiecewiseConstantDecay([1, 2], [0.1, 0.2]), ValueError, "values: expected 3 for .*, got 2"),
         (lambda: PiecewiseConstantDecay([2, 2], [1, 2, 3]), ValueError, "boundaries: expected numbers that grow"),
-        (lambda: SGD(lambda: 0.1), TypeError, "SGD: learning_rate: expected a number in"),
+        (lambda: SGD(CosineDecay), ValueError, "SGD: learning_rate: expected a number in"),
     ],
 )
 def test_wrong_arguments_are_named(make, error, text):

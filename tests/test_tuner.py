@@ -4,6 +4,7 @@ import copy
 import subprocess
 import sys
 import textwrap
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -457,6 +458,32 @@ def test_what_a_killed_process_left_is_carried_out_again(options, tmp_path):
     done = list(tuner.oracle.trials.values())
     assert [t.status for t in done] == ["COMPLETED"] * 4
     assert trials[1].hyperparameters["x"] in [t.hyperparameters["x"] for t in done]
+
+
+def test_workers_that_start_at_the_same_time_share_a_new_database(tmp_path):
+    # Threads, each with a connection of its own, race at the database as processes do.
+    workers, errors = 4, []
+
+    def start(storage, barrier):
+        barrier.wait()
+        try:
+            RandomSearch(lambda hp: None, "val_loss", 3, directory=tmp_path, storage=storage)
+        except BaseException as error:
+            errors.append(error)
+
+    arguments = (f"sqlite:///{tmp_path / 'new.db'}", threading.Barrier(workers))
+    threads = [threading.Thread(target=start, args=arguments) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_a_database_that_is_none_is_an_error_at_once(tmp_path):
+    (tmp_path / "file").write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(Exception, match="not a database"):
+        RandomSearch(lambda hp: None, "val_loss", 3, directory=tmp_path, storage=f"sqlite:///{tmp_path / 'file'}")
 
 
 @pytest.mark.parametrize("database", [False, pytest.param(True, marks=pytest.mark.slow)])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._class_weights import ClassWeights
 from ._data import Arrays, Feed, Source, warn_of_the_end
 from ._interrupts import DeferredInterrupt
-from ._measures import Logs, Measures
+from ._measures import Logs
 from ._progress import Progress
 from .callbacks import CallbackList, ProgbarLogger
 
@@ -34,7 +34,6 @@ class Loop:
     """
 
     model: Trainer
-    measures: Measures
     feed: Feed
     validation: Source | None
     validation_steps: int | None
@@ -60,12 +59,13 @@ class Loop:
                     break
                 if not progress.begun:
                     progress.begin(epoch)
-                    self.measures.reset()
+                    self.model.reset_metrics()
+                    self.model._given = None
                     self.hooks.on_epoch_begin(epoch)
                     progress.begun = True
                 if progress.logs is None:
                     self._train(progress, interrupt)
-                    progress.logs = self.measures.logs()
+                    progress.logs = self.model._logs(self.model._given)
                 logs = dict(progress.logs)
                 if self.validation is not None and self.validates(epoch + 1):
                     logs |= self._validate(self.validation)
@@ -76,7 +76,7 @@ class Loop:
         return logs
 
     def _train(self, progress: Progress, interrupt: DeferredInterrupt) -> None:
-        model, measures, hooks = self.model, self.measures, self.hooks
+        model, hooks = self.model, self.hooks
         batch_begin, batch_end, bar = self._batch_begin, self._batch_end, self.bar
         shown = time.perf_counter()
         for batch in self.feed.epoch():
@@ -94,13 +94,13 @@ class Loop:
                     stacklevel=4,
                 )
             if batch_end:
-                hooks.on_train_batch_end(step, measures.logs())
+                hooks.on_train_batch_end(step, model._logs(model._given))
             elif bar is not None:
                 if bar.bar:
                     now = time.perf_counter()
                     if now - shown >= _REFRESH:
                         shown = now
-                        bar.on_train_batch_end(step, measures.logs())
+                        bar.on_train_batch_end(step, model._logs(model._given))
                 elif bar.listens("on_train_batch_end"):
                     bar.on_train_batch_end(step)
             interrupt.check()
@@ -122,5 +122,5 @@ class Loop:
 
     def _validate(self, validation: Source) -> Logs:
         with self.model._own_measures():
-            self.model._evaluate(validation, self.validation_steps, self.hooks, "validation_data: ")
-            return self.measures.logs("val_")
+            logs = self.model._evaluate(validation, self.validation_steps, self.hooks, "validation_data: ")
+            return {f"val_{name}": value for name, value in logs.items()}

@@ -55,10 +55,10 @@ class Measures:
             metric.reset_state()
 
     def update(
-        self, loss: float, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None
+        self, loss: float, rows: int, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None
     ) -> None:
-        """Take in a batch: its loss, targets and outputs; a mask leaves out the steps where it is False."""
-        self.loss.update_state(loss, len(y_pred))
+        """Take in a batch: its loss, for so many rows, targets, outputs; a mask leaves out steps where it is False."""
+        self.loss.update_state(loss, rows)
         if not self._plain and not self._weighted:
             return
         counts = None if mask is None else mask.astype(y_pred.dtype)
@@ -73,21 +73,23 @@ class Measures:
             for metric in self._weighted:
                 metric.update_state(y_true, y_pred, counts)
 
-    def values(self) -> list[Any]:
+    def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""
-        return [m.result() for m in self.metrics]
+        return {name: m.result() for name, m in zip(self.names, self.metrics, strict=True)}
 
-    def logs(self, prefix: str = "") -> Logs:
-        """Return them by name."""
-        return {prefix + name: m.result() for name, m in zip(self.names, self.metrics, strict=True)}
-
-    def state(self) -> list[dict[str, Any]]:
+    def state(self) -> dict[str, dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""
-        return [m.state() for m in self.metrics]
+        return {name: m.state() for name, m in zip(self.names, self.metrics, strict=True)}
 
-    def load_state(self, state: list[dict[str, Any]]) -> None:
-        """Go on from a state."""
-        if len(state) != len(self.metrics):
-            raise ValueError(f"metrics: expected the states of {len(self.metrics)}, got {len(state)}")
-        for metric, part in zip(self.metrics, state, strict=True):
-            metric.load_state(part)
+    def load_state(self, state: dict[str, dict[str, Any]]) -> None:
+        """Go on from a state: with all of it or, on an error, none."""
+        if list(state) != self.names:
+            raise ValueError(f"metrics: expected the state of {', '.join(self.names)}, got that of {', '.join(state)}")
+        before = self.state()
+        try:
+            for metric, part in zip(self.metrics, state.values(), strict=True):
+                metric.load_state(part)
+        except BaseException:
+            for metric, part in zip(self.metrics, before.values(), strict=True):
+                metric.load_state(part)
+            raise

@@ -29,9 +29,7 @@ def resolve(argument: str, identifier: Any, kind: type[C], known: Mapping[str, t
     Raises
     ------
     ValueError
-        There is none of that name.
-    TypeError
-        It is, or describes, something else.
+        There is none of that name; or it is, or describes, something else.
     """
     if isinstance(identifier, kind):
         return identifier
@@ -43,8 +41,8 @@ def resolve(argument: str, identifier: Any, kind: type[C], known: Mapping[str, t
         found = _described(argument, identifier, known)
         if isinstance(found, kind):
             return found
-        raise TypeError(f"{argument}: expected an object of the kind {kind.__name__}, got {found!r}")
-    raise TypeError(
+        raise ValueError(f"{argument}: expected an object of the kind {kind.__name__}, got {found!r}")
+    raise ValueError(
         f"{argument}: expected a name (such as {next(iter(known))!r}), a dict with class_name and config, or an "
         f"object of the kind {kind.__name__}, got {identifier!r}"
     )

@@ -52,9 +52,11 @@ class Progress:
             "stop": self._model.stop_training,
             "logs": self.logs,
             "data": self._feed.position(self.step if self.logs is None else 0),
-            "validation": None if self._validation is None else self._validation.position(),
+            "validation": None if self._validation is None else [self._validation.kind, self._validation.position()],
             # While an epoch is validated, the metrics hold the validation's numbers.
             "measures": self._measures.state() if self.logs is None else None,
+            "metrics": [metric.state() for metric in self._model._own_metrics()] if self.logs is None else [],
+            "given": self._model._given,
             "callbacks": self._hooks.get_state(),
         }
 
@@ -64,9 +66,14 @@ class Progress:
         self.epoch, self.step, self.begun, self.logs = state["epoch"], state["step"], state["begun"], state["logs"]
         self._feed.seek(state["data"])
         if self._validation is not None and state["validation"] is not None:
-            self._validation.seek(state["validation"])
+            kind, position = state["validation"]
+            if kind == self._validation.kind:
+                self._validation.seek(position)
         if state["measures"] is not None:
             self._measures.load_state(state["measures"])
+            for metric, part in zip(self._model._own_metrics(), state["metrics"], strict=True):
+                metric.load_state(part)
+        self._model._given = state["given"]
         self._model.stop_training = state["stop"]
         if state["ended"]:
             self.begin(self.epoch + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,18 +15,29 @@ from numpy.typing import ArrayLike, NDArray
 from . import _random, losses, optimizers
 from ._arguments import positive_integer, rate
 from ._class_weights import ClassWeights
-from ._data import Arrays, Batch, Feed, Source, rows_of, source
+from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
 from ._loop import Loop
-from ._measures import Measures
+from ._measures import Logs, Measures
 from ._progress import Progress
 from ._serialization import deserialize, serialize
 from ._state import join, split
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer
+from .layers.layer import Layer, names_within
+from .metrics import Metric
 from .variables import Parameters, Variable
 
 Array = NDArray[Any]
+
+# What Keras's training calls and ours does not, and what does the same.
+_NEVER_CALLED = {
+    "compute_loss": "define a losses.Loss with call and gradient, and give it to compile,",
+    "compute_metrics": "give compile a metrics.Metric, or define train_step and test_step,",
+    "make_train_function": "define train_step",
+    "make_test_function": "define test_step",
+    "make_predict_function": "define predict_step",
+}
+_OF_AUTOMATIC_GRADIENTS = ("GradientTape", "value_and_grad", "zero_grad", "apply_gradients", "scale_loss", "autograd")
 
 _COMPILE_WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss"}
 
@@ -39,13 +51,28 @@ class Trainer(Layer):
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
         self.history: History | None = None
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._recipe: dict[str, Any] = {}  # the arguments of compile
         self._measures: Measures | None = None
         self._regularized: list[Variable] = []
         self._shuffle_stream: _random.Stream | None = None
         self._progress: Progress | None = None  # of the fit under way
-        self._resume: dict[str, Any] | None = None  # where the next fit is to go on
+        # Where the fit under way is to go on, and what is to guard it when it does.
+        self._given: Logs | None = None  # what the last step of the user's own returned in the epoch under way
+        self._resume: tuple[dict[str, Any], Callable[[Callable[[], None]], None]] | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, substitute in _NEVER_CALLED.items():
+            if name in cls.__dict__:
+                raise TypeError(f"{cls.__name__}.{name}: would never be called; {substitute} instead")
+        derived = [n for n in names_within(cls.__dict__.get("train_step")) if n in _OF_AUTOMATIC_GRADIENTS]
+        if derived:
+            raise TypeError(
+                f"{cls.__name__}.train_step: uses {', '.join(derived)}, but gradients are not derived automatically: "
+                "call super().train_step(data), which takes a step with forward and backward, or take it yourself with "
+                "self.backward(gradient) and self.optimizer.step(self.parameters)"
+            )
 
     # --- provided by the model ---
 
@@ -118,7 +145,7 @@ class Trainer(Layer):
             "metrics": _flat("metrics", metrics),
             "weighted_metrics": _flat("weighted_metrics", weighted_metrics),
         }
-        new_loss = None if recipe["loss"] is None else losses.get(recipe["loss"])
+        new_loss = None if recipe["loss"] is None else losses.resolve(recipe["loss"])
         measures = None
         if self.built and new_loss is not None:
             measures = Measures(recipe["metrics"], recipe["weighted_metrics"], new_loss, self.output_shape)
@@ -160,7 +187,7 @@ class Trainer(Layer):
         return optimizer, loss, parameters, self._measures
 
     def _refuse_uncompiled(self) -> NoReturn:
-        raise RuntimeError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
+        raise ValueError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
 
     def _require_compiled(self) -> None:
         if self.optimizer is None or self.loss is None:
@@ -173,8 +200,10 @@ class Trainer(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean loss, and the metrics that `compile` was given; there once the model has its weights."""
-        return [] if self._measures is None else self._measures.metrics
+        """The mean loss and the metrics that `compile` was given, once there are weights; those that are attributes."""
+        compiled = [] if self._measures is None else self._measures.metrics
+        others = (value for value in vars(self).values() if isinstance(value, Metric))
+        return [*compiled, *(metric for metric in others if not any(metric is known for known in compiled))]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -188,6 +217,13 @@ class Trainer(Layer):
         """Forget what metrics have seen."""
         if self._measures is not None:
             self._measures.reset()
+        for metric in self._own_metrics():
+            metric.reset_state()
+
+    def _own_metrics(self) -> list[Metric]:
+        """Return the metrics that are none of `compile`'s: attributes, or what a subclass has as `metrics`."""
+        compiled = () if self._measures is None else self._measures.metrics
+        return [metric for metric in self.metrics if not any(metric is other for other in compiled)]
 
     # --- one batch ---
 
@@ -219,7 +255,7 @@ class Trainer(Layer):
         if not optimizer.accumulating:
             parameters.gradients.fill(0)
         targets, taken, mask, penalties = self._pass(loss, x, y, sample_weight, True, "y")
-        _, outputs, _, logits = taken
+        true, outputs, _, logits = taken
         value, gradient = loss.value_and_gradient(*taken)
         self._run_backward(gradient, logits is not None)
         for variable in self._regularized:
@@ -228,7 +264,7 @@ class Trainer(Layer):
         if penalties:
             value += sum(penalties)
         optimizer.step(parameters)
-        measures.update(value, targets, outputs, sample_weight, mask)
+        measures.update(value, loss.rows(true, outputs), targets, outputs, sample_weight, mask)
         return value
 
     def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
@@ -237,8 +273,76 @@ class Trainer(Layer):
         targets, taken, mask, penalties = self._pass(loss, x, y, sample_weight, False, name)
         penalties += [v.regularizer(v.value) for v in self._regularized]
         value = loss.value(*taken) + sum(penalties)
-        measures.update(value, targets, taken[1], sample_weight, mask)
+        measures.update(value, loss.rows(taken[0], taken[1]), targets, taken[1], sample_weight, mask)
         return value
+
+    def train_step(self, data: tuple[Any, ...]) -> Logs:
+        """Take a step on a batch; return the means of loss and metrics so far, by name.
+
+        `fit` and `train_on_batch` call what a subclass defines here. It does something before or after
+        ``super().train_step(data)``, or takes the step itself. What it returns for an epoch's last batch is reported.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> class Noisy(Sequential):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         logs = super().train_step((x + np.random.normal(0, 0.1, x.shape), y))
+        ...         return {**logs, "rate": self.optimizer.learning_rate}
+        >>> model = Noisy([layers.Dense(1, input_shape=(3,))])
+        >>> model.compile("sgd", "mse")
+        >>> sorted(model.fit(np.ones((8, 3)), np.ones(8), verbose=0).history)
+        ['loss', 'rate']
+
+        Parameters
+        ----------
+        data : (x, y), or (x, y, sample_weight).
+        """
+        self._train_step(*self._unpacked(data))
+        assert self._measures is not None
+        return self._measures.logs()
+
+    def test_step(self, data: tuple[Any, ...]) -> Logs:
+        """Evaluate a batch; return the means of loss and metrics so far, by name: as `train_step`, for `evaluate`."""
+        self._test_step(*self._unpacked(data))
+        assert self._measures is not None
+        return self._measures.logs()
+
+    def predict_step(self, data: tuple[Any, ...]) -> Array:
+        """Return the outputs for a batch, ``data`` its inputs in a tuple: as `train_step`, for `predict`."""
+        return self.run(self.convert("x", data[0] if isinstance(data, tuple) else data))[0]
+
+    def _unpacked(self, data: tuple[Any, ...]) -> tuple[Any, Array, Any]:
+        if not isinstance(data, (tuple, list)) or not 2 <= len(data) <= 3:
+            raise ValueError(f"data: expected (x, y) or (x, y, sample_weight), got {type(data).__name__}")
+        x, y, weight = (*data, None)[:3]
+        return self.convert("x", x), np.asarray(y), None if weight is None else np.asarray(weight)
+
+    def _step(self, x: Any, y: Any, weight: Any, training: bool, name: str = "y") -> Logs | None:
+        """Train or test on a batch; return what a step of the user's own returned."""
+        method = "train_step" if training else "test_step"
+        if not self._defines(method):
+            if training:
+                self._train_step(x, y, weight)
+            else:
+                self._test_step(x, y, weight, name)
+            return None
+        logs = getattr(self, method)((x, y) if weight is None else (x, y, weight))
+        if not isinstance(logs, Mapping):
+            raise ValueError(
+                f"{self.name}: {method}: expected it to return a dict of numbers by name, as super().{method}(data) "
+                f"does, got {logs!r}"
+            )
+        return dict(logs)
+
+    def _defines(self, method: str) -> bool:
+        """Whether a subclass, or the object itself, has a method of its own of that name."""
+        return getattr(getattr(self, method), "__func__", None) is not getattr(Trainer, method)
+
+    def _logs(self, given: Logs | None) -> Logs:
+        """Return what has been seen since the measures were reset, ``given`` being what the last own step returned."""
+        assert self._measures is not None
+        return self._measures.logs() if given is None else dict(given)
 
     def train_on_batch(
         self,
@@ -281,7 +385,8 @@ class Trainer(Layer):
         self._require_compiled()
         if y is None:
             raise ValueError("y: expected targets, got None")
-        inputs, targets = self._inputs(x), np.asarray(y)
+        inputs = self._inputs(x if isinstance(x, np.ndarray) else as_arrays("x", x, self.takes_several, self._axes))
+        targets = y if isinstance(y, np.ndarray) else as_arrays("y", y, False, rows=rows_of(inputs))
         if targets.ndim == 0 or len(targets) != rows_of(inputs):
             raise ValueError(f"y: expected {rows_of(inputs)} rows as in x, got shape {targets.shape}")
         weight = None if sample_weight is None else np.asarray(sample_weight)
@@ -289,37 +394,46 @@ class Trainer(Layer):
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
             weight = ClassWeights(class_weight)(targets, len(self.output_shape))
-        step = self._train_step if training else self._test_step
+        self._ready()
         if self._progress is not None:  # called by a callback: what fit reports is not to change
             with self._own_measures():
-                step(inputs, targets, weight)
-                return self._report(return_dict)
+                return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
         self.reset_metrics()
-        step(inputs, targets, weight)
-        return self._report(return_dict)
+        return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
 
     def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for a batch."""
-        return self.run(self._inputs(x))[0]
+        return self._outputs(self._inputs(x))
 
-    def _report(self, return_dict: bool) -> Any:
-        assert self._measures is not None
+    def _outputs(self, x: Any) -> Array:
+        if not self._defines("predict_step"):
+            return self.run(x)[0]
+        outputs: Any = self.predict_step((x,))
+        if not isinstance(outputs, np.ndarray) or not outputs.ndim:
+            raise ValueError(f"{self.name}: predict_step: expected it to return an array of outputs, got {outputs!r}")
+        return outputs
+
+    def _report(self, logs: Logs, return_dict: bool) -> Any:
         if return_dict:
-            return self._measures.logs()
-        values = self._measures.values()
+            return logs
+        names = [name for name in self.metrics_names if name in logs]
+        values = [logs[name] for name in [*names, *sorted(logs.keys() - set(names))]]
         return values[0] if len(values) == 1 else values
 
     @contextlib.contextmanager
     def _own_measures(self) -> Iterator[None]:
         """Within the ``with`` block, count afresh; then put back what `fit` has counted so far."""
-        measures = self._measures
-        before = measures.state() if measures is not None and self._progress is not None else None
+        measures = self._measures if self._progress is not None else None
+        before = None if measures is None else measures.state()
+        own = [] if measures is None else [(metric, metric.state()) for metric in self._own_metrics()]
         self.reset_metrics()
         try:
             yield
         finally:
             if measures is not None and before is not None:
                 measures.load_state(before)
+            for metric, state in own:
+                metric.load_state(state)
 
     # --- data ---
 
@@ -331,10 +445,14 @@ class Trainer(Layer):
             self._build_for(array)
         return array
 
+    @property
+    def _axes(self) -> int | None:
+        """How many axes an input has, if that is known."""
+        return len(self.input_shape) if self.built and self.input_shape else None
+
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
         """Return the source of batches for data, with the model built for them."""
-        several = self.takes_several
-        dimensions = len(self.input_shape) if self.built and self.input_shape else None
+        several, dimensions = self.takes_several, self._axes
         made = source(x, y, sample_weight, several=several, dimensions=dimensions, prefix=prefix, **options)
         if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
             self._inputs(made.first()[0], f"{prefix}x")
@@ -375,8 +493,8 @@ class Trainer(Layer):
         x : inputs: arrays, one row a sample; or batches (x, y) or (x, y, sample_weight) from a
             generator, an iterable, or a data set with ``data[k]`` and ``len(data)``.
         y : targets, unless ``x`` gives them.
-        batch_size : rows in a step; the last of an epoch may have fewer. By default 32, or, with
-            ``steps_per_epoch``, what makes an epoch a pass over the arrays.
+        batch_size : of arrays, rows in a step; the last of an epoch may have fewer. By default 32, or, with
+            ``steps_per_epoch``, what makes an epoch a pass over the arrays. Data that come in batches keep theirs.
         epochs : the epoch to stop before; counted from ``initial_epoch``.
         verbose : 0 silent; 1 a progress bar on a terminal, a line an epoch elsewhere; 2 a line an
             epoch; "auto" is 1.
@@ -402,9 +520,9 @@ class Trainer(Layer):
         Raises
         ------
         ValueError, TypeError
-            An argument does not fit; the message names it.
+            An argument does not fit, and the message names it; or `compile` was not called.
         RuntimeError
-            `compile` was not called, or `fit` is running already.
+            `fit` is running already.
         KeyboardInterrupt
             After Ctrl-C, once the step under way is whole; the model is as after that step.
 
@@ -469,15 +587,15 @@ class Trainer(Layer):
         params = {"epochs": epochs, "steps": steps_per_epoch or data.steps, "verbose": verbose}
         hooks = CallbackList([history, *_callbacks(callbacks), *([bar] if bar else [])], self, params)
         optimizer, _, _, measures = self._ready()
-        loop = Loop(self, measures, feed, validation, validation_steps, validates, classes, hooks, bar, epochs)
+        loop = Loop(self, feed, validation, validation_steps, validates, classes, hooks, bar, epochs)
         self.stop_training = False
         self._resume = None
         progress = self._progress = Progress(initial_epoch, self, measures, feed, validation, hooks)
         try:
             hooks.on_train_begin()
             if self._resume is not None:  # a callback has restored the state of a training that was interrupted
-                progress.restore(self._resume)
-                self._resume = None
+                (state, guard), self._resume = self._resume, None
+                guard(functools.partial(progress.restore, state))
                 if bar and progress.begun:
                     bar.on_epoch_begin(progress.epoch)
             logs = loop.run(progress)
@@ -495,27 +613,36 @@ class Trainer(Layer):
             if weight is not None:
                 raise ValueError("class_weight: expected None for data with a sample_weight")
             weight = classes(y, len(self.output_shape))
-        return self._train_step(self.convert("x", x), y, weight)
+        x = self.convert("x", x)
+        if not self._defines("train_step"):
+            return self._train_step(x, y, weight)
+        self._given = self._step(x, y, weight, training=True)
+        return float(np.mean((self._given or {}).get("loss", 0.0)))
 
-    def _evaluate(self, data: Source, steps: int | None, hooks: CallbackList | None, prefix: str = "") -> None:
-        """Let the measures see a data set."""
+    def _evaluate(self, data: Source, steps: int | None, hooks: CallbackList | None, prefix: str = "") -> Logs:
+        """Let the measures see a data set; return what is to be reported."""
         batch_begin = hooks is not None and hooks.listens("on_test_batch_begin")
         batch_end = hooks is not None and hooks.listens("on_test_batch_end")
+        self.stop_evaluating = False
         if hooks is not None:
             hooks.on_test_begin()
-        step = -1
+        step, given = -1, None
         for step, (x, y, weight) in enumerate(data.steps_of(steps)):
             if y is None:
                 raise ValueError(f"{prefix}y: expected targets with every batch of x, got None")
             if batch_begin:
                 hooks.on_test_batch_begin(step)  # type: ignore[union-attr]
-            self._test_step(self.convert(f"{prefix}x", x), y, weight, f"{prefix}y")
+            given = self._step(self.convert(f"{prefix}x", x), y, weight, training=False, name=f"{prefix}y")
             if batch_end:
-                hooks.on_test_batch_end(step, self._measures.logs())  # type: ignore[union-attr]
+                hooks.on_test_batch_end(step, self._logs(given))  # type: ignore[union-attr]
+            if self.stop_evaluating:
+                break
         if step < 0:
             raise ValueError(f"{prefix}x: expected at least one batch, got none: a generator gives its batches once")
+        logs = self._logs(given)
         if hooks is not None:
-            hooks.on_test_end(self._measures.logs())  # type: ignore[union-attr]
+            hooks.on_test_end(logs)
+        return logs
 
     def evaluate(
         self,
@@ -545,8 +672,8 @@ class Trainer(Layer):
         data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
         self._ready()
         with self._own_measures():
-            self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
-            return self._report(return_dict)
+            logs = self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
+            return self._report(logs, return_dict)
 
     def predict(
         self,
@@ -566,18 +693,21 @@ class Trainer(Layer):
         steps = _steps("steps", steps)
         batch_size = _steps("batch_size", batch_size)
         if isinstance(x, np.ndarray) and len(x) == 0 and x.ndim:
-            return self.run(self._inputs(x))[0]
+            return self._outputs(self._inputs(x))
         data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
         if hooks is not None:
+            self.stop_predicting = False
             hooks.on_predict_begin()
         parts = []
         for step, (inputs, _, _) in enumerate(data.steps_of(steps)):
             if hooks is not None:
                 hooks.on_predict_batch_begin(step)
-            parts.append(self.run(self.convert("x", inputs))[0])
+            parts.append(self._outputs(self.convert("x", inputs)))
             if hooks is not None:
                 hooks.on_predict_batch_end(step, {"outputs": parts[-1]})
+                if self.stop_predicting:
+                    break
         if not parts:
             raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
         if hooks is not None:
@@ -615,12 +745,23 @@ class Trainer(Layer):
         }
         return split(state)
 
-    def load_training_state(self, plain: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Set what `training_state` has returned; the weights are the caller's to restore.
+    def load_training_state(
+        self,
+        plain: Mapping[str, Any],
+        arrays: Mapping[str, Array],
+        guard: Callable[[Callable[[], None]], None] = lambda action: action(),
+    ) -> None:
+        """Set what `training_state` has returned: all or, on an error, nothing. Weights are the caller's to restore.
 
         Called within `fit`, by a callback's ``on_train_begin``, it makes that `fit` go on where the
         state was taken: with the same data, the rest of that epoch is the same. Data that cannot be
         rewound, a generator's, have to begin anew: what had been seen of them is left out.
+
+        Parameters
+        ----------
+        plain, arrays : what `training_state` returned.
+        guard : calls what then makes `fit` go on, and undoes what was restored if that raises, for the state
+            may be that of a training with other metrics, data or callbacks.
 
         Raises
         ------
@@ -628,17 +769,23 @@ class Trainer(Layer):
             The state is not of such a model.
         """
         state = join(plain, arrays)
+        shuffle = None if state["shuffle"] is None else list(map(int, state["shuffle"]))
+        before = self.state()
         self.load_state(state["layers"])
         if state["optimizer"] is not None and self.optimizer is not None and self.parameters is not None:
-            self.optimizer.load_state(state["optimizer"], self.parameters)
-        if state["shuffle"] is None:
+            try:
+                self.optimizer.load_state(state["optimizer"], self.parameters)
+            except BaseException:
+                self.load_state(before)
+                raise
+        if shuffle is None:
             self._shuffle_stream = None
         else:
             # The same object as before: a `fit` under way draws from it.
             stream = self._shuffle_stream = self._shuffle_stream or _random.Stream(0)
-            stream.seed, stream.calls = map(int, state["shuffle"])
+            stream.seed, stream.calls = shuffle
         if self._progress is not None:
-            self._resume = state["progress"]
+            self._resume = None if state["progress"] is None else (state["progress"], guard)
 
 
 def _one(name: str, value: Any) -> Any:
@@ -657,7 +804,7 @@ def _flat(name: str, value: Any) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, (list, tuple, dict)) or (isinstance(value, dict) and "class_name" in value):
-        raise TypeError(f"{name}: expected a list, got {value!r}")
+        raise ValueError(f"{name}: expected a list, got {value!r}")
     if isinstance(value, dict):
         value = list(value.values())
     result: list[Any] = []
@@ -668,7 +815,14 @@ def _flat(name: str, value: Any) -> list[Any]:
 
 
 def _steps(name: str, value: Any) -> int | None:
-    return None if value is None else positive_integer(name, value)
+    return None if value is None else _positive(name, value)
+
+
+def _positive(name: str, value: Any) -> int:
+    try:
+        return positive_integer(name, value)
+    except TypeError as error:  # for Keras a wrong value, as any other
+        raise ValueError(str(error)) from None
 
 
 def _check_verbose(verbose: Any) -> None:
@@ -687,9 +841,9 @@ def _callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback
 def _frequency(value: Any) -> Callable[[int], bool]:
     """Return whether to validate in an epoch, counted from 1."""
     if isinstance(value, (list, tuple, set, range)):
-        epochs = {positive_integer("validation_freq", epoch) for epoch in value}
+        epochs = {_positive("validation_freq", epoch) for epoch in value}
         return lambda epoch: epoch in epochs
-    every = positive_integer("validation_freq", value)
+    every = _positive("validation_freq", value)
     return lambda epoch: epoch % every == 0
 
 

@@ -12,7 +12,7 @@ from .feed import Feed
 from .source import Batch, Source, warn_of_the_end
 from .tree import rows_of
 
-__all__ = ["Arrays", "Batch", "Feed", "Source", "rows_of", "source", "warn_of_the_end"]
+__all__ = ["Arrays", "Batch", "Feed", "Source", "as_arrays", "rows_of", "source", "warn_of_the_end"]
 
 
 def _holds_batches(x: Any) -> bool:
@@ -66,9 +66,10 @@ def source(
     if y is None and needs_targets:
         raise ValueError(f"{prefix}y: expected targets, got None")
     x = as_arrays(f"{prefix}x", x, several, dimensions)
-    y = None if y is None else as_arrays(f"{prefix}y", y, False, _like(y))
+    rows = rows_of(x)
+    y = None if y is None else as_arrays(f"{prefix}y", y, False, _like(y), rows)
     if sample_weight is not None:
-        sample_weight = as_arrays(f"{prefix}sample_weight", sample_weight, False, _like(sample_weight))
+        sample_weight = as_arrays(f"{prefix}sample_weight", sample_weight, False, _like(sample_weight), rows)
     return Arrays(x, y, sample_weight, batch_size, steps, shuffle, prefix)
 
 

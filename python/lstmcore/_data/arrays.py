@@ -15,17 +15,20 @@ from .tree import leaves, map_leaves, rows_of
 Array = NDArray[Any]
 
 
-def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = None) -> Any:
+def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = None, rows: int | None = None) -> Any:
     """Return data as an array, or as arrays in the lists and dicts that they came in.
 
     ``several`` says whether a list of arrays is several inputs, and not one array in pieces;
-    ``dimensions`` is what one array is expected to have, where that is known.
+    ``dimensions`` and ``rows`` are what one array is expected to have, where that is known.
     """
     if isinstance(value, dict):
         if not value:
             raise ValueError(f"{name}: expected arrays, got an empty dict")
         if not several and len(value) > 1:
-            raise ValueError(f"{name}: expected one array, got a dict of {len(value)}: {', '.join(map(str, value))}")
+            raise ValueError(
+                f"{name}: expected one array, for the model has one {_end(name)}; got a dict of {len(value)}: "
+                f"{', '.join(map(str, value))}"
+            )
         arrays = {key: as_arrays(f"{name}[{key!r}]", part, several) for key, part in value.items()}
         return arrays if several else next(iter(arrays.values()))
     if isinstance(value, (list, tuple)) and value and all(isinstance(part, np.ndarray) and part.ndim for part in value):
@@ -33,6 +36,11 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
             return type(value)(as_arrays(f"{name}[{k}]", part, several) for k, part in enumerate(value))
         if len(value) == 1 and value[0].ndim == dimensions:  # one input in a list, as Keras allows
             return value[0]
+        whole = all(part.ndim == dimensions or len(part) == rows for part in value)
+        if whole and 1 < len(value) != rows:  # each could be all of the data
+            raise ValueError(
+                f"{name}: expected one array, for the model has one {_end(name)}; got a list of {len(value)} arrays"
+            )
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -44,6 +52,10 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
     if array.ndim == 0:
         raise ValueError(f"{name}: expected a batch, got a number")
     return array
+
+
+def _end(name: str) -> str:
+    return "output" if name.endswith(("y", "sample_weight")) else "input"
 
 
 class Arrays(Source):
@@ -58,6 +70,8 @@ class Arrays(Source):
         only within each batch.
     prefix : goes before the names in errors.
     """
+
+    kind = "arrays"
 
     def __init__(
         self,

@@ -23,12 +23,13 @@ def _batch(name: str, batch: Any, several: bool) -> Batch:
         )
     x, y, weight = (*parts, None, None)[:3]
     x = x if isinstance(x, np.ndarray) else as_arrays(name, x, several)
-    if not rows_of(x):
+    rows = rows_of(x)
+    if not rows:
         raise ValueError(f"{name}: expected at least one row in every batch, got none")
     if y is not None and not isinstance(y, np.ndarray):
-        y = as_arrays(f"{name}: y", y, False)
+        y = as_arrays(f"{name}: y", y, False, rows=rows)
     if weight is not None and not isinstance(weight, np.ndarray):
-        weight = as_arrays(f"{name}: sample_weight", weight, False)
+        weight = as_arrays(f"{name}: sample_weight", weight, False, rows=rows)
     return x, y, weight
 
 
@@ -42,6 +43,8 @@ class Iterable(Source):
     def __init__(self, data: Any, several: bool, name: str = "x") -> None:
         self.data, self.several, self.name = data, several, name
         self.once = hasattr(data, "__next__")
+        if self.once:
+            self.kind = "a generator"
         self.steps = None if self.once else self._count(data)
         if self.steps == 0:
             raise ValueError(f"{name}: expected at least one batch, got none")
@@ -49,7 +52,12 @@ class Iterable(Source):
         self._given = 0
 
     def _count(self, data: Any) -> int | None:
-        return len(data) if hasattr(data, "__len__") else None
+        if not hasattr(data, "__len__"):
+            return None
+        try:
+            return len(data)
+        except TypeError:  # how loaders of PyTorch's and TensorFlow's say that they do not know
+            return None
 
     def epoch(self, stream: _random.Stream | None, skip: int = 0) -> Iterator[Batch]:
         """Return the batches of a pass over the data, without the first ``skip``."""

@@ -71,12 +71,18 @@ class Feed:
 
     def position(self, done: int) -> dict[str, Any]:
         """Return where the feed is with ``done`` batches of its epoch trained on, as plain data."""
-        return {"calls": self._calls, "mark": self._mark, "offset": self._offset, "done": done}
+        where = {"calls": self._calls, "mark": self._mark, "offset": self._offset, "done": done}
+        return where | {"kind": self.source.kind}
 
     def seek(self, position: dict[str, Any]) -> None:
         """Make the next `epoch` the rest of the one that `position` told of."""
+        if position["kind"] == self.source.kind:
+            self._mark = position["mark"]
+            self.source.seek(self._mark)
+        elif position["done"] or position["offset"]:  # in the middle of data that these are not
+            raise ValueError(
+                f"x: expected {position['kind']}, as in the training that was interrupted, got {self.source.kind}"
+            )
         self.stream.calls = self._calls = position["calls"]
-        self._mark = position["mark"]
-        self.source.seek(self._mark)
         self._offset, self._skip = position["offset"], position["done"]
         self._pass = None

@@ -20,10 +20,12 @@ class Source:
     ----------
     steps : the number of batches in a pass over the data, or None if nobody knows.
     once : whether the data can be gone through only once, as a generator's.
+    kind : what the data come as, for errors.
     """
 
     steps: int | None = None
     once = False
+    kind = "a data set"
 
     def epoch(self, stream: _random.Stream | None, skip: int = 0) -> Iterator[Batch]:
         """Return the batches of a pass over the data, without the first ``skip``.

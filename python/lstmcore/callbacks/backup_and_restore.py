@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ class BackupAndRestore(Callback):
     ----------
     backup_dir : a folder for this training alone; it is made.
     save_freq : "epoch", or a number of batches.
-    delete_checkpoint : whether to remove the file at the end; if not, the next `fit` goes on from it.
+    double_checkpoint : keep the backup before the last too, ``training.previous.safetensors``, to go on from it, with
+        a warning, if the last cannot be read.
+    delete_checkpoint : whether to remove the files at the end; if not, the next `fit` goes on from them.
     save_before_preemption : accepted for Keras's sake, without effect.
 
     Raises
@@ -46,6 +49,7 @@ class BackupAndRestore(Callback):
         self,
         backup_dir: str | os.PathLike[str],
         save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
         delete_checkpoint: bool = True,
         save_before_preemption: bool = False,
     ) -> None:
@@ -54,6 +58,7 @@ class BackupAndRestore(Callback):
             raise ValueError("BackupAndRestore: backup_dir: expected the name of a folder, got ''")
         self.backup_dir = Path(backup_dir)
         self.save_freq = save_freq
+        self.double_checkpoint = flag("BackupAndRestore: double_checkpoint", double_checkpoint)
         self.delete_checkpoint = flag("BackupAndRestore: delete_checkpoint", delete_checkpoint)
         self._frequency = SaveFrequency("BackupAndRestore", save_freq)
 
@@ -61,6 +66,11 @@ class BackupAndRestore(Callback):
     def path(self) -> Path:
         """The file."""
         return self.backup_dir / "training.safetensors"
+
+    @property
+    def previous_path(self) -> Path:
+        """That of the backup before the last."""
+        return self.backup_dir / "training.previous.safetensors"
 
     def listens(self, hook: str) -> bool:
         """Return whether a hook does anything: batches are counted only if their number matters."""
@@ -71,8 +81,16 @@ class BackupAndRestore(Callback):
         from ..saving import restore_training
 
         self._frequency.seen = 0
-        if self.path.exists():
-            restore_training(self.model, self.path)
+        candidates = (self.path, self.previous_path) if self.double_checkpoint else (self.path,)
+        files = [file for file in candidates if file.exists()]
+        for file in files:
+            try:
+                restore_training(self.model, file)
+                break
+            except (OSError, ValueError) as error:
+                if file is files[-1]:
+                    raise
+                warnings.warn(f"BackupAndRestore: {error}; goes on from {files[-1]}", UserWarning, stacklevel=2)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Write the backup, if it is time."""
@@ -88,6 +106,9 @@ class BackupAndRestore(Callback):
         from ..saving import backup_training
 
         self.backup_dir.mkdir(parents=True, exist_ok=True)
+        if self.double_checkpoint:
+            with contextlib.suppress(FileNotFoundError):  # until there is one
+                os.replace(self.path, self.previous_path)
         backup_training(self.model, self.path)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
@@ -96,6 +117,7 @@ class BackupAndRestore(Callback):
 
         if self.delete_checkpoint:
             atomic.remove(self.path)
+            self.previous_path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 self.backup_dir.rmdir()
 

@@ -35,12 +35,14 @@ class MonitorCallback(Callback):
     Raises
     ------
     ValueError
-        In the first epoch, if "auto" cannot tell which way is better.
+        In the first epoch, if "auto" cannot tell which way is better; or if there is nothing of that name, neither in
+        the logs nor among the model's metrics.
 
     Warns
     -----
     UserWarning
-        When there is nothing of that name in the logs, with the names that there are; or an array.
+        When there is nothing of that name in the logs, with the names that there are, though the model has such a
+        metric or ``mode`` is given; or an array.
     """
 
     def __init__(
@@ -72,9 +74,9 @@ class MonitorCallback(Callback):
         name = self.monitor.removeprefix("val_")
         if name == "loss":
             return False
-        directions = {metric.name: getattr(metric, "direction", None) for metric in self.model.metrics}
-        if directions.get(name) is not None:
-            return bool(directions[name] == "up")
+        direction = self._metrics().get(name)
+        if direction is not None:
+            return direction == "up"
         if any(part in name for part in _RISING):
             return True
         if any(part in name for part in _FALLING):
@@ -84,15 +86,22 @@ class MonitorCallback(Callback):
             "or mode='min'"
         )
 
+    def _metrics(self) -> dict[str, str | None]:
+        """Return the directions of the model's metrics by their names."""
+        return {metric.name: getattr(metric, "direction", None) for metric in self.model.metrics}
+
     def monitored(self, logs: Logs | None) -> Any:
         """Return the number in the logs, or None with a warning if it is not there or is an array."""
         value = (logs or {}).get(self.monitor)
         if value is None:
-            warnings.warn(
+            text = (
                 f"{type(self).__name__}: monitor: there is no {self.monitor!r} in the logs; available are: "
-                f"{', '.join(logs or {})}",
-                stacklevel=2,
+                f"{', '.join(logs or {})}"
             )
+            name = self.monitor.removeprefix("val_")
+            if self.mode == "auto" and name != "loss" and name not in self._metrics():
+                raise ValueError(f"{text}; if it is to come later, give mode='max' or mode='min'")
+            warnings.warn(text, stacklevel=2)
         elif np.ndim(value):
             warnings.warn(
                 f"{type(self).__name__}: monitor: expected a number as {self.monitor!r}, got {value!r}", stacklevel=2

@@ -32,6 +32,7 @@ class SaveFrequency:
 
 
 def _number(owner: str, save_freq: Any) -> int:
-    if isinstance(save_freq, str):
-        raise ValueError(f"{owner}: save_freq: expected 'epoch' or a number of batches, got {save_freq!r}")
-    return positive_integer(f"{owner}: save_freq", save_freq)
+    try:
+        return positive_integer(f"{owner}: save_freq", save_freq)
+    except (TypeError, ValueError):
+        raise ValueError(f"{owner}: save_freq: expected 'epoch' or a number of batches, got {save_freq!r}") from None

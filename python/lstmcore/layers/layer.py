@@ -100,7 +100,8 @@ class Layer(Configurable):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "call" in cls.__dict__ and cls.forward is Layer.forward:
+        # Unless it defines forward too, or one that it inherits calls it, call would never be called.
+        if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
             raise TypeError(
                 f"{cls.__name__}: define forward(inputs, training=False) instead of call, and "
                 "backward(d_outputs, need_d_inputs=True): gradients are not derived automatically"
@@ -185,7 +186,7 @@ class Layer(Configurable):
         return state
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Set what `state` has returned.
+        """Set what `state` has returned: all of it or, on an error, nothing.
 
         Raises
         ------
@@ -209,8 +210,14 @@ class Layer(Configurable):
             stream.calls = int(numbers[1])
         if own:
             raise ValueError(f"{self.name}: state: expected that of a {type(self).__name__}, got {', '.join(own)} too")
-        for layer, part in zip(self.sublayers, parts, strict=True):
-            layer.load_state(part)
+        before = [layer.state() for layer in self.sublayers]
+        try:
+            for layer, part in zip(self.sublayers, parts, strict=True):
+                layer.load_state(part)
+        except BaseException:
+            for layer, part in zip(self.sublayers, before, strict=True):
+                layer.load_state(part)
+            raise
         self._random = stream
 
     def ensure_built(self, input_shape: Shape) -> None:
@@ -420,8 +427,22 @@ def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLi
     for variable, array in zip(variables, arrays, strict=True):
         if array.shape != variable.shape:
             raise ValueError(f"{variable.path}: expected shape {variable.shape}, got {array.shape}")
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{variable.path}: expected {variable.dtype}, got {array.dtype}")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def names_within(function: Any) -> list[str]:
+    """Return the names that the code of a function, and of functions within it, uses; each once."""
+    names: list[str] = []
+    codes: list[Any] = [getattr(inspect.unwrap(function), "__code__", None)] if callable(function) else []
+    while codes:
+        code = codes.pop()
+        if inspect.iscode(code):
+            names += code.co_names
+            codes += code.co_consts
+    return list(dict.fromkeys(names))
 
 
 def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:

@@ -7,7 +7,7 @@ returns the loss of each sample. `get` finds either by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, overload
+from typing import Any
 
 from .. import _serialization
 from .connectionist import CTC
@@ -112,6 +112,7 @@ __all__ = [
     "pinball",
     "poisson",
     "quantile",
+    "resolve",
     "serialize",
     "sparse_categorical_crossentropy",
     "squared_hinge",
@@ -128,49 +129,59 @@ pinball = quantile
 
 # The functions by their full names.
 FUNCTIONS = {f.name: f for f in map(globals().get, __all__) if isinstance(f, LossFunction)}
-_BY_NAME: dict[str, type[Loss]] = {f.loss_class.__name__: f.loss_class for f in FUNCTIONS.values()}
-_BY_NAME |= {name: f.loss_class for name, f in (FUNCTIONS | ALIASES).items()}
+_FUNCTIONS: dict[str, LossFunction] = FUNCTIONS | ALIASES
+_CLASSES: dict[str, type[Loss]] = {f.loss_class.__name__: f.loss_class for f in FUNCTIONS.values()}
 
 
-@overload
-def get(identifier: None) -> None: ...
-@overload
-def get(identifier: Any) -> Loss: ...
-def get(identifier: Any) -> Loss | None:
-    """Return the loss that a name, a class, a function or a config stands for; a `Loss` and None as they are.
+def get(identifier: Any) -> Any:
+    """Return the loss that a name, a class or a config stands for: a function for its name, a `Loss` for a class.
 
     >>> from lstmcore import losses
     >>> losses.get("mse")
+    <loss function mean_squared_error>
+    >>> losses.get("MeanSquaredError")
     MeanSquaredError()
     >>> losses.get({"class_name": "Huber", "config": {"delta": 2.0}})
     Huber(delta=2.0)
 
-    A function of the user's, from ``y_true`` and ``y_pred`` to the loss of each sample, becomes a
-    `LossFunctionWrapper`.
+    A function returns the loss of each sample, an object their mean. A `Loss`, a function and None come back unchanged.
 
     Raises
     ------
     ValueError
-        The name is unknown; those known are listed.
-    TypeError
-        It is none of these.
+        The name is unknown, and those known are listed; or it is none of these.
     """
-    if identifier is None or isinstance(identifier, Loss):
-        return identifier
     if isinstance(identifier, str):
-        if identifier not in _BY_NAME:
-            names = ", ".join(sorted([*FUNCTIONS, *(a for a in ALIASES if a.islower())]))
-            raise ValueError(f"loss: expected one of {names}, the name of a class, or a Loss, got {identifier!r}")
-        return _BY_NAME[identifier]()
+        if identifier in _FUNCTIONS:
+            return _FUNCTIONS[identifier]
+        if identifier in _CLASSES:
+            return _CLASSES[identifier]()
+        names = ", ".join(sorted([*FUNCTIONS, *(a for a in ALIASES if a.islower())]))
+        raise ValueError(f"loss: expected one of {names}, the name of a class, or a Loss, got {identifier!r}")
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
-    if isinstance(identifier, LossFunction):
-        return identifier.loss_class()
-    if isinstance(identifier, type) and issubclass(identifier, Loss):
-        return identifier()
-    if callable(identifier):
-        return LossFunctionWrapper(identifier)
-    raise TypeError(f"loss: expected a name, a Loss or a function, got {identifier!r}")
+    if isinstance(identifier, type):
+        if issubclass(identifier, Loss):
+            return identifier()
+    elif identifier is None or isinstance(identifier, Loss) or callable(identifier):
+        return identifier
+    raise ValueError(f"loss: expected a name, a Loss or a function, got {identifier!r}")
+
+
+def resolve(identifier: Any) -> Loss:
+    """Return what `get` does as a `Loss`: of a function, its mean.
+
+    >>> from lstmcore import losses
+    >>> losses.resolve("mse")
+    MeanSquaredError()
+
+    A function of the user's, from ``y_true`` and ``y_pred`` to the loss of each sample, becomes a
+    `LossFunctionWrapper`.
+    """
+    loss = get(identifier)
+    if isinstance(loss, Loss):
+        return loss
+    return loss.loss_class() if isinstance(loss, LossFunction) else LossFunctionWrapper(loss)
 
 
 def serialize(loss: Loss | LossFunction) -> Any:
@@ -178,12 +189,11 @@ def serialize(loss: Loss | LossFunction) -> Any:
     return _serialization.serialize(loss, "loss")
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss:
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the loss that `serialize` made plain data of; a config of Keras's own will do."""
-    if isinstance(config, Mapping) and config.get("class_name") in _BY_NAME:
+    if isinstance(config, Mapping) and config.get("class_name") in _CLASSES:
         config = {**config, "module": __name__}
     loss = _serialization.deserialize(config, custom_objects)
     if not isinstance(loss, (Loss, str)):
         raise ValueError(f"loss: expected the config of a Loss, with class_name and config, got {config!r}")
-    result: Loss = get(loss)
-    return result
+    return get(loss)

@@ -40,6 +40,10 @@ class CTC(Loss):
     Targets are (batch, max_labels) integers with padding behind, outputs (batch, steps, classes). In training the mask
     that reaches the loss says how many steps of a row count. There is one loss for a row, and one sample weight.
 
+    Labels need a step each, and one more for the blank between any two that are equal. A row with fewer steps has no
+    path: its own loss, as the reduction "none" leaves it, is infinite. A sum or mean leaves such rows out, as if they
+    were not in the batch: they are not counted, and have no gradient. The first is told of in a warning.
+
     Parameters
     ----------
     reduction, name, dtype : as for `Loss`.
@@ -47,8 +51,7 @@ class CTC(Loss):
     padding : what rows of labels are filled up with; the blank by default.
     from_logits : the outputs are logits, as Keras has it. False: they are probabilities, of a softmax best, whose
         gradient is then taken together with that of the loss; others are first put above 1e-7.
-    zero_infinity : leave out rows whose labels, and a blank between any two that are equal, are more than their steps.
-        Their loss is infinite otherwise.
+    zero_infinity : rows without a path have a loss of 0 instead, and count, as in PyTorch; nothing is told.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class CTC(Loss):
         self.from_logits = flag("CTC: from_logits", from_logits)
         self.zero_infinity = flag("CTC: zero_infinity", zero_infinity)
         self._looked_at_outputs = False
+        self._told_of_rows = False
 
     @property
     def fuses(self) -> str | None:
@@ -175,13 +179,20 @@ class CTC(Loss):
         else:
             labels = self._whole(y_true, pred.shape, "y_true")
         lengths = [None if n is None else np.asarray(n) for n in (input_lengths, label_lengths)]
-        losses = self.call(Sequences(labels, *lengths), pred)
-        weights = combine_weights(losses.shape, sample_weight, None, self.reduction)
+        sequences = Sequences(labels, *lengths)
+        losses = self.call(sequences, pred)
+        fitting = None if self.reduction == "none" else self._fitting(sequences, pred)
+        weights = combine_weights(losses.shape, sample_weight, fitting, self.reduction)
         if weights is not None:
             without_masked(losses, weights)  # infinity times zero is none
         if self.reduction == "none":
             return losses if weights is None else losses * weights.astype(losses.dtype)
         return total(losses, self._factor(losses.shape, weights, losses.dtype))
+
+    def rows(self, y_true: Any, y_pred: Array) -> int:
+        """Return how many rows the loss is a mean over: those that have a path."""
+        fitting = self._fitting(y_true, y_pred)
+        return len(y_pred) if fitting is None else int(np.count_nonzero(fitting))
 
     def call(self, y_true: Any, y_pred: Array) -> Array:
         """Return the loss of each row."""
@@ -195,7 +206,7 @@ class CTC(Loss):
 
     def value(self, y_true: Any, y_pred: Array, weights: Array | None = None, logits: Array | None = None) -> float:
         """Return what `value_and_gradient` does without the gradient."""
-        scale = self._factor(y_pred.shape[:1], weights, y_pred.dtype)
+        scale = self._scale(y_true, y_pred, weights)
         losses = self._run(y_true, y_pred, logits, gradient=False)[0]
         return total(without_masked(losses, scale), scale)
 
@@ -203,9 +214,41 @@ class CTC(Loss):
         self, y_true: Any, y_pred: Array, weights: Array | None = None, logits: Array | None = None
     ) -> tuple[float, Array]:
         """Return the loss of a batch and its gradient; see `Loss.value_and_gradient`."""
-        scale = self._factor(y_pred.shape[:1], weights, y_pred.dtype)
+        scale = self._scale(y_true, y_pred, weights)
         losses, d_outputs = self._run(y_true, y_pred, logits, gradient=True, scale=scale)
         return total(without_masked(losses, scale), scale), d_outputs
+
+    def _scale(self, y_true: Any, y_pred: Array, weights: Array | None) -> float | Array:
+        fitting = self._fitting(y_true, y_pred)
+        if fitting is not None:
+            weights = combine_weights(y_pred.shape[:1], weights, fitting, self.reduction)
+        return self._factor(y_pred.shape[:1], weights, y_pred.dtype)
+
+    def _fitting(self, y_true: Any, y_pred: Array) -> Array | None:
+        """Return True for each row that has steps enough for its labels; None if all have, or are to count."""
+        labels, steps, counts = y_true if isinstance(y_true, Sequences) else Sequences(y_true, None, None)
+        available = np.asarray(y_pred.shape[1] if steps is None else steps)
+        most = labels.shape[1]
+        if self.zero_infinity or not len(labels) or available.min() >= 2 * most - 1:
+            return None
+        if counts is None:
+            counts = self._label_lengths(labels)
+        equal = (labels[:, 1:] == labels[:, :-1]) & (np.arange(1, most) < counts[:, None])
+        needed = counts + np.count_nonzero(equal, axis=1)
+        fitting = np.asarray(available >= needed)
+        if fitting.all():
+            return None
+        if not self._told_of_rows:
+            self._told_of_rows = True
+            row = int(fitting.argmin())
+            warnings.warn(
+                f"{self.name}: row {row} has {counts[row]} labels, which need {needed[row]} steps, with a blank between"
+                f" any two that are equal, and {np.broadcast_to(available, fitting.shape)[row]} steps; such rows are "
+                "left out",
+                UserWarning,
+                stacklevel=2,
+            )
+        return fitting
 
     def _run(
         self, y_true: Any, y_pred: Array, logits: Array | None, gradient: bool, scale: float | Array = 1.0

@@ -91,6 +91,10 @@ class Loss(Configurable):
         """Return the shape of the samples' losses."""
         return y_pred_shape[:-1]
 
+    def rows(self, y_true: Any, y_pred: Array) -> int:
+        """Return how many rows of a batch its loss is to count for in the mean over several batches."""
+        return len(y_pred)
+
     # --- the same for all ---
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:

@@ -208,9 +208,7 @@ def get(identifier: Any) -> Metric:
     Raises
     ------
     ValueError
-        The name is unknown; those known are listed.
-    TypeError
-        It is none of these.
+        The name is unknown, and those known are listed; or it is none of these.
     """
     if isinstance(identifier, Metric):
         return identifier
@@ -218,7 +216,7 @@ def get(identifier: Any) -> Metric:
         if identifier in _BY_NAME:
             return _BY_NAME[identifier](name=identifier)
         try:
-            return MeanMetricWrapper(_losses.get(identifier), identifier)
+            return MeanMetricWrapper(_losses.resolve(identifier), identifier)
         except ValueError:
             names = ", ".join(sorted(name for name in _BY_NAME if name.islower()))
             raise ValueError(
@@ -233,7 +231,7 @@ def get(identifier: Any) -> Metric:
     if callable(identifier):
         ours = any(identifier is function for function in _FUNCTIONS)
         return _BY_NAME[identifier.__name__]() if ours else MeanMetricWrapper(identifier)
-    raise TypeError(f"metrics: expected a name, a Metric or a function, got {identifier!r}")
+    raise ValueError(f"metrics: expected a name, a Metric or a function, got {identifier!r}")
 
 
 def resolve(
@@ -248,7 +246,7 @@ def resolve(
     categorical otherwise; where ``y_shape`` is not known, the loss decides.
 
     >>> from lstmcore import losses, metrics
-    >>> metrics.resolve("acc", losses.get("sparse_categorical_crossentropy"), (None, 10))
+    >>> metrics.resolve("acc", losses.SparseCategoricalCrossentropy(), (None, 10))
     <SparseCategoricalAccuracy name=acc>
     """
     word = identifier.lower() if isinstance(identifier, str) else ""

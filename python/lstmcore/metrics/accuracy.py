@@ -16,11 +16,6 @@ Array = NDArray[Any]
 _SPARSE = "; for integer labels use sparse_categorical_accuracy"
 
 
-def _share(right: Array) -> Array:
-    """Return the part of each sample's outputs that is right."""
-    return right[..., 0].astype(np.float64) if right.shape[-1] == 1 else right.mean(axis=-1)
-
-
 def _labels(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     """Return class labels of the shape of the outputs without the last axis, and the outputs."""
     true, pred = np.asarray(y_true), np.asarray(y_pred)
@@ -35,20 +30,20 @@ def _labels(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
 
 
 def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
-    """Return the part of each sample's outputs that equals the targets."""
+    """Return 1 for each output that equals its target, else 0."""
     true, pred = pair(y_true, y_pred)
-    return _share(true == pred)
+    return np.asarray(true == pred, np.float64)
 
 
 def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> Array:
-    """Return the part of each sample's outputs that is on the right side of the threshold.
+    """Return 1 for each output that is on the right side of the threshold, else 0.
 
     >>> from lstmcore import metrics
-    >>> metrics.binary_accuracy([[1], [1], [0], [0]], [[0.98], [1], [0], [0.6]])
+    >>> metrics.binary_accuracy([1, 1, 0, 0], [0.98, 1, 0, 0.6])
     array([1., 1., 1., 0.])
     """
-    true, pred = pair(y_true, y_pred)
-    return _share((pred > threshold) == true)
+    true, pred = pair(y_true, y_pred, column=False)
+    return np.asarray((pred > threshold) == true, np.float64)
 
 
 def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .. import losses
 from .._arguments import integer
 from ..losses.weights import combine_weights, without_masked
-from .mean import MeanMetricWrapper
+from .mean import Mean, MeanMetricWrapper
 from .metric import Metric, pair
 
 Array = NDArray[Any]
@@ -40,6 +40,13 @@ class RootMeanSquaredError(MeanSquaredError):
 
     def __init__(self, name: str = "root_mean_squared_error", dtype: DTypeLike | None = None) -> None:
         super().__init__(name, dtype)
+
+    def update_state(  # type: ignore[override]
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> None:
+        """Take in a batch; as in Keras, weights may be those of single outputs too."""
+        true, pred = pair(y_true, y_pred)
+        Mean.update_state(self, np.square(np.subtract(pred, true, dtype=np.float64)), sample_weight)
 
     def result(self) -> float:
         """Return the root."""

@@ -46,8 +46,6 @@ def get(identifier: str | dict[str, Any] | Optimizer) -> Optimizer:
     Raises
     ------
     ValueError
-        There is none of that name; the message lists those there are.
-    TypeError
-        It is something else.
+        There is none of that name, and the message lists those there are; or it is something else.
     """
     return resolve("optimizer", identifier, Optimizer, _KNOWN)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._arguments import number
 from .optimizer import Optimizer
-from .schedules import LearningRateSchedule
+from .rate import RateLike
 
 
 class Adadelta(Optimizer):
@@ -24,7 +24,7 @@ class Adadelta(Optimizer):
 
     Parameters
     ----------
-    learning_rate : a number of at least 0 or a schedule.
+    learning_rate : a number of at least 0, a schedule, or a function without arguments.
     rho : in [0, 1).
     epsilon : positive.
     **options : those of `Optimizer`.
@@ -32,7 +32,7 @@ class Adadelta(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
+        learning_rate: RateLike = 0.001,
         rho: float = 0.95,
         epsilon: float = 1e-7,
         **options: Any,

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._arguments import number
 from .optimizer import Optimizer
-from .schedules import LearningRateSchedule
+from .rate import RateLike
 
 
 class Adagrad(Optimizer):
@@ -23,7 +23,7 @@ class Adagrad(Optimizer):
 
     Parameters
     ----------
-    learning_rate : a number of at least 0 or a schedule.
+    learning_rate : a number of at least 0, a schedule, or a function without arguments.
     initial_accumulator_value : a number of at least 0.
     epsilon : positive.
     **options : those of `Optimizer`.
@@ -31,7 +31,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
+        learning_rate: RateLike = 0.001,
         initial_accumulator_value: float = 0.1,
         epsilon: float = 1e-7,
         **options: Any,

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._arguments import flag, number
 from .optimizer import Optimizer
-from .schedules import LearningRateSchedule
+from .rate import RateLike
 
 
 class Adam(Optimizer):
@@ -27,7 +27,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : a number of at least 0 or a schedule.
+    learning_rate : a number of at least 0, a schedule, or a function without arguments.
     beta_1, beta_2 : in [0, 1).
     epsilon : positive.
     amsgrad : never let v become smaller.
@@ -36,7 +36,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
+        learning_rate: RateLike = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -80,7 +80,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
+        learning_rate: RateLike = 0.001,
         weight_decay: float = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,

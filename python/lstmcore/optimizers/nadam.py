@@ -7,7 +7,7 @@ from typing import Any
 
 from .._arguments import number
 from .optimizer import Optimizer
-from .schedules import LearningRateSchedule
+from .rate import RateLike
 
 
 class Nadam(Optimizer):
@@ -25,7 +25,7 @@ class Nadam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : a number of at least 0 or a schedule.
+    learning_rate : a number of at least 0, a schedule, or a function without arguments.
     beta_1, beta_2 : in [0, 1).
     epsilon : positive.
     **options : those of `Optimizer`.
@@ -33,7 +33,7 @@ class Nadam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
+        learning_rate: RateLike = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,

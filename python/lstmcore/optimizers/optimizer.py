@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 import warnings
@@ -15,6 +16,7 @@ from .. import _core
 from .._arguments import flag, number, positive_integer, reject_options
 from .._serialization import Configurable, serialize
 from ..variables import Parameters, Variable
+from .rate import Rate, RateLike
 from .schedules import LearningRateSchedule
 
 Array = NDArray[Any]
@@ -27,8 +29,8 @@ class Optimizer(Configurable):
 
     Parameters
     ----------
-    learning_rate : a number of at least 0, which may be changed between steps, or a
-        `schedules.LearningRateSchedule`.
+    learning_rate : a number of at least 0, or an object whose ``numpy()`` is one, which may be changed between steps; a
+        `schedules.LearningRateSchedule`; or a function without arguments, asked in every step.
     weight_decay : before every step, the parameters lose ``weight_decay * learning_rate`` of
         themselves (Loshchilov & Hutter 2019).
     clipnorm : greatest norm of each variable's gradient; a longer one is shortened to it.
@@ -52,7 +54,7 @@ class Optimizer(Configurable):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule,
+        learning_rate: RateLike,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -75,6 +77,8 @@ class Optimizer(Configurable):
             return None if value is None else check(f"{kind}: {name}", value, *interval)
 
         self._learning_rate = self._checked_rate(learning_rate)
+        if "learning_rate" in self._arguments:  # which may have been an object that is no plain data
+            self._arguments["learning_rate"] = self._learning_rate
         self.weight_decay = optional(number, "weight_decay", weight_decay, "[0, inf)")
         self.clipnorm = optional(number, "clipnorm", clipnorm, "(0, inf)")
         self.clipvalue = optional(number, "clipvalue", clipvalue, "(0, inf)")
@@ -92,6 +96,8 @@ class Optimizer(Configurable):
         )
         if self.gradient_accumulation_steps == 1:
             raise ValueError(f"{kind}: gradient_accumulation_steps: expected None or an integer of at least 2, got 1")
+        if not isinstance(name, (str, type(None))):
+            raise ValueError(f"{kind}: name: expected a string, got {name!r}")
         self.name = name or kind.lower()
         self._excluded: tuple[list[str], list[str]] = [], []  # names and paths, from weight decay
         self._calls = 0  # of step
@@ -117,26 +123,53 @@ class Optimizer(Configurable):
 
     # --- the learning rate and the count ---
 
-    def _checked_rate(self, value: Any) -> float | LearningRateSchedule:
+    def _checked_rate(self, value: Any) -> float | Callable[..., float]:
+        where = f"{type(self).__name__}: learning_rate"
         if isinstance(value, LearningRateSchedule):
             return value
-        return number(f"{type(self).__name__}: learning_rate", value, "[0, inf)")
+        if callable(getattr(value, "numpy", None)):  # another library's variable
+            value = value.numpy()
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.item()
+        if callable(value) and not isinstance(value, type):
+            if not _takes_nothing(value):
+                raise ValueError(
+                    f"{where}: expected a function without arguments, got {value!r}; a LearningRateSchedule is given "
+                    "the number of the step"
+                )
+            return value  # type: ignore[no-any-return]
+        try:
+            return number(where, value, "[0, inf)")
+        except TypeError as error:
+            raise ValueError(f"{error}; a schedule or a function without arguments will do too") from None
+
+    def _rate(self) -> float:
+        rate = self._learning_rate
+        if isinstance(rate, float):
+            return rate
+        if isinstance(rate, LearningRateSchedule):
+            return float(rate(self._calls))
+        return number(f"{type(self).__name__}: learning_rate()", np.asarray(rate()).item(), "[0, inf)")
 
     @property
-    def learning_rate(self) -> float:
-        """The learning rate of the next step. It can be set, but not to a number where a schedule was given."""
-        rate = self._learning_rate
-        return float(rate(self._calls)) if isinstance(rate, LearningRateSchedule) else rate
+    def learning_rate(self) -> Rate:
+        """The learning rate of the next step. It can be set, but not to a number where a schedule was given.
+
+        ``optimizer.learning_rate.assign(0.01)`` sets it too, and ``lr`` is its older name.
+        """
+        return Rate.of(self, self._rate())
 
     @learning_rate.setter
-    def learning_rate(self, value: float | LearningRateSchedule) -> None:
+    def learning_rate(self, value: Any) -> None:
         rate = self._checked_rate(value)
-        if isinstance(self._learning_rate, LearningRateSchedule) and not isinstance(rate, LearningRateSchedule):
+        if callable(self._learning_rate) and not callable(rate):
             raise TypeError(
                 f"{type(self).__name__}: learning_rate: was made with the schedule {self._learning_rate!r} and cannot "
                 f"be set to a number, got {value!r}"
             )
         self._learning_rate = rate
+
+    lr = learning_rate
 
     @property
     def iterations(self) -> int:
@@ -180,11 +213,11 @@ class Optimizer(Configurable):
             self._average(parameters)
         self._calls += 1
         self._gradients = parameters.gradients if self.accumulating else None
-        if moves:
-            for variable in parameters.variables:
-                if variable.constraint is not None:
-                    variable.value[...] = variable.constraint(variable.value)
-            parameters.version += 1
+        for variable in parameters.variables:  # as in Keras, also while gradients are only summed up
+            if variable.constraint is not None:
+                variable.value[...] = variable.constraint(variable.value)
+                moves = True
+        parameters.version += moves
 
     def _prepare(self, parameters: Parameters) -> None:
         if self._shapes is parameters.shapes:
@@ -202,7 +235,7 @@ class Optimizer(Configurable):
 
     def _move(self, parameters: Parameters) -> None:
         values, gradients, variables = parameters.values, parameters.gradients, parameters.variables
-        rate = self.learning_rate
+        rate = self._rate()
         scale = 1 / (self.gradient_accumulation_steps or 1)
         if self.global_clipnorm is not None:
             scale *= _shortening(gradients, self.global_clipnorm / scale)
@@ -253,7 +286,7 @@ class Optimizer(Configurable):
     def state(self) -> dict[str, Any]:
         """Return all that steps to come depend on, as numbers and copies of flat arrays."""
         state: dict[str, Any] = {"iterations": self._calls, **self.numbers}
-        if not isinstance(self._learning_rate, LearningRateSchedule):
+        if isinstance(self._learning_rate, float):
             state["learning_rate"] = self._learning_rate
         if self._shapes is not None:
             state |= {name: vector.copy() for name, vector in self._vectors.items()}
@@ -274,7 +307,7 @@ class Optimizer(Configurable):
         if calls < 0:
             raise ValueError(f"{where}: iterations: expected a number of at least 0, got {calls}")
         scalars = {"iterations", *self.numbers}
-        if not isinstance(self._learning_rate, LearningRateSchedule):
+        if isinstance(self._learning_rate, float):
             scalars.add("learning_rate")
         vectors = {*self.slots, *(["average"] if self.use_ema else [])} if calls else set()
         summed = {"gradients"} if calls % (self.gradient_accumulation_steps or 1) else set()
@@ -299,7 +332,10 @@ class Optimizer(Configurable):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal optimizer with its present learning rate, as plain data."""
-        config = super().get_config() | {"name": self.name, "learning_rate": serialize(self._learning_rate)}
+        config = super().get_config() | {
+            "name": self.name,
+            "learning_rate": serialize(self._learning_rate, "learning_rate"),
+        }
         if any(self._excluded):
             config["exclude_from_weight_decay"] = [list(names) for names in self._excluded]
         return config
@@ -315,6 +351,16 @@ class Optimizer(Configurable):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._arguments.items())})"
+
+
+def _takes_nothing(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # a function of C that does not say
+        return True
+    return True
 
 
 def _shortening(gradients: Array, greatest: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._arguments import flag, number
 from .optimizer import Optimizer
-from .schedules import LearningRateSchedule
+from .rate import RateLike
 
 
 class RMSprop(Optimizer):
@@ -27,7 +27,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : a number of at least 0 or a schedule.
+    learning_rate : a number of at least 0, a schedule, or a function without arguments.
     rho : in [0, 1).
     momentum : in [0, 1].
     epsilon : positive.
@@ -37,7 +37,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | LearningRateSchedule = 0.001,
+        learning_rate: RateLike = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,

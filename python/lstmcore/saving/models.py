@@ -203,6 +203,8 @@ def backup_training(model: Any, path: Path_) -> None:
 def restore_training(model: Any, path: Path_) -> None:
     """Set a model to what `backup_training` wrote: all of it or, on an error, nothing.
 
+    That holds for the `fit` too that is to go on: if it cannot, the model is put back.
+
     Raises
     ------
     ValueError
@@ -216,15 +218,23 @@ def restore_training(model: Any, path: Path_) -> None:
     weights = without_prefix("weights/", content.arrays)
     before_weights = {name: variable.numpy() for name, variable in variables.items()}
     plain, arrays = model.training_state()
-    before = plain, {name: array.copy() for name, array in arrays.items()}
-    try:
-        with _errors_name(where):
-            assign_all(where, variables, weights)
-            model.load_training_state(content.data["training"], without_prefix("training/", content.arrays))
-    except BaseException:
-        assign_all(where, variables, before_weights)
-        model.load_training_state(*before)
-        raise
+    before = plain | {"progress": None}, {name: array.copy() for name, array in arrays.items()}
+
+    def all_or_nothing(action: Callable[[], None]) -> None:
+        try:
+            with _errors_name(where):
+                action()
+        except BaseException:
+            assign_all(where, variables, before_weights)
+            model.load_training_state(*before)
+            raise
+
+    def restore() -> None:
+        assign_all(where, variables, weights)
+        training = without_prefix("training/", content.arrays)
+        model.load_training_state(content.data["training"], training, all_or_nothing)
+
+    all_or_nothing(restore)
 
 
 # --- what the file holds ---

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import random
+import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +27,8 @@ _OUTCOME = ("score", "best_step", "metrics", "message", "pruned", "input_shape")
 
 # So many times in a row may the values proposed be those of an earlier trial before all count as tried.
 _MAX_COLLISIONS = 20
+
+_ATTEMPTS = 50  # to open a database that others are making the tables of
 
 
 def import_optuna() -> Any:
@@ -73,6 +78,7 @@ class Oracle:
         self._collisions = 0
         self.space: dict[str, Space] = {}
         with _quiet(self._optuna):
+            storage = _opened(self._optuna, storage)
             if storage is None:
                 journal = self._optuna.storages.journal
                 storage = journal.JournalStorage(journal.JournalFileBackend(str(folder / "journal.log")))
@@ -225,6 +231,25 @@ class Oracle:
     def hyperparameters_seen(self, hp: HyperParameters) -> None:
         """Remember which hyper-parameters a trial has asked for."""
         self.space |= {space.key: space for space in hp.space}
+
+
+def _opened(optuna: Any, storage: Any) -> Any:
+    """Return a database given by its address, with its tables made; anything else as it is.
+
+    Workers that start at the same time make them at the same time: a table that another has made meanwhile, or a row in
+    it, is an error to the database, and there the next time.
+    """
+    if not isinstance(storage, str):
+        return storage
+    pause = random.SystemRandom()  # the seeds of the search, and the user's, are not for this
+    for _ in range(_ATTEMPTS):
+        try:
+            return optuna.storages.get_storage(storage)
+        except Exception as error:
+            if type(error).__name__ != "IntegrityError" and not re.search("already exists|is locked", str(error)):
+                raise
+            time.sleep(pause.uniform(0, 0.05))
+    return optuna.storages.get_storage(storage)
 
 
 def _worker() -> str:
