@@ -42,7 +42,7 @@ def assert_gradients_by_differences(layer, inputs, initial_state=None, **options
 
     def run(training=False):
         result = layer(
-            inputs, training, **({} if initial_state is None else {"initial_state": initial_state}), **options
+            inputs, training=training, **({} if initial_state is None else {"initial_state": initial_state}), **options
         )
         return list(result) if isinstance(result, (tuple, list)) else [result]
 

@@ -55,7 +55,7 @@ def test_outputs_are_those_of_two_layers(make, merge_mode, return_sequences):
     x = numbers(BATCH, STEPS, FEATURES)
     want = MERGES[merge_mode](one(x), at_its_own_steps(two(x), two))
     for training in (False, True):
-        got = layer(x, training)
+        got = layer(x, training=training)
         for a, b in zip(*((got, want) if merge_mode is None else ([got], [want])), strict=True):
             np.testing.assert_array_equal(a, b)
     shapes = [a.shape for a in want] if merge_mode is None else want.shape
@@ -188,7 +188,7 @@ def test_a_forward_layer_that_goes_backwards_gives_all_outputs_in_its_order(merg
     x = numbers(BATCH, STEPS, FEATURES)
     want = MERGES[merge_mode](one(x), at_its_own_steps(two(x), two))
     for training in (False, True):
-        got = layer(x, training)
+        got = layer(x, training=training)
         for a, b in zip(*((got, want) if merge_mode is None else ([got], [want])), strict=True):
             np.testing.assert_array_equal(a, b)
     assert_gradients_by_differences(layer, numbers(2, 4, FEATURES))
@@ -354,9 +354,9 @@ def test_the_directions_draw_masks_of_their_own():
     ("make", "error", "text"),
     [
         (lambda: Bidirectional(LSTM(2), merge_mode="max"), ValueError, "merge_mode: expected one of .* got 'max'"),
-        (lambda: Bidirectional(Dense(2)), TypeError, "layer: expected a recurrent layer, got <Dense"),
-        (lambda: Bidirectional("lstm"), TypeError, "layer: expected a recurrent layer, got 'lstm'"),
-        (lambda: Bidirectional(LSTM(2), backward_layer=Dense(2)), TypeError, "backward_layer: expected a recurrent"),
+        (lambda: Bidirectional(Dense(2)), ValueError, "layer: expected a recurrent layer, got <Dense"),
+        (lambda: Bidirectional("lstm"), ValueError, "layer: expected a recurrent layer, got 'lstm'"),
+        (lambda: Bidirectional(LSTM(2), backward_layer=Dense(2)), ValueError, "backward_layer: expected a recurrent"),
         (
             lambda: Bidirectional(LSTM(2, go_backwards=True)),
             ValueError,

@@ -106,7 +106,7 @@ def test_a_cell_of_ours_is_its_layer_bit_for_bit(cell, layer, options, call, how
     x = numbers(BATCH, STEPS, FEATURES)
     initial = [numbers(BATCH, n, seed=6) for n in one.state_size]
     for start in (None, initial):
-        results = [list(each(x, True, initial_state=start, **call)) for each in (one, other)]
+        results = [list(each(x, training=True, initial_state=start, **call)) for each in (one, other)]
         d = numbers(*results[0][0].shape, seed=1)
         for each, result in zip((one, other), results, strict=True):
             result.append(each.backward(d))
@@ -140,11 +140,12 @@ def test_stacked_cells_are_stacked_layers_bit_for_bit(mask, return_sequences, go
         here = (
             None if mask is None else mask[:, ::-1] if go_backwards and k else mask
         )  # the first has turned them round
-        at, *states = layer(at, True, mask=here)
+        at, *states = layer(at, training=True, mask=here)
         want_states += states
-    outputs, *got_states = stacked(x, True, mask=mask)
+    outputs, *got_states = stacked(x, training=True, mask=mask)
     np.testing.assert_array_equal(outputs, at)
-    for got, want in zip(got_states, want_states, strict=True):
+    assert [len(group) for group in got_states] == [2, 1, 1]  # [h, c], [h], [h]
+    for got, want in zip([s for group in got_states for s in group], want_states, strict=True):
         np.testing.assert_array_equal(got, want)
 
     d = d_stack = numbers(*outputs.shape, seed=1)
@@ -168,13 +169,14 @@ def test_states_of_stacked_cells_flat_or_by_cell():
     layer = RNN([LSTMCell(5), GRUCell(4)], return_state=True)
     x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
     assert layer.state_sizes == [5, 5, 4]
-    assert StackedRNNCells(layer.cells).state_size == [[5, 5], [4]]
-    first, *states = layer(x[:, :2])
+    assert StackedRNNCells(layer.cells).state_size == [[5, 5], 4]
+    first, [h, c], [h2] = layer(x[:, :2])
     want = layer(x)
-    for initial in (states, [states[:2], states[2]], [states[:2], states[2:]]):
-        for got, expected in zip(layer(x[:, 2:], initial_state=initial), want, strict=True):
+    for initial in ([h, c, h2], [[h, c], h2], [[h, c], [h2]], ([h.tolist(), c], (h2,))):
+        outputs, (got_h, got_c), (got_h2,) = layer(x[:, 2:], initial)
+        for got, expected in zip((outputs, got_h, got_c, got_h2), (want[0], *want[1], *want[2]), strict=True):
             np.testing.assert_array_equal(got, expected)
-    np.testing.assert_array_equal(first, states[2])
+    np.testing.assert_array_equal(first, h2)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +342,7 @@ def test_simple_rnn_as_a_cell_of_the_users(call, how):
     if "mask" in call:
         x[~MASK] = np.nan  # never looked at
     for initial in (None, [numbers(BATCH, 5, seed=9)]):
-        want, got = (each(x, True, initial_state=initial, **call) for each in (layer, users))
+        want, got = (each(x, training=True, initial_state=initial, **call) for each in (layer, users))
         # float64: 1e-16 over some ten terms and the 6 steps.
         for a, b in zip(got, want, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
@@ -362,7 +364,7 @@ def test_states_and_outputs_of_different_widths():
     assert count.ravel().tolist() == MASK.sum(1).tolist()
     assert (masked[0, 3:] == masked[0, 2]).all()
     d = numbers(BATCH, STEPS, 1)
-    layer(x, True, mask=MASK)
+    layer(x, training=True, mask=MASK)
     got = layer.backward(d)
     want = by_differences(lambda: (layer(x, mask=MASK)[0] * d).sum(), x)
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
@@ -431,8 +433,8 @@ def test_a_cell_without_backward_runs_but_does_not_train():
     ("make", "error", "text"),
     [
         (lambda: RNN([]), ValueError, "cells: expected at least one"),
-        (lambda: RNN([LSTMCell(2), LSTM(2)]), TypeError, "cells: expected cells, got <LSTM"),
-        (lambda: StackedRNNCells(["gru"]), TypeError, "cells: expected cells, got 'gru'"),
+        (lambda: RNN([LSTMCell(2), LSTM(2)]), ValueError, "cells: expected cells, got <LSTM"),
+        (lambda: StackedRNNCells(["gru"]), ValueError, "cells: expected cells, got 'gru'"),
         (lambda: LSTMCell(2, return_sequences=True), TypeError, "'return_sequences'; it belongs to RNN"),
         (lambda: GRUCell(2, stateful=False), TypeError, "'stateful'; it belongs to RNN"),
         (lambda: SimpleRNNCell(2, go_backwards=True), TypeError, "'go_backwards'; it belongs to RNN"),
@@ -473,7 +475,7 @@ def test_wrong_calls_are_named(cell):
     x, h = numbers(3, 4, 5, dtype="float32"), np.zeros((3, 2), "float32")
     with pytest.raises(ValueError, match=r"expected shape \(batch, steps, features\), got \(3, 5\)"):
         layer(x[:, 0])
-    with pytest.raises(ValueError, match="initial_state: expected 1 arrays, got 2"):
+    with pytest.raises(ValueError, match="initial_state: expected the states .*, got 2 arrays"):
         layer(x, initial_state=[h, h])
     for mask in (np.ones((3, 5), bool), np.ones((3, 4), int)):
         with pytest.raises((ValueError, TypeError), match="mask: expected"):

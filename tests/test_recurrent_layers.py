@@ -87,7 +87,7 @@ def test_outputs_states_and_gradients_are_the_reference(kind, options, return_se
     want_state = list(want_state) if many else [want_state]
     tolerance = {"rtol": 1e-11, "atol": 1e-12}  # of float64: 1e-16 over some tens of terms and the 6 steps
     for training in (False, True):
-        outputs, *state = layer(x, training, initial_state=initial)
+        outputs, *state = layer(x, training=training, initial_state=initial)
         for got, expected in zip([outputs, *state], [want, *want_state], strict=True):
             np.testing.assert_allclose(got, expected, **tolerance)
 
@@ -122,7 +122,7 @@ def test_gradients_by_differences_initial_and_last_states_included(kind, options
 def test_the_gradient_of_a_last_state_may_be_all_there_is():
     layer = with_weights(LSTM(3, dtype="float64", return_state=True), FEATURES)
     x, initial, d_c = numbers(2, 4, FEATURES), states_for(layer, batch=2), numbers(2, 3, seed=7)
-    layer(x, True, initial_state=initial)
+    layer(x, training=True, initial_state=initial)
     layer.backward(None, d_state=[None, d_c])
     step = 1e-6
     for k, state in enumerate(initial):
@@ -136,10 +136,10 @@ def test_the_gradient_of_a_last_state_may_be_all_there_is():
 
 def test_there_is_no_gradient_of_an_initial_state_where_there_was_none():
     layer, x, d = LSTM(3), numbers(2, 4, FEATURES, dtype="float32"), np.ones((2, 3), "float32")
-    layer(x, True, initial_state=[d, d])
+    layer(x, training=True, initial_state=[d, d])
     layer.backward(d)
     assert [g.shape for g in layer.d_initial_state] == [(2, 3), (2, 3)]
-    layer(x, True)
+    layer(x, training=True)
     layer.backward(d)
     assert layer.d_initial_state is None
 
@@ -147,10 +147,10 @@ def test_there_is_no_gradient_of_an_initial_state_where_there_was_none():
 def test_gradients_add_up_until_they_are_cleared():
     layer = with_weights(GRU(3, dtype="float64"), FEATURES)
     x, d = numbers(2, 4, FEATURES), numbers(2, 3)
-    layer(x, True)
+    layer(x, training=True)
     layer.backward(d)
     once = [v.gradient.copy() for v in layer.variables]
-    layer(x, True)
+    layer(x, training=True)
     assert layer.backward(d, need_d_inputs=False) is None
     for variable, expected in zip(layer.variables, once, strict=True):
         np.testing.assert_allclose(variable.gradient, 2 * expected, rtol=1e-12)
@@ -451,9 +451,9 @@ def test_the_gradient_stops_where_a_batch_begins():
     """Truncated backpropagation: the states of the batch before are numbers, not functions of the weights."""
     layer, plain = (with_weights(LSTM(3, stateful=stateful, dtype="float64"), FEATURES) for stateful in (True, False))
     x, d = numbers(2, 8, FEATURES), numbers(2, 3)
-    layer(x[:, :5], True)
+    layer(x[:, :5], training=True)
     state = [s.copy() for s in layer.states]
-    layer(x[:, 5:], True)
+    layer(x[:, 5:], training=True)
     got = layer.backward(d)
     plain(x[:, 5:], True, initial_state=state)
     np.testing.assert_array_equal(got, plain.backward(d))
@@ -467,9 +467,9 @@ def test_the_gradient_stops_where_a_batch_begins():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: LSTM(2, activation="swish"), ValueError, "activation: expected one of tanh, .*, got 'swish'"),
-        (lambda: GRU(2, recurrent_activation="gelu"), ValueError, "recurrent_activation: .* got 'gelu'"),
-        (lambda: SimpleRNN(2, "softmax"), ValueError, "activation: .* got 'softmax'"),
+        (lambda: LSTM(2, activation="swash"), ValueError, "activation: expected one of .*tanh, .*, got 'swash'"),
+        (lambda: GRU(2, recurrent_activation="Gelu"), ValueError, "recurrent_activation: .* got 'Gelu'"),
+        (lambda: SimpleRNN(2, 3), ValueError, "activation: expected a name, a function or None, got 3"),
         (lambda: SimpleRNN(2, recurrent_activation="tanh"), TypeError, "recurrent_activation"),
         (lambda: GRU(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),
         (lambda: LSTM(2, reset_after=True), TypeError, "reset_after"),

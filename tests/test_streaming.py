@@ -357,7 +357,7 @@ def test_wrong_chunks_are_named():
         (lambda: Bidirectional(LSTM(2, **EACH_STEP), name="both"), ValueError, "both: .* cannot be streamed"),
         (lambda: GRU(2, go_backwards=True, name="back"), ValueError, "back: go_backwards: needs the whole sequence"),
         (lambda: Masking(), NotImplementedError, "a Masking cannot be run piece by piece"),
-        (lambda: RNN(GRUCell(2)), NotImplementedError, "a RNN cannot be run piece by piece"),
+        (lambda: RNN(GRUCell(2), go_backwards=True, name="back"), ValueError, "back: go_backwards: needs the whole"),
     ],
 )
 def test_layers_that_need_the_whole_sequence_say_so(layer, error, text):

@@ -1,5 +1,5 @@
-"""The two passes of the core, or step by step in NumPy, and their arguments; and long sequences in little memory, by keeping the states
-at every so many steps and computing the steps between them again (Chen et al. 2016, one level).
+"""The two passes, of the core or step by step in NumPy, and their arguments; and long sequences in little memory, by
+keeping the states at every so many steps and computing the steps between them again (Chen et al. 2016, one level).
 """
 
 from __future__ import annotations

@@ -41,11 +41,13 @@ def foreign_activations(options: Options) -> list[str]:
 class StepwiseWeights:
     """Plays the part of `_core.PackedWeights`."""
 
+    kernel = "stepwise"
+
     def __init__(self, options: Options, weights: list[Any], training: bool, zoneout: bool) -> None:
         # The same weights with activations that the core has: it checks them, and calls of no steps.
         plain = {name: "linear" for name in _FIELDS if hasattr(options, name)}
         self.stand_in = _core.pack(dataclasses.replace(options, **plain), weights, training, zoneout)
-        self.kernel = f"stepwise ({', '.join(foreign_activations(options))})"
+        self.foreign = " and ".join(dict.fromkeys(foreign_activations(options)))
         self.weights = [np.array(w) for w in weights]
         dtype = self.weights[0].dtype
         checked = {name: _Checked(name, getattr(options, name)) for name in plain}

@@ -51,8 +51,8 @@ class GRU(Recurrent):
     def __init__(
         self,
         units: int,
-        activation: str | None = "tanh",
-        recurrent_activation: str | None = "sigmoid",
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
         *,
         reset_after: bool = True,
         layer_norm: bool = False,
@@ -61,8 +61,8 @@ class GRU(Recurrent):
         super().__init__(units, **options)
         self.options = functional.GRUOptions(
             reset_after=reset_after,
-            activation="linear" if activation is None else activation,
-            recurrent_activation="linear" if recurrent_activation is None else recurrent_activation,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
             layer_norm=layer_norm,
         )
 

@@ -60,8 +60,8 @@ class LSTM(Recurrent):
     def __init__(
         self,
         units: int,
-        activation: str | None = "tanh",
-        recurrent_activation: str | None = "sigmoid",
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
         *,
         unit_forget_bias: bool = True,
         peepholes: bool = False,
@@ -81,8 +81,8 @@ class LSTM(Recurrent):
         if self.projection is not None and self.projection > self.units:
             raise ValueError(f"LSTM: projection: expected at most units={self.units}, got {projection}")
         self.options = functional.LSTMOptions(
-            activation="linear" if activation is None else activation,
-            recurrent_activation="linear" if recurrent_activation is None else recurrent_activation,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
             peepholes=peepholes,
             input_gate=input_gate,
             forget_gate=forget_gate,

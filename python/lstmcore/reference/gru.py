@@ -143,7 +143,9 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         dh_prev = dh_prev + dv * r
         dpre_r = s.backward(pre_r, r, dr)
         dpre_zr = np.concatenate([dpre_z, dpre_r], axis=1)
-        dh_prev = dh_prev + product_backward(cell.matmul, dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units])
+        dh_prev = dh_prev + product_backward(
+            cell.matmul, dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units]
+        )
         da = np.concatenate([dpre_zr, dpre_h], axis=1)
         if "bias" in d:
             d["bias"] += da.sum(axis=0)
