@@ -359,7 +359,7 @@ def test_states_and_outputs_of_different_widths():
     np.testing.assert_allclose(outputs[..., 0], x.cumsum(1).sum(2) * np.arange(1, STEPS + 1), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(total, x.sum(1), rtol=1e-12, atol=1e-14)
     assert (count == STEPS).all()
-    assert layer.compute_output_shape((None, STEPS, FEATURES)) == (None, STEPS, 1)
+    assert layer.compute_output_shape((None, STEPS, FEATURES)) == ((None, STEPS, 1), (None, FEATURES), (None, 1))
     masked, _, count = layer(x, mask=MASK)
     assert count.ravel().tolist() == MASK.sum(1).tolist()
     assert (masked[0, 3:] == masked[0, 2]).all()
@@ -475,7 +475,7 @@ def test_wrong_calls_are_named(cell):
     x, h = numbers(3, 4, 5, dtype="float32"), np.zeros((3, 2), "float32")
     with pytest.raises(ValueError, match=r"expected shape \(batch, steps, features\), got \(3, 5\)"):
         layer(x[:, 0])
-    with pytest.raises(ValueError, match="initial_state: expected the states .*, got 2 arrays"):
+    with pytest.raises(ValueError, match=r"initial_state: expected the states .*, got 2 arrays"):
         layer(x, initial_state=[h, h])
     for mask in (np.ones((3, 5), bool), np.ones((3, 4), int)):
         with pytest.raises((ValueError, TypeError), match="mask: expected"):

@@ -268,7 +268,8 @@ def test_shapes_of_outputs_and_states(kind, options):
     outputs, *state = every(x)
     assert outputs.shape == (BATCH, STEPS, width)
     assert [s.shape for s in state] == states
-    assert every.compute_output_shape((None, None, FEATURES)) == (None, None, width)
+    of_states = tuple((None, shape[1]) for shape in states)
+    assert every.compute_output_shape((None, None, FEATURES)) == ((None, None, width), *of_states)
     np.testing.assert_array_equal(state[0], outputs[:, -1])
     assert every.state_size == [shape[1] for shape in states]
 
@@ -375,7 +376,7 @@ def test_stacked_cells_can_be_told_their_states():
         layer.reset_states(given)
         np.testing.assert_array_equal(layer(x), want)
     kept = [s.copy() for s in layer.states]
-    with pytest.raises(ValueError, match="states: expected 3 arrays, got 2"):
+    with pytest.raises(ValueError, match=r"states: expected the states .*, got 2 arrays"):
         layer.reset_states(states[:2])
     with pytest.raises(ValueError, match=r"states\[2\]: expected shape \(batch, 3\), got \(2, 3\)"):
         layer.reset_states([*states[:2], states[2][:2]])
@@ -455,7 +456,7 @@ def test_the_gradient_stops_where_a_batch_begins():
     state = [s.copy() for s in layer.states]
     layer(x[:, 5:], training=True)
     got = layer.backward(d)
-    plain(x[:, 5:], True, initial_state=state)
+    plain(x[:, 5:], state, training=True)
     np.testing.assert_array_equal(got, plain.backward(d))
     for a, b in zip(layer.variables, plain.variables, strict=True):
         np.testing.assert_array_equal(a.gradient, b.gradient)
@@ -540,7 +541,7 @@ def test_arguments_without_effect_are_accepted(kind):
 
 def test_wrong_calls_are_named():
     layer, x, h = LSTM(2), numbers(3, 4, 5, dtype="float32"), np.zeros((3, 2), "float32")
-    with pytest.raises(ValueError, match="initial_state: expected the states h, c, got 1 arrays"):
+    with pytest.raises(ValueError, match=r"initial_state: expected the states h, c, got 1 arrays"):
         layer(x, initial_state=[h])
     with pytest.raises(ValueError, match=r"initial_state.*expected shape"):
         layer(x, initial_state=[h, h[:2]])

@@ -81,11 +81,13 @@ def run_both_backward(first: BackwardCall, second: BackwardCall) -> tuple[Result
 
 def _forward(call: Call) -> Result:
     if isinstance(call.weights, PackedWeights):
-        return _core.forward(*call)
+        return _core.forward(*call)  # type: ignore[arg-type]
     stand_in = _all_padding(call)._replace(weights=call.weights.stand_in)
     valid = _checked(stand_in, call)
-    padding = make_padding(*valid.shape, None, valid, call.zero_output_for_mask or call.mask is None, call.go_backwards)
-    return call.weights.forward(call, padding, _core.forward(*stand_in))
+    batch, steps = valid.shape
+    zero = call.zero_output_for_mask or call.mask is None
+    padding = make_padding(batch, steps, None, valid, zero, call.go_backwards)
+    return call.weights.forward(call, padding, _forward(stand_in))
 
 
 def _checked(all_padding: Call, call: Call) -> Array:

@@ -24,7 +24,7 @@ from .reference.rnn import step_backward as rnn_step_backward
 Array = NDArray[Any]
 Options = Any
 
-_STEPS = {
+_STEPS: dict[str, tuple[Any, Any]] = {
     "lstm": (lstm_step, lstm_step_backward),
     "gru": (gru_step, gru_step_backward),
     "rnn": (rnn_step, rnn_step_backward),

@@ -206,7 +206,7 @@ def lstm(
         "lstm",
     )
     in_core = checkpoint is None and type(weights) is PackedWeights
-    y, h, c, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)
+    y, h, c, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, (h, c), cache) if training else (y, (h, c))
 
 
@@ -354,7 +354,7 @@ def gru(
         "gru",
     )
     in_core = checkpoint is None and type(weights) is PackedWeights
-    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)
+    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, h, cache) if training else (y, h)
 
 
@@ -445,7 +445,7 @@ def rnn(
         "rnn",
     )
     in_core = checkpoint is None and type(weights) is PackedWeights
-    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)
+    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, h, cache) if training else (y, h)
 
 

@@ -38,7 +38,7 @@ class ChunkStream:
 
     def __init__(self, run: Run, start: Callable[[], list[Array]]) -> None:
         self._run, self._start = run, start
-        self.reset()
+        self._state = start()
 
     def __call__(self, inputs: Array) -> Array:
         """Return the outputs of the next chunk, (batch, steps, width)."""

@@ -245,7 +245,8 @@ class Bidirectional(SequenceLayer):
 
         With ``return_state`` of the layers, a tuple: the shapes of all that is returned.
         """
-        first, second = (layer.compute_output_shape(input_shape) for layer in self.sublayers)
+        first: Any = self.forward_layer.compute_output_shape(input_shape)
+        second: Any = self.backward_layer.compute_output_shape(input_shape)
         states: tuple[Any, ...] = ()
         if self.forward_layer.return_state:
             (first, *more), (second, *others) = first, second

@@ -176,7 +176,7 @@ class _LayerCell(Cell):
         """Names of the states."""
         return self.layer.state_names
 
-    nests_states = True  # type: ignore[assignment]  # Keras's cells do, even where they have one state
+    nests_states = True  # Keras's cells do, even where they have one state
 
     def get_initial_state(self, batch_size: int) -> list[Array]:
         """Return the states to begin with, zeros."""
@@ -392,7 +392,8 @@ class RNN(SequenceLayer):
     @property
     def outputs(self) -> int:
         """Width of the outputs."""
-        return self.cells[-1].output_size or self.cells[-1].state_sizes[0]
+        last = self.cells[-1]
+        return int(last.output_size or last.state_sizes[0])
 
     @property
     def state_sizes(self) -> list[int]:
@@ -497,7 +498,7 @@ class RNN(SequenceLayer):
         for k in range(len(self._runners) - 1, -1, -1):
             runner = self._runners[k]
             gradient = runner.run_backward(gradient, need_d_inputs or k > 0)
-            d_first = runner.d_initial_state
+            d_first: list[Any] | None = runner.d_initial_state
             if d_first is not None and self._begun[k]:
                 self.cells[k].backward_initial_state(d_first)
             d_states = [*(d_first or [None] * len(self.cells[k].state_sizes)), *d_states]

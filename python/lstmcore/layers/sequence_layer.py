@@ -75,7 +75,7 @@ def with_defaults(layer: Layer, config: Mapping[str, Any]) -> dict[str, Any]:
             break
         if "__init__" not in cls.__dict__:
             continue
-        for name, parameter in inspect.signature(cls.__init__).parameters.items():
+        for name, parameter in inspect.signature(cls.__dict__["__init__"]).parameters.items():
             if parameter.default is not parameter.empty and name not in layer.not_in_config:
                 defaults.setdefault(name, serialize(parameter.default))
         if not cls.__module__.startswith("lstmcore."):

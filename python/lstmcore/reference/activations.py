@@ -139,7 +139,7 @@ def sparsemax(x: Array) -> Array:
     above = z * k > np.cumsum(z, axis=-1) - 1
     count = above.sum(axis=-1, keepdims=True)
     tau = (np.where(above, z, 0).sum(axis=-1, keepdims=True) - 1) / count
-    return np.maximum(x - tau, 0)
+    return np.asarray(np.maximum(x - tau, 0))
 
 
 def sparsemax_backward(x: Array, y: Array, dy: Array) -> Array:
