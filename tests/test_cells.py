@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from layer_tools import by_differences, numbers, touch, with_weights
+from layer_tools import Elman, by_differences, numbers, touch, with_weights
 
 import lstmcore
 from lstmcore import Sequential
@@ -23,31 +23,6 @@ from lstmcore.layers import (
 
 BATCH, STEPS, FEATURES = 4, 6, 3
 MASK = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0], [0] * 6], bool)
-
-
-class Elman(Cell):
-    """`SimpleRNN`'s cell, in NumPy."""
-
-    def __init__(self, units, **options):
-        super().__init__(**options)
-        self.units = self.state_size = units
-
-    def build(self, input_shape):
-        self.w = self.add_weight("kernel", (input_shape[-1], self.units), "glorot_uniform")
-        self.r = self.add_weight("recurrent_kernel", (self.units, self.units), "orthogonal")
-        self.b = self.add_weight("bias", (self.units,), "zeros")
-
-    def forward(self, inputs, states):
-        h = np.tanh(inputs @ self.w.value + states[0] @ self.r.value + self.b.value)
-        return h, [h], (inputs, states[0], h)
-
-    def backward(self, saved, d_output, d_states):
-        x, h_prev, h = saved
-        d = (d_output + d_states[0]) * (1 - h * h)
-        self.w.gradient += x.T @ d
-        self.r.gradient += h_prev.T @ d
-        self.b.gradient += d.sum(0)
-        return d @ self.w.value.T, [d @ self.r.value.T]
 
 
 class Counter(Cell):
@@ -502,6 +477,151 @@ def test_calls_of_a_cell_itself_are_checked(kind):
         cell(x, [h], training="yes")
     with pytest.raises(TypeError, match="unexpected keyword argument 'mask'"):
         cell(x, [h], mask=None)
+
+
+# --- what a cell begins with ---
+
+
+class Learned(Elman):
+    """Begins with a state that is a weight."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.first = self.add_weight("first", (1, self.units), "ones")
+
+    def get_initial_state(self, batch_size=None):
+        return np.repeat(self.first.value, batch_size, axis=0)
+
+    def backward_initial_state(self, d_states):
+        self.first.gradient += d_states[0].sum(0, keepdims=True)
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("call", [{}, {"mask": MASK}], ids=["all", "mask"])
+def test_a_cell_says_what_its_states_begin_with(call, go_backwards):
+    layer = RNN(Learned(5, dtype="float64"), go_backwards=go_backwards)
+    plain = RNN(Elman(5, dtype="float64"), go_backwards=go_backwards)
+    with_weights(layer, FEATURES)
+    plain.ensure_built((None, None, FEATURES))
+    *weights, first = layer.get_weights()
+    plain.set_weights(weights)
+    x = numbers(BATCH, STEPS, FEATURES)
+    start = np.repeat(first, BATCH, axis=0)
+    np.testing.assert_array_equal(layer.get_initial_state(BATCH), [start])
+    np.testing.assert_array_equal(layer(x, **call), plain(x, start, **call))
+    given = numbers(BATCH, 5, seed=3)
+    np.testing.assert_array_equal(layer(x, given, **call), plain(x, given, **call))
+    # What was given is no weight.
+    layer(x, given, training=True)
+    layer.backward(np.ones((BATCH, 5)))
+    assert not layer.variables[-1].gradient.any()
+    for variable in layer.variables:
+        variable.gradient.fill(0)
+
+    def loss():
+        touch(layer)
+        return layer(x, **call).sum()
+
+    layer(x, training=True, **call)
+    d_inputs = layer.backward(np.ones((BATCH, 5)))
+    np.testing.assert_allclose(d_inputs, by_differences(loss, x), rtol=1e-6, atol=1e-8)
+    for variable in layer.variables:
+        want = by_differences(loss, variable.value)
+        np.testing.assert_allclose(variable.gradient, want, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+def test_so_do_cells_and_layers_of_ours_that_a_user_has_changed():
+    def ones(self, batch_size=None):
+        return [np.ones((batch_size, 5), "float32")] * len(self.state_sizes)
+
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    for cell, layer in ((LSTMCell, LSTM), (GRUCell, GRU), (SimpleRNNCell, SimpleRNN)):
+        changed_cell = RNN(type("Changed", (cell,), {"get_initial_state": ones})(5), return_sequences=True)
+        changed_layer = type("Changed", (layer,), {"get_initial_state": ones})(5, return_sequences=True)
+        plain = layer(5, return_sequences=True)
+        same_weights(plain, changed_cell, changed_layer)
+        want = plain(x, ones(plain, BATCH))
+        np.testing.assert_array_equal(changed_cell(x), want)
+        np.testing.assert_array_equal(changed_layer(x), want)
+        for changed in (changed_cell, changed_layer):
+            stream = Sequential([lstmcore.Input(shape=(None, FEATURES)), changed]).stream(BATCH)
+            for _ in range(2):
+                np.testing.assert_array_equal(stream(x[:, 0]), want[:, 0])
+                np.testing.assert_array_equal(stream(x[:, 1]), want[:, 1])
+                stream.reset()
+
+
+def test_a_stack_begins_with_what_each_of_its_cells_says():
+    layer = RNN([Elman(2, dtype="float64"), Learned(3, dtype="float64"), LSTMCell(2, dtype="float64")])
+    with_weights(layer, FEATURES)
+    first = layer.cells[1].first.value
+    states = layer.get_initial_state(BATCH)
+    assert [np.shape(s) for s in states] == [(BATCH, 2), (BATCH, 3), (2, BATCH, 2)]
+    x = numbers(BATCH, STEPS, FEATURES)
+    start = [np.zeros((BATCH, 2)), np.repeat(first, BATCH, axis=0), [np.zeros((BATCH, 2))] * 2]
+    np.testing.assert_array_equal(layer(x), layer(x, start))
+    assert (layer(x) != layer(x, [start[0], 0 * start[1], start[2]])).any()
+
+
+def test_a_wrong_initial_state_of_a_cell_is_named():
+    for wrong, text in (
+        (np.zeros((BATCH, 4)), r"get_initial_state: expected state 0 of shape \(4, 5\), got \(4, 4\)"),
+        ([np.zeros((BATCH, 5))] * 2, "get_initial_state: expected the states 0, got 2 arrays"),
+    ):
+        cell = type("Wrong", (Elman,), {"get_initial_state": lambda self, batch_size, wrong=wrong: wrong})(5)
+        with pytest.raises(ValueError, match=text):
+            RNN(cell)(numbers(BATCH, STEPS, FEATURES, dtype="float32"))
+
+
+def test_a_step_that_a_user_has_changed_is_the_one_that_runs():
+    class Doubled(GRUCell):
+        def forward(self, inputs, states, training=False):
+            h, states, saved = super().forward(inputs, states, training)
+            return 2 * h, states, saved
+
+    plain, doubled = same_weights(RNN(GRUCell(5), return_sequences=True), RNN(Doubled(5), return_sequences=True))
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    # The step by itself and within the layer may add up in another order: 6e-8 over ten terms and 6 steps.
+    np.testing.assert_allclose(doubled(x), 2 * plain(x), rtol=1e-5, atol=1e-6)
+
+
+# --- states as Keras has them ---
+
+
+@pytest.mark.parametrize("cell", [lambda: GRUCell(5), lambda: Elman(5)], ids=["ours", "the user's"])
+def test_a_single_state_may_come_bare(cell):
+    layer = RNN(cell())
+    x, h = numbers(BATCH, STEPS, FEATURES, dtype="float32"), numbers(BATCH, 5, dtype="float32")
+    want = layer(x, initial_state=[h])
+    assert (want != layer(x)).any()
+    for given in (h, (h,), [[h]], h[None], h.tolist(), h.astype("float64")):
+        np.testing.assert_array_equal(layer(x, initial_state=given), want)
+
+
+@pytest.mark.parametrize(
+    ("cell", "shapes", "size"),
+    [
+        (lambda: LSTMCell(5), [(None, 5), (None, 5)], [5, 5]),
+        (lambda: GRUCell(5), [(None, 5)], [5]),
+        (lambda: Elman(5), [(None, 5)], [5]),
+        (lambda: Counter(), [(None, FEATURES), (None, 1)], [FEATURES, 1]),
+        (lambda: [LSTMCell(5)], [[(None, 5), (None, 5)]], [[5, 5]]),
+        (lambda: [LSTMCell(5), GRUCell(4)], [[(None, 5), (None, 5)], [(None, 4)]], [[5, 5], 4]),
+        (lambda: [Elman(FEATURES), Counter()], [(None, FEATURES), [(None, FEATURES), (None, 1)]], [3, [3, 1]]),
+    ],
+)
+def test_states_are_nested_as_keras_nests_them(cell, shapes, size):
+    def shapes_of(states):
+        return [shapes_of(s) if isinstance(s, list) else (None, *s.shape[1:]) for s in states]
+
+    for return_sequences in (False, True):
+        layer = RNN(cell(), return_state=True, return_sequences=return_sequences)
+        outputs, *states = layer(numbers(BATCH, STEPS, FEATURES, dtype="float32"))
+        assert shapes_of(states) == shapes
+        assert shapes_of(layer.get_initial_state(BATCH)) == shapes
+        assert layer.state_size == size
+        shape = layer.compute_output_shape((None, STEPS, FEATURES))
+        assert shape == ((None, *outputs.shape[1:]), *shapes)
 
 
 def test_inputs_of_another_width_than_a_cell_was_built_for_are_named():

@@ -7,7 +7,7 @@ from layer_tools import assert_gradients_by_differences, numbers, with_weights
 import lstmcore
 from lstmcore import Sequential, reference
 from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions
-from lstmcore.layers import GRU, LSTM, RNN, Dense, Embedding, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
+from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 
 BATCH, STEPS, FEATURES, UNITS = 3, 6, 2, 4
 
@@ -557,3 +557,87 @@ def test_wrong_calls_are_named():
     layer.backward(h)
     with pytest.raises(RuntimeError, match="training=True"):
         layer.backward(h)
+
+
+# --- calls and configurations as Keras has them ---
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LSTM(UNITS),
+        lambda: GRU(UNITS),
+        lambda: SimpleRNN(UNITS),
+        lambda: RNN(LSTMCell(UNITS)),
+        lambda: RNN([GRUCell(UNITS), LSTMCell(2)]),
+        lambda: Bidirectional(GRU(UNITS)),
+    ],
+)
+def test_a_call_takes_sequences_initial_state_mask_and_training_in_that_order(make):
+    layer = make()
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    mask = np.arange(STEPS) < np.arange(1, BATCH + 1)[:, None]
+    layer(x)
+    state = layer.get_initial_state(BATCH) if isinstance(layer, RNN) else [np.zeros((BATCH, UNITS), "float32")] * 2
+    state = state[:1] if isinstance(layer, (GRU, SimpleRNN)) else state
+    ones = [[s + 1 for s in part] if isinstance(part, list) else part + 1 for part in state]
+    want = layer(x, initial_state=ones, mask=mask)
+    assert (want != layer(x, mask=mask)).any()
+    np.testing.assert_array_equal(layer(sequences=x, initial_state=ones, mask=mask), want)
+    np.testing.assert_array_equal(layer(x, ones, mask), want)
+    np.testing.assert_array_equal(layer(x, ones, mask, True), want)
+    np.testing.assert_array_equal(layer(x, None, mask, False), layer(x, mask=mask))
+    for value in (True, False, np.True_):
+        with pytest.raises(
+            ValueError,
+            match=rf"initial_state: expected the states, got {value}; .* by name: layer\(x, training={value}",
+        ):
+            layer(x, value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "cell", "own"),
+    [
+        (LSTM, LSTMCell, {"recurrent_activation": "sigmoid", "unit_forget_bias": True}),
+        (GRU, GRUCell, {"recurrent_activation": "sigmoid", "reset_after": True}),
+        (SimpleRNN, SimpleRNNCell, {}),
+    ],
+)
+def test_a_configuration_has_the_defaults_of_what_was_not_given(layer, cell, own):
+    shared: dict = {  # as those of Keras 3.15
+        "units": 3,
+        "activation": "tanh",
+        "use_bias": True,
+        "kernel_initializer": "glorot_uniform",
+        "recurrent_initializer": "orthogonal",
+        "bias_initializer": "zeros",
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+        "seed": None,
+        "trainable": True,
+        "dtype": "float32",
+    } | own
+    shared |= {f"{w}_{kind}": None for w in ("kernel", "recurrent", "bias") for kind in ("regularizer", "constraint")}
+    flags = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
+    of_layer = shared | dict.fromkeys(flags, False) | {"activity_regularizer": None}
+    for made, expected in ((layer(3), of_layer), (cell(3), shared)):
+        config = made.get_config()
+        assert expected.items() <= config.items()
+        again = type(made).from_config(config)
+        assert again.get_config() == config
+    assert not set(flags) & set(cell(3).get_config())
+    changed = layer(3, activation="relu", return_sequences=True, seed=5).get_config()
+    assert (changed["activation"], changed["return_sequences"], changed["seed"]) == ("relu", True, 5)
+    assert RNN(cell(3)).get_config().items() >= dict.fromkeys(flags, False).items()
+
+
+def test_a_class_of_the_users_knows_its_own_defaults_only():
+    class Relu(LSTM):
+        def __init__(self, units, slope=0.5, **options):
+            super().__init__(units, activation="relu", **options)
+
+    layer = Relu(3, seed=1)
+    config = layer.get_config()
+    assert config["slope"] == 0.5
+    assert "kernel_initializer" not in config
+    assert Relu.from_config({k: v for k, v in config.items() if k != "activation"}).options.activation == "relu"

@@ -31,8 +31,7 @@ class GRU(Recurrent):
     Parameters
     ----------
     units : width of the outputs.
-    activation, recurrent_activation : of the candidate, and of the gates; "tanh", "sigmoid",
-        "hard_sigmoid", "relu", "linear" or "softsign".
+    activation, recurrent_activation : of the candidate, and of the gates; as for `LSTM`.
     reset_after : where the reset gate acts; True is Keras's and cuDNN's form.
     layer_norm : normalise both products (Ba et al. 2016).
     **options : as for `LSTM`.

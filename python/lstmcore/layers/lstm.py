@@ -32,8 +32,10 @@ class LSTM(Recurrent):
     Parameters
     ----------
     units : width of the outputs.
-    activation, recurrent_activation : of candidate and output, and of the gates; "tanh",
-        "sigmoid", "hard_sigmoid", "relu", "linear" or "softsign".
+    activation, recurrent_activation : of candidate and output, and of the gates; any of `activations`, by
+        name or as an object, or a function (see `activations.get`). "tanh", "sigmoid", "hard_sigmoid", "relu",
+        "linear" and "softsign" are in the core; with others the layer runs step by step in NumPy, which is
+        slower. `kernel_info` says which.
     unit_forget_bias : start the bias of the forget gate at 1.
     peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation,
     layer_norm : variants; see `functional.LSTMOptions`. Dropped gates have no columns in the weights.

@@ -541,7 +541,7 @@ class RNN(SequenceLayer):
         try:
             other: RNN = copy.copy(self)
         except TypeError as error:
-            raise TypeError(f"{self.name}: cannot be made again: {error}") from None
+            raise TypeError(f"{self.name}: cannot be made again: {error}; give a backward_layer") from None
         other.go_backwards = not self.go_backwards
         other._arguments = other._arguments | {"go_backwards": other.go_backwards}
         for cell, runner in zip(other.cells, other._runners, strict=True):

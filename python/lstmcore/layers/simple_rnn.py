@@ -23,7 +23,7 @@ class SimpleRNN(Recurrent):
     Parameters
     ----------
     units : width of the outputs.
-    activation : "tanh", "sigmoid", "hard_sigmoid", "relu", "linear" or "softsign".
+    activation : as for `LSTM`.
     **options : as for `LSTM`.
 
     Raises
