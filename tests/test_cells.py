@@ -652,3 +652,13 @@ def test_unroll_is_accepted_and_has_no_effect():
     one, other = same_weights(RNN(GRUCell(3)), RNN(GRUCell(3), unroll=True))
     x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
     np.testing.assert_array_equal(one(x), other(x))
+
+
+def test_a_stateful_layer_begins_anew_with_what_its_cell_says():
+    layer = with_weights(RNN(Learned(5), stateful=True), FEATURES)
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    first, second = layer(x), layer(x)
+    assert (first != second).any()
+    layer.reset_state()
+    np.testing.assert_array_equal(layer(x), first)
+    np.testing.assert_array_equal(layer(x), second)

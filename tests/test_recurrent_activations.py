@@ -335,6 +335,31 @@ def test_outputs_are_written_where_they_are_wanted():
     np.testing.assert_array_equal(functional.lstm(x, packed)[0], before[1])
 
 
+def test_what_was_given_and_returned_may_be_written_to_before_the_way_back():
+    weights = [0.3 * numbers(3, 20), 0.3 * numbers(5, 20), numbers(20)]
+    gradients = []
+    for spoil in (False, True):
+        arrays = [np.ones((2, 4), bool), numbers(2, 5), numbers(2, 5, seed=1), np.ones((2, 3)), np.ones((4, 2, 5))]
+        mask, h, c, dropped, recurrent = arrays
+        outputs, state, cache = functional.lstm(
+            numbers(2, 4, 3),
+            weights,
+            (h, c),
+            LSTMOptions("mish", "softmax"),
+            mask=mask,
+            dropout_mask=dropped,
+            recurrent_dropout_mask=recurrent,
+            training=True,
+        )
+        if spoil:
+            for array in (*arrays, outputs, *state):
+                array[...] = 0
+        d_inputs, d_weights, d_state = functional.lstm_backward(cache, np.ones((2, 4, 5)))
+        gradients.append([d_inputs, *d_weights, *d_state])
+    for got, want in zip(*gradients, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_gradients_add_up_in_the_arrays_given():
     weights = [0.3 * numbers(3, 5), 0.3 * numbers(5, 5), numbers(5)]
     x = numbers(2, 4, 3)

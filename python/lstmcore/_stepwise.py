@@ -67,12 +67,12 @@ class StepwiseWeights:
         if not padding.valid.any():
             return outputs, h, c, StepwiseCache(self, empty, None) if call.training else None
         x = np.asarray(call.inputs)
+        masks = [None if m is None else np.array(m) for m in (call.dropout_mask, call.recurrent_dropout_mask)]
         cell = sequences.make_cell(
             *_STEPS[self.cell],
             self.weights,
             self.options,
-            call.dropout_mask,
-            call.recurrent_dropout_mask,
+            *masks,
             x.dtype,
             _core.matmul,
         )

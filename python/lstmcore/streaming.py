@@ -187,7 +187,7 @@ class Stream:
     @property
     def states(self) -> list[list[Array]]:
         """The states of the recurrent layers, as they are used."""
-        return [stage.state for stage in self._stages if hasattr(stage, "state")]
+        return [stage.state for stage in self._stages if isinstance(stage, RecurrentStream)]
 
     def reset(self) -> None:
         """Forget what came before: begin a new sequence."""

@@ -94,7 +94,8 @@ class CellRunner:
                 outputs.append(output)
             return np.stack(outputs, axis=1).astype(self.cell.dtype, copy=False), list(states)
 
-        return ChunkStream(run, start)
+        width = self.cell.output_size or self.cell.state_sizes[0]
+        return ChunkStream(run, start, width, self.cell.dtype)
 
     def kernel_info(self) -> str:
         """Say what the cell runs on."""

@@ -429,7 +429,7 @@ class Recurrent(SequenceLayer):
             outputs, h, c, _ = run_forward(call._replace(weights=weights, return_sequences=True))
             return outputs, [h] if c is None else [h, c]
 
-        return ChunkStream(run, start)
+        return ChunkStream(run, start, self.outputs, self.dtype)
 
 
 def states_to_keep(layer: Any, states: Sequence[Array], widths: Sequence[int]) -> list[Array]:

@@ -570,7 +570,7 @@ class RNN(SequenceLayer):
 
             plain = isinstance(runner, Recurrent) and cell.initial_states(batch_size) is None
             stages.append(runner.stream(batch_size, steps) if plain else runner.stream_from(start))  # type: ignore[union-attr]
-        return ChainStream(stages)
+        return ChainStream(stages, self.outputs, self.dtype)
 
     # --- state ---
 
