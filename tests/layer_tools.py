@@ -2,6 +2,33 @@
 
 import numpy as np
 
+from lstmcore.layers import Cell
+
+
+class Elman(Cell):
+    """`SimpleRNN`'s cell, in NumPy."""
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = self.state_size = units
+
+    def build(self, input_shape):
+        self.w = self.add_weight("kernel", (input_shape[-1], self.units), "glorot_uniform")
+        self.r = self.add_weight("recurrent_kernel", (self.units, self.units), "orthogonal")
+        self.b = self.add_weight("bias", (self.units,), "zeros")
+
+    def forward(self, inputs, states):
+        h = np.tanh(inputs @ self.w.value + states[0] @ self.r.value + self.b.value)
+        return h, [h], (inputs, states[0], h)
+
+    def backward(self, saved, d_output, d_states):
+        x, h_prev, h = saved
+        d = (d_output + d_states[0]) * (1 - h * h)
+        self.w.gradient += x.T @ d
+        self.r.gradient += h_prev.T @ d
+        self.b.gradient += d.sum(0)
+        return d @ self.w.value.T, [d @ self.r.value.T]
+
 
 def numbers(*shape, seed=0, dtype="float64"):
     """Normal random numbers, others for every shape and seed."""
@@ -42,7 +69,7 @@ def assert_gradients_by_differences(layer, inputs, initial_state=None, **options
 
     def run(training=False):
         result = layer(
-            inputs, training, **({} if initial_state is None else {"initial_state": initial_state}), **options
+            inputs, training=training, **({} if initial_state is None else {"initial_state": initial_state}), **options
         )
         return list(result) if isinstance(result, (tuple, list)) else [result]
 

@@ -293,7 +293,9 @@ def test_functions_of_the_users():
 
     layer, x = Activation(square, dtype="float64"), numbers(2, 3)
     np.testing.assert_array_equal(layer(x, training=True), x * x)
-    with pytest.raises(NotImplementedError, match=r"square: has no derivative; .* backward\(x, y, dy\)"):
+    with pytest.raises(
+        NotImplementedError, match=r"square: has no derivative; to train, give the function an attribute backward"
+    ):
         layer.backward(x)
     with pytest.raises(TypeError, match=r"Activation: activation: .* cannot be saved"):
         Activation(lambda x: x).get_config()
@@ -316,7 +318,7 @@ def test_activations_are_plain_data(name, arguments):
     ("make", "error", "text"),
     [
         (lambda: activations.get("swash"), ValueError, "activation: expected one of celu, .* or None, got 'swash'"),
-        (lambda: activations.get(3), TypeError, "activation: expected a name, a function or None, got 3"),
+        (lambda: activations.get(3), ValueError, "activation: expected a name, a function or None, got 3"),
         (
             lambda: activations.relu([1.0], negative_slope=-1),
             ValueError,

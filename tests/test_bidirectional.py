@@ -2,11 +2,22 @@
 
 import numpy as np
 import pytest
-from layer_tools import assert_gradients_by_differences, by_differences, numbers, touch, with_weights
+from layer_tools import Elman, assert_gradients_by_differences, by_differences, numbers, touch, with_weights
 
 import lstmcore
 from lstmcore import Sequential, utils
-from lstmcore.layers import GRU, LSTM, Bidirectional, Dense, Masking, SimpleRNN
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    Dense,
+    GRUCell,
+    LSTMCell,
+    Masking,
+    SimpleRNN,
+    SimpleRNNCell,
+)
 
 BATCH, STEPS, FEATURES, UNITS = 3, 5, 2, 4
 
@@ -55,7 +66,7 @@ def test_outputs_are_those_of_two_layers(make, merge_mode, return_sequences):
     x = numbers(BATCH, STEPS, FEATURES)
     want = MERGES[merge_mode](one(x), at_its_own_steps(two(x), two))
     for training in (False, True):
-        got = layer(x, training)
+        got = layer(x, training=training)
         for a, b in zip(*((got, want) if merge_mode is None else ([got], [want])), strict=True):
             np.testing.assert_array_equal(a, b)
     shapes = [a.shape for a in want] if merge_mode is None else want.shape
@@ -188,7 +199,7 @@ def test_a_forward_layer_that_goes_backwards_gives_all_outputs_in_its_order(merg
     x = numbers(BATCH, STEPS, FEATURES)
     want = MERGES[merge_mode](one(x), at_its_own_steps(two(x), two))
     for training in (False, True):
-        got = layer(x, training)
+        got = layer(x, training=training)
         for a, b in zip(*((got, want) if merge_mode is None else ([got], [want])), strict=True):
             np.testing.assert_array_equal(a, b)
     assert_gradients_by_differences(layer, numbers(2, 4, FEATURES))
@@ -354,9 +365,9 @@ def test_the_directions_draw_masks_of_their_own():
     ("make", "error", "text"),
     [
         (lambda: Bidirectional(LSTM(2), merge_mode="max"), ValueError, "merge_mode: expected one of .* got 'max'"),
-        (lambda: Bidirectional(Dense(2)), TypeError, "layer: expected a recurrent layer, got <Dense"),
-        (lambda: Bidirectional("lstm"), TypeError, "layer: expected a recurrent layer, got 'lstm'"),
-        (lambda: Bidirectional(LSTM(2), backward_layer=Dense(2)), TypeError, "backward_layer: expected a recurrent"),
+        (lambda: Bidirectional(Dense(2)), ValueError, "layer: expected a recurrent layer, got <Dense"),
+        (lambda: Bidirectional("lstm"), ValueError, "layer: expected a recurrent layer, got 'lstm'"),
+        (lambda: Bidirectional(LSTM(2), backward_layer=Dense(2)), ValueError, "backward_layer: expected a recurrent"),
         (
             lambda: Bidirectional(LSTM(2, go_backwards=True)),
             ValueError,
@@ -431,3 +442,113 @@ def test_kernel_info_names_both():
     first, second = layer.kernel_info().split("; backwards ")
     assert first.startswith("lstm: fused kernel")
     assert second.startswith("gru: staged kernel")
+
+
+# --- RNN in both directions ---
+
+
+@each_merge
+@pytest.mark.parametrize("return_sequences", [True, False])
+@pytest.mark.parametrize(
+    ("cell", "layer"),
+    [(LSTMCell, LSTM), (GRUCell, GRU), (SimpleRNNCell, SimpleRNN), (Elman, SimpleRNN)],
+    ids=["lstm", "gru", "rnn", "the user's"],
+)
+def test_cells_in_both_directions_are_their_layers(cell, layer, merge_mode, return_sequences):
+    how = {"return_sequences": return_sequences, "return_state": True}
+    of_cells = Bidirectional(RNN(cell(UNITS, dtype="float64"), **how), merge_mode)
+    of_layers = with_weights(Bidirectional(layer(UNITS, dtype="float64", **how), merge_mode), FEATURES)
+    of_cells.ensure_built((None, None, FEATURES))
+    of_cells.set_weights(of_layers.get_weights())
+    x = numbers(BATCH, STEPS, FEATURES)
+    mask = np.array([[1, 1, 1, 0, 0], [0, 0, 1, 0, 1], [0] * 5], bool)
+    count = 4 if cell is LSTMCell else 2
+    shape = (None, STEPS, FEATURES)
+    assert of_cells.compute_output_shape(shape) == of_layers.compute_output_shape(shape)
+    for call in ({}, {"mask": mask}, {"lengths": [2, 5, 0]}):
+        for initial in (None, [numbers(BATCH, UNITS, seed=k) for k in range(count)]):
+            results = []
+            for both in (of_cells, of_layers):
+                for variable in both.variables:
+                    variable.gradient.fill(0)
+                (*outputs,) = both(x, initial, training=True, **call)
+                d = [np.ones_like(o) for o in outputs[:2]] if merge_mode is None else np.ones_like(outputs[0])
+                results.append([*outputs, both.backward(d), *(v.gradient.copy() for v in both.variables)])
+            for got, want in zip(*results, strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)  # of the user's, rounding; else the bits
+                if cell is not Elman:
+                    np.testing.assert_array_equal(got, want)
+
+
+def test_a_stack_of_cells_in_both_directions():
+    def stack(**options):
+        cells = [LSTMCell(3, dtype="float64"), Elman(UNITS, dtype="float64")]
+        return RNN(cells, return_sequences=True, return_state=True, **options)
+
+    layer = with_weights(Bidirectional(stack()), FEATURES)
+    one, two = stack(), stack(go_backwards=True)
+    weights = layer.get_weights()
+    for part, values in ((one, weights[:6]), (two, weights[6:])):
+        part.ensure_built((None, None, FEATURES))
+        part.set_weights(values)
+    x = numbers(BATCH, STEPS, FEATURES)
+    states = [[numbers(BATCH, 3, seed=1), numbers(BATCH, 3, seed=2)], numbers(BATCH, UNITS, seed=3)]
+    more = [[numbers(BATCH, 3, seed=4), numbers(BATCH, 3, seed=5)], numbers(BATCH, UNITS, seed=6)]
+    a, *a_states = one(x, states)
+    b, *b_states = two(x, more)
+    flat = [*states[0], states[1], *more[0], more[1]]
+    for initial in ([*states, *more], flat):
+        outputs, *last = layer(x, initial)
+        np.testing.assert_array_equal(outputs, np.concatenate([a, b[:, ::-1]], axis=-1))
+        for got, want in zip(last, [*a_states, *b_states], strict=True):
+            for g, w in zip(*((got, want) if isinstance(got, list) else ([got], [want])), strict=True):
+                np.testing.assert_array_equal(g, w)
+    with pytest.raises(ValueError, match=r"initial_state: expected 6 arrays, .*, got 5"):
+        layer(x, flat[:5])
+    with pytest.raises(ValueError, match=r"initial_state: expected 6 arrays, .*, got 3"):
+        layer(x, 3)
+
+
+def test_cells_in_both_directions_keep_their_states_and_train_and_are_saved(tmp_path):
+    layer = Bidirectional(RNN(Elman(UNITS), stateful=True))
+    plain = Bidirectional(SimpleRNN(UNITS, stateful=True))
+    with_weights(plain, FEATURES)
+    layer.ensure_built((None, None, FEATURES))
+    layer.set_weights(plain.get_weights())
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    given = [numbers(BATCH, UNITS, seed=k, dtype="float32") for k in range(2)]
+    for states in (None, given):
+        layer.reset_states(states)
+        plain.reset_states(states)
+        for _ in range(2):
+            np.testing.assert_allclose(layer(x), plain(x), rtol=1e-5, atol=1e-6)
+
+    model = Sequential([Bidirectional(RNN([GRUCell(4, seed=3, dropout=0.2), Elman(3)])), Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(x, x[:, 0, 0], epochs=2, verbose=0)
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    again = lstmcore.models.load_model(path, custom_objects={"Elman": Elman})
+    np.testing.assert_array_equal(again(x), model(x))
+    # Each direction draws masks of its own.
+    seeds = [direction.cells[0].layer.seed for direction in again.layers[0].sublayers]
+    assert seeds == [3, 4]
+
+
+def test_a_cell_that_cannot_be_made_again_needs_a_backward_layer():
+    class Odd(Elman):
+        def __init__(self, function):
+            super().__init__(UNITS)
+
+    odd = Odd(object())
+    with pytest.raises(TypeError, match=r"cannot be made again: .* give a backward_layer"):
+        Bidirectional(RNN(odd))
+    layer = Bidirectional(RNN(Odd(object())), backward_layer=RNN(Odd(object()), go_backwards=True))
+    assert layer(numbers(BATCH, STEPS, FEATURES, dtype="float32")).shape == (BATCH, 2 * UNITS)
+
+
+def test_kernel_info_of_cells():
+    layer = Bidirectional(RNN([GRUCell(2), Elman(3, name="mine")]))
+    layer.build((None, None, FEATURES))
+    assert layer.kernel_info().count("gru: fused kernel") == 2
+    assert layer.kernel_info().count("mine: step by step in Python, float32") == 2

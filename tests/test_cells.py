@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from layer_tools import by_differences, numbers, touch, with_weights
+from layer_tools import Elman, by_differences, numbers, touch, with_weights
 
 import lstmcore
 from lstmcore import Sequential
@@ -23,31 +23,6 @@ from lstmcore.layers import (
 
 BATCH, STEPS, FEATURES = 4, 6, 3
 MASK = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0], [0] * 6], bool)
-
-
-class Elman(Cell):
-    """`SimpleRNN`'s cell, in NumPy."""
-
-    def __init__(self, units, **options):
-        super().__init__(**options)
-        self.units = self.state_size = units
-
-    def build(self, input_shape):
-        self.w = self.add_weight("kernel", (input_shape[-1], self.units), "glorot_uniform")
-        self.r = self.add_weight("recurrent_kernel", (self.units, self.units), "orthogonal")
-        self.b = self.add_weight("bias", (self.units,), "zeros")
-
-    def forward(self, inputs, states):
-        h = np.tanh(inputs @ self.w.value + states[0] @ self.r.value + self.b.value)
-        return h, [h], (inputs, states[0], h)
-
-    def backward(self, saved, d_output, d_states):
-        x, h_prev, h = saved
-        d = (d_output + d_states[0]) * (1 - h * h)
-        self.w.gradient += x.T @ d
-        self.r.gradient += h_prev.T @ d
-        self.b.gradient += d.sum(0)
-        return d @ self.w.value.T, [d @ self.r.value.T]
 
 
 class Counter(Cell):
@@ -106,7 +81,7 @@ def test_a_cell_of_ours_is_its_layer_bit_for_bit(cell, layer, options, call, how
     x = numbers(BATCH, STEPS, FEATURES)
     initial = [numbers(BATCH, n, seed=6) for n in one.state_size]
     for start in (None, initial):
-        results = [list(each(x, True, initial_state=start, **call)) for each in (one, other)]
+        results = [list(each(x, training=True, initial_state=start, **call)) for each in (one, other)]
         d = numbers(*results[0][0].shape, seed=1)
         for each, result in zip((one, other), results, strict=True):
             result.append(each.backward(d))
@@ -140,11 +115,12 @@ def test_stacked_cells_are_stacked_layers_bit_for_bit(mask, return_sequences, go
         here = (
             None if mask is None else mask[:, ::-1] if go_backwards and k else mask
         )  # the first has turned them round
-        at, *states = layer(at, True, mask=here)
+        at, *states = layer(at, training=True, mask=here)
         want_states += states
-    outputs, *got_states = stacked(x, True, mask=mask)
+    outputs, *got_states = stacked(x, training=True, mask=mask)
     np.testing.assert_array_equal(outputs, at)
-    for got, want in zip(got_states, want_states, strict=True):
+    assert [len(group) for group in got_states] == [2, 1, 1]  # [h, c], [h], [h]
+    for got, want in zip([s for group in got_states for s in group], want_states, strict=True):
         np.testing.assert_array_equal(got, want)
 
     d = d_stack = numbers(*outputs.shape, seed=1)
@@ -168,13 +144,14 @@ def test_states_of_stacked_cells_flat_or_by_cell():
     layer = RNN([LSTMCell(5), GRUCell(4)], return_state=True)
     x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
     assert layer.state_sizes == [5, 5, 4]
-    assert StackedRNNCells(layer.cells).state_size == [[5, 5], [4]]
-    first, *states = layer(x[:, :2])
+    assert StackedRNNCells(layer.cells).state_size == [[5, 5], 4]
+    first, [h, c], [h2] = layer(x[:, :2])
     want = layer(x)
-    for initial in (states, [states[:2], states[2]], [states[:2], states[2:]]):
-        for got, expected in zip(layer(x[:, 2:], initial_state=initial), want, strict=True):
+    for initial in ([h, c, h2], [[h, c], h2], [[h, c], [h2]], ([h.tolist(), c], (h2,))):
+        outputs, (got_h, got_c), (got_h2,) = layer(x[:, 2:], initial)
+        for got, expected in zip((outputs, got_h, got_c, got_h2), (want[0], *want[1], *want[2]), strict=True):
             np.testing.assert_array_equal(got, expected)
-    np.testing.assert_array_equal(first, states[2])
+    np.testing.assert_array_equal(first, h2)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +317,7 @@ def test_simple_rnn_as_a_cell_of_the_users(call, how):
     if "mask" in call:
         x[~MASK] = np.nan  # never looked at
     for initial in (None, [numbers(BATCH, 5, seed=9)]):
-        want, got = (each(x, True, initial_state=initial, **call) for each in (layer, users))
+        want, got = (each(x, training=True, initial_state=initial, **call) for each in (layer, users))
         # float64: 1e-16 over some ten terms and the 6 steps.
         for a, b in zip(got, want, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
@@ -357,12 +334,12 @@ def test_states_and_outputs_of_different_widths():
     np.testing.assert_allclose(outputs[..., 0], x.cumsum(1).sum(2) * np.arange(1, STEPS + 1), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(total, x.sum(1), rtol=1e-12, atol=1e-14)
     assert (count == STEPS).all()
-    assert layer.compute_output_shape((None, STEPS, FEATURES)) == (None, STEPS, 1)
+    assert layer.compute_output_shape((None, STEPS, FEATURES)) == ((None, STEPS, 1), (None, FEATURES), (None, 1))
     masked, _, count = layer(x, mask=MASK)
     assert count.ravel().tolist() == MASK.sum(1).tolist()
     assert (masked[0, 3:] == masked[0, 2]).all()
     d = numbers(BATCH, STEPS, 1)
-    layer(x, True, mask=MASK)
+    layer(x, training=True, mask=MASK)
     got = layer.backward(d)
     want = by_differences(lambda: (layer(x, mask=MASK)[0] * d).sum(), x)
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-8)
@@ -431,8 +408,8 @@ def test_a_cell_without_backward_runs_but_does_not_train():
     ("make", "error", "text"),
     [
         (lambda: RNN([]), ValueError, "cells: expected at least one"),
-        (lambda: RNN([LSTMCell(2), LSTM(2)]), TypeError, "cells: expected cells, got <LSTM"),
-        (lambda: StackedRNNCells(["gru"]), TypeError, "cells: expected cells, got 'gru'"),
+        (lambda: RNN([LSTMCell(2), LSTM(2)]), ValueError, "cells: expected cells, got <LSTM"),
+        (lambda: StackedRNNCells(["gru"]), ValueError, "cells: expected cells, got 'gru'"),
         (lambda: LSTMCell(2, return_sequences=True), TypeError, "'return_sequences'; it belongs to RNN"),
         (lambda: GRUCell(2, stateful=False), TypeError, "'stateful'; it belongs to RNN"),
         (lambda: SimpleRNNCell(2, go_backwards=True), TypeError, "'go_backwards'; it belongs to RNN"),
@@ -473,7 +450,7 @@ def test_wrong_calls_are_named(cell):
     x, h = numbers(3, 4, 5, dtype="float32"), np.zeros((3, 2), "float32")
     with pytest.raises(ValueError, match=r"expected shape \(batch, steps, features\), got \(3, 5\)"):
         layer(x[:, 0])
-    with pytest.raises(ValueError, match="initial_state: expected 1 arrays, got 2"):
+    with pytest.raises(ValueError, match=r"initial_state: expected the states .*, got 2 arrays"):
         layer(x, initial_state=[h, h])
     for mask in (np.ones((3, 5), bool), np.ones((3, 4), int)):
         with pytest.raises((ValueError, TypeError), match="mask: expected"):
@@ -500,6 +477,151 @@ def test_calls_of_a_cell_itself_are_checked(kind):
         cell(x, [h], training="yes")
     with pytest.raises(TypeError, match="unexpected keyword argument 'mask'"):
         cell(x, [h], mask=None)
+
+
+# --- what a cell begins with ---
+
+
+class Learned(Elman):
+    """Begins with a state that is a weight."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.first = self.add_weight("first", (1, self.units), "ones")
+
+    def get_initial_state(self, batch_size=None):
+        return np.repeat(self.first.value, batch_size, axis=0)
+
+    def backward_initial_state(self, d_states):
+        self.first.gradient += d_states[0].sum(0, keepdims=True)
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("call", [{}, {"mask": MASK}], ids=["all", "mask"])
+def test_a_cell_says_what_its_states_begin_with(call, go_backwards):
+    layer = RNN(Learned(5, dtype="float64"), go_backwards=go_backwards)
+    plain = RNN(Elman(5, dtype="float64"), go_backwards=go_backwards)
+    with_weights(layer, FEATURES)
+    plain.ensure_built((None, None, FEATURES))
+    *weights, first = layer.get_weights()
+    plain.set_weights(weights)
+    x = numbers(BATCH, STEPS, FEATURES)
+    start = np.repeat(first, BATCH, axis=0)
+    np.testing.assert_array_equal(layer.get_initial_state(BATCH), [start])
+    np.testing.assert_array_equal(layer(x, **call), plain(x, start, **call))
+    given = numbers(BATCH, 5, seed=3)
+    np.testing.assert_array_equal(layer(x, given, **call), plain(x, given, **call))
+    # What was given is no weight.
+    layer(x, given, training=True)
+    layer.backward(np.ones((BATCH, 5)))
+    assert not layer.variables[-1].gradient.any()
+    for variable in layer.variables:
+        variable.gradient.fill(0)
+
+    def loss():
+        touch(layer)
+        return layer(x, **call).sum()
+
+    layer(x, training=True, **call)
+    d_inputs = layer.backward(np.ones((BATCH, 5)))
+    np.testing.assert_allclose(d_inputs, by_differences(loss, x), rtol=1e-6, atol=1e-8)
+    for variable in layer.variables:
+        want = by_differences(loss, variable.value)
+        np.testing.assert_allclose(variable.gradient, want, rtol=1e-6, atol=1e-8, err_msg=variable.path)
+
+
+def test_so_do_cells_and_layers_of_ours_that_a_user_has_changed():
+    def ones(self, batch_size=None):
+        return [np.ones((batch_size, 5), "float32")] * len(self.state_sizes)
+
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    for cell, layer in ((LSTMCell, LSTM), (GRUCell, GRU), (SimpleRNNCell, SimpleRNN)):
+        changed_cell = RNN(type("Changed", (cell,), {"get_initial_state": ones})(5), return_sequences=True)
+        changed_layer = type("Changed", (layer,), {"get_initial_state": ones})(5, return_sequences=True)
+        plain = layer(5, return_sequences=True)
+        same_weights(plain, changed_cell, changed_layer)
+        want = plain(x, ones(plain, BATCH))
+        np.testing.assert_array_equal(changed_cell(x), want)
+        np.testing.assert_array_equal(changed_layer(x), want)
+        for changed in (changed_cell, changed_layer):
+            stream = Sequential([lstmcore.Input(shape=(None, FEATURES)), changed]).stream(BATCH)
+            for _ in range(2):
+                np.testing.assert_array_equal(stream(x[:, 0]), want[:, 0])
+                np.testing.assert_array_equal(stream(x[:, 1]), want[:, 1])
+                stream.reset()
+
+
+def test_a_stack_begins_with_what_each_of_its_cells_says():
+    layer = RNN([Elman(2, dtype="float64"), Learned(3, dtype="float64"), LSTMCell(2, dtype="float64")])
+    with_weights(layer, FEATURES)
+    first = layer.cells[1].first.value
+    states = layer.get_initial_state(BATCH)
+    assert [np.shape(s) for s in states] == [(BATCH, 2), (BATCH, 3), (2, BATCH, 2)]
+    x = numbers(BATCH, STEPS, FEATURES)
+    start = [np.zeros((BATCH, 2)), np.repeat(first, BATCH, axis=0), [np.zeros((BATCH, 2))] * 2]
+    np.testing.assert_array_equal(layer(x), layer(x, start))
+    assert (layer(x) != layer(x, [start[0], 0 * start[1], start[2]])).any()
+
+
+def test_a_wrong_initial_state_of_a_cell_is_named():
+    for wrong, text in (
+        (np.zeros((BATCH, 4)), r"get_initial_state: expected state 0 of shape \(4, 5\), got \(4, 4\)"),
+        ([np.zeros((BATCH, 5))] * 2, "get_initial_state: expected the states 0, got 2 arrays"),
+    ):
+        cell = type("Wrong", (Elman,), {"get_initial_state": lambda self, batch_size, wrong=wrong: wrong})(5)
+        with pytest.raises(ValueError, match=text):
+            RNN(cell)(numbers(BATCH, STEPS, FEATURES, dtype="float32"))
+
+
+def test_a_step_that_a_user_has_changed_is_the_one_that_runs():
+    class Doubled(GRUCell):
+        def forward(self, inputs, states, training=False):
+            h, states, saved = super().forward(inputs, states, training)
+            return 2 * h, states, saved
+
+    plain, doubled = same_weights(RNN(GRUCell(5), return_sequences=True), RNN(Doubled(5), return_sequences=True))
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    # The step by itself and within the layer may add up in another order: 6e-8 over ten terms and 6 steps.
+    np.testing.assert_allclose(doubled(x), 2 * plain(x), rtol=1e-5, atol=1e-6)
+
+
+# --- states as Keras has them ---
+
+
+@pytest.mark.parametrize("cell", [lambda: GRUCell(5), lambda: Elman(5)], ids=["ours", "the user's"])
+def test_a_single_state_may_come_bare(cell):
+    layer = RNN(cell())
+    x, h = numbers(BATCH, STEPS, FEATURES, dtype="float32"), numbers(BATCH, 5, dtype="float32")
+    want = layer(x, initial_state=[h])
+    assert (want != layer(x)).any()
+    for given in (h, (h,), [[h]], h[None], h.tolist(), h.astype("float64")):
+        np.testing.assert_array_equal(layer(x, initial_state=given), want)
+
+
+@pytest.mark.parametrize(
+    ("cell", "shapes", "size"),
+    [
+        (lambda: LSTMCell(5), [(None, 5), (None, 5)], [5, 5]),
+        (lambda: GRUCell(5), [(None, 5)], [5]),
+        (lambda: Elman(5), [(None, 5)], [5]),
+        (lambda: Counter(), [(None, FEATURES), (None, 1)], [FEATURES, 1]),
+        (lambda: [LSTMCell(5)], [[(None, 5), (None, 5)]], [[5, 5]]),
+        (lambda: [LSTMCell(5), GRUCell(4)], [[(None, 5), (None, 5)], [(None, 4)]], [[5, 5], 4]),
+        (lambda: [Elman(FEATURES), Counter()], [(None, FEATURES), [(None, FEATURES), (None, 1)]], [3, [3, 1]]),
+    ],
+)
+def test_states_are_nested_as_keras_nests_them(cell, shapes, size):
+    def shapes_of(states):
+        return [shapes_of(s) if isinstance(s, list) else (None, *s.shape[1:]) for s in states]
+
+    for return_sequences in (False, True):
+        layer = RNN(cell(), return_state=True, return_sequences=return_sequences)
+        outputs, *states = layer(numbers(BATCH, STEPS, FEATURES, dtype="float32"))
+        assert shapes_of(states) == shapes
+        assert shapes_of(layer.get_initial_state(BATCH)) == shapes
+        assert layer.state_size == size
+        shape = layer.compute_output_shape((None, STEPS, FEATURES))
+        assert shape == ((None, *outputs.shape[1:]), *shapes)
 
 
 def test_inputs_of_another_width_than_a_cell_was_built_for_are_named():
@@ -530,3 +652,13 @@ def test_unroll_is_accepted_and_has_no_effect():
     one, other = same_weights(RNN(GRUCell(3)), RNN(GRUCell(3), unroll=True))
     x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
     np.testing.assert_array_equal(one(x), other(x))
+
+
+def test_a_stateful_layer_begins_anew_with_what_its_cell_says():
+    layer = with_weights(RNN(Learned(5), stateful=True), FEATURES)
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    first, second = layer(x), layer(x)
+    assert (first != second).any()
+    layer.reset_state()
+    np.testing.assert_array_equal(layer(x), first)
+    np.testing.assert_array_equal(layer(x), second)

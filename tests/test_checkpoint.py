@@ -40,7 +40,7 @@ def passes(layer, x, d_last, initial, d_states, **call):
     """Outputs and states, then all gradients: of inputs, weights and initial state."""
     for v in layer.variables:
         v.gradient.fill(0)
-    forward = layer(x, True, initial_state=initial, **call)
+    forward = layer(x, training=True, initial_state=initial, **call)
     d_inputs = layer.backward(d_last, d_state=d_states)
     return forward, [d_inputs, *(v.gradient.copy() for v in layer.variables), *(layer.d_initial_state or ())]
 
@@ -380,12 +380,12 @@ def test_lists_of_numbers_are_arrays(p, return_sequences):
 def test_layers_check_the_same(kind):
     x = numbers(*SHAPE[:3], dtype="float32")
     for wrong in ({"mask": zeros(3, 5, dtype=bool)}, {"lengths": [4, 4]}, {"initial_state": [zeros(2, 6)]}):
-        assert_same_error(lambda every, wrong=wrong: kind(6, checkpoint=every, name="it")(x, True, **wrong))
+        assert_same_error(lambda every, wrong=wrong: kind(6, checkpoint=every, name="it")(x, training=True, **wrong))
     assert_same_error(lambda every: kind(6, checkpoint=every, name="it")(x[:, :0], True))
 
     def backward(every, d):
         layer = kind(6, checkpoint=every, name="it")
-        layer(x, True)
+        layer(x, training=True)
         layer.backward(d)
 
     for d in (zeros(3, 5), zeros(1, 6), zeros(3, 4, 6), zeros(3, 6, dtype="float64")):

@@ -178,7 +178,7 @@ def test_h_and_c_have_zoneout_rates_of_their_own():
     rng = _random.Stream(3).next()
     for training, zoneout in ((False, Zoneout(0, 0.5)), (True, Zoneout(0, 0.5, seed=int(rng.integers(2**32))))):
         want, state = reference.lstm(x, layer.get_weights(), return_sequences=False, zoneout=zoneout)
-        for a, b in zip(layer(x, training), (want, *state), strict=True):
+        for a, b in zip(layer(x, training=training), (want, *state), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
 
 
@@ -186,7 +186,7 @@ def test_initial_states_and_padding_go_with_noise():
     layer = with_weights(GRU(UNITS, return_sequences=True, dtype="float64", seed=8, **NOISE["all"]), FEATURES)
     x, h, d = numbers(BATCH, STEPS, FEATURES), numbers(BATCH, UNITS), numbers(BATCH, STEPS, UNITS)
     mask = np.random.default_rng(0).random((BATCH, STEPS)) < 0.6
-    got = layer(x, True, initial_state=h, mask=mask)
+    got = layer(x, training=True, initial_state=h, mask=mask)
     want, _, cache = reference.gru(x, layer.get_weights(), h, mask=mask, training=True, **drawn(layer, 8))
     np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(layer.backward(d), reference.gru_backward(cache, d)[0], rtol=1e-11, atol=1e-12)

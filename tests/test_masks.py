@@ -100,7 +100,7 @@ def test_lengths_are_a_mask_on_the_right_whose_outputs_are_zero():
 
 def test_gradients_of_repeated_outputs_belong_to_the_step_they_repeat():
     layer = halving(return_sequences=True)
-    layer(X, True, mask=MASK)
+    layer(X, training=True, mask=MASK)
     d_inputs = layer.backward(np.array([[1, 2, 4, 8]], "float32")[..., None])
     # Step 3 alone has 8. Step 1 has 2, the 4 of the step that repeats it, and half of the 8.
     assert row(d_inputs) == [0, 10, 0, 8]
@@ -111,7 +111,7 @@ def test_gradients_of_repeated_outputs_belong_to_the_step_they_repeat():
 
 def test_gradients_of_a_masked_row_are_zero():
     layer = halving()
-    layer(X, True, mask=np.zeros((1, 4), bool))
+    layer(X, training=True, mask=np.zeros((1, 4), bool))
     assert row(layer.backward(np.ones((1, 1), "float32"))) == [0, 0, 0, 0]
     assert all(v.gradient.item() == 0 for v in layer.variables)
 
@@ -136,7 +136,7 @@ def test_a_padded_row_is_the_row_alone(make, go_backwards):
     x, mask = numbers(7, 9, 2), ragged_mask(7, 9)
     d = numbers(7, 9, layer.outputs, seed=3)
     x[~mask] = np.nan  # never looked at
-    outputs, *states = layer(x, True, mask=mask)
+    outputs, *states = layer(x, training=True, mask=mask)
     d_inputs = layer.backward(d)
     gradients = [v.gradient.copy() for v in layer.variables]
     for v in layer.variables:
@@ -148,7 +148,7 @@ def test_a_padded_row_is_the_row_alone(make, go_backwards):
             assert not outputs[k].any()
             assert not any(s[k].any() for s in states)
             continue
-        alone, *alone_states = layer(x[k : k + 1, valid], True)
+        alone, *alone_states = layer(x[k : k + 1, valid], training=True)
         order = valid[::-1] if go_backwards else valid
         np.testing.assert_array_equal(outputs[k, order], alone[0])
         for got, want in zip(states, alone_states, strict=True):

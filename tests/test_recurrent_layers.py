@@ -7,7 +7,7 @@ from layer_tools import assert_gradients_by_differences, numbers, with_weights
 import lstmcore
 from lstmcore import Sequential, reference
 from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions
-from lstmcore.layers import GRU, LSTM, RNN, Dense, Embedding, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
+from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 
 BATCH, STEPS, FEATURES, UNITS = 3, 6, 2, 4
 
@@ -87,7 +87,7 @@ def test_outputs_states_and_gradients_are_the_reference(kind, options, return_se
     want_state = list(want_state) if many else [want_state]
     tolerance = {"rtol": 1e-11, "atol": 1e-12}  # of float64: 1e-16 over some tens of terms and the 6 steps
     for training in (False, True):
-        outputs, *state = layer(x, training, initial_state=initial)
+        outputs, *state = layer(x, training=training, initial_state=initial)
         for got, expected in zip([outputs, *state], [want, *want_state], strict=True):
             np.testing.assert_allclose(got, expected, **tolerance)
 
@@ -122,7 +122,7 @@ def test_gradients_by_differences_initial_and_last_states_included(kind, options
 def test_the_gradient_of_a_last_state_may_be_all_there_is():
     layer = with_weights(LSTM(3, dtype="float64", return_state=True), FEATURES)
     x, initial, d_c = numbers(2, 4, FEATURES), states_for(layer, batch=2), numbers(2, 3, seed=7)
-    layer(x, True, initial_state=initial)
+    layer(x, training=True, initial_state=initial)
     layer.backward(None, d_state=[None, d_c])
     step = 1e-6
     for k, state in enumerate(initial):
@@ -136,10 +136,10 @@ def test_the_gradient_of_a_last_state_may_be_all_there_is():
 
 def test_there_is_no_gradient_of_an_initial_state_where_there_was_none():
     layer, x, d = LSTM(3), numbers(2, 4, FEATURES, dtype="float32"), np.ones((2, 3), "float32")
-    layer(x, True, initial_state=[d, d])
+    layer(x, training=True, initial_state=[d, d])
     layer.backward(d)
     assert [g.shape for g in layer.d_initial_state] == [(2, 3), (2, 3)]
-    layer(x, True)
+    layer(x, training=True)
     layer.backward(d)
     assert layer.d_initial_state is None
 
@@ -147,10 +147,10 @@ def test_there_is_no_gradient_of_an_initial_state_where_there_was_none():
 def test_gradients_add_up_until_they_are_cleared():
     layer = with_weights(GRU(3, dtype="float64"), FEATURES)
     x, d = numbers(2, 4, FEATURES), numbers(2, 3)
-    layer(x, True)
+    layer(x, training=True)
     layer.backward(d)
     once = [v.gradient.copy() for v in layer.variables]
-    layer(x, True)
+    layer(x, training=True)
     assert layer.backward(d, need_d_inputs=False) is None
     for variable, expected in zip(layer.variables, once, strict=True):
         np.testing.assert_allclose(variable.gradient, 2 * expected, rtol=1e-12)
@@ -268,7 +268,8 @@ def test_shapes_of_outputs_and_states(kind, options):
     outputs, *state = every(x)
     assert outputs.shape == (BATCH, STEPS, width)
     assert [s.shape for s in state] == states
-    assert every.compute_output_shape((None, None, FEATURES)) == (None, None, width)
+    of_states = tuple((None, shape[1]) for shape in states)
+    assert every.compute_output_shape((None, None, FEATURES)) == ((None, None, width), *of_states)
     np.testing.assert_array_equal(state[0], outputs[:, -1])
     assert every.state_size == [shape[1] for shape in states]
 
@@ -375,7 +376,7 @@ def test_stacked_cells_can_be_told_their_states():
         layer.reset_states(given)
         np.testing.assert_array_equal(layer(x), want)
     kept = [s.copy() for s in layer.states]
-    with pytest.raises(ValueError, match="states: expected 3 arrays, got 2"):
+    with pytest.raises(ValueError, match=r"states: expected the states .*, got 2 arrays"):
         layer.reset_states(states[:2])
     with pytest.raises(ValueError, match=r"states\[2\]: expected shape \(batch, 3\), got \(2, 3\)"):
         layer.reset_states([*states[:2], states[2][:2]])
@@ -451,11 +452,11 @@ def test_the_gradient_stops_where_a_batch_begins():
     """Truncated backpropagation: the states of the batch before are numbers, not functions of the weights."""
     layer, plain = (with_weights(LSTM(3, stateful=stateful, dtype="float64"), FEATURES) for stateful in (True, False))
     x, d = numbers(2, 8, FEATURES), numbers(2, 3)
-    layer(x[:, :5], True)
+    layer(x[:, :5], training=True)
     state = [s.copy() for s in layer.states]
-    layer(x[:, 5:], True)
+    layer(x[:, 5:], training=True)
     got = layer.backward(d)
-    plain(x[:, 5:], True, initial_state=state)
+    plain(x[:, 5:], state, training=True)
     np.testing.assert_array_equal(got, plain.backward(d))
     for a, b in zip(layer.variables, plain.variables, strict=True):
         np.testing.assert_array_equal(a.gradient, b.gradient)
@@ -467,9 +468,9 @@ def test_the_gradient_stops_where_a_batch_begins():
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: LSTM(2, activation="swish"), ValueError, "activation: expected one of tanh, .*, got 'swish'"),
-        (lambda: GRU(2, recurrent_activation="gelu"), ValueError, "recurrent_activation: .* got 'gelu'"),
-        (lambda: SimpleRNN(2, "softmax"), ValueError, "activation: .* got 'softmax'"),
+        (lambda: LSTM(2, activation="swash"), ValueError, "activation: expected one of .*tanh, .*, got 'swash'"),
+        (lambda: GRU(2, recurrent_activation="Gelu"), ValueError, "recurrent_activation: .* got 'Gelu'"),
+        (lambda: SimpleRNN(2, 3), ValueError, "activation: expected a name, a function or None, got 3"),
         (lambda: SimpleRNN(2, recurrent_activation="tanh"), TypeError, "recurrent_activation"),
         (lambda: GRU(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),
         (lambda: LSTM(2, reset_after=True), TypeError, "reset_after"),
@@ -540,7 +541,7 @@ def test_arguments_without_effect_are_accepted(kind):
 
 def test_wrong_calls_are_named():
     layer, x, h = LSTM(2), numbers(3, 4, 5, dtype="float32"), np.zeros((3, 2), "float32")
-    with pytest.raises(ValueError, match="initial_state: expected the states h, c, got 1 arrays"):
+    with pytest.raises(ValueError, match=r"initial_state: expected the states h, c, got 1 arrays"):
         layer(x, initial_state=[h])
     with pytest.raises(ValueError, match=r"initial_state.*expected shape"):
         layer(x, initial_state=[h, h[:2]])
@@ -556,3 +557,87 @@ def test_wrong_calls_are_named():
     layer.backward(h)
     with pytest.raises(RuntimeError, match="training=True"):
         layer.backward(h)
+
+
+# --- calls and configurations as Keras has them ---
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LSTM(UNITS),
+        lambda: GRU(UNITS),
+        lambda: SimpleRNN(UNITS),
+        lambda: RNN(LSTMCell(UNITS)),
+        lambda: RNN([GRUCell(UNITS), LSTMCell(2)]),
+        lambda: Bidirectional(GRU(UNITS)),
+    ],
+)
+def test_a_call_takes_sequences_initial_state_mask_and_training_in_that_order(make):
+    layer = make()
+    x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
+    mask = np.arange(STEPS) < np.arange(1, BATCH + 1)[:, None]
+    layer(x)
+    state = layer.get_initial_state(BATCH) if isinstance(layer, RNN) else [np.zeros((BATCH, UNITS), "float32")] * 2
+    state = state[:1] if isinstance(layer, (GRU, SimpleRNN)) else state
+    ones = [[s + 1 for s in part] if isinstance(part, list) else part + 1 for part in state]
+    want = layer(x, initial_state=ones, mask=mask)
+    assert (want != layer(x, mask=mask)).any()
+    np.testing.assert_array_equal(layer(sequences=x, initial_state=ones, mask=mask), want)
+    np.testing.assert_array_equal(layer(x, ones, mask), want)
+    np.testing.assert_array_equal(layer(x, ones, mask, True), want)
+    np.testing.assert_array_equal(layer(x, None, mask, False), layer(x, mask=mask))
+    for value in (True, False, np.True_):
+        with pytest.raises(
+            ValueError,
+            match=rf"initial_state: expected the states, got {value}; .* by name: layer\(x, training={value}",
+        ):
+            layer(x, value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "cell", "own"),
+    [
+        (LSTM, LSTMCell, {"recurrent_activation": "sigmoid", "unit_forget_bias": True}),
+        (GRU, GRUCell, {"recurrent_activation": "sigmoid", "reset_after": True}),
+        (SimpleRNN, SimpleRNNCell, {}),
+    ],
+)
+def test_a_configuration_has_the_defaults_of_what_was_not_given(layer, cell, own):
+    shared: dict = {  # as those of Keras 3.15
+        "units": 3,
+        "activation": "tanh",
+        "use_bias": True,
+        "kernel_initializer": "glorot_uniform",
+        "recurrent_initializer": "orthogonal",
+        "bias_initializer": "zeros",
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+        "seed": None,
+        "trainable": True,
+        "dtype": "float32",
+    } | own
+    shared |= {f"{w}_{kind}": None for w in ("kernel", "recurrent", "bias") for kind in ("regularizer", "constraint")}
+    flags = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
+    of_layer = shared | dict.fromkeys(flags, False) | {"activity_regularizer": None}
+    for made, expected in ((layer(3), of_layer), (cell(3), shared)):
+        config = made.get_config()
+        assert expected.items() <= config.items()
+        again = type(made).from_config(config)
+        assert again.get_config() == config
+    assert not set(flags) & set(cell(3).get_config())
+    changed = layer(3, activation="relu", return_sequences=True, seed=5).get_config()
+    assert (changed["activation"], changed["return_sequences"], changed["seed"]) == ("relu", True, 5)
+    assert RNN(cell(3)).get_config().items() >= dict.fromkeys(flags, False).items()
+
+
+def test_a_class_of_the_users_knows_its_own_defaults_only():
+    class Relu(LSTM):
+        def __init__(self, units, slope=0.5, **options):
+            super().__init__(units, activation="relu", **options)
+
+    layer = Relu(3, seed=1)
+    config = layer.get_config()
+    assert config["slope"] == 0.5
+    assert "kernel_initializer" not in config
+    assert Relu.from_config({k: v for k, v in config.items() if k != "activation"}).options.activation == "relu"

@@ -111,8 +111,10 @@ class Forecast(Model):
         self.dense, self.units = Dense(1), units
 
     def forward(self, inputs, training=False):
-        text = self.text(self.embedding(inputs["text"], training), training)
-        return self.dense(np.concatenate([text, self.numbers(inputs["numbers"], training)], 1), training)
+        text = self.text(self.embedding(inputs["text"], training=training), training=training)
+        return self.dense(
+            np.concatenate([text, self.numbers(inputs["numbers"], training=training)], 1), training=training
+        )
 
     def backward(self, d_outputs, need_d_inputs=True):
         d = self.dense.backward(d_outputs)

@@ -25,8 +25,8 @@ class Stack(Model):
 
     def forward(self, inputs, training=False):
         for layer in self.rnn:
-            inputs = layer(inputs, training)
-        return self.out(inputs, training)
+            inputs = layer(inputs, training=training)
+        return self.out(inputs, training=training)
 
     def backward(self, d_outputs, need_d_inputs=True):
         d = self.out.backward(d_outputs)

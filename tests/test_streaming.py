@@ -5,12 +5,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from layer_tools import numbers, with_weights
+from layer_tools import Elman, numbers, with_weights
 
 import lstmcore
 from lstmcore import Input, Sequential, functional, streaming
 from lstmcore.functional import pack_gru
-from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, Masking, SimpleRNN
+from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, LSTMCell, Masking, SimpleRNN
 from lstmcore.streaming import RecurrentStream
 
 FEATURES, STEPS = 9, 40
@@ -357,7 +357,7 @@ def test_wrong_chunks_are_named():
         (lambda: Bidirectional(LSTM(2, **EACH_STEP), name="both"), ValueError, "both: .* cannot be streamed"),
         (lambda: GRU(2, go_backwards=True, name="back"), ValueError, "back: go_backwards: needs the whole sequence"),
         (lambda: Masking(), NotImplementedError, "a Masking cannot be run piece by piece"),
-        (lambda: RNN(GRUCell(2)), NotImplementedError, "a RNN cannot be run piece by piece"),
+        (lambda: RNN(GRUCell(2), go_backwards=True, name="back"), ValueError, "back: go_backwards: needs the whole"),
     ],
 )
 def test_layers_that_need_the_whole_sequence_say_so(layer, error, text):
@@ -402,3 +402,42 @@ def test_streams_refuse_what_would_go_wrong_in_silence():
     model = Sequential([Embedding(10, 4, mask_zero=True, input_shape=(None,)), LSTM(4)])
     with pytest.raises(ValueError, match="mask_zero: a stream has no padding"):
         model.stream()
+
+
+# --- RNN ---
+
+CELLS = {
+    "lstm": lambda: LSTMCell(6),
+    "gru reset before": lambda: GRUCell(6, reset_after=False),
+    "stack": lambda: [LSTMCell(6), GRUCell(5), LSTMCell(4, activation="gelu")],
+    "the user's": lambda: Elman(6),
+    "stack with the user's": lambda: [GRUCell(6), Elman(5)],
+}
+
+
+@pytest.mark.parametrize("make", CELLS.values(), ids=CELLS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_cells_in_pieces_are_the_whole(make, batch):
+    model = Sequential([Input(shape=(None, FEATURES)), RNN(make(), return_sequences=True), Dense(2)])
+    x = inputs_for(model, batch)
+    whole = model(x)
+    stream = model.stream(batch, steps=7)
+    pieces = [stream(x[:, :7]).copy()]
+    for t in range(7, 20):
+        pieces.append(stream(x[:, t]).copy()[:, None])
+    pieces.append(stream(x[:, 20:25]).copy())
+    # A product of one row may add up in another order than one of many: 6e-8 over some tens of terms.
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole[:, :25], rtol=1e-5, atol=1e-6)
+    layer, dense = model.layers
+    one, other = layer.stream(batch, 20), layer.stream(batch, 20)
+    one(x[:, :20])
+    kept = one.state
+    one(x[:, :3])  # what was read stays as it was
+    other.state = kept
+    np.testing.assert_allclose(dense(other(x[:, 20:25])), whole[:, 20:25], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="state: expected"):
+        other.state = kept[:-1]
+    with pytest.raises(ValueError, match=r"state\[0\]: expected shape"):
+        other.state = [kept[0][:, :-1], *kept[1:]]
+    stream.reset()
+    np.testing.assert_allclose(stream(x[:, 0]), whole[:, 0], rtol=1e-5, atol=1e-6)

@@ -8,18 +8,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from . import activations
 from ._arguments import flag
 
 __all__ = ["ACTIVATIONS", "GRUOptions", "LSTMOptions", "RNNOptions", "Zoneout"]
 
-# In the order of the core's enumeration.
+# Those that the core has, in the order of its enumeration.
 ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign")
 
 
 def _check_activation(owner: object, name: str) -> None:
-    value = getattr(owner, name)
-    if not isinstance(value, str) or value not in ACTIVATIONS:
-        raise ValueError(f"{name}: expected one of {', '.join(ACTIVATIONS)}, got {value!r}")
+    """Replace an activation given in any of Keras's ways by its name or, if it has none, its object."""
+    try:
+        chosen = activations.get(getattr(owner, name))
+    except ValueError as error:
+        raise ValueError(f"{name}: {str(error).removeprefix('activation: ')}") from None
+    object.__setattr__(owner, name, activations.plain_name(chosen) or chosen)
 
 
 def _check_flags(owner: object, *names: str) -> None:
@@ -29,9 +33,9 @@ def _check_flags(owner: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class RNNOptions:
-    """Of `rnn`: ``h = activation(x W + h R + b)``."""
+    """Of `rnn`: ``h = activation(x W + h R + b)``, with any of `activations`, by its name or as an object."""
 
-    activation: str = "tanh"
+    activation: Any = "tanh"
 
     cell: ClassVar[str] = "rnn"
     gates: ClassVar[int] = 1
@@ -53,13 +57,13 @@ class GRUOptions:
     ----------
     reset_after : apply the reset gate after the recurrent product (Keras, cuDNN; two biases) or
         before it (Cho et al. 2014; one bias).
-    activation, recurrent_activation : one of `ACTIVATIONS`.
+    activation, recurrent_activation : any of `activations`, by its name or as an object.
     layer_norm : normalise both products (Ba et al. 2016), with a gain for each; needs ``reset_after``.
     """
 
     reset_after: bool = True
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: Any = "tanh"
+    recurrent_activation: Any = "sigmoid"
     layer_norm: bool = False
 
     cell: ClassVar[str] = "gru"
@@ -84,7 +88,7 @@ class LSTMOptions:
 
     Parameters
     ----------
-    activation, recurrent_activation : one of `ACTIVATIONS`.
+    activation, recurrent_activation : any of `activations`, by its name or as an object.
     peepholes : gates i and f see the cell state before, o the one after (Gers & Schmidhuber 2000).
     input_gate, forget_gate, output_gate : False drops that gate: it is 1 (NIG, NFG, NOG).
     coupled : f = 1 - i (CIFG).
@@ -94,8 +98,8 @@ class LSTMOptions:
     layer_norm : normalise both products and the cell state (Ba et al. 2016), with gains.
     """
 
-    activation: str = "tanh"
-    recurrent_activation: str = "sigmoid"
+    activation: Any = "tanh"
+    recurrent_activation: Any = "sigmoid"
     peepholes: bool = False
     input_gate: bool = True
     forget_gate: bool = True

@@ -1,5 +1,5 @@
-"""The core's two passes and their arguments; and long sequences in little memory, by keeping the states
-at every so many steps and computing the steps between them again (Chen et al. 2016, one level).
+"""The two passes, of the core or step by step in NumPy, and their arguments; and long sequences in little memory, by
+keeping the states at every so many steps and computing the steps between them again (Chen et al. 2016, one level).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from . import _core
 from ._arguments import valid_steps
 from ._core import PackedWeights
 from ._options import Zoneout
+from ._stepwise import StepwiseCache, StepwiseWeights
+from .reference.sequences import make_padding
 
 Array = NDArray[Any]
 Result = tuple[Any, Any, Any, Any]
@@ -21,7 +23,7 @@ Result = tuple[Any, Any, Any, Any]
 class Call(NamedTuple):
     """The arguments of the core's forward pass, in its order."""
 
-    weights: PackedWeights
+    weights: PackedWeights | StepwiseWeights
     inputs: ArrayLike
     h: ArrayLike | None
     c: ArrayLike | None
@@ -53,14 +55,48 @@ def run_forward(call: Call, checkpoint: int | None = None) -> Result:
     """Return outputs, h, c and, with ``training``, what the backward pass needs."""
     if checkpoint is not None and call.training:
         return _checkpointed(call, checkpoint)
-    return _core.forward(*call)
+    return _forward(call)
 
 
 def run_backward(call: BackwardCall) -> Result:
     """Return the gradients of inputs, weights, h and c."""
-    if isinstance(call.cache, Checkpoints):
+    if isinstance(call.cache, (Checkpoints, StepwiseCache)):
         return call.cache.backward(*call[1:])
     return _core.backward(*call)
+
+
+def run_both_forward(first: Call, second: Call) -> tuple[Result, Result]:
+    """Do what `run_forward` does for two calls, in the core side by side."""
+    if isinstance(first.weights, PackedWeights) and isinstance(second.weights, PackedWeights):
+        return _core.forward_both(first, second)
+    return _forward(first), _forward(second)
+
+
+def run_both_backward(first: BackwardCall, second: BackwardCall) -> tuple[Result, Result]:
+    """Do what `run_backward` does for two calls, in the core side by side."""
+    if isinstance(first.cache, _core.Cache) and isinstance(second.cache, _core.Cache):
+        return _core.backward_both(first, second)
+    return run_backward(first), run_backward(second)
+
+
+def _forward(call: Call) -> Result:
+    if isinstance(call.weights, PackedWeights):
+        return _core.forward(*call)  # type: ignore[arg-type]
+    stand_in = _all_padding(call)._replace(weights=call.weights.stand_in)
+    valid = _checked(stand_in, call)
+    batch, steps = valid.shape
+    zero = call.zero_output_for_mask or call.mask is None
+    padding = make_padding(batch, steps, None, valid, zero, call.go_backwards)
+    return call.weights.forward(call, padding, _forward(stand_in))
+
+
+def _checked(all_padding: Call, call: Call) -> Array:
+    """Return which steps (batch, steps) of a call are valid, after checking all of it and before writing anything."""
+    # The core checks a call against the whole sequence; of padding alone it computes nothing. Without `out`: it stays
+    # as it is until all else is known to be right.
+    _forward(all_padding._replace(return_sequences=False, out=None))
+    batch, steps, _ = np.shape(call.inputs)
+    return valid_steps("", batch, steps, call.mask, call.lengths)
 
 
 class Checkpoints:
@@ -90,8 +126,8 @@ class Checkpoints:
 
     def backward(self, d_outputs: Any, dh: Any, dc: Any, need_d_inputs: bool, d_weights: list[Array]) -> Result:
         """Do what the core's backward pass does."""
-        # Of padding alone it checks its arguments against the whole sequence and makes what it returns.
-        d_inputs, d_weights, *_ = _core.backward(self.empty, d_outputs, dh, dc, need_d_inputs, d_weights)
+        # Of padding alone this checks its arguments against the whole sequence and makes what it returns.
+        d_inputs, d_weights, *_ = run_backward(BackwardCall(self.empty, d_outputs, dh, dc, need_d_inputs, d_weights))
         if d_outputs is not None:
             d_outputs = np.asarray(d_outputs)
         if d_outputs is not None and not self.call.return_sequences:  # the output was the last h
@@ -101,9 +137,9 @@ class Checkpoints:
         if d_outputs is not None and self.repeats is not None:
             d_outputs = _fold(d_outputs, self.repeats)
         for steps, call in reversed(self.segments):
-            *_, cache = _core.forward(*call._replace(training=True))
+            *_, cache = _forward(call._replace(training=True))
             part = None if d_outputs is None else d_outputs[:, steps]
-            dx, d_weights, dh, dc = _core.backward(cache, part, dh, dc, need_d_inputs, d_weights)
+            dx, d_weights, dh, dc = run_backward(BackwardCall(cache, part, dh, dc, need_d_inputs, d_weights))
             if need_d_inputs:
                 d_inputs[:, steps] = dx
         has_state = self.call.h is not None or self.call.c is not None
@@ -114,18 +150,15 @@ def _checkpointed(call: Call, every: int) -> Result:
     """Do what the core's forward pass does for training, keeping only the states at every so many steps."""
     if call.zoneout is not None:
         raise ValueError("zoneout: its masks are numbered by the steps of the whole sequence; not with checkpoint")
-    # The core checks a call against the whole sequence; of padding alone it computes nothing. First without `out`:
-    # it stays as it is until all else is known to be right.
-    _core.forward(*_all_padding(call)._replace(return_sequences=False, out=None))
-    batch, steps, _ = np.shape(call.inputs)
-    valid = valid_steps("", batch, steps, call.mask, call.lengths)
+    valid = _checked(_all_padding(call), call)
+    steps = valid.shape[1]
     inputs = _features_contiguous(np.asarray(call.inputs))
     call = call._replace(
         inputs=inputs,
         dropout_mask=_contiguous(call.dropout_mask),
         recurrent_dropout_mask=_contiguous(call.recurrent_dropout_mask),
     )
-    outputs, h, c, empty = _core.forward(*_all_padding(call))
+    outputs, h, c, empty = _forward(_all_padding(call))
     kept = Checkpoints(call, valid, empty)
     if call.return_sequences and call.mask is not None and not call.zero_output_for_mask:
         kept.repeats = _repeats(valid, call.go_backwards)
@@ -145,7 +178,7 @@ def _checkpointed(call: Call, every: int) -> Result:
         )
         kept.segments.append((part, segment))
         where = outputs[:, part] if call.return_sequences else None
-        _, h, c, _ = _core.forward(*segment._replace(out=where))
+        _, h, c, _ = _forward(segment._replace(out=where))
     if not call.return_sequences:
         outputs[...] = np.where(valid.any(axis=1, keepdims=True), h, 0)
     elif kept.repeats is not None:

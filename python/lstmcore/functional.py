@@ -35,6 +35,7 @@ from ._arguments import flag, integer, one_of, positive_integer
 from ._core import Cache, PackedWeights
 from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
+from ._stepwise import StepwiseCache, StepwiseWeights, foreign_activations
 
 __all__ = [
     "Cache",
@@ -43,6 +44,8 @@ __all__ = [
     "LSTMOptions",
     "PackedWeights",
     "RNNOptions",
+    "StepwiseCache",
+    "StepwiseWeights",
     "Zoneout",
     "ctc_loss",
     "ctc_loss_and_gradient",
@@ -59,7 +62,9 @@ __all__ = [
 
 Array: TypeAlias = NDArray[Any]
 State: TypeAlias = tuple[Array, Array]
-Weights: TypeAlias = Sequence[ArrayLike] | PackedWeights
+Packed: TypeAlias = PackedWeights | StepwiseWeights
+Caches: TypeAlias = Cache | StepwiseCache | Checkpoints
+Weights: TypeAlias = Sequence[ArrayLike] | Packed
 Options: TypeAlias = LSTMOptions | GRUOptions | RNNOptions
 _SomeOptions = TypeVar("_SomeOptions", LSTMOptions, GRUOptions, RNNOptions)
 
@@ -76,7 +81,7 @@ _PLAIN: dict[type[Any], Any] = {kind: kind() for kind in (LSTMOptions, GRUOption
 
 def pack_lstm(
     weights: Weights, *, options: LSTMOptions | None = None, training: bool = False, zoneout: bool = False
-) -> PackedWeights:
+) -> Packed:
     """Arrange the weights of an LSTM as its kernel reads them, once for many calls.
 
     >>> import numpy as np
@@ -101,7 +106,8 @@ def pack_lstm(
     -------
     PackedWeights, a copy: later changes of the arrays do not reach it. Any number of threads may use
     it at once. Its ``kernel`` says which loop will run: "fused" for the plain cell, which applies
-    the gates in registers, "staged" for every other.
+    the gates in registers, "staged" for every other. For activations that the core does not have, such as
+    "softmax" and those of the user, StepwiseWeights: the loop runs in NumPy, which is slower.
 
     Raises
     ------
@@ -199,12 +205,13 @@ def lstm(
         zoneout,
         "lstm",
     )
-    y, h, c, cache = _core.forward(*arguments) if checkpoint is None else _checkpointed(arguments, checkpoint)
+    in_core = checkpoint is None and type(weights) is PackedWeights
+    y, h, c, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, (h, c), cache) if training else (y, (h, c))
 
 
 def lstm_backward(
-    cache: Cache | Checkpoints,
+    cache: Caches,
     d_outputs: ArrayLike | None = None,
     d_state: Sequence[ArrayLike | None] | None = None,
     *,
@@ -252,7 +259,7 @@ def lstm_backward(
 
 def pack_gru(
     weights: Weights, *, options: GRUOptions | None = None, training: bool = False, zoneout: bool = False
-) -> PackedWeights:
+) -> Packed:
     """Arrange the weights of a GRU as its kernel reads them; see `pack_lstm`.
 
     Parameters
@@ -346,12 +353,13 @@ def gru(
         zoneout,
         "gru",
     )
-    y, h, _, cache = _core.forward(*arguments) if checkpoint is None else _checkpointed(arguments, checkpoint)
+    in_core = checkpoint is None and type(weights) is PackedWeights
+    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, h, cache) if training else (y, h)
 
 
 def gru_backward(
-    cache: Cache | Checkpoints,
+    cache: Caches,
     d_outputs: ArrayLike | None = None,
     d_state: ArrayLike | None = None,
     *,
@@ -371,7 +379,7 @@ def gru_backward(
 
 def pack_rnn(
     weights: Weights, *, options: RNNOptions | None = None, training: bool = False, zoneout: bool = False
-) -> PackedWeights:
+) -> Packed:
     """Arrange the weights of a simple RNN as its kernel reads them; see `pack_lstm`.
 
     Parameters
@@ -436,12 +444,13 @@ def rnn(
         zoneout,
         "rnn",
     )
-    y, h, _, cache = _core.forward(*arguments) if checkpoint is None else _checkpointed(arguments, checkpoint)
+    in_core = checkpoint is None and type(weights) is PackedWeights
+    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, h, cache) if training else (y, h)
 
 
 def rnn_backward(
-    cache: Cache | Checkpoints,
+    cache: Caches,
     d_outputs: ArrayLike | None = None,
     d_state: ArrayLike | None = None,
     *,
@@ -590,8 +599,8 @@ def _ctc(
 
 def _pack(
     weights: Weights, kind: type[_SomeOptions], options: _SomeOptions | None, training: bool, zoneout: bool
-) -> PackedWeights:
-    if isinstance(weights, PackedWeights):
+) -> Packed:
+    if isinstance(weights, (PackedWeights, StepwiseWeights)):
         if weights.cell != kind.cell:
             raise ValueError(f"weights: expected weights packed for {kind.cell}, got those of {weights.cell}")
         if options is not None:
@@ -610,11 +619,13 @@ def _pack(
         raise ValueError(
             f"weights: expected kernel, recurrent_kernel and at most a bias{then}, got {len(weights)} arrays"
         )
+    if foreign_activations(options):
+        return StepwiseWeights(options, list(weights), training, zoneout)
     return _core.pack(options, list(weights), training, zoneout)
 
 
 def _backward(
-    cache: Cache | Checkpoints,
+    cache: Caches,
     cell: str,
     d_outputs: ArrayLike | None,
     dh: Any,
@@ -622,7 +633,7 @@ def _backward(
     d_weights: Sequence[Array] | None,
     need_d_inputs: bool,
 ) -> tuple[Array | None, tuple[Array, ...], Array | None, Array | None]:
-    if not isinstance(cache, (Cache, Checkpoints)):
+    if not isinstance(cache, (Cache, StepwiseCache, Checkpoints)):
         raise TypeError(f"cache: expected what {cell}(..., training=True) returns, got {cache!r}")
     if cache.cell != cell:
         raise ValueError(f"cache: expected one of {cell}, got one of {cache.cell}")
@@ -640,17 +651,17 @@ def _prepared(
     options: _SomeOptions | None,
     training: bool,
     zoneout: Zoneout | None,
-) -> PackedWeights:
+) -> Packed:
     if zoneout is not None and not isinstance(zoneout, Zoneout):
         raise TypeError(f"zoneout: expected a Zoneout, got {zoneout!r}")
     return _pack(weights, kind, options, training, zoneout is not None)
 
 
-def _checkpointed(arguments: tuple[Any, ...], checkpoint: int) -> Any:
+def _run(arguments: tuple[Any, ...], checkpoint: int | None) -> Any:
     call = Call(*arguments)
     for name in ("return_sequences", "training", "zero_output_for_mask", "go_backwards"):
         flag(name, getattr(call, name))
-    return run_forward(call, positive_integer("checkpoint", checkpoint))
+    return run_forward(call, None if checkpoint is None else positive_integer("checkpoint", checkpoint))
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:

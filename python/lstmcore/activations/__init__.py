@@ -10,7 +10,8 @@ array([-1.,  0.,  2.])
 >>> softplus.backward(x, y, np.ones(3)).round(4)
 array([0.1192, 0.5   , 0.8808])
 
-The recurrent layers compute theirs in the core and offer fewer: those in `functional`.
+The recurrent layers take them too: those that the core has are applied within its kernels, with the others the
+layer runs step by step in NumPy; its `kernel_info` says which.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def get(identifier: str | Activation | Callable[..., Any] | None) -> Activation:
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError
         There is no activation of that name, or it is no function.
     """
     if identifier is None:
@@ -122,4 +123,9 @@ def get(identifier: str | Activation | Callable[..., Any] | None) -> Activation:
         return _BY_NAME[identifier]
     if callable(identifier):
         return Function(identifier)
-    raise TypeError(f"activation: expected a name, a function or None, got {identifier!r}")
+    raise ValueError(f"activation: expected a name, a function or None, got {identifier!r}")
+
+
+def plain_name(activation: Activation) -> str | None:
+    """Return the name by which `get` finds an activation; None if it is another object than that."""
+    return activation.name if _BY_NAME.get(activation.name) is activation else None

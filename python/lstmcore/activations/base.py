@@ -94,5 +94,8 @@ class Function(Activation):
     def backward(self, x: Any, y: Array, dy: Array) -> Array:
         """Return the gradient of the inputs, if the function knows it."""
         if not hasattr(self.function, "backward"):
-            return super().backward(x, y, dy)
+            raise NotImplementedError(
+                f"{self.name}: has no derivative; to train, give the function an attribute backward, a function of "
+                "its inputs, its outputs and their gradient that returns the gradient of the inputs"
+            )
         return np.asarray(self.function.backward(x, y, dy))

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _core
+from .._passes import run_both_backward, run_both_forward
 from .._serialization import serialize
 from .layer import Array, Layer, Shape
 from .recurrent import Recurrent
+from .rnn import RNN
+from .sequence_layer import SequenceLayer
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 
 
-class Bidirectional(Layer):
+class Bidirectional(SequenceLayer):
     """Runs a recurrent layer over the steps forwards and a second one backwards (Schuster & Paliwal 1997).
 
     >>> import numpy as np
@@ -30,7 +31,7 @@ class Bidirectional(Layer):
 
     Parameters
     ----------
-    layer : the forward layer, an `LSTM`, `GRU` or `SimpleRNN` that has not been used yet. With
+    layer : the forward layer, an `LSTM`, `GRU`, `SimpleRNN` or `RNN` that has not been used yet. With
         ``go_backwards=True`` it needs a ``backward_layer`` that goes forwards; the steps of all
         outputs are then in reversed order, as they are in Keras.
     merge_mode : how the outputs are put together: "concat", "sum", "mul", "ave", or None for a list
@@ -45,21 +46,22 @@ class Bidirectional(Layer):
         The layers do not go together, or the merge mode is unknown.
     """
 
-    consumes_mask = True
     not_in_config = ("weights",)
 
     def __init__(
         self,
-        layer: Recurrent,
+        layer: Recurrent | RNN,
         merge_mode: str | None = "concat",
         weights: Sequence[ArrayLike] | None = None,
-        backward_layer: Recurrent | None = None,
+        backward_layer: Recurrent | RNN | None = None,
         **options: Any,
     ) -> None:
         for name, given in (("layer", layer), ("backward_layer", backward_layer)):
-            if not isinstance(given, Recurrent) and not (name == "backward_layer" and given is None):
-                raise TypeError(f"Bidirectional: {name}: expected a recurrent layer, got {given!r}")
-            if isinstance(given, Recurrent) and (given.variables or given.owner):
+            if name == "backward_layer" and given is None:
+                continue
+            if not isinstance(given, (Recurrent, RNN)):
+                raise ValueError(f"Bidirectional: {name}: expected a recurrent layer, got {given!r}")
+            if given.variables or given.owner:
                 raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
             if isinstance(given, Recurrent) and given.checkpoint is not None:
                 raise ValueError(f"Bidirectional: {name}: checkpoint is not offered in both directions")
@@ -71,14 +73,7 @@ class Bidirectional(Layer):
                     "Bidirectional: layer: expected go_backwards=False, got True; only with a backward_layer that goes "
                     "forwards may it go backwards"
                 )
-            changed: dict[str, Any] = {"go_backwards": True}
-            if layer.seed is not None:  # other masks than the forward layer's
-                changed["seed"] = layer.seed + 1
-            backward_layer = copy.copy(layer)
-            backward_layer.variables = []
-            backward_layer.go_backwards = True
-            backward_layer.reseed(changed.get("seed"))
-            backward_layer._arguments = layer._arguments | changed
+            backward_layer = layer.in_reverse()
         else:
             if backward_layer.go_backwards == layer.go_backwards:
                 raise ValueError(
@@ -164,12 +159,18 @@ class Bidirectional(Layer):
             shape = inputs.shape[:2] if self.return_sequences else inputs.shape[:1]
             whole = np.empty((*shape, first.outputs + second.outputs), self.dtype)
             parts = [whole[..., : first.outputs], whole[..., first.outputs :]]
-        calls = [
-            layer.prepare(inputs, training, state, mask, lengths, self.return_sequences, part)
-            for layer, state, part in zip((first, second), split, parts, strict=True)
-        ]
-        one, other = _core.forward_both(*calls)
-        (a, states), (b, more_states) = first.finish(one, training), second.finish(other, training)
+        zero = self.return_sequences
+        if isinstance(first, Recurrent) and isinstance(second, Recurrent):
+            one, other = run_both_forward(
+                first.prepare(inputs, training, split[0], mask, lengths, zero, parts[0]),
+                second.prepare(inputs, training, split[1], mask, lengths, zero, parts[1]),
+            )
+            (a, states), (b, more_states) = first.finish(one, training), second.finish(other, training)
+        else:
+            a, states = first.run(inputs, training, split[0], mask, lengths, zero)
+            b, more_states = second.run(inputs, training, split[1], mask, lengths, zero)
+            if whole is not None:
+                parts[0][...], parts[1][...] = a, b  # type: ignore[index]
         if training and self.merge_mode == "mul":
             self._cache = a, b
         outputs: Any
@@ -190,14 +191,21 @@ class Bidirectional(Layer):
 
     def _split(self, argument: str, states: Sequence[ArrayLike]) -> list[Any]:
         """Return the states of the forward and those of the backward layer."""
-        of_first = len(self.forward_layer.state_names)
-        count = of_first + len(self.backward_layer.state_names)
-        if len(states) != count:
-            raise ValueError(
-                f"{self.name}: {argument}: expected {count} arrays, those of the forward and those of the backward "
-                f"layer, got {len(states)}"
-            )
-        return [states[:of_first], states[of_first:]]
+        layers = (self.forward_layer, self.backward_layer)
+        if isinstance(states, (list, tuple, np.ndarray)):
+            # In a list for each cell, where they are several, or one after the other.
+            for of_first, of_second in (
+                [len(layer.state_size) for layer in layers],
+                [len(layer.state_sizes) for layer in layers],
+            ):
+                if len(states) == of_first + of_second:
+                    return [states[:of_first], states[of_first:]]
+        count = sum(len(layer.state_sizes) for layer in layers)
+        got = len(states) if isinstance(states, (list, tuple, np.ndarray)) else repr(states)
+        raise ValueError(
+            f"{self.name}: {argument}: expected {count} arrays, those of the forward and those of the backward "
+            f"layer, got {got}"
+        )
 
     @property
     def _reversed(self) -> bool:
@@ -220,23 +228,34 @@ class Bidirectional(Layer):
             part = d_outputs if self.merge_mode == "sum" else d_outputs / self.dtype.type(2)
             parts = [part, part]
         first, second = self.forward_layer, self.backward_layer
-        results = _core.backward_both(
-            first.prepare_backward(parts[0], need_d_inputs), second.prepare_backward(parts[1], need_d_inputs)
-        )
-        gradient, other = first.finish_backward(results[0]), second.finish_backward(results[1])
+        if isinstance(first, Recurrent) and isinstance(second, Recurrent):
+            results = run_both_backward(
+                first.prepare_backward(parts[0], need_d_inputs), second.prepare_backward(parts[1], need_d_inputs)
+            )
+            gradient, other = first.finish_backward(results[0]), second.finish_backward(results[1])
+        else:
+            gradient = first.run_backward(parts[0], need_d_inputs)
+            other = second.run_backward(parts[1], need_d_inputs)
         if gradient is not None and other is not None:
             gradient += other
         return gradient
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
-        """Return the shape of the merged outputs, a list of two for ``merge_mode=None``."""
-        first = self.forward_layer.compute_output_shape(input_shape)
-        second = self.backward_layer.compute_output_shape(input_shape)
+        """Return the shape of the merged outputs, a list of two for ``merge_mode=None``.
+
+        With ``return_state`` of the layers, a tuple: the shapes of all that is returned.
+        """
+        first: Any = self.forward_layer.compute_output_shape(input_shape)
+        second: Any = self.backward_layer.compute_output_shape(input_shape)
+        states: tuple[Any, ...] = ()
+        if self.forward_layer.return_state:
+            (first, *more), (second, *others) = first, second
+            states = (*more, *others)
         if self.merge_mode is None:
-            return [first, second]
+            return (first, second, *states) if states else [first, second]
         if self.merge_mode == "concat":
-            return (*first[:-1], self.forward_layer.outputs + self.backward_layer.outputs)
-        return first
+            first = (*first[:-1], first[-1] + second[-1])
+        return (first, *states) if states else first
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Pass the mask on with the steps."""
@@ -244,7 +263,7 @@ class Bidirectional(Layer):
             return None
         return mask[:, ::-1] if self._reversed else mask
 
-    def reset_states(self, states: Sequence[ArrayLike] | None = None) -> None:
+    def reset_states(self, states: Any = None) -> None:
         """Make stateful layers begin with zeros again, or with ``states``: the forward layer's, then the other's."""
         first, second = self.forward_layer, self.backward_layer
         if states is None:
@@ -259,10 +278,6 @@ class Bidirectional(Layer):
                 f"{self.name}: states: expected as many rows for both directions, got {len(kept[0])} and {len(more[0])}"
             )
         first.states, second.states = kept, more
-
-    def reset_state(self) -> None:
-        """Make stateful layers begin with zeros again."""
-        self.reset_states()
 
     def kernel_info(self) -> str:
         """Say which kernels the layers run on."""

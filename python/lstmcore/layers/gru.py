@@ -31,8 +31,7 @@ class GRU(Recurrent):
     Parameters
     ----------
     units : width of the outputs.
-    activation, recurrent_activation : of the candidate, and of the gates; "tanh", "sigmoid",
-        "hard_sigmoid", "relu", "linear" or "softsign".
+    activation, recurrent_activation : of the candidate, and of the gates; as for `LSTM`.
     reset_after : where the reset gate acts; True is Keras's and cuDNN's form.
     layer_norm : normalise both products (Ba et al. 2016).
     **options : as for `LSTM`.
@@ -51,8 +50,8 @@ class GRU(Recurrent):
     def __init__(
         self,
         units: int,
-        activation: str | None = "tanh",
-        recurrent_activation: str | None = "sigmoid",
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
         *,
         reset_after: bool = True,
         layer_norm: bool = False,
@@ -61,8 +60,8 @@ class GRU(Recurrent):
         super().__init__(units, **options)
         self.options = functional.GRUOptions(
             reset_after=reset_after,
-            activation="linear" if activation is None else activation,
-            recurrent_activation="linear" if recurrent_activation is None else recurrent_activation,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
             layer_norm=layer_norm,
         )
 

@@ -32,8 +32,10 @@ class LSTM(Recurrent):
     Parameters
     ----------
     units : width of the outputs.
-    activation, recurrent_activation : of candidate and output, and of the gates; "tanh",
-        "sigmoid", "hard_sigmoid", "relu", "linear" or "softsign".
+    activation, recurrent_activation : of candidate and output, and of the gates; any of `activations`, by
+        name or as an object, or a function (see `activations.get`). "tanh", "sigmoid", "hard_sigmoid", "relu",
+        "linear" and "softsign" are in the core; with others the layer runs step by step in NumPy, which is
+        slower. `kernel_info` says which.
     unit_forget_bias : start the bias of the forget gate at 1.
     peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation,
     layer_norm : variants; see `functional.LSTMOptions`. Dropped gates have no columns in the weights.
@@ -60,8 +62,8 @@ class LSTM(Recurrent):
     def __init__(
         self,
         units: int,
-        activation: str | None = "tanh",
-        recurrent_activation: str | None = "sigmoid",
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
         *,
         unit_forget_bias: bool = True,
         peepholes: bool = False,
@@ -81,8 +83,8 @@ class LSTM(Recurrent):
         if self.projection is not None and self.projection > self.units:
             raise ValueError(f"LSTM: projection: expected at most units={self.units}, got {projection}")
         self.options = functional.LSTMOptions(
-            activation="linear" if activation is None else activation,
-            recurrent_activation="linear" if recurrent_activation is None else recurrent_activation,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
             peepholes=peepholes,
             input_gate=input_gate,
             forget_gate=forget_gate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,19 +10,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, constraints, functional, regularizers
-from .._arguments import flag, float_array, positive_integer, rate, reject_options
+from .._arguments import flag, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
+from .._stepwise import StepwiseWeights
 from ..initializers import get as get_initializer
-from ..streaming import RecurrentStream
-from .layer import Array, Layer, Shape
+from ..streaming import RecurrentStream, Stage
+from ._streams import ChunkStream
+from .layer import Array, Shape
+from .sequence_layer import SequenceLayer, flat_states
 
 # Arguments of Keras's that choose among its implementations: there is one here.
 _WITHOUT_EFFECT = {"use_cudnn", "unroll", "implementation"}
 _NOT_OFFERED = {"time_major"}
 
 
-class Recurrent(Layer):
+class Recurrent(SequenceLayer):
     """A layer that takes a sequence step by step.
 
     A subclass names its ``pack`` function (of `lstmcore.functional`) and its states, and makes its
@@ -50,9 +54,8 @@ class Recurrent(Layer):
         the backward pass: less memory for about a third more time.
     """
 
-    consumes_mask = True
     state_names: tuple[str, ...] = ("h",)
-    pack: Callable[..., functional.PackedWeights]
+    pack: Callable[..., functional.Packed]
     options: functional.LSTMOptions | functional.GRUOptions | functional.RNNOptions
 
     def __init__(
@@ -114,7 +117,7 @@ class Recurrent(Layer):
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
-        self._packed: functional.PackedWeights | None = None
+        self._packed: functional.Packed | None = None
         self._packed_version: Any = None
 
     # --- weights ---
@@ -125,9 +128,20 @@ class Recurrent(Layer):
         return self.units
 
     @property
-    def state_size(self) -> list[int]:
+    def state_sizes(self) -> list[int]:
         """Widths of the states."""
         return [self.outputs, self.units][: len(self.state_names)]
+
+    state_size = state_sizes
+
+    def get_initial_state(self, batch_size: int) -> list[Array]:
+        """Return the states that a call begins with where it is given none: zeros, or what a subclass says."""
+        return [np.zeros((batch_size, width), self.dtype) for width in self.state_sizes]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal layer, those left out with their defaults, as plain data."""
+        names = {k: v for k, v in vars(self.options).items() if k.endswith("activation") and isinstance(v, str)}
+        return {"unroll": False, "activity_regularizer": None} | super().get_config() | names
 
     def build(self, input_shape: Shape) -> None:
         """Create kernel, recurrent_kernel, bias and what the options call for."""
@@ -166,7 +180,7 @@ class Recurrent(Layer):
             raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
         return input_shape[2]
 
-    def _weights(self, training: bool) -> functional.PackedWeights:
+    def _weights(self, training: bool) -> functional.Packed:
         version = [(v.parameters, v.parameters.version) for v in self.variables]
         packed = self._packed
         if packed is None or version != self._packed_version or training > packed.training:
@@ -178,6 +192,18 @@ class Recurrent(Layer):
             )
             self._packed, self._packed_version = packed, version
         return packed
+
+    def in_reverse(self) -> Recurrent:
+        """Return a new layer with the same arguments that goes the other way."""
+        changed: dict[str, Any] = {"go_backwards": not self.go_backwards}
+        if self.seed is not None:  # other masks than this one's
+            changed["seed"] = self.seed + 1
+        other = copy.copy(self)
+        other.variables = []
+        other.go_backwards = changed["go_backwards"]
+        other.reseed(changed.get("seed"))
+        other._arguments = self._arguments | changed
+        return other
 
     def kernel_info(self) -> str:
         """Say which kernel the layer runs on.
@@ -191,6 +217,8 @@ class Recurrent(Layer):
         if not self.variables:
             raise ValueError(f"{self.name}: has no weights yet; call it on data or give it an input_shape")
         packed = self._weights(False)
+        if isinstance(packed, StepwiseWeights):
+            return f"{packed.cell}: step by step in NumPy, for the core has no {packed.foreign}, {packed.dtype}"
         return f"{packed.cell}: {packed.kernel} kernel, {packed.dtype}, {_core.config()['instruction_set']}"
 
     def reseed(self, seed: int | None) -> None:
@@ -218,15 +246,11 @@ class Recurrent(Layer):
             zoneout = functional.Zoneout(**self._zoneout)
         return dropout_mask, recurrent_dropout_mask, zoneout
 
-    def _states(self, argument: str, given: Sequence[ArrayLike] | ArrayLike) -> list[Array]:
+    def _states(self, argument: str, given: Any) -> list[Array]:
         """Return given states as a list of arrays; one alone may come without a list around it."""
-        states = [given] if len(self.state_names) == 1 and _is_array(given, 2) else list(given)  # type: ignore[arg-type]
-        if len(states) != len(self.state_names):
-            names = ", ".join(self.state_names)
-            raise ValueError(f"{self.name}: {argument}: expected the states {names}, got {len(states)} arrays")
-        return [float_array(f"{self.name}: {argument}", s, self.dtype) for s in states]
+        return flat_states(f"{self.name}: {argument}", given, self.state_names, self.dtype)
 
-    def _initial_state(self, batch: int, given: Sequence[ArrayLike] | ArrayLike | None) -> list[Array] | None:
+    def _initial_state(self, batch: int, given: Any) -> list[Array] | None:
         if given is not None:
             return self._states("initial_state", given)
         if self.stateful and self.states is not None:
@@ -236,6 +260,8 @@ class Recurrent(Layer):
                     f"had before, got {batch}; reset_states() makes it forget"
                 )
             return self.states
+        if type(self).get_initial_state is not Recurrent.get_initial_state:
+            return self._states("get_initial_state", self.get_initial_state(batch))
         return None
 
     def run(
@@ -351,10 +377,12 @@ class Recurrent(Layer):
             d_outputs = d_outputs[:, ::-1]
         return self.run_backward(d_outputs, need_d_inputs, d_state)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, steps, units), or (batch, units)."""
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """Return (batch, steps, units), or (batch, units); with ``return_state`` a tuple of that and of the states'."""
         self._features(input_shape)
-        return (*input_shape[:2], self.outputs) if self.return_sequences else (input_shape[0], self.outputs)
+        batch, steps, _ = input_shape
+        shape = (batch, steps, self.outputs) if self.return_sequences else (batch, self.outputs)
+        return (shape, *((batch, width) for width in self.state_sizes)) if self.return_state else shape
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Pass the mask on with the steps."""
@@ -370,11 +398,7 @@ class Recurrent(Layer):
 
     def states_to_keep(self, states: Sequence[ArrayLike]) -> list[Array]:
         """Return copies of the states that `reset_states` is given."""
-        return states_to_keep(self, self._states("states", states), self.state_size)
-
-    def reset_state(self) -> None:
-        """Make a stateful layer begin with zeros again."""
-        self.reset_states()
+        return states_to_keep(self, self._states("states", states), self.state_sizes)
 
     def state(self) -> dict[str, Any]:
         """Return where the random masks are and, of a stateful layer, the states it keeps ("state/0", …)."""
@@ -382,16 +406,30 @@ class Recurrent(Layer):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Set what `state` has returned."""
-        states, rest = kept_states(self, state, self.state_size)
+        states, rest = kept_states(self, state, self.state_sizes)
         super().load_state(rest)
         self.states = states
 
-    def stream(self, batch_size: int, steps: int) -> RecurrentStream:
+    def stream(self, batch_size: int, steps: int) -> Stage:
         """Return an object that runs this layer piece by piece; see `models.Sequential.stream`."""
         if self.go_backwards:
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
         zoneout = functional.Zoneout(**self._zoneout) if any(self._zoneout.values()) else None
-        return RecurrentStream(self._weights(False), batch_size, steps, zoneout)
+        weights = self._weights(False)
+        if isinstance(weights, StepwiseWeights) or type(self).get_initial_state is not Recurrent.get_initial_state:
+            return self.stream_from(lambda: self._states("get_initial_state", self.get_initial_state(batch_size)))
+        return RecurrentStream(weights, batch_size, steps, zoneout)
+
+    def stream_from(self, start: Callable[[], list[Array]]) -> ChunkStream:
+        """Return a stream that begins with given states."""
+        weights = self._weights(False)
+
+        def run(inputs: Array, states: list[Array]) -> tuple[Array, list[Array]]:
+            call = self.prepare(inputs, False, states)
+            outputs, h, c, _ = run_forward(call._replace(weights=weights, return_sequences=True))
+            return outputs, [h] if c is None else [h, c]
+
+        return ChunkStream(run, start, self.outputs, self.dtype)
 
 
 def states_to_keep(layer: Any, states: Sequence[Array], widths: Sequence[int]) -> list[Array]:
@@ -415,7 +453,3 @@ def kept_states(
     if len(states) != len(widths):
         raise ValueError(f"{layer.name}: state: expected {len(widths)} arrays, got {len(states)}")
     return states_to_keep(layer, states, widths), rest
-
-
-def _is_array(value: Any, dimensions: int) -> bool:
-    return np.ndim(value) == dimensions

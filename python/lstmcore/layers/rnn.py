@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -9,17 +10,22 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import flag, float_array, reject_options, valid_steps
+from .._arguments import flag, float_array, reject_options
 from .._passes import run_forward
 from .._serialization import Configurable
+from ..streaming import Stage
+from ._cell_runner import CellRunner
+from ._streams import ChainStream
 from .gru import GRU
 from .layer import Array, Layer, Shape
 from .lstm import LSTM
 from .recurrent import Recurrent, kept_states, states_to_keep
+from .sequence_layer import SequenceLayer, flat_states, with_defaults
 from .simple_rnn import SimpleRNN
 
 # Arguments of our layers that a cell has no use for.
 _OF_THE_RNN = (
+    "unroll",
     "return_sequences",
     "return_state",
     "go_backwards",
@@ -39,7 +45,9 @@ class Cell(Layer):
       states (batch, width) each; ``saved`` is whatever ``backward`` needs. If it has an argument
       ``training``, it is told whether this is training;
     - ``backward(saved, d_output, d_states)`` -> ``(d_inputs, d_prior_states)``: the gradients, adding
-      those of the weights to ``variable.gradient``. Needed only to train.
+      those of the weights to ``variable.gradient``. Needed only to train;
+    - if the states do not begin with zeros, ``get_initial_state(batch_size)``; and if those are to be learned,
+      ``backward_initial_state(d_states)``, which adds to the gradients of the weights they are made of.
 
     >>> import numpy as np
     >>> from lstmcore import layers
@@ -89,9 +97,42 @@ class Cell(Layer):
             raise ValueError(f"{self.name}: inputs: expected shape (batch, features), got {x.shape}")
         self.ensure_built(x.shape)
         self._check_features(x.shape)
-        arrays = [float_array(f"{self.name}: states", s, self.dtype) for s in states]
+        arrays = flat_states(f"{self.name}: states", states, self.state_names, self.dtype)
         output, new_states, _ = self._step(x, arrays, training)
         return output, new_states
+
+    def get_initial_state(self, batch_size: int) -> Any:
+        """Return the states to begin with: an array (batch, width), or a list of them if there are several."""
+        states = self.zeros(batch_size)
+        return states[0] if isinstance(self.state_size, int) else states
+
+    def zeros(self, batch_size: int) -> list[Array]:
+        """Return states of zeros."""
+        return [np.zeros((batch_size, width), self.dtype) for width in self.state_sizes]
+
+    def backward_initial_state(self, d_states: list[Array]) -> None:
+        """Take the gradients of what `get_initial_state` has returned: of constants, by default."""
+
+    def initial_states(self, batch_size: int) -> list[Array] | None:
+        """Return what `get_initial_state` does as a list of arrays, checked; None for zeros."""
+        if type(self).get_initial_state in (Cell.get_initial_state, _LayerCell.get_initial_state):
+            return None
+        where = f"{self.name}: get_initial_state"
+        states = flat_states(where, self.get_initial_state(batch_size), self.state_names, self.dtype)
+        for k, (state, width) in enumerate(zip(states, self.state_sizes, strict=True)):
+            if state.shape != (batch_size, width):
+                raise ValueError(f"{where}: expected state {k} of shape {(batch_size, width)}, got {state.shape}")
+        return states
+
+    @property
+    def state_names(self) -> Sequence[str]:
+        """Names of the states, for messages."""
+        return [str(k) for k in range(len(self.state_sizes))]
+
+    @property
+    def nests_states(self) -> bool:
+        """Whether the states stand in a list where those of several cells are."""
+        return not isinstance(self.state_size, int)
 
     def _check_features(self, shape: Shape) -> None:
         """Refuse inputs of another width than the cell was built for."""
@@ -126,8 +167,31 @@ class _LayerCell(Cell):
         self._dropout_mask: Array | None = None
         self._recurrent_dropout_mask: Array | None = None
         self.units = self.layer.units
-        self.state_size = self.layer.state_size
+        sizes = self.layer.state_sizes
+        self.state_size = sizes if len(sizes) > 1 else sizes[0]
         self.output_size = self.layer.outputs
+
+    @property
+    def state_names(self) -> Sequence[str]:
+        """Names of the states."""
+        return self.layer.state_names
+
+    nests_states = True  # Keras's cells do, even where they have one state
+
+    def get_initial_state(self, batch_size: int) -> list[Array]:
+        """Return the states to begin with, zeros."""
+        return self.zeros(batch_size)
+
+    def has_own_step(self) -> bool:
+        """Whether a subclass has defined another step than the layer's."""
+        return type(self).forward is not _LayerCell.forward
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal cell, those left out with their defaults, as plain data."""
+        config = with_defaults(self, super().get_config())
+        if not type(self).__module__.startswith("lstmcore."):
+            return config
+        return {k: v for k, v in self.layer.get_config().items() if k not in _OF_THE_RNN} | config
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -198,8 +262,8 @@ class LSTMCell(_LayerCell):
     def __init__(
         self,
         units: int,
-        activation: str | None = "tanh",
-        recurrent_activation: str | None = "sigmoid",
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
         **options: Any,
     ) -> None:
         super().__init__(units, activation=activation, recurrent_activation=recurrent_activation, **options)
@@ -215,8 +279,8 @@ class GRUCell(_LayerCell):
     def __init__(
         self,
         units: int,
-        activation: str | None = "tanh",
-        recurrent_activation: str | None = "sigmoid",
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
         **options: Any,
     ) -> None:
         super().__init__(units, activation=activation, recurrent_activation=recurrent_activation, **options)
@@ -229,7 +293,7 @@ class SimpleRNNCell(_LayerCell):
 
     layer_class = SimpleRNN
 
-    def __init__(self, units: int, activation: str | None = "tanh", **options: Any) -> None:
+    def __init__(self, units: int, activation: Any = "tanh", **options: Any) -> None:
         super().__init__(units, activation=activation, **options)
 
 
@@ -248,7 +312,7 @@ class StackedRNNCells(Configurable):
             raise ValueError("StackedRNNCells: cells: expected at least one")
         for cell in cells:
             if not isinstance(cell, Cell):
-                raise TypeError(f"StackedRNNCells: cells: expected cells, got {cell!r}")
+                raise ValueError(f"StackedRNNCells: cells: expected cells, got {cell!r}")
         self.cells = list(cells)
 
     @property
@@ -257,7 +321,7 @@ class StackedRNNCells(Configurable):
         return [cell.state_size for cell in self.cells]
 
 
-class RNN(Layer):
+class RNN(SequenceLayer):
     """Runs a cell, or several on top of each other, over a sequence.
 
     >>> import numpy as np
@@ -265,7 +329,8 @@ class RNN(Layer):
     >>> RNN(GRUCell(8), return_sequences=True)(np.zeros((2, 5, 3), "float32")).shape
     (2, 5, 8)
 
-    Cells of ours run as the layers they belong to; those of the user step by step, in Python.
+    Cells of ours run as the layers they belong to; those of the user step by step, in Python. The states of
+    several cells stand in a list for each cell: ``[[h, c], [h]]`` for an LSTM and a GRU on top of it.
 
     Parameters
     ----------
@@ -274,8 +339,6 @@ class RNN(Layer):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer; Keras's ``unroll`` is accepted
         and has no effect.
     """
-
-    consumes_mask = True
 
     def __init__(
         self,
@@ -289,6 +352,9 @@ class RNN(Layer):
         **options: Any,
     ) -> None:
         reject_options("RNN", {k: options.pop(k) for k in {"time_major"} & options.keys()}, {"time_major"})
+        if not isinstance(cell, (Cell, StackedRNNCells, list, tuple)):
+            raise ValueError(f"RNN: cell: expected a cell or a list of cells, got {cell!r}")
+        self.stacked = not isinstance(cell, Cell)
         stack = (
             cell if isinstance(cell, StackedRNNCells) else StackedRNNCells([cell] if isinstance(cell, Cell) else cell)
         )
@@ -304,11 +370,13 @@ class RNN(Layer):
         self.stateful = flag("RNN: stateful", stateful)
         self.zero_output_for_mask = flag("RNN: zero_output_for_mask", zero_output_for_mask)
         self.states: list[Array] | None = None
-        self._runners: list[Recurrent | _CellRunner] = []
+        self.d_initial_state: list[Any] | None = None
+        self._begun: list[bool] = []  # which cells have said themselves what the last pass in training began with
+        self._runners: list[Recurrent | CellRunner] = []
         for k, one in enumerate(self.cells):
             one.claim(self.name)
             last = k == len(self.cells) - 1
-            runner = one.layer if isinstance(one, _LayerCell) else _CellRunner(one)
+            runner = one.layer if isinstance(one, _LayerCell) and not one.has_own_step() else CellRunner(one)
             # All but the last feed the next one; a masked step of theirs is never looked at.
             runner.return_sequences = self.return_sequences or not last
             runner.go_backwards = self.go_backwards
@@ -322,9 +390,25 @@ class RNN(Layer):
         return list(self.cells)
 
     @property
+    def outputs(self) -> int:
+        """Width of the outputs."""
+        last = self.cells[-1]
+        return int(last.output_size or last.state_sizes[0])
+
+    @property
     def state_sizes(self) -> list[int]:
         """Widths of all states, cell by cell."""
         return [size for cell in self.cells for size in cell.state_sizes]
+
+    @property
+    def state_size(self) -> list[Any]:
+        """Widths of the states, of several cells nested as Keras nests them."""
+        return [cell.state_size for cell in self.cells] if self.stacked else self.state_sizes
+
+    @property
+    def state_names(self) -> list[str]:
+        """Names of all states, for messages."""
+        return [f"{name} of {cell.name}" for cell in self.cells for name in cell.state_names]
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of all cells."""
@@ -336,7 +420,17 @@ class RNN(Layer):
             features = cell.compute_output_shape((None, features))[1]
         self.variables = [v for cell in self.cells for v in cell.variables]
 
-    def _initial_states(self, batch: int, given: Any) -> list[list[Any] | None]:
+    # --- states ---
+
+    def get_initial_state(self, batch_size: int) -> list[Any]:
+        """Return the states that a call begins with where it is given none: what the cells say."""
+        states: list[Array] = []
+        for cell in self.cells:
+            states += cell.initial_states(batch_size) or cell.zeros(batch_size)
+        return self._nested(states)
+
+    def _initial_states(self, batch: int, given: Any, training: bool) -> list[list[Array] | None]:
+        """Return the states that each cell begins with, None for zeros."""
         states = given
         if states is None and self.stateful and self.states is not None:
             states = self.states
@@ -345,64 +439,140 @@ class RNN(Layer):
                     f"{self.name}: inputs: expected a batch of {len(states[0])} rows, as this stateful layer has had "
                     f"before, got {batch}; reset_states() makes it forget"
                 )
+        first: list[list[Array] | None]
         if states is None:
-            return [None] * len(self.cells)
-        flat = self._flat("initial_state", states)
-        result: list[list[Any] | None] = []
+            first = [cell.initial_states(batch) for cell in self.cells]
+        else:
+            first = [list(group) for group in self._by_cell(self._flat("initial_state", states))]
+        if training:
+            self._begun = [states is None and group is not None for group in first]
+        return first
+
+    def _flat(self, argument: str, states: Any) -> list[Array]:
+        """Return the states of all cells one after the other, whether or not they came in a list for each cell."""
+        return flat_states(f"{self.name}: {argument}", states, self.state_names, self.dtype)
+
+    def _by_cell(self, flat: Sequence[Any]) -> list[list[Any]]:
+        """Return what there is for each state in a list for each cell."""
+        left, groups = list(flat), []
         for cell in self.cells:
             count = len(cell.state_sizes)
-            result.append(flat[:count])
-            flat = flat[count:]
-        return result
+            groups.append(left[:count])
+            left = left[count:]
+        return groups
 
-    def _flat(self, argument: str, states: Sequence[Any]) -> list[Array]:
-        """Return the states of all cells one after the other, whether or not they came in a list for each cell."""
-        flat = [s for group in states for s in (group if isinstance(group, (list, tuple)) else [group])]
-        if len(flat) != len(self.state_sizes):
-            raise ValueError(f"{self.name}: {argument}: expected {len(self.state_sizes)} arrays, got {len(flat)}")
-        return [float_array(f"{self.name}: {argument}", s, self.dtype) for s in flat]
+    def _nested(self, flat: Sequence[Any]) -> list[Any]:
+        """Return what there is for each state as states are returned."""
+        if not self.stacked:
+            return list(flat)
+        groups = zip(self.cells, self._by_cell(flat), strict=True)
+        return [group if cell.nests_states else group[0] for cell, group in groups]
+
+    # --- passes ---
+
+    def run(
+        self,
+        inputs: Array,
+        training: bool = False,
+        initial_state: Any = None,
+        mask: ArrayLike | None = None,
+        lengths: ArrayLike | None = None,
+        zero_output_for_mask: bool | None = None,
+    ) -> tuple[Array, list[Any]]:
+        """Return outputs, each at its own step whatever the direction, and the last states."""
+        states: list[Array] = []
+        outputs = inputs
+        zero = self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask
+        first = self._initial_states(len(inputs), initial_state, training)
+        for runner, start in zip(self._runners, first, strict=True):
+            outputs, last = runner.run(outputs, training, start, mask, lengths, zero_output_for_mask=zero)
+            states += last
+        if self.stateful:
+            self.states = [s.copy() for s in states]
+        return outputs, self._nested(states)
+
+    def run_backward(self, d_outputs: Array | None, need_d_inputs: bool = True) -> Array | None:
+        """Go back through `run`; `d_initial_state` is set where there was an initial state."""
+        gradient = d_outputs
+        d_states: list[Any] = []
+        for k in range(len(self._runners) - 1, -1, -1):
+            runner = self._runners[k]
+            gradient = runner.run_backward(gradient, need_d_inputs or k > 0)
+            d_first: list[Any] | None = runner.d_initial_state
+            if d_first is not None and self._begun[k]:
+                self.cells[k].backward_initial_state(d_first)
+            d_states = [*(d_first or [None] * len(self.cells[k].state_sizes)), *d_states]
+        self.d_initial_state = None if all(d is None for d in d_states) else self._nested(d_states)
+        return gradient
 
     def forward(
         self,
         inputs: Array,
         training: bool = False,
-        initial_state: Sequence[Any] | None = None,
+        initial_state: Any = None,
         mask: ArrayLike | None = None,
         lengths: ArrayLike | None = None,
     ) -> Any:
         """Return the outputs, and with ``return_state`` the last states."""
-        states: list[Array] = []
-        outputs = inputs
-        for runner, first in zip(self._runners, self._initial_states(len(inputs), initial_state), strict=True):
-            outputs, last = runner.run(
-                outputs, training, first, mask, lengths, zero_output_for_mask=self.zero_output_for_mask
-            )
-            states += last
-        if self.stateful:
-            self.states = [s.copy() for s in states]
+        outputs, states = self.run(inputs, training, initial_state, mask, lengths)
         if self.go_backwards and self.return_sequences:
             outputs = outputs[:, ::-1]
         return (outputs, *states) if self.return_state else outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""
-        gradient: Array | None = d_outputs
-        if self.go_backwards and self.return_sequences:
-            gradient = d_outputs[:, ::-1]
-        for k in range(len(self._runners) - 1, -1, -1):
-            gradient = self._runners[k].run_backward(gradient, need_d_inputs or k > 0)
-        return gradient
+        reverse = self.go_backwards and self.return_sequences
+        return self.run_backward(d_outputs[:, ::-1] if reverse else d_outputs, need_d_inputs)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, steps, width), or (batch, width)."""
-        width = self.cells[-1].output_size or self.cells[-1].state_sizes[0]
-        return (*input_shape[:2], width) if self.return_sequences else (input_shape[0], width)
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """Return (batch, steps, width), or (batch, width); with ``return_state`` a tuple of that and of the states'."""
+        batch, steps = input_shape[:2]
+        shape = (batch, steps, self.outputs) if self.return_sequences else (batch, self.outputs)
+        return (shape, *self._nested([(batch, n) for n in self.state_sizes])) if self.return_state else shape
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:
             return None
         return mask[:, ::-1] if self.go_backwards else mask
+
+    def in_reverse(self) -> RNN:
+        """Return a new layer with the same arguments that goes the other way."""
+        try:
+            other: RNN = copy.copy(self)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: cannot be made again: {error}; give a backward_layer") from None
+        other.go_backwards = not self.go_backwards
+        other._arguments = other._arguments | {"go_backwards": other.go_backwards}
+        for cell, runner in zip(other.cells, other._runners, strict=True):
+            runner.go_backwards = other.go_backwards
+            if isinstance(cell, _LayerCell) and cell.layer.seed is not None:  # other masks than this one's
+                cell.layer.reseed(cell.layer.seed + 1)
+                cell._arguments = cell._arguments | {"seed": cell.layer.seed}
+        return other
+
+    def kernel_info(self) -> str:
+        """Say what the cells run on."""
+        return "; ".join(runner.kernel_info() for runner in self._runners)
+
+    def stream(self, batch_size: int, steps: int) -> Stage:
+        """Return an object that runs the cells piece by piece; see `models.Sequential.stream`.
+
+        A cell of the user's is used as it is: what changes its weights changes the stream.
+        """
+        if self.go_backwards:
+            raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
+        stages: list[Any] = []
+        for cell, runner in zip(self.cells, self._runners, strict=True):
+
+            def start(cell: Cell = cell) -> list[Array]:
+                return cell.initial_states(batch_size) or cell.zeros(batch_size)
+
+            plain = isinstance(runner, Recurrent) and cell.initial_states(batch_size) is None
+            stages.append(runner.stream(batch_size, steps) if plain else runner.stream_from(start))  # type: ignore[union-attr]
+        return ChainStream(stages, self.outputs, self.dtype)
+
+    # --- state ---
 
     def state(self) -> dict[str, Any]:
         """Return where the cells' random masks are and, with ``stateful``, the states kept ("state/0", …)."""
@@ -414,80 +584,10 @@ class RNN(Layer):
         super().load_state(rest)
         self.states = states
 
-    def reset_states(self, states: Sequence[Any] | None = None) -> None:
-        """Make a stateful layer begin with zeros again, or with ``states``, flat or in a list for each cell."""
-        self.states = None if states is None else states_to_keep(self, self._flat("states", states), self.state_sizes)
+    def reset_states(self, states: Any = None) -> None:
+        """Make a stateful layer begin anew, or with ``states``, flat or in a list for each cell."""
+        self.states = None if states is None else self.states_to_keep(states)
 
-    def reset_state(self) -> None:
-        """Make a stateful layer begin with zeros again."""
-        self.reset_states()
-
-
-class _CellRunner:
-    """Runs a user's cell step by step, with the padding that `functional` describes."""
-
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
-        self.return_sequences = self.go_backwards = False
-        self._cache: Any = None
-
-    def run(
-        self,
-        inputs: Array,
-        training: bool,
-        initial_state: list[Array] | None,
-        mask: ArrayLike | None,
-        lengths: ArrayLike | None,
-        zero_output_for_mask: bool,
-    ) -> tuple[Array, list[Array]]:
-        if inputs.ndim != 3:
-            raise ValueError(f"{self.cell.name}: inputs: expected shape (batch, steps, features), got {inputs.shape}")
-        batch, steps, _ = inputs.shape
-        if steps == 0:
-            raise ValueError(f"{self.cell.name}: inputs: expected at least one step, got shape {inputs.shape}")
-        self.cell._check_features(inputs.shape)
-        valid = valid_steps(f"{self.cell.name}: ", batch, steps, mask, lengths)
-        repeat = mask is not None and not zero_output_for_mask
-        states = initial_state or [np.zeros((batch, n), self.cell.dtype) for n in self.cell.state_sizes]
-        for k, (state, size) in enumerate(zip(states, self.cell.state_sizes, strict=True)):
-            if state.shape != (batch, size):
-                raise ValueError(
-                    f"{self.cell.name}: initial_state[{k}]: expected shape {(batch, size)}, got {state.shape}"
-                )
-        width = self.cell.output_size or self.cell.state_sizes[0]
-        outputs = np.zeros((batch, steps, width), self.cell.dtype)
-        last = np.zeros((batch, width), self.cell.dtype)
-        order = range(steps - 1, -1, -1) if self.go_backwards else range(steps)
-        saved = []
-        for t in order:
-            now = valid[:, t, None]
-            output, new_states, kept = self.cell._step(np.where(now, inputs[:, t], 0), states, training)
-            if len(new_states) != len(states):
-                raise ValueError(f"{self.cell.name}: forward: expected {len(states)} new states, got {len(new_states)}")
-            states = [np.where(now, new, old) for new, old in zip(new_states, states, strict=True)]
-            last = np.where(now, output, last)
-            outputs[:, t] = last if repeat else np.where(now, output, 0)
-            saved.append(kept)
-        if training:
-            self._cache = saved, valid, repeat, order, states
-        return outputs if self.return_sequences else last, states
-
-    def run_backward(self, d_outputs: Array | None, need_d_inputs: bool) -> Array | None:
-        if self._cache is None or d_outputs is None:
-            raise RuntimeError(f"{self.cell.name}: backward needs a forward pass with training=True before it")
-        (saved, valid, repeat, order, states), self._cache = self._cache, None
-        d_states = [np.zeros_like(s) for s in states]
-        d_last = np.zeros_like(d_outputs[:, 0]) if self.return_sequences else d_outputs
-        d_inputs: Array | None = None
-        for t, kept in zip(reversed(order), reversed(saved), strict=True):
-            now = valid[:, t, None]
-            if self.return_sequences:
-                d_last = d_last + d_outputs[:, t] if repeat else np.where(now, d_outputs[:, t], 0)
-            none = [np.where(now, d, 0) for d in d_states]
-            dx, d_prior = self.cell.backward(kept, np.where(now, d_last, 0), none)
-            d_last = np.where(now, 0, d_last)
-            d_states = [np.where(now, prior, d) for prior, d in zip(d_prior, d_states, strict=True)]
-            if d_inputs is None:
-                d_inputs = np.zeros((len(dx), len(order), dx.shape[1]), dx.dtype)
-            d_inputs[:, t] = np.where(now, dx, 0)
-        return d_inputs if need_d_inputs else None
+    def states_to_keep(self, states: Any) -> list[Array]:
+        """Return copies of the states that `reset_states` is given."""
+        return states_to_keep(self, self._flat("states", states), self.state_sizes)

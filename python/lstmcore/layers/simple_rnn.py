@@ -23,7 +23,7 @@ class SimpleRNN(Recurrent):
     Parameters
     ----------
     units : width of the outputs.
-    activation : "tanh", "sigmoid", "hard_sigmoid", "relu", "linear" or "softsign".
+    activation : as for `LSTM`.
     **options : as for `LSTM`.
 
     Raises
@@ -37,6 +37,6 @@ class SimpleRNN(Recurrent):
     pack = staticmethod(functional.pack_rnn)
     options: functional.RNNOptions
 
-    def __init__(self, units: int, activation: str | None = "tanh", **options: Any) -> None:
+    def __init__(self, units: int, activation: Any = "tanh", **options: Any) -> None:
         super().__init__(units, **options)
-        self.options = functional.RNNOptions(activation="linear" if activation is None else activation)
+        self.options = functional.RNNOptions(activation=activation)

@@ -31,7 +31,7 @@ class Model(Savable, Trainer):
     ...         self.dense = layers.Dense(1)
     ...
     ...     def forward(self, inputs, training=False):
-    ...         return self.dense(self.lstm(inputs, training), training)
+    ...         return self.dense(self.lstm(inputs, training=training), training=training)
     ...
     ...     def backward(self, d_outputs, need_d_inputs=True):
     ...         return self.lstm.backward(self.dense.backward(d_outputs), need_d_inputs)

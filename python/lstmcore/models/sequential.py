@@ -117,7 +117,7 @@ class Sequential(Model):
         shape: Any = input_shape if self.takes_several else tuple(input_shape)
         for layer in self._layers:
             layer.ensure_built(shape)
-            shape = layer.compute_output_shape(shape)
+            shape = self._one(layer, layer.compute_output_shape(shape))
         self._output_shape = (None, *shape[1:])
         self._gather()
 
@@ -134,8 +134,17 @@ class Sequential(Model):
         """Return the shape of the outputs for inputs of that shape, batch first."""
         shape = input_shape
         for layer in self._layers:
-            shape = layer.compute_output_shape(shape)
+            shape = self._one(layer, layer.compute_output_shape(shape))
         return shape
+
+    def _one(self, layer: Layer, shape: Any) -> Shape:
+        """Return the shape of a layer's outputs, if it returns one array."""
+        if isinstance(shape, (list, dict)) or (shape and isinstance(shape[0], (tuple, list))):
+            raise ValueError(
+                f"{self.name}: {layer.name} returns several arrays (return_state, or merge_mode=None); in a "
+                "Sequential every layer returns one"
+            )
+        return shape  # type: ignore[no-any-return]
 
     # --- passes ---
 

@@ -1,6 +1,7 @@
 """The same functions as `lstmcore.functional`, convolution and decoders, in NumPy, from the equations: slow and plain.
 
-What the kernels are held against. Nothing here is used by the library itself.
+What the kernels are held against. The library itself uses the steps of the cells, for activations that the core does
+not have.
 """
 
 from .activations import sigmoid

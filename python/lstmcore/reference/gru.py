@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._options import GRUOptions, Zoneout
-from .activations import ACTIVATIONS, Array
+from .activations import Array
+from .activations import get as activation
 from .sequences import (
     Cache,
     Cell,
@@ -31,6 +32,7 @@ class Saved(NamedTuple):
 
     x: Array
     h_prev: Array
+    pre: tuple[Array, Array, Array]  # what goes into the activations of z, r and hh
     z: Array
     r: Array
     hh: Array
@@ -54,15 +56,15 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
         h = z h_prev + (1 - z) hh
     """
     w, options = cell.w, cell.options
-    s, act = ACTIVATIONS[options.recurrent_activation], ACTIVATIONS[options.activation]
+    s, act = activation(options.recurrent_activation), activation(options.activation)
     W, R, mx, mh = w["kernel"], w["recurrent_kernel"], cell.mx, cell.mh
     (h_prev,) = state
     units = h_prev.shape[1]
     norms: tuple[tuple[Array, Array], ...] = ()
 
-    a = product(x, mx, W)
+    a = product(cell.matmul, x, mx, W)
     if options.reset_after:
-        u = product(h_prev, mh, R)
+        u = product(cell.matmul, h_prev, mh, R)
         if options.layer_norm:
             norms = (layer_norm(a), layer_norm(u))
             a = norms[0][0] * w["gain"][0]
@@ -72,18 +74,21 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
             u = u + w["bias"][1]
         a_z, a_r, a_h = np.split(a, 3, axis=1)
         u_z, u_r, u_h = np.split(u, 3, axis=1)
-        z, r = s(a_z + u_z), s(a_r + u_r)
-        hh = act(a_h + r * u_h)
+        pre_z, pre_r = a_z + u_z, a_r + u_r
+        z, r = s(pre_z), s(pre_r)
+        pre_h = a_h + r * u_h
     else:
         if "bias" in w:
             a = a + w["bias"]
         a_z, a_r, a_h = np.split(a, 3, axis=1)
-        u_z, u_r = np.split(product(h_prev, mh[:2], R[:, : 2 * units]), 2, axis=1)
-        z, r = s(a_z + u_z), s(a_r + u_r)
-        u_h = product(r * h_prev, mh[2:], R[:, 2 * units :])
-        hh = act(a_h + u_h)
+        u_z, u_r = np.split(product(cell.matmul, h_prev, mh[:2], R[:, : 2 * units]), 2, axis=1)
+        pre_z, pre_r = a_z + u_z, a_r + u_r
+        z, r = s(pre_z), s(pre_r)
+        u_h = product(cell.matmul, r * h_prev, mh[2:], R[:, 2 * units :])
+        pre_h = a_h + u_h
+    hh = act(pre_h)
     h = z * h_prev + (1 - z) * hh
-    return (h,), Saved(x, h_prev, z, r, hh, u_h, norms)
+    return (h,), Saved(x, h_prev, (pre_z, pre_r, pre_h), z, r, hh, u_h, norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -108,19 +113,19 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     Then ``dW = (x * mx)^T da    dx = (da W^T) * mx``.
     """
     w, options = cell.w, cell.options
-    s, act = ACTIVATIONS[options.recurrent_activation], ACTIVATIONS[options.activation]
+    s, act = activation(options.recurrent_activation), activation(options.activation)
     W, R, mx, mh = w["kernel"], w["recurrent_kernel"], cell.mx, cell.mh
     dW, dR = d["kernel"], d["recurrent_kernel"]
-    x, h_prev, z, r, hh, u_h, norms = saved
+    x, h_prev, (pre_z, pre_r, pre_h), z, r, hh, u_h, norms = saved
     units = h_prev.shape[1]
     (dh,) = d_state
 
     dz, dhh = dh * (h_prev - hh), dh * (1 - z)
     dh_prev = dh * z
-    dpre_z, dpre_h = dz * s.derivative(z), dhh * act.derivative(hh)
+    dpre_z, dpre_h = s.backward(pre_z, z, dz), act.backward(pre_h, hh, dhh)
     if options.reset_after:
         dr = dpre_h * u_h
-        dpre_r = dr * s.derivative(r)
+        dpre_r = s.backward(pre_r, r, dr)
         da = np.concatenate([dpre_z, dpre_r, dpre_h], axis=1)
         du = np.concatenate([dpre_z, dpre_r, dpre_h * r], axis=1)
         if "bias" in d:
@@ -131,18 +136,20 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
             d["gain"][1] += (du * norms[1][0]).sum(axis=0)
             da = layer_norm_backward(da * w["gain"][0], *norms[0])
             du = layer_norm_backward(du * w["gain"][1], *norms[1])
-        dh_prev = dh_prev + product_backward(du, h_prev, mh, R, dR)
+        dh_prev = dh_prev + product_backward(cell.matmul, du, h_prev, mh, R, dR)
     else:
-        dv = product_backward(dpre_h, r * h_prev, mh[2:], R[:, 2 * units :], dR[:, 2 * units :])
+        dv = product_backward(cell.matmul, dpre_h, r * h_prev, mh[2:], R[:, 2 * units :], dR[:, 2 * units :])
         dr = dv * h_prev
         dh_prev = dh_prev + dv * r
-        dpre_r = dr * s.derivative(r)
+        dpre_r = s.backward(pre_r, r, dr)
         dpre_zr = np.concatenate([dpre_z, dpre_r], axis=1)
-        dh_prev = dh_prev + product_backward(dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units])
+        dh_prev = dh_prev + product_backward(
+            cell.matmul, dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units]
+        )
         da = np.concatenate([dpre_zr, dpre_h], axis=1)
         if "bias" in d:
             d["bias"] += da.sum(axis=0)
-    dx = product_backward(da, x, mx, W, dW)
+    dx = product_backward(cell.matmul, da, x, mx, W, dW)
     return dx, (dh_prev,)
 
 

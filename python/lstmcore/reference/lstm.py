@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._options import LSTMOptions, Zoneout
-from .activations import ACTIVATIONS, Activation, Array
+from .activations import Array
+from .activations import get as activation
 from .sequences import (
     Cache,
     Cell,
@@ -32,22 +33,24 @@ class Saved(NamedTuple):
     x: Array
     h_prev: Array
     c_prev: Array
+    pre: dict[str, Array]  # what goes into the activations of the gates, by gate
     i: Array
     f: Array
     g: Array
     o: Array
     c: Array
-    y: Array  # activation of c (of n, its normalised form) on its way to h
+    n: Array  # c, or its normalised form
+    y: Array  # activation of n on its way to h
     m: Array  # o y, h before its projection
     norms: tuple[tuple[Array, Array], ...]  # of a, u and c: layer_norm's results
 
 
-def activations(options: LSTMOptions) -> tuple[Activation, Activation, Activation]:
+def activations(options: LSTMOptions) -> tuple[Any, Any, Any]:
     """Those of the gates, of the candidate g and of the cell state on its way to h."""
     return (
-        ACTIVATIONS[options.recurrent_activation],
-        ACTIVATIONS[options.activation if options.input_activation else "linear"],
-        ACTIVATIONS[options.activation if options.output_activation else "linear"],
+        activation(options.recurrent_activation),
+        activation(options.activation if options.input_activation else "linear"),
+        activation(options.activation if options.output_activation else "linear"),
     )
 
 
@@ -69,25 +72,28 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     h_prev, c_prev = state
     norms: tuple[tuple[Array, Array], ...] = ()
 
-    a = product(x, cell.mx, w["kernel"])
-    u = product(h_prev, cell.mh, w["recurrent_kernel"])
+    a = product(cell.matmul, x, cell.mx, w["kernel"])
+    u = product(cell.matmul, h_prev, cell.mh, w["recurrent_kernel"])
     if options.layer_norm:
         norms = (layer_norm(a), layer_norm(u))
         a = norms[0][0] * w["gain"][0]
         u = norms[1][0] * w["gain"][1]
-    pre = a + u + w["bias"] if "bias" in w else a + u
-    pre_of = dict(zip(options.gate_names, np.split(pre, options.gates, axis=1), strict=True))
+    sums = a + u + w["bias"] if "bias" in w else a + u
+    pre = dict(zip(options.gate_names, np.split(sums, options.gates, axis=1), strict=True))
 
-    def peephole(row: int, c: Array) -> Array | float:
-        return w["peephole"][row] * c if options.peepholes else 0.0
+    def gate(name: str, c: Array) -> Array:
+        if name not in pre:
+            return np.ones_like(c)
+        if options.peepholes:
+            pre[name] = pre[name] + w["peephole"]["ifo".index(name)] * c
+        return np.asarray(s(pre[name]))
 
-    i = s(pre_of["i"] + peephole(0, c_prev)) if "i" in pre_of else np.ones_like(c_prev)
-    f = s(pre_of["f"] + peephole(1, c_prev)) if "f" in pre_of else np.ones_like(c_prev)
+    i, f = gate("i", c_prev), gate("f", c_prev)
     if options.coupled:
         f = 1 - i
-    g = act_g(pre_of["g"])
+    g = act_g(pre["g"])
     c = f * c_prev + i * g
-    o = s(pre_of["o"] + peephole(2, c)) if "o" in pre_of else np.ones_like(c_prev)
+    o = gate("o", c)
 
     n = c
     if options.layer_norm:
@@ -95,8 +101,8 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
         n = norms[2][0] * w["cell_norm"][0] + w["cell_norm"][1]
     y = act_c(n)
     m = o * y
-    h = m @ w["projection"] if options.projection else m
-    return (h, c), Saved(x, h_prev, c_prev, i, f, g, o, c, y, m, norms)
+    h = cell.matmul(m, w["projection"]) if options.projection else m
+    return (h, c), Saved(x, h_prev, c_prev, pre, i, f, g, o, c, n, y, m, norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -113,23 +119,23 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     """
     w, options = cell.w, cell.options
     s, act_g, act_c = activations(options)
-    x, h_prev, c_prev, i, f, g, o, c, y, m, norms = saved
+    x, h_prev, c_prev, pre, i, f, g, o, c, n, y, m, norms = saved
     dh, dc = d_state
 
     dm = dh
     if options.projection:
-        d["projection"] += m.T @ dh
-        dm = dh @ w["projection"].T
+        d["projection"] += cell.matmul(m.T, dh)
+        dm = cell.matmul(dh, w["projection"].T)
     do = dm * y
-    dn = dm * o * act_c.derivative(y)
+    dn = act_c.backward(n, y, dm * o)
     if options.layer_norm:
         d["cell_norm"][0] += (dn * norms[2][0]).sum(axis=0)
         d["cell_norm"][1] += dn.sum(axis=0)
         dn = layer_norm_backward(dn * w["cell_norm"][0], *norms[2])
     dc = dc + dn
 
-    dpre_of = {"o": do * s.derivative(o)}
-    if options.peepholes and options.output_gate:
+    dpre_of = {"o": s.backward(pre["o"], o, do)} if "o" in pre else {}
+    if options.peepholes and "o" in pre:
         d["peephole"][2] += (dpre_of["o"] * c).sum(axis=0)
         dc = dc + dpre_of["o"] * w["peephole"][2]
 
@@ -137,10 +143,11 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     dc_prev = dc * f
     if options.coupled:
         di = di - df
-    dpre_of |= {"i": di * s.derivative(i), "f": df * s.derivative(f), "g": dg * act_g.derivative(g)}
-    if options.peepholes:
-        for row, gate in enumerate("if"):
-            if gate in options.gate_names:
+    dpre_of["g"] = act_g.backward(pre["g"], g, dg)
+    for row, (gate, value, d_value) in enumerate((("i", i, di), ("f", f, df))):
+        if gate in pre:
+            dpre_of[gate] = s.backward(pre[gate], value, d_value)
+            if options.peepholes:
                 d["peephole"][row] += (dpre_of[gate] * c_prev).sum(axis=0)
                 dc_prev = dc_prev + dpre_of[gate] * w["peephole"][row]
 
@@ -153,8 +160,8 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         d["gain"][1] += (du * norms[1][0]).sum(axis=0)
         da = layer_norm_backward(da * w["gain"][0], *norms[0])
         du = layer_norm_backward(du * w["gain"][1], *norms[1])
-    dx = product_backward(da, x, cell.mx, w["kernel"], d["kernel"])
-    dh_prev = product_backward(du, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
+    dx = product_backward(cell.matmul, da, x, cell.mx, w["kernel"], d["kernel"])
+    dh_prev = product_backward(cell.matmul, du, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
     return dx, (dh_prev, dc_prev)
 
 

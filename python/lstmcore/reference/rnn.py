@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from .._options import RNNOptions, Zoneout
-from .activations import ACTIVATIONS, Array
+from .activations import Array
+from .activations import get as activation
 from .sequences import (
     Cache,
     Cell,
@@ -28,6 +29,7 @@ class Saved(NamedTuple):
 
     x: Array
     h_prev: Array
+    pre: Array  # what goes into the activation
     h: Array
 
 
@@ -36,12 +38,13 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
 
     h = act((x * mx) W + (h_prev * mh) R + b)
     """
-    w, act = cell.w, ACTIVATIONS[cell.options.activation]
+    w, act = cell.w, activation(cell.options.activation)
     (h_prev,) = state
-    a = product(x, cell.mx, w["kernel"])
-    u = product(h_prev, cell.mh, w["recurrent_kernel"])
-    h = act(a + u + w["bias"] if "bias" in w else a + u)
-    return (h,), Saved(x, h_prev, h)
+    a = product(cell.matmul, x, cell.mx, w["kernel"])
+    u = product(cell.matmul, h_prev, cell.mh, w["recurrent_kernel"])
+    pre = a + u + w["bias"] if "bias" in w else a + u
+    h = act(pre)
+    return (h,), Saved(x, h_prev, pre, h)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -50,14 +53,14 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     dpre = dh act'(h)    db = sum dpre
     dW = (x * mx)^T dpre    dx = (dpre W^T) * mx    dR = (h_prev * mh)^T dpre    dh_prev = (dpre R^T) * mh
     """
-    w, act = cell.w, ACTIVATIONS[cell.options.activation]
-    x, h_prev, h = saved
+    w, act = cell.w, activation(cell.options.activation)
+    x, h_prev, pre, h = saved
     (dh,) = d_state
-    dpre = dh * act.derivative(h)
+    dpre = act.backward(pre, h, dh)
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
-    dx = product_backward(dpre, x, cell.mx, w["kernel"], d["kernel"])
-    dh_prev = product_backward(dpre, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
+    dx = product_backward(cell.matmul, dpre, x, cell.mx, w["kernel"], d["kernel"])
+    dh_prev = product_backward(cell.matmul, dpre, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
     return dx, (dh_prev,)
 
 

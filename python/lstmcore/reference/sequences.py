@@ -23,6 +23,7 @@ from .activations import Array
 
 State: TypeAlias = tuple[Array, ...]
 Weights: TypeAlias = dict[str, Array]
+Matmul: TypeAlias = Callable[[Array, Array], Array]
 
 EPSILON = 1e-5  # of the layer normalisation
 
@@ -48,19 +49,19 @@ def gate_masks(mask: ArrayLike | None, gates: int, dtype: Any) -> Array:
     return np.broadcast_to(mask, (gates, *mask.shape[-2:]))
 
 
-def product(x: Array, masks: Array, W: Array) -> Array:
+def product(matmul: Matmul, x: Array, masks: Array, W: Array) -> Array:
     """a_g = (x * mask_g) W_g for every gate g, side by side as in W."""
     W_by_gate = np.split(W, len(masks), axis=1)
-    return np.concatenate([(x * mask) @ W_g for mask, W_g in zip(masks, W_by_gate, strict=True)], axis=1)
+    return np.concatenate([matmul(x * mask, W_g) for mask, W_g in zip(masks, W_by_gate, strict=True)], axis=1)
 
 
-def product_backward(da: Array, x: Array, masks: Array, W: Array, dW: Array) -> Array:
+def product_backward(matmul: Matmul, da: Array, x: Array, masks: Array, W: Array, dW: Array) -> Array:
     """Return dx = sum_g (da_g W_g^T) * mask_g; dW_g += (x * mask_g)^T da_g."""
     da_by_gate, W_by_gate, dW_by_gate = (np.split(v, len(masks), axis=1) for v in (da, W, dW))
     dx = np.zeros_like(x)
     for mask, da_g, W_g, dW_g in zip(masks, da_by_gate, W_by_gate, dW_by_gate, strict=True):
-        dW_g += (x * mask).T @ da_g
-        dx += (da_g @ W_g.T) * mask
+        dW_g += matmul((x * mask).T, da_g)
+        dx += matmul(da_g, W_g.T) * mask
     return dx
 
 
@@ -191,6 +192,7 @@ class Cell:
     mx: Array  # dropout masks, (gates, batch, inputs)
     mh: Array  # recurrent dropout masks, (gates, batch, outputs)
     widths: tuple[int, ...]  # of the arrays of the state
+    matmul: Matmul
 
 
 @dataclass(frozen=True)
@@ -292,6 +294,7 @@ def make_cell(
     dropout_mask: ArrayLike | None,
     recurrent_dropout_mask: ArrayLike | None,
     dtype: Any,
+    matmul: Matmul = np.matmul,
 ) -> Cell:
     """`Cell` from the arguments of the cells' functions."""
     w = name_weights(weights, options)
@@ -299,4 +302,4 @@ def make_cell(
     mh = gate_masks(recurrent_dropout_mask, options.gates, dtype)
     outputs, columns = w["recurrent_kernel"].shape
     widths = (outputs, columns // options.gates) if options.cell == "lstm" else (outputs,)
-    return Cell(step, step_backward, list(weights), options, w, mx, mh, widths)
+    return Cell(step, step_backward, list(weights), options, w, mx, mh, widths, matmul)

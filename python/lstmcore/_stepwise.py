@@ -1,0 +1,148 @@
+"""Cells with activations that the core does not have: the reference's loop over the steps, in NumPy, with the
+library's activations and the core's matrix product.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, activations
+from ._options import ACTIVATIONS
+from .activations import Activation
+from .reference import sequences
+from .reference.gru import step as gru_step
+from .reference.gru import step_backward as gru_step_backward
+from .reference.lstm import step as lstm_step
+from .reference.lstm import step_backward as lstm_step_backward
+from .reference.rnn import step as rnn_step
+from .reference.rnn import step_backward as rnn_step_backward
+
+Array = NDArray[Any]
+Options = Any
+
+_STEPS: dict[str, tuple[Any, Any]] = {
+    "lstm": (lstm_step, lstm_step_backward),
+    "gru": (gru_step, gru_step_backward),
+    "rnn": (rnn_step, rnn_step_backward),
+}
+_FIELDS = ("activation", "recurrent_activation")
+
+
+def foreign_activations(options: Options) -> list[str]:
+    """Return the names of the activations that the core does not have."""
+    chosen = [getattr(options, name, "linear") for name in _FIELDS]
+    return [a if isinstance(a, str) else a.name for a in chosen if not isinstance(a, str) or a not in ACTIVATIONS]
+
+
+class StepwiseWeights:
+    """Plays the part of `_core.PackedWeights`."""
+
+    kernel = "stepwise"
+
+    def __init__(self, options: Options, weights: list[Any], training: bool, zoneout: bool) -> None:
+        # The same weights with activations that the core has: it checks them, and calls of no steps.
+        plain = {name: "linear" for name in _FIELDS if hasattr(options, name)}
+        self.stand_in = _core.pack(dataclasses.replace(options, **plain), weights, training, zoneout)
+        self.foreign = " and ".join(dict.fromkeys(foreign_activations(options)))
+        self.weights = [np.array(w) for w in weights]
+        dtype = self.weights[0].dtype
+        checked = {name: _Checked(name, getattr(options, name)) for name in plain}
+        for activation in checked.values():
+            activation.try_out(np.zeros((1, self.stand_in.units), dtype), training)
+        self.options = dataclasses.replace(options)
+        for name, activation in checked.items():
+            object.__setattr__(self.options, name, activation)
+
+    def __getattr__(self, name: str) -> Any:
+        """What does not depend on the activations."""
+        return getattr(self.stand_in, name)
+
+    def forward(self, call: Any, padding: sequences.Padding, checked: tuple[Any, ...]) -> tuple[Any, Any, Any, Any]:
+        """Do what the core's forward pass does; ``checked`` is what that returns if all steps are padding."""
+        outputs, h, c, empty = checked
+        if not padding.valid.any():
+            return outputs, h, c, StepwiseCache(self, empty, None) if call.training else None
+        x = np.asarray(call.inputs)
+        masks = [None if m is None else np.array(m) for m in (call.dropout_mask, call.recurrent_dropout_mask)]
+        cell = sequences.make_cell(
+            *_STEPS[self.cell],
+            self.weights,
+            self.options,
+            *masks,
+            x.dtype,
+            _core.matmul,
+        )
+        with np.errstate(all="ignore"):  # as the core does: infinities and NaN stand in the results
+            result, state, *cache = sequences.run(
+                cell,
+                x,
+                [h] if c is None else [h, c],  # those given, or zeros
+                padding,
+                call.zoneout,
+                return_sequences=call.return_sequences,
+                training=call.training,
+                out=outputs,
+            )
+        h, c = (*state, None)[:2]
+        return result, h, c, StepwiseCache(self, empty, cache[0]) if call.training else None
+
+
+class StepwiseCache:
+    """What the backward pass needs of a forward pass; ``empty`` is the core's cache of the same call, all padding."""
+
+    def __init__(self, weights: StepwiseWeights, empty: Any, cache: sequences.Cache | None) -> None:
+        self.cell = weights.cell
+        self.weight_count = weights.weight_count
+        self.empty = empty
+        self.cache = cache
+
+    def backward(self, d_outputs: Any, dh: Any, dc: Any, need_d_inputs: bool, d_weights: list[Array]) -> Any:
+        """Do what the core's backward pass does."""
+        # Of padding alone it checks its arguments and makes what it returns.
+        d_inputs, d_weights, dh0, dc0 = _core.backward(self.empty, d_outputs, dh, dc, need_d_inputs, d_weights)
+        if self.cache is None:
+            return d_inputs, d_weights, dh0, dc0
+        d_states = [dh, dc][: len(self.cache.cell.widths)]
+        with np.errstate(all="ignore"):
+            d_x, _, d_state = sequences.run_backward(
+                self.cache, d_outputs, d_states, d_weights=d_weights, need_d_inputs=need_d_inputs
+            )
+        if dh0 is None:
+            return d_x, d_weights, None, None
+        assert d_state is not None
+        return d_x, d_weights, d_state[0], d_state[1] if len(d_state) == 2 else None
+
+
+class _Checked:
+    """An activation that must keep shape and dtype, as `reference.activations` has them."""
+
+    def __init__(self, argument: str, activation: str | Activation) -> None:
+        self.argument = argument
+        self.activation = activations.get(activation)
+
+    def __call__(self, x: Array) -> Array:
+        """Return the function's value."""
+        return self._like(x, self.activation.value(x.copy()), "the shape of its inputs")  # it may write over them
+
+    def backward(self, x: Array, y: Array, dy: Array) -> Array:
+        """Return the gradient of the inputs."""
+        return self._like(x, self.activation.backward(x, y, dy), "a gradient of the shape of its inputs")
+
+    def try_out(self, x: Array, training: bool) -> None:
+        """Raise now if the function cannot do what it is for."""
+        y = self(x)
+        if training:
+            self.backward(x, y, np.ones_like(y))
+
+    def _like(self, x: Array, value: Any, what: str) -> Array:
+        array = np.asarray(value)
+        if array.shape != x.shape or array.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{self.argument}: expected a function that returns {what}, {x.shape}; {self.activation.name} returned "
+                f"{array.dtype} of shape {array.shape}"
+            )
+        return array.astype(x.dtype, copy=False)

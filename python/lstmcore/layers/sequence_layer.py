@@ -1,0 +1,104 @@
+"""What the layers that take a sequence step by step have in common: how they are called and told their states."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arguments import as_array, float_array
+from .._serialization import serialize
+from .layer import Array, Layer
+
+
+class SequenceLayer(Layer):
+    """Base of the recurrent layers, `RNN` and `Bidirectional`.
+
+    All take ``layer(sequences, initial_state, mask, training)``. Those that run in one direction have, for the
+    one that runs them in both, ``run`` and ``run_backward``, ``outputs`` and ``state_sizes``.
+    """
+
+    consumes_mask = True
+
+    def __call__(  # type: ignore[override]
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: ArrayLike | None = None,
+        training: bool | None = False,
+        **options: Any,
+    ) -> Any:
+        """Return the outputs for a batch.
+
+        Parameters
+        ----------
+        sequences : (batch, steps, features).
+        initial_state : the states to begin with; by default zeros or, of a stateful layer, the last ones.
+        mask : (batch, steps), True where a step counts.
+        training : True or False; Keras's None is False.
+        **options : further arguments of `forward`, such as ``lengths``.
+        """
+        if isinstance(initial_state, (bool, np.bool_)):
+            raise ValueError(
+                f"{self.name}: initial_state: expected the states, got {initial_state}; training is given by name: "
+                f"layer(x, training={initial_state})"
+            )
+        given = {"initial_state": initial_state, "mask": mask}
+        options |= {name: value for name, value in given.items() if value is not None}
+        return super().__call__(sequences, training=training, **options)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal layer, those left out with their defaults, as plain data."""
+        return with_defaults(self, super().get_config())
+
+    def reset_states(self, states: Any = None) -> None:
+        """Make a stateful layer begin anew, or with ``states``."""
+        raise NotImplementedError
+
+    def reset_state(self) -> None:
+        """Make a stateful layer begin anew."""
+        self.reset_states()
+
+
+def with_defaults(layer: Layer, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration and the defaults of the arguments that were not given.
+
+    They are those of the classes of ours. A class of the user's may give them other values, so that only its own
+    defaults are known.
+    """
+    defaults: dict[str, Any] = {}
+    for cls in type(layer).__mro__:
+        if cls is Layer or (defaults and not cls.__module__.startswith("lstmcore.")):
+            break
+        if "__init__" not in cls.__dict__:
+            continue
+        for name, parameter in inspect.signature(cls.__dict__["__init__"]).parameters.items():
+            if parameter.default is not parameter.empty and name not in layer.not_in_config:
+                defaults.setdefault(name, serialize(parameter.default))
+        if not cls.__module__.startswith("lstmcore."):
+            break
+    return defaults | dict(config)
+
+
+def flat_states(where: str, given: Any, names: Sequence[str], dtype: np.dtype[Any]) -> list[Array]:
+    """Return states as a list of arrays: they may be nested in lists or, if there is one, come bare."""
+    flat = _flat(where, given)
+    if len(flat) != len(names):
+        raise ValueError(f"{where}: expected the states {', '.join(names)}, got {len(flat)} arrays")
+    return [float_array(where, s, dtype) for s in flat]
+
+
+def _flat(where: str, given: Any) -> list[Any]:
+    if isinstance(given, (list, tuple)):
+        try:
+            array = np.asarray(given)
+        except ValueError:  # arrays of different shapes
+            array = np.empty(0, object)
+        if array.dtype == object:
+            return [state for part in given for state in _flat(where, part)]
+    else:
+        array = as_array(where, given)
+    return list(array.reshape(-1, *array.shape[-2:])) if array.ndim > 2 else [array]
