@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from layer_tools import assert_gradients_by_differences, by_differences, numbers, touch
+from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 import lstmcore
 from lstmcore import Sequential, constraints, layers, regularizers
@@ -626,12 +626,10 @@ def test_an_autoencoder_of_simple_layers_by_differences():
     model.backward(weight)
 
     def loss():
-        for layer in model.layers:
-            touch(layer)
         return (model(x) * weight).sum()
 
     for v in model.weights:
-        np.testing.assert_allclose(v.gradient, by_differences(loss, v.value), rtol=1e-6, atol=1e-9, err_msg=v.path)
+        np.testing.assert_allclose(v.gradient, by_differences(loss, v), rtol=1e-6, atol=1e-9, err_msg=v.path)
 
 
 @pytest.mark.parametrize("words", [7, 300, 70_000])

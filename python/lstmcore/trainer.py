@@ -22,7 +22,7 @@ from ._serialization import deserialize, serialize
 from ._state import join, split
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer
+from .layers.layer import Layer, building
 from .variables import Parameters, Variable
 
 Array = NDArray[Any]
@@ -35,7 +35,7 @@ class Trainer(Layer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.parameters: Parameters | None = None
+        self._parameters: Parameters | None = None
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
         self.history: History | None = None
@@ -75,6 +75,18 @@ class Trainer(Layer):
     def _gather(self) -> None:
         """Put the weights to be trained into flat vectors."""
         raise NotImplementedError
+
+    @property
+    def parameters(self) -> Parameters | None:
+        """The weights that `fit` moves, in flat vectors; None before there are any weights."""
+        gathered = self._parameters
+        if self.built and (gathered is None or gathered.vectors.left):
+            # New layers have come, or another model, which this one is a layer of or has as a layer, has taken weights.
+            with building:
+                if gathered is self._parameters:
+                    self._gather()
+                gathered = self._parameters
+        return gathered
 
     # --- compile ---
 
@@ -124,7 +136,8 @@ class Trainer(Layer):
             measures = Measures(recipe["metrics"], recipe["weighted_metrics"], new_loss, self.output_shape)
         self._recipe, self.optimizer, self.loss, self._measures = recipe, recipe["optimizer"], new_loss, measures
         if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
-            self._gather()
+            with building:
+                self._gather()
 
     def compile_config(self) -> dict[str, Any] | None:
         """Return the arguments of `compile` as plain data; None if it was not called.
@@ -149,10 +162,6 @@ class Trainer(Layer):
         if optimizer is None or loss is None:
             self._refuse_uncompiled()
         assert parameters is not None
-        if parameters.variables and parameters.variables[0].parameters is not parameters:
-            self._gather()  # another model, which has this one as a layer, has taken the weights over
-            parameters = self.parameters
-            assert parameters is not None
         if self._measures is None:
             self._measures = Measures(
                 self._recipe["metrics"], self._recipe["weighted_metrics"], loss, self.output_shape
@@ -327,8 +336,10 @@ class Trainer(Layer):
         array = self.convert(name, x)
         if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")
-        if self.parameters is None:
-            self._build_for(array)
+        if not self.built:
+            with building:
+                if not self.built:
+                    self._build_for(array)
         return array
 
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:

@@ -96,10 +96,8 @@ class Bidirectional(Layer):
                 )
         if "input_shape" not in options and "batch_input_shape" not in options and layer.input_shape is not None:
             options["batch_input_shape"] = layer.input_shape
-        options.setdefault("dtype", layer.dtype)
+        options.setdefault("dtype", layer.given_dtype)
         super().__init__(**options)
-        if self.dtype != layer.dtype:
-            raise ValueError(f"Bidirectional: dtype: expected that of the layer, {layer.dtype}, got {self.dtype}")
         penalty = layer.activity_regularizer
         if penalty is not None or backward_layer.activity_regularizer is not None:
             # The model adds it for our outputs, which are those of both layers if they stand side by side.

@@ -49,7 +49,8 @@ class Model(Savable, Trainer):
     ----------
     name : that of the class by default.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
-    dtype : "float32" or "float64", that of the layers.
+    dtype : "float32" or "float64", for the layers too, those that were given one of their own excepted, which
+        must be the same. By default that of the first layer.
 
     Raises
     ------
@@ -67,6 +68,8 @@ class Model(Savable, Trainer):
                 "layers, and for anything else a subclass of Model with forward and backward"
             )
         super().__init__(**options)
+        if "_tracked" in self.__dict__:  # layers that were there before
+            self._settle_dtype()
 
     # --- layers ---
 
@@ -79,7 +82,17 @@ class Model(Savable, Trainer):
                 if layer not in [known for same in tracked.values() for known in same]:
                     layer.claim(self.__dict__.get("name", type(self).__name__))
             tracked[name] = layers
+            if "given_dtype" in self.__dict__:
+                self._settle_dtype()
         super().__setattr__(name, value)
+
+    def _settle_dtype(self) -> None:
+        """Give the layers the model's dtype; if it was given none, it has that of its first layer."""
+        layers = self.layers
+        if self.given_dtype is None and layers and not self.built:
+            self.dtype = layers[0].dtype
+        for layer in layers:
+            layer.take_dtype(self.name, self.dtype)
 
     @property
     def layers(self) -> list[Layer]:
@@ -128,8 +141,8 @@ class Model(Savable, Trainer):
         self.input_shape = None if not isinstance(inputs, np.ndarray) else (None, *inputs.shape[1:])
         self._built_for = map_leaves(lambda a: {"shape": a.shape[1:], "dtype": a.dtype.name}, inputs)
         self._output_shape: Shape = (None, *outputs.shape[1:])
+        self.variables = [v for layer in layers for v in layer.variables]
         self.built = True
-        self._gather()
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the inputs that the weights were made for, as plain data; None if there are no weights."""
@@ -166,9 +179,9 @@ class Model(Savable, Trainer):
         self.dtype = next(iter(dtypes), self.dtype)
         self.variables = [v for layer in self.sublayers for v in layer.variables]
         moved = self.trainable_variables
-        self.parameters = Parameters.gather(moved, self.dtype)
         for variable in self.non_trainable_variables:
-            Parameters.gather([variable], self.dtype)
+            Parameters([variable], self.dtype)
+        self._parameters = Parameters(moved, self.dtype)
         self._regularized = [v for v in moved if v.regularizer is not None]
 
     @property
@@ -177,10 +190,9 @@ class Model(Savable, Trainer):
         self._require_built()
         return self._output_shape
 
-    def _require_built(self) -> Parameters:
-        if self.parameters is None:
+    def _require_built(self) -> None:
+        if not self.built:
             raise ValueError(f"{self.name}: has no weights yet; call it on data or give its first layer an input_shape")
-        return self.parameters
 
     def count_params(self) -> int:
         """Return the number of numbers in the weights."""
@@ -262,8 +274,7 @@ class Model(Savable, Trainer):
 
 def _layers_in(value: Any) -> list[Layer]:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    layers = [part for part in parts if isinstance(part, Layer)]
-    return layers if len(layers) == len(parts) else []
+    return list(parts) if parts and all(isinstance(part, Layer) for part in parts) else []
 
 
 def _zeros(description: Any) -> Any:
