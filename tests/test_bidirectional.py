@@ -390,7 +390,11 @@ def test_the_directions_draw_masks_of_their_own():
             "merge_mode: 'sum' needs outputs of one width, got 2 and 3",
         ),
         (lambda: Bidirectional(LSTM(2, checkpoint=5)), ValueError, "layer: checkpoint is not offered in both"),
-        (lambda: Bidirectional(LSTM(2), dtype="float64"), ValueError, "dtype: expected that of the layer, float32"),
+        (
+            lambda: Bidirectional(LSTM(2, dtype="float32"), dtype="float64"),
+            ValueError,
+            "layer: expected dtype float64, got float32",
+        ),
         (lambda: Bidirectional(LSTM(2), no_such_thing=1), TypeError, "no_such_thing"),
     ],
 )

@@ -438,7 +438,7 @@ def test_a_log_without_epochs_is_empty(tmp_path):
 
 
 def test_evaluation_with_averaged_weights():
-    vectors, average = Vectors(np.array([1.0, 2.0])), np.array([3.0, 4.0])
+    vectors, average = Vectors(np.array([1.0, 2.0]), np.zeros(2)), np.array([3.0, 4.0])
     values, versions = vectors.values, {vectors.version}
     model = Model()
     model.optimizer = types.SimpleNamespace(use_ema=True, average=average)

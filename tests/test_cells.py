@@ -455,7 +455,7 @@ def test_a_cell_without_backward_runs_but_does_not_train():
         (
             lambda: RNN([GRUCell(2), GRUCell(2, dtype="float64")]),
             ValueError,
-            "cell: expected dtype float32, got float64",
+            "layer: expected dtype float32, got float64",
         ),
     ],
 )

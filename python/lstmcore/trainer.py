@@ -20,9 +20,10 @@ from ._measures import Measures
 from ._progress import Progress
 from ._serialization import deserialize, serialize
 from ._state import join, split
+from ._turns import Turns, in_turn
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer, building
+from .layers.layer import Layer, building, own_outputs
 from .variables import Parameters, Variable
 
 Array = NDArray[Any]
@@ -44,6 +45,7 @@ class Trainer(Layer):
         self._measures: Measures | None = None
         self._regularized: list[Variable] = []
         self._shuffle_stream: _random.Stream | None = None
+        self._turns = Turns()
         self._progress: Progress | None = None  # of the fit under way
         self._resume: dict[str, Any] | None = None  # where the next fit is to go on
 
@@ -249,6 +251,7 @@ class Trainer(Layer):
         measures.update(value, targets, taken[1], sample_weight, mask)
         return value
 
+    @in_turn(within=True)
     def train_on_batch(
         self,
         x: Any,
@@ -268,6 +271,7 @@ class Trainer(Layer):
         """
         return self._on_batch(True, x, y, sample_weight, class_weight, return_dict)
 
+    @in_turn(within=True)
     def test_on_batch(
         self,
         x: Any,
@@ -309,7 +313,9 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for a batch."""
-        return self.run(self._inputs(x))[0]
+        inputs = self._inputs(x)
+        outputs: Array = own_outputs(self.run(inputs)[0], inputs)
+        return outputs
 
     def _report(self, return_dict: bool) -> Any:
         assert self._measures is not None
@@ -360,6 +366,7 @@ class Trainer(Layer):
 
     # --- whole data sets ---
 
+    @in_turn(within=False)
     def fit(
         self,
         x: Any = None,
@@ -415,7 +422,7 @@ class Trainer(Layer):
         ValueError, TypeError
             An argument does not fit; the message names it.
         RuntimeError
-            `compile` was not called, or `fit` is running already.
+            `compile` was not called, or `fit` is running already: one thread at a time trains or evaluates a model.
         KeyboardInterrupt
             After Ctrl-C, once the step under way is whole; the model is as after that step.
 
@@ -432,8 +439,6 @@ class Trainer(Layer):
         An exception, from a callback for instance, leaves the model as after the last whole step.
         """
         self._require_compiled()
-        if self._progress is not None:
-            raise RuntimeError(f"{self.name}: fit is running already, in another thread or around a callback")
         batch_size = _steps("batch_size", batch_size)
         epochs = positive_integer("epochs", epochs)
         if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
@@ -528,6 +533,7 @@ class Trainer(Layer):
         if hooks is not None:
             hooks.on_test_end(self._measures.logs())  # type: ignore[union-attr]
 
+    @in_turn(within=True)
     def evaluate(
         self,
         x: Any = None,
@@ -577,7 +583,7 @@ class Trainer(Layer):
         steps = _steps("steps", steps)
         batch_size = _steps("batch_size", batch_size)
         if isinstance(x, np.ndarray) and len(x) == 0 and x.ndim:
-            return self.run(self._inputs(x))[0]
+            return self.predict_on_batch(x)
         data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
         if hooks is not None:
@@ -593,7 +599,8 @@ class Trainer(Layer):
             raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
         if hooks is not None:
             hooks.on_predict_end()
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        outputs: Array = own_outputs(parts[0], inputs) if len(parts) == 1 else np.concatenate(parts)
+        return outputs
 
     def _hooks_for(
         self, data: Source, steps: int | None, verbose: int | str, callbacks: Iterable[Callback] | Callback | None

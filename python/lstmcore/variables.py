@@ -28,10 +28,10 @@ class Vectors:
     left : whether a variable has moved on into other vectors, so that these are no longer the weights.
     """
 
-    def __init__(self, values: Array) -> None:
+    def __init__(self, values: Array, gradients: Array) -> None:
         self._memory = values
         self.values = _read_only(values)
-        self.gradients = np.zeros_like(values)
+        self.gradients = gradients
         self.version = next(_versions)
         self.left = False
 
@@ -47,13 +47,15 @@ class Vectors:
 class Parameters:
     """Variables that are moved together, and the flat vectors that hold them, one after the other.
 
-    Their values are moved there. The variables know the vectors and not this object, so that nothing refers to itself.
+    Their values and gradients are moved there. The variables know the vectors and not this object, so that nothing
+    refers to itself.
     """
 
     def __init__(self, variables: Sequence[Variable], dtype: DTypeLike) -> None:
         self.variables = list(variables)
-        values = np.concatenate([np.empty(0, dtype), *(v.value.reshape(-1) for v in self.variables)])
-        self.vectors = Vectors(values.astype(dtype, copy=False))
+        empty = np.empty(0, dtype)
+        values = np.concatenate([empty, *(v.value.reshape(-1) for v in self.variables)])
+        self.vectors = Vectors(values, np.concatenate([empty, *(v.gradient.reshape(-1) for v in self.variables)]))
         offset = 0
         for variable in self.variables:
             variable._place.vectors.left = True
@@ -128,7 +130,7 @@ class Variable:
         self.shape: tuple[int, ...] = value.shape
         self.dtype = value.dtype
         self.size = value.size
-        self._place = _Place.of(self.shape, Vectors(value.flatten()), 0)
+        self._place = _Place.of(self.shape, Vectors(value.flatten(), np.zeros(self.size, self.dtype)), 0)
 
     @property
     def vectors(self) -> Vectors:
@@ -182,7 +184,7 @@ class Variable:
 
 def _read_only(array: Array) -> Array:
     """Return a view that cannot be made writeable again, nor can what it is a view of."""
-    view = np.frombuffer(memoryview(array).toreadonly(), array.dtype) if array.size else array[:0]
+    view = np.frombuffer(array.data.toreadonly(), array.dtype) if array.size else array[:0]
     view.flags.writeable = False
     return view
 

@@ -77,6 +77,7 @@ class Bidirectional(Layer):
             backward_layer = copy.copy(layer)
             backward_layer.variables = []
             backward_layer.go_backwards = True
+            backward_layer.given_dtype = layer.given_dtype
             backward_layer.reseed(changed.get("seed"))
             backward_layer._arguments = layer._arguments | changed
         else:

@@ -38,6 +38,30 @@ if hasattr(os, "register_at_fork"):  # a child has none of the threads that may 
     os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=building.release)
 
 
+Build = Callable[[Any, Shape], None]
+
+
+def _built_once(build: Build) -> Build:
+    """Return ``build`` such that it does nothing the second time and leaves nothing behind if it fails."""
+
+    @functools.wraps(build)
+    def once(self: Layer, input_shape: Shape) -> None:
+        with building:
+            if self.built:
+                return
+            before = list(self.variables)
+            try:
+                for layer in self.sublayers:
+                    layer.take_dtype(self.name, self.dtype)
+                build(self, input_shape)
+                self._finish_build(input_shape)
+            except BaseException:
+                self.variables, self.built = before, False
+                raise
+
+    return once
+
+
 class Layer(Configurable):
     """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
     weights, and `compute_output_shape` if its outputs have another shape than its inputs.
@@ -114,13 +138,14 @@ class Layer(Configurable):
                 "backward(d_outputs, need_d_inputs=True): gradients are not derived automatically"
             )
         if "build" in cls.__dict__:
-            cls.build = _built_once(cls.__dict__["build"])  # type: ignore[assignment, method-assign]
+            cls.build = _built_once(cls.__dict__["build"])  # type: ignore[method-assign]
         for method, argument in cls._optional_arguments.items():
             if method in cls.__dict__:
                 setattr(cls, method, _taking(argument, cls.__dict__[method]))
 
     # --- to be defined by the layers ---
 
+    @_built_once
     def build(self, input_shape: Shape) -> None:
         """Create the variables for inputs of that shape, batch first; done once."""
         self._finish_build(input_shape)
@@ -272,7 +297,7 @@ class Layer(Configurable):
         """
         if self.dtype != dtype and (self.given_dtype is not None or self.variables):
             raise ValueError(
-                f"{owner}: layer: expected dtype {dtype}, got {self.dtype} ({self.name}); make it with dtype={dtype.name!r}"
+                f"{owner}: layer: expected dtype {dtype}, got {self.dtype} ({self.name}); give both the same or neither"
             )
         for layer in self.sublayers:
             layer.take_dtype(self.name, dtype)
@@ -288,8 +313,8 @@ class Layer(Configurable):
         if not self.built:
             self.build(_shapes(arrays) if self.takes_several else arrays.shape)
         if training:
-            arrays, options = _copies(arrays), _copies(options)
-        return own_outputs(self.forward(arrays, training, **options), arrays, training)
+            arrays, options = copies(arrays), copies(options)
+        return own_outputs(self.forward(arrays, training, **options), None if training else arrays)
 
     def add_weight(
         self,
@@ -461,44 +486,23 @@ def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLi
         variable.assign(array)
 
 
-def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
-    """Return ``build`` such that it does nothing the second time and leaves nothing behind if it fails."""
-
-    @functools.wraps(build)
-    def once(self: Layer, input_shape: Shape) -> None:
-        with building:
-            if self.built:
-                return
-            before = list(self.variables)
-            try:
-                for layer in self.sublayers:
-                    layer.take_dtype(self.name, self.dtype)
-                build(self, input_shape)
-                self._finish_build(input_shape)
-            except BaseException:
-                self.variables, self.built = before, False
-                raise
-
-    return once
-
-
-def _copies(value: Any) -> Any:
+def copies(value: Any) -> Any:
     """Return a value with copies of the arrays in it."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, dict):
-        return {name: _copies(part) for name, part in value.items()}
-    return [_copies(part) for part in value] if isinstance(value, (list, tuple)) else value
+        return {name: copies(part) for name, part in value.items()}
+    return type(value)(map(copies, value)) if isinstance(value, (list, tuple)) else value
 
 
-def own_outputs(outputs: Any, inputs: Any, training: bool) -> Any:
-    """Return outputs that share no memory with the inputs nor, in training, with what was kept."""
+def own_outputs(outputs: Any, inputs: Any) -> Any:
+    """Return outputs that share no memory with the inputs; without inputs, nor with anything else: copies."""
+    if inputs is None:
+        return copies(outputs)
     if isinstance(outputs, (tuple, list)):
-        return type(outputs)(own_outputs(part, inputs, training) for part in outputs)
-    if not isinstance(outputs, np.ndarray):
-        return outputs
-    several = list(inputs.values()) if isinstance(inputs, dict) else inputs if isinstance(inputs, list) else [inputs]
-    shared = training or any(np.may_share_memory(outputs, array) for array in several)
+        return type(outputs)(own_outputs(part, inputs) for part in outputs)
+    given = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else (inputs,)
+    shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in given)
     return outputs.copy() if shared else outputs
 
 
@@ -515,9 +519,6 @@ def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, first, **options)
 
     return taking
-
-
-Layer.build = _built_once(Layer.build)  # type: ignore[method-assign]
 
 
 def _any_batch(shape: Any) -> Any:

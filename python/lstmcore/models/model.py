@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._arguments import flag, integer
 from .._data.tree import map_leaves
-from ..layers.layer import Layer, Shape
+from ..layers.layer import Layer, Shape, copies, own_outputs
 from ..saving import Savable
 from ..trainer import Trainer
 from ..variables import Parameters
@@ -211,7 +211,10 @@ class Model(Savable, Trainer):
         mask = options.pop("mask", None)
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        return self.run(arrays, training, None if mask is None else np.asarray(mask))[0]
+        mask = None if mask is None else np.asarray(mask)
+        if training:  # what is kept for `backward` is the model's own
+            arrays, mask = copies(arrays), copies(mask)
+        return own_outputs(self.run(arrays, training, mask)[0], None if training else arrays)
 
     def run(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,8 +45,9 @@ class Sequential(Model):
     consumes_mask = True
 
     def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
-        super().__init__(name=name)
         self._layers: list[Layer] = []
+        self._taken: set[str] = set()  # names that layers have been added with
+        super().__init__(name=name)
         self._activities: dict[int, Array] = {}  # outputs that an activity regularizer waits for
         self._first = 0
         if not isinstance(layers, (Iterable, type(None))):
@@ -65,7 +65,7 @@ class Sequential(Model):
             raise TypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
         layer.claim(self.name)
         try:
-            if layer.name in map(operator.attrgetter("name"), self._layers):
+            if layer.name in self._taken:
                 raise ValueError(f"{self.name}: layer: expected a name of its own, got {layer.name!r} again")
             if all(isinstance(other, InputLayer) for other in self._layers):
                 self.dtype, self.given_dtype = layer.dtype, layer.given_dtype
@@ -77,6 +77,7 @@ class Sequential(Model):
             layer.owner = None
             raise
         self._layers.append(layer)
+        self._taken.add(layer.name)
         if self.built:
             self.variables.extend(layer.variables)
             self._parameters = None
@@ -88,6 +89,7 @@ class Sequential(Model):
         if not self._layers:
             raise ValueError(f"{self.name}: has no layers")
         layer = self._layers.pop()
+        self._taken.discard(layer.name)
         layer.owner = None
         self._parameters = None
         if self.built and self._layers and rebuild:
