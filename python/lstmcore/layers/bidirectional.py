@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core
 from .._serialization import serialize
-from .layer import Array, Layer, Shape
+from .layer import Array, Layer, Shape, copies
 from .recurrent import Recurrent
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
@@ -112,7 +112,7 @@ class Bidirectional(Layer):
             self.activity_regularizer = penalty
         self.forward_layer, self.backward_layer = layer, backward_layer
         self.merge_mode = merge_mode
-        self._initial = weights
+        self._initial = copies(weights)
         self._given_names = {"layer": layer.name, "backward_layer": backward_layer.name}
         layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
         self.adopt(layer)
