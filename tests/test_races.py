@@ -153,8 +153,8 @@ def test_a_version_is_that_of_one_state_of_one_vector():
 def test_names_of_layers_made_at_once_differ():
     for _ in range(10):
         lstmcore.utils.clear_session()
-        results = at_once(*[lambda: [_automatic_name("Dense") for _ in range(200)]] * THREADS)
-        assert len(set(itertools.chain(*results))) == 200 * THREADS
+        results = at_once(*[lambda: [_automatic_name("D") for _ in range(2000)]] * THREADS)
+        assert len(set(itertools.chain(*results))) == 2000 * THREADS
     lstmcore.utils.clear_session()
 
 
