@@ -382,11 +382,12 @@ class Layer(Configurable):
 
     @property
     def sublayers(self) -> list[Layer]:
-        """The layers within this one: its attributes that are layers or lists of them."""
-        found: list[Layer] = []
-        for value in vars(self).values():
-            found += [v for v in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(v, Layer)]
-        return found
+        """The layers within this one: its attributes that are layers, or lists, tuples and dicts with layers."""
+        found: dict[int, Layer] = {}
+        for name, value in vars(self).items():
+            if name != "_arguments":
+                found |= {id(layer): layer for layer in layers_in(value)}
+        return list(found.values())
 
     @property
     def trainable(self) -> bool:
@@ -484,6 +485,15 @@ def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLi
             raise ValueError(f"{variable.path}: expected shape {variable.shape}, got {array.shape}")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def layers_in(value: Any) -> list[Layer]:
+    """Return a layer in a list, and the layers in lists, tuples and dicts."""
+    if isinstance(value, Layer):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [layer for part in value for layer in layers_in(part)] if isinstance(value, (list, tuple)) else []
 
 
 def copies(value: Any) -> Any:

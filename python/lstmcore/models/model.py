@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._arguments import flag, integer
 from .._data.tree import map_leaves
-from ..layers.layer import Layer, Shape, copies, own_outputs
+from ..layers.layer import Layer, Shape, copies, layers_in, own_outputs
 from ..saving import Savable
 from ..trainer import Trainer
 from ..variables import Parameters
@@ -68,23 +69,27 @@ class Model(Savable, Trainer):
                 "layers, and for anything else a subclass of Model with forward and backward"
             )
         super().__init__(**options)
-        if "_tracked" in self.__dict__:  # layers that were there before
-            self._settle_dtype()
+        self._settle_dtype()  # of layers that were there before
 
     # --- layers ---
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take note of the layers among the attributes."""
-        layers = [value] if isinstance(value, Layer) else _layers_in(value)
-        if layers:
-            tracked: dict[str, list[Layer]] = self.__dict__.setdefault("_tracked", {})
-            for layer in layers:
-                if layer not in [known for same in tracked.values() for known in same]:
-                    layer.claim(self.__dict__.get("name", type(self).__name__))
-            tracked[name] = layers
-            if "given_dtype" in self.__dict__:
-                self._settle_dtype()
+        layers = layers_in(value) if name != "_arguments" else []
+        self._claim(layers)
         super().__setattr__(name, value)
+        if layers and "given_dtype" in self.__dict__:
+            self._settle_dtype()
+
+    def _claim(self, layers: list[Layer]) -> None:
+        """Make layers part of this model that are not yet."""
+        if not layers:
+            return
+        claimed: weakref.WeakSet[Layer] = self.__dict__.setdefault("_claimed", weakref.WeakSet())
+        for layer in layers:
+            if layer not in claimed:
+                layer.claim(self.__dict__.get("name", type(self).__name__))
+                claimed.add(layer)
 
     def _settle_dtype(self) -> None:
         """Give the layers the model's dtype; if it was given none, it has that of its first layer."""
@@ -96,11 +101,8 @@ class Model(Savable, Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers."""
-        unique: dict[int, Layer] = {}
-        for layers in self.__dict__.get("_tracked", {}).values():
-            unique |= {id(layer): layer for layer in layers}
-        return list(unique.values())
+        """The layers: the attributes that are layers, or lists, tuples and dicts with layers."""
+        return super().sublayers
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -130,6 +132,8 @@ class Model(Savable, Trainer):
         layers = self.layers
         if not layers:
             raise ValueError(f"{self.name}: has no layers; keep them as attributes")
+        self._claim(layers)  # those put into lists since
+        self._settle_dtype()
         for layer in layers:
             if layer.activity_regularizer is not None:
                 raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
@@ -273,11 +277,6 @@ class Model(Savable, Trainer):
     def __repr__(self) -> str:
         layers = ", ".join(layer.name for layer in self.layers)
         return f"<{type(self).__name__} name={self.name}, layers=[{layers}]>"
-
-
-def _layers_in(value: Any) -> list[Layer]:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return list(parts) if parts and all(isinstance(part, Layer) for part in parts) else []
 
 
 def _zeros(description: Any) -> Any:
