@@ -3,6 +3,7 @@
 import numpy as np
 
 from lstmcore.layers import Cell
+from lstmcore.variables import Parameters, Variable
 
 
 class Elman(Cell):
@@ -42,22 +43,37 @@ def with_weights(layer, features, seed=0, scale=0.5):
     return layer
 
 
-def touch(layer):
-    """Say that the values of the weights were changed in place."""
-    for variable in layer.variables:
-        variable.parameters.version += 1
+def set_values(weights, values, index=...):
+    """Set the values of `Parameters` or a `Variable`, or one of them."""
+    if isinstance(weights, Variable):
+        changed = weights.numpy()
+        changed[index] = values
+        weights.assign(changed)
+    else:
+        with weights.vectors.writing() as vector:
+            vector[index] = values
 
 
-def by_differences(loss, array, step=1e-6):
-    """The gradient of ``loss()`` with respect to an array that it reads, by central differences; array is put back."""
+def by_differences(loss, where, step=1e-6):
+    """The gradient of ``loss()`` with respect to an array, `Variable` or `Parameters` that it reads, by central
+    differences; they are put back.
+    """
+    array = where.value if isinstance(where, Variable) else where.values if isinstance(where, Parameters) else where
+
+    def put(index, value):
+        if array is where:
+            array[index] = value
+        else:
+            set_values(where, value, index)
+
     gradient = np.empty(array.shape)
     for index in np.ndindex(array.shape):
         value = array[index]
-        array[index] = value + step
+        put(index, value + step)
         above = loss()
-        array[index] = value - step
+        put(index, value - step)
         gradient[index] = (above - loss()) / (2 * step)
-        array[index] = value
+        put(index, value)
     return gradient
 
 
@@ -74,7 +90,6 @@ def assert_gradients_by_differences(layer, inputs, initial_state=None, **options
         return list(result) if isinstance(result, (tuple, list)) else [result]
 
     def loss():
-        touch(layer)
         return sum((w * part).sum() for w, part in zip(weights, run(), strict=True))
 
     weights = [numbers(*part.shape, seed=50 + k) for k, part in enumerate(run())]
@@ -85,11 +100,10 @@ def assert_gradients_by_differences(layer, inputs, initial_state=None, **options
     d_outputs = weights if len(weights) > 1 and not states else weights[0]
     d_inputs = layer.backward(d_outputs, d_state=states) if states else layer.backward(d_outputs)
     pairs = [("inputs", inputs, d_inputs)]
-    pairs += [(v.path, v.value, v.gradient) for v in layer.variables]
+    pairs += [(v.path, v, v.gradient) for v in layer.variables]
     if initial_state is not None:
         pairs += [("initial_state", s, d) for s, d in zip(initial_state, layer.d_initial_state, strict=True)]
     for name, array, got in pairs:
         # Central differences leave an error of about step^2 = 1e-12, and rounding about 1e-16 / step = 1e-10, both
         # times the size of the loss and its derivatives, which is some tens.
         np.testing.assert_allclose(got, by_differences(loss, array), rtol=1e-6, atol=1e-8, err_msg=name)
-    touch(layer)

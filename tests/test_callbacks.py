@@ -28,6 +28,7 @@ from lstmcore.callbacks.callback import HOOKS
 from lstmcore.layers import Dense
 from lstmcore.metrics import F1Score
 from lstmcore.optimizers import SGD
+from lstmcore.variables import Vectors
 
 
 class Model:
@@ -534,18 +535,21 @@ def test_a_log_without_epochs_is_empty(tmp_path):
 
 
 def test_evaluation_with_averaged_weights():
-    values, average = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    vectors, average = Vectors(np.array([1.0, 2.0]), np.zeros(2)), np.array([3.0, 4.0])
+    values, versions = vectors.values, {vectors.version}
     model = Model()
     model.optimizer = types.SimpleNamespace(use_ema=True, average=average)
-    model.parameters = types.SimpleNamespace(values=values, version=0)
+    model.parameters = types.SimpleNamespace(values=values, vectors=vectors)
     hooks = CallbackList([SwapEMAWeights()], model, {"epochs": 1})
     for begin, end in ((hooks.on_test_begin, hooks.on_test_end), (hooks.on_predict_begin, hooks.on_predict_end)):
         begin()
+        versions.add(vectors.version)
         assert values.tolist() == [3, 4]
         assert average.tolist() == [1, 2]
         end()
         assert values.tolist() == [1, 2]
-    assert model.parameters.version == 4
+        versions.add(vectors.version)
+    assert len(versions) == 5
     hooks = CallbackList([SwapEMAWeights(swap_on_epoch=True)], model, {"epochs": 2})
     hooks.on_epoch_end(0)
     assert values.tolist() == [3, 4]

@@ -101,6 +101,42 @@ def test_orthogonal_rows_or_columns(shape):
     np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-14)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (7, 7), (30, 130), (130, 31), (150, 150), (64, 256)])
+def test_orthogonal_is_the_q_of_lapack(shape):
+    rows, columns = shape
+    normal = np.random.default_rng(3).standard_normal((max(shape), min(shape)))
+    q, r = np.linalg.qr(normal)
+    q *= np.sign(np.diag(r))
+    got = Orthogonal(seed=3)(shape, "float64")
+    # Both are within rounding of the same matrix, which is as sensitive as the numbers are ill-conditioned.
+    np.testing.assert_allclose(got, q if rows >= columns else q.T, atol=1e-15 * np.linalg.cond(normal))
+    product = got.T @ got if rows >= columns else got @ got.T
+    np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-14)  # however ill-conditioned
+
+
+def test_rows_that_are_nearly_dependent_become_orthonormal():
+    rng = np.random.default_rng(0)
+    nearly = rng.standard_normal((1, 60)) + 1e-6 * rng.standard_normal((40, 60))
+    for _ in range(2):
+        initializers._orthonormalise(nearly)
+    np.testing.assert_allclose(nearly @ nearly.T, np.eye(40), atol=1e-14)
+
+
+def test_orthogonal_bits_do_not_depend_on_threads(set_threads):
+    made = []
+    for threads in (1, 2):
+        set_threads(threads)
+        made.append(Orthogonal(seed=1)((150, 600)).tobytes())
+    assert made[0] == made[1]
+
+
+def test_an_initializer_keeps_its_own_copy_of_an_array():
+    array = np.ones((2, 3))
+    made = Constant(array), initializers.get(array)
+    array[...] = 5
+    assert all((constant((2, 3)) == 1).all() for constant in made)
+
+
 def test_a_seed_repeats_and_the_global_seed_decides_the_rest():
     for kind in [*(k for k, *_ in SCALED), VarianceScaling, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal]:
         assert (kind(seed=5)((4, 4)) == kind(seed=5)((4, 4))).all()

@@ -29,7 +29,7 @@ def assert_training_gradients(layer, x, **options):
     for variable in layer.variables:
         variable.gradient.fill(0)
     loss()
-    pairs = [(x, layer.backward(d)), *((v.value, v.gradient) for v in layer.trainable_variables)]
+    pairs = [(x, layer.backward(d)), *((v, v.gradient) for v in layer.trainable_variables)]
     for array, got in pairs:
         # Differences leave step^2 = 1e-12 and 1e-16 / step = 1e-10 times derivatives of some hundreds.
         np.testing.assert_allclose(got, by_differences(loss, array), rtol=1e-6, atol=1e-7)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from layer_tools import numbers
 
-from lstmcore import Sequential
+from lstmcore import Model, Sequential, layers
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -108,3 +108,70 @@ def test_kept_states_are_copies():
     np.testing.assert_array_equal(layer(x)[1], again)
     with pytest.raises(ValueError, match=r"states\[1\]: expected shape \(batch, 3\), got \(2, 4\)"):
         layer.reset_states([numbers(2, 3), numbers(2, 4)])
+
+
+class Scattered(Model):
+    """Layers in every place where a program may put them, some of them only after the place was made."""
+
+    def __init__(self):
+        super().__init__()
+        self.order = [layers.Dense(3)]
+        self.order.append(layers.Dense(4))
+        self.named = {}
+        self.named["a"] = layers.Dense(3)
+        self.pairs = [("b", layers.Dense(2)), ("c", 5)]
+        self.same = self.order[0]
+        self.block = Nest()
+
+    def chain(self):
+        return [*self.order, self.named["a"], self.pairs[0][1], self.block]
+
+    def forward(self, inputs, training=False):
+        for layer in self.chain():
+            inputs = layer(inputs, training)
+        return inputs
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        for layer in reversed(self.chain()):
+            d_outputs = layer.backward(d_outputs)
+        return d_outputs
+
+
+class Nest(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.within = {"x": [layers.Dense(2)]}
+        self.again = self.within["x"][0]
+
+    def build(self, input_shape):
+        self.again.ensure_built(input_shape)
+
+    def forward(self, inputs, training=False):
+        return self.again(inputs, training)
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return self.again.backward(d_outputs)
+
+
+def test_no_layer_of_a_model_is_left_out_of_training():
+    model = Scattered()
+    model.compile("sgd", "mse")
+    x, y = numbers(6, 3), numbers(6, 2)
+    model(x)
+    assert len(model.layers) == 5
+    assert model.count_params() == 12 + 16 + 15 + 8 + 6 == model.parameters.values.size
+    before = model.get_weights()
+    model.train_on_batch(x, y)
+    assert len(before) == 10
+    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    for layer in model.layers:
+        with pytest.raises(ValueError, match="belongs to scattered"):
+            Sequential([layer])
+
+
+def test_a_layer_that_was_replaced_is_no_longer_part_of_a_model():
+    model = Scattered()
+    model.order = [layers.Dense(5)]
+    model.same = model.order[0]
+    model(numbers(6, 3))
+    assert model.count_params() == 20 + 18 + 8 + 6

@@ -217,3 +217,46 @@ def test_import_is_light():
     assert "lstmcore._core" in loaded
     heavy = {"matplotlib", "tqdm", "scipy", "pandas", "torch", "asyncio", "multiprocessing", "concurrent", "doctest"}
     assert not heavy & {name.partition(".")[0] for name in loaded}
+
+
+# --- other libraries' threads ---
+
+FIT = """
+import os
+before = set(os.listdir("/proc/self/task"))
+import numpy as np
+others = set(os.listdir("/proc/self/task")) - before
+def used():
+    # What those threads have run, in nanoseconds, once they have come to rest.
+    import time
+    before = None
+    while before != (before := [open(f"/proc/self/task/{t}/schedstat").read().split()[0] for t in sorted(others)]):
+        time.sleep(0.01)
+    return before
+from lstmcore import Sequential, layers, losses, metrics, optimizers
+start = used()
+if control:
+    np.ones((300, 300)) @ np.ones((300, 300))
+x, y = np.random.default_rng(0).standard_normal((64, 12, 3)), np.zeros((64, 1))
+chain = [layers.Conv1D(8, 3), layers.BatchNormalization(), layers.Bidirectional(layers.GRU(9, return_sequences=True))]
+chain += [layers.LSTM(150, recurrent_regularizer="orthogonal_regularizer", recurrent_constraint="unit_norm")]
+chain += [layers.LayerNormalization(), layers.Dense(200, kernel_initializer="orthogonal"), layers.Dense(1, "sigmoid")]
+model = Sequential(chain)
+reported = ["accuracy", "auc", "mae", metrics.R2Score()]
+model.compile(optimizers.Adam(global_clipnorm=1.0), "binary_crossentropy", metrics=reported)
+model.fit(x, y, validation_split=0.2, verbose=0)
+words = Sequential([layers.Embedding(9, 8), layers.Dense(6)])
+words.compile("sgd", losses.CTC(), metrics=[metrics.CharacterErrorRate()])
+words.fit(np.arange(5000).reshape(500, 10) % 9, np.ones((500, 2), int), batch_size=500, verbose=0)
+print(len(others), used() == start)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="the system does not tell what threads have run")
+def test_making_a_model_and_training_it_wakes_no_threads_of_another_library():
+    awake = python("control = True" + FIT, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="1")
+    assert awake.returncode == 0, awake.stderr
+    if awake.stdout.split()[1] == "True":
+        pytest.skip("this NumPy has no threads of its own that could be seen")
+    asleep = python("control = False" + FIT, OPENBLAS_NUM_THREADS="2", OMP_NUM_THREADS="1")
+    assert asleep.stdout.split()[1] == "True", (asleep.stdout, asleep.stderr)

@@ -15,6 +15,7 @@ import warnings
 
 import numpy as np
 import pytest
+from layer_tools import set_values
 from safetensors.numpy import save as pack
 
 import lstmcore
@@ -189,7 +190,7 @@ def test_every_bit_of_a_weight_survives(dtype, tmp_path):
     integer = {"float32": "uint32", "float64": "uint64"}[dtype]
     bits = np.random.default_rng(5).integers(0, np.iinfo(integer).max, model.parameters.values.size, integer)
     bits[:4] = np.array([np.nan, np.inf, -0.0, 5e-324], dtype).view(integer)
-    model.parameters.values.view(integer)[...] = bits
+    set_values(model.parameters, bits.view(dtype))
     model.save(tmp_path / "m.safetensors")
     model.save_weights(tmp_path / "w.safetensors")
     other = small(dtype=dtype)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _random
+from . import _core, _random
 from ._arguments import integers, number
 from ._names import resolve
 from ._serialization import Configurable
@@ -93,7 +93,7 @@ class Constant(Initializer):
     def __init__(self, value: ArrayLike = 0.0) -> None:
         super().__init__()
         try:
-            self.value = np.asarray(value, np.float64)
+            self.value = np.array(value, np.float64)  # a copy, for the caller may change theirs
         except (TypeError, ValueError):
             raise TypeError(f"Constant: value: expected a number or an array of numbers, got {value!r}") from None
 
@@ -292,8 +292,8 @@ class LecunNormal(_Scaled):
 class Orthogonal(Initializer):
     """A random matrix with orthonormal rows, or columns where it is tall (Saxe et al. 2014).
 
-    The Q of a QR decomposition of normal numbers, its signs fixed by the diagonal of R so that
-    every such matrix is equally likely.
+    The Q of a QR decomposition of normal numbers, the diagonal of R positive so that every such matrix is
+    equally likely. A seed gives the same matrix whatever NumPy's linear algebra is.
     """
 
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
@@ -305,9 +305,27 @@ class Orthogonal(Initializer):
         if len(shape) < 2:
             raise ValueError(f"Orthogonal: shape: expected at least two axes, got {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-        q = q * np.sign(np.diag(r))
-        return self.gain * (q if rows >= columns else q.T).reshape(shape)
+        normal = rng.standard_normal((max(rows, columns), min(rows, columns)))
+        q = np.ascontiguousarray(normal.T)
+        _orthonormalise(q)
+        _orthonormalise(q)  # what rounding has left of the others in a row that was short when they were taken out
+        return self.gain * (q.T if rows >= columns else q).reshape(shape)
+
+
+def _orthonormalise(rows: Array) -> None:
+    """Take out of each row, in place, what it has of those before it, and give it length 1 (Gram and Schmidt).
+
+    Halves are done one after the other, and what the second has of the first is two matrix products; those of the
+    core, for LAPACK's results, and when its threads stop spinning, depend on the machine.
+    """
+    count = len(rows)
+    if count == 1:
+        rows /= np.sqrt(np.add.reduce(np.square(rows), axis=1, keepdims=True))
+    elif count:
+        first, second = rows[: count // 2], rows[count // 2 :]
+        _orthonormalise(first)
+        _core.matmul(-_core.matmul(second, first.T), first, None, second, True)
+        _orthonormalise(second)
 
 
 # Keras's other names.

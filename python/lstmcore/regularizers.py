@@ -141,7 +141,7 @@ class OrthogonalRegularizer(Regularizer):
         lengths = np.sqrt(np.sum(rows**2, axis=1, keepdims=True))
         lengths = np.maximum(lengths, 1e-12)  # a row of zeros stays one
         units = rows / lengths
-        products = units @ units.T
+        products = _core.matmul(units, units.T)  # NumPy's wakes threads that then spin beside ours
         np.fill_diagonal(products, 0)
         pairs = len(rows) * (len(rows) - 1) / 2
         return lengths, units, products, self.factor / pairs if pairs else 0.0
@@ -154,7 +154,7 @@ class OrthogonalRegularizer(Regularizer):
     def gradient(self, x: ArrayLike) -> Array:
         """Return the derivative: with unit rows u, ``factor / pairs`` times that of ``sum_(j<k) |u_j . u_k|``."""
         lengths, units, products, factor = self._parts(x)
-        towards = factor * np.sign(products) @ units
+        towards = _core.matmul(factor * np.sign(products), units)
         along = np.sum(towards * units, axis=1, keepdims=True)
         slope: Array = (towards - along * units) / lengths  # what turns a row, not what stretches it
         return slope if self.mode == "rows" else slope.T

@@ -21,9 +21,10 @@ from ._measures import Logs, Measures
 from ._progress import Progress
 from ._serialization import deserialize, serialize
 from ._state import join, split
+from ._turns import Turns, in_turn
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer, names_within
+from .layers.layer import Layer, building, names_within, own_outputs
 from .metrics import Metric
 from .variables import Parameters, Variable
 
@@ -47,7 +48,7 @@ class Trainer(Layer):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.parameters: Parameters | None = None
+        self._parameters: Parameters | None = None
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
         self.history: History | None = None
@@ -56,6 +57,7 @@ class Trainer(Layer):
         self._measures: Measures | None = None
         self._regularized: list[Variable] = []
         self._shuffle_stream: _random.Stream | None = None
+        self._turns = Turns()
         self._progress: Progress | None = None  # of the fit under way
         # Where the fit under way is to go on, and what is to guard it when it does.
         self._given: Logs | None = None  # what the last step of the user's own returned in the epoch under way
@@ -102,6 +104,18 @@ class Trainer(Layer):
     def _gather(self) -> None:
         """Put the weights to be trained into flat vectors."""
         raise NotImplementedError
+
+    @property
+    def parameters(self) -> Parameters | None:
+        """The weights that `fit` moves, in flat vectors; None before there are any weights."""
+        gathered = self._parameters
+        if self.built and (gathered is None or gathered.vectors.left):
+            # New layers have come, or another model, which this one is a layer of or has as a layer, has taken weights.
+            with building:
+                if gathered is self._parameters:
+                    self._gather()
+                gathered = self._parameters
+        return gathered
 
     # --- compile ---
 
@@ -151,7 +165,8 @@ class Trainer(Layer):
             measures = Measures(recipe["metrics"], recipe["weighted_metrics"], new_loss, self.output_shape)
         self._recipe, self.optimizer, self.loss, self._measures = recipe, recipe["optimizer"], new_loss, measures
         if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
-            self._gather()
+            with building:
+                self._gather()
 
     def compile_config(self) -> dict[str, Any] | None:
         """Return the arguments of `compile` as plain data; None if it was not called.
@@ -176,10 +191,6 @@ class Trainer(Layer):
         if optimizer is None or loss is None:
             self._refuse_uncompiled()
         assert parameters is not None
-        if parameters.variables and parameters.variables[0].parameters is not parameters:
-            self._gather()  # another model, which has this one as a layer, has taken the weights over
-            parameters = self.parameters
-            assert parameters is not None
         if self._measures is None:
             self._measures = Measures(
                 self._recipe["metrics"], self._recipe["weighted_metrics"], loss, self.output_shape
@@ -344,6 +355,7 @@ class Trainer(Layer):
         assert self._measures is not None
         return self._measures.logs() if given is None else dict(given)
 
+    @in_turn(within=True)
     def train_on_batch(
         self,
         x: Any,
@@ -363,6 +375,7 @@ class Trainer(Layer):
         """
         return self._on_batch(True, x, y, sample_weight, class_weight, return_dict)
 
+    @in_turn(within=True)
     def test_on_batch(
         self,
         x: Any,
@@ -403,7 +416,9 @@ class Trainer(Layer):
 
     def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for a batch."""
-        return self._outputs(self._inputs(x))
+        inputs = self._inputs(x)
+        outputs: Array = own_outputs(self._outputs(inputs), inputs)
+        return outputs
 
     def _outputs(self, x: Any) -> Array:
         if not self._defines("predict_step"):
@@ -441,8 +456,10 @@ class Trainer(Layer):
         array = self.convert(name, x)
         if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")
-        if self.parameters is None:
-            self._build_for(array)
+        if not self.built:
+            with building:
+                if not self.built:
+                    self._build_for(array)
         return array
 
     @property
@@ -467,6 +484,7 @@ class Trainer(Layer):
 
     # --- whole data sets ---
 
+    @in_turn(within=False)
     def fit(
         self,
         x: Any = None,
@@ -522,7 +540,7 @@ class Trainer(Layer):
         ValueError, TypeError
             An argument does not fit, and the message names it; or `compile` was not called.
         RuntimeError
-            `fit` is running already.
+            `fit` is running already: one thread at a time trains or evaluates a model.
         KeyboardInterrupt
             After Ctrl-C, once the step under way is whole; the model is as after that step.
 
@@ -539,8 +557,6 @@ class Trainer(Layer):
         An exception, from a callback for instance, leaves the model as after the last whole step.
         """
         self._require_compiled()
-        if self._progress is not None:
-            raise RuntimeError(f"{self.name}: fit is running already, in another thread or around a callback")
         batch_size = _steps("batch_size", batch_size)
         epochs = positive_integer("epochs", epochs)
         if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
@@ -644,6 +660,7 @@ class Trainer(Layer):
             hooks.on_test_end(logs)
         return logs
 
+    @in_turn(within=True)
     def evaluate(
         self,
         x: Any = None,
@@ -693,7 +710,7 @@ class Trainer(Layer):
         steps = _steps("steps", steps)
         batch_size = _steps("batch_size", batch_size)
         if isinstance(x, np.ndarray) and len(x) == 0 and x.ndim:
-            return self._outputs(self._inputs(x))
+            return self.predict_on_batch(x)
         data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
         if hooks is not None:
@@ -712,7 +729,8 @@ class Trainer(Layer):
             raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
         if hooks is not None:
             hooks.on_predict_end()
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        outputs: Array = own_outputs(parts[0], inputs) if len(parts) == 1 else np.concatenate(parts)
+        return outputs
 
     def _hooks_for(
         self, data: Source, steps: int | None, verbose: int | str, callbacks: Iterable[Callback] | Callback | None

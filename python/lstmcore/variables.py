@@ -2,42 +2,84 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
-from typing import Any
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 Array = NDArray[Any]
 
+_versions = itertools.count()
 
-class Parameters:
-    """The flat vectors that a model's trainable variables, or a single variable's, are views of.
 
-    ``variables`` are those that the vectors hold, one after the other. ``version`` counts the
-    changes of the values, so that whoever keeps something made from them knows when to make it
-    again.
+class Vectors:
+    """A flat vector of values and one of gradients, which variables are views of.
+
+    Attributes
+    ----------
+    values : the values, read-only: a write past `writing` would go unnoticed by whoever keeps something made from them.
+    gradients : to be added to.
+    version : a number that no other state of values has, here or elsewhere.
+    left : whether a variable has moved on into other vectors, so that these are no longer the weights.
     """
 
-    def __init__(self, dtype: np.dtype[Any], size: int = 0) -> None:
-        self.values: Array = np.zeros(size, dtype)
-        self.gradients: Array = np.zeros(size, dtype)
-        self.variables: list[Variable] = []
-        self.version = 0
+    def __init__(self, values: Array, gradients: Array) -> None:
+        self._memory = values
+        self.values = _read_only(values)
+        self.gradients = gradients
+        self.version = next(_versions)
+        self.left = False
 
-    @classmethod
-    def gather(cls, variables: Sequence[Variable], dtype: np.dtype[Any]) -> Parameters:
-        """Move variables, with their values, into flat vectors of their own."""
-        parameters = cls(dtype, sum(v.size for v in variables))
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Array]:
+        """Give the values to be written to within the ``with`` block; then they have another version."""
+        try:
+            yield self._memory
+        finally:
+            self.version = next(_versions)
+
+
+class Parameters:
+    """Variables that are moved together, and the flat vectors that hold them, one after the other.
+
+    Their values and gradients are moved there. The variables know the vectors and not this object, so that nothing
+    refers to itself.
+    """
+
+    def __init__(self, variables: Sequence[Variable], dtype: DTypeLike) -> None:
+        self.variables = list(variables)
+        empty = np.empty(0, dtype)
+        values = np.concatenate([empty, *(v.value.reshape(-1) for v in self.variables)])
+        self.vectors = Vectors(values, np.concatenate([empty, *(v.gradient.reshape(-1) for v in self.variables)]))
         offset = 0
-        for variable in variables:
-            value = variable.value
-            variable._place(parameters, offset)
-            variable.value[...] = value
+        for variable in self.variables:
+            variable._place.vectors.left = True
+            variable._place = _Place.of(variable.shape, self.vectors, offset)
             offset += variable.size
-        parameters.variables = list(variables)
-        return parameters
+
+    @property
+    def values(self) -> Array:
+        """The values of all variables, read-only; `Variable.assign` sets those of one."""
+        return self.vectors.values
+
+    @property
+    def gradients(self) -> Array:
+        """The gradients of all variables, to be written to."""
+        return self.vectors.gradients
+
+    @gradients.setter
+    def gradients(self, value: ArrayLike) -> None:
+        _write(self.vectors.gradients, value, "gradients")
+
+    @property
+    def version(self) -> int:
+        """A number that no other state of the values has."""
+        return self.vectors.version
 
     @functools.cached_property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -45,14 +87,35 @@ class Parameters:
         return tuple(v.shape for v in self.variables)
 
 
+class _Place(NamedTuple):
+    """Where a variable is: in one attribute, so that no thread ever sees half of a move."""
+
+    vectors: Vectors
+    memory: Array
+    value: Array
+    gradient: Array
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], vectors: Vectors, offset: int) -> _Place:
+        part = slice(offset, offset + math.prod(shape))
+        flat = vectors._memory, vectors.values, vectors.gradients
+        return cls(vectors, *(vector[part].reshape(shape) for vector in flat))
+
+
 class Variable:
     """A weight of a layer.
+
+    >>> from lstmcore.layers import Dense
+    >>> layer = Dense(2)
+    >>> layer.build((None, 3))
+    >>> layer.bias.assign([1, 2])
+    >>> layer.bias.value
+    array([1., 2.], dtype=float32)
 
     Attributes
     ----------
     name, path : its own name, and with the layer's before it ("lstm/kernel").
     shape, dtype, size : of the weight.
-    value, gradient : arrays, views into the flat vectors. Write with `assign`.
     trainable : whether an optimizer may move it, if its layer's ``trainable`` allows.
     regularizer : adds a penalty to the loss, or None.
     constraint : is put upon the value after every step, or None.
@@ -67,15 +130,26 @@ class Variable:
         self.shape: tuple[int, ...] = value.shape
         self.dtype = value.dtype
         self.size = value.size
-        self._place(Parameters(value.dtype, value.size), 0)
-        self.parameters.variables = [self]
-        self.value[...] = value
+        self._place = _Place.of(self.shape, Vectors(value.flatten(), np.zeros(self.size, self.dtype)), 0)
 
-    def _place(self, parameters: Parameters, offset: int) -> None:
-        self.parameters = parameters
-        part = slice(offset, offset + self.size)
-        self.value: Array = parameters.values[part].reshape(self.shape)
-        self.gradient: Array = parameters.gradients[part].reshape(self.shape)
+    @property
+    def vectors(self) -> Vectors:
+        """The flat vectors that it is a part of."""
+        return self._place.vectors
+
+    @property
+    def value(self) -> Array:
+        """The weight, read-only: a view of the flat vector. Set it with `assign`."""
+        return self._place.value
+
+    @property
+    def gradient(self) -> Array:
+        """The gradient, to be added to: a view of the flat vector."""
+        return self._place.gradient
+
+    @gradient.setter
+    def gradient(self, value: ArrayLike) -> None:
+        _write(self.gradient, value, f"{self.path}: gradient")
 
     def assign(self, value: ArrayLike) -> None:
         """Set the value; the shape must be the same."""
@@ -84,15 +158,20 @@ class Variable:
             raise ValueError(f"{self.path}: expected shape {self.shape}, got {array.shape}")
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{self.path}: expected {self.dtype}, got {array.dtype}")
-        self.value[...] = array
-        self.parameters.version += 1
+        place = self._place
+        with place.vectors.writing():
+            place.memory[...] = array
 
     def numpy(self) -> Array:
         """Return a copy of the value."""
         return self.value.copy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Return a copy of the value, as ``dtype`` if given."""
+        """Return a copy of the value, as ``dtype`` if given; with ``copy=False``, the read-only view itself."""
+        if copy is False:
+            if dtype is not None and np.dtype(dtype) != self.dtype:
+                raise ValueError(f"{self.path}: copy: expected True or None, for {self.dtype} becomes {dtype}")
+            return self.value
         return np.array(self.value, dtype=dtype)
 
     def __reduce__(self) -> Any:
@@ -101,3 +180,19 @@ class Variable:
 
     def __repr__(self) -> str:
         return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}>"
+
+
+def _read_only(array: Array) -> Array:
+    """Return a view that cannot be made writeable again, nor can what it is a view of."""
+    view = np.frombuffer(array.data.toreadonly(), array.dtype) if array.size else array[:0]
+    view.flags.writeable = False
+    return view
+
+
+def _write(array: Array, value: ArrayLike, name: str) -> None:
+    """Write into an array, for ``x.attribute += value`` and ``x.attribute = value``."""
+    if value is array:  # what += has already done
+        return
+    if np.shape(value) != array.shape:
+        raise ValueError(f"{name}: expected shape {array.shape}, got {np.shape(value)}")
+    array[...] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,19 @@ class History(Callback):
         super().__init__()
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
+
+    @property
+    def model(self) -> Any:
+        """The model that was trained, as long as there is one; it keeps this object, so this does not keep it."""
+        return None if self._model is None else self._model()
+
+    @model.setter
+    def model(self, value: Any) -> None:
+        self._model = None if value is None else weakref.ref(value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy without the model."""
+        return vars(self) | {"_model": None}
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Start afresh."""

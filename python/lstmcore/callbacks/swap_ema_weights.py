@@ -36,9 +36,8 @@ class SwapEMAWeights(Callback):
         average = optimizer.average
         if average is None:  # no step has been taken
             return
-        values = self.model.parameters.values
-        values[...], average[...] = average.copy(), values.copy()
-        self.model.parameters.version += 1
+        with self.model.parameters.vectors.writing() as values:
+            values[...], average[...] = average.copy(), values.copy()
         self._swapped = not self._swapped
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:

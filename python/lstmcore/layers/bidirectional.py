@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .._passes import run_both_backward, run_both_forward
 from .._serialization import serialize
-from .layer import Array, Layer, Shape
+from .layer import Array, Layer, Shape, copies
 from .recurrent import Recurrent
 from .rnn import RNN
 from .sequence_layer import SequenceLayer
@@ -91,10 +91,8 @@ class Bidirectional(SequenceLayer):
                 )
         if "input_shape" not in options and "batch_input_shape" not in options and layer.input_shape is not None:
             options["batch_input_shape"] = layer.input_shape
-        options.setdefault("dtype", layer.dtype)
+        options.setdefault("dtype", layer.given_dtype)
         super().__init__(**options)
-        if self.dtype != layer.dtype:
-            raise ValueError(f"Bidirectional: dtype: expected that of the layer, {layer.dtype}, got {self.dtype}")
         penalty = layer.activity_regularizer
         if penalty is not None or backward_layer.activity_regularizer is not None:
             # The model adds it for our outputs, which are those of both layers if they stand side by side.
@@ -108,7 +106,7 @@ class Bidirectional(SequenceLayer):
             self.activity_regularizer = penalty
         self.forward_layer, self.backward_layer = layer, backward_layer
         self.merge_mode = merge_mode
-        self._initial = weights
+        self._initial = copies(weights)
         self._given_names = {"layer": layer.name, "backward_layer": backward_layer.name}
         layer.name, backward_layer.name = f"forward_{layer.name}", f"backward_{layer.name}"
         self.adopt(layer)

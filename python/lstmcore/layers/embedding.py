@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _core, constraints, regularizers
 from .._arguments import as_array, flag, positive_integer, reject_options
 from ..streaming import Stage
-from .layer import Array, Layer, Shape
+from .layer import Array, Layer, Shape, copies
 
 _NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
 
@@ -67,7 +67,7 @@ class Embedding(Layer):
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.mask_zero = flag("Embedding: mask_zero", mask_zero)
-        self._initial = weights
+        self._initial = copies(weights)
 
     def build(self, input_shape: Shape) -> None:
         """Create the embeddings."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
+import os
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,7 +30,36 @@ Shape = tuple[int | None, ...]
 
 _WITHOUT_EFFECT = {"autocast", "aggregation", "overwrite_with_gradient"}
 
-_names: Counter[str] = Counter()
+_names: dict[str, Iterator[int]] = {}  # counts the layers of each class
+
+# Held while weights are made or moved, so that threads which use a new model at once build it once.
+building = threading.RLock()
+if hasattr(os, "register_at_fork"):  # a child has none of the threads that may hold it
+    os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=building.release)
+
+
+Build = Callable[[Any, Shape], None]
+
+
+def _built_once(build: Build) -> Build:
+    """Return ``build`` such that it does nothing the second time and leaves nothing behind if it fails."""
+
+    @functools.wraps(build)
+    def once(self: Layer, input_shape: Shape) -> None:
+        with building:
+            if self.built:
+                return
+            before = list(self.variables)
+            try:
+                for layer in self.sublayers:
+                    layer.take_dtype(self.name, self.dtype)
+                build(self, input_shape)
+                self._finish_build(input_shape)
+            except BaseException:
+                self.variables, self.built = before, False
+                raise
+
+    return once
 
 
 class Layer(Configurable):
@@ -54,7 +85,7 @@ class Layer(Configurable):
     Parameters
     ----------
     name : "lstm", "lstm_1", … by default.
-    dtype : "float32" (or None) or "float64".
+    dtype : "float32" or "float64"; by default that of the model or layer it becomes part of, or "float32".
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
     activity_regularizer : adds a penalty on the outputs, divided by the rows of the batch, to the loss; a
         name or a `regularizers.Regularizer`.
@@ -82,7 +113,8 @@ class Layer(Configurable):
         if name is not None and not isinstance(name, str):
             raise TypeError(f"{kind}: name: expected a string, got {name!r}")
         self.name = name or _automatic_name(kind)
-        self.dtype = float_dtype("dtype", np.float32 if dtype is None else dtype)
+        self.given_dtype = None if dtype is None else float_dtype("dtype", dtype)
+        self.dtype: np.dtype[Any] = self.given_dtype or np.dtype(np.float32)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
@@ -107,13 +139,14 @@ class Layer(Configurable):
                 "backward(d_outputs, need_d_inputs=True): gradients are not derived automatically"
             )
         if "build" in cls.__dict__:
-            cls.build = _built_once(cls.__dict__["build"])  # type: ignore[assignment, method-assign]
+            cls.build = _built_once(cls.__dict__["build"])  # type: ignore[method-assign]
         for method, argument in cls._optional_arguments.items():
             if method in cls.__dict__:
                 setattr(cls, method, _taking(argument, cls.__dict__[method]))
 
     # --- to be defined by the layers ---
 
+    @_built_once
     def build(self, input_shape: Shape) -> None:
         """Create the variables for inputs of that shape, batch first; done once."""
         self._finish_build(input_shape)
@@ -234,6 +267,12 @@ class Layer(Configurable):
                     f"{self.name}: build: {layer.name} has no weights yet; in build, call its ensure_built(input_shape)"
                 )
             self.variables += [v for v in layer.variables if id(v) not in known]
+        for variable in self.variables:
+            if variable.dtype != self.dtype:
+                raise ValueError(
+                    f"{self.name}: build: expected weights of dtype {self.dtype}, got {variable.path} of "
+                    f"{variable.dtype}; make layers within with dtype=self.dtype"
+                )
         self.input_shape = _any_batch(input_shape)
         self.built = True
 
@@ -250,17 +289,39 @@ class Layer(Configurable):
     def adopt(self, layer: Layer) -> None:
         """Make a layer part of this one, with its name behind this one's."""
         layer.claim(self.name)
+        layer.take_dtype(self.name, self.dtype)
         layer.name = f"{self.name}/{layer.name}"
         if not self.trainable:
             layer.trainable = False
 
+    def take_dtype(self, owner: str, dtype: np.dtype[Any]) -> None:
+        """Take the dtype of what the layer is part of, unless it was given one of its own.
+
+        Raises
+        ------
+        ValueError
+            It was given another, or has weights of another; so does a layer within.
+        """
+        if self.dtype != dtype and (self.given_dtype is not None or self.variables):
+            raise ValueError(
+                f"{owner}: layer: expected dtype {dtype}, got {self.dtype} ({self.name}); give both the same or neither"
+            )
+        for layer in self.sublayers:
+            layer.take_dtype(self.name, dtype)
+        self.dtype = dtype
+
     def __call__(self, inputs: Any, training: bool | None = False, **options: Any) -> Any:
-        """Return the outputs for a batch. For ``training`` Keras's None is False."""
+        """Return the outputs for a batch. For ``training`` Keras's None is False.
+
+        Whatever the layer keeps for `backward` is its own: arrays that go in and come out may be written to.
+        """
         training = training is not None and flag(f"{self.name}: training", training)
         arrays = self.convert(f"{self.name}: inputs", inputs)
         if not self.built:
             self.build(_shapes(arrays) if self.takes_several else arrays.shape)
-        return self.forward(arrays, training, **options)
+        if training:
+            arrays, options = copies(arrays), copies(options)
+        return own_outputs(self.forward(arrays, training, **options), None if training else arrays)
 
     def add_weight(
         self,
@@ -328,11 +389,12 @@ class Layer(Configurable):
 
     @property
     def sublayers(self) -> list[Layer]:
-        """The layers within this one: its attributes that are layers or lists of them."""
-        found: list[Layer] = []
-        for value in vars(self).values():
-            found += [v for v in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(v, Layer)]
-        return found
+        """The layers within this one: its attributes that are layers, or lists, tuples and dicts with layers."""
+        found: dict[int, Layer] = {}
+        for name, value in vars(self).items():
+            if name != "_arguments":
+                found |= {id(layer): layer for layer in layers_in(value)}
+        return list(found.values())
 
     @property
     def trainable(self) -> bool:
@@ -384,7 +446,8 @@ class Layer(Configurable):
         own = {k: config[k] for k in ("name", "trainable", "dtype") if k in config and not (by_name or k in taken)}
         layer = super().from_config({k: v for k, v in config.items() if k not in own})
         layer.name = own.get("name", layer.name)
-        layer.dtype = float_dtype("dtype", own.get("dtype", layer.dtype))
+        if "dtype" in own:
+            layer.dtype = layer.given_dtype = float_dtype("dtype", own["dtype"])
         if "trainable" in own:
             layer.trainable = own["trainable"]
         return layer
@@ -421,7 +484,7 @@ class Layer(Configurable):
 
 def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
     """Assign arrays to variables after checking every shape."""
-    arrays = [np.asarray(w) for w in weights]
+    arrays = [np.array(w) for w in weights]  # copies, for they may be values of the variables themselves
     if len(arrays) != len(variables):
         raise ValueError(f"{owner}: weights: expected {len(variables)} arrays, got {len(arrays)}")
     for variable, array in zip(variables, arrays, strict=True):
@@ -445,22 +508,33 @@ def names_within(function: Any) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
-    """Return ``build`` such that it does nothing the second time and leaves nothing behind if it fails."""
+def layers_in(value: Any) -> list[Layer]:
+    """Return a layer in a list, and the layers in lists, tuples and dicts."""
+    if isinstance(value, Layer):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [layer for part in value for layer in layers_in(part)] if isinstance(value, (list, tuple)) else []
 
-    @functools.wraps(build)
-    def once(self: Layer, input_shape: Shape) -> None:
-        if self.built:
-            return
-        before = list(self.variables)
-        try:
-            build(self, input_shape)
-            self._finish_build(input_shape)
-        except BaseException:
-            self.variables, self.built = before, False
-            raise
 
-    return once
+def copies(value: Any) -> Any:
+    """Return a value with copies of the arrays in it."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {name: copies(part) for name, part in value.items()}
+    return type(value)(map(copies, value)) if isinstance(value, (list, tuple)) else value
+
+
+def own_outputs(outputs: Any, inputs: Any) -> Any:
+    """Return outputs that share no memory with the inputs; without inputs, nor with anything else: copies."""
+    if inputs is None:
+        return copies(outputs)
+    if isinstance(outputs, (tuple, list)):
+        return type(outputs)(own_outputs(part, inputs) for part in outputs)
+    given = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else (inputs,)
+    shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in given)
+    return outputs.copy() if shared else outputs
 
 
 def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -495,5 +569,5 @@ def _shapes(arrays: Any) -> Any:
 def _automatic_name(class_name: str) -> str:
     base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
     base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
-    _names[base] += 1
-    return base if _names[base] == 1 else f"{base}_{_names[base] - 1}"
+    number = next(_names.setdefault(base, itertools.count()))
+    return f"{base}_{number}" if number else base

@@ -117,8 +117,7 @@ class Recurrent(SequenceLayer):
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
-        self._packed: functional.Packed | None = None
-        self._packed_version: Any = None
+        self._packed: tuple[list[int], functional.Packed] | None = None  # and the versions it was made from
 
     # --- weights ---
 
@@ -181,16 +180,16 @@ class Recurrent(SequenceLayer):
         return input_shape[2]
 
     def _weights(self, training: bool) -> functional.Packed:
-        version = [(v.parameters, v.parameters.version) for v in self.variables]
-        packed = self._packed
-        if packed is None or version != self._packed_version or training > packed.training:
-            packed = type(self).pack(
-                [v.value for v in self.variables],
-                options=self.options,
-                training=training,
-                zoneout=any(self._zoneout.values()),
-            )
-            self._packed, self._packed_version = packed, version
+        versions = [v.vectors.version for v in self.variables]
+        if (known := self._packed) is not None and known[0] == versions and training <= known[1].training:
+            return known[1]
+        packed = type(self).pack(
+            [v.value for v in self.variables],
+            options=self.options,
+            training=training,
+            zoneout=any(self._zoneout.values()),
+        )
+        self._packed = versions, packed
         return packed
 
     def in_reverse(self) -> Recurrent:
@@ -199,6 +198,7 @@ class Recurrent(SequenceLayer):
         if self.seed is not None:  # other masks than this one's
             changed["seed"] = self.seed + 1
         other = copy.copy(self)
+        other.given_dtype = self.given_dtype
         other.variables = []
         other.go_backwards = changed["go_backwards"]
         other.reseed(changed.get("seed"))

@@ -44,13 +44,11 @@ class Residual(Layer):
             raise TypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
         if projection not in (None, "auto"):
             raise ValueError(f"Residual: projection: expected None or 'auto', got {projection!r}")
-        super().__init__(**{"dtype": layers[0].dtype} | options)
+        super().__init__(**{"dtype": layers[0].given_dtype} | options)
         self.layers: list[Layer] = []
         self.projection: Dense | None = None
         self._project = projection == "auto"
         for one in layers:
-            if one.dtype != self.dtype:
-                raise ValueError(f"{self.name}: layer: expected dtype {self.dtype}, got {one.dtype} ({one.name})")
             if one.activity_regularizer is not None:
                 raise ValueError(
                     f"{self.name}: layer: activity_regularizer is for the outputs of Residual: give it that"

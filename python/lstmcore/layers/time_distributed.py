@@ -30,9 +30,7 @@ class TimeDistributed(Layer):
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):
             raise TypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
-        super().__init__(**{"dtype": layer.dtype} | options)
-        if self.dtype != layer.dtype:
-            raise ValueError(f"{self.name}: layer: expected dtype {self.dtype}, got {layer.dtype}")
+        super().__init__(**{"dtype": layer.given_dtype} | options)
         self.adopt(layer)
         self.layer = layer
         self.head = layer.head

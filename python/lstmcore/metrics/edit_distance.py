@@ -153,8 +153,8 @@ class CharacterErrorRate(Metric):
                 )
         hypotheses, _ = _core.ctc_greedy(pred, lengths, blank, SCORES, True)
         edits = _counts(references, [np.array(h, np.int64) for h in hypotheses]).sum(1)
-        self.edits += float(weights @ edits)
-        self.length += float(weights @ np.array([len(r) for r in references], np.float64))
+        self.edits += float((weights * edits).sum())
+        self.length += float((weights * [len(r) for r in references]).sum())
 
     def _references(self, y_true: ArrayLike, batch: int, classes: int, blank: int) -> list[Array]:
         true = np.asarray(y_true)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from .._arguments import flag, integer
 from .._data.tree import map_leaves
-from ..layers.layer import Layer, Shape
+from ..layers.layer import Layer, Shape, copies, layers_in, own_outputs
 from ..saving import Savable
 from ..trainer import Trainer
 from ..variables import Parameters
@@ -49,7 +50,8 @@ class Model(Savable, Trainer):
     ----------
     name : that of the class by default.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
-    dtype : "float32" or "float64", that of the layers.
+    dtype : "float32" or "float64", for the layers too, those that were given one of their own excepted, which
+        must be the same. By default that of the first layer.
 
     Raises
     ------
@@ -67,27 +69,40 @@ class Model(Savable, Trainer):
                 "layers, and for anything else a subclass of Model with forward and backward"
             )
         super().__init__(**options)
+        self._settle_dtype()  # of layers that were there before
 
     # --- layers ---
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take note of the layers among the attributes."""
-        layers = [value] if isinstance(value, Layer) else _layers_in(value)
-        if layers:
-            tracked: dict[str, list[Layer]] = self.__dict__.setdefault("_tracked", {})
-            for layer in layers:
-                if layer not in [known for same in tracked.values() for known in same]:
-                    layer.claim(self.__dict__.get("name", type(self).__name__))
-            tracked[name] = layers
+        layers = layers_in(value) if name != "_arguments" else []
+        self._claim(layers)
         super().__setattr__(name, value)
+        if layers and "given_dtype" in self.__dict__:
+            self._settle_dtype()
+
+    def _claim(self, layers: list[Layer]) -> None:
+        """Make layers part of this model that are not yet."""
+        if not layers:
+            return
+        claimed: weakref.WeakSet[Layer] = self.__dict__.setdefault("_claimed", weakref.WeakSet())
+        for layer in layers:
+            if layer not in claimed:
+                layer.claim(self.__dict__.get("name", type(self).__name__))
+                claimed.add(layer)
+
+    def _settle_dtype(self) -> None:
+        """Give the layers the model's dtype; if it was given none, it has that of its first layer."""
+        layers = self.layers
+        if self.given_dtype is None and layers and not self.built:
+            self.dtype = layers[0].dtype
+        for layer in layers:
+            layer.take_dtype(self.name, self.dtype)
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers."""
-        unique: dict[int, Layer] = {}
-        for layers in self.__dict__.get("_tracked", {}).values():
-            unique |= {id(layer): layer for layer in layers}
-        return list(unique.values())
+        """The layers: the attributes that are layers, or lists, tuples and dicts with layers."""
+        return super().sublayers
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -117,6 +132,8 @@ class Model(Savable, Trainer):
         layers = self.layers
         if not layers:
             raise ValueError(f"{self.name}: has no layers; keep them as attributes")
+        self._claim(layers)  # those put into lists since
+        self._settle_dtype()
         for layer in layers:
             if layer.activity_regularizer is not None:
                 raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
@@ -128,8 +145,8 @@ class Model(Savable, Trainer):
         self.input_shape = None if not isinstance(inputs, np.ndarray) else (None, *inputs.shape[1:])
         self._built_for = map_leaves(lambda a: {"shape": a.shape[1:], "dtype": a.dtype.name}, inputs)
         self._output_shape: Shape = (None, *outputs.shape[1:])
+        self.variables = [v for layer in layers for v in layer.variables]
         self.built = True
-        self._gather()
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the inputs that the weights were made for, as plain data; None if there are no weights."""
@@ -166,9 +183,9 @@ class Model(Savable, Trainer):
         self.dtype = next(iter(dtypes), self.dtype)
         self.variables = [v for layer in self.sublayers for v in layer.variables]
         moved = self.trainable_variables
-        self.parameters = Parameters.gather(moved, self.dtype)
         for variable in self.non_trainable_variables:
-            Parameters.gather([variable], self.dtype)
+            Parameters([variable], self.dtype)
+        self._parameters = Parameters(moved, self.dtype)
         self._regularized = [v for v in moved if v.regularizer is not None]
 
     @property
@@ -177,10 +194,9 @@ class Model(Savable, Trainer):
         self._require_built()
         return self._output_shape
 
-    def _require_built(self) -> Parameters:
-        if self.parameters is None:
+    def _require_built(self) -> None:
+        if not self.built:
             raise ValueError(f"{self.name}: has no weights yet; call it on data or give its first layer an input_shape")
-        return self.parameters
 
     def count_params(self) -> int:
         """Return the number of numbers in the weights."""
@@ -199,7 +215,10 @@ class Model(Savable, Trainer):
         mask = options.pop("mask", None)
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        return self.run(arrays, training, None if mask is None else np.asarray(mask))[0]
+        mask = None if mask is None else np.asarray(mask)
+        if training:  # what is kept for `backward` is the model's own
+            arrays, mask = copies(arrays), copies(mask)
+        return own_outputs(self.run(arrays, training, mask)[0], None if training else arrays)
 
     def run(
         self,
@@ -258,12 +277,6 @@ class Model(Savable, Trainer):
     def __repr__(self) -> str:
         layers = ", ".join(layer.name for layer in self.layers)
         return f"<{type(self).__name__} name={self.name}, layers=[{layers}]>"
-
-
-def _layers_in(value: Any) -> list[Layer]:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    layers = [part for part in parts if isinstance(part, Layer)]
-    return layers if len(layers) == len(parts) else []
 
 
 def _zeros(description: Any) -> Any:

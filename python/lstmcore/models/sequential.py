@@ -45,8 +45,9 @@ class Sequential(Model):
     consumes_mask = True
 
     def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
-        super().__init__(name=name)
         self._layers: list[Layer] = []
+        self._taken: set[str] = set()  # names that layers have been added with
+        super().__init__(name=name)
         self._activities: dict[int, Array] = {}  # outputs that an activity regularizer waits for
         self._first = 0
         if not isinstance(layers, (Iterable, type(None))):
@@ -63,37 +64,40 @@ class Sequential(Model):
         if not isinstance(layer, Layer):
             raise TypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
         layer.claim(self.name)
-        known = [other for other in self._layers if not isinstance(other, InputLayer)]
         try:
-            if any(other.name == layer.name for other in self._layers):
+            if layer.name in self._taken:
                 raise ValueError(f"{self.name}: layer: expected a name of its own, got {layer.name!r} again")
-            if known and layer.dtype != self.dtype:
-                raise ValueError(f"{self.name}: layer: expected dtype {self.dtype}, got {layer.dtype} ({layer.name})")
-        except ValueError:
+            if all(isinstance(other, InputLayer) for other in self._layers):
+                self.dtype, self.given_dtype = layer.dtype, layer.given_dtype
+            else:
+                layer.take_dtype(self.name, self.dtype)
+            if self.built:
+                self._output_shape = (None, *self._through(layer, self._output_shape)[1:])
+        except BaseException:
             layer.owner = None
             raise
-        if not known:
-            self.dtype = layer.dtype
         self._layers.append(layer)
-        shape = self._layers[0].input_shape
-        if shape is not None:
-            self._rebuild(shape)
+        self._taken.add(layer.name)
+        if self.built:
+            self.variables.extend(layer.variables)
+            self._parameters = None
+        elif self._layers[0].input_shape is not None:
+            self.build(self._layers[0].input_shape)
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it."""
         if not self._layers:
             raise ValueError(f"{self.name}: has no layers")
         layer = self._layers.pop()
+        self._taken.discard(layer.name)
         layer.owner = None
-        if self.built:
-            shape, self.parameters, self.built, self.variables = self.input_shape, None, False, []
-            if self._layers and shape is not None and rebuild:
-                self._rebuild(shape)
+        self._parameters = None
+        if self.built and self._layers and rebuild:
+            self._output_shape = (None, *self._layers[-1].output_shape[1:])
+            del self.variables[len(self.variables) - len(layer.variables) :]
+        else:
+            self.built, self.variables = False, []
         return layer
-
-    def _rebuild(self, input_shape: Shape) -> None:
-        self.built = False
-        self.build(input_shape)
 
     @property
     def layers(self) -> list[Layer]:
@@ -116,10 +120,8 @@ class Sequential(Model):
             raise ValueError(f"{self.name}: has no layers; add some before using it")
         shape: Any = input_shape if self.takes_several else tuple(input_shape)
         for layer in self._layers:
-            layer.ensure_built(shape)
-            shape = self._one(layer, layer.compute_output_shape(shape))
-        self._output_shape = (None, *shape[1:])
-        self._gather()
+            shape = self._through(layer, shape)
+        self._output_shape: Shape = (None, *shape[1:])
 
     def _build_for(self, inputs: Any) -> None:
         self.build(_shapes(inputs))
@@ -136,6 +138,11 @@ class Sequential(Model):
         for layer in self._layers:
             shape = self._one(layer, layer.compute_output_shape(shape))
         return shape
+
+    def _through(self, layer: Layer, shape: Any) -> Shape:
+        """Return the shape of the outputs of a layer, which is built for inputs of a shape if it has no weights yet."""
+        layer.ensure_built(shape)
+        return self._one(layer, layer.compute_output_shape(shape))
 
     def _one(self, layer: Layer, shape: Any) -> Shape:
         """Return the shape of a layer's outputs, if it returns one array."""

@@ -208,16 +208,15 @@ class Optimizer(Configurable):
         steps = self.gradient_accumulation_steps
         moves = steps is None or (self._calls + 1) % steps == 0
         if moves:
-            self._move(parameters)
+            with parameters.vectors.writing() as values:
+                self._move(parameters, values)
         if self.use_ema:
             self._average(parameters)
         self._calls += 1
         self._gradients = parameters.gradients if self.accumulating else None
         for variable in parameters.variables:  # as in Keras, also while gradients are only summed up
             if variable.constraint is not None:
-                variable.value[...] = variable.constraint(variable.value)
-                moves = True
-        parameters.version += moves
+                variable.assign(variable.constraint(variable.value))
 
     def _prepare(self, parameters: Parameters) -> None:
         if self._shapes is parameters.shapes:
@@ -233,8 +232,8 @@ class Optimizer(Configurable):
             )
         self._shapes = parameters.shapes
 
-    def _move(self, parameters: Parameters) -> None:
-        values, gradients, variables = parameters.values, parameters.gradients, parameters.variables
+    def _move(self, parameters: Parameters, values: Array) -> None:
+        gradients, variables = parameters.gradients, parameters.variables
         rate = self._rate()
         scale = 1 / (self.gradient_accumulation_steps or 1)
         if self.global_clipnorm is not None:
@@ -247,7 +246,7 @@ class Optimizer(Configurable):
         if decay and any(self._excluded):
             for variable in variables:
                 if not self._is_excluded(variable):
-                    variable.value -= decay * variable.value
+                    variable.assign(variable.value - decay * variable.value)
             decay = 0.0
         rule, numbers = self.rule(rate, self.iterations + 1)
         slots = [self._vectors[name] for name in self.slots]
@@ -269,8 +268,8 @@ class Optimizer(Configurable):
     def finalize(self, parameters: Parameters) -> None:
         """Put the moving average in the parameters' place, if there is one."""
         if "average" in self._vectors:
-            parameters.values[...] = self._vectors["average"]
-            parameters.version += 1
+            with parameters.vectors.writing() as values:
+                values[...] = self._vectors["average"]
 
     # --- saving ---
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from .. import _core
 from .._arguments import flag, path
-from .._placeholders import placeholders
+from .._placeholders import bounded_by_memory, placeholders
 from .._serialization import Configurable, collected_objects, custom_object_scope, deserialize, serialize
 from ..layers.layer import Layer
 from . import container
@@ -153,8 +153,13 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     >>> model = Sequential([layers.LSTM(8, input_shape=(12, 1)), layers.Dense(1)])
     >>> models.model_from_json(model.to_json()).count_params()
     329
+
+    Raises
+    ------
+    ValueError
+        It is no such description, or one of more weights than this machine has memory for.
     """
-    with _errors_name("json_string"), custom_object_scope(custom_objects or {}):
+    with _errors_name("json_string"), bounded_by_memory(), custom_object_scope(custom_objects or {}):
         return _from_architecture(json.loads(json_string))
 
 

@@ -1,0 +1,444 @@
+"""Arrays that go in and come out belong to the caller: they may be written to at any time, and nothing changes.
+
+Of that, what a layer called with ``training=True`` keeps for `backward`, masks, initial states, weights that are
+handed over, outputs; and the weights themselves, which can be looked at but only changed with `assign`.
+"""
+
+import numpy as np
+import pytest
+from layer_tools import numbers
+
+import lstmcore
+from lstmcore import Model, Sequential, layers, optimizers
+from lstmcore.callbacks import SwapEMAWeights
+from lstmcore.initializers import Constant
+from lstmcore.variables import Variable
+
+X = (2, 4, 6)  # batch, steps, features
+MASK = np.array([[True, True, True, False], [False, True, True, True]])
+
+RECURRENT = {
+    f"{kind.__name__}, {text}": lambda kind=kind, options=options, **o: kind(6, **options, **o)
+    for kind in (layers.LSTM, layers.GRU, layers.SimpleRNN)
+    for text, options in {
+        "last": {},
+        "all": {"return_sequences": True},
+        "backwards": {"return_sequences": True, "go_backwards": True},
+        "with state": {"return_state": True},
+        "checkpointed": {"checkpoint": 2, "return_sequences": True},
+        "dropped": {"dropout": 0.5, "recurrent_dropout": 0.5, "zoneout": 0.2, "seed": 1},
+        "stateful": {"stateful": True},
+    }.items()
+}
+EVERY = RECURRENT | {
+    "LSTM, layer norm": lambda **o: layers.LSTM(6, layer_norm=True, projection=3, return_sequences=True, **o),
+    "RNN": lambda **o: layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_sequences=True, **o),
+    "Bidirectional": lambda **o: layers.Bidirectional(layers.LSTM(3, return_sequences=True), **o),
+    "Bidirectional, sum": lambda **o: layers.Bidirectional(layers.GRU(3), merge_mode="sum", **o),
+    "TimeDistributed": lambda **o: layers.TimeDistributed(layers.Dense(3, "relu"), **o),
+    "TimeDistributed, flat": lambda **o: layers.TimeDistributed(layers.Flatten(), **o),
+    "Residual": lambda **o: layers.Residual([layers.Dense(6, "tanh"), layers.Dropout(0.5, seed=1)], **o),
+    "Dense": lambda **o: layers.Dense(3, "relu", **o),
+    "Dense, linear": lambda **o: layers.Dense(3, **o),
+    "Dense, gelu": lambda **o: layers.Dense(3, "gelu", **o),
+    "Dense, softmax": lambda **o: layers.Dense(3, "softmax", **o),
+    "Conv1D": lambda **o: layers.Conv1D(3, 2, activation="sigmoid", **o),
+    "Conv1D, same": lambda **o: layers.Conv1D(3, 3, padding="same", strides=2, **o),
+    "Conv1D, of one step": lambda **o: layers.Conv1D(3, 1, **o),
+    "BatchNormalization": lambda **o: layers.BatchNormalization(**o),
+    "BatchNormalization, frozen": lambda **o: layers.BatchNormalization(trainable=False, **o),
+    "LayerNormalization": lambda **o: layers.LayerNormalization(**o),
+    "UnitNormalization": lambda **o: layers.UnitNormalization(**o),
+    "PReLU": lambda **o: layers.PReLU(**o),
+    "ReLU": lambda **o: layers.ReLU(**o),
+    "LeakyReLU": lambda **o: layers.LeakyReLU(**o),
+    "ELU": lambda **o: layers.ELU(**o),
+    "Softmax": lambda **o: layers.Softmax(**o),
+    "Activation": lambda **o: layers.Activation("tanh", **o),
+    "Activation, linear": lambda **o: layers.Activation("linear", **o),
+    "ActivityRegularization": lambda **o: layers.ActivityRegularization(0.1, 0.1, **o),
+    "Identity": lambda **o: layers.Identity(**o),
+    "InputLayer": lambda **o: layers.Input(X[1:], **o),
+    "Flatten": lambda **o: layers.Flatten(**o),
+    "Reshape": lambda **o: layers.Reshape((8, 3), **o),
+    "Permute": lambda **o: layers.Permute((2, 1), **o),
+    "RepeatVector": lambda **o: Sequential([layers.Flatten(**o), layers.RepeatVector(3, **o)]),
+    "Masking": lambda **o: layers.Masking(0.5, **o),
+    "Dropout": lambda **o: layers.Dropout(0.5, seed=1, **o),
+    "SpatialDropout1D": lambda **o: layers.SpatialDropout1D(0.5, seed=1, **o),
+    "AlphaDropout": lambda **o: layers.AlphaDropout(0.5, seed=1, **o),
+    "GaussianDropout": lambda **o: layers.GaussianDropout(0.5, seed=1, **o),
+    "GaussianNoise": lambda **o: layers.GaussianNoise(0.5, seed=1, **o),
+    "MaxPooling1D": lambda **o: layers.MaxPooling1D(2, **o),
+    "AveragePooling1D": lambda **o: layers.AveragePooling1D(2, **o),
+    "GlobalMaxPooling1D": lambda **o: layers.GlobalMaxPooling1D(**o),
+    "GlobalAveragePooling1D": lambda **o: layers.GlobalAveragePooling1D(**o),
+    "UpSampling1D": lambda **o: layers.UpSampling1D(2, **o),
+    "ZeroPadding1D": lambda **o: layers.ZeroPadding1D(0, **o),
+    "Cropping1D": lambda **o: layers.Cropping1D(0, **o),
+    "Embedding": lambda **o: layers.Embedding(9, 3, **o),
+    "Add": lambda **o: layers.Add(**o),
+    "Concatenate": lambda **o: layers.Concatenate(**o),
+    "Sequential": lambda **o: Sequential([layers.Dense(6, "relu", **o), layers.Flatten(**o), layers.Dense(2, **o)]),
+    "Sequential of nothing": lambda **o: Sequential([layers.Activation("linear", **o)]),
+}
+EACH = pytest.mark.parametrize("name", EVERY)
+
+
+def made(name, dtype="float64"):
+    """A layer with random weights, and inputs for it."""
+    layer = EVERY[name](dtype=dtype)
+    if name == "Embedding":
+        x = np.arange(8).reshape(2, 4)
+    elif name in ("Add", "Concatenate"):
+        x = [numbers(*X, dtype=dtype), numbers(*X, seed=1, dtype=dtype)]
+    else:
+        x = numbers(*X, dtype=dtype)
+    layer(x)
+    layer.set_weights([numbers(*w.shape, seed=k) ** 2 for k, w in enumerate(layer.get_weights())])
+    layer.reset_states()
+    return layer, x
+
+
+def arrays(value):
+    if isinstance(value, (list, tuple)):
+        return [a for part in value for a in arrays(part)]
+    return [value] if isinstance(value, np.ndarray) else []
+
+
+def spoil(*values):
+    for array in arrays(values):
+        array[...] = 1 if array.dtype.kind in "iub" else 1e6
+
+
+def backward(layer, outputs):
+    """The gradients of weights and inputs for random gradients of the outputs."""
+    outputs = arrays(outputs)
+    d = [numbers(*part.shape, seed=50 + k) for k, part in enumerate(outputs)]
+    kept = [part.copy() for part in d]
+    for v in layer.variables:
+        v.gradient.fill(0)
+    d_inputs = layer.backward(d[0], d_state=d[1:]) if len(d) > 1 else layer.backward(d[0])
+    for before, after in zip(kept, d, strict=True):
+        np.testing.assert_array_equal(before, after)
+    return [a.copy() for a in arrays(d_inputs)] + [v.gradient.copy() for v in layer.variables]
+
+
+def assert_equal(left, right):
+    assert len(left) == len(right)
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def options_of(layer, name):
+    options = {"mask": MASK.copy()} if layer.consumes_mask else {}
+    if name in RECURRENT:
+        options["initial_state"] = [numbers(2, n, seed=9) for n in layer.state_size]
+    return options
+
+
+def test_the_table_has_every_layer():
+    kinds = {
+        kind.__name__
+        for kind in vars(layers).values()
+        if isinstance(kind, type) and issubclass(kind, layers.Layer) and not issubclass(kind, layers.Cell)
+    }
+    seen = set()
+    for make in EVERY.values():
+        layer = make(dtype="float32")
+        seen |= {type(part).__name__ for part in (layer, *layer.sublayers)}
+    assert kinds - {"Layer"} <= seen
+
+
+@EACH
+def test_what_is_kept_for_backward_is_the_layers_own(name):
+    results = []
+    for spoils in (False, True):
+        layer, x = made(name)
+        options = options_of(layer, name)
+        outputs = layer(x, training=True, **options)
+        if spoils:
+            spoil(x, outputs, *options.values())
+        results.append(backward(layer, outputs))
+    assert_equal(*results)
+
+
+@EACH
+@pytest.mark.parametrize("training", [False, True])
+def test_outputs_are_the_callers_and_inputs_are_left_alone(name, training):
+    layer, x = made(name)
+    before = [a.copy() for a in arrays(x)]
+    options = options_of(layer, name)
+    outputs = layer(x, training=training, **options)
+    assert_equal(before, arrays(x))
+    spoil(outputs)
+    assert_equal(before, arrays(x))
+    twin, again = made(name)
+    twin(again, training=training, **options_of(layer, name))  # for the random numbers, which go on
+    if name != "BatchNormalization" or not training:
+        weights = layer.get_weights()
+        assert_equal(weights, twin.get_weights())
+    assert_equal(arrays(layer(x, training=training)), arrays(twin(again, training=training)))
+
+
+@EACH
+def test_predictions_are_the_callers(name):
+    layer, x = made(name)
+    if name in ("Add", "Concatenate") or "with state" in name or "Bidirectional, none" in name:
+        pytest.skip("not the first layer of a chain of its own")
+    model = layer if isinstance(layer, Sequential) else Sequential([layer])
+    for predict in (model, model.predict, model.predict_on_batch):
+        before = x.copy()
+        model.reset_states()
+        spoil(predict(x))
+        np.testing.assert_array_equal(x, before)
+        empty = predict(x[:0]) if name not in RECURRENT else None
+        assert empty is None or len(empty) == 0
+
+
+class Towers(Model):
+    """A model that does what it likes with what its layers return."""
+
+    def __init__(self):
+        super().__init__(dtype="float64")
+        self.hidden = layers.Dense(5, "tanh")
+        self.flat = layers.Reshape((-1,))
+        self.last = layers.Dense(1)
+
+    def forward(self, inputs, training=False):
+        hidden = self.hidden(inputs, training)
+        hidden *= 2
+        return self.last(self.flat(hidden, training), training)
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return self.hidden.backward(2 * self.flat.backward(self.last.backward(d_outputs)), need_d_inputs)
+
+
+def test_a_model_of_ones_own_may_write_to_what_its_layers_return():
+    lstmcore.utils.set_random_seed(0)
+    model, x = Towers(), numbers(*X)
+    model(x)
+    for v in model.variables:
+        v.gradient.fill(0)
+    outputs = model(x, training=True)
+    given = x.copy()
+    spoil(x, outputs)
+    d_inputs = model.backward(np.ones_like(outputs))
+    w, b, v, c = model.get_weights()
+    t = np.tanh(given @ w + b)
+    dt = 2 * v.reshape(1, 4, 5) * (1 - t**2)
+    np.testing.assert_allclose(d_inputs, dt @ w.T, rtol=1e-12)
+    np.testing.assert_allclose(model.hidden.kernel.gradient, np.einsum("nti,ntu->iu", given, dt), rtol=1e-12)
+    np.testing.assert_allclose(model.last.kernel.gradient, 2 * t.reshape(2, -1).sum(0)[:, None], rtol=1e-12)
+    np.testing.assert_array_equal(c, 0)
+
+
+def test_arrays_handed_over_are_copied():
+    values = np.ones((9, 3))
+    embedding, constant = layers.Embedding(9, 3, weights=values), Constant(values)
+    dense = layers.Dense(3, input_shape=(9,))
+    dense.build((None, 9))
+    dense.set_weights([values, np.ones(3)])
+    bias = np.ones(3)
+    dense.bias.assign(bias)
+    states = [np.ones((2, 6)), np.ones((2, 6))]
+    lstm = layers.LSTM(6, stateful=True, dtype="float64")
+    lstm.reset_states(states)
+    spoil(values, bias, states)
+    embedding(np.zeros((1, 1), int))
+    for array in (*dense.get_weights(), *embedding.get_weights(), constant((9, 3)), *lstm.states):
+        assert (array == 1).all()
+    spoil(dense.get_weights(), dense.kernel.numpy(), np.asarray(dense.kernel))
+    assert (dense.get_weights()[0] == 1).all()
+
+
+def test_weights_can_be_set_from_each_other():
+    layer = layers.Bidirectional(layers.SimpleRNN(3))
+    layer.build((None, None, 2))
+    before = layer.get_weights()
+    layer.set_weights([v.value for v in (*layer.variables[3:], *layer.variables[:3])])
+    assert_equal(layer.get_weights(), [*before[3:], *before[:3]])
+    kernel = layer.variables[0]
+    kernel.assign(kernel.value[::-1])
+    np.testing.assert_array_equal(kernel.value, before[3][::-1])
+
+
+# --- weights ---
+
+
+def ways_to_write(model):
+    v = model.layers[0].variables[0]
+    p = model.parameters
+    flag = "cannot set WRITEABLE flag"
+    return [
+        (lambda: v.value.__setitem__(..., 0), "read-only"),
+        (lambda: v.value.fill(0), "read-only"),
+        (lambda: np.copyto(v.value, 0), "read-only"),
+        (lambda: np.add(v.value, 1, out=v.value), "read-only"),
+        (lambda: exec("v.value += 1", {"v": v}), "read-only"),
+        (lambda: exec("p.values *= 2", {"p": p}), "read-only"),
+        (lambda: p.values.__setitem__(0, 1.0), "read-only"),
+        (lambda: p.vectors.values.__setitem__(0, 1.0), "read-only"),
+        (lambda: v.value.setflags(write=True), flag),
+        (lambda: p.values.setflags(write=True), flag),
+        (lambda: v.value.base.setflags(write=True), flag),
+        (lambda: v.value.view(np.uint32).fill(0), "read-only"),
+        (lambda: memoryview(v.value).cast("B").__setitem__(0, 1), "read-only"),
+        (lambda: np.asarray(v.value).fill(0), "read-only"),
+        (lambda: v.__array__(copy=False).fill(0), "read-only"),
+        (lambda: setattr(v, "value", np.zeros(v.shape)), "no setter|can't set"),
+        (lambda: setattr(p, "values", np.zeros(p.values.shape)), "no setter|can't set"),
+        (
+            lambda: setattr(v, "gradient", np.zeros(2)),
+            r"lstm\S*/kernel: gradient: expected shape \(2, 12\), got \(2,\)",
+        ),
+        (lambda: setattr(p, "gradients", np.zeros(2)), r"gradients: expected shape \(.*\), got \(2,\)"),
+    ]
+
+
+@pytest.mark.parametrize("way", range(19))
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_weight_can_be_written_to_by_assign_alone(way, trainable):
+    model = Sequential([layers.LSTM(3, trainable=trainable, input_shape=(None, 2)), layers.Dense(1)])
+    x = numbers(2, 4, 2, dtype="float32")
+    before = model(x)
+    ways = ways_to_write(model)
+    assert len(ways) == 19
+    write, text = ways[way]
+    with pytest.raises((ValueError, TypeError, AttributeError, BufferError), match=text):
+        write()
+    np.testing.assert_array_equal(model(x), before)
+    weights = model.get_weights()
+    model.layers[0].variables[0].assign(np.zeros((2, 12)))
+    assert (model(x) != before).any()
+    model.set_weights(weights)
+    np.testing.assert_array_equal(model(x), before)
+
+
+def test_a_variable_as_an_array():
+    v = Variable("a/b", np.arange(3.0))
+    copy = np.array(v)
+    copy[0] = 9
+    assert v.value[0] == 0
+    assert np.asarray(v, "float32").dtype == np.float32
+    assert np.shares_memory(v.__array__(copy=False), v.value)
+    with pytest.raises(ValueError, match="a/b: copy: expected True or None, for float64 becomes float32"):
+        v.__array__("float32", copy=False)
+    assert not np.shares_memory(v.__array__(copy=True), v.value)
+    assert Variable("a/empty", np.zeros((0, 3))).value.shape == (0, 3)
+
+
+def test_gradients_are_added_to_and_set_in_place():
+    model = Sequential([layers.Dense(1, input_shape=(2,), dtype="float64")])
+    v, p = model.layers[0].kernel, model.parameters
+    p.gradients.fill(0)
+    v.gradient += 2
+    v.gradient = v.gradient * 3
+    np.testing.assert_array_equal(p.gradients, [6, 6, 0])
+    p.gradients *= 2
+    np.testing.assert_array_equal(v.gradient, [[12], [12]])
+    p.gradients = np.ones(3)
+    np.testing.assert_array_equal(v.gradient, 1)
+    before = p.values.copy()
+    optimizers.SGD(1.0).step(p)
+    np.testing.assert_array_equal(p.values, before - 1)
+
+
+CHANGES = {
+    "assign": lambda model, x, y: model.layers[0].variables[0].assign(model.layers[0].variables[0].numpy() + 1),
+    "set_weights": lambda model, x, y: model.set_weights([w + 0.5 for w in model.get_weights()]),
+    "a step": lambda model, x, y: model.train_on_batch(x, y),
+    "fit": lambda model, x, y: model.fit(x, y, verbose=0),
+    "the average": lambda model, x, y: model.optimizer.finalize(model.parameters),
+    "the part of it": lambda model, x, y: model.layers[0].set_weights([w + 1 for w in model.layers[0].get_weights()]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_every_change_of_the_weights_is_seen(change, kind):
+    def make():
+        inner = Sequential([kind(4, kernel_constraint="unit_norm"), layers.BatchNormalization()])
+        model = Sequential([layers.Bidirectional(kind(3, return_sequences=True), input_shape=(5, 2)), inner])
+        model.add(layers.Dense(1))
+        model.compile(optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5), "mse")
+        return model
+
+    x, y = numbers(6, 5, 2, dtype="float32"), numbers(6, 1, dtype="float32")
+    model, twin = make(), make()
+    model.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    before = model(x)  # with weights that are packed by now
+    change(model, x, y)
+    after = model(x)
+    assert (after != before).any()
+    twin.set_weights(model.get_weights())
+    np.testing.assert_array_equal(after, twin(x))
+
+
+def test_a_change_before_the_weights_move_into_a_model_is_seen():
+    for changes in range(3):
+        layer, twin, x = layers.LSTM(4, input_shape=(5, 2)), layers.LSTM(4), numbers(6, 5, 2, dtype="float32")
+        twin(x)
+        before = layer(x)
+        for k in range(changes):
+            layer.set_weights([w + k + 1 for w in layer.get_weights()])
+        model = Sequential([layer])
+        assert model.parameters.values.size == 112
+        twin.set_weights(model.get_weights())
+        np.testing.assert_array_equal(model(x), twin(x))
+        assert (model(x) != before).any() == bool(changes)
+
+
+def test_swapped_averages_are_seen():
+    model = Sequential([layers.LSTM(4, input_shape=(5, 2)), layers.Dense(1)])
+    model.compile(optimizers.SGD(0.5, use_ema=True), "mse")
+    x, y = numbers(6, 5, 2, dtype="float32"), numbers(6, 1, dtype="float32")
+    model.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    trained, average = model.predict(x), model.optimizer.average.copy()
+    averaged = model.predict(x, callbacks=[SwapEMAWeights()])
+    assert (averaged != trained).any()
+    np.testing.assert_array_equal(model.predict(x), trained)
+    with model.parameters.vectors.writing() as values:
+        values[...] = average
+    np.testing.assert_array_equal(model.predict(x), averaged)
+
+
+# --- a model within a model ---
+
+
+def nested():
+    inner = Sequential([layers.Dense(3, "tanh", dtype="float64")], name="inner")
+    outer = Sequential([layers.Dense(4, dtype="float64", input_shape=(2,)), inner, layers.Dense(1, dtype="float64")])
+    for model in (inner, outer):
+        model.compile(optimizers.SGD(0.1), "mse")
+    return outer, inner
+
+
+def test_models_that_share_layers_train_the_same_weights():
+    outer, inner = nested()
+    x, y, z = numbers(8, 2), numbers(8, 1), numbers(8, 4)
+    steps = [(outer, x, y), (inner, z, numbers(8, 3)), (outer, x, y), (inner, z, numbers(8, 3)), (outer, x, y)]
+    for model, inputs, targets in steps:
+        whole, part = outer.get_weights(), inner.get_weights()
+        model.train_on_batch(inputs, targets)
+        assert all((a != b).any() for a, b in zip(part, inner.get_weights(), strict=True))
+        if model is inner:
+            assert_equal(whole[:2] + whole[4:], outer.get_weights()[:2] + outer.get_weights()[4:])
+        np.testing.assert_array_equal(outer.parameters.values, np.concatenate([w.ravel() for w in outer.get_weights()]))
+        np.testing.assert_array_equal(inner.parameters.values, np.concatenate([w.ravel() for w in inner.get_weights()]))
+        np.testing.assert_array_equal(outer.get_weights()[2], inner.get_weights()[0])
+
+
+def test_gradients_survive_a_move_into_other_vectors():
+    outer, inner = nested()
+    x = numbers(5, 2)
+    outer(x, training=True)
+    for v in outer.variables:
+        v.gradient.fill(0)
+    outer.backward(np.ones((5, 1)))
+    want = [v.gradient.copy() for v in outer.variables]
+    assert any(g.any() for g in want)
+    np.testing.assert_array_equal(inner.parameters.gradients, np.concatenate([g.ravel() for g in want[2:4]]))
+    np.testing.assert_array_equal(outer.parameters.gradients, np.concatenate([g.ravel() for g in want]))
