@@ -292,11 +292,11 @@ def test_constraints_hold_after_every_step():
 def test_constraints_hold_while_gradients_are_summed_up():
     p = parameters(constraint=lambda w: np.maximum(w, 0))
     start = p.values.copy()
-    optimizer = SGD(0.1, gradient_accumulation_steps=2)
+    version, optimizer = p.version, SGD(0.1, gradient_accumulation_steps=2)
     run(optimizer, p, 1)
     assert (start < 0).any()
     np.testing.assert_array_equal(p.values, np.maximum(start, 0))
-    assert p.version == 1  # whoever keeps something made from the weights is to know
+    assert p.version != version  # whoever keeps something made from the weights is to know
     np.testing.assert_array_equal(p.gradients, gradients(0, p))
 
 
