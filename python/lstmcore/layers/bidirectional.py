@@ -238,7 +238,7 @@ class Bidirectional(Layer):
             return (*first[:-1], self.forward_layer.outputs + self.backward_layer.outputs)
         return first
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:
             return None

@@ -48,6 +48,7 @@ class Masking(Layer):
         mask = self.kept()
         return np.where(mask[..., None], d_outputs, d_outputs.dtype.type(0))
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return where a step has other values."""
-        return self._mask(inputs)
+    def compute_mask(self, inputs: Array, mask: Array | None = None) -> Array | None:
+        """Return where a step has other values and, if there is a mask already, counts."""
+        own = self._mask(inputs)
+        return own if mask is None else own & mask.reshape(mask.shape + (1,) * (own.ndim - mask.ndim))

@@ -356,7 +356,7 @@ class Recurrent(Layer):
         self._features(input_shape)
         return (*input_shape[:2], self.outputs) if self.return_sequences else (input_shape[0], self.outputs)
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:
             return None

@@ -398,7 +398,7 @@ class RNN(Layer):
         width = self.cells[-1].output_size or self.cells[-1].state_sizes[0]
         return (*input_shape[:2], width) if self.return_sequences else (input_shape[0], width)
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:
             return None
