@@ -44,19 +44,25 @@ def check(name: str, mask: Array, shape: tuple[int, ...], least: int | None = No
     """Refuse a mask that does not fit inputs of that shape."""
     least = min(2, max(1, len(shape) - 1)) if least is None else least
     if not least <= mask.ndim <= len(shape) or mask.shape != shape[: mask.ndim]:
-        raise ValueError(f"{name}: mask: expected shape {shape[:2]}, got {mask.shape}")
+        expected = f"(batch={shape[0]}, steps={shape[1]})" if len(shape) > 1 else f"(batch={shape[0]},)"
+        raise ValueError(f"{name}: mask: expected shape {expected}, got {mask.shape}")
 
 
 def fit_all(name: str, mask: Any, inputs: Any) -> Any:
     """Return a mask for inputs; for a list or a dict of arrays, a list or a dict of masks, some of them None."""
     if isinstance(inputs, np.ndarray):
         return fit(name, mask, inputs.shape)
-    if type(mask) is not type(inputs) or len(mask) != len(inputs) or (isinstance(mask, dict) and mask.keys() != inputs):
-        kind = "dict" if isinstance(inputs, dict) else "list"
+    by_name = isinstance(inputs, dict)
+    fitting = isinstance(mask, dict) and mask.keys() == inputs.keys() if by_name else isinstance(mask, (list, tuple))
+    if not fitting or len(mask) != len(inputs):
+        kind = "dict" if by_name else "list"
         raise ValueError(f"{name}: mask: expected a {kind} with a mask or None for each of the {len(inputs)} inputs")
-    if isinstance(inputs, dict):
+    if by_name:
         return {k: None if mask[k] is None else fit(f"{name}: {k}", mask[k], x.shape) for k, x in inputs.items()}
-    return [None if m is None else fit(f"{name}[{k}]", m, x.shape) for k, (m, x) in enumerate(zip(mask, inputs, strict=True))]
+    return [
+        None if m is None else fit(f"{name}[{k}]", m, x.shape)
+        for k, (m, x) in enumerate(zip(mask, inputs, strict=True))
+    ]
 
 
 def parts(value: Any) -> list[Any]:
@@ -91,6 +97,11 @@ def rows() -> Iterator[None]:
         _local.rows = before
 
 
+def within_rows() -> bool:
+    """Return whether rows are steps of something longer."""
+    return _local.rows
+
+
 def forward(layer: Layer, inputs: Any, training: bool, mask: Any, options: dict[str, Any]) -> tuple[Any, Any]:
     """Return the outputs of a layer and their mask; it gets the mask if its `forward` takes one."""
     if mask is not None:
@@ -114,7 +125,7 @@ def after(layer: Layer, inputs: Any, outputs: Any, mask: Any) -> Any:
         if result is not mask:
             result = fit(f"{layer.name}: compute_mask", result, first.shape)
         elif layer.computes_mask:
-            check(f"{layer.name}: compute_mask", result, first.shape)
+            check(layer.name, result, first.shape)
         elif not (isinstance(mask, np.ndarray) and first.ndim >= inputs.ndim and _begins(first.shape, mask.shape)):
             result, keeps = None, layer.consumes_mask  # a layer that says nothing of masks, and whose steps are others
     if result is None and any(m is not None for m in parts(mask)):
@@ -139,8 +150,8 @@ def _warn_of_end(layer: Layer) -> None:
         return
     layer.told_of_mask = True
     warnings.warn(
-        f"{layer.name}: a {type(layer).__name__} ends the mask of its inputs: what is behind it takes padding for data. "
-        "Put a layer before it that takes the mask and gives one vector a row (a recurrent layer without "
+        f"{layer.name}: a {type(layer).__name__} ends the mask of its inputs: layers behind it take padding for data; "
+        "put a layer before it that takes the mask and gives one vector a row (a recurrent layer without "
         "return_sequences, GlobalAveragePooling1D), or leave the padding out of the inputs",
         UserWarning,
         stacklevel=2,
@@ -239,9 +250,9 @@ def watched(model: Layer) -> Iterator[None]:
     if lost and not model.told_of_mask:
         model.told_of_mask = True
         warnings.warn(
-            f"{model.name}: forward: the mask of what {lost[0]} returns has reached neither a layer nor the loss: it goes "
-            "from layer to layer where they are called on one another's outputs, not through NumPy. Give the layer "
-            "behind it mask=..., from compute_mask",
+            f"{model.name}: forward: the mask of what {lost[0]} returns has reached neither a layer nor the loss: "
+            "it goes from layer to layer where they are called on one another's outputs, not through NumPy; "
+            "give the layer behind it mask=..., from compute_mask",
             UserWarning,
             stacklevel=3,
         )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import number
+from . import _masks
 from .layer import Array, Layer
 
 
@@ -36,7 +37,7 @@ class Masking(Layer):
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs, zero where they are masked."""
-        if inputs.ndim < 3:
+        if inputs.ndim < (2 if _masks.within_rows() else 3):
             raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {inputs.shape}")
         mask = self._mask(inputs)
         if training:

@@ -22,7 +22,7 @@ class Softmax(Activation):
     >>> Softmax()(np.log([[1.0, 2.0, 5.0]])).round(3).tolist()
     [[0.125, 0.25, 0.625]]
     >>> Softmax()(np.log([[1.0, 2.0, 5.0]]), mask=np.array([[True, True, False]])).round(3).tolist()
-    [[0.333, 0.667, 0.0]]
+    [[0.33..., 0.66..., 0.0]]
 
     A call may have a ``mask``, also as its second argument, of any shape that is broadcast to that of the inputs:
     where it is False, or a number up to 0.5, the output is 0. A mask of steps that comes with the inputs goes on; it is
