@@ -15,6 +15,7 @@ from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 import lstmcore
 from lstmcore import Model, Sequential, layers
+from lstmcore._arguments import valid_steps
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -193,6 +194,11 @@ def test_masks_whose_bytes_are_neither_0_nor_1(name):
     for got, want in zip(results[1], results[0], strict=True):
         for a, b in zip(got, want, strict=True) if isinstance(want, list) else [(got, want)]:
             np.testing.assert_array_equal(a, b)
+
+
+def test_what_says_which_steps_count_has_bytes_0_and_1():
+    assert valid_steps("", 2, 4, bad_bytes(MASK), None).view("uint8").tolist() == MASK.astype(int).tolist()
+    assert masks.fit("", bad_bytes(MASK), (2, 4, 3)).view("uint8").tolist() == MASK.astype(int).tolist()
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if CASES[name]().consumes_mask])
@@ -463,6 +469,44 @@ def test_normalisation_at_every_step_counts_the_words_there_are():
     np.testing.assert_array_equal(left, outer)
 
 
+def test_a_sentence_of_padding_stays_padding_within_a_chain():
+    one = {"dtype": "float64"}
+    chain = [LSTM(3, **one), RepeatVector(2, **one), LSTM(2, **one)]
+    layer = TimeDistributed(Sequential(chain))
+    x, mask = numbers(2, 3, 5, 3), document_mask()
+    got = quietly(layer, x, mask=mask)
+    for i, j in np.ndindex(2, 3):
+        if mask[i, j].any():
+            vector = chain[0](x[i, j][mask[i, j]][None])
+            np.testing.assert_allclose(got[i, j], chain[2](chain[1](vector))[0], **CLOSE)
+        else:
+            assert not got[i, j].any()
+
+
+def test_the_steps_of_a_model_that_keeps_its_mask_to_itself():
+    class Sums(Model):
+        def __init__(self):
+            super().__init__(dtype="float64")
+            self.dense = Dense(2, dtype="float64")
+
+        def forward(self, inputs, training=False, mask=None):
+            return self.dense(inputs.sum(1) if mask is None else (inputs * mask[..., None]).sum(1))
+
+    layer, x, mask = TimeDistributed(Sums()), numbers(2, 3, 5, 3), document_mask()
+    layer(x)
+    got, left = layer.forward_with_mask(x, False, mask)
+    np.testing.assert_array_equal(left, mask.any(axis=2))
+    np.testing.assert_allclose(got, layer.layer.dense((x * mask[..., None]).sum(2)), **CLOSE)
+    alone = np.array([[True, True, False], [True, False, True]])
+    np.testing.assert_array_equal(layer.forward_with_mask(x, False, alone)[1], alone)
+
+
+def test_a_residual_has_the_mask_of_its_inputs():
+    layer = Residual(GRU(3, return_sequences=True, go_backwards=True))
+    np.testing.assert_array_equal(masks.of(layer(table.STEPS, mask=MASK)), MASK)
+    assert masks.of(layer(table.STEPS)) is None
+
+
 # --- models of one's own, and layers one by one ---
 
 
@@ -623,10 +667,10 @@ def test_a_mask_that_the_caller_hands_on_needs_no_word():
     class Handled(Model):
         def __init__(self):
             super().__init__()
-            self.lstm, self.dense = LSTM(3, return_sequences=True), Dense(1)
+            self.lstm, self.dropout, self.dense = LSTM(3, return_sequences=True), Dropout(0.5), Dense(1)
 
         def forward(self, inputs, training=False, mask=None):
-            hidden = self.lstm(inputs, training, mask=mask)
+            hidden = self.dropout(self.lstm(inputs, training, mask=mask), training)
             return self.dense((hidden * mask[..., None]).sum(1) if mask is not None else hidden.sum(1), training)
 
     model = Handled()
@@ -634,6 +678,40 @@ def test_a_mask_that_the_caller_hands_on_needs_no_word():
     got = quietly(model, table.STEPS, mask=MASK)
     hidden = model.lstm(table.STEPS, mask=MASK)
     np.testing.assert_array_equal(got, model.dense(np.array((hidden * MASK[..., None]).sum(1))))
+
+
+def test_a_mask_of_a_call_that_reaches_nobody_is_told():
+    class Deaf(Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = Dense(1)
+
+        def forward(self, inputs, training=False):
+            return self.dense(inputs.mean(1))
+
+    model = Deaf()
+    quietly(model, table.STEPS)
+    with pytest.warns(UserWarning, match=rf"^{model.name}: forward: the mask of what {model.name} is given has"):
+        model(table.STEPS, mask=MASK)
+
+
+def test_data_sets_have_no_masks_however_they_are_cut():
+    model, x = Own(lambda self, x, vectors: self.lstm(vectors)), table.INTEGERS
+    model(x)
+
+    class Chain(Model):
+        def __init__(self):
+            super().__init__()
+            self.lstm = LSTM(2)
+
+        def forward(self, inputs, training=False):
+            return self.lstm(inputs, training)
+
+    vectors, chain = model.embedding(x), Chain()
+    want = chain(np.array(vectors))
+    for got in (chain.predict(vectors), chain.predict(vectors, batch_size=1), chain.predict_on_batch(vectors)):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert (chain(vectors) != want).any()  # of which a call takes the mask
 
 
 def test_the_mask_of_a_call_goes_into_a_model_of_ones_own():

@@ -247,10 +247,11 @@ def watched(model: Layer) -> Iterator[None]:
     finally:
         _local.lost = before
     lost = [entry.maker for entry in made if not (entry.seen or entry.by_hand)]
+    what = "is given" if lost[:1] == [model.name] else "returns"
     if lost and not model.told_of_mask:
         model.told_of_mask = True
         warnings.warn(
-            f"{model.name}: forward: the mask of what {lost[0]} returns has reached neither a layer nor the loss: "
+            f"{model.name}: forward: the mask of what {lost[0]} {what} has reached neither a layer nor the loss: "
             "it goes from layer to layer where they are called on one another's outputs, not through NumPy; "
             "give the layer behind it mask=..., from compute_mask",
             UserWarning,

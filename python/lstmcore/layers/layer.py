@@ -294,7 +294,7 @@ class Layer(Configurable):
                 raise TypeError(f"{self.name} got two values for mask")
             training, mask = False, training
         training = training is not None and flag(f"{self.name}: training", training)
-        if any(isinstance(part, Layer) for part in _masks.parts(inputs)):
+        if not isinstance(inputs, np.ndarray) and any(isinstance(part, Layer) for part in _masks.parts(inputs)):
             raise NotImplementedError(
                 f"{self.name}: inputs: expected an array, got what Input(...) or a layer is: graphs of layers are not "
                 "offered; use Sequential([Input(...), ...]) for a chain, or a subclass of Model"

@@ -220,8 +220,8 @@ class Model(Savable, Trainer):
         self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
     ) -> tuple[Array, Array | None]:
         options: dict[str, Any] = {"mask": mask} if self.consumes_mask and mask is not None else {}
-        own = _masks.private(self.name, inputs, mask, by_hand=self.consumes_mask)
         with _masks.watched(self):
+            own = _masks.private(self.name, inputs, mask, by_hand=self.consumes_mask)
             outputs = self.forward(own, training, **options)
             if not isinstance(outputs, np.ndarray):
                 raise TypeError(f"{self.name}: forward: expected to return one array, got {type(outputs).__name__}")
