@@ -34,7 +34,8 @@ _names: Counter[str] = Counter()
 
 class Layer(Configurable):
     """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
-    weights, and `compute_output_shape` if its outputs have another shape than its inputs.
+    weights, and `compute_output_shape` if its outputs have another shape than its inputs. A `forward` that has
+    an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it.
 
     >>> import numpy as np
     >>> from lstmcore import Sequential, layers
