@@ -501,6 +501,16 @@ def test_the_steps_of_a_model_that_keeps_its_mask_to_itself():
     np.testing.assert_array_equal(layer.forward_with_mask(x, False, alone)[1], alone)
 
 
+def test_a_layer_at_every_step_that_ends_the_mask_of_words_says_so():
+    x, mask, alone = numbers(2, 3, 5, 3), document_mask(), np.array([[True, True, False], [True, False, True]])
+    for make in (Flatten, lambda **o: Sequential([Dense(2, **o), Flatten(**o)])):
+        layer = TimeDistributed(make(dtype="float64"))
+        np.testing.assert_array_equal(masks.of(quietly(layer, x, mask=alone)), alone)  # there are no words' masks
+        with pytest.warns(UserWarning, match="a Flatten ends the mask"):
+            got = layer(x, mask=mask)
+        np.testing.assert_array_equal(masks.of(got), mask.any(axis=2))  # that of the sentences goes on
+
+
 def test_a_residual_has_the_mask_of_its_inputs():
     layer = Residual(GRU(3, return_sequences=True, go_backwards=True))
     np.testing.assert_array_equal(masks.of(layer(table.STEPS, mask=MASK)), MASK)
@@ -784,7 +794,7 @@ def test_a_layer_of_ones_own_gets_the_mask_it_asks_for():
     class Inherits(Asks):
         pass
 
-    class DoesNot(Asks):
+    class AsksNot(Asks):
         def forward(self, inputs, training=False):
             got.append("nothing")
             return inputs
@@ -802,7 +812,7 @@ def test_a_layer_of_ones_own_gets_the_mask_it_asks_for():
         assert got[-1] is None
         kind()(x, mask=MASK)
         np.testing.assert_array_equal(got[-1], MASK)
-    DoesNot()(x, mask=MASK)
+    AsksNot()(x, mask=MASK)
     assert got[-1] == "nothing"
 
 
@@ -1027,6 +1037,14 @@ def test_a_mask_goes_through_an_embedding_without_one():
     embedding, lstm = model.layers
     want = lstm(embedding(table.INTEGERS), mask=MASK)
     np.testing.assert_array_equal(model(table.INTEGERS, mask=MASK), want)
+
+
+def test_no_rows_have_masks_too():
+    model = Sequential([Embedding(5, 3, mask_zero=True), TimeDistributed(LSTM(2)), LSTM(2, return_sequences=True)])
+    model(DOCUMENTS)
+    assert model(DOCUMENTS[:0]).shape == (0, 3, 2)
+    assert masks.of(model(DOCUMENTS[:0])).shape == (0, 3)
+    assert model(DOCUMENTS[:0], mask=np.ones((0, 3), bool)).shape == (0, 3, 2)
 
 
 def test_examples_of_the_page_run():

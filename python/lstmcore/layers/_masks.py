@@ -67,13 +67,9 @@ def fit_all(name: str, mask: Any, inputs: Any) -> Any:
 
 def parts(value: Any) -> list[Any]:
     """Return the parts of a list or a dict, or the one thing."""
-    return (
-        list(value.values())
-        if isinstance(value, dict)
-        else list(value)
-        if isinstance(value, (list, tuple))
-        else [value]
-    )
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 # --- through a layer ---
@@ -130,7 +126,9 @@ def after(layer: Layer, inputs: Any, outputs: Any, mask: Any) -> Any:
             result, keeps = None, layer.consumes_mask  # a layer that says nothing of masks, and whose steps are others
     if result is None and any(m is not None for m in parts(mask)):
         if _local.rows and isinstance(mask, np.ndarray):
-            return mask.any(axis=tuple(range(1, mask.ndim))) if mask.ndim > 1 else mask
+            steps = tuple(range(1, mask.ndim))
+            result = mask.any(axis=steps)
+            keeps = keeps or (result == mask.all(axis=steps)).all()  # the rows' mask says all that there was to say
         if not keeps:
             _warn_of_end(layer)
     return result

@@ -197,7 +197,7 @@ class Model(Savable, Trainer):
         """Return the outputs for a batch and their mask."""
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        return self._run(inputs, training, mask, logits, None)
+        return self.run(inputs, training, mask, logits)
 
     def _accept(self, inputs: Any) -> Any:
         return self._inputs(inputs, f"{self.name}: inputs")

@@ -178,6 +178,14 @@ class Sequential(Model):
         """Pass a batch through the layers; with ``training``, keep what `backward` needs."""
         return self.run(inputs, training, mask, logits)[0]
 
+    def forward_with_mask(
+        self, inputs: Any, training: bool = False, mask: Any = None, logits: bool = False, **options: Any
+    ) -> tuple[Array, Array | None]:
+        """Return the outputs for a batch and their mask."""
+        if options:
+            raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
+        return self._run(inputs, training, mask, logits, None)
+
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return the mask of the outputs, by passing a batch through the layers."""
         return self.run(self.convert(f"{self.name}: inputs", inputs), mask=mask)[1]
