@@ -222,7 +222,7 @@ def test_masked_steps_are_zeros(padding, options):
     np.testing.assert_array_equal(layer(x, True, mask=mask), want)
     assert not layer.backward(d)[~mask].any()
     np.testing.assert_array_equal(layer(x[:1], mask=mask[:1]), layer(x[:1]))
-    with pytest.raises(ValueError, match=r"mask: expected shape \(4, 12\), got \(4, 11\)"):
+    with pytest.raises(ValueError, match=r"mask: expected shape \(batch=4, steps=12\), got \(4, 11\)"):
         layer(x, mask=mask[:, 1:])
 
 

@@ -266,7 +266,7 @@ def test_configuration_makes_an_equal_layer(kind):
         (
             lambda: BatchNormalization()(numbers(2, 3, 4), True, mask=np.ones((3, 2), bool)),
             ValueError,
-            r"mask: expected shape \(2, 3\), got \(3, 2\)",
+            r"mask: expected shape \(batch=2, steps=3\), got \(3, 2\)",
         ),
         (
             lambda: BatchNormalization(1)(numbers(2, 3, 4), True, mask=np.ones((2, 3), bool)),

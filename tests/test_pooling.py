@@ -162,7 +162,7 @@ def test_configuration_makes_an_equal_layer(layer):
         (
             lambda: GlobalAveragePooling1D()(numbers(2, 3, 1), mask=np.ones((3, 2), bool)),
             ValueError,
-            r"mask: expected shape \(2, 3\), got \(3, 2\)",
+            r"mask: expected shape \(batch=2, steps=3\), got \(3, 2\)",
         ),
         (lambda: MaxPooling1D().backward(numbers(1, 2, 1)), RuntimeError, "training=True"),
         (lambda: MaxPooling1D().stream(1, 1), NotImplementedError, "cannot be run piece by piece"),

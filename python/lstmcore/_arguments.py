@@ -146,7 +146,7 @@ def valid_steps(
     if mask is not None and lengths is not None:
         raise ValueError(f"{where}mask: give lengths or a mask, not both")
     if lengths is not None:
-        n = np.asarray(lengths)
+        n = as_array(f"{where}lengths", lengths)
         if n.size and n.dtype.kind not in "iu":
             raise TypeError(f"{where}lengths: expected integers, got {n.dtype}")
         if n.shape != (batch,):
@@ -159,12 +159,12 @@ def valid_steps(
         return np.asarray(np.arange(steps) < n[:, None])
     if mask is None:
         return np.ones((batch, steps), bool)
-    valid = np.array(mask)  # a copy: the backward pass needs it too
+    valid = as_array(f"{where}mask", mask)
     if valid.dtype != bool:
         raise TypeError(f"{where}mask: expected bool, got {valid.dtype}")
     if valid.shape != (batch, steps):
         raise ValueError(f"{where}mask: expected shape (batch={batch}, steps={steps}), got {valid.shape}")
-    return valid
+    return np.asarray(valid.view(np.uint8) != 0)  # a copy, for the backward pass needs it too; its bytes are 0 or 1
 
 
 def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collection[str]) -> None:

@@ -82,7 +82,7 @@ class Trainer(Layer):
         self,
         inputs: Any,
         training: bool = False,
-        mask: Array | None = None,
+        mask: Any = None,
         logits: bool = False,
         penalties: list[float] | None = None,
     ) -> tuple[Array, Array | None]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from . import _masks
 from .layer import Array, Layer
 
 
@@ -14,10 +17,11 @@ class Add(Layer):
     >>> from lstmcore.layers import Add
     >>> Add()([np.ones((1, 2)), np.ones((1, 2))]).tolist()
     [[2.0, 2.0]]
+
+    A step of the sum counts where it does in any of them.
     """
 
     takes_several = True
-    supports_masking = False
 
     def forward(self, inputs: Any, training: bool = False) -> Array:
         """Return the sum."""
@@ -35,6 +39,11 @@ class Add(Layer):
         """Return the gradient, once for each input."""
         (count,) = self.kept()
         return [d_outputs] * count if need_d_inputs else None
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
+        """Return where any of the masks, one for each input, is True; None if one of them is."""
+        masks = _masks.parts(mask)
+        return None if any(m is None for m in masks) else np.logical_or.reduce(masks)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that all have."""

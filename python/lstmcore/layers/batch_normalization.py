@@ -10,6 +10,7 @@ import numpy as np
 from .. import constraints, regularizers
 from .._arguments import flag, integer, number
 from ..streaming import Stage
+from . import _masks
 from ._normalization import add_gamma_and_beta, axes_of, column_sums, from_rows, sizes_of, to_rows
 from .layer import Array, Layer, Shape
 
@@ -26,8 +27,8 @@ class BatchNormalization(Layer):
 
     In training, mean and (biased) variance are those of the batch, and the moving averages go a little
     towards them, ``moving = moving * momentum + batch * (1 - momentum)``; otherwise, and always where
-    ``trainable`` is False, they are the moving averages. With a mask (inputs.shape without the last
-    axis), masked steps are normalised too but are not counted; a batch without any valid step leaves
+    ``trainable`` is False, they are the moving averages. With a mask (of the first axes of the inputs, at most all
+    but the last), masked steps are normalised too but are not counted; a batch without any valid step leaves
     the moving averages alone.
 
     Weights: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each of the size of ``axis``; the
@@ -55,8 +56,6 @@ class BatchNormalization(Layer):
     ----------
     Ioffe and Szegedy, Batch Normalization, ICML 2015.
     """
-
-    consumes_mask = True
 
     def __init__(
         self,
@@ -174,9 +173,9 @@ class BatchNormalization(Layer):
     def _valid(self, mask: Array, shape: tuple[int, ...]) -> Array:
         if self._axes != (len(shape) - 1,):
             raise ValueError(f"{self.name}: axis: expected -1 where there is a mask, got {self.axis}")
-        if np.shape(mask) != shape[:-1]:
-            raise ValueError(f"{self.name}: mask: expected shape {shape[:-1]}, got {np.shape(mask)}")
-        return np.asarray(mask, bool).reshape(-1)
+        valid = _masks.fit(self.name, mask, shape[:-1], min(2, len(shape) - 1))
+        valid = valid.reshape(valid.shape + (1,) * (len(shape) - 1 - valid.ndim))
+        return np.broadcast_to(valid, shape[:-1]).reshape(-1)
 
     def _line(self) -> tuple[Array, Array]:
         """The factor and the shift that inference multiplies by and adds."""

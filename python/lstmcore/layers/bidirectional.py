@@ -255,7 +255,7 @@ class Bidirectional(SequenceLayer):
             first = (*first[:-1], first[-1] + second[-1])
         return (first, *states) if states else first
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:
             return None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import integer
+from . import _masks
 from .layer import Array, Layer
 
 
@@ -18,6 +19,9 @@ class Concatenate(Layer):
     >>> Concatenate()([np.ones((1, 2)), np.zeros((1, 3))]).shape
     (1, 5)
 
+    Masks stand side by side as their inputs do, and where an input has none, all its steps count. Along the last axis,
+    a step counts where it does in any of them.
+
     Parameters
     ----------
     axis : along which they may differ in size.
@@ -25,7 +29,6 @@ class Concatenate(Layer):
     """
 
     takes_several = True
-    supports_masking = False
 
     def __init__(self, axis: int = -1, **options: Any) -> None:
         super().__init__(**options)
@@ -49,6 +52,19 @@ class Concatenate(Layer):
         """Return the gradient of each of them."""
         ends = self.kept()
         return np.split(d_outputs, ends, axis=self.axis) if need_d_inputs else None
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
+        """Return the mask of all together, from one for each input, or None."""
+        masks = _masks.parts(mask)
+        if all(m is None for m in masks):
+            return None
+        whole = [
+            np.ones(x.shape, bool)
+            if m is None
+            else np.broadcast_to(m.reshape(m.shape + (1,) * (x.ndim - m.ndim)), x.shape)
+            for x, m in zip(_masks.parts(inputs), masks, strict=True)
+        ]
+        return np.asarray(np.concatenate(whole, self.axis).any(axis=-1))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of all together."""

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _core, activations, constraints, regularizers
 from .._arguments import channels_last, flag, one_of, positive_integer, reject_options, single_integer
 from ..streaming import Stage
+from . import _masks
 from ._windows import Windows
 from .layer import Array, Layer, Shape
 
@@ -66,8 +67,6 @@ class Conv1D(Layer):
     NotImplementedError
         ``groups`` or ``data_format`` is not offered.
     """
-
-    consumes_mask = True
 
     def __init__(
         self,
@@ -143,7 +142,7 @@ class Conv1D(Layer):
         batch, steps, _ = input_shape
         return batch, None if steps is None else self._windows.outputs(self.name, steps), self.filters
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Array, mask: Array | None = None) -> Array | None:
         """Return where an output counts: where the step that it stands for does or, with "valid", all of its window."""
         if mask is None:
             return None
@@ -245,9 +244,7 @@ class Conv1D(Layer):
 
     def _left_out(self, mask: Array, shape: tuple[int, ...]) -> Array | None:
         """Return where a mask is False; None if nowhere."""
-        if np.shape(mask) != shape[:2]:
-            raise ValueError(f"{self.name}: mask: expected shape {shape[:2]}, got {np.shape(mask)}")
-        left_out = np.logical_not(mask)
+        left_out = ~_masks.fit(self.name, mask, shape[:2], 2)
         return left_out if left_out.any() else None
 
     def stream(self, batch_size: int, steps: int) -> Stage:

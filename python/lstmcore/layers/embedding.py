@@ -24,7 +24,8 @@ class Embedding(Layer):
     >>> Embedding(1000, 16)(np.array([[4, 7, 999]])).shape
     (1, 3, 16)
 
-    Weights: ``embeddings`` (input_dim, output_dim).
+    Weights: ``embeddings`` (input_dim, output_dim). Integers may come as floats (4.0); a float that is no whole number
+    is refused.
 
     Parameters
     ----------
@@ -69,8 +70,8 @@ class Embedding(Layer):
         self.mask_zero = flag("Embedding: mask_zero", mask_zero)
         self._initial = copies(weights)
 
-    def build(self, input_shape: Shape) -> None:
-        """Create the embeddings."""
+    def build(self, input_shape: Shape | None = None) -> None:
+        """Create the embeddings, which do not depend on the inputs' shape."""
         shape = (self.input_dim, self.output_dim)
         self.embeddings = self.add_weight(
             "embeddings",
@@ -88,7 +89,10 @@ class Embedding(Layer):
     def convert(self, name: str, inputs: ArrayLike) -> Array:
         """Return inputs as integers; whole numbers of a float type are taken for what they are."""
         array = as_array(name, inputs)
-        if array.dtype.kind == "f" and np.array_equal(array, np.trunc(array)):
+        if array.dtype.kind == "f":
+            wrong = array[~(np.abs(array) < 2.0**63) | (array != np.trunc(array))]
+            if wrong.size:
+                raise TypeError(f"{name}: expected integers, got {array.dtype} with {wrong.flat[0]} among them")
             array = array.astype(np.int64)
         if array.dtype.kind not in "iu":
             raise TypeError(f"{name}: expected integers, got {array.dtype}")
@@ -112,9 +116,12 @@ class Embedding(Layer):
         _core.add_rows(self.embeddings.gradient, self.kept().reshape(-1), d_outputs.reshape(-1, self.output_dim))
         return None
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return where the inputs are not zero, with ``mask_zero``."""
-        return inputs != 0 if self.mask_zero else None
+    def compute_mask(self, inputs: ArrayLike, mask: Array | None = None) -> Array | None:
+        """Return where the inputs are not zero, with ``mask_zero``, and where a mask of theirs lets them count."""
+        if not self.mask_zero:
+            return mask
+        own: Array = np.asarray(inputs) != 0
+        return own if mask is None else own & mask.reshape(mask.shape + (1,) * (own.ndim - mask.ndim))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the inputs with ``output_dim`` behind it."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import channels_last, flag
+from . import _masks
 from .layer import Array, Layer, Shape
 
 
@@ -27,7 +28,7 @@ class _GlobalPooling1D(Layer):
         batch, _, features = input_shape
         return (batch, 1, features) if self.keepdims else (batch, features)
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return None: there are no steps any more."""
         return None
 
@@ -40,7 +41,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
     >>> GlobalMaxPooling1D()(np.array([[[1, 6], [5, 2]]], "float32"))
     array([[5., 6.]], dtype=float32)
 
-    A mask has no effect, as in Keras. Equal values share the gradient.
+    A mask has no effect and ends, with a warning, as in Keras. Equal values share the gradient.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
+    supports_masking = False
     _cache: tuple[Array, Array] | None = None
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
@@ -79,7 +81,8 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
     >>> GlobalAveragePooling1D()(np.array([[[1, 6], [5, 2]]], "float32"))
     array([[3., 4.]], dtype=float32)
 
-    With a mask (batch, steps) the mean is that of the valid steps, and zero where there are none.
+    With a mask (batch, steps), which may be the second argument of a call, the mean is that of the valid steps, and
+    zero where there are none.
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
-    consumes_mask = True
+    _second = "mask"
     _cache: tuple[tuple[int, ...], Array | None] | None = None
 
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
@@ -97,9 +100,7 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
         if mask is None:
             means = np.add.reduce(inputs, 1) / inputs.shape[1]
         else:
-            mask = np.asarray(mask, bool)
-            if mask.shape != inputs.shape[:2]:
-                raise ValueError(f"{self.name}: mask: expected shape {inputs.shape[:2]}, got {mask.shape}")
+            mask = _masks.fit(self.name, mask, inputs.shape[:2], 2)
             # What stands in padding has no effect, be it NaN.
             means = np.add.reduce(inputs, 1, where=mask[..., None]) / self._counts(mask)[:, 0]
         if training:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
-from .._arguments import flag, float_array, float_dtype, positive_integer, reject_options
+from .._arguments import flag, float_array, float_dtype, positive_integer, reject_options, valid_steps
 from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
 from .._serialization import Configurable
@@ -24,6 +24,7 @@ from ..activations import Activation
 from ..initializers import get as get_initializer
 from ..streaming import Stage
 from ..variables import Variable
+from . import _masks
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -38,14 +39,14 @@ if hasattr(os, "register_at_fork"):  # a child has none of the threads that may 
     os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=building.release)
 
 
-Build = Callable[[Any, Shape], None]
+Build = Callable[..., None]
 
 
 def _built_once(build: Build) -> Build:
     """Return ``build`` such that it does nothing the second time and leaves nothing behind if it fails."""
 
     @functools.wraps(build)
-    def once(self: Layer, input_shape: Shape) -> None:
+    def once(self: Layer, *shape: Any, **by_name: Any) -> None:
         with building:
             if self.built:
                 return
@@ -53,8 +54,8 @@ def _built_once(build: Build) -> Build:
             try:
                 for layer in self.sublayers:
                     layer.take_dtype(self.name, self.dtype)
-                build(self, input_shape)
-                self._finish_build(input_shape)
+                build(self, *shape, **by_name)
+                self._finish_build(next(iter((*shape, *by_name.values())), None))
             except BaseException:
                 self.variables, self.built = before, False
                 raise
@@ -64,7 +65,8 @@ def _built_once(build: Build) -> Build:
 
 class Layer(Configurable):
     """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
-    weights, and `compute_output_shape` if its outputs have another shape than its inputs.
+    weights, and `compute_output_shape` if its outputs have another shape than its inputs. A `forward` that has
+    an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it.
 
     >>> import numpy as np
     >>> from lstmcore import Sequential, layers
@@ -95,6 +97,8 @@ class Layer(Configurable):
 
     # Of arguments that a subclass may leave out of its methods; those of a cell are others.
     _optional_arguments: ClassVar[dict[str, str]] = {"forward": "training", "backward": "need_d_inputs"}
+    _second: ClassVar[str] = "training"  # what a call takes second: that, or "mask" where Keras has it there
+    _takes_lengths: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -140,6 +144,13 @@ class Layer(Configurable):
             )
         if "build" in cls.__dict__:
             cls.build = _built_once(cls.__dict__["build"])  # type: ignore[method-assign]
+        if "forward" in cls.__dict__:
+            arguments = inspect.signature(cls.forward).parameters
+            cls._takes_lengths = "lengths" in arguments
+            if "consumes_mask" not in cls.__dict__:
+                cls.consumes_mask = "mask" in arguments
+        if "compute_mask" in cls.__dict__:
+            cls.computes_mask = True
         for method, argument in cls._optional_arguments.items():
             if method in cls.__dict__:
                 setattr(cls, method, _taking(argument, cls.__dict__[method]))
@@ -167,17 +178,32 @@ class Layer(Configurable):
 
     # --- for layers that need more than that ---
 
-    consumes_mask = False  # whether `forward` takes a mask
-    supports_masking = True  # whether the mask of the inputs is one of the outputs too
+    consumes_mask = False  # whether `forward` takes a mask: told by its arguments
+    supports_masking = True  # whether the outputs have a mask where the inputs have one
+    computes_mask = False  # whether `compute_mask` is its own: told by its being defined
+    told_of_mask = False  # whether there has been a warning that a mask ends here
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
     # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
     head: Activation | None = None
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return the mask (batch, steps) of the outputs: True where a step counts, None if all do."""
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the mask (batch, steps) of the outputs: True where a step counts, None if all do.
+
+        A layer that does not define it passes the mask on, unless its outputs have other steps or fewer axes.
+        """
         return mask if self.supports_masking else None
+
+    def forward_with_mask(
+        self, inputs: Any, training: bool = False, mask: Any = None, **options: Any
+    ) -> tuple[Any, Any]:
+        """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
+        return _masks.forward(self, inputs, training, mask, options)
+
+    def fit_mask(self, mask: Any, inputs: Any) -> Any:
+        """Return a mask that a call was given, after checking that it fits the inputs."""
+        return _masks.fit_all(self.name, mask, inputs)
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as the array, or the arrays, that `forward` takes."""
@@ -257,8 +283,10 @@ class Layer(Configurable):
         """Build once; afterwards do nothing."""
         if not self.built:
             self.build(input_shape)
+        elif self.input_shape is None:  # built without a shape, as an Embedding can be
+            self.input_shape = _any_batch(input_shape)
 
-    def _finish_build(self, input_shape: Shape) -> None:
+    def _finish_build(self, input_shape: Shape | None) -> None:
         """Take up the variables of layers within, and remember the shape."""
         known = {id(v) for v in self.variables}
         for layer in self.sublayers:
@@ -273,7 +301,8 @@ class Layer(Configurable):
                     f"{self.name}: build: expected weights of dtype {self.dtype}, got {variable.path} of "
                     f"{variable.dtype}; make layers within with dtype=self.dtype"
                 )
-        self.input_shape = _any_batch(input_shape)
+        if input_shape is not None:
+            self.input_shape = _any_batch(input_shape)
         self.built = True
 
     def claim(self, owner: str) -> None:
@@ -310,18 +339,60 @@ class Layer(Configurable):
             layer.take_dtype(self.name, dtype)
         self.dtype = dtype
 
-    def __call__(self, inputs: Any, training: bool | None = False, **options: Any) -> Any:
-        """Return the outputs for a batch. For ``training`` Keras's None is False.
+    def __call__(
+        self, inputs: Any, training: Any = False, mask: Any = None, lengths: ArrayLike | None = None, **options: Any
+    ) -> Any:
+        """Return the outputs for a batch.
 
         Whatever the layer keeps for `backward` is its own: arrays that go in and come out may be written to.
+
+        Parameters
+        ----------
+        inputs : an array, or several for layers that take several.
+        training : True or False; Keras's None is False.
+        mask : (batch, steps), True where a step counts; by default the one that goes with the inputs, if a layer
+            called before has made it.
+        lengths : (batch,), how many steps of each row count, instead of a mask.
+        **options : further arguments of `forward`.
         """
+        if self._second == "mask" and not isinstance(training, (bool, np.bool_, type(None))):
+            if mask is not None:
+                raise TypeError(f"{self.name} got two values for mask")
+            training, mask = False, training
         training = training is not None and flag(f"{self.name}: training", training)
-        arrays = self.convert(f"{self.name}: inputs", inputs)
-        if not self.built:
-            self.build(_shapes(arrays) if self.takes_several else arrays.shape)
+        if not isinstance(inputs, np.ndarray) and any(isinstance(part, Layer) for part in _masks.parts(inputs)):
+            raise NotImplementedError(
+                f"{self.name}: inputs: expected an array, got what Input(...) or a layer is: graphs of layers are not "
+                "offered; use Sequential([Input(...), ...]) for a chain, or a subclass of Model"
+            )
+        by_hand = mask is not None or lengths is not None
+        if not by_hand:
+            mask = _masks.of(inputs)
+        arrays = self._accept(inputs)
+        if mask is not None and by_hand:
+            mask = self.fit_mask(mask, arrays)
         if training:
             arrays, options = copies(arrays), copies(options)
-        return own_outputs(self.forward(arrays, training, **options), None if training else arrays)
+        if lengths is None:
+            outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
+        else:
+            if not isinstance(arrays, np.ndarray) or arrays.ndim < 2:
+                raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {_shapes(arrays)}")
+            mask = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
+            if self._takes_lengths:
+                outputs = self.forward(arrays, training, **options | {"lengths": lengths})
+                mask = _masks.after(self, arrays, outputs, mask)
+            else:
+                outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
+        outputs = own_outputs(outputs, None if training else arrays)
+        return _masks.attach(self.name, inputs, outputs, mask, by_hand)
+
+    def _accept(self, inputs: Any) -> Any:
+        """Return the inputs of a call as arrays, and have the weights they need."""
+        arrays = self.convert(f"{self.name}: inputs", inputs)
+        if not self.built:
+            self.build(_shapes(arrays))
+        return arrays
 
     def add_weight(
         self,
@@ -562,7 +633,9 @@ def _any_batch(shape: Any) -> Any:
 
 
 def _shapes(arrays: Any) -> Any:
-    """Return the shapes of a list or a dict of arrays."""
+    """Return the shape of an array, or the shapes of a list or a dict of them."""
+    if isinstance(arrays, np.ndarray):
+        return arrays.shape
     return {k: a.shape for k, a in arrays.items()} if isinstance(arrays, dict) else [a.shape for a in arrays]
 
 

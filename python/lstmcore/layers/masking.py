@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import number
+from . import _masks
 from .layer import Array, Layer
 
 
@@ -36,7 +37,7 @@ class Masking(Layer):
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs, zero where they are masked."""
-        if inputs.ndim < 3:
+        if inputs.ndim < (2 if _masks.within_rows() else 3):
             raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {inputs.shape}")
         mask = self._mask(inputs)
         if training:
@@ -48,6 +49,7 @@ class Masking(Layer):
         mask = self.kept()
         return np.where(mask[..., None], d_outputs, d_outputs.dtype.type(0))
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return where a step has other values."""
-        return self._mask(inputs)
+    def compute_mask(self, inputs: Array, mask: Array | None = None) -> Array | None:
+        """Return where a step has other values and, if there is a mask already, counts."""
+        own = self._mask(inputs)
+        return own if mask is None else own & mask.reshape(mask.shape + (1,) * (own.ndim - mask.ndim))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import channels_last, one_of, single_integer
+from . import _masks
 from ._windows import Windows
 from .layer import Array, Layer, Shape
 
@@ -38,10 +39,13 @@ class _Pooling1D(Layer):
         batch, steps, features = input_shape
         return batch, None if steps is None else self._windows.outputs(self.name, steps), features
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Return where a step of the window counts."""
         if mask is None:
             return None
+        return self._any(_masks.fit(self.name, mask, np.shape(inputs)[:2], 2))
+
+    def _any(self, mask: Array) -> Array:
         outputs = np.zeros((len(mask), self._windows.outputs(self.name, mask.shape[1])), bool)
         for own, theirs in self._elements(mask.shape[1]):
             outputs[:, own] |= mask[:, theirs]
@@ -70,8 +74,8 @@ class MaxPooling1D(_Pooling1D):
     >>> MaxPooling1D(2)(np.array([[[1], [5], [4], [2], [3]]], "float32"))[0, :, 0]
     array([5., 4.], dtype=float32)
 
-    A mask does not change the outputs, as in Keras, but goes on: an output counts where a step of its
-    window does. The gradient goes to the first of equal values.
+    A window leaves out the steps that a mask does, and an output counts where a step of its window does;
+    those that do not are zero. The gradient goes to the first of equal values.
 
     Parameters
     ----------
@@ -88,26 +92,31 @@ class MaxPooling1D(_Pooling1D):
         An argument is not of its kind, or the inputs are shorter than a window.
     """
 
-    _cache: tuple[Array, Array] | None = None
+    _cache: tuple[Array, Array, Array | None] | None = None
 
-    def forward(self, inputs: Array, training: bool = False) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
         """Return the largest values, (batch, windows, features)."""
-        outputs = self._outputs(inputs, -np.inf)
+        outputs, empty = self._outputs(inputs, -np.inf), None
+        if mask is not None:
+            mask = _masks.fit(self.name, mask, inputs.shape[:2], 2)
+            inputs, empty = np.where(mask[..., None], inputs, inputs.dtype.type(-np.inf)), ~self._any(mask)
         for own, theirs in self._elements(inputs.shape[1]):
             np.maximum(outputs[:, own], inputs[:, theirs], out=outputs[:, own])
         if training:
-            self._cache = inputs, outputs
-        return outputs
+            self._cache = inputs, outputs, empty
+        return outputs if empty is None else np.where(empty[..., None], outputs.dtype.type(0), outputs)
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, if needed."""
         if self._cache is None:
             raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (inputs, outputs), self._cache = self._cache, None
+        (inputs, outputs, empty), self._cache = self._cache, None
         if not need_d_inputs:
             return None
         d_inputs = np.zeros_like(inputs)
         left = np.array(d_outputs)  # of what no element has got so far
+        if empty is not None:
+            left[empty] = 0
         for own, theirs in self._elements(inputs.shape[1]):
             part = (inputs[:, theirs] == outputs[:, own]) * left[:, own]
             d_inputs[:, theirs] += part
@@ -123,8 +132,8 @@ class AveragePooling1D(_Pooling1D):
     >>> AveragePooling1D(2, padding="same")(np.array([[[1], [5], [4], [2], [3]]], "float32"))[0, :, 0]
     array([3., 3., 3.], dtype=float32)
 
-    A window that reaches beyond the sequence has the mean of the steps within it. A mask does not
-    change the outputs, as in Keras, but goes on: an output counts where a step of its window does.
+    A window that reaches beyond the sequence has the mean of the steps within it. It leaves out the steps
+    that a mask does, and an output counts where a step of its window does; those that do not are zero.
 
     Parameters
     ----------
@@ -141,34 +150,40 @@ class AveragePooling1D(_Pooling1D):
         An argument is not of its kind, or the inputs are shorter than a window.
     """
 
-    _cache: tuple[int, ...] | None = None
+    _cache: tuple[tuple[int, ...], Array | None] | None = None
 
-    def forward(self, inputs: Array, training: bool = False) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
         """Return the means, (batch, windows, features)."""
         outputs = self._outputs(inputs, 0)
+        if mask is not None:
+            mask = _masks.fit(self.name, mask, inputs.shape[:2], 2)
+            inputs = np.where(mask[..., None], inputs, inputs.dtype.type(0))
         for own, theirs in self._elements(inputs.shape[1]):
             outputs[:, own] += inputs[:, theirs]
-        outputs /= self._sizes(inputs.shape[1])
+        outputs /= self._sizes(inputs.shape, mask)
         if training:
-            self._cache = inputs.shape
+            self._cache = inputs.shape, mask
         return outputs
 
-    def _sizes(self, steps: int) -> Array:
-        """The number of steps of every window that lie within the sequence, (windows, 1)."""
-        sizes = np.zeros((self._windows.outputs(self.name, steps), 1), self.dtype)
-        for own, _ in self._elements(steps):
-            sizes[own] += 1
-        return sizes
+    def _sizes(self, shape: tuple[int, ...], mask: Array | None) -> Array:
+        """The number of steps of every window that count, (batch or 1, windows, 1), and 1 for none."""
+        counts = np.ones((1, shape[1]), bool) if mask is None else mask
+        sizes = np.zeros((len(counts), self._windows.outputs(self.name, shape[1]), 1), self.dtype)
+        for own, theirs in self._elements(shape[1]):
+            sizes[:, own, 0] += counts[:, theirs]
+        return np.maximum(sizes, 1)
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, if needed."""
         if self._cache is None:
             raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        shape, self._cache = self._cache, None
+        (shape, mask), self._cache = self._cache, None
         if not need_d_inputs:
             return None
         d_inputs = np.zeros(shape, self.dtype)
-        shares = d_outputs / self._sizes(shape[1])
+        shares = d_outputs / self._sizes(shape, mask)
         for own, theirs in self._elements(shape[1]):
             d_inputs[:, theirs] += shares[:, own]
+        if mask is not None:
+            d_inputs *= mask[..., None]
         return d_inputs

@@ -384,7 +384,7 @@ class Recurrent(SequenceLayer):
         shape = (batch, steps, self.outputs) if self.return_sequences else (batch, self.outputs)
         return (shape, *((batch, width) for width in self.state_sizes)) if self.return_state else shape
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:
             return None

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..streaming import Stage
+from . import _masks
 from .dense import Dense
 from .layer import Array, Layer, Shape
 
@@ -35,8 +37,6 @@ class Residual(Layer):
     ValueError
         The outputs of the layers cannot be added to the inputs.
     """
-
-    consumes_mask = True
 
     def __init__(self, layer: Layer | Sequence[Layer], projection: str | None = None, **options: Any) -> None:
         layers = [layer] if isinstance(layer, Layer) else list(layer)
@@ -87,14 +87,24 @@ class Residual(Layer):
             )
         return shape
 
-    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: ArrayLike | None = None) -> Array:
         """Return the sum."""
-        outputs = inputs
+        own = None if mask is None else _masks.fit(self.name, mask, inputs.shape)
+        return self.forward_with_mask(inputs, training, own)[0]
+
+    def forward_with_mask(
+        self, inputs: Array, training: bool = False, mask: Array | None = None, **options: Any
+    ) -> tuple[Array, Array | None]:
+        """Return the sum and its mask: that of the inputs or, if they have none, of the layers' outputs."""
+        outputs, left = inputs, mask
         for layer in self.layers:
-            options = {"mask": mask} if layer.consumes_mask and mask is not None else {}
-            mask = layer.compute_mask(outputs, mask)
-            outputs = layer.forward(outputs, training, **options)
-        return outputs + (inputs if self.projection is None else self.projection.forward(inputs, training))
+            outputs, left = layer.forward_with_mask(outputs, training, left)
+        skip = inputs if self.projection is None else self.projection.forward(inputs, training)
+        return outputs + skip, left if mask is None else mask
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
+        """Pass the mask on."""
+        return self.forward_with_mask(inputs, mask=mask)[1] if mask is None else mask
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""

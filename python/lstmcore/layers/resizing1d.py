@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import channels_last, positive_integer, two_integers
+from . import _masks
 from .layer import Array, Layer, Shape
 
 
@@ -15,6 +16,13 @@ class _Resizing1D(Layer):
 
     def _steps(self, steps: int) -> int:
         raise NotImplementedError
+
+    def _mask(self, mask: Array) -> Array:
+        raise NotImplementedError
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
+        """Return the mask, changed as the steps are."""
+        return None if mask is None else self._mask(_masks.fit(self.name, mask, np.shape(inputs)[:2], 2))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape with another number of steps."""
@@ -55,9 +63,8 @@ class UpSampling1D(_Resizing1D):
         batch, steps, features = d_outputs.shape
         return np.asarray(d_outputs.reshape(batch, steps // self.size, self.size, features).sum(2))
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return the mask, repeated."""
-        return None if mask is None else np.repeat(mask, self.size, axis=1)
+    def _mask(self, mask: Array) -> Array:
+        return np.repeat(mask, self.size, axis=1)
 
 
 class ZeroPadding1D(_Resizing1D):
@@ -94,9 +101,8 @@ class ZeroPadding1D(_Resizing1D):
         """Return the gradient of the inputs."""
         return d_outputs[:, self.padding[0] : d_outputs.shape[1] - self.padding[1]]
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return the mask, padded."""
-        return None if mask is None else np.pad(mask, ((0, 0), self.padding))
+    def _mask(self, mask: Array) -> Array:
+        return np.pad(mask, ((0, 0), self.padding))
 
 
 class Cropping1D(_Resizing1D):
@@ -131,6 +137,5 @@ class Cropping1D(_Resizing1D):
         """Return the gradient of the inputs."""
         return np.pad(d_outputs, ((0, 0), self.cropping, (0, 0)))
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
-        """Return the mask of the steps that are left."""
-        return None if mask is None else mask[:, self.cropping[0] : mask.shape[1] - self.cropping[1]]
+    def _mask(self, mask: Array) -> Array:
+        return mask[:, self.cropping[0] : mask.shape[1] - self.cropping[1]]

@@ -528,7 +528,7 @@ class RNN(SequenceLayer):
         shape = (batch, steps, self.outputs) if self.return_sequences else (batch, self.outputs)
         return (shape, *self._nested([(batch, n) for n in self.state_sizes])) if self.return_state else shape
 
-    def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:
             return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..streaming import Stage
+from . import _masks
 from .layer import Array, Layer, Shape
 
 
@@ -18,8 +20,10 @@ class TimeDistributed(Layer):
     >>> TimeDistributed(Dense(4))(np.zeros((2, 7, 3), "float32")).shape
     (2, 7, 4)
 
-    Weights: those of the layer. A mask is passed on; a layer on vectors that takes one (`BatchNormalization`)
-    is told which of them count.
+    Weights: those of the layer. A mask (batch, steps) goes on, and so does one of the steps within each step (batch,
+    steps, inner steps), which the layer gets. Where the layer ends that, as an LSTM of the words of every sentence
+    does, a step counts where any of its own does. A layer that makes a mask, or has layers within that do, makes one
+    here.
 
     Parameters
     ----------
@@ -57,15 +61,40 @@ class TimeDistributed(Layer):
         """Return inputs as the layer takes them."""
         return self.layer.convert(name, inputs)
 
-    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
+    def forward(
+        self, inputs: Array, training: bool = False, mask: ArrayLike | None = None, logits: bool = False
+    ) -> Array:
         """Return the outputs; ``logits`` leaves out the activation the layer ends with."""
-        batch, *inner = self._inner(inputs.shape)
-        steps = inputs.shape[1]
-        options: dict[str, Any] = {"logits": True} if logits else {}
-        if mask is not None and self.consumes_mask and inputs.ndim == 3:
-            options["mask"] = np.asarray(mask, bool).reshape(batch * steps)
-        outputs = self.layer.forward(inputs.reshape(batch * steps, *inner), training, **options)
-        return outputs.reshape(batch, steps, *outputs.shape[1:])  # type: ignore[no-any-return]
+        own = None if mask is None else _masks.fit(self.name, mask, inputs.shape)
+        return self.forward_with_mask(inputs, training, own, **({"logits": True} if logits else {}))[0]
+
+    def forward_with_mask(
+        self, inputs: Array, training: bool = False, mask: Array | None = None, **options: Any
+    ) -> tuple[Array, Array | None]:
+        """Return the outputs and their mask."""
+        self._inner(inputs.shape)
+        batch, steps, *inner = inputs.shape
+        rows, own = inputs.reshape(batch * steps, *inner), None
+        if mask is not None:
+            _masks.check(self.name, mask, inputs.shape)
+            own = mask.reshape(batch * steps, *mask.shape[2:])
+            if own.ndim == 1 and rows.ndim > 2:  # all of a step that does not count
+                own = _masks.steps_of(own, rows.shape[1])
+        with _masks.rows():
+            outputs, left = self.layer.forward_with_mask(rows, training, own, **options)
+        if not isinstance(outputs, np.ndarray):
+            raise ValueError(f"{self.name}: layer: expected one that returns one array, got {self.layer.name}")
+        if left is None and mask is not None:  # the layer is a model of the user's
+            left = mask.any(axis=tuple(range(2, mask.ndim))) if mask.ndim > 2 else mask
+        elif left is own:
+            left = mask
+        elif left is not None:
+            left = left.reshape(batch, steps, *left.shape[1:])
+        return outputs.reshape(batch, steps, *outputs.shape[1:]), left
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
+        """Return what the layer makes of a mask, at every step."""
+        return self.forward_with_mask(self.convert(f"{self.name}: inputs", inputs), mask=mask)[1]
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""

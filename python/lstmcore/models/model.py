@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import flag, integer
+from .._arguments import integer
 from .._data.tree import map_leaves
-from ..layers.layer import Layer, Shape, copies, layers_in, own_outputs
+from ..layers import _masks
+from ..layers.layer import Layer, Shape, layers_in
 from ..saving import Savable
 from ..trainer import Trainer
 from ..variables import Parameters
@@ -44,7 +45,8 @@ class Model(Savable, Trainer):
 
     The weights of all layers, also of those in lists and dicts, live in one flat vector,
     ``parameters.values``, and their gradients in ``parameters.gradients``. They exist once the model
-    has seen data, or been built for a shape. Inputs may be a list or dict of arrays.
+    has seen data, or been built for a shape. Inputs may be a list or dict of arrays. Masks go from layer to
+    layer where these are called on one another's outputs, and into the loss.
 
     Parameters
     ----------
@@ -205,34 +207,45 @@ class Model(Savable, Trainer):
 
     # --- passes ---
 
-    def __call__(self, inputs: Any, training: bool | None = False, **options: Any) -> Any:
-        """Return the outputs for a batch; ``mask`` (batch, steps) is True where a step counts, if the model takes one.
-
-        For ``training`` Keras's None is False.
-        """
-        training = training is not None and flag(f"{self.name}: training", training)
-        arrays = self._inputs(inputs, f"{self.name}: inputs")
-        mask = options.pop("mask", None)
+    def forward_with_mask(
+        self, inputs: Any, training: bool = False, mask: Any = None, logits: bool = False, **options: Any
+    ) -> tuple[Any, Any]:
+        """Return the outputs for a batch and their mask."""
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        mask = None if mask is None else np.asarray(mask)
-        if training:  # what is kept for `backward` is the model's own
-            arrays, mask = copies(arrays), copies(mask)
-        return own_outputs(self.run(arrays, training, mask)[0], None if training else arrays)
+        return self.run(inputs, training, mask, logits)
+
+    def _accept(self, inputs: Any) -> Any:
+        return self._inputs(inputs, f"{self.name}: inputs")
 
     def run(
         self,
         inputs: Any,
         training: bool = False,
-        mask: Array | None = None,
+        mask: Any = None,
         logits: bool = False,
         penalties: list[float] | None = None,
     ) -> tuple[Array, Array | None]:
-        """Return the outputs for a batch; a subclass of your own deals with masks in `forward`."""
-        outputs = self.forward(inputs, training)
-        if not isinstance(outputs, np.ndarray):
-            raise TypeError(f"{self.name}: forward: expected to return one array, got {type(outputs).__name__}")
-        return outputs, None
+        """Return the outputs for a batch, and their mask.
+
+        In a subclass of your own, masks go from layer to layer as `forward` calls them, and come from the mask of the
+        inputs or from layers that make one. A `forward` that takes ``mask`` gets that of the inputs.
+        """
+        return self._run(inputs, training, None if mask is None else self.fit_mask(mask, inputs), logits, penalties)
+
+    def _run(
+        self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
+    ) -> tuple[Array, Array | None]:
+        options: dict[str, Any] = {"mask": mask} if self.consumes_mask and mask is not None else {}
+        with _masks.watched(self):
+            own = _masks.private(self.name, inputs, mask, by_hand=self.consumes_mask)
+            outputs = self.forward(own, training, **options)
+            if not isinstance(outputs, np.ndarray):
+                raise TypeError(f"{self.name}: forward: expected to return one array, got {type(outputs).__name__}")
+            left = _masks.seen(outputs)
+        if left is None and self.computes_mask and (said := self.compute_mask(inputs, mask)) is not None:
+            left = _masks.fit(f"{self.name}: compute_mask", said, outputs.shape)
+        return outputs, left
 
     def _run_backward(self, d_outputs: Array, logits: bool) -> None:
         self.backward(d_outputs, need_d_inputs=False)

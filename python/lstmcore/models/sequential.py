@@ -42,8 +42,6 @@ class Sequential(Model):
     name : "sequential" by default.
     """
 
-    consumes_mask = True
-
     def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
         self._layers: list[Layer] = []
         self._taken: set[str] = set()  # names that layers have been added with
@@ -162,13 +160,8 @@ class Sequential(Model):
                 return layer.convert(name, inputs)
         return super().convert(name, inputs)
 
-    def run(
-        self,
-        inputs: Any,
-        training: bool = False,
-        mask: Array | None = None,
-        logits: bool = False,
-        penalties: list[float] | None = None,
+    def _run(
+        self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
     ) -> tuple[Array, Array | None]:
         """Pass a batch through the layers; return the outputs and the mask that has come with them.
 
@@ -177,14 +170,11 @@ class Sequential(Model):
         """
         last = len(self._layers) - 1 if logits else -1
         for k, layer in enumerate(self._layers):
-            options: dict[str, Any] = {"logits": True} if k == last else {}
             if isinstance(layer, Sequential):
-                outputs, mask = layer.run(inputs, training, mask, k == last, penalties)
+                outputs, mask = layer._run(inputs, training, mask, k == last, penalties)
             else:
-                if layer.consumes_mask and mask is not None:
-                    options["mask"] = mask
-                mask = layer.compute_mask(inputs, mask)
-                outputs = layer.forward(inputs, training, **options)
+                options: dict[str, Any] = {"logits": True} if k == last else {}
+                outputs, mask = layer.forward_with_mask(inputs, training, mask, **options)
                 if not isinstance(outputs, np.ndarray):
                     raise ValueError(
                         f"{self.name}: {layer.name} returns several arrays (return_state, or merge_mode=None); in a "
@@ -202,7 +192,19 @@ class Sequential(Model):
         self, inputs: Any, training: bool = False, mask: ArrayLike | None = None, logits: bool = False
     ) -> Array:
         """Pass a batch through the layers; with ``training``, keep what `backward` needs."""
-        return self.run(inputs, training, None if mask is None else np.asarray(mask), logits)[0]
+        return self.run(inputs, training, mask, logits)[0]
+
+    def forward_with_mask(
+        self, inputs: Any, training: bool = False, mask: Any = None, logits: bool = False, **options: Any
+    ) -> tuple[Array, Array | None]:
+        """Return the outputs for a batch and their mask."""
+        if options:
+            raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
+        return self._run(inputs, training, mask, logits, None)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
+        """Return the mask of the outputs, by passing a batch through the layers."""
+        return self.run(self.convert(f"{self.name}: inputs", inputs), mask=mask)[1]
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of all weights, from that of the outputs; return that of the inputs, if needed."""

@@ -1,0 +1,266 @@
+"""Masks: which steps count. The one rule by which layers and models take them, pass them on and end them.
+
+A mask is boolean, (batch, steps) or with further axes of the inputs behind; `fit` says so at every door. `forward`
+passes a batch and its mask through a layer. Where layers are called one by one, `attach` and `of` let the mask go with
+the array.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._arguments import as_array
+
+if TYPE_CHECKING:
+    from .layer import Layer
+
+Array = NDArray[Any]
+
+
+# --- what fits ---
+
+
+def fit(name: str, mask: Any, shape: tuple[int, ...], least: int | None = None) -> Array:
+    """Return a mask as booleans of our own, whose bytes are 0 or 1, after a check against the shape of the inputs.
+
+    It has at least the axes (batch, steps), or ``least``; of vectors, (batch,) says which count.
+    """
+    array = as_array(f"{name}: mask", mask)
+    if array.dtype != bool:
+        raise TypeError(f"{name}: mask: expected bool, got {array.dtype}")
+    check(name, array, shape, least)
+    return np.asarray(array.view(np.uint8) != 0)
+
+
+def check(name: str, mask: Array, shape: tuple[int, ...], least: int | None = None) -> None:
+    """Refuse a mask that does not fit inputs of that shape."""
+    least = min(2, max(1, len(shape) - 1)) if least is None else least
+    if not least <= mask.ndim <= len(shape) or mask.shape != shape[: mask.ndim]:
+        expected = f"(batch={shape[0]}, steps={shape[1]})" if len(shape) > 1 else f"(batch={shape[0]},)"
+        raise ValueError(f"{name}: mask: expected shape {expected}, got {mask.shape}")
+
+
+def fit_all(name: str, mask: Any, inputs: Any) -> Any:
+    """Return a mask for inputs; for a list or a dict of arrays, a list or a dict of masks, some of them None."""
+    if isinstance(inputs, np.ndarray):
+        return fit(name, mask, inputs.shape)
+    by_name = isinstance(inputs, dict)
+    fitting = isinstance(mask, dict) and mask.keys() == inputs.keys() if by_name else isinstance(mask, (list, tuple))
+    if not fitting or len(mask) != len(inputs):
+        kind = "dict" if by_name else "list"
+        raise ValueError(f"{name}: mask: expected a {kind} with a mask or None for each of the {len(inputs)} inputs")
+    if by_name:
+        return {k: None if mask[k] is None else fit(f"{name}: {k}", mask[k], x.shape) for k, x in inputs.items()}
+    return [
+        None if m is None else fit(f"{name}[{k}]", m, x.shape)
+        for k, (m, x) in enumerate(zip(mask, inputs, strict=True))
+    ]
+
+
+def parts(value: Any) -> list[Any]:
+    """Return the parts of a list or a dict, or the one thing."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+# --- through a layer ---
+
+
+class _Local(threading.local):
+    rows = False  # whether a mask that ends is left as that of the rows: within TimeDistributed
+    lost: list[_Entry] | None = None  # masks made within a model's `forward`
+
+
+_local = _Local()
+
+
+@contextlib.contextmanager
+def rows() -> Iterator[None]:
+    """Within, a row is a step of something longer: a mask that ends says which rows have any step that counts."""
+    before, _local.rows = _local.rows, True
+    try:
+        yield
+    finally:
+        _local.rows = before
+
+
+def within_rows() -> bool:
+    """Return whether rows are steps of something longer."""
+    return _local.rows
+
+
+def forward(layer: Layer, inputs: Any, training: bool, mask: Any, options: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the outputs of a layer and their mask; it gets the mask if its `forward` takes one."""
+    if mask is not None:
+        if isinstance(inputs, np.ndarray):
+            if mask.ndim == 1 and inputs.ndim > 2 and _local.rows:
+                mask = steps_of(mask, inputs.shape[1])
+            check(layer.name, mask, inputs.shape)
+        if layer.consumes_mask:
+            options["mask"] = mask
+    outputs = layer.forward(inputs, training, **options)
+    return outputs, after(layer, inputs, outputs, mask)
+
+
+def after(layer: Layer, inputs: Any, outputs: Any, mask: Any) -> Any:
+    """Return the mask of a layer's outputs; there is a warning where the layer, not being done with it, ends it."""
+    keeps = mask is None or layer.supports_masking
+    result = layer.compute_mask(inputs, mask) if keeps else None
+    if result is None and mask is None:
+        return None
+    if result is not None and isinstance(first := parts(outputs)[0], np.ndarray):
+        if result is not mask:
+            result = fit(f"{layer.name}: compute_mask", result, first.shape)
+        elif layer.computes_mask:
+            check(layer.name, result, first.shape)
+        elif not (isinstance(mask, np.ndarray) and first.ndim >= inputs.ndim and _begins(first.shape, mask.shape)):
+            result, keeps = None, layer.consumes_mask  # a layer that says nothing of masks, and whose steps are others
+    if result is None and any(m is not None for m in parts(mask)):
+        if _local.rows and isinstance(mask, np.ndarray):
+            steps = tuple(range(1, mask.ndim))
+            result = mask.any(axis=steps)
+            keeps = keeps or (result == mask.all(axis=steps)).all()  # the rows' mask says all that there was to say
+        if not keeps:
+            _warn_of_end(layer)
+    return result
+
+
+def _begins(shape: tuple[int, ...], beginning: tuple[int, ...]) -> bool:
+    return shape[: len(beginning)] == beginning
+
+
+def steps_of(mask: Array, steps: int) -> Array:
+    """Return the mask of steps in rows that count or do not."""
+    return np.repeat(mask[:, None], steps, axis=1)
+
+
+def _warn_of_end(layer: Layer) -> None:
+    if layer.told_of_mask:
+        return
+    layer.told_of_mask = True
+    warnings.warn(
+        f"{layer.name}: a {type(layer).__name__} ends the mask of its inputs: layers behind it take padding for data; "
+        "put a layer before it that takes the mask and gives one vector a row (a recurrent layer without "
+        "return_sequences, GlobalAveragePooling1D), or leave the padding out of the inputs",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+# --- with the arrays ---
+
+
+class _Entry:
+    """The mask of an array, and who made it."""
+
+    __slots__ = ("by_hand", "maker", "mask", "seen")
+
+    def __init__(self, mask: Array, maker: str, by_hand: bool) -> None:
+        self.mask, self.maker = mask, maker
+        self.by_hand = by_hand  # it comes from one that the caller has, and so can use where it does not go by itself
+        self.seen = False
+
+
+# The masks of arrays that are alive. One operation on a dict at a time, so that threads need no lock.
+_known: dict[int, tuple[weakref.ref[Array], _Entry]] = {}
+
+
+def _entry(array: Any) -> _Entry | None:
+    found = _known.get(id(array))
+    return found[1] if found is not None and found[0]() is array else None
+
+
+def of(inputs: Any) -> Any:
+    """Return the mask that goes with an array, or None; with a list or a dict of arrays, a list or a dict of them."""
+    if not _known:
+        return None
+    if isinstance(inputs, np.ndarray):
+        entry = _entry(inputs)
+        return None if entry is None else entry.mask
+    if not isinstance(inputs, (list, tuple, dict)):
+        return None
+    masks = [of(part) if isinstance(part, np.ndarray) else None for part in parts(inputs)]
+    if all(mask is None for mask in masks):
+        return None
+    return dict(zip(inputs, masks, strict=True)) if isinstance(inputs, dict) else masks
+
+
+def attach(maker: str, inputs: Any, outputs: Any, mask: Any, by_hand: bool = False) -> Any:
+    """Let a mask go with the outputs of a layer; return them, or views of what were its inputs."""
+    if _known:
+        for part in parts(inputs):
+            entry = _entry(part)
+            if entry is not None:
+                entry.seen = True
+                by_hand = by_hand or entry.by_hand
+                if part is outputs:  # a view, so that the mask of the one is not that of the other
+                    outputs = outputs.view()
+    if mask is None:
+        return outputs
+    if isinstance(outputs, np.ndarray):
+        return _with(outputs.view() if outputs is inputs else outputs, mask, maker, by_hand)
+    for part in parts(outputs):  # of outputs and states, to the outputs
+        if isinstance(part, np.ndarray) and part.ndim > mask.ndim and _begins(part.shape, mask.shape):
+            _with(part, mask, maker, by_hand)
+    return outputs
+
+
+def _with(array: Array, mask: Array, maker: str, by_hand: bool) -> Array:
+    entry, key = _Entry(mask, maker, by_hand), id(array)
+
+    def forget(_: Any, known: dict[int, Any] = _known, key: int = key) -> None:
+        known.pop(key, None)
+
+    _known[key] = weakref.ref(array, forget), entry
+    if _local.lost is not None:
+        _local.lost.append(entry)
+    return array
+
+
+def private(maker: str, inputs: Any, mask: Any, by_hand: bool) -> Any:
+    """Return views of the inputs, with their masks, for the `forward` of a model."""
+    if isinstance(inputs, np.ndarray):
+        return inputs.view() if mask is None else _with(inputs.view(), mask, maker, by_hand)
+    masks = [None] * len(inputs) if mask is None else parts(mask)
+    views = [private(maker, part, own, by_hand) for part, own in zip(parts(inputs), masks, strict=True)]
+    return dict(zip(inputs, views, strict=True)) if isinstance(inputs, dict) else type(inputs)(views)
+
+
+@contextlib.contextmanager
+def watched(model: Layer) -> Iterator[None]:
+    """Warn of masks that no layer called within has seen: what is worked out without layers has none."""
+    before, _local.lost = _local.lost, []
+    try:
+        yield
+        made = _local.lost
+    finally:
+        _local.lost = before
+    lost = [entry.maker for entry in made if not (entry.seen or entry.by_hand)]
+    what = "is given" if lost[:1] == [model.name] else "returns"
+    if lost and not model.told_of_mask:
+        model.told_of_mask = True
+        warnings.warn(
+            f"{model.name}: forward: the mask of what {lost[0]} {what} has reached neither a layer nor the loss: "
+            "it goes from layer to layer where they are called on one another's outputs, not through NumPy; "
+            "give the layer behind it mask=..., from compute_mask",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def seen(array: Array) -> Any:
+    """Return the mask that goes with a model's outputs, which by that have not lost it."""
+    entry = _entry(array)
+    if entry is None:
+        return None
+    entry.seen = True
+    return entry.mask
