@@ -67,15 +67,9 @@ class StepwiseWeights:
         if not padding.valid.any():
             return outputs, h, c, StepwiseCache(self, empty, None) if call.training else None
         x = np.asarray(call.inputs)
-        masks = [None if m is None else np.array(m) for m in (call.dropout_mask, call.recurrent_dropout_mask)]
-        cell = sequences.make_cell(
-            *_STEPS[self.cell],
-            self.weights,
-            self.options,
-            *masks,
-            x.dtype,
-            _core.matmul,
-        )
+        x_mask, h_mask = (None if m is None else np.array(m) for m in (call.dropout_mask, call.recurrent_dropout_mask))
+        steps = _STEPS[self.cell]
+        cell = sequences.make_cell(*steps, self.weights, self.options, x_mask, h_mask, x.dtype, _core.matmul)
         with np.errstate(all="ignore"):  # as the core does: infinities and NaN stand in the results
             result, state, *cache = sequences.run(
                 cell,
