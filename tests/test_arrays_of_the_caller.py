@@ -206,9 +206,9 @@ class Towers(Model):
         self.last = layers.Dense(1)
 
     def forward(self, inputs, training=False):
-        hidden = self.hidden(inputs, training)
+        hidden = self.hidden(inputs, training=training)
         hidden *= 2
-        return self.last(self.flat(hidden, training), training)
+        return self.last(self.flat(hidden, training=training), training)
 
     def backward(self, d_outputs, need_d_inputs=True):
         return self.hidden.backward(2 * self.flat.backward(self.last.backward(d_outputs)), need_d_inputs)

@@ -25,7 +25,7 @@ class Own(Model):
 
     def forward(self, inputs, training=False):
         for layer in self.order:
-            inputs = layer(inputs, training)
+            inputs = layer(inputs, training=training)
         return inputs
 
     def backward(self, d_outputs, need_d_inputs=True):
@@ -75,7 +75,7 @@ def test_the_first_prediction_of_a_model_of_float64_layers_is_not_rounded():
             self.dense = layers.Dense(1, kernel_initializer="ones", dtype="float64")
 
         def forward(self, inputs, training=False):
-            return self.dense(inputs, training)
+            return self.dense(inputs, training=training)
 
     x = np.full((2, 1), 1 / 3)
     for use in (Line().predict, Line(), Line().predict_on_batch):
@@ -153,7 +153,7 @@ class Block(layers.Layer):
             self.second.ensure_built(input_shape)
 
     def forward(self, inputs, training=False):
-        return self.dense(inputs, training) * self.scale.value
+        return self.dense(inputs, training=training) * self.scale.value
 
 
 def test_a_layer_of_a_users():

@@ -128,7 +128,7 @@ class Scattered(Model):
 
     def forward(self, inputs, training=False):
         for layer in self.chain():
-            inputs = layer(inputs, training)
+            inputs = layer(inputs, training=training)
         return inputs
 
     def backward(self, d_outputs, need_d_inputs=True):
@@ -147,7 +147,7 @@ class Nest(layers.Layer):
         self.again.ensure_built(input_shape)
 
     def forward(self, inputs, training=False):
-        return self.again(inputs, training)
+        return self.again(inputs, training=training)
 
     def backward(self, d_outputs, need_d_inputs=True):
         return self.again.backward(d_outputs)
