@@ -398,7 +398,7 @@ def document_models():
             self.lstm = LSTM(3, **one)
 
         def forward(self, inputs, training=False):
-            return self.lstm(self.embedding(inputs, training=training), training)
+            return self.lstm(self.embedding(inputs, training=training), training=training)
 
         def backward(self, d_outputs, need_d_inputs=True):
             return self.embedding.backward(self.lstm.backward(d_outputs))
