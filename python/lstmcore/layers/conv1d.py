@@ -103,7 +103,8 @@ class Conv1D(Layer):
         self.groups = positive_integer("Conv1D: groups", groups)
         if self.filters % self.groups:
             raise ValueError(f"Conv1D: groups: expected a divisor of filters={filters}, got {groups}")
-        self.activation = self.head = activations.get(activation)
+        self.activation = activations.get(activation)
+        self.head = self.activation if self.activation.stepwise else None
         self.use_bias = flag("Conv1D: use_bias", use_bias)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
@@ -142,13 +143,14 @@ class Conv1D(Layer):
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, windows, filters)."""
+        """Return (batch, windows, filters), or what the activation makes of it."""
         channels = self.kernel.shape[1] * self.groups if self.built else None
         if len(input_shape) != 3 or (self.built and input_shape[2] != channels):
             width = f"channels={channels}" if self.built else "channels"
             raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, {width}), got {input_shape}")
         batch, steps, _ = input_shape
-        return batch, None if steps is None else self._windows.outputs(self.name, steps), self.filters
+        windows = None if steps is None else self._windows.outputs(self.name, steps)
+        return self.activation.compute_output_shape((batch, windows, self.filters))
 
     def compute_mask(self, inputs: Array, mask: Array | None) -> Array | None:
         """Return where an output counts: where the step that it stands for does or, with "valid", all of its window."""
@@ -199,7 +201,8 @@ class Conv1D(Layer):
 
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs, (batch, windows, filters); ``logits`` leaves out the activation."""
-        _, count, _ = self.compute_output_shape(inputs.shape)
+        self.compute_output_shape(inputs.shape)
+        count = self._windows.outputs(self.name, inputs.shape[1])
         left_out = None if mask is None else self._left_out(mask, inputs.shape)
         parts = _apart(inputs, self.groups)
         rows = self._rows(parts, None if left_out is None else np.tile(left_out, (self.groups, 1)))
@@ -281,6 +284,8 @@ class Conv1D(Layer):
                 f"{self.name}: padding: a stream gives one output for each step and sees none of the later ones: "
                 f"expected padding='causal' and strides=1, got {self.padding!r} and {self.strides}"
             )
+        if self.head is None:
+            raise ValueError(f"{self.name}: activation: only one of the last axis sees no other steps; it cannot stream")
         return _Conv1DStage(self, batch_size, steps)
 
 
@@ -346,8 +351,7 @@ class _Conv1DStage:
                 outputs[:, own] = sums
             first += channels * windows.itemsize
         self.begin += steps
-        self.activation.in_place(outputs)
-        return outputs.reshape(batch, steps, -1)
+        return self.activation.in_place(outputs).reshape(batch, steps, -1)
 
     def reset(self) -> None:
         self.begin = 0
