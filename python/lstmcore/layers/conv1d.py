@@ -285,7 +285,7 @@ class Conv1D(Layer):
                 f"expected padding='causal' and strides=1, got {self.padding!r} and {self.strides}"
             )
         if self.head is None:
-            raise ValueError(f"{self.name}: activation: only one of the last axis sees no other steps; it cannot stream")
+            raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
         return _Conv1DStage(self, batch_size, steps)
 
 

@@ -130,7 +130,7 @@ class Dense(Layer):
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a function that does for the next chunk of steps what the layer does for all."""
         if self.head is None:
-            raise ValueError(f"{self.name}: activation: only one of the last axis sees no other steps; it cannot stream")
+            raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
         return _DenseStage(self, batch_size, steps)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -29,11 +29,12 @@ def conv1d(
     dilation_rate: int = 1,
     groups: int = 1,
 ) -> Array:
-    """Return y (batch, windows, filters) for x (batch, steps, channels), W (kernel_size, channels / groups, filters), b::
+    """Return y (batch, windows, filters) for x (batch, steps, channels), W (kernel_size, channels, filters), b::
 
         y[t] = b + sum over j of x[t * strides + j * dilation_rate - before] W[j]
 
-    with x zero outside of the sequence; with groups, each part of the filters sees its part of the channels.
+    with x zero outside of the sequence. With groups, each part of the filters sees its part of the channels only, and
+    W is (kernel_size, channels / groups, filters).
     """
     if groups > 1:
         parts = zip(np.split(inputs, groups, axis=2), np.split(kernel, groups, axis=2), strict=True)
