@@ -7,12 +7,12 @@ import math
 
 import numpy as np
 import pytest
-from layer_tools import numbers
+from layer_tools import assert_gradients_by_differences, numbers, with_weights
 
-from lstmcore import _core, activations
+from lstmcore import Sequential, _core, activations
 from lstmcore._serialization import deserialize, serialize
 from lstmcore.activations.erf import erfc
-from lstmcore.layers import Activation, Dense
+from lstmcore.layers import LSTM, Activation, Conv1D, Dense
 
 # Units in the last place. Measured maxima over the points below: float32 tanh 1.87, sigmoid 2.22 with AVX-512 and AVX2;
 # without fused multiply-adds (baseline) 2.3 and 2.6; float64 within the same.
@@ -80,6 +80,18 @@ def normal_distribution(x):
 
 
 ALPHA, SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946  # Klambauer et al. 2017
+
+
+def sparsemax(x):
+    """By halving the interval in which the threshold lies that leaves a sum of 1."""
+    low, high = x.min(-1, keepdims=True) - 1, x.max(-1, keepdims=True)
+    for _ in range(100):
+        middle = (low + high) / 2
+        above = np.maximum(x - middle, 0).sum(-1, keepdims=True) > 1
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return np.maximum(x - low, 0)
+
+
 DEFINED = {
     "linear": lambda x: x,
     "relu": lambda x: np.where(x > 0, x, 0),
@@ -97,6 +109,8 @@ DEFINED = {
     "squareplus": lambda x: (x + np.sqrt(x * x + 4)) / 2,
     "softmax": lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True),
     "log_softmax": lambda x: np.log(np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+    "sparsemax": sparsemax,
+    "glu": lambda x: x[:, :3] * logistic(x[:, 3:]),
     "sigmoid": logistic,
     "log_sigmoid": lambda x: np.log(logistic(x)),
     "hard_sigmoid": lambda x: np.minimum(np.maximum(x + 3, 0), 6) / 6,
@@ -115,7 +129,12 @@ DEFINED = {
 each_name = pytest.mark.parametrize("name", DEFINED)
 # Away from the corners at 0, ±0.5, ±1, ±3 and 6, where there are two slopes.
 X = np.array(
-    [[-9.0, -5.3, -2.9, -1.7, -1.1], [-0.9, -0.6, -0.4, -0.1, 0.1], [0.3, 0.7, 1.2, 2.9, 5.3], [6.2, 3.1, 9, 4.4, 2]]
+    [
+        [-9.0, -5.3, -2.9, -1.7, -1.1, -1.4],
+        [-0.9, -0.6, -0.4, -0.1, 0.1, 0.25],
+        [0.3, 0.7, 1.2, 2.9, 5.3, 4.9],
+        [6.2, 3.1, 9, 4.4, 2, 8.6],
+    ]
 )
 OTHERS = {
     "relu": {"negative_slope": 0.1, "max_value": 4.0, "threshold": 1.0},
@@ -129,6 +148,8 @@ OTHERS = {
     "threshold": {"threshold": 1.5, "default_value": -7.0},
     "softmax": {"axis": 0},
     "log_softmax": {"axis": [0, 1]},
+    "sparsemax": {"axis": 0},
+    "glu": {"axis": 0},
 }
 CASES = [(name, {}) for name in DEFINED] + list(OTHERS.items())
 
@@ -148,8 +169,8 @@ def test_the_value_is_what_the_definition_says(name):
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, DEFINED[name](X), rtol=2e-6, atol=1e-7)
     place = X.astype("float32")
-    activation.in_place(place)
-    np.testing.assert_array_equal(place, single)
+    np.testing.assert_array_equal(activation.in_place(place), single)
+    assert activation.compute_output_shape(X.shape) == single.shape
 
 
 def test_the_value_with_arguments():
@@ -169,7 +190,7 @@ def test_the_value_with_arguments():
 @pytest.mark.parametrize(("name", "arguments"), CASES)
 def test_the_derivative_is_that_of_the_value(name, arguments):
     activation = type(activations.get(name))(**arguments)
-    x, dy, step = X.copy(), numbers(*X.shape), 1e-6
+    x, dy, step = X.copy(), numbers(*activation(X).shape), 1e-6
     want = np.empty_like(x)
     for index in np.ndindex(x.shape):
         value = x[index]
@@ -198,7 +219,7 @@ def test_far_out_nothing_overflows(name, arguments, dtype):
     x = np.array([[-1e30, -700.0, -100.0, -40.0], [40.0, 100.0, 700.0, 1e30]], dtype)
     y = activation(x)
     assert np.isfinite(y).all()
-    assert np.isfinite(activation.backward(x, y, np.ones_like(x))).all()
+    assert np.isfinite(activation.backward(x, y, np.ones_like(y))).all()
 
 
 # Values far below zero from their expansions: exp(x), x exp(x), ... to first order, exact in float64 at x = -30.
@@ -265,11 +286,11 @@ def test_the_values_and_derivatives_are_those_of_torch(name):
         "tanh": torch.tanh,
         "sigmoid": torch.sigmoid,
     }
-    if name in ("squareplus", "sparse_plus", "sparse_sigmoid"):
+    if name in ("squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax"):
         pytest.skip("PyTorch has none")
     x = torch.tensor(X, requires_grad=True)
     y = theirs.get(name, getattr(functional, name, None))(x)
-    dy = numbers(*X.shape)
+    dy = numbers(*y.shape)
     y.backward(torch.tensor(dy))
     ours = activations.get(name)(X)
     np.testing.assert_allclose(ours, y.detach().numpy(), rtol=1e-12, atol=1e-15)
@@ -340,3 +361,71 @@ def test_activations_are_plain_data(name, arguments):
 def test_wrong_arguments_are_named(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+# --- those of a whole axis, in layers ---
+
+
+def test_sparsemax_of_known_numbers():
+    x = np.array([[0.5, 0.2], [3.0, 1.0], [1.2, 1.0], [-np.inf, 7.0]])
+    # Of both, t = (sum - 1) / 2; where the larger is one or more above, it alone stays.
+    want = np.array([[0.65, 0.35], [1, 0], [0.6, 0.4], [0, 1]])
+    np.testing.assert_allclose(activations.sparsemax(x), want, atol=1e-15)
+    np.testing.assert_allclose(activations.sparsemax((x + 2.0**20).astype("float32")), want, atol=0.04)  # of its grid
+    many = activations.sparsemax(numbers(3, 100_000, dtype="float32"))
+    np.testing.assert_allclose(many.astype(float).sum(-1), 1, rtol=1e-5)
+
+
+MAKES = {
+    "Dense": lambda a: Dense(6, activation=a, dtype="float64"),
+    "Conv1D": lambda a: Conv1D(6, 2, padding="causal", activation=a, dtype="float64"),
+    "Conv1D in groups": lambda a: Conv1D(6, 2, padding="causal", groups=2, activation=a, dtype="float64"),
+    "Activation": lambda a: Activation(a, dtype="float64"),
+}
+in_layers = pytest.mark.parametrize("make", MAKES.values(), ids=MAKES)
+
+
+@in_layers
+def test_a_layer_that_ends_with_glu_is_half_as_wide(make):
+    layer, x = with_weights(make("glu"), 6), numbers(2, 5, 6)
+    linear = with_weights(make(None), 6)
+    sums = linear(x)
+    want = sums[..., :3] * logistic(sums[..., 3:])
+    for training in (False, True):
+        got = layer(x, training=training)
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+        assert got.shape == layer.compute_output_shape(x.shape) == (2, 5, 3)
+    assert layer.compute_output_shape((None, None, 6)) == (None, None, 3)
+    assert_gradients_by_differences(layer, x)
+    model = Sequential([make("glu"), LSTM(2, return_sequences=True, dtype="float64")])
+    outputs = model(x)
+    assert model.output_shape == (None, 5, 2)
+    stream = model.stream(2, 2)
+    parts = [stream(x[:, begin : begin + 2]).copy() for begin in (0, 2, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), outputs)
+
+
+@in_layers
+@pytest.mark.parametrize("kind", ["Softmax", "Sparsemax", "GLU"])
+def test_the_axis_is_one_of_the_outputs(make, kind):
+    """The layer's own, of (batch, steps, units), however it computes its sums; no stream, no loss cuts it short."""
+    activation = getattr(activations.softmaxes, kind)(1)
+    layer, x = with_weights(make(activation), 6), numbers(2, 4, 6)
+    sums = with_weights(make(None), 6)(x)
+    turned = DEFINED[kind.lower()] if kind != "GLU" else lambda s: s[..., :2] * logistic(s[..., 2:])
+    want = turned(sums.swapaxes(1, 2)).swapaxes(1, 2)
+    np.testing.assert_allclose(layer(x), want, rtol=1e-12)
+    assert layer.compute_output_shape(x.shape) == want.shape
+    assert_gradients_by_differences(layer, x)
+    assert layer.head is None
+    with pytest.raises(ValueError, match="axis"):
+        layer.stream(1, 1)
+
+
+@in_layers
+def test_glu_needs_two_halves(make):
+    odd = {"Dense": Dense(5, activation="glu"), "Conv1D": Conv1D(5, 1, activation="glu")}
+    layer, x = odd.get(type(make("glu")).__name__, Activation("glu")), numbers(2, 4, 5)
+    for call in (lambda: layer(x), lambda: layer.compute_output_shape(x.shape)):
+        with pytest.raises(ValueError, match=r"glu: inputs: expected an even size of axis -1, got shape \(2, 4, 5\)"):
+            call()

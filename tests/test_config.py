@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from layer_tools import numbers, with_weights
 
+from lstmcore import layers, metrics, optimizers
 from lstmcore._serialization import custom_object_scope, deserialize, serialize
 from lstmcore.initializers import Orthogonal
 from lstmcore.layers import (
@@ -224,3 +225,28 @@ def test_a_part_may_be_fixed_alone():
     layer = RNN([LSTMCell(3, trainable=False), GRUCell(2)])
     layer.ensure_built((None, None, FEATURES))
     assert layer.trainable_variables == layer.variables[3:]
+
+
+def test_a_configuration_has_the_defaults_too():
+    config = layers.Dense(3, use_bias=True).get_config()
+    assert config["units"] == 3
+    assert (config["activation"], config["use_bias"], config["kernel_initializer"]) == (None, True, "glorot_uniform")
+    assert layers.Conv1D(2, 3).get_config()["dilation_rate"] == 1
+    assert layers.BatchNormalization().get_config()["epsilon"] == 1e-3
+    assert metrics.AUC().get_config()["num_thresholds"] == 200
+    assert optimizers.Adam().get_config()["beta_2"] == 0.999
+
+
+def test_defaults_that_are_no_plain_data_are_left_out():
+    class Applied(layers.Layer):
+        def __init__(self, function=np.tanh, factor=2, **options):
+            super().__init__(**options)
+            self.function, self.factor = function, factor
+
+    assert "function" not in Applied().get_config()
+    assert Applied().get_config()["factor"] == 2
+    twin = Applied.from_config(Applied(factor=3).get_config())
+    assert (twin.function, twin.factor) == (np.tanh, 3)
+    assert "function" not in Applied(np.tanh).get_config()
+    with pytest.raises(TypeError, match=r"Applied: function: .* cannot be saved"):
+        Applied(np.sinh).get_config()

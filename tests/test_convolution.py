@@ -43,10 +43,12 @@ def output_and_gradients(layer, x, d):
     kernel_size=st.integers(1, 6),
     options=st.sampled_from(OPTIONS),
     bias=st.booleans(),
+    groups=st.integers(1, 4),
 )
-def test_layer_is_the_reference(batch, steps, channels, filters, kernel_size, options, bias):
+def test_layer_is_the_reference(batch, steps, channels, filters, kernel_size, options, bias, groups):
     if not fits(kernel_size, options["dilation_rate"], options["padding"], steps):
         return
+    options, channels, filters = {**options, "groups": groups}, channels * groups, filters * groups
     layer = with_weights(Conv1D(filters, kernel_size, use_bias=bias, dtype="float64", **options), channels)
     x = numbers(batch, steps, channels)
     y, dx, *d_weights = output_and_gradients(layer, x, lambda y: numbers(*y.shape))
@@ -58,9 +60,11 @@ def test_layer_is_the_reference(batch, steps, channels, filters, kernel_size, op
     assert y.shape == layer.compute_output_shape(x.shape)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("options", OPTIONS[::3], ids=str)
-def test_gradients_of_the_reference_by_differences(options):
-    x, kernel, bias = numbers(2, 7, 2), numbers(3, 2, 2), numbers(2)
+def test_gradients_of_the_reference_by_differences(options, groups):
+    options = {**options, "groups": groups}
+    x, kernel, bias = numbers(2, 7, 2 * groups), numbers(3, 2, 2 * groups), numbers(2 * groups)
     d = numbers(*reference.conv1d(x, kernel, bias, **options).shape)
     got = reference.conv1d_backward(x, kernel, d, **options)
     for array, gradient in zip([x, kernel, bias], got, strict=True):
@@ -92,18 +96,19 @@ def test_same_pads_as_tensorflow_does():
 
 
 @pytest.mark.peer
+@pytest.mark.parametrize("groups", [1, 2, 6])
 @each_option
-def test_values_and_gradients_are_those_of_pytorch(options):
+def test_values_and_gradients_are_those_of_pytorch(options, groups):
     torch = pytest.importorskip("torch")
     kernel_size, steps = 4, 13
-    layer = with_weights(Conv1D(5, kernel_size, dtype="float64", **options), 3)
-    x = numbers(2, steps, 3)
+    layer = with_weights(Conv1D(12, kernel_size, groups=groups, dtype="float64", **options), 6)
+    x = numbers(2, steps, 6)
     y, *gradients = output_and_gradients(layer, x, lambda y: numbers(*y.shape))
     before, behind = reference.convolution._padding(steps, kernel_size, **options)
     leaves = [torch.tensor(a, requires_grad=True) for a in (x, *layer.get_weights())]
     padded = torch.nn.functional.pad(leaves[0].transpose(1, 2), (before, behind))
     want = torch.nn.functional.conv1d(
-        padded, leaves[1].permute(2, 1, 0), leaves[2], options["strides"], 0, options["dilation_rate"]
+        padded, leaves[1].permute(2, 1, 0), leaves[2], options["strides"], 0, options["dilation_rate"], groups
     ).transpose(1, 2)
     want.backward(torch.tensor(numbers(*y.shape)))
     np.testing.assert_allclose(y, want.detach().numpy(), rtol=1e-12, atol=1e-13)
@@ -131,10 +136,10 @@ def test_float32_and_more_windows_than_a_chunk():
 @pytest.mark.parametrize("kernel_size", [1, 3, 4])
 @each_option
 def test_gradients_by_differences(options, kernel_size, activation):
-    for steps in (1, 5, 7):
+    for steps, groups in [(1, 1), (5, 2), (7, 1)]:
         if fits(kernel_size, options["dilation_rate"], options["padding"], steps):
-            layer = with_weights(Conv1D(2, kernel_size, activation=activation, dtype="float64", **options), 2)
-            assert_gradients_by_differences(layer, numbers(2, steps, 2))
+            layer = Conv1D(2, kernel_size, activation=activation, groups=groups, dtype="float64", **options)
+            assert_gradients_by_differences(with_weights(layer, 2), numbers(2, steps, 2))
 
 
 def test_gradients_add_up_and_inputs_may_do_without():
@@ -158,8 +163,9 @@ def test_logits_leave_out_the_activation():
         np.testing.assert_array_equal(a.gradient, b.gradient)
 
 
-def test_bits_do_not_depend_on_threads(set_threads):
-    layer = with_weights(Conv1D(40, 5, padding="same"), 30)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_bits_do_not_depend_on_threads(set_threads, groups):
+    layer = with_weights(Conv1D(40, 5, padding="same", groups=groups), 30)
     x = numbers(8, 90, 30, dtype="float32")
     results = []
     for threads in (1, 2, 3):
@@ -173,9 +179,10 @@ def test_bits_do_not_depend_on_threads(set_threads):
 # --- inputs of every kind ---
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @each_option
-def test_inputs_of_any_layout(options):
-    layer = with_weights(Conv1D(3, 2, dtype="float64", **options), 4)
+def test_inputs_of_any_layout(options, groups):
+    layer = with_weights(Conv1D(6, 2, groups=groups, dtype="float64", **options), 4)
     x = numbers(3, 12, 4)
     want = output_and_gradients(layer, x, lambda y: numbers(*y.shape))
     frozen = x.copy()
@@ -209,11 +216,13 @@ def test_masks_go_on():
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "causal"])
-@pytest.mark.parametrize("options", [{}, {"strides": 2}, {"dilation_rate": 2}, {"strides": 3}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"strides": 2}, {"dilation_rate": 2}, {"strides": 3}, {"groups": 2, "dilation_rate": 2}], ids=str
+)
 def test_masked_steps_are_zeros(padding, options):
     mask = np.arange(12) < np.array([[12], [6], [0], [8]])
     mask[3] = mask[3, ::-1]
-    layer = with_weights(Conv1D(3, 3, padding=padding, dtype="float64", **options), 2)
+    layer = with_weights(Conv1D(4, 3, padding=padding, dtype="float64", **options), 2)
     x = numbers(4, 12, 2)
     want = layer(np.where(mask[..., None], x, 0))
     d = numbers(*want.shape, seed=1)
@@ -231,12 +240,13 @@ def test_masked_steps_are_zeros(padding, options):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("dilation_rate", [1, 3])
-@pytest.mark.parametrize("kernel_size", [1, 2, 5])
-def test_a_stream_gives_the_bits_of_the_whole(kernel_size, dilation_rate, dtype):
+@pytest.mark.parametrize(("kernel_size", "groups"), [(1, 1), (2, 1), (5, 1), (3, 2), (2, 10)])
+def test_a_stream_gives_the_bits_of_the_whole(kernel_size, groups, dilation_rate, dtype):
     for batch, steps in [(1, 1), (3, 4), (2, 40)]:
-        causal = Conv1D(70, kernel_size, padding="causal", dilation_rate=dilation_rate, activation="tanh", dtype=dtype)
+        options = {"dilation_rate": dilation_rate, "groups": groups, "dtype": dtype}
+        causal = Conv1D(70, kernel_size, padding="causal", activation="tanh", **options)
         model = Sequential([causal, LSTM(5, return_sequences=True, dtype=dtype)])
-        x = numbers(batch, 40, 9, dtype=dtype)
+        x = numbers(batch, 40, 10, dtype=dtype)
         want = model(x)
         stream = model.stream(batch, steps)
         for _ in range(2):
@@ -298,7 +308,8 @@ def test_steps_repeated_padded_and_cut_off(layer, steps, mask):
 
 
 def test_configuration_makes_an_equal_layer():
-    layer = Conv1D(4, (3,), strides=[2], padding="SAME", activation="relu", use_bias=False, name="c", dtype="float64")
+    options = {"groups": 2, "activation": "relu", "use_bias": False, "name": "c", "dtype": "float64"}
+    layer = Conv1D(4, (3,), strides=[2], padding="SAME", **options)
     other = Conv1D.from_config(layer.get_config())
     assert other.get_config() == layer.get_config()
     assert (other.kernel_size, other.strides, other.padding, other.name) == (3, 2, "same", "c")
@@ -330,7 +341,13 @@ def test_initial_kernel_counts_the_kernel_size_as_keras_does():
         (lambda: Conv1D(2, 3, 2, dilation_rate=2), ValueError, "dilation_rate: expected 1 with strides=2, got 2"),
         (lambda: Conv1D(2, 3, padding="full"), ValueError, "padding: expected one of 'valid', 'same', 'causal'"),
         (lambda: Conv1D(2, 3, padding=1), TypeError, "padding: expected one of .* got 1"),
-        (lambda: Conv1D(2, 3, groups=2), NotImplementedError, "groups=2"),
+        (lambda: Conv1D(2, 3, groups=0), ValueError, "groups: expected a positive integer, got 0"),
+        (lambda: Conv1D(2, 3, groups=3), ValueError, "groups: expected a divisor of filters=2, got 3"),
+        (
+            lambda: Conv1D(4, 3, groups=2)(numbers(1, 5, 3)),
+            ValueError,
+            "groups: expected a divisor of the 3 channels of inputs, got 2",
+        ),
         (lambda: Conv1D(2, 3, data_format="channels_first"), NotImplementedError, "channels_first.* Permute"),
         (lambda: Conv1D(2, 3, data_format="NCW"), ValueError, "data_format: expected one of .* got 'NCW'"),
         (lambda: Conv1D(2, 3, lora_rank=4), NotImplementedError, "lora_rank=4"),

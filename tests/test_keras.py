@@ -92,6 +92,21 @@ CASES = {
         ONE_HOT,
         {"metrics": ["accuracy"], "optimizer": "nadam"},
     ),
+    "groups and renormalisation": (
+        lambda m: [
+            m.Conv1D(12, 3, padding="causal", groups=3, use_bias=False),
+            m.BatchNormalization(renorm=True, renorm_clipping={"rmax": 1.2, "dmax": 0.2}, renorm_momentum=0.9),
+            m.GRU(6, return_sequences=True),
+            m.RMSNormalization(),
+            m.GlobalAveragePooling1D(),
+            m.LayerNormalization(rms_scaling=True),
+            m.Dense(CLASSES, activation="softmax"),
+        ],
+        "mse",
+        SERIES,
+        ONE_HOT,
+        {},
+    ),
     "every step, weighted": (
         lambda m: [m.LSTM(6, return_sequences=True), m.Dense(1)],
         "mse",

@@ -41,6 +41,10 @@ def sparse(rng, n):
     return rng.integers(0, 7, n), classes(rng, n)[1]
 
 
+def ranked(rng, n):
+    return rng.integers(0, 7, n), np.argsort(rng.uniform(0, 1, (n, 7)))
+
+
 def whole(rng, n):
     return rng.integers(0, 3, (n, 3)), rng.integers(0, 3, (n, 3))
 
@@ -71,6 +75,7 @@ METRICS = {
     "categorical_accuracy": (metrics.CategoricalAccuracy, classes),
     "sparse_accuracy": (metrics.SparseCategoricalAccuracy, sparse),
     "top_k": (lambda: metrics.TopKCategoricalAccuracy(2), classes),
+    "sorted_top_k": (lambda: metrics.SparseTopKCategoricalAccuracy(2, from_sorted_ids=True), ranked),
     "sparse_top_k": (lambda: metrics.SparseTopKCategoricalAccuracy(3), sparse),
     "precision": (metrics.Precision, binary),
     "precision_each": (lambda: metrics.Precision([0.8, 0.2, 0.5]), binary),
@@ -81,6 +86,11 @@ METRICS = {
     "false_positives": (lambda: metrics.FalsePositives(0.3), binary),
     "false_negatives": (metrics.FalseNegatives, binary),
     "auc": (metrics.AUC, binary),
+    "auc_gain": (lambda: metrics.AUC(curve="prgain"), binary),
+    "precision_at": (lambda: metrics.PrecisionAtRecall(0.6), binary),
+    "recall_at": (lambda: metrics.RecallAtPrecision(0.5, 11), binary),
+    "sensitivity_at": (lambda: metrics.SensitivityAtSpecificity(0.3, class_id=1), binary),
+    "specificity_at": (lambda: metrics.SpecificityAtSensitivity(0.5, num_thresholds=1), binary),
     "auc_pr": (lambda: metrics.AUC(curve="PR"), binary),
     "auc_labels": (lambda: metrics.AUC(multi_label=True, label_weights=[1, 2, 3]), binary),
     "auc_minoring": (lambda: metrics.AUC(20, "PR", "minoring", label_weights=[1, 2, 3]), binary),
@@ -183,7 +193,18 @@ def test_nothing_seen_is_zero(case):
 
 
 def test_directions():
-    for name in ("accuracy", "auc", "cosine", "precision", "recall", "f1", "r2", "top_k", "true_positives"):
+    for name in (
+        "accuracy",
+        "auc",
+        "cosine",
+        "precision",
+        "recall",
+        "f1",
+        "r2",
+        "top_k",
+        "true_positives",
+        "recall_at",
+    ):
         assert METRICS[name][0]().direction == "up"
     for name in ("mse", "rmse", "mae", "mape", "logcosh", "bce", "kld", "poisson", "hinge", "false_positives"):
         assert METRICS[name][0]().direction == "down"
@@ -215,6 +236,15 @@ def test_directions():
         (metrics.Precision(top_k=2), [0, 0, 1, 1], [1, 1, 1, 1], None, 0),
         (metrics.Precision(top_k=4), [0, 0, 1, 1], [1, 1, 1, 1], None, 0.5),
         (metrics.Recall(), [0, 1, 1, 1], [1, 0, 1, 1], None, 2 / 3),
+        (metrics.SparseTopKCategoricalAccuracy(1, from_sorted_ids=True), [2, 1], [[1, 0, 3], [1, 2, 3]], None, 0.5),
+        (metrics.SensitivityAtSpecificity(0.5), [0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8], None, 0.5),
+        (metrics.SensitivityAtSpecificity(0.5), [0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8], [1, 1, 2, 2, 1], 1 / 3),
+        (metrics.SpecificityAtSensitivity(0.5), [0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8], None, 2 / 3),
+        (metrics.SpecificityAtSensitivity(0.5), [0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8], [1, 1, 2, 2, 2], 0.5),
+        (metrics.PrecisionAtRecall(0.5), [0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8], None, 0.5),
+        (metrics.PrecisionAtRecall(0.5), [0, 0, 0, 1, 1], [0, 0.3, 0.8, 0.3, 0.8], [2, 2, 2, 1, 1], 1 / 3),
+        (metrics.RecallAtPrecision(0.8), [0, 0, 1, 1], [0, 0.5, 0.3, 0.9], None, 0.5),
+        (metrics.RecallAtPrecision(0.8), [0, 0, 1, 1], [0, 0.5, 0.3, 0.9], [1, 0, 0, 1], 1),
         (metrics.AUC(3), [0, 0, 1, 1], [0, 0.5, 0.3, 0.9], None, 0.75),
         (metrics.AUC(3), [0, 0, 1, 1], [0, 0.5, 0.3, 0.9], [1, 0, 0, 1], 1),
         (metrics.MeanSquaredError(), [[0, 1], [0, 0]], [[1, 1], [0, 0]], None, 0.25),
@@ -394,13 +424,18 @@ def keras_auc(y, p, w, thresholds, curve, method):
         return area
     recall = over(tp, tp + fn)
     x, h = (over(fp, fp + tn), recall) if curve == "ROC" else (recall, over(tp, tp + fp))
+    if curve == "PRGAIN":  # Flach & Kull 2015: (rate - share) / ((1 - share) rate), share that of the positives
+        share = (tp + fn) / (tp + fp + tn + fn)
+        found = tp > 0
+        x, h = (np.where(found, (r - share) / ((1 - share) * np.where(found, r, 1)), k) for k, r in enumerate((x, h)))
+        x = np.maximum(x, 0)
     heights = {"interpolation": (h[:-1] + h[1:]) / 2, "minoring": np.minimum(h[:-1], h[1:])}.get(
         method, np.maximum(h[:-1], h[1:])
     )
     return ((x[:-1] - x[1:]) * heights).sum()
 
 
-@pytest.mark.parametrize("curve", ["ROC", "PR"])
+@pytest.mark.parametrize("curve", ["ROC", "PR", "PRGAIN"])
 @pytest.mark.parametrize("method", ["interpolation", "majoring", "minoring"])
 def test_auc_is_its_definition(curve, method):
     rng = np.random.default_rng(5)
@@ -427,6 +462,41 @@ def test_roc_auc_comes_close_to_the_share_of_pairs_in_order():
     assert metrics.AUC(2000, from_logits=True)(y, logits) == pytest.approx(exact, abs=1e-3)
     low, high = (metrics.AUC(50, summation_method=m)(y, p) for m in ("minoring", "majoring"))
     assert low < exact < high
+
+
+@pytest.mark.parametrize("curve", ["ROC", "PR", "PRGAIN"])
+def test_areas_of_one_kind_of_samples_are_numbers(curve):
+    for y in ([0, 0, 0], [1, 1, 1]):
+        assert math.isfinite(metrics.AUC(curve=curve)(y, [0.1, 0.5, 0.9]))
+
+
+GIVEN = {  # which is wanted, which is given, each from tp, fp, tn, fn
+    metrics.PrecisionAtRecall: ((0, 1), (0, 3)),
+    metrics.RecallAtPrecision: ((0, 3), (0, 1)),
+    metrics.SensitivityAtSpecificity: ((0, 3), (2, 1)),
+    metrics.SpecificityAtSensitivity: ((2, 1), (0, 3)),
+}
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+@pytest.mark.parametrize("thresholds", [1, 2, 5, 11, 200])
+def test_rates_at_a_given_rate_are_their_definitions(kind, thresholds):
+    rng = np.random.default_rng(thresholds)
+    for least in (0, 0.25, 0.5, 0.9, 1):
+        y, p, w = rng.integers(0, 2, 40), rng.uniform(-0.2, 1.2, 40).round(1), rng.uniform(0.1, 2, 40)
+        best = 0
+        for t in np.arange(thresholds) / (thresholds - 1) if thresholds > 1 else [0.5]:
+            counts = compared(y, np.clip(p, 0, 1), w, t)
+            wanted, given = (
+                counts[a] / (counts[a] + counts[b]) if counts[a] + counts[b] else 0 for a, b in GIVEN[kind]
+            )
+            best = max(best, wanted if given >= least else 0)
+        metric = kind(least, thresholds)
+        for part in (slice(7), slice(7, None)):
+            metric.update_state(y[part], p[part], w[part])
+        assert metric.result() == pytest.approx(best, rel=1e-9)
+        several = kind(least, thresholds, class_id=1)
+        assert several(np.stack([1 - y, y], 1), np.stack([0 * p, p], 1), w) == pytest.approx(best, rel=1e-9)
 
 
 def test_auc_of_several_labels():
@@ -650,7 +720,11 @@ def test_weights_that_do_not_fit(metric):
     ("make", "error", "message"),
     [
         (lambda: metrics.AUC(1), ValueError, "AUC: num_thresholds: expected from 2 to 1,000,000, got 1"),
-        (lambda: metrics.AUC(curve="RPC"), ValueError, "AUC: curve: expected 'ROC' or 'PR', got 'RPC'"),
+        (lambda: metrics.AUC(curve="RPC"), ValueError, "AUC: curve: expected 'ROC', 'PR' or 'PRGAIN', got 'RPC'"),
+        (lambda: metrics.PrecisionAtRecall(1.5), ValueError, r"PrecisionAtRecall: recall: .* in \[0, 1\], got 1.5"),
+        (lambda: metrics.RecallAtPrecision("a"), TypeError, "RecallAtPrecision: precision: .* got 'a'"),
+        (lambda: metrics.SensitivityAtSpecificity(0.5, 0), ValueError, "num_thresholds: expected from 1 to .* got 0"),
+        (lambda: metrics.SpecificityAtSensitivity(0.5, 2.5), TypeError, "num_thresholds: expected an integer, got 2.5"),
         (lambda: metrics.AUC(summation_method="sum"), ValueError, "AUC: summation_method: expected"),
         (lambda: metrics.AUC(num_labels=3), ValueError, "AUC: num_labels: is for multi_label=True"),
         (lambda: metrics.AUC(thresholds=[2.0]), ValueError, "AUC: thresholds: expected a number in .0, 1., got 2"),

@@ -1,15 +1,25 @@
 """Normalising layers: formulas, PyTorch's numbers, moving averages, masks, gradients by differences, streams."""
 
+import functools
 import itertools
+import json
 
 import numpy as np
 import pytest
 from layer_tools import assert_gradients_by_differences, by_differences, numbers, with_weights
 
 from lstmcore import Sequential
-from lstmcore.layers import LSTM, BatchNormalization, LayerNormalization, Masking
+from lstmcore.layers import LSTM, BatchNormalization, LayerNormalization, Masking, RMSNormalization
+from lstmcore.saving import load_model
 
-BOTH = pytest.mark.parametrize("kind", [BatchNormalization, LayerNormalization])
+KINDS = {
+    "batch": BatchNormalization,
+    "batch, renormalised": functools.partial(BatchNormalization, renorm=True),
+    "layer": LayerNormalization,
+    "layer, rms_scaling": functools.partial(LayerNormalization, rms_scaling=True),
+    "root mean square": RMSNormalization,
+}
+EACH = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 EPSILON = 1e-3  # Keras's
 
 
@@ -160,6 +170,114 @@ def test_batch_normalisation_is_that_of_pytorch(shape):
         np.testing.assert_allclose(got, leaf.grad.numpy(), rtol=1e-5, atol=1e-5)
 
 
+# --- batch renormalisation ---
+
+
+class Renormalised:
+    """Ioffe 2017, algorithm 1, with Keras's averages: of deviations, with epsilon in them."""
+
+    def __init__(self, size, clipping, momentum=0.99, renorm_momentum=0.99):
+        self.clipping, self.momentum, self.renorm_momentum = clipping, momentum, renorm_momentum
+        self.moving_mean, self.moving_stddev = np.zeros(size), np.ones(size)
+        self.mean, self.stddev = np.zeros(size), np.ones(size)
+
+    def corrections(self, x):
+        stddev = np.sqrt(x.var(axis=0) + EPSILON)
+        average = np.maximum(self.stddev, np.sqrt(EPSILON))
+        d_max = self.clipping.get("dmax", np.inf)
+        r = np.minimum(np.maximum(stddev / average, self.clipping.get("rmin", 0)), self.clipping.get("rmax", np.inf))
+        return r, np.minimum(np.maximum((x.mean(axis=0) - self.mean) / average, -d_max), d_max)
+
+    def move(self, x):
+        mean, stddev = x.mean(axis=0), np.sqrt(x.var(axis=0) + EPSILON)
+        a, b = self.momentum, self.renorm_momentum
+        self.moving_mean = a * self.moving_mean + (1 - a) * mean
+        self.moving_stddev = a * self.moving_stddev + (1 - a) * stddev
+        self.mean = b * self.mean + (1 - b) * mean
+        self.stddev = b * self.stddev + (1 - b) * stddev
+
+    def averages(self):
+        variance = np.maximum(self.moving_stddev**2 - EPSILON, 0)
+        return [self.moving_mean, variance, self.moving_stddev, self.mean, self.stddev]
+
+
+CLIPPINGS = [{}, {"rmax": 1.5}, {"rmin": 1.2, "rmax": 2, "dmax": 0.3}, {"rmax": None, "dmax": 0.0}]
+
+
+@pytest.mark.parametrize("options", [{}, {"center": False}, {"scale": False}], ids=str)
+@pytest.mark.parametrize("clipping", [None, *CLIPPINGS], ids=str)
+def test_batches_are_renormalised(clipping, options):
+    layer = BatchNormalization(
+        renorm=True, renorm_clipping=clipping, momentum=0.8, renorm_momentum=0.6, dtype="float64", **options
+    )
+    layer.ensure_built((None, 4))
+    gamma = np.ones(4) if layer.gamma is None else numbers(4)
+    beta = np.zeros(4) if layer.beta is None else numbers(4, seed=1)
+    for variable, value in ((layer.gamma, gamma), (layer.beta, beta)):
+        if variable is not None:
+            variable.assign(value)
+    given = {k: v for k, v in (clipping or {}).items() if v is not None}
+    by_hand, d_outputs = Renormalised(4, given, 0.8, 0.6), numbers(9, 4, seed=2)
+    for step in range(5):
+        x = 3 * numbers(9, 4, seed=step) + 1
+        r, d = by_hand.corrections(x)
+        np.testing.assert_allclose(layer(x, training=True), (normal(x, 0) * r + d) * gamma + beta, rtol=1e-11)
+        by_hand.move(x)
+        np.testing.assert_allclose([v.value for v in layer.non_trainable_variables], by_hand.averages(), rtol=1e-12)
+        for variable in layer.variables:
+            variable.gradient.fill(0)
+        d_inputs = layer.backward(d_outputs)
+        # r and d are constants to the gradient: differences of the rest of the formula.
+        pairs = [(x, d_inputs)]
+        pairs += [] if layer.gamma is None else [(gamma, layer.gamma.gradient)]
+        pairs += [] if layer.beta is None else [(beta, layer.beta.gradient)]
+        for array, got in pairs:
+
+            def loss(x=x, r=r, d=d):
+                return (((normal(x, 0) * r + d) * gamma + beta) * d_outputs).sum()
+
+            want = by_differences(loss, array)
+            np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
+    mean, variance = by_hand.averages()[:2]
+    np.testing.assert_allclose(layer(x), (x - mean) / np.sqrt(variance + EPSILON) * gamma + beta, rtol=1e-11)
+
+
+def test_renormalisation_counts_no_masked_steps():
+    mask = np.array([[1, 1, 0, 0], [0, 1, 1, 1], [0, 0, 0, 0]], bool)
+    x, layer = numbers(3, 4, 2), BatchNormalization(renorm=True, dtype="float64")
+    by_hand = Renormalised(2, {})
+    r, d = by_hand.corrections(x[mask])
+    by_hand.move(x[mask])
+    mean, deviation = x[mask].mean(axis=0), np.sqrt(x[mask].var(axis=0) + EPSILON)
+    np.testing.assert_allclose(layer(x, True, mask=mask), (x - mean) / deviation * r + d, rtol=1e-12)
+    np.testing.assert_allclose([v.value for v in layer.non_trainable_variables], by_hand.averages(), rtol=1e-12)
+    before = layer.get_weights()
+    assert np.isfinite(layer(x, True, mask=np.zeros_like(mask))).all()
+    np.testing.assert_array_equal(layer.get_weights(), before)
+
+
+def test_the_averages_of_renormalisation_begin_where_the_moving_ones_do_and_are_saved(tmp_path):
+    layer = BatchNormalization(
+        renorm=True, moving_mean_initializer="random_normal", moving_variance_initializer="random_uniform"
+    )
+    layer.moving_variance_initializer = lambda shape, dtype=None: np.linspace(1, 2, *shape)
+    model = Sequential([layer])
+    model(numbers(3, 4))
+    mean, variance, stddev, renorm_mean, renorm_stddev = layer.get_weights()[2:]
+    names = ["moving_mean", "moving_variance", "moving_stddev", "renorm_mean", "renorm_stddev"]
+    assert [v.name for v in layer.weights][2:] == names
+    np.testing.assert_array_equal(renorm_mean, mean)
+    np.testing.assert_array_equal([stddev, renorm_stddev], [np.sqrt(variance)] * 2)
+    model(numbers(3, 4), training=True)
+    layer.moving_variance_initializer = "ones"
+    model.save(tmp_path / "model.zip")
+    twin = load_model(tmp_path / "model.zip")
+    for _ in range(2):
+        np.testing.assert_array_equal(twin(numbers(3, 4), training=True), model(numbers(3, 4), training=True))
+    for got, want in zip(twin.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 # --- layer normalisation ---
 
 
@@ -200,13 +318,61 @@ def test_layer_normalisation_is_that_of_pytorch():
         np.testing.assert_allclose(got, leaf.grad.numpy(), rtol=1e-5, atol=1e-5)
 
 
-# --- both ---
+# --- by the root mean square ---
 
 
-@BOTH
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((4, 6), -1), ((2, 3, 5), -1), ((2, 3, 5), 1), ((2, 3, 5), [1, 2]), ((2, 3, 5), [-1, 0]), ((2, 3, 4, 2), [1, 3])],
+)
+@pytest.mark.parametrize("kind", [RMSNormalization, functools.partial(LayerNormalization, rms_scaling=True)])
+def test_samples_are_divided(kind, shape, axis):
+    x = 3 * numbers(*shape) + 2
+    layer = kind(axis, epsilon=0.01, dtype="float64")
+    layer.ensure_built(shape)
+    axes = tuple(sorted(a % len(shape) for a in np.atleast_1d(axis)))
+    (gamma,) = layer.get_weights()
+    assert gamma.tolist() == np.ones([shape[a] for a in axes]).tolist()
+    gamma = numbers(*gamma.shape)
+    layer.set_weights([gamma])
+    # Keras's rms_scaling divides by the deviation from the mean, and subtracts no mean.
+    mean = 0 if kind is RMSNormalization else x.mean(axis=axes, keepdims=True)
+    divided = x / np.sqrt(((x - mean) ** 2).mean(axis=axes, keepdims=True) + 0.01)
+    want = divided * gamma.reshape([shape[a] if a in axes else 1 for a in range(len(shape))])
+    np.testing.assert_allclose(layer(x), want, rtol=1e-12)
+    assert layer.compute_output_shape((None, *shape[1:])) == (None, *shape[1:])
+    assert_gradients_by_differences(layer, x)
+
+
+def test_rms_scaling_has_a_gamma_and_no_beta():
+    for options in ({}, {"scale": False}, {"center": False}):
+        layer = LayerNormalization(rms_scaling=True, gamma_initializer="zeros", **options)
+        assert not layer(numbers(2, 3)).any()
+        assert [v.name for v in layer.weights] == ["gamma"]
+
+
+@pytest.mark.peer
+def test_root_mean_square_normalisation_is_that_of_pytorch():
+    torch = pytest.importorskip("torch")
+    x, d = numbers(3, 4, 6, dtype="float32"), numbers(3, 4, 6, seed=1, dtype="float32")
+    layer = with_weights(RMSNormalization(), 6)
+    assert [v.name for v in layer.weights] == ["scale"]
+    y = layer(x, training=True)
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, layer.scale.numpy())]
+    want = torch.nn.functional.rms_norm(leaves[0], (6,), leaves[1], 1e-6)
+    want.backward(torch.tensor(d))
+    np.testing.assert_allclose(y, want.detach().numpy(), rtol=1e-5, atol=1e-6)
+    for got, leaf in zip([layer.backward(d), layer.scale.gradient], leaves, strict=True):
+        np.testing.assert_allclose(got, leaf.grad.numpy(), rtol=1e-5, atol=1e-5)
+
+
+# --- all ---
+
+
+@EACH
 @pytest.mark.parametrize("features", [1, 9, 300])
 def test_a_stream_gives_the_bits_of_the_whole(kind, features):
-    for options in [{}, {"center": False}, {"scale": False}]:
+    for options in [{}] if kind is RMSNormalization else [{}, {"center": False}, {"scale": False}]:
         layer = kind(**options)
         model = Sequential([layer])
         x = numbers(3, 20, features, dtype="float32")
@@ -221,9 +387,10 @@ def test_a_stream_gives_the_bits_of_the_whole(kind, features):
             stream.reset()
 
 
-@BOTH
+@EACH
 def test_inputs_of_any_layout(kind):
     layer = with_weights(kind(dtype="float64"), 4)
+    layer.momentum = layer.renorm_momentum = 1  # averages that stay
     x = numbers(3, 5, 4)
     y = layer(x, training=True)
     want = layer.backward(x)
@@ -239,10 +406,11 @@ def test_inputs_of_any_layout(kind):
     assert layer.compute_mask(x, mask) is mask
 
 
-@BOTH
+@EACH
 def test_configuration_makes_an_equal_layer(kind):
-    layer = kind(axis=1, epsilon=0.01, scale=False, beta_initializer="ones", name="n", dtype="float64")
-    other = kind.from_config(layer.get_config())
+    options = {} if kind is RMSNormalization else {"scale": False, "beta_initializer": "ones"}
+    layer = kind(axis=1, epsilon=0.01, name="n", dtype="float64", **options)
+    other = type(layer).from_config(json.loads(json.dumps(layer.get_config())))
     assert other.get_config() == layer.get_config()
     x = numbers(2, 5, 3)
     np.testing.assert_array_equal(layer(x, training=True), other(x, training=True))
@@ -277,7 +445,21 @@ def test_configuration_makes_an_equal_layer(kind):
         (lambda: LayerNormalization(axis="last"), TypeError, "axis: expected an integer, got 'last'"),
         (lambda: LayerNormalization(axis=[1, -1])(numbers(2, 3)), ValueError, r"different axes, got \[1, -1\]"),
         (lambda: LayerNormalization(axis=2)(numbers(2, 3)), ValueError, r"axis: expected axes .* got \[2\]"),
-        (lambda: LayerNormalization(rms_scaling=True), NotImplementedError, "rms_scaling=True"),
+        (lambda: LayerNormalization(rms_scaling=1), TypeError, "rms_scaling: expected True or False, got 1"),
+        (lambda: RMSNormalization(epsilon=-1.0), ValueError, "RMSNormalization: epsilon: .* got -1.0"),
+        (lambda: BatchNormalization(renorm="yes"), TypeError, "renorm: expected True or False, got 'yes'"),
+        (lambda: BatchNormalization(renorm_momentum=2), ValueError, r"renorm_momentum: .* in \[0, 1\], got 2"),
+        (
+            lambda: BatchNormalization(renorm=True, renorm_clipping={"max": 3}),
+            ValueError,
+            "renorm_clipping: expected a dict of 'rmin', 'rmax' and 'dmax', got {'max': 3}",
+        ),
+        (
+            lambda: BatchNormalization(renorm=True, renorm_clipping={"rmin": 2, "rmax": 1}),
+            ValueError,
+            "renorm_clipping: rmax: expected at least rmin=2.0, got 1.0",
+        ),
+        (lambda: BatchNormalization(renorm_clipping={"dmax": -1}), ValueError, "renorm_clipping: dmax: .* got -1"),
         (
             lambda: with_weights(LayerNormalization(), 3)(numbers(2, 4)),
             ValueError,
@@ -291,7 +473,7 @@ def test_wrong_arguments_are_named(make, error, text):
         make()
 
 
-@BOTH
+@EACH
 def test_streams_need_the_axis_of_the_features(kind):
     layer = kind(axis=1)
     layer(numbers(2, 3, 4))

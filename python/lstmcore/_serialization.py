@@ -47,12 +47,13 @@ class Configurable:
             _KNOWN[_home(cls), cls.__name__] = cls
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal object, as plain data."""
-        return {
-            k: serialize(v, f"{type(self).__name__}: {k}")
-            for k, v in self._arguments.items()
-            if k not in self.not_in_config
-        }
+        """Return the arguments that make an equal object, those left out with their defaults, as plain data."""
+        config = {}
+        for name, value in _defaults(type(self).__init__).items():
+            with contextlib.suppress(TypeError):  # what cannot be plain data is the default again
+                config[name] = serialize(value)
+        config |= {k: serialize(v, f"{type(self).__name__}: {k}") for k, v in self._arguments.items()}
+        return {k: v for k, v in config.items() if k not in self.not_in_config}
 
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
@@ -70,9 +71,18 @@ def _arguments(init: Callable[..., Any], self: object, args: Any, kwargs: Any) -
         kind = signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
             result.update(value)
-        else:
+        elif not _equal(value, signature.parameters[name].default):  # a default is one, said or not
             result[name] = value
     return result
+
+
+def _equal(value: Any, other: Any) -> bool:
+    plain = type(value) is type(other) and isinstance(value, (bool, int, float, str))
+    return value is other or (plain and bool(value == other))
+
+
+def _defaults(init: Callable[..., Any]) -> dict[str, Any]:
+    return {p.name: p.default for p in inspect.signature(init).parameters.values() if p.default is not p.empty}
 
 
 def _home(cls: type) -> str:

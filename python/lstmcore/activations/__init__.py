@@ -51,7 +51,7 @@ from .smooth import (
     tanh,
     tanh_shrink,
 )
-from .softmaxes import log_softmax, softmax
+from .softmaxes import glu, log_softmax, softmax, sparsemax
 
 __all__ = [
     "Activation",
@@ -60,6 +60,7 @@ __all__ = [
     "exponential",
     "gelu",
     "get",
+    "glu",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
@@ -84,6 +85,7 @@ __all__ = [
     "softsign",
     "sparse_plus",
     "sparse_sigmoid",
+    "sparsemax",
     "squareplus",
     "swish",
     "tanh",

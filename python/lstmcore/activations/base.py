@@ -34,10 +34,12 @@ class Activation(Configurable):
     ----------
     name : as Keras has it.
     needs_input : whether `backward` looks at ``x``; if not, it may be None.
+    axis : the axis, or axes, along which it looks at more than one number; -1 also if at none.
     """
 
     name: str
     needs_input = True
+    axis: int | tuple[int, ...] = -1
 
     def __init__(self) -> None:
         """Take no arguments: those that do say so."""
@@ -50,9 +52,19 @@ class Activation(Configurable):
         """Return the gradient of the inputs, from them, the outputs and the gradient of these."""
         raise NotImplementedError(f"{self.name}: has no derivative; to train, define its backward(x, y, dy)")
 
-    def in_place(self, x: Array) -> None:
-        """Write the function's value over ``x``."""
+    def in_place(self, x: Array) -> Array:
+        """Write the function's value over ``x``, and return where it is: ``x``, or the part of it that is needed."""
         x[...] = self.value(x)
+        return x
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the value for inputs of that shape; by default the same."""
+        return shape
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether it looks at no more than a vector along the last axis at once, as layers of single steps do."""
+        return self.axis in (-1, (-1,))
 
     def __call__(self, x: ArrayLike, *arguments: Any, **options: Any) -> Array:
         """Return the function's value; of float32 for numbers of no float type."""

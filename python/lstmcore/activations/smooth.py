@@ -36,9 +36,10 @@ class Tanh(Elementwise):
         """Return the derivative."""
         return 1 - y * y
 
-    def in_place(self, x: Array) -> None:
+    def in_place(self, x: Array) -> Array:
         """Write the function's value over ``x``."""
         _core.tanh(x, x)
+        return x
 
 
 class Sigmoid(Elementwise):
@@ -55,9 +56,10 @@ class Sigmoid(Elementwise):
         """Return the derivative."""
         return y * (1 - y)
 
-    def in_place(self, x: Array) -> None:
+    def in_place(self, x: Array) -> Array:
         """Write the function's value over ``x``."""
         _core.sigmoid(x, x)
+        return x
 
 
 class LogSigmoid(Elementwise):

@@ -37,6 +37,7 @@ from .repeat_vector import RepeatVector
 from .reshape import Reshape
 from .residual import Residual
 from .resizing1d import Cropping1D, UpSampling1D, ZeroPadding1D
+from .rms_normalization import RMSNormalization
 from .rnn import RNN, Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from .simple_rnn import SimpleRNN
 from .softmax import Softmax
@@ -85,6 +86,7 @@ __all__ = [
     "MaxPooling1D",
     "PReLU",
     "Permute",
+    "RMSNormalization",
     "ReLU",
     "RepeatVector",
     "Reshape",

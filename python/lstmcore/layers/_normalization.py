@@ -57,8 +57,10 @@ def column_sums(rows: Array) -> Array:
     return np.asarray(sums)
 
 
-def add_gamma_and_beta(layer: Layer, shape: tuple[int, ...]) -> tuple[Variable | None, Variable | None]:
-    """Create a layer's gamma, if it has ``scale``, and beta, if it has ``center``."""
+def add_gamma_and_beta(
+    layer: Layer, shape: tuple[int, ...], scale: bool, center: bool
+) -> tuple[Variable | None, Variable | None]:
+    """Create a layer's gamma, if ``scale``, and beta, if ``center``."""
 
     def add(name: str) -> Variable:
         initializer, regularizer, constraint = (
@@ -68,5 +70,4 @@ def add_gamma_and_beta(layer: Layer, shape: tuple[int, ...]) -> tuple[Variable |
             name, shape, initializer, offered="axis", regularizer=regularizer, constraint=constraint
         )
 
-    scale, center = layer.scale, layer.center  # type: ignore[attr-defined]
     return add("gamma") if scale else None, add("beta") if center else None

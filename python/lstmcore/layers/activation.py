@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import activations
 from ..streaming import Stage
-from .layer import Array, Layer
+from .layer import Array, Layer, Shape
 
 
 class Activation(Layer):
@@ -29,8 +29,11 @@ class Activation(Layer):
     def __init__(self, activation: str | activations.Activation | Callable[..., Any] | None, **options: Any) -> None:
         super().__init__(**options)
         self.activation = activations.get(activation)
-        if getattr(self.activation, "axis", -1) == -1:
-            self.head = self.activation
+        self.head = self.activation if self.activation.stepwise else None
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the function's value."""
+        return self.activation.compute_output_shape(input_shape)
 
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs; ``logits`` leaves the activation out."""
@@ -56,7 +59,7 @@ class Activation(Layer):
 class ActivationStage:
     """A function done in place, on a copy of the chunk, for inputs as a layer was built for."""
 
-    def __init__(self, in_place: Callable[[Array], Any], rows: int, layer: Layer) -> None:
+    def __init__(self, in_place: Callable[[Array], Array], rows: int, layer: Layer) -> None:
         self.in_place = in_place
         assert layer.input_shape is not None
         self.outputs: Array = np.zeros((rows, layer.input_shape[-1] or 1), layer.dtype)
@@ -65,8 +68,7 @@ class ActivationStage:
         """Return the outputs, in an array that the next call overwrites."""
         outputs = self.outputs[: len(inputs) * inputs.shape[1]].reshape(inputs.shape)
         outputs[...] = inputs
-        self.in_place(outputs)
-        return outputs
+        return self.in_place(outputs)
 
     def reset(self) -> None:
         """Nothing came before."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from .. import constraints, regularizers
 from .._arguments import flag, integer, number
 from ..streaming import Stage
+from ..variables import Variable
 from . import _masks
 from ._normalization import add_gamma_and_beta, axes_of, column_sums, from_rows, sizes_of, to_rows
 from .layer import Array, Layer, Shape
@@ -31,8 +33,13 @@ class BatchNormalization(Layer):
     but the last), masked steps are normalised too but are not counted; a batch without any valid step leaves
     the moving averages alone.
 
-    Weights: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance``, each of the size of ``axis``; the
-    last two are not trainable.
+    With ``renorm`` (Ioffe 2017) the outputs of training are those of averages too, for what makes batches differ
+    from each other: ``gamma * (n * r + d) + beta``, n normalised by the batch, ``r = deviation of the batch /
+    renorm_stddev`` and ``d = (mean of the batch - renorm_mean) / renorm_stddev``, both clipped and, on the way back,
+    constants. Deviations are ``sqrt(variance + epsilon)``; their average is what ``moving_variance`` is made of.
+
+    Weights: ``gamma``, ``beta``, ``moving_mean``, ``moving_variance`` and, with ``renorm``, ``moving_stddev``,
+    ``renorm_mean``, ``renorm_stddev``, each of the size of ``axis``; only the first two are trainable.
 
     Parameters
     ----------
@@ -44,6 +51,9 @@ class BatchNormalization(Layer):
         callables.
     beta_regularizer, gamma_regularizer : add penalties to the loss.
     beta_constraint, gamma_constraint : are put upon the weights after every step.
+    renorm : whether to use batch renormalisation.
+    renorm_clipping : for it, a dict of bounds: "rmin" and "rmax" of r, "dmax" of the size of d; by default none.
+    renorm_momentum : of the averages ``renorm_mean`` and ``renorm_stddev``.
     synchronized : has no effect: there is one replica.
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
 
@@ -54,8 +64,12 @@ class BatchNormalization(Layer):
 
     References
     ----------
-    Ioffe and Szegedy, Batch Normalization, ICML 2015.
+    Ioffe and Szegedy, Batch Normalization, ICML 2015. Ioffe, Batch Renormalization, NIPS 2017.
     """
+
+    moving_stddev: Variable
+    renorm_mean: Variable
+    renorm_stddev: Variable
 
     def __init__(
         self,
@@ -72,6 +86,9 @@ class BatchNormalization(Layer):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Mapping[str, float | None] | None = None,
+        renorm_momentum: float = 0.99,
         synchronized: bool = False,
         **options: Any,
     ) -> None:
@@ -88,18 +105,29 @@ class BatchNormalization(Layer):
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
+        self.renorm = flag("BatchNormalization: renorm", renorm)
+        self.renorm_clipping = _clipping({} if renorm_clipping is None else renorm_clipping)
+        self.renorm_momentum = number("BatchNormalization: renorm_momentum", renorm_momentum, "[0, 1]")
         self.synchronized = flag("BatchNormalization: synchronized", synchronized)
-        self._cache: tuple[Array, Array, int, Array | None] | None = None
+        self._cache: tuple[Array, Array, int, Array | None, Any, Any] | None = None
 
     def build(self, input_shape: Shape) -> None:
         """Create gamma, beta and the moving averages."""
         self._axes = axes_of(self.name, self.axis, input_shape)
         shape = sizes_of(self.name, input_shape, self._axes)
-        self.gamma, self.beta = add_gamma_and_beta(self, shape)
+        self.gamma, self.beta = add_gamma_and_beta(self, shape, self.scale, self.center)
         self.moving_mean = self.add_weight("moving_mean", shape, self.moving_mean_initializer, trainable=False)
         self.moving_variance = self.add_weight(
             "moving_variance", shape, self.moving_variance_initializer, trainable=False
         )
+        if self.renorm:
+            # Keras's: they begin where the moving averages do.
+            for name, initial in (
+                ("moving_stddev", lambda *_, **__: np.sqrt(self.moving_variance.value)),
+                ("renorm_mean", lambda *_, **__: self.moving_mean.value),
+                ("renorm_stddev", lambda *_, **__: np.sqrt(self.moving_variance.value)),
+            ):
+                setattr(self, name, self.add_weight(name, shape, initial, trainable=False))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape as it came."""
@@ -116,7 +144,7 @@ class BatchNormalization(Layer):
             outputs += shift
             if training:
                 inverse = 1 / np.sqrt(self.moving_variance.value + self.epsilon)
-                self._cache = rows - self.moving_mean.value, inverse, 0, None
+                self._cache = rows - self.moving_mean.value, inverse, 0, None, 1.0, 0.0
         return from_rows(outputs, inputs.shape, self._axes)
 
     def _normalise_batch(self, rows: Array, valid: Array | None) -> Array:
@@ -126,37 +154,64 @@ class BatchNormalization(Layer):
         centred = rows - mean
         outputs = np.square(centred)
         variance = column_sums(outputs if valid is None else outputs[valid]) / count
-        inverse = 1 / np.sqrt(variance + self.epsilon)
+        deviation = np.sqrt(variance + self.epsilon)
+        inverse = 1 / deviation
+        r, d = self._correction(mean, deviation) if self.renorm else (1.0, 0.0)
         if len(counted):
-            for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(moving.value * self.momentum + value * (1 - self.momentum))
-        self._cache = centred, inverse, count, valid
-        np.multiply(centred, inverse if self.gamma is None else inverse * self.gamma.value, out=outputs)
+            self._move(mean, variance, deviation)
+        self._cache = centred, inverse, count, valid, r, d
+        gamma = 1.0 if self.gamma is None else self.gamma.value
+        np.multiply(centred, inverse * (r * gamma), out=outputs)
+        if self.renorm:
+            outputs += d * gamma
         if self.beta is not None:
             outputs += self.beta.value
         return outputs
+
+    def _correction(self, mean: Array, deviation: Array) -> tuple[Array, Array]:
+        """Return r and d, by which n r + d is what the averages of renormalisation would make of the inputs."""
+        average = np.maximum(self.renorm_stddev.value, np.sqrt(self.dtype.type(self.epsilon)))
+        limits = self.renorm_clipping
+        r = np.clip(deviation / average, limits["rmin"], limits["rmax"])
+        d = np.clip((mean - self.renorm_mean.value) / average, -limits["dmax"], limits["dmax"])
+        return r.astype(self.dtype), d.astype(self.dtype)
+
+    def _move(self, mean: Array, variance: Array, deviation: Array) -> None:
+        """Bring the averages a little towards those of a batch."""
+
+        def move(average: Variable, value: Array, momentum: float) -> None:
+            average.assign(average.value * momentum + value * (1 - momentum))
+
+        move(self.moving_mean, mean, self.momentum)
+        if not self.renorm:
+            move(self.moving_variance, variance, self.momentum)
+            return
+        move(self.renorm_mean, mean, self.renorm_momentum)
+        move(self.renorm_stddev, deviation, self.renorm_momentum)
+        move(self.moving_stddev, deviation, self.momentum)
+        self.moving_variance.assign(np.maximum(np.square(self.moving_stddev.value) - self.epsilon, 0))
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of gamma and beta and return that of the inputs, if needed."""
         if self._cache is None:
             raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (centred, inverse, count, valid), self._cache = self._cache, None
+        (centred, inverse, count, valid, r, d), self._cache = self._cache, None
         d_rows = to_rows(d_outputs, self._axes)
-        # With n = (x - mean) / deviation:   dgamma = sum dy n    dbeta = sum dy
+        # With n = (x - mean) / deviation:   dgamma = sum dy (n r + d)    dbeta = sum dy    dn = dy gamma r
         product = d_rows * centred
-        d_gamma, d_beta = column_sums(product) * inverse, column_sums(d_rows)
+        along, d_beta = column_sums(product) * inverse, column_sums(d_rows)  # sum dy n, sum dy
         if self.gamma is not None:
-            self.gamma.gradient += d_gamma
+            self.gamma.gradient += along * r + d_beta * d if self.renorm else along
         if self.beta is not None:
             self.beta.gradient += d_beta
         if not need_d_inputs:
             return None
-        # dx = gamma / deviation (dy - (dbeta + n dgamma) / count), the latter for the rows that were counted; none
+        # dx = gamma r / deviation (dy - (sum dy + n sum dy n) / count), the latter for the rows that were counted; none
         # were if mean and deviation came from the moving averages.
-        factor = inverse if self.gamma is None else inverse * self.gamma.value
+        factor = inverse * (r * (1.0 if self.gamma is None else self.gamma.value))
         d_inputs = d_rows * factor
         if count:
-            correction = np.multiply(centred, factor * inverse * d_gamma / count, out=product)
+            correction = np.multiply(centred, factor * inverse * along / count, out=product)
             correction += factor * d_beta / count
             if valid is not None:
                 correction[~valid] = 0
@@ -192,6 +247,18 @@ class BatchNormalization(Layer):
         if self._axes != (2,):
             raise ValueError(f"{self.name}: axis: a stream needs that of the features, -1, got {self.axis}")
         return _BatchNormalizationStage(self, batch_size, steps)
+
+
+def _clipping(given: Mapping[str, float | None]) -> dict[str, float]:
+    """Return Keras's ``renorm_clipping`` with all of its bounds."""
+    where = "BatchNormalization: renorm_clipping"
+    bounds = {"rmin": 0.0, "rmax": math.inf, "dmax": math.inf}
+    if not isinstance(given, Mapping) or not set(given) <= set(bounds):
+        raise ValueError(f"{where}: expected a dict of 'rmin', 'rmax' and 'dmax', got {given!r}")
+    bounds |= {k: number(f"{where}: {k}", v, "[0, inf]") for k, v in given.items() if v is not None}
+    if bounds["rmax"] < bounds["rmin"]:
+        raise ValueError(f"{where}: rmax: expected at least rmin={bounds['rmin']}, got {bounds['rmax']}")
+    return bounds
 
 
 class _BatchNormalizationStage:

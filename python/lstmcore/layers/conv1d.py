@@ -32,7 +32,7 @@ class Conv1D(Layer):
     Output step t is ``activation(b + sum over j of x[t * strides + j * dilation_rate - before] W[j])``,
     x zero outside of the sequence, and ``before`` the number of steps that ``padding`` adds before it.
 
-    Weights: ``kernel`` (kernel_size, channels, filters), ``bias`` (filters).
+    Weights: ``kernel`` (kernel_size, channels / groups, filters), ``bias`` (filters).
 
     Steps that a mask (batch, steps) leaves out are zeros to the convolution, whatever stands there, as the
     steps beyond the ends are: a padded sequence gives what it gives alone. (Keras does not look at the
@@ -52,7 +52,8 @@ class Conv1D(Layer):
         sides) or "causal" (an output sees nothing of later steps).
     data_format : "channels_last".
     dilation_rate : steps from one input of a window to the next; other than 1 only without strides.
-    groups : 1.
+    groups : parts of equal size that channels and filters are divided into, in order; each part of the filters sees
+        its part of the channels only. With as many as there are channels, each has filters of its own.
     activation : name or `activations.Activation`.
     use_bias : whether there is a bias.
     kernel_initializer, bias_initializer : names or callables.
@@ -65,7 +66,7 @@ class Conv1D(Layer):
     ValueError, TypeError
         An argument is not of its kind, or the inputs are shorter than a window; the message names it.
     NotImplementedError
-        ``groups`` or ``data_format`` is not offered.
+        ``data_format`` is not offered.
     """
 
     def __init__(
@@ -98,9 +99,11 @@ class Conv1D(Layer):
         self.dilation_rate = single_integer("Conv1D: dilation_rate", dilation_rate)
         if self.strides > 1 and self.dilation_rate > 1:
             raise ValueError(f"Conv1D: dilation_rate: expected 1 with strides={strides}, got {dilation_rate}")
-        if positive_integer("Conv1D: groups", groups) > 1:
-            raise NotImplementedError(f"Conv1D: groups={groups} is not offered; give each group a Conv1D")
-        self.activation = self.head = activations.get(activation)
+        self.groups = positive_integer("Conv1D: groups", groups)
+        if self.filters % self.groups:
+            raise ValueError(f"Conv1D: groups: expected a divisor of filters={filters}, got {groups}")
+        self.activation = activations.get(activation)
+        self.head = self.activation if self.activation.stepwise else None
         self.use_bias = flag("Conv1D: use_bias", use_bias)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
@@ -116,9 +119,13 @@ class Conv1D(Layer):
         channels = input_shape[-1]
         if not channels:
             raise ValueError(f"{self.name}: inputs: expected a known number of channels, got shape {input_shape}")
+        if channels % self.groups:
+            raise ValueError(
+                f"{self.name}: groups: expected a divisor of the {channels} channels of inputs, got {self.groups}"
+            )
         self.kernel = self.add_weight(
             "kernel",
-            (self.kernel_size, channels, self.filters),
+            (self.kernel_size, channels // self.groups, self.filters),
             self.kernel_initializer,
             offered="filters",
             regularizer=self.kernel_regularizer,
@@ -135,12 +142,14 @@ class Conv1D(Layer):
             )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return (batch, windows, filters)."""
-        if len(input_shape) != 3 or (self.built and input_shape[2] != self.kernel.shape[1]):
-            channels = f"channels={self.kernel.shape[1]}" if self.built else "channels"
-            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, {channels}), got {input_shape}")
+        """Return (batch, windows, filters), or what the activation makes of it."""
+        channels = self.kernel.shape[1] * self.groups if self.built else None
+        if len(input_shape) != 3 or (self.built and input_shape[2] != channels):
+            width = f"channels={channels}" if self.built else "channels"
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, {width}), got {input_shape}")
         batch, steps, _ = input_shape
-        return batch, None if steps is None else self._windows.outputs(self.name, steps), self.filters
+        windows = None if steps is None else self._windows.outputs(self.name, steps)
+        return self.activation.compute_output_shape((batch, windows, self.filters))
 
     def compute_mask(self, inputs: Array, mask: Array | None = None) -> Array | None:
         """Return where an output counts: where the step that it stands for does or, with "valid", all of its window."""
@@ -156,7 +165,7 @@ class Conv1D(Layer):
     # the rows of one matrix: the windows then are a matrix too, whose rows overlap, and nothing need be copied for one
     # product over the whole batch. What it computes where a window reaches into the next sequence is left out. Steps
     # are blocked for that: with strides, a row holds the channels of that many steps, and with dilation, every
-    # dilation_rate-th step is part of a sequence of its own.
+    # dilation_rate-th step is part of a sequence of its own. The channels of each group are a batch by themselves.
 
     @property
     def _reach(self) -> int:
@@ -191,15 +200,19 @@ class Conv1D(Layer):
 
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs, (batch, windows, filters); ``logits`` leaves out the activation."""
-        _, count, _ = self.compute_output_shape(inputs.shape)
+        self.compute_output_shape(inputs.shape)
+        count = self._windows.outputs(self.name, inputs.shape[1])
         left_out = None if mask is None else self._left_out(mask, inputs.shape)
-        rows = self._rows(inputs, left_out)
-        windows = _overlapping(rows, self._reach, self.kernel_size * inputs.shape[2])
-        sums = np.empty((len(rows), self.filters), self.dtype)
-        kernel = self.kernel.value.reshape(-1, self.filters)
-        _core.matmul(windows, kernel, self.bias.value if self.use_bias else None, sums[: len(windows)])
-        blocks = self._blocks(inputs.shape[1])
-        sums = np.ascontiguousarray(self._steps(sums, len(inputs), blocks, self.filters)[:, :count])
+        parts = _apart(inputs, self.groups)
+        rows = self._rows(parts, None if left_out is None else np.tile(left_out, (self.groups, 1)))
+        size, width = len(rows) // self.groups, self.filters // self.groups
+        sums = np.empty((len(rows), width), self.dtype)
+        for group, kernel in enumerate(self._kernels()):
+            windows = _overlapping(rows[group * size :][:size], self._reach, len(kernel))
+            bias = self.bias.value[group * width :][:width] if self.use_bias else None
+            _core.matmul(windows, kernel, bias, sums[group * size :][: len(windows)])
+        sums = self._steps(sums, len(parts), self._blocks(inputs.shape[1]), width)[:, :count]
+        sums = np.ascontiguousarray(_together(sums, self.groups))
         outputs = sums if logits else self.activation(sums)
         if training:
             self._cache = inputs.shape, left_out, rows, sums if self.activation.needs_input else None, outputs
@@ -215,32 +228,46 @@ class Conv1D(Layer):
             self.bias.gradient += d_sums.reshape(-1, self.filters).sum(0)
 
         # The gradients of the sums, where the forward pass had the sums; elsewhere, and before the first row, zeros.
-        reach, blocks = self._reach, self._blocks(steps)
-        d_rows = np.zeros((reach - 1 + len(rows), self.filters), self.dtype)
-        places = d_rows[reach - 1 :].reshape(batch, self.dilation_rate, blocks, self.filters)
+        groups, reach, blocks = self.groups, self._reach, self._blocks(steps)
+        size, width = len(rows) // groups, self.filters // groups
+        d_rows = np.zeros((reach - 1 + len(rows), width), self.dtype)
+        places = d_rows[reach - 1 :].reshape(groups * batch, self.dilation_rate, blocks, width)
         for phase in range(self.dilation_rate):
-            part = d_sums[:, phase :: self.dilation_rate]
+            part = _apart(d_sums[:, phase :: self.dilation_rate], groups)
             places[:, phase, : part.shape[1]] = part
 
-        windows = _overlapping(rows, reach, self.kernel_size * channels)
         gradient = self.kernel.gradient.reshape(-1, self.filters)
-        for begin in range(0, len(windows), _CHUNK):
-            chunk = windows[begin : begin + _CHUNK]
-            own = d_rows[reach - 1 + begin :][: len(chunk)]
-            _core.matmul(chunk.T, own, None, gradient, True)
+        for group in range(groups):
+            windows = _overlapping(rows[group * size :][:size], reach, len(gradient))
+            own_d_rows = d_rows[reach - 1 + group * size :]
+            d_kernel = gradient if groups == 1 else np.zeros((len(gradient), width), self.dtype)
+            for begin in range(0, len(windows), _CHUNK):
+                chunk = windows[begin : begin + _CHUNK]
+                _core.matmul(chunk.T, own_d_rows[begin:][: len(chunk)], None, d_kernel, True)
+            if groups > 1:
+                gradient[:, group * width :][:, :width] += d_kernel
         if not need_d_inputs:
             return None
 
         # dx[n] = sum over i of d_sums[n - i] W[i]^T: the windows of d_rows by the kernel's rows in reverse.
-        kernel = np.zeros((reach * self.strides, channels, self.filters), self.dtype)
+        kernel = np.zeros((reach * self.strides, channels // groups, self.filters), self.dtype)
         kernel[: self.kernel_size] = self.kernel.value
-        kernel = kernel.reshape(reach, -1, self.filters)[::-1].swapaxes(1, 2).reshape(reach * self.filters, -1)
-        d_inputs = _core.matmul(_overlapping(d_rows, reach, reach * self.filters), kernel)
+        kernel = kernel.reshape(reach, -1, self.filters)[::-1].swapaxes(1, 2)
+        d_parts = np.empty((len(rows), kernel.shape[2]), self.dtype)
+        for group in range(groups):
+            windows = _overlapping(d_rows[group * size :][: reach - 1 + size], reach, reach * width)
+            turned = kernel[:, group * width :][:, :width].reshape(reach * width, -1)
+            _core.matmul(windows, turned, None, d_parts[group * size :][:size])
         before = self._windows.before(steps)
-        d_steps = self._steps(d_inputs, batch, blocks, channels)[:, before : before + steps]
+        d_steps = self._steps(d_parts, groups * batch, blocks, channels // groups)[:, before : before + steps]
+        d_inputs = _together(d_steps, groups)
         if left_out is not None:
-            d_steps[left_out] = 0
-        return d_steps
+            d_inputs[left_out] = 0
+        return d_inputs
+
+    def _kernels(self) -> list[Array]:
+        """The kernel of each group as a matrix (window, filters / groups)."""
+        return np.split(self.kernel.value.reshape(-1, self.filters), self.groups, axis=1)
 
     def _left_out(self, mask: Array, shape: tuple[int, ...]) -> Array | None:
         """Return where a mask is False; None if nowhere."""
@@ -254,7 +281,22 @@ class Conv1D(Layer):
                 f"{self.name}: padding: a stream gives one output for each step and sees none of the later ones: "
                 f"expected padding='causal' and strides=1, got {self.padding!r} and {self.strides}"
             )
+        if self.head is None:
+            raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
         return _Conv1DStage(self, batch_size, steps)
+
+
+def _apart(array: Array, groups: int) -> Array:
+    """Return (groups * batch, steps, channels / groups) of an array (batch, steps, channels)."""
+    batch, steps, channels = array.shape
+    parts = array.reshape(batch, steps, groups, channels // groups).transpose(2, 0, 1, 3)
+    return parts.reshape(groups * batch, steps, channels // groups)
+
+
+def _together(array: Array, groups: int) -> Array:
+    """Undo `_apart`."""
+    batch, steps, width = len(array) // groups, *array.shape[1:]
+    return array.reshape(groups, batch, steps, width).transpose(1, 2, 0, 3).reshape(batch, steps, groups * width)
 
 
 def _overlapping(rows: Array, reach: int, width: int) -> Array:
@@ -267,34 +309,46 @@ def _overlapping(rows: Array, reach: int, width: int) -> Array:
 class _Conv1DStage:
     def __init__(self, layer: Conv1D, batch_size: int, steps: int) -> None:
         kernel_size, channels, filters = layer.kernel.shape
-        self.kernel = _core.PackedMatrix(layer.kernel.value.reshape(-1, filters))
-        self.bias = layer.bias.numpy() if layer.use_bias else None
+        width = filters // layer.groups
+        self.groups = [
+            (
+                _core.PackedMatrix(kernel),
+                layer.bias.numpy()[group * width :][:width] if layer.use_bias else None,
+                slice(group * width, (group + 1) * width),
+            )
+            for group, kernel in enumerate(layer._kernels())
+        ]
         self.activation = layer.activation
         self.before = (kernel_size - 1) * layer.dilation_rate
         # The steps that are still to be seen, with room behind: they move to the front only when it is used up, and
         # then do not overlap.
-        self.recent = np.zeros((batch_size, 2 * self.before + steps, channels), layer.dtype)
+        self.recent = np.zeros((batch_size, 2 * self.before + steps, channels * layer.groups), layer.dtype)
         self.begin = 0
         batch, step, channel = self.recent.strides
         self.strides = batch, step, step * layer.dilation_rate, channel
         self.windows = np.zeros((batch_size * steps, kernel_size * channels), layer.dtype)
         self.outputs = np.zeros((batch_size * steps, filters), layer.dtype)
+        self.sums = self.outputs if layer.groups == 1 else np.zeros((batch_size * steps, width), layer.dtype)
 
     def __call__(self, inputs: Array) -> Array:
         batch, steps, channels = inputs.shape
+        channels //= len(self.groups)
         if self.begin + self.before + steps > self.recent.shape[1]:
             self.recent[:, : self.before] = self.recent[:, self.begin : self.begin + self.before]
             self.begin = 0
         end = self.begin + self.before
         self.recent[:, end : end + steps] = inputs
-        windows, outputs = self.windows[: batch * steps], self.outputs[: batch * steps]
+        windows, sums, outputs = (a[: batch * steps] for a in (self.windows, self.sums, self.outputs))
         shape = batch, steps, windows.shape[1] // channels, channels
         first = self.begin * self.strides[1]
-        windows.reshape(shape)[...] = np.ndarray(shape, windows.dtype, self.recent, first, self.strides)
+        for kernel, bias, own in self.groups:
+            windows.reshape(shape)[...] = np.ndarray(shape, windows.dtype, self.recent, first, self.strides)
+            _core.matmul(windows, kernel, bias, sums)
+            if self.sums is not self.outputs:
+                outputs[:, own] = sums
+            first += channels * windows.itemsize
         self.begin += steps
-        _core.matmul(windows, self.kernel, self.bias, outputs)
-        self.activation.in_place(outputs)
-        return outputs.reshape(batch, steps, -1)
+        return self.activation.in_place(outputs).reshape(batch, steps, -1)
 
     def reset(self) -> None:
         self.begin = 0

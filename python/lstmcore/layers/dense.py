@@ -58,7 +58,8 @@ class Dense(Layer):
         reject_options("Dense", {k: options.pop(k) for k in _NOT_OFFERED & options.keys()}, _NOT_OFFERED)
         super().__init__(activity_regularizer=activity_regularizer, **options)
         self.units = positive_integer("Dense: units", units)
-        self.activation = self.head = activations.get(activation)
+        self.activation = activations.get(activation)
+        self.head = self.activation if self.activation.stepwise else None
         self.use_bias = flag("Dense: use_bias", use_bias)
         self.kernel_initializer = kernel_initializer
         self.bias_initializer = bias_initializer
@@ -100,24 +101,24 @@ class Dense(Layer):
             self._features(shape)
         rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
         sums = _core.matmul(rows, self.kernel.value, None if self.bias is None else self.bias.value)
+        if len(shape) > 2:
+            sums = sums.reshape(*shape[:-1], self.units)
         activation = activations.linear if logits else self.activation
         if training and activation.needs_input:
             outputs = activation.value(sums)
             self._cache = rows, sums, outputs
         else:
-            activation.in_place(sums)
-            outputs = sums
+            outputs = activation.in_place(sums)
             if training:
                 self._cache = rows, None, outputs
-        return outputs if len(shape) == 2 else outputs.reshape(*shape[:-1], self.units)
+        return outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""
         rows, sums, outputs = self.kept()
-        shape = d_outputs.shape
-        d_rows = d_outputs if len(shape) == 2 else d_outputs.reshape(-1, self.units)
-        if not logits:
-            d_rows = self.activation.backward(sums, outputs, d_rows)
+        d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
+        shape = d_sums.shape
+        d_rows = d_sums if len(shape) == 2 else d_sums.reshape(-1, self.units)
         _core.matmul(rows.T, d_rows, None, self.kernel.gradient, True)
         if self.bias is not None:
             self.bias.gradient += np.add.reduce(d_rows, axis=0)
@@ -128,12 +129,14 @@ class Dense(Layer):
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a function that does for the next chunk of steps what the layer does for all."""
+        if self.head is None:
+            raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
         return _DenseStage(self, batch_size, steps)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the inputs with ``units`` as the last axis."""
+        """Return the shape of the inputs with ``units`` as the last axis, or what the activation makes of it."""
         self._features(input_shape)
-        return (*input_shape[:-1], self.units)
+        return self.activation.compute_output_shape((*input_shape[:-1], self.units))
 
 
 class _DenseStage:
@@ -152,8 +155,7 @@ class _DenseStage:
         else:  # a chunk of fewer steps than fit
             rows.reshape(inputs.shape)[...] = inputs
         _core.matmul(rows, self.kernel, self.bias, outputs)
-        self.activation.in_place(outputs)
-        return outputs.reshape(batch, steps, -1)
+        return self.activation.in_place(outputs).reshape(batch, steps, -1)
 
     def reset(self) -> None:
         pass

@@ -90,7 +90,8 @@ class PReLU(Layer):
             raise ValueError(f"{self.name}: shared_axes: a stream has no numbered steps; stream with shared_axes=[1]")
         alpha = self.alpha.numpy()
 
-        def in_place(x: Array) -> None:
+        def in_place(x: Array) -> Array:
             x *= np.where(x > 0, x.dtype.type(1), alpha)
+            return x
 
         return ActivationStage(in_place, batch_size * steps, self)

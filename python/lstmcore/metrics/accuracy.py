@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import number, positive_integer
+from .._arguments import flag, number, positive_integer
 from .mean import MeanMetricWrapper
 from .metric import pair
 
@@ -74,9 +74,16 @@ def top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5)
     return _top_k(true.argmax(-1), pred, k)
 
 
-def sparse_top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> Array:
-    """Return 1 for each sample with fewer than k outputs above that at its label, else 0."""
+def sparse_top_k_categorical_accuracy(
+    y_true: ArrayLike, y_pred: ArrayLike, k: int = 5, from_sorted_ids: bool = False
+) -> Array:
+    """Return 1 for each sample with fewer than k outputs above that at its label, else 0.
+
+    With ``from_sorted_ids`` outputs are labels, the best first: 1 where the sample's is among the first k.
+    """
     true, pred = _labels(y_true, y_pred)
+    if from_sorted_ids:
+        return np.asarray((pred[..., :k] == true[..., None]).any(-1), np.float64)
     if true.size and not (true.min() >= 0 and true.max() < pred.shape[-1]):
         wrong = true.min() if true.min() < 0 else true.max()
         raise ValueError(f"y_true: expected class labels from 0 to {pred.shape[-1] - 1}, got {wrong}")
@@ -173,13 +180,29 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     >>> from lstmcore.metrics import SparseTopKCategoricalAccuracy
     >>> SparseTopKCategoricalAccuracy(k=2)([2, 1], [[0.1, 0.9, 0.8], [0.05, 0.95, 0]])
     1.0
+    >>> SparseTopKCategoricalAccuracy(k=2, from_sorted_ids=True)([2, 1], [[1, 2, 0], [0, 2, 1]])
+    0.5
+
+    Parameters
+    ----------
+    k : how many.
+    name, dtype : as for `Metric`.
+    from_sorted_ids : outputs are not scores but labels, the best first, k of them or more.
     """
 
     direction = "up"
 
     def __init__(
-        self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", dtype: DTypeLike | None = None
+        self,
+        k: int = 5,
+        name: str = "sparse_top_k_categorical_accuracy",
+        dtype: DTypeLike | None = None,
+        from_sorted_ids: bool = False,
     ) -> None:
         super().__init__(
-            sparse_top_k_categorical_accuracy, name, dtype, k=positive_integer("SparseTopKCategoricalAccuracy: k", k)
+            sparse_top_k_categorical_accuracy,
+            name,
+            dtype,
+            k=positive_integer("SparseTopKCategoricalAccuracy: k", k),
+            from_sorted_ids=flag("SparseTopKCategoricalAccuracy: from_sorted_ids", from_sorted_ids),
         )

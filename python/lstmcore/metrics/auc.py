@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 class AUC(Metric):
-    """The area under the ROC curve (recall over false positive rate) or the precision-recall curve.
+    """The area under a curve: ROC (recall over false positive rate), precision over recall, or their gains.
 
     >>> from lstmcore.metrics import AUC
     >>> metric = AUC(num_thresholds=3)  # at -1e-7, 0.5 and 1 + 1e-7
@@ -31,7 +31,9 @@ class AUC(Metric):
     Parameters
     ----------
     num_thresholds : from 2 to 1,000,000.
-    curve : "ROC" or "PR".
+    curve : "ROC", "PR" or "PRGAIN": precision gain over recall gain (Flach & Kull 2015), each ``1 - odds * wrong /
+        true positives``, odds those of being true, wrong the false positives or negatives. Without true positives the
+        gains are 1 and 0, and a recall gain below 0 is 0, as in Keras.
     summation_method : "interpolation" (trapezes; for PR the interpolation of Davis & Goadrich 2006), "majoring" or
         "minoring": the higher or the lower end of each interval.
     name, dtype : as for `Metric`.
@@ -61,8 +63,8 @@ class AUC(Metric):
         label_weights: ArrayLike | None = None,
         from_logits: bool = False,
     ) -> None:
-        if str(curve).upper() not in ("ROC", "PR"):
-            raise ValueError(f"AUC: curve: expected 'ROC' or 'PR', got {curve!r}")
+        if str(curve).upper() not in ("ROC", "PR", "PRGAIN"):
+            raise ValueError(f"AUC: curve: expected 'ROC', 'PR' or 'PRGAIN', got {curve!r}")
         if str(summation_method).lower() not in ("interpolation", "majoring", "minoring"):
             raise ValueError(
                 f"AUC: summation_method: expected 'interpolation', 'majoring' or 'minoring', got {summation_method!r}"
@@ -126,8 +128,14 @@ class AUC(Metric):
         if self.curve == "PR" and self.summation_method == "interpolation":
             areas = _interpolated(tp, fp, fn)
         else:
-            recall = ratio(tp, tp + fn)
-            x, y = (ratio(fp, fp + tn), recall) if self.curve == "ROC" else (recall, ratio(tp, tp + fp))
+            if self.curve == "ROC":
+                x, y = ratio(fp, fp + tn), ratio(tp, tp + fn)
+            elif self.curve == "PR":
+                x, y = ratio(tp, tp + fn), ratio(tp, tp + fp)
+            else:
+                odds = ratio(tp + fn, tn + fp)
+                x = np.where(tp == 0, 0, np.maximum(1 - odds * ratio(fn, tp), 0))
+                y = np.where(tp == 0, 1, 1 - odds * ratio(fp, tp))
             if self.summation_method == "interpolation":
                 heights = (y[:-1] + y[1:]) / 2
             else:

@@ -27,13 +27,21 @@ def conv1d(
     strides: int = 1,
     padding: str = "valid",
     dilation_rate: int = 1,
+    groups: int = 1,
 ) -> Array:
     """Return y (batch, windows, filters) for x (batch, steps, channels), W (kernel_size, channels, filters), b::
 
         y[t] = b + sum over j of x[t * strides + j * dilation_rate - before] W[j]
 
-    with x zero outside of the sequence.
+    with x zero outside of the sequence. With groups, each part of the filters sees its part of the channels only, and
+    W is (kernel_size, channels / groups, filters).
     """
+    if groups > 1:
+        parts = zip(np.split(inputs, groups, axis=2), np.split(kernel, groups, axis=2), strict=True)
+        y = np.concatenate(
+            [conv1d(x, w, strides=strides, padding=padding, dilation_rate=dilation_rate) for x, w in parts], axis=2
+        )
+        return y if bias is None else np.asarray(y + bias)
     (batch, steps, _), (kernel_size, _, filters) = inputs.shape, kernel.shape
     before, behind = _padding(steps, kernel_size, strides, dilation_rate, padding)
     x = np.pad(inputs, ((0, 0), (before, behind), (0, 0)))
@@ -53,6 +61,7 @@ def conv1d_backward(
     strides: int = 1,
     padding: str = "valid",
     dilation_rate: int = 1,
+    groups: int = 1,
 ) -> tuple[Array, Array, Array]:
     """Return the gradients of the inputs, the kernel and the bias from that of the outputs.
 
@@ -61,6 +70,12 @@ def conv1d_backward(
         dx[t * strides + j * dilation_rate - before] += dy[t] W[j]^T
         dW[j] = sum over t of x[t * strides + j * dilation_rate - before]^T dy[t]    db = sum over t of dy[t]
     """
+    if groups > 1:
+        each = [np.split(array, groups, axis=2) for array in (inputs, kernel, d_outputs)]
+        options = {"strides": strides, "padding": padding, "dilation_rate": dilation_rate}
+        gradients = [conv1d_backward(*arrays, **options) for arrays in zip(*each, strict=True)]  # type: ignore[arg-type]
+        dx, d_kernel, d_bias = (np.concatenate(parts, axis=-1) for parts in zip(*gradients, strict=True))
+        return dx, d_kernel, d_bias
     steps, kernel_size = inputs.shape[1], len(kernel)
     before, behind = _padding(steps, kernel_size, strides, dilation_rate, padding)
     x = np.pad(inputs, ((0, 0), (before, behind), (0, 0)))
