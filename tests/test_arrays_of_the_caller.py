@@ -9,7 +9,7 @@ import pytest
 from layer_tools import numbers
 
 import lstmcore
-from lstmcore import Model, Sequential, layers, optimizers
+from lstmcore import Model, Sequential, layers, metrics, optimizers
 from lstmcore.callbacks import SwapEMAWeights
 from lstmcore.initializers import Constant
 from lstmcore.variables import Variable
@@ -48,6 +48,7 @@ EVERY = RECURRENT | {
     "BatchNormalization": lambda **o: layers.BatchNormalization(**o),
     "BatchNormalization, frozen": lambda **o: layers.BatchNormalization(trainable=False, **o),
     "LayerNormalization": lambda **o: layers.LayerNormalization(**o),
+    "RMSNormalization": lambda **o: layers.RMSNormalization(**o),
     "UnitNormalization": lambda **o: layers.UnitNormalization(**o),
     "PReLU": lambda **o: layers.PReLU(**o),
     "ReLU": lambda **o: layers.ReLU(**o),
@@ -261,6 +262,75 @@ def test_weights_can_be_set_from_each_other():
     kernel = layer.variables[0]
     kernel.assign(kernel.value[::-1])
     np.testing.assert_array_equal(kernel.value, before[3][::-1])
+
+
+# --- metrics, losses, training ---
+
+
+@pytest.mark.parametrize("name", sorted(metrics._CLASSES))
+def test_a_metric_is_of_the_numbers_that_it_was_given(name):
+    kind, rng = metrics._CLASSES[name], np.random.default_rng(0)
+    sequences = name == "CharacterErrorRate"
+    p = rng.random((6, 5, 3) if sequences else (6, 3))
+    p /= p.sum(-1, keepdims=True)
+    y = rng.integers(1, 3, (6, 2)) if sequences else np.eye(3)[rng.integers(0, 3, 6)]
+    if "Sparse" in name:
+        y = y.argmax(1)
+    if name in ("Mean", "Sum"):
+        y, p = p, np.ones(6)
+    results = []
+    for spoils in (False, True):
+        metric = kind(0.5) if "At" in name else kind()
+        given = [y.copy(), p.copy()]
+        for _ in range(2):
+            metric.update_state(*given)
+        state = metric.state()
+        if spoils:
+            spoil(given)
+        results.append(np.array(metric.result()))
+        if spoils:
+            spoil(*(a for a in state.values() if isinstance(a, np.ndarray)))
+            np.testing.assert_array_equal(np.array(metric.result()), results[1])
+    np.testing.assert_array_equal(*results)
+
+
+def test_nothing_of_the_data_is_kept_once_training_is_over():
+    x, y, w = numbers(8, 5, 2), np.eye(3)[np.arange(8) % 3], np.ones(8)
+    model = Sequential([layers.LSTM(4, input_shape=(5, 2), stateful=True), layers.Dense(3, "softmax")])
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy", "auc"])
+    history = model.fit(x, y, sample_weight=w, batch_size=4, validation_data=(x, y), epochs=2, verbose=0)
+    given = [x.copy(), y.copy(), w.copy()]
+    kept = model.get_weights(), dict(history.history), [metric.result() for metric in model.metrics], model.state()
+    spoil(x, y, w)
+    assert_equal(kept[0], model.get_weights())
+    assert kept[1] == history.history
+    assert kept[2] == [metric.result() for metric in model.metrics]
+    assert_equal(list(kept[3].values()), list(model.state().values()))
+    spoil(list(kept[3].values()))
+    again = model.predict(given[0], batch_size=4)
+    assert np.isfinite(again).all()
+
+
+def test_a_chain_in_training_copies_nothing_between_its_layers(monkeypatch):
+    def never(*_):
+        raise AssertionError("copied")
+
+    model = Sequential([layers.Conv1D(3, 2, input_shape=(5, 2)), layers.LSTM(4), Sequential([layers.Dense(1)])])
+    model.compile("adam", "mse")
+    monkeypatch.setattr("lstmcore.layers.layer.copies", never)
+    model.fit(numbers(8, 5, 2), numbers(8, 1), verbose=0)
+    model.train_on_batch(numbers(8, 5, 2), numbers(8, 1))
+    assert np.shares_memory(*kept_and_passed_on(model))
+
+
+def kept_and_passed_on(model):
+    """What the last layer keeps of its inputs, and what the layer before it has returned."""
+    returned = []
+    lstm = model.layers[1]
+    forward = lstm.forward
+    lstm.forward = lambda *arguments, **options: returned.append(forward(*arguments, **options)) or returned[-1]
+    model.forward(numbers(8, 5, 2, dtype="float32"), training=True)
+    return model.layers[2].layers[0].kept()[0], returned[0]
 
 
 # --- weights ---

@@ -554,7 +554,8 @@ class Trainer(Layer):
 
         Notes
         -----
-        An exception, from a callback for instance, leaves the model as after the last whole step.
+        An exception, from a callback for instance, leaves the model as after the last whole step. Arrays are not
+        copied as a whole: leave them as they are until `fit` returns; nothing of them is kept then.
         """
         self._require_compiled()
         batch_size = _steps("batch_size", batch_size)

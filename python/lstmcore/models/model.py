@@ -45,8 +45,11 @@ class Model(Savable, Trainer):
 
     The weights of all layers, also of those in lists and dicts, live in one flat vector,
     ``parameters.values``, and their gradients in ``parameters.gradients``. They exist once the model
-    has seen data, or been built for a shape. Inputs may be a list or dict of arrays. Masks go from layer to
-    layer where these are called on one another's outputs, and into the loss.
+    has seen data, or been built for a shape. What can be seen of them is read-only: `Variable.assign` and
+    `set_weights` set them. Inputs may be a list or dict of arrays. Masks go from layer to layer where these are
+    called on one another's outputs, and into the loss.
+
+    Several threads may call a model and `predict` at a time; one trains or evaluates it.
 
     Parameters
     ----------
