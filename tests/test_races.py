@@ -261,13 +261,14 @@ def test_an_interrupt_at_any_moment_leaves_a_model_that_can_be_trained():
         for k in range(150):
             caught = None
             try:
-                signal.setitimer(signal.ITIMER_REAL, max(1e-6, length * (k % 50) / 40))
-                (model.fit if k % 3 else model.evaluate)(X, Y, verbose=0)
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, max(1e-6, length * (k % 50) / 40))
+                    (model.fit if k % 3 else model.evaluate)(X, Y, verbose=0)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
             except PressedError as error:
                 pressed += 1
                 caught = error  # which keeps the frames of the call, as an interactive Python does
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
             model.fit(X, Y, verbose=0)
             assert model._progress is None
             del caught

@@ -15,15 +15,14 @@ def pressed(after, body):
     """Call ``body``, with Ctrl-C after so many seconds if it takes as long."""
     handler = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        signal.setitimer(signal.ITIMER_REAL, after)
-        body()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, after)
+            body()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
         pass
     finally:
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        except KeyboardInterrupt:  # at the last moment
-            signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
 
 
