@@ -50,23 +50,20 @@ class Activation(Layer):
         """Return a function that does for the next chunk of steps what the layer does for all."""
         if self.head is None:
             raise ValueError(f"{self.name}: axis: only the last axis needs nothing but its own step; it cannot stream")
-        return ActivationStage(self.activation.in_place, batch_size * steps, self)
+        return ActivationStage(self.activation.in_place, self)
 
 
-class ActivationStage:
+class ActivationStage(Stage):
     """A function done in place, on a copy of the chunk, for inputs as a layer was built for."""
 
-    def __init__(self, in_place: Callable[[Array], Any], rows: int, layer: Layer) -> None:
-        self.in_place = in_place
+    def __init__(self, in_place: Callable[[Array], Any], layer: Layer) -> None:
         assert layer.input_shape is not None
-        self.outputs: Array = np.zeros((rows, layer.input_shape[-1] or 1), layer.dtype)
+        super().__init__(layer.input_shape[-1] or 1, layer.dtype)
+        self.in_place = in_place
 
-    def __call__(self, inputs: Array) -> Array:
-        """Return the outputs, in an array that the next call overwrites."""
-        outputs = self.outputs[: len(inputs) * inputs.shape[1]].reshape(inputs.shape)
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
+        """Return the outputs."""
+        outputs = self.new(inputs, out)
         outputs[...] = inputs
         self.in_place(outputs)
         return outputs
-
-    def reset(self) -> None:
-        """Nothing came before."""

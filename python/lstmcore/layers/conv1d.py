@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -267,9 +267,10 @@ def _overlapping(rows: Array, reach: int, width: int) -> Array:
     return np.ndarray((count, width), rows.dtype, rows, 0, (step, rows.itemsize))
 
 
-class _Conv1DStage:
+class _Conv1DStage(Stage):
     def __init__(self, layer: Conv1D, batch_size: int, steps: int) -> None:
         kernel_size, channels, filters = layer.kernel.shape
+        super().__init__(filters, layer.dtype)
         self.kernel = _core.PackedMatrix(layer.kernel.value.reshape(-1, filters))
         self.bias = layer.bias.numpy() if layer.use_bias else None
         self.activation = layer.activation
@@ -281,23 +282,30 @@ class _Conv1DStage:
         batch, step, channel = self.recent.strides
         self.strides = batch, step, step * layer.dilation_rate, channel
         self.windows = np.zeros((batch_size * steps, kernel_size * channels), layer.dtype)
-        self.outputs = np.zeros((batch_size * steps, filters), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         batch, steps, channels = inputs.shape
         if self.begin + self.before + steps > self.recent.shape[1]:
             self.recent[:, : self.before] = self.recent[:, self.begin : self.begin + self.before]
             self.begin = 0
         end = self.begin + self.before
         self.recent[:, end : end + steps] = inputs
-        windows, outputs = self.windows[: batch * steps], self.outputs[: batch * steps]
+        windows = self.windows[: batch * steps]
         shape = batch, steps, windows.shape[1] // channels, channels
         first = self.begin * self.strides[1]
         windows.reshape(shape)[...] = np.ndarray(shape, windows.dtype, self.recent, first, self.strides)
         self.begin += steps
-        _core.matmul(windows, self.kernel, self.bias, outputs)
+        outputs = _core.matmul(windows, self.kernel, self.bias, None if out is None else out.reshape(-1, self.width))
         self.activation.in_place(outputs)
         return outputs.reshape(batch, steps, -1)
+
+    @property
+    def state(self) -> list[Array]:
+        return [self.recent[:, self.begin : self.begin + self.before].copy()]
+
+    def load(self, state: Sequence[Array]) -> None:
+        self.begin = 0
+        self.recent[:, : self.before] = state[0]
 
     def reset(self) -> None:
         self.begin = 0

@@ -128,7 +128,7 @@ class Dense(Layer):
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a function that does for the next chunk of steps what the layer does for all."""
-        return _DenseStage(self, batch_size, steps)
+        return _DenseStage(self)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the inputs with ``units`` as the last axis."""
@@ -136,24 +136,16 @@ class Dense(Layer):
         return (*input_shape[:-1], self.units)
 
 
-class _DenseStage:
-    def __init__(self, layer: Dense, batch_size: int, steps: int) -> None:
+class _DenseStage(Stage):
+    def __init__(self, layer: Dense) -> None:
+        super().__init__(layer.units, layer.dtype)
         self.kernel = _core.PackedMatrix(layer.kernel.value)
         self.bias = None if layer.bias is None else layer.bias.numpy()
         self.activation = layer.activation
-        self.inputs = np.zeros((batch_size * steps, layer.kernel.shape[0]), layer.dtype)
-        self.outputs = np.zeros((batch_size * steps, layer.units), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         batch, steps, features = inputs.shape
-        rows, outputs = self.inputs[: batch * steps], self.outputs[: batch * steps]
-        if inputs.flags.c_contiguous:
-            rows = inputs.reshape(-1, features)
-        else:  # a chunk of fewer steps than fit
-            rows.reshape(inputs.shape)[...] = inputs
-        _core.matmul(rows, self.kernel, self.bias, outputs)
+        where = None if out is None else out.reshape(-1, self.width)
+        outputs = _core.matmul(inputs.reshape(-1, features), self.kernel, self.bias, where)
         self.activation.in_place(outputs)
         return outputs.reshape(batch, steps, -1)
-
-    def reset(self) -> None:
-        pass

@@ -155,19 +155,17 @@ def _normalise(rows: Array, epsilon: float, gamma_beta: _Vectors, normal: Array,
     return np.asarray(inverse)
 
 
-class _LayerNormalizationStage:
+class _LayerNormalizationStage(Stage):
     def __init__(self, layer: LayerNormalization, batch_size: int, steps: int) -> None:
+        super().__init__(layer._sizes[0], layer.dtype)
         self.epsilon = layer.epsilon
         gamma, beta = layer._vectors()
         self.gamma_beta = None if gamma is None else gamma.copy(), None if beta is None else beta.copy()
-        self.rows, self.normal, self.outputs = np.zeros((3, batch_size * steps, layer._sizes[0]), layer.dtype)
+        self.rows, self.normal = np.zeros((2, batch_size * steps, self.width), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         count = inputs.shape[0] * inputs.shape[1]
-        rows, normal, outputs = self.rows[:count], self.normal[:count], self.outputs[:count]
+        rows, normal, outputs = self.rows[:count], self.normal[:count], self.new(inputs, out)
         rows.reshape(inputs.shape)[...] = inputs
-        _normalise(rows, self.epsilon, self.gamma_beta, normal, outputs)
-        return np.asarray(outputs.reshape(inputs.shape))
-
-    def reset(self) -> None:
-        pass
+        _normalise(rows, self.epsilon, self.gamma_beta, normal, outputs.reshape(count, self.width))
+        return outputs

@@ -93,4 +93,4 @@ class PReLU(Layer):
         def in_place(x: Array) -> None:
             x *= np.where(x > 0, x.dtype.type(1), alpha)
 
-        return ActivationStage(in_place, batch_size * steps, self)
+        return ActivationStage(in_place, self)

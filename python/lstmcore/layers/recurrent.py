@@ -331,9 +331,9 @@ class Recurrent(Layer):
         ``mask`` (batch, steps) is True where a step counts; ``lengths`` (batch,) says how many steps
         of each row do.
 
-        With ``training`` the layer does not copy ``inputs``, ``initial_state`` and the outputs but
-        refers to them until `backward` is done: whoever writes to them before that gets wrong
-        gradients without a warning, so copy what is to be changed. The states returned may be written to.
+        With ``training`` the layer does not copy ``inputs`` but refers to them until `backward` is done:
+        whoever writes to them before that gets wrong gradients without a warning, so copy what is to be
+        changed. ``initial_state``, ``mask`` and all that is returned may be written to.
         """
         outputs, states = self.run(inputs, training, initial_state, mask, lengths)
         if self.go_backwards and self.return_sequences:
