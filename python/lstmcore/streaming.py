@@ -145,7 +145,7 @@ class Chain(Stage):
             stage.reset()
 
 
-class Stream:
+class Stream(Stage):
     """A model that takes a sequence piece by piece; made by ``model.stream()``.
 
     >>> import numpy as np
@@ -180,6 +180,7 @@ class Stream:
         convert: Callable[[str, ArrayLike], Array],
     ) -> None:
         self._chain = stages[0] if len(stages) == 1 else Chain(stages, batch_size, steps)
+        super().__init__(self._chain.width, self._chain.dtype)
         self._run = self._chain.__call__
         self._layers = len(stages)
         self._shape = batch_size, steps, features or 1
@@ -212,18 +213,18 @@ class Stream:
             )
         if out is not None:
             return self._into(out, chunk, shape)
-        outputs = self._exclusive(self._run, chunk)
+        outputs: Array = self._exclusive(self._run, chunk)
         return outputs if len(shape) == 3 else outputs[:, 0] if len(shape) == 2 else outputs[0, 0]
 
     step = __call__
 
     def _into(self, out: Array, chunk: Array, shape: tuple[int, ...]) -> Array:
         """Write the outputs of a chunk, whose inputs came in that shape, into ``out``."""
-        expected = (*shape[:-1], self._chain.width)
+        expected = (*shape[:-1], self.width)
         if not isinstance(out, np.ndarray):
             raise TypeError(f"out: expected an array to write into, got {type(out).__name__}")
-        if out.dtype != self._chain.dtype:
-            raise TypeError(f"out: expected dtype {self._chain.dtype}, got {out.dtype}")
+        if out.dtype != self.dtype:
+            raise TypeError(f"out: expected dtype {self.dtype}, got {out.dtype}")
         if out.shape != expected:
             raise ValueError(f"out: expected shape {expected}, got {out.shape}")
         if not out.flags.writeable:
@@ -263,7 +264,11 @@ class Stream:
         for k, (o, array) in enumerate(zip(own, arrays, strict=True)):
             if array.shape != o.shape:
                 raise ValueError(f"state[{k}]: expected shape {o.shape}, got {array.shape}")
-        self._exclusive(self._chain.load, arrays)
+        self.load(arrays)
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Set what `state` has returned, unchecked."""
+        self._exclusive(self._chain.load, state)
 
     def reset(self) -> None:
         """Forget what came before: begin a new sequence."""

@@ -103,7 +103,10 @@ inline double number(const char* argument, py::handle value, double low, double 
 inline std::string string(const char* argument, py::handle value) {
     if (!PyUnicode_Check(value.ptr()))
         throw py::type_error(std::string(argument) + ": expected a string, got " + text_of(value));
-    return py::cast<std::string>(value);
+    Py_ssize_t size = 0;
+    const char* text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
+    if (!text) throw py::error_already_set();
+    return std::string(text, std::size_t(size));
 }
 
 // --- shapes ---------------------------------------------------------------------------------

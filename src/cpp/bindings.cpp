@@ -810,7 +810,8 @@ auto with_forward_arguments(PyObject* const* a, F f) {
     const py::handle cell = a[forward_argument_count - 1];
     if (!cell.is_none() &&
         !(PyUnicode_Check(cell.ptr()) && !PyUnicode_CompareWithASCIIString(cell.ptr(), w->cell.c_str())))
-        throw py::value_error("weights: expected weights packed for " + text_of(cell) + ", got those of " + w->cell);
+        throw py::value_error("weights: expected weights packed for " + std::string(py::str(cell)) + ", got those of " +
+                              w->cell);
     const ForwardArguments arguments{as_array("inputs", a[1]),
                                      as_array_or_none("initial_state", a[2]),
                                      as_array_or_none("initial_state", a[3]),
