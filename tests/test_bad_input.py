@@ -425,7 +425,7 @@ def test_lists_of_numbers_are_arrays():
 def test_thread_limits_are_checked(number):
     import lstmcore
 
-    with pytest.raises(ValueError, match=f"num_threads: expected 1 to 4096, got {number}"):
+    with pytest.raises(ValueError, match=f"num_threads: expected an integer from 1 to 4096, got {number}"):
         lstmcore.set_num_threads(number)
     with pytest.raises(TypeError):
         lstmcore.set_num_threads("two")

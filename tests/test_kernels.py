@@ -315,7 +315,7 @@ def test_gradients_left_out_are_zero(options, sequences):
 @pytest.mark.parametrize(
     ("options", "numbers"),
     [
-        (LSTMOptions(), 5 * 6),  # gates and c
+        (LSTMOptions(), 5 * 6),  # gates and c, and all of them h
         (GRUOptions(), 4 * 6),  # gates and the candidate's recurrent product
         (GRUOptions(reset_after=False), 3 * 6),
         (RNNOptions(), 6),
@@ -328,7 +328,7 @@ def test_the_cache_holds_what_it_says(options, numbers):
         for sequences in (True, False):
             p = Problem(4, 5, 3, 6, options=options, sequences=sequences, **padding)
             _, _, cache = p.forward(functional, training=True)
-            assert cache.nbytes == 4 * steps_of_rows * (numbers + (0 if sequences else 6))
+            assert cache.nbytes == 4 * steps_of_rows * (numbers + 6)
 
 
 # --- numbers that are not usual ---

@@ -1,7 +1,11 @@
-"""Streams: a model run piece by piece gives the bits of the whole, and allocates nothing on the way."""
+"""Streams: a model run piece by piece gives the bits of the whole, and allocates no more than it returns."""
 
+import io
+import pickle
+import signal
 import threading
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +14,26 @@ from layer_tools import Elman, numbers, set_values, with_weights
 import lstmcore
 from lstmcore import Input, Sequential, functional, streaming
 from lstmcore.functional import pack_gru
-from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, LSTMCell, Masking, SimpleRNN
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    BatchNormalization,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    Embedding,
+    GRUCell,
+    Identity,
+    LayerNormalization,
+    LSTMCell,
+    Masking,
+    PReLU,
+    Residual,
+    SimpleRNN,
+    TimeDistributed,
+)
 from lstmcore.streaming import RecurrentStream
 
 FEATURES, STEPS = 9, 40
@@ -40,6 +63,24 @@ MODELS = {
     "dropout, off at inference": lambda d: [lstm(70, d, dropout=0.5, recurrent_dropout=0.5)],
     "relu": lambda d: [GRU(70, "relu", dtype=d, **EACH_STEP), SimpleRNN(9, None, dtype=d, **EACH_STEP)],
     "dense alone": lambda d: [Dense(5, dtype=d)],
+    "identity last": lambda d: [GRU(7, dtype=d, **EACH_STEP), Identity(dtype=d)],
+    "convolutions": lambda d: [
+        Conv1D(6, 3, padding="causal", dilation_rate=2, activation="relu", dtype=d),
+        Conv1D(5, 2, padding="causal", dtype=d),
+    ],
+    "all that remember": lambda d: [
+        Conv1D(6, 4, padding="causal", dtype=d),
+        Residual([lstm(8, d), Conv1D(6, 3, padding="causal", dtype=d)], dtype=d),
+        TimeDistributed(Dense(5, "tanh", dtype=d), dtype=d),
+        Residual(GRU(4, dtype=d, **EACH_STEP), projection="auto", dtype=d),
+        SimpleRNN(3, dtype=d, **EACH_STEP),
+    ],
+    "none that remember": lambda d: [
+        LayerNormalization(dtype=d),
+        BatchNormalization(dtype=d),
+        PReLU(shared_axes=[1], dtype=d),
+        Activation("softmax", dtype=d),
+    ],
 }
 each_model = pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 
@@ -94,7 +135,7 @@ def test_a_large_layer_gives_the_bits_of_the_whole_whatever_the_threads(batch, s
     for threads in (1, 2, 3):
         set_threads(threads)
         stream = model.stream(batch, steps=5)
-        got = [stream(x[:, a:b]).copy() for a, b in [(0, 1), (1, 6), (6, 10), (10, 12)]]
+        got = [stream(x[:, a:b]) for a, b in [(0, 1), (1, 6), (6, 10), (10, 12)]]
         np.testing.assert_array_equal(np.concatenate(got, axis=1), whole)
 
 
@@ -146,27 +187,75 @@ def test_reset_begins_a_new_sequence(make):
     model = model_of(make)
     x = inputs_for(model, 3)
     stream = model.stream(3, steps=10)
-    first = stream(x[:, :10]).copy()
+    first = stream(x[:, :10])
     stream(x[:, 10:17])
     stream.reset()
     np.testing.assert_array_equal(stream(x[:, :10]), first)
 
 
-def test_states_can_be_read_kept_and_put_back():
-    model = model_of(lambda d: [lstm(6, d), GRU(4, dtype=d, **EACH_STEP), Dense(1, dtype=d)])
+def through_pickle(state):
+    return pickle.loads(pickle.dumps(state))
+
+
+def through_a_file(state):
+    file = io.BytesIO()
+    np.savez(file, *state)
+    file.seek(0)
+    with np.load(file) as arrays:
+        return [arrays[name] for name in arrays.files]
+
+
+@each_model
+@pytest.mark.parametrize("saved", [list, through_pickle, through_a_file])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_whole_state_goes_from_stream_to_stream(make, saved, dtype):
+    model = model_of(make, dtype)
     x = inputs_for(model, 3)
-    whole, stream = model(x), model.stream(3, steps=STEPS)
-    assert [[s.shape for s in states] for states in stream.states] == [[(3, 6), (3, 6)], [(3, 4)]]
-    assert not any(s.any() for states in stream.states for s in states)
-    stream(x[:, :12])
-    kept = [[s.copy() for s in states] for states in stream.states]
-    want = model.layers[0](x[:, :12])[:, -1]
-    np.testing.assert_array_equal(kept[0][0], want)
-    stream(x[:, 12:30])
-    for states, values in zip(stream.states, kept, strict=True):
-        for state, value in zip(states, values, strict=True):
-            state[...] = value
-    np.testing.assert_array_equal(stream(x[:, 12:]), whole[:, 12:])
+    whole, stream, other = model(x), model.stream(3, steps=7), model.stream(3, steps=STEPS)
+    other(inputs_for(model, 3, seed=1))
+    for at in range(0, 21, 7):
+        stream(x[:, at : at + 7])
+    state = stream.state
+    stream(x[:, 21:25])  # what was read is a copy
+    other.state = saved(state)
+    np.testing.assert_array_equal(other(x[:, 21:]), whole[:, 21:])
+    stream.state = state
+    for at in range(21, 39, 3):
+        np.testing.assert_array_equal(stream(x[:, at : at + 3]), whole[:, at : at + 3])
+    for array in state:
+        array[...] = np.nan  # what was set was copied
+    np.testing.assert_array_equal(stream(x[:, 39:]), whole[:, 39:])
+
+
+def test_the_state_is_that_of_every_layer_that_remembers():
+    model = model_of(MODELS["all that remember"])
+    x, stream = inputs_for(model, 3), model.stream(3, steps=STEPS)
+    shapes = [(3, 3, 9), (3, 8), (3, 8), (3, 2, 8), (3, 4), (3, 3)]  # before, h, c, before, h, h
+    assert [s.shape for s in stream.state] == shapes
+    assert not any(s.any() for s in stream.state)
+    stream(x)
+    np.testing.assert_array_equal(stream.state[0], x[:, -3:])
+    np.testing.assert_array_equal(stream.state[-1], model(x)[:, -1])
+    assert model_of(MODELS["none that remember"]).stream().state == []
+
+
+def test_the_state_of_a_stream_is_set_whole_or_not_at_all():
+    model = model_of(MODELS["all that remember"])
+    x, stream = inputs_for(model, 3), model.stream(3, steps=STEPS)
+    stream(x)
+    before = stream.state
+    zeros = [np.zeros_like(s) for s in before]
+    for state, error, text in [
+        (zeros[:-1], ValueError, "state: expected 6 arrays, got 5"),
+        ([*zeros, zeros[0]], ValueError, "state: expected 6 arrays, got 7"),
+        ([*zeros[:-1], np.zeros((3, 4), "float32")], ValueError, r"state\[5\]: expected shape \(3, 3\), got \(3, 4\)"),
+        ([*zeros[:-1], np.zeros((3, 3), complex)], TypeError, r"state\[5\]: expected float32, got complex128"),
+        ([*zeros[:-1], None], TypeError, r"state\[5\]: expected float32, got object"),
+    ]:
+        with pytest.raises(error, match=text):
+            stream.state = state
+        for now, then in zip(stream.state, before, strict=True):
+            np.testing.assert_array_equal(now, then)
 
 
 def test_the_state_of_a_layers_stream_is_set_whole_or_not_at_all():
@@ -177,8 +266,8 @@ def test_the_state_of_a_layers_stream_is_set_whole_or_not_at_all():
     assert isinstance(stream, RecurrentStream)
     stream.state = initial
     np.testing.assert_array_equal(stream(x)[:, -1], want)
-    before = [s.copy() for s in stream.state]
-    with pytest.raises(ValueError, match=r"state\[1\]: expected shape \(2, 4\), got \(2, 5\)"):
+    before = stream.state
+    with pytest.raises(ValueError, match=r"state\[1\]: expected shape \(batch=2, width=4\), got \(2, 5\)"):
         stream.state = [initial[0], np.zeros((2, 5))]
     with pytest.raises(ValueError, match="state: expected 2 arrays, got 1"):
         stream.state = initial[:1]
@@ -217,19 +306,17 @@ def test_later_training_does_not_reach_a_stream(make):
 # --- threads ---
 
 
-class Paused:
+class Paused(streaming.Stage):
     """A stage that waits, in the middle of a call, until it is told to go on."""
 
     def __init__(self):
+        super().__init__(3, "float32")
         self.entered, self.go_on = threading.Event(), threading.Event()
 
-    def __call__(self, inputs):
+    def __call__(self, inputs, out=None):
         self.entered.set()
         assert self.go_on.wait(10)
         return inputs
-
-    def reset(self):
-        pass
 
 
 def while_paused(paused, run, check):
@@ -249,7 +336,7 @@ def test_a_stream_is_of_one_thread_at_a_time():
     stream = streaming.Stream([paused], 1, 1, 3, lambda name, inputs: inputs)
 
     def refused():
-        for use in (lambda: stream(x), stream.reset):
+        for use in (lambda: stream(x), stream.reset, lambda: stream.state, lambda: setattr(stream, "state", [])):
             with pytest.raises(RuntimeError, match=r"^Stream: is in use by another thread; make a stream for each"):
                 use()
 
@@ -268,7 +355,8 @@ def test_a_stream_of_a_layer_is_of_one_thread_at_a_time():
             return paused(x)
 
     def refused():
-        for use in (lambda: stream(x), stream.reset, lambda: setattr(stream, "state", [np.ones((1, 4))] * 2)):
+        ones = [np.ones((1, 4))] * 2
+        for use in (lambda: stream(x), stream.reset, lambda: stream.state, lambda: setattr(stream, "state", ones)):
             with pytest.raises(RuntimeError, match="RecurrentStream: is in use by another thread"):
                 use()
 
@@ -283,6 +371,38 @@ def test_an_error_leaves_the_stream_free():
         with pytest.raises(ValueError, match="inputs: expected shape"):
             stream(np.ones((2, 1, 3), "float32"))
     stream(np.ones((1, 1, 3), "float32"))
+
+
+class RungError(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
+@pytest.mark.parametrize("make", [lambda m: m.stream(), lambda m: m.layers[0].stream(1, 1)], ids=["model", "layer"])
+def test_a_stream_that_a_signal_interrupts_is_free_again(make):
+    def ring(number, frame):
+        raise RungError
+
+    model = model_of(lambda d: [GRU(3, dtype=d, **EACH_STEP), Dense(2, dtype=d)])
+    stream, x = make(model), np.ones((1, 1, FEATURES), "float32")
+    before = signal.signal(signal.SIGALRM, ring)
+    rung = 0
+    try:
+        for k in range(300):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 2e-5 + 1e-6 * (k % 97))
+                for _ in range(10000):
+                    stream(x)
+                    stream.state = stream.state
+                    stream.reset()
+            except RungError:
+                rung += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            stream(x)  # RuntimeError if it had remained in use
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert rung > 250
 
 
 # --- memory ---
@@ -300,19 +420,20 @@ def test_an_error_leaves_the_stream_free():
         (lambda d: [lstm(256, d), Dense(256, dtype=d)], 8, 4),
     ],
 )
-def test_no_array_is_allocated_once_the_stream_exists(make, batch, steps):
+def test_no_array_is_allocated_where_the_outputs_have_a_place(make, batch, steps):
     model = model_of(make)
     x = inputs_for(model, batch, steps=200)
     stream = model.stream(batch, steps)
+    out = np.empty((batch, steps, model.output_shape[-1]), "float32")
     chunks = [np.ascontiguousarray(x[:, t : t + steps]) for t in range(0, 200, steps)]
     for chunk in chunks[:3]:
-        stream(chunk)
+        stream(chunk, out)
     tracemalloc.start()
     try:
         begin = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
         for chunk in chunks:
-            stream(chunk)
+            stream(chunk, out)
         end, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -321,15 +442,78 @@ def test_no_array_is_allocated_once_the_stream_exists(make, batch, steps):
     assert end - begin < 1000
 
 
-def test_what_a_call_returns_is_overwritten_by_the_next():
+@each_model
+def test_what_a_call_returns_is_the_callers(make):
+    model = model_of(make)
+    x = inputs_for(model, 2)
+    whole, stream, chunks = model(x), model.stream(2), model.stream(2, steps=8)
+    kept = [stream(x[:, t]) for t in range(STEPS)]
+    np.testing.assert_array_equal(np.stack(kept, axis=1), whole)
+    parts = [chunks(x[:, t : t + 8]) for t in range(0, STEPS, 8)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+    for array in kept + parts:
+        assert not np.shares_memory(array, x)
+        array.fill(np.nan)
+    stream.reset()
+    for t in range(3):
+        y = stream(x[:, t])
+        np.testing.assert_array_equal(y, whole[:, t])
+        y.fill(np.nan)  # and writing to them changes nothing
+
+
+@each_model
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outputs_go_where_they_are_told_to(make, dtype):
+    model = model_of(make, dtype)
+    x = inputs_for(model, 2)
+    whole, stream, chunks = model(x), model.stream(2), model.stream(2, steps=8)
+    got, parts = np.full((2, *whole.shape), np.nan, dtype)
+    for t in range(STEPS):
+        place = got[:, t]  # not contiguous
+        assert stream(x[:, t], out=place) is place
+    for t in range(0, STEPS, 8):
+        block = np.full((2, 8, whole.shape[2]), np.nan, dtype)
+        assert chunks(x[:, t : t + 8], out=block) is block
+        parts[:, t : t + 8] = block
+    np.testing.assert_array_equal(got, whole)
+    np.testing.assert_array_equal(parts, whole)
+
+
+def test_places_for_outputs_are_checked():
+    model = model_of(lambda d: [lstm(9, d), Dense(9, dtype=d)])
+    stream, layer = model.stream(2, steps=4), model.layers[0].stream(2, 4)
+    x = inputs_for(model, 2, steps=4)
+    locked = np.zeros((2, 4, 9), "float32")
+    locked.flags.writeable = False
+    before = stream.state, layer.state
+    for out, error, text in [
+        (np.zeros((2, 3, 9), "float32"), ValueError, r"out: expected shape \(.*4.*9\), got \(2, 3, 9\)"),
+        (np.zeros((2, 4, 9)), TypeError, "out: expected dtype float32, got float64"),
+        ([0.0], TypeError, "out: expected an array to write into, got list"),
+        (locked, ValueError, "out: expected a writeable array, got a read-only one"),
+        (x, ValueError, "out: overlaps inputs in memory"),
+    ]:
+        for one in (stream, layer):
+            with pytest.raises(error, match=text):
+                one(x, out)
+    with pytest.raises(ValueError, match=r"out: expected shape \(2, 9\), got \(2, 1, 9\)"):
+        stream(x[:, 0], np.zeros((2, 1, 9), "float32"))
+    for then, one in zip(before, (stream, layer), strict=True):
+        for a, b in zip(then, one.state, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_arrays_that_a_stream_has_returned_can_be_reshaped_in_place():
     model = model_of(MODELS["lstm, dense"])
-    x = inputs_for(model, 1)
-    stream = model.stream()
-    first = stream(x[:, 0])
-    kept = first.copy()
-    second = stream(x[:, 1])
-    assert np.shares_memory(first, second)
-    assert (first != kept).any()
+    x = inputs_for(model, 3)
+    whole, stream, layer = model(x), model.stream(3, steps=8), model.layers[0].stream(3, 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy, that this is deprecated
+        for at in range(0, STEPS, 8):
+            y, h = stream(x[:, at : at + 8]), layer(x[:, at : at + 8])
+            np.testing.assert_array_equal(y, whole[:, at : at + 8])
+            y.shape, h.shape = (y.size,), (1, h.size)
+    np.testing.assert_array_equal(layer.state[0], stream.state[0])
 
 
 # --- bad input ---
@@ -386,18 +570,22 @@ def test_a_model_without_weights_cannot_be_streamed():
         Sequential([LSTM(2)]).stream()
 
 
+def weights_of_one():
+    return [np.zeros((1, 4)), np.zeros((1, 4))]
+
+
 def test_streams_refuse_what_would_go_wrong_in_silence():
     rng = np.random.default_rng(0)
     weights = [rng.standard_normal((40, 160)), rng.standard_normal((40, 160))]
     stream = streaming.RecurrentStream(functional.pack_lstm(weights), 1, 1)
-    outputs = stream(np.ones((1, 1, 40)))
-    with pytest.raises(ValueError, match="inputs: overlaps what the stream returned; copy that first"):
-        stream(outputs)
-    stream(outputs.copy())
+    stream(stream(np.ones((1, 1, 40))))  # what it has returned is an array like any other
     with pytest.raises(ValueError, match="zoneout: the weights were packed without it"):
         streaming.RecurrentStream(functional.pack_lstm(weights), 1, 1, functional.Zoneout(0.5, 0.5))
-    with pytest.raises(TypeError, match="weights: expected packed weights, got None"):
-        streaming.RecurrentStream(None, 1, 1)
+    for weights in (None, [1.0], "lstm"):
+        with pytest.raises(TypeError, match="weights: expected packed weights, got "):
+            streaming.RecurrentStream(weights, 1, 1)
+    with pytest.raises(ValueError, match="steps: expected an integer from 1 to 2147483647, got 10000000000"):
+        streaming.RecurrentStream(functional.pack_lstm(weights_of_one()), 1, 10**30)
     model = Sequential([Embedding(10, 4, mask_zero=True, input_shape=(None,)), LSTM(4)])
     with pytest.raises(ValueError, match="mask_zero: a stream has no padding"):
         model.stream()

@@ -61,10 +61,16 @@ def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     return result
 
 
+def booleans(array: Array) -> Array:
+    """Return a boolean array whose bytes are 0 and 1; those of a view of other bytes may be any."""
+    return np.asarray(array.view(np.uint8) != 0)
+
+
 def as_array(name: str, value: Any) -> Array:
     """Return ``value`` as an array, or raise ValueError: lists of different lengths are none."""
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
+        return booleans(array) if array.dtype.kind == "b" else array
     except ValueError:
         raise ValueError(f"{name}: expected an array, got lists of different lengths; pad them") from None
 
@@ -164,7 +170,7 @@ def valid_steps(
         raise TypeError(f"{where}mask: expected bool, got {valid.dtype}")
     if valid.shape != (batch, steps):
         raise ValueError(f"{where}mask: expected shape (batch={batch}, steps={steps}), got {valid.shape}")
-    return np.asarray(valid.view(np.uint8) != 0)  # a copy, for the backward pass needs it too; its bytes are 0 or 1
+    return booleans(valid)
 
 
 def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from numpy.typing import ArrayLike, NDArray
@@ -40,12 +40,18 @@ class Cache:
 class Stream:
     """A recurrent layer that keeps its state between calls."""
 
-    def __init__(self, weights: PackedWeights, batch: int, steps: int, zoneout: Any, /) -> None: ...
-    def run(self, inputs: ArrayLike, /) -> int: ...
+    def __new__(cls, weights: PackedWeights, batch: int, steps: int, zoneout: Any, /) -> Stream: ...
     @property
-    def outputs(self) -> NDArray[Any]: ...
+    def width(self) -> int: ...
     @property
-    def state(self) -> tuple[NDArray[Any], ...]: ...
+    def dtype(self) -> str: ...
+    def run(self, inputs: ArrayLike, out: NDArray[Any] | None, /) -> NDArray[Any]: ...
+    def state(self) -> list[NDArray[Any]]: ...
+    def set_state(self, values: Sequence[ArrayLike], /) -> None: ...
+    def reset(self) -> None: ...
+
+def exclusive(name: str, /) -> Callable[..., Any]:
+    """Return f(function, *arguments), which calls the function unless a call of f is under way."""
 
 class Config(TypedDict):
     compiler: str
@@ -89,7 +95,7 @@ def backward_both(first: tuple[Any, ...], second: tuple[Any, ...], /) -> tuple[A
 class PackedMatrix:
     """The right-hand side of products, packed once for many."""
 
-    def __init__(self, b: ArrayLike, /) -> None: ...
+    def __new__(cls, b: ArrayLike, /) -> PackedMatrix: ...
 
 def matmul(
     a: ArrayLike,
@@ -133,15 +139,15 @@ def ctc_beam_search(
 class NGramTable:
     """Log probabilities and backoffs of n-grams; immutable."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         tokens: list[str],
         entries: list[tuple[list[int], float, float]],
         begin: int,
         end: int,
         unknown_token: int,
         unknown: float,
-    ) -> None: ...
+    ) -> NGramTable: ...
     def scores(self, tokens: list[str], begin: bool, end: bool) -> list[float]: ...
 
 def edit_counts(a: NDArray[Any], a_first: NDArray[Any], b: NDArray[Any], b_first: NDArray[Any]) -> NDArray[Any]: ...

@@ -6,7 +6,8 @@ equation; the tests hold the two against each other.
 What all recurrent layers take, beside inputs (batch, steps, inputs), weights and initial state:
 
 - ``return_sequences``: return the output of every step, or of the last one.
-- ``training``: also return what the backward pass needs.
+- ``training``: also return what the backward pass needs. It refers to the inputs, which are large: leave them as
+  they are until then. Everything else is copied, so what goes in, and what comes out, may be written to.
 - ``out``: array to write the outputs into; features contiguous, overlapping no input.
 - ``lengths`` (batch,): the steps of each row from its length on are padding; their outputs are zero.
   ``mask`` (batch, steps): True where a step counts, False where it is padding; its output repeats
@@ -165,9 +166,8 @@ def lstm(
     outputs : (batch, steps, units), or (batch, units) without ``return_sequences``; with a
         projection its width instead of ``units``.
     state : (h, c) after the last step.
-    cache : only with ``training``. It refers to ``inputs``, ``outputs``, the initial state and the
-        dropout masks: leave them unchanged until the backward pass. Besides them it holds 5 * units
-        numbers for each row and step (6 without ``return_sequences``; layer normalisation adds
+    cache : only with ``training``. It refers to ``inputs``: leave them unchanged until the backward
+        pass. Besides them it holds 6 * units numbers for each row and step (layer normalisation adds
         2 * gates * units + 2).
 
     Raises
@@ -322,8 +322,8 @@ def gru(
     -------
     outputs : (batch, steps, units), or (batch, units) without ``return_sequences``.
     state : h after the last step, (batch, units).
-    cache : only with ``training``; see `lstm`. It holds 4 * units numbers for each row and step
-        (3 without ``reset_after``; one more without ``return_sequences``).
+    cache : only with ``training``; see `lstm`. It holds 5 * units numbers for each row and step
+        (4 without ``reset_after``).
 
     Raises
     ------
@@ -423,7 +423,7 @@ def rnn(
     ((2, 7, 5), (2, 5))
 
     Parameters, returns and errors are those of `gru`; weights as `pack_rnn` describes them. With
-    ``training`` the cache holds 1 * units numbers for each row and step besides inputs and outputs.
+    ``training`` the cache holds 2 * units numbers for each row and step.
     """
     if type(weights) is not PackedWeights or options is not None or zoneout is not None:
         weights = _prepared(weights, RNNOptions, options, training, zoneout)

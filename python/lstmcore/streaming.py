@@ -2,56 +2,83 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
-from ._arguments import positive_integer
+from ._arguments import float_array, positive_integer
 from ._options import Zoneout
 
-__all__ = ["RecurrentStream", "Stream"]
+__all__ = ["Chain", "RecurrentStream", "Stage", "Stream"]
 
 Array = NDArray[Any]
 
 
-# Who uses a stream takes the one element of its list `_free` and puts it back: pop and append are atomic, and
-# take 15 ns; a lock takes 75, which shows in a step of two microseconds.
+class Stage:
+    """What a `Stream` is made of: a function of chunks (batch, steps, features) that may remember what came before.
 
+    Parameters
+    ----------
+    width, dtype : of its outputs.
 
-def _in_use(stream: object) -> RuntimeError:
-    return RuntimeError(f"{type(stream).__name__}: is in use by another thread; make a stream for each thread")
+    One that remembers has its memory in `state`, and sets it in `load`.
+    """
 
+    def __init__(self, width: int, dtype: DTypeLike) -> None:
+        self.width, self.dtype = width, np.dtype(dtype)
 
-@contextlib.contextmanager
-def _taken(stream: Stream | RecurrentStream) -> Iterator[None]:
-    try:
-        stream._free.pop()
-    except IndexError:
-        raise _in_use(stream) from None
-    try:
-        yield
-    finally:
-        stream._free.append(None)
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
+        """Return the outputs, (batch, steps, width): in ``out``, which is C-contiguous, or in a new array."""
+        raise NotImplementedError
 
+    def new(self, inputs: Array, out: Array | None) -> Array:
+        """Return ``out``, or a new array for the outputs of a chunk."""
+        return np.empty((*inputs.shape[:2], self.width), self.dtype) if out is None else out
 
-class Stage(Protocol):
-    """What `Stream` is made of: a function of a chunk (batch, steps, features) whose arrays exist already."""
+    def rows(self, inputs: Array, width: int, out: Array | None) -> Array:
+        """Return room for what an activation is applied to, (batch * steps, width): that of the outputs if it fits."""
+        count = inputs.shape[0] * inputs.shape[1]
+        return np.empty((count, width), self.dtype) if out is None or width != self.width else out.reshape(count, width)
 
-    def __call__(self, inputs: Array) -> Array:
-        """Return the outputs, (batch, steps, width), in an array that the next call overwrites."""
-        ...
+    def activated(self, in_place: Callable[[Array], Array], rows: Array, inputs: Array, out: Array | None) -> Array:
+        """Return the outputs of an activation of `rows`; it may leave fewer features."""
+        outputs = in_place(rows)
+        if outputs is rows and out is not None:
+            return out
+        return written(outputs.reshape(*inputs.shape[:2], self.width), out)
+
+    @property
+    def state(self) -> list[Array]:
+        """Copies of all that it remembers."""
+        return []
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Remember what `state` has returned; shapes and dtypes are right."""
 
     def reset(self) -> None:
         """Forget what came before."""
-        ...
 
 
-class RecurrentStream:
+def written(outputs: Array, out: Array | None) -> Array:
+    """Return outputs, in ``out`` if it is given."""
+    if out is None:
+        return outputs
+    out[...] = outputs
+    return out
+
+
+class RecurrentStream(Stage):
     """A recurrent layer that keeps its state from chunk to chunk.
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> from lstmcore.streaming import RecurrentStream
+    >>> stream = RecurrentStream(functional.pack_rnn([np.ones((2, 3)), np.ones((3, 3))]), 1, 1)
+    >>> stream(np.ones((1, 1, 2))).shape, len(stream.state)
+    ((1, 1, 3), 1)
 
     Parameters
     ----------
@@ -61,7 +88,7 @@ class RecurrentStream:
     zoneout : rates to mix by, if the layer was trained with zoneout.
 
     The outputs are bit for bit those of the whole sequence at once. One thread at a time may use it: a
-    call, a reset or a setting of the state while another runs raises RuntimeError. Streams of the same
+    call, a reset or a look at the state while another runs raises RuntimeError. Streams of the same
     weights may run side by side.
     """
 
@@ -70,47 +97,75 @@ class RecurrentStream:
     ) -> None:
         batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
         self._stream = _core.Stream(weights, batch_size, steps, zoneout)
-        self._outputs: Array = self._stream.outputs
-        self._steps = steps
-        self._free = [None]
+        super().__init__(self._stream.width, self._stream.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
-        """Return the outputs, (batch, steps, width), in an array that the next call overwrites."""
-        try:
-            self._free.pop()
-        except IndexError:
-            raise _in_use(self) from None
-        try:
-            steps = self._stream.run(inputs)
-        finally:
-            self._free.append(None)
-        return self._outputs if steps == self._steps else self._outputs[:, :steps]
+    def __call__(self, inputs: ArrayLike, out: Array | None = None) -> Array:
+        """Return the outputs, (batch, steps, width): in ``out``, features contiguous, or in a new array."""
+        return self._stream.run(inputs, out)
 
     @property
     def state(self) -> list[Array]:
-        """The states, h or h and c, as they are used: writing to them changes what comes next."""
-        return list(self._stream.state)
+        """Copies of the states, h or h and c; to set it, arrays of their shapes."""
+        return self._stream.state()
 
     @state.setter
     def state(self, values: Sequence[ArrayLike]) -> None:
-        states = self.state
-        if len(values) != len(states):
-            raise ValueError(f"state: expected {len(states)} arrays, got {len(values)}")
-        for k, (own, value) in enumerate(zip(states, values, strict=True)):
-            if np.shape(value) != own.shape:
-                raise ValueError(f"state[{k}]: expected shape {own.shape}, got {np.shape(value)}")
-        with _taken(self):
-            for own, value in zip(states, values, strict=True):
-                own[...] = value
+        self.load([float_array(f"state[{k}]", value, self.dtype) for k, value in enumerate(values)])
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Set the states, all of them or, where one does not fit, none."""
+        self._stream.set_state(state)
 
     def reset(self) -> None:
         """Begin again with a state of zeros."""
-        with _taken(self):
-            for state in self.state:
-                state.fill(0)
+        self._stream.reset()
 
 
-class Stream:
+class Chain(Stage):
+    """Stages one after the other, and the memory between them."""
+
+    def __init__(self, stages: Sequence[Stage], batch_size: int, steps: int) -> None:
+        *first, self._last = stages
+        super().__init__(self._last.width, self._last.dtype)
+        self._stages = list(stages)
+        self._memory = [np.zeros(batch_size * steps * stage.width, stage.dtype) for stage in first]
+        self._set_steps(batch_size, steps)
+
+    def _set_steps(self, batch: int, steps: int) -> None:
+        between = [
+            memory[: batch * steps * stage.width].reshape(batch, steps, stage.width)
+            for stage, memory in zip(self._stages, self._memory, strict=False)
+        ]
+        self._first, self._steps = list(zip(self._stages, between, strict=False)), steps
+
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
+        """Return the outputs of the last stage."""
+        if inputs.shape[1] != self._steps:
+            self._set_steps(*inputs.shape[:2])
+        for stage, between in self._first:
+            inputs = stage(inputs, between)
+        return self._last(inputs, out)
+
+    @property
+    def state(self) -> list[Array]:
+        """What all the stages remember."""
+        return [array for stage in self._stages for array in stage.state]
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Set what all the stages remember."""
+        at = 0
+        for stage in self._stages:
+            count = len(stage.state)
+            stage.load(state[at : at + count])
+            at += count
+
+    def reset(self) -> None:
+        """Make all the stages forget."""
+        for stage in self._stages:
+            stage.reset()
+
+
+class Stream(Stage):
     """A model that takes a sequence piece by piece; made by ``model.stream()``.
 
     >>> import numpy as np
@@ -118,14 +173,15 @@ class Stream:
     >>> model = Sequential([layers.LSTM(4, return_sequences=True, input_shape=(None, 2)), layers.Dense(1)])
     >>> stream = model.stream()
     >>> x = np.ones((1, 5, 2), "float32")
-    >>> steps = [stream(x[:, t]).copy() for t in range(5)]
+    >>> steps = [stream(x[:, t]) for t in range(5)]
     >>> bool((np.stack(steps, axis=1) == model(x)).all())
     True
 
-    All memory is allocated when it is made. What a call returns is overwritten by the next one. The
-    weights are those of that moment: later training does not reach it. One thread at a time may use it:
-    a call or a reset while another runs raises RuntimeError; several streams of a model may run side
-    by side.
+    What is between the layers is allocated when it is made; a call allocates what it returns, and nothing with
+    ``out``. The weights are those of that moment: later training does not reach it. One thread at a time may use
+    it: a call, a reset or a look at the state while another runs raises RuntimeError; several streams of a model
+    may run side by side. A call that ends in an exception may have brought some of the layers a chunk further than
+    others: `reset` it, or set a state from before.
 
     Parameters
     ----------
@@ -143,17 +199,21 @@ class Stream:
         features: int | None,
         convert: Callable[[str, ArrayLike], Array],
     ) -> None:
-        self._stages = list(stages)
+        self._chain = stages[0] if len(stages) == 1 else Chain(stages, batch_size, steps)
+        super().__init__(self._chain.width, self._chain.dtype)
+        self._run = self._chain.__call__
+        self._layers = len(stages)
         self._shape = batch_size, steps, features or 1
         self._integers = features is None
         self._convert = convert
-        self._free = [None]
+        self._exclusive = _core.exclusive("Stream")
 
-    def __call__(self, inputs: ArrayLike) -> Array:
-        """Return the outputs of the next step (batch, features) or chunk (batch, steps, features).
+    def __call__(self, inputs: ArrayLike, out: Array | None = None) -> Array:
+        """Return the outputs of the next step (batch, features) or chunk (batch, steps, features), a new array.
 
         With a batch of one, a step may also be (features,) alone. A model that begins with an
-        `Embedding` takes integers: (batch,), (batch, steps), or one alone.
+        `Embedding` takes integers: (batch,), (batch, steps), or one alone. ``out`` is an array to write them
+        into instead; it must not share memory with the inputs.
         """
         array = self._convert("inputs", inputs)
         if self._integers:
@@ -171,30 +231,69 @@ class Stream:
                 f"inputs: expected a step ({batch}, {features}) or a chunk ({batch}, 1 to {steps}, {features}), "
                 f"got {shape}"
             )
-        try:
-            self._free.pop()
-        except IndexError:
-            raise _in_use(self) from None
-        try:
-            for stage in self._stages:
-                chunk = stage(chunk)
-        finally:
-            self._free.append(None)
-        return chunk if len(shape) == 3 else chunk[:, 0] if len(shape) == 2 else chunk[0, 0]
+        if out is not None:
+            return self._into(out, chunk, shape)
+        outputs: Array = self._exclusive(self._run, chunk)
+        return outputs if len(shape) == 3 else outputs[:, 0] if len(shape) == 2 else outputs[0, 0]
 
     step = __call__
 
+    def _into(self, out: Array, chunk: Array, shape: tuple[int, ...]) -> Array:
+        """Write the outputs of a chunk, whose inputs came in that shape, into ``out``."""
+        expected = (*shape[:-1], self.width)
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out: expected an array to write into, got {type(out).__name__}")
+        if out.dtype != self.dtype:
+            raise TypeError(f"out: expected dtype {self.dtype}, got {out.dtype}")
+        if out.shape != expected:
+            raise ValueError(f"out: expected shape {expected}, got {out.shape}")
+        if not out.flags.writeable:
+            raise ValueError("out: expected a writeable array, got a read-only one")
+        if np.may_share_memory(out, chunk):
+            raise ValueError("out: overlaps inputs in memory")
+        if out.flags.c_contiguous and out.flags.aligned:
+            self._exclusive(self._run, chunk, out.reshape(*chunk.shape[:2], -1))
+        else:
+            out[...] = self._exclusive(self._run, chunk).reshape(expected)
+        return out
+
     @property
-    def states(self) -> list[list[Array]]:
-        """The states of the recurrent layers, as they are used."""
-        return [stage.state for stage in self._stages if isinstance(stage, RecurrentStream)]
+    def state(self) -> list[Array]:
+        """All that the layers remember, as copies; set, it makes this stream go on from there.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.Conv1D(3, 2, padding="causal", input_shape=(None, 2)), layers.GRU(4)])
+        >>> stream, other, x = model.stream(), model.stream(), np.ones((1, 2), "float32")
+        >>> y = stream(x)
+        >>> other.state = stream.state
+        >>> bool((stream(x) == other(x)).all())
+        True
+
+        Arrays of any stream of the same model and batch size fit, also when they were saved in between.
+        Either all of them are set, or, where one does not fit, none.
+        """
+        return self._exclusive(getattr, self._chain, "state")  # type: ignore[no-any-return]
+
+    @state.setter
+    def state(self, values: Sequence[ArrayLike]) -> None:
+        own, values = self.state, list(values)
+        if len(values) != len(own):
+            raise ValueError(f"state: expected {len(own)} arrays, got {len(values)}")
+        arrays = [float_array(f"state[{k}]", v, o.dtype) for k, (o, v) in enumerate(zip(own, values, strict=True))]
+        for k, (o, array) in enumerate(zip(own, arrays, strict=True)):
+            if array.shape != o.shape:
+                raise ValueError(f"state[{k}]: expected shape {o.shape}, got {array.shape}")
+        self.load(arrays)
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Set what `state` has returned, unchecked."""
+        self._exclusive(self._chain.load, state)
 
     def reset(self) -> None:
         """Forget what came before: begin a new sequence."""
-        with _taken(self):
-            for stage in self._stages:
-                stage.reset()
+        self._exclusive(self._chain.reset)
 
     def __repr__(self) -> str:
         batch, steps, features = self._shape
-        return f"<Stream of {len(self._stages)} layers, batch_size={batch}, steps<={steps}, features={features}>"
+        return f"<Stream of {self._layers} layers, batch_size={batch}, steps<={steps}, features={features}>"

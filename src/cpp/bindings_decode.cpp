@@ -2,7 +2,6 @@
 // python/lstmcore/decoders/ and metrics/edit_distance.py; here whatever could reach beyond the memory.
 #include "bindings_decode.hpp"
 
-#include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
 #include <cmath>
@@ -13,18 +12,14 @@
 #include <unordered_map>
 #include <vector>
 
+#include "arrays.hpp"
 #include "ctc_decode.hpp"
 #include "edit_distance.hpp"
 #include "ngram.hpp"
 #include "threads.hpp"
 
-namespace py = pybind11;
-
 namespace lstmcore {
 namespace {
-
-template <class T>
-using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
 void must_be(bool right, const char* what) {
     if (!right) throw py::value_error(what);
@@ -32,18 +27,35 @@ void must_be(bool right, const char* what) {
 
 // --- CTC ------------------------------------------------------------------------------------
 
-template <class T>
-CtcBatch<T> batch_of(const Array<T>& inputs, const Array<int64_t>& lengths, long blank, int kind) {
-    must_be(inputs.ndim() == 3 && inputs.shape(2) > 0, "inputs: expected shape (batch, steps, classes)");
-    must_be(inputs.shape(2) < std::numeric_limits<int>::max(), "inputs: too many classes");
-    must_be(lengths.ndim() == 1 && lengths.shape(0) == inputs.shape(0), "lengths: expected shape (batch,)");
-    for (py::ssize_t row = 0; row < lengths.shape(0); ++row)
-        must_be(lengths.data()[row] >= 0 && lengths.data()[row] <= inputs.shape(1), "lengths: expected 0 to steps");
-    must_be(blank >= 0 && blank < inputs.shape(2), "blank: expected one of the classes");
-    must_be(kind >= 0 && kind <= int(CtcInputs::scores), "kind: unknown");
-    return {inputs.shape(0), inputs.shape(1), inputs.shape(2), inputs.data(),
-            lengths.data(),  int(blank),      CtcInputs(kind), 1};
-}
+// The inputs as they came, and copies of the lengths.
+struct Inputs {
+    py::array array;
+    std::vector<int64_t> lengths;
+    View view;
+
+    Inputs(py::handle inputs, py::handle lengths_) : array(as_array("inputs", inputs)) {
+        const py::array given = as_array("lengths", lengths_);
+        must_be_shaped("inputs", {{"batch"}, {"steps"}, {"classes"}}, array);
+        lengths = integers("lengths", given, {{"batch", array.shape(0)}});
+    }
+
+    template <class T>
+    CtcBatch<T> batch(py::handle blank, py::handle kind) {
+        view = contiguous<T>("inputs", array, {{"batch"}, {"steps"}, {"classes"}});
+        const long classes = view.shape[2];
+        must_be(classes > 0 && classes < std::numeric_limits<int>::max(), "inputs: expected 1 to 2**31 - 2 classes");
+        for (const int64_t length : lengths)
+            must_be(length >= 0 && length <= view.shape[1], "lengths: expected 0 to steps");
+        return {view.shape[0],
+                view.shape[1],
+                classes,
+                pointer<T>(view),
+                lengths.data(),
+                int(integer("blank", blank, 0, classes - 1, "a class")),
+                CtcInputs(integer("kind", kind, 0, int(CtcInputs::scores))),
+                1};
+    }
+};
 
 // About the time of a frame, in the operations that threads_for counts.
 int threads_for_rows(long rows, double work) { return int(std::min<long>(threads_for(work, 5e4), std::max(rows, 1l))); }
@@ -52,7 +64,6 @@ std::string number_text(double x) { return py::str(py::float_(x)); }
 
 void raise(const CtcFault& fault, CtcInputs kind) {
     if (fault.kind == CtcFault::none) return;
-    if (fault.kind == CtcFault::no_memory) throw std::bad_alloc();
     const std::string where = " at row " + std::to_string(fault.row) + ", step " + std::to_string(fault.step);
     const bool logarithms = kind == CtcInputs::log_probabilities;
     const std::string expected = kind == CtcInputs::logits          ? "logits"
@@ -83,24 +94,27 @@ py::list labels_of(const Labeling& labeling) {
     return labels;
 }
 
-template <class T>
-py::tuple greedy(const Array<T>& inputs, const Array<int64_t>& lengths, long blank, int kind, bool merge_repeated) {
-    CtcBatch<T> batch = batch_of(inputs, lengths, blank, kind);
-    batch.threads = threads_for_rows(batch.batch, double(inputs.size()));
-    std::vector<Labeling> results;
-    CtcFault fault;
-    {
-        py::gil_scoped_release release;
-        fault = ctc_greedy(batch, merge_repeated, results);
-    }
-    raise(fault, batch.kind);
-    py::list labels(results.size());
-    py::array_t<double> scores(py::ssize_t(results.size()));
-    for (std::size_t row = 0; row < results.size(); ++row) {
-        labels[row] = labels_of(results[row]);
-        scores.mutable_data()[row] = results[row].score;
-    }
-    return py::make_tuple(labels, scores);
+py::tuple greedy(py::handle inputs_, py::handle lengths, py::handle blank, py::handle kind, py::handle merge_repeated) {
+    Inputs inputs(inputs_, lengths);
+    const bool merges = flag("merge_repeated", merge_repeated);
+    return by_dtype("inputs", inputs.array, [&](auto tag) {
+        CtcBatch<decltype(tag)> batch = inputs.batch<decltype(tag)>(blank, kind);
+        batch.threads = threads_for_rows(batch.batch, double(inputs.view.size()));
+        std::vector<Labeling> results;
+        CtcFault fault;
+        {
+            py::gil_scoped_release release;
+            fault = ctc_greedy(batch, merges, results);
+        }
+        raise(fault, batch.kind);
+        py::list labels(results.size());
+        const View scores = new_array<double>({py::ssize_t(results.size())});
+        for (std::size_t row = 0; row < results.size(); ++row) {
+            labels[row] = labels_of(results[row]);
+            pointer<double>(scores)[row] = results[row].score;
+        }
+        return py::make_tuple(labels, scores.owner);
+    });
 }
 
 // A language model of the user's. Runs under the GIL, on the thread that called. Answers are kept for as
@@ -117,9 +131,10 @@ class CallableScorer : public Scorer {
         const py::object answer = function(prefix, label);
         const double x = PyFloat_AsDouble(answer.ptr());
         if (PyErr_Occurred()) {
+            if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
             PyErr_Clear();
             throw py::type_error("lm: expected a number from a call with " + std::string(py::repr(prefix)) + " and " +
-                                 std::to_string(label) + ", got " + std::string(py::repr(answer)));
+                                 std::to_string(label) + ", got " + text_of(answer));
         }
         if (!(x <= 1e-6))  // rounding
             throw py::value_error("lm: expected a log probability, at most 0, from a call with " +
@@ -149,59 +164,64 @@ class CallableScorer : public Scorer {
 };
 
 // `lm`: None, a callable, or an NGramTable.
-template <class T>
-py::tuple beam_search(const Array<T>& inputs, const Array<int64_t>& lengths, long blank, int kind, long beam_width,
-                      long top_paths, double cutoff, const py::object& lm, double alpha, double beta,
-                      const std::vector<std::string>& labels, long separator) {
-    CtcBatch<T> batch = batch_of(inputs, lengths, blank, kind);
-    must_be(beam_width > 0, "beam_width: expected a positive integer");
-    // Nodes of the trie, and the prefixes times classes of one step, are counted in int.
-    must_be(double(beam_width) * double(std::max(batch.steps, batch.classes) + 1) < 2e9,
-            "beam_width: times steps, or times classes, is more than 2e9");
-    must_be(top_paths > 0 && top_paths <= beam_width, "top_paths: expected 1 to beam_width");
-    must_be(!std::isnan(cutoff) && alpha >= 0 && std::isfinite(alpha) && std::isfinite(beta),
-            "cutoff, alpha, beta: expected numbers");
-    BeamOptions options{beam_width, top_paths, cutoff, beta, nullptr, true};
-    std::unique_ptr<Scorer> scorer;
-    if (py::isinstance<NGramTable>(lm)) {
-        must_be(long(labels.size()) == batch.classes, "labels: expected one for each class");
-        must_be(separator >= -1 && separator < batch.classes, "separator: expected one of the classes");
-        scorer = std::make_unique<NGramScorer>(lm.cast<const NGramTable&>(), labels, int(separator), alpha, beta);
-    } else if (!lm.is_none()) {
-        scorer = std::make_unique<CallableScorer>(lm, alpha, beta);
-        options.shared = false;
-    }
-    options.scorer = scorer.get();
-    batch.threads = threads_for_rows(batch.batch, double(inputs.size()) * double(std::min(beam_width, 100l)));
-    std::vector<std::vector<Labeling>> results;
-    bool all_probabilities = false;
-    CtcFault fault;
-    if (options.shared) {
-        py::gil_scoped_release release;
-        fault = ctc_beam_search(batch, options, results, all_probabilities);
-    } else {
-        fault = ctc_beam_search(batch, options, results, all_probabilities);
-    }
-    raise(fault, batch.kind);
-    if (all_probabilities &&
-        PyErr_WarnEx(
-            PyExc_UserWarning,
-            "inputs: expected logits, got numbers from 0 to 1 that add up to 1 at every step; for probabilities, "
-            "kind is \"probabilities\"",
-            2))
-        throw py::error_already_set();
-    py::list paths(results.size());
-    py::array_t<double> scores({py::ssize_t(results.size()), py::ssize_t(top_paths)});
-    std::fill_n(scores.mutable_data(), scores.size(), -std::numeric_limits<double>::infinity());
-    for (std::size_t row = 0; row < results.size(); ++row) {
-        py::list of_row(results[row].size());
-        for (std::size_t k = 0; k < results[row].size(); ++k) {
-            of_row[k] = labels_of(results[row][k]);
-            scores.mutable_data()[row * top_paths + k] = results[row][k].score;
+py::tuple beam_search(py::handle inputs_, py::handle lengths, py::handle blank, py::handle kind, py::handle beam_width_,
+                      py::handle top_paths_, py::handle cutoff_, const py::object& lm, py::handle alpha_,
+                      py::handle beta_, const std::vector<std::string>& labels, py::handle separator_) {
+    constexpr double infinity = std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::max();
+    Inputs inputs(inputs_, lengths);
+    BeamOptions options{};
+    options.width = integer("beam_width", beam_width_, 1, 2000000000);
+    options.top_paths = integer("top_paths", top_paths_, 1, options.width);
+    options.cutoff = number("cutoff", cutoff_, -infinity, infinity);
+    const double alpha = number("alpha", alpha_, 0, most), beta = number("beta", beta_, -most, most);
+    options.beta = beta, options.shared = true;
+    return by_dtype("inputs", inputs.array, [&](auto tag) {
+        CtcBatch<decltype(tag)> batch = inputs.batch<decltype(tag)>(blank, kind);
+        // Nodes of the trie, and the prefixes times classes of one step, are counted in int.
+        must_be(double(options.width) * double(std::max(batch.steps, batch.classes) + 1) < 2e9,
+                "beam_width: times steps, or times classes, is more than 2e9");
+        std::unique_ptr<Scorer> scorer;
+        if (py::isinstance<NGramTable>(lm)) {
+            must_be(long(labels.size()) == batch.classes, "labels: expected one for each class");
+            const long separator = integer("separator", separator_, -1, batch.classes - 1);
+            scorer = std::make_unique<NGramScorer>(lm.cast<const NGramTable&>(), labels, int(separator), alpha, beta);
+        } else if (!lm.is_none()) {
+            scorer = std::make_unique<CallableScorer>(lm, alpha, beta);
+            options.shared = false;
         }
-        paths[row] = of_row;
-    }
-    return py::make_tuple(paths, scores);
+        options.scorer = scorer.get();
+        batch.threads =
+            threads_for_rows(batch.batch, double(inputs.view.size()) * double(std::min(options.width, 100l)));
+        std::vector<std::vector<Labeling>> results;
+        bool all_probabilities = false;
+        CtcFault fault;
+        if (options.shared) {
+            py::gil_scoped_release release;
+            fault = ctc_beam_search(batch, options, results, all_probabilities);
+        } else {
+            fault = ctc_beam_search(batch, options, results, all_probabilities);
+        }
+        raise(fault, batch.kind);
+        if (all_probabilities &&
+            PyErr_WarnEx(
+                PyExc_UserWarning,
+                "inputs: expected logits, got numbers from 0 to 1 that add up to 1 at every step; for probabilities, "
+                "kind is \"probabilities\"",
+                2))
+            throw py::error_already_set();
+        py::list paths(results.size());
+        const View scores = new_array<double>({py::ssize_t(results.size()), py::ssize_t(options.top_paths)});
+        std::fill_n(pointer<double>(scores), scores.size(), -infinity);
+        for (std::size_t row = 0; row < results.size(); ++row) {
+            py::list of_row(results[row].size());
+            for (std::size_t k = 0; k < results[row].size(); ++k) {
+                of_row[k] = labels_of(results[row][k]);
+                pointer<double>(scores)[row * options.top_paths + k] = results[row][k].score;
+            }
+            paths[row] = of_row;
+        }
+        return py::make_tuple(paths, scores.owner);
+    });
 }
 
 // --- n-grams --------------------------------------------------------------------------------
@@ -235,56 +255,57 @@ std::vector<double> table_scores(const NGramTable& table, const std::vector<std:
 
 // --- edit distance --------------------------------------------------------------------------
 
-py::array_t<int64_t> edit_counts(const Array<int64_t>& a, const Array<int64_t>& a_first, const Array<int64_t>& b,
-                                 const Array<int64_t>& b_first) {
-    const py::ssize_t pairs = a_first.size() - 1;
-    must_be(pairs >= 0 && b_first.size() == pairs + 1, "expected as many sequences in a as in b");
-    double work = 0;
-    for (const auto& [data, first] : {std::pair(&a, &a_first), std::pair(&b, &b_first)}) {
-        must_be(first->data()[0] == 0 && first->data()[pairs] == data->size(), "first: expected 0 to the size");
-        for (py::ssize_t k = 0; k < pairs; ++k) {
-            must_be(first->data()[k] <= first->data()[k + 1], "first: expected numbers in order");
+// Sequences end to end, and where each begins.
+struct Sequences {
+    std::vector<int64_t> values, first;
+
+    Sequences(const py::array& values_, const py::array& first_)
+        : values(integers("sequences", values_, {{"size"}})), first(integers("first", first_, {{"sequences + 1"}})) {
+        must_be(!first.empty() && first.front() == 0 && first.back() == int64_t(values.size()),
+                "first: expected 0 to the size");
+        for (std::size_t k = 0; k + 1 < first.size(); ++k) {
+            must_be(first[k] <= first[k + 1], "first: expected numbers in order");
             // The counts of a pair share 64 bits.
-            must_be(first->data()[k + 1] - first->data()[k] < (int64_t(1) << 30),
-                    "a sequence has 2^30 elements or more");
+            must_be(first[k + 1] - first[k] < (int64_t(1) << 30), "a sequence has 2^30 elements or more");
         }
     }
-    for (py::ssize_t k = 0; k < pairs; ++k)
-        work += double(a_first.data()[k + 1] - a_first.data()[k]) * double(b_first.data()[k + 1] - b_first.data()[k]);
-    py::array_t<int64_t> counts({pairs, py::ssize_t(3)});
-    const EditProblem problem{long(pairs),
-                              a.data(),
-                              a_first.data(),
-                              b.data(),
-                              b_first.data(),
-                              counts.mutable_data(),
-                              threads_for_rows(long(pairs), work)};
-    bool done;
+};
+
+py::object edit_counts(py::handle a_, py::handle a_first, py::handle b_, py::handle b_first) {
+    const py::array arrays[] = {as_array("a", a_), as_array("a_first", a_first), as_array("b", b_),
+                                as_array("b_first", b_first)};
+    const Sequences a(arrays[0], arrays[1]), b(arrays[2], arrays[3]);
+    must_be(a.first.size() == b.first.size(), "expected as many sequences in a as in b");
+    const long pairs = long(a.first.size()) - 1;
+    double work = 0;
+    for (long k = 0; k < pairs; ++k) work += double(a.first[k + 1] - a.first[k]) * double(b.first[k + 1] - b.first[k]);
+    const View counts = new_array<int64_t>({pairs, 3});
+    const EditProblem problem{pairs,
+                              a.values.data(),
+                              a.first.data(),
+                              b.values.data(),
+                              b.first.data(),
+                              pointer<int64_t>(counts),
+                              threads_for_rows(pairs, work)};
     {
         py::gil_scoped_release release;
-        done = edit_distances(problem);
+        edit_distances(problem);
     }
-    if (!done) throw std::bad_alloc();
-    return counts;
+    return counts.owner;
 }
 
 }  // namespace
 
 void register_decoders(py::module_& m) {
-    m.def("ctc_greedy", greedy<float>, py::arg("inputs").noconvert(), py::arg("lengths"), py::arg("blank"),
-          py::arg("kind"), py::arg("merge_repeated"));
-    m.def("ctc_greedy", greedy<double>, py::arg("inputs").noconvert(), py::arg("lengths"), py::arg("blank"),
-          py::arg("kind"), py::arg("merge_repeated"));
-    m.def("ctc_beam_search", beam_search<float>, py::arg("inputs").noconvert(), py::arg("lengths"), py::arg("blank"),
-          py::arg("kind"), py::arg("beam_width"), py::arg("top_paths"), py::arg("cutoff"), py::arg("lm"),
-          py::arg("alpha"), py::arg("beta"), py::arg("labels"), py::arg("separator"));
-    m.def("ctc_beam_search", beam_search<double>, py::arg("inputs").noconvert(), py::arg("lengths"), py::arg("blank"),
-          py::arg("kind"), py::arg("beam_width"), py::arg("top_paths"), py::arg("cutoff"), py::arg("lm"),
-          py::arg("alpha"), py::arg("beta"), py::arg("labels"), py::arg("separator"));
-    py::class_<NGramTable>(m, "NGramTable")
-        .def(py::init(&make_table), py::arg("tokens"), py::arg("entries"), py::arg("begin"), py::arg("end"),
-             py::arg("unknown_token"), py::arg("unknown"))
-        .def("scores", table_scores, py::arg("tokens"), py::arg("begin"), py::arg("end"));
+    m.def("ctc_greedy", greedy, py::arg("inputs"), py::arg("lengths"), py::arg("blank"), py::arg("kind"),
+          py::arg("merge_repeated"));
+    m.def("ctc_beam_search", beam_search, py::arg("inputs"), py::arg("lengths"), py::arg("blank"), py::arg("kind"),
+          py::arg("beam_width"), py::arg("top_paths"), py::arg("cutoff"), py::arg("lm"), py::arg("alpha"),
+          py::arg("beta"), py::arg("labels"), py::arg("separator"));
+    py::class_<NGramTable> table_class(m, "NGramTable", py::is_final());
+    table_class.def("scores", table_scores, py::arg("tokens"), py::arg("begin"), py::arg("end"));
+    made_by(table_class, make_table, py::arg("tokens"), py::arg("entries"), py::arg("begin"), py::arg("end"),
+            py::arg("unknown_token"), py::arg("unknown"));
     m.def("edit_counts", edit_counts, py::arg("a"), py::arg("a_first"), py::arg("b"), py::arg("b_first"));
 }
 

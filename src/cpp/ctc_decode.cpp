@@ -7,8 +7,8 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
-#include <new>
 
+#include "failure.hpp"
 #include "threads.hpp"
 
 namespace lstmcore {
@@ -31,22 +31,23 @@ constexpr double tolerance = 0.05;
 template <class T>
 CtcFault log_probabilities(const T* frame, long classes, CtcInputs kind, double* result, bool* is_distribution) {
     double largest = -infinity, smallest = infinity, sum = 0;
+    std::copy(frame, frame + classes, result);  // and not looked at again: the caller may change it meanwhile
     for (long c = 0; c < classes; ++c) {
-        const double x = frame[c];
+        const double x = result[c];
         if (std::isnan(x)) return {CtcFault::nan, 0, c, x};
         largest = std::max(largest, x), smallest = std::min(smallest, x);
     }
     if (largest == infinity && kind != CtcInputs::scores) return {CtcFault::infinite, 0, 0, largest};
     switch (kind) {
         case CtcInputs::scores:
-            std::copy(frame, frame + classes, result);
             return {};
         case CtcInputs::logits: {
             if (largest == -infinity) return {CtcFault::impossible, 0, 0, largest};
             double plain = 0;
             for (long c = 0; c < classes; ++c) {
-                result[c] = frame[c] - largest;
-                sum += std::exp(result[c]), plain += frame[c];
+                plain += result[c];
+                result[c] -= largest;
+                sum += std::exp(result[c]);
             }
             const double log_sum = std::log(sum);
             for (long c = 0; c < classes; ++c) result[c] -= log_sum;
@@ -55,17 +56,14 @@ CtcFault log_probabilities(const T* frame, long classes, CtcInputs kind, double*
         }
         case CtcInputs::log_probabilities:
             if (largest > tolerance) return {CtcFault::out_of_range, 0, 0, largest};
-            for (long c = 0; c < classes; ++c) {
-                result[c] = frame[c];
-                sum += std::exp(result[c]);
-            }
+            for (long c = 0; c < classes; ++c) sum += std::exp(result[c]);
             break;
         case CtcInputs::probabilities:
             if (smallest < 0) return {CtcFault::out_of_range, 0, 0, smallest};
             if (largest > 1 + tolerance) return {CtcFault::out_of_range, 0, 0, largest};
             for (long c = 0; c < classes; ++c) {
-                result[c] = std::log(double(frame[c]));
-                sum += frame[c];
+                sum += result[c];
+                result[c] = std::log(result[c]);
             }
             break;
     }
@@ -84,25 +82,23 @@ CtcFault each_row(long batch, int threads, const Make& make) {
         long batch;
         std::vector<CtcFault> faults;
         std::atomic<long> next{0};
-        std::atomic<bool> no_memory{false};
+        Failure failure;
     } shared{&make, batch, std::vector<CtcFault>(batch), {}, {}};
     const auto body = [](const void* context, const Team&) {
         Shared& s = *static_cast<Shared*>(const_cast<void*>(context));
-        try {
+        s.failure.guard([&] {
             auto decode = (*s.make)();
             for (long row; (row = s.next.fetch_add(1, std::memory_order_relaxed)) < s.batch;) {
                 s.faults[row] = decode(row);
                 s.faults[row].row = row;
             }
-        } catch (const std::bad_alloc&) {  // nothing may leave a parallel region
-            s.no_memory = true;
-        }
+        });
     };
     if (threads > 0)
         parallel(threads, body, &shared);
     else
         body(&shared, Team{0, 1, nullptr});
-    if (shared.no_memory) return {CtcFault::no_memory, 0, 0, 0};
+    shared.failure.rethrow();
     for (const CtcFault& fault : shared.faults)
         if (fault.kind != CtcFault::none) return fault;
     return {};

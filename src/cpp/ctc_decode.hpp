@@ -22,7 +22,7 @@ struct CtcBatch {
 
 // What is wrong with a frame; found here because only here each is looked at.
 struct CtcFault {
-    enum Kind { none, nan, infinite, impossible, out_of_range, not_one, no_memory } kind = none;
+    enum Kind { none, nan, infinite, impossible, out_of_range, not_one } kind = none;
     long row = 0, step = 0;
     double value = 0;
 };

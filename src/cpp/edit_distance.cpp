@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <new>
 #include <vector>
 
+#include "failure.hpp"
 #include "threads.hpp"
 
 namespace lstmcore {
@@ -34,28 +34,26 @@ void count_edits(const int64_t* a, long n, const int64_t* b, long m, std::vector
 
 }  // namespace
 
-bool edit_distances(const EditProblem& problem) {
+void edit_distances(const EditProblem& problem) {
     struct Shared {
         const EditProblem& p;
         std::atomic<long> next{0};
-        std::atomic<bool> failed{false};
+        Failure failure;
     } shared{problem, {}, {}};
     parallel(
         problem.threads,
         [](const void* context, const Team&) {
             Shared& s = *static_cast<Shared*>(const_cast<void*>(context));
             const EditProblem& p = s.p;
-            std::vector<int64_t> row;
-            try {
+            s.failure.guard([&] {
+                std::vector<int64_t> row;
                 for (long k; (k = s.next.fetch_add(1, std::memory_order_relaxed)) < p.pairs;)
                     count_edits(p.a + p.a_first[k], p.a_first[k + 1] - p.a_first[k], p.b + p.b_first[k],
                                 p.b_first[k + 1] - p.b_first[k], row, p.counts + 3 * k);
-            } catch (const std::bad_alloc&) {
-                s.failed = true;
-            }
+            });
         },
         &shared);
-    return !shared.failed;
+    shared.failure.rethrow();
 }
 
 }  // namespace lstmcore

@@ -13,6 +13,6 @@ struct EditProblem {
     int threads;
 };
 
-bool edit_distances(const EditProblem&);  // false: no memory
+void edit_distances(const EditProblem&);
 
 }  // namespace lstmcore

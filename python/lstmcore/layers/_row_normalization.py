@@ -123,19 +123,17 @@ class _RowNormalization(Layer):
         return _RowNormalizationStage(self, batch_size, steps)
 
 
-class _RowNormalizationStage:
+class _RowNormalizationStage(Stage):
     def __init__(self, layer: _RowNormalization, batch_size: int, steps: int) -> None:
+        super().__init__(layer._sizes[0], layer.dtype)
         gamma, beta = layer._vectors()
         self.normalise = layer._normalise
         self.gamma_beta = None if gamma is None else gamma.copy(), None if beta is None else beta.copy()
-        self.rows, self.normal, self.outputs = np.zeros((3, batch_size * steps, layer._sizes[0]), layer.dtype)
+        self.copies, self.normal = np.zeros((2, batch_size * steps, self.width), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         count = inputs.shape[0] * inputs.shape[1]
-        rows, normal, outputs = self.rows[:count], self.normal[:count], self.outputs[:count]
+        rows, normal, outputs = self.copies[:count], self.normal[:count], self.new(inputs, out)
         rows.reshape(inputs.shape)[...] = inputs
-        self.normalise(rows, self.gamma_beta, normal, outputs)
-        return np.asarray(outputs.reshape(inputs.shape))
-
-    def reset(self) -> None:
-        pass
+        self.normalise(rows, self.gamma_beta, normal, outputs.reshape(count, self.width))
+        return outputs

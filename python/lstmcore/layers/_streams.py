@@ -1,4 +1,4 @@
-"""Streams of recurrent layers that the core's stream does not know: of cells in Python, and one behind another."""
+"""Streams of recurrent layers that the core's stream does not know: of cells in Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..streaming import Stage
+from ..streaming import Stage, written
 from .layer import Array
 
 Run = Callable[[Array, list[Array]], tuple[Array, list[Array]]]
@@ -25,7 +25,7 @@ class ChunkStream(Stage):
     """
 
     def __init__(self, run: Run, start: Callable[[], list[Array]], width: int, dtype: np.dtype[Any]) -> None:
-        self.width, self.dtype = width, dtype
+        super().__init__(width, dtype)
         self._run, self._start = run, start
         self._state = start()
 
@@ -50,49 +50,6 @@ class ChunkStream(Stage):
     def reset(self) -> None:
         """Begin again."""
         self._state = self._start()
-
-
-class ChainStream(Stage):
-    """The streams of stacked cells, each of which takes what the one before it gives."""
-
-    def __init__(self, stages: Sequence[Any], width: int, dtype: np.dtype[Any]) -> None:
-        self.width, self.dtype = width, dtype
-        self._stages = list(stages)
-
-    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
-        """Return the outputs of the next chunk, (batch, steps, width): in ``out`` or in a new array."""
-        for stage in self._stages:
-            inputs = stage(inputs)
-        return written(inputs, out)
-
-    @property
-    def state(self) -> list[Array]:
-        """Copies of the states of all cells, one after the other; to set it, arrays of their shapes."""
-        return [state.copy() for stage in self._stages for state in stage.state]
-
-    @state.setter
-    def state(self, values: Sequence[ArrayLike]) -> None:
-        self.load(states_like(self.state, values))
-
-    def load(self, state: Sequence[Array]) -> None:
-        """Go on from these states, which fit."""
-        left = list(state)
-        for stage in self._stages:
-            count = len(stage.state)
-            stage.state, left = left[:count], left[count:]
-
-    def reset(self) -> None:
-        """Begin again."""
-        for stage in self._stages:
-            stage.reset()
-
-
-def written(outputs: Array, out: Array | None) -> Array:
-    """Return outputs, in ``out`` if it is given."""
-    if out is None:
-        return outputs
-    out[...] = outputs
-    return out
 
 
 def states_like(states: Sequence[Array], values: Sequence[ArrayLike]) -> list[Array]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .. import activations
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
@@ -53,22 +51,18 @@ class Activation(Layer):
         """Return a function that does for the next chunk of steps what the layer does for all."""
         if self.head is None:
             raise ValueError(f"{self.name}: axis: only the last axis needs nothing but its own step; it cannot stream")
-        return ActivationStage(self.activation.in_place, batch_size * steps, self)
+        return ActivationStage(self.activation.in_place, self)
 
 
-class ActivationStage:
+class ActivationStage(Stage):
     """A function done in place, on a copy of the chunk, for inputs as a layer was built for."""
 
-    def __init__(self, in_place: Callable[[Array], Array], rows: int, layer: Layer) -> None:
+    def __init__(self, in_place: Callable[[Array], Array], layer: Layer) -> None:
+        super().__init__(layer.output_shape[-1] or 1, layer.dtype)
         self.in_place = in_place
-        assert layer.input_shape is not None
-        self.outputs: Array = np.zeros((rows, layer.input_shape[-1] or 1), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
-        """Return the outputs, in an array that the next call overwrites."""
-        outputs = self.outputs[: len(inputs) * inputs.shape[1]].reshape(inputs.shape)
-        outputs[...] = inputs
-        return self.in_place(outputs)
-
-    def reset(self) -> None:
-        """Nothing came before."""
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
+        """Return the outputs."""
+        rows = self.rows(inputs, inputs.shape[2], out)
+        rows.reshape(inputs.shape)[...] = inputs
+        return self.activated(self.in_place, rows, inputs, out)

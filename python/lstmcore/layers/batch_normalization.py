@@ -246,7 +246,7 @@ class BatchNormalization(Layer):
         """Return a function that does for the next chunk of steps what the layer does for all."""
         if self._axes != (2,):
             raise ValueError(f"{self.name}: axis: a stream needs that of the features, -1, got {self.axis}")
-        return _BatchNormalizationStage(self, batch_size, steps)
+        return _BatchNormalizationStage(self)
 
 
 def _clipping(given: Mapping[str, float | None]) -> dict[str, float]:
@@ -261,16 +261,13 @@ def _clipping(given: Mapping[str, float | None]) -> dict[str, float]:
     return bounds
 
 
-class _BatchNormalizationStage:
-    def __init__(self, layer: BatchNormalization, batch_size: int, steps: int) -> None:
+class _BatchNormalizationStage(Stage):
+    def __init__(self, layer: BatchNormalization) -> None:
         self.factor, self.shift = layer._line()
-        self.outputs = np.zeros((batch_size, steps, self.factor.size), layer.dtype)
+        super().__init__(self.factor.size, layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
-        outputs = self.outputs[:, : inputs.shape[1]]
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
+        outputs = self.new(inputs, out)
         np.multiply(inputs, self.factor, out=outputs)
         np.add(outputs, self.shift, out=outputs)
         return outputs
-
-    def reset(self) -> None:
-        pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -306,10 +306,12 @@ def _overlapping(rows: Array, reach: int, width: int) -> Array:
     return np.ndarray((count, width), rows.dtype, rows, 0, (step, rows.itemsize))
 
 
-class _Conv1DStage:
+class _Conv1DStage(Stage):
     def __init__(self, layer: Conv1D, batch_size: int, steps: int) -> None:
         kernel_size, channels, filters = layer.kernel.shape
         width = filters // layer.groups
+        super().__init__(layer.output_shape[-1] or filters, layer.dtype)
+        self.filters = filters
         self.groups = [
             (
                 _core.PackedMatrix(kernel),
@@ -327,10 +329,9 @@ class _Conv1DStage:
         batch, step, channel = self.recent.strides
         self.strides = batch, step, step * layer.dilation_rate, channel
         self.windows = np.zeros((batch_size * steps, kernel_size * channels), layer.dtype)
-        self.outputs = np.zeros((batch_size * steps, filters), layer.dtype)
-        self.sums = self.outputs if layer.groups == 1 else np.zeros((batch_size * steps, width), layer.dtype)
+        self.sums = None if layer.groups == 1 else np.zeros((batch_size * steps, width), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         batch, steps, channels = inputs.shape
         channels //= len(self.groups)
         if self.begin + self.before + steps > self.recent.shape[1]:
@@ -338,17 +339,26 @@ class _Conv1DStage:
             self.begin = 0
         end = self.begin + self.before
         self.recent[:, end : end + steps] = inputs
-        windows, sums, outputs = (a[: batch * steps] for a in (self.windows, self.sums, self.outputs))
+        windows, rows = self.windows[: batch * steps], self.rows(inputs, self.filters, out)
         shape = batch, steps, windows.shape[1] // channels, channels
         first = self.begin * self.strides[1]
         for kernel, bias, own in self.groups:
             windows.reshape(shape)[...] = np.ndarray(shape, windows.dtype, self.recent, first, self.strides)
-            _core.matmul(windows, kernel, bias, sums)
-            if self.sums is not self.outputs:
-                outputs[:, own] = sums
+            if self.sums is None:
+                _core.matmul(windows, kernel, bias, rows)
+            else:
+                rows[:, own] = _core.matmul(windows, kernel, bias, self.sums[: len(rows)])
             first += channels * windows.itemsize
         self.begin += steps
-        return self.activation.in_place(outputs).reshape(batch, steps, -1)
+        return self.activated(self.activation.in_place, rows, inputs, out)
+
+    @property
+    def state(self) -> list[Array]:
+        return [self.recent[:, self.begin : self.begin + self.before].copy()]
+
+    def load(self, state: Sequence[Array]) -> None:
+        self.begin = 0
+        self.recent[:, : self.before] = state[0]
 
     def reset(self) -> None:
         self.begin = 0

@@ -131,7 +131,7 @@ class Dense(Layer):
         """Return a function that does for the next chunk of steps what the layer does for all."""
         if self.head is None:
             raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
-        return _DenseStage(self, batch_size, steps)
+        return _DenseStage(self)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the inputs with ``units`` as the last axis, or what the activation makes of it."""
@@ -139,23 +139,15 @@ class Dense(Layer):
         return self.activation.compute_output_shape((*input_shape[:-1], self.units))
 
 
-class _DenseStage:
-    def __init__(self, layer: Dense, batch_size: int, steps: int) -> None:
+class _DenseStage(Stage):
+    def __init__(self, layer: Dense) -> None:
+        super().__init__(layer.output_shape[-1] or layer.units, layer.dtype)
+        self.units = layer.units
         self.kernel = _core.PackedMatrix(layer.kernel.value)
         self.bias = None if layer.bias is None else layer.bias.numpy()
         self.activation = layer.activation
-        self.inputs = np.zeros((batch_size * steps, layer.kernel.shape[0]), layer.dtype)
-        self.outputs = np.zeros((batch_size * steps, layer.units), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
-        batch, steps, features = inputs.shape
-        rows, outputs = self.inputs[: batch * steps], self.outputs[: batch * steps]
-        if inputs.flags.c_contiguous:
-            rows = inputs.reshape(-1, features)
-        else:  # a chunk of fewer steps than fit
-            rows.reshape(inputs.shape)[...] = inputs
-        _core.matmul(rows, self.kernel, self.bias, outputs)
-        return self.activation.in_place(outputs).reshape(batch, steps, -1)
-
-    def reset(self) -> None:
-        pass
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
+        rows = self.rows(inputs, self.units, out)
+        _core.matmul(inputs.reshape(-1, inputs.shape[2]), self.kernel, self.bias, rows)
+        return self.activated(self.activation.in_place, rows, inputs, out)

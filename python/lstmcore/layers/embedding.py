@@ -133,22 +133,17 @@ class Embedding(Layer):
             raise ValueError(
                 f"{self.name}: mask_zero: a stream has no padding; leave those steps out, stream without it"
             )
-        return _EmbeddingStage(self, batch_size, steps)
+        return _EmbeddingStage(self)
 
 
-class _EmbeddingStage:
-    def __init__(self, layer: Embedding, batch_size: int, steps: int) -> None:
+class _EmbeddingStage(Stage):
+    def __init__(self, layer: Embedding) -> None:
+        super().__init__(layer.output_dim, layer.dtype)
         self.layer = layer
         self.values = layer.embeddings.numpy()
-        self.outputs = np.zeros((batch_size, steps, layer.output_dim), layer.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         indices = inputs[..., 0]
         if not 0 <= indices.min() <= indices.max() < self.layer.input_dim:
             raise ValueError(f"{self.layer.name}: inputs: expected integers from 0 to {self.layer.input_dim - 1}")
-        outputs = self.outputs[:, : indices.shape[1]]
-        np.take(self.values, indices, axis=0, out=outputs, mode="clip")  # any other mode makes a copy first
-        return outputs
-
-    def reset(self) -> None:
-        pass
+        return np.take(self.values, indices, axis=0, out=out, mode="clip")  # any other mode makes a copy first

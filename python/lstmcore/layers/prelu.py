@@ -94,4 +94,4 @@ class PReLU(Layer):
             x *= np.where(x > 0, x.dtype.type(1), alpha)
             return x
 
-        return ActivationStage(in_place, batch_size * steps, self)
+        return ActivationStage(in_place, self)

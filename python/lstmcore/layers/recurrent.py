@@ -357,9 +357,9 @@ class Recurrent(SequenceLayer):
         ``mask`` (batch, steps) is True where a step counts; ``lengths`` (batch,) says how many steps
         of each row do.
 
-        With ``training`` this method, which models use, does not copy ``inputs``, ``initial_state`` and the outputs
-        but refers to them until `backward` is done: they must not be written to before that. Calling the layer,
-        ``layer(inputs, training=True)``, does copy them.
+        With ``training`` this method, which models use, does not copy ``inputs`` but refers to them until
+        `backward` is done: they must not be written to before that. Calling the layer, ``layer(inputs,
+        training=True)``, does copy them. ``initial_state``, ``mask`` and all that is returned may be written to.
         """
         outputs, states = self.run(inputs, training, initial_state, mask, lengths)
         if self.go_backwards and self.return_sequences:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..streaming import Stage
+from ..streaming import Chain, Stage
 from . import _masks
 from .dense import Dense
 from .layer import Array, Layer, Shape
@@ -124,22 +124,18 @@ class Residual(Layer):
         """Return a function that does for the next chunk of steps what the layer does for all."""
         stages = [layer.stream(batch_size, steps) for layer in self.layers]
         projection = None if self.projection is None else self.projection.stream(batch_size, steps)
-        return _ResidualStage(
-            stages, projection, np.zeros((batch_size * steps, self.output_shape[-1] or 1), self.dtype)
-        )
+        return _ResidualStage(stages, projection, batch_size, steps)
 
 
-class _ResidualStage:
-    def __init__(self, stages: list[Stage], projection: Stage | None, outputs: Array) -> None:
-        self.stages, self.projection, self.outputs = stages, projection, outputs
+class _ResidualStage(Chain):
+    def __init__(self, stages: list[Stage], projection: Stage | None, batch_size: int, steps: int) -> None:
+        super().__init__(stages, batch_size, steps)
+        self.projection = projection
+        self.skip = np.zeros(batch_size * steps * self.width, self.dtype)
 
-    def __call__(self, inputs: Array) -> Array:
-        chunk = inputs
-        for stage in self.stages:
-            chunk = stage(chunk)
-        skip = inputs if self.projection is None else self.projection(inputs)
-        return np.add(chunk, skip, out=self.outputs[: len(chunk) * chunk.shape[1]].reshape(chunk.shape))
-
-    def reset(self) -> None:
-        for stage in self.stages:
-            stage.reset()
+    def __call__(self, inputs: Array, out: Array | None = None) -> Array:
+        outputs = super().__call__(inputs, out)
+        skip = inputs
+        if self.projection is not None:
+            skip = self.projection(inputs, self.skip[: outputs.size].reshape(outputs.shape))
+        return np.add(outputs, skip, out=outputs)

@@ -13,9 +13,8 @@ from numpy.typing import ArrayLike
 from .._arguments import flag, float_array, reject_options
 from .._passes import run_forward
 from .._serialization import Configurable
-from ..streaming import Stage
+from ..streaming import Chain, Stage
 from ._cell_runner import CellRunner
-from ._streams import ChainStream
 from .gru import GRU
 from .layer import Array, Layer, Shape
 from .lstm import LSTM
@@ -568,7 +567,7 @@ class RNN(SequenceLayer):
 
             plain = isinstance(runner, Recurrent) and cell.initial_states(batch_size) is None
             stages.append(runner.stream(batch_size, steps) if plain else runner.stream_from(start))  # type: ignore[union-attr]
-        return ChainStream(stages, self.outputs, self.dtype)
+        return Chain(stages, batch_size, steps)
 
     # --- state ---
 

@@ -1,0 +1,607 @@
+"""What comes from Python is looked at once, as it is, whoever holds it: no array, flag or object is taken on trust."""
+
+import contextlib
+import copy
+import itertools
+import pickle
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from problems import Problem
+
+import lstmcore
+from lstmcore import Sequential, _core, decoders, functional
+from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions, Zoneout
+from lstmcore.layers import GRU, LSTM, Bidirectional, Conv1D, Dense, SimpleRNN
+
+OPTIONS = {
+    "lstm": LSTMOptions(),
+    "gru": GRUOptions(),
+    "rnn": RNNOptions(),
+    "reset before": GRUOptions(reset_after=False),
+}
+each_cell = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a, b)
+
+
+def reshape(array, shape):
+    """Give the very array another shape."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of NumPy, that this is deprecated
+        array.shape = shape
+
+
+def states(p, state):
+    return list(state) if p.cell == "lstm" else [state]
+
+
+def gradients(p, cache):
+    d_inputs, d_weights, d_state = p.backward(functional, cache)
+    return [d_inputs, *d_weights, *states(p, d_state)]
+
+
+def everything(p, **more):
+    """Outputs, last states and all gradients."""
+    y, state, cache = p.forward(functional, training=True, **more)
+    return [y, *states(p, state), *gradients(p, cache)]
+
+
+# --- masks ---
+
+MASK = np.random.default_rng(0).random((4, 9)) < 0.6
+
+
+def with_bytes(mask, seed=0):
+    """The same mask, its true bytes anything but 0."""
+    values = np.random.default_rng(seed).integers(1, 256, mask.shape, np.uint8)
+    return np.where(mask, values, 0).astype(np.uint8).view(bool)
+
+
+@each_cell
+@pytest.mark.parametrize(
+    "more", [{}, {"checkpoint": 3}, {"go_backwards": True}, {"zero_output_for_mask": True}], ids=str
+)
+def test_a_mask_is_true_whatever_its_bytes(options, more):
+    results = []
+    for mask in (MASK, with_bytes(MASK), np.asfortranarray(with_bytes(MASK, 1)), with_bytes(MASK[::-1], 2)[::-1]):
+        results.append(everything(Problem(4, 9, 3, 5, options=options, mask=mask), **more))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            same(a, b)
+
+
+def test_a_mask_of_255s_is_all_true():
+    ones = np.full((4, 9), 255, "uint8").view(bool)
+    for more in ({}, {"checkpoint": 2}):
+        masked, plain = (everything(Problem(4, 9, 3, 5, **options), **more) for options in ({"mask": ones}, {}))
+        for a, b in zip(masked, plain, strict=True):
+            same(a, b)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [LSTM(4, return_sequences=True), Dense(2)],
+        lambda: [Bidirectional(GRU(4)), Dense(2)],
+        lambda: [Conv1D(4, 3, padding="same"), SimpleRNN(3)],
+    ],
+)
+def test_models_take_masks_of_any_bytes(make):
+    x = np.random.default_rng(0).standard_normal((4, 9, 3)).astype("float32")
+    results = []
+    for mask in (MASK, with_bytes(MASK)):
+        lstmcore.utils.set_random_seed(0)
+        model = Sequential(make())
+        y = model(x, training=True, mask=mask)
+        results.append([y, model.backward(np.ones_like(y)), *(v.gradient for v in model.variables)])
+    for a, b in zip(*results, strict=True):
+        same(a, b)
+
+
+def test_boolean_inputs_are_zeros_and_ones_whatever_their_bytes():
+    dense = Dense(3)
+    same(dense(with_bytes(MASK)), dense(MASK.astype("float32")))
+
+
+# --- arrays that are changed ---
+
+
+@each_cell
+def test_arrays_may_be_reshaped_in_place_between_the_passes(options):
+    p, q = Problem(4, 9, 3, 5, options=options), Problem(4, 9, 3, 5, options=options)
+    want = everything(q)[1 + len(q.state) :]
+    out = np.empty((4, 9, 5), "float32")
+    y, state, cache = p.forward(functional, training=True, out=out)
+    assert y is out
+    for array in (y, p.x, *states(p, state), *p.state):
+        reshape(array, (array.size,))
+    for a, b in zip(gradients(p, cache), want, strict=True):
+        same(a, b)
+
+
+@each_cell
+@pytest.mark.parametrize("more", [{}, {"checkpoint": 3}, {"go_backwards": True}], ids=str)
+@pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.parametrize("padding", ["none", "mask", "lengths"])
+def test_whatever_is_changed_between_the_passes_but_the_inputs_changes_nothing(options, more, sequences, padding):
+    def problem():
+        padded = {"none": {}, "mask": {"mask": MASK.copy()}, "lengths": {"lengths": np.array([9, 2, 0, 5])}}[padding]
+        dropout = {"dropout": "shared", "recurrent_dropout": "per gate"}
+        return Problem(4, 9, 3, 5, options=options, sequences=sequences, **dropout, **padded)
+
+    want = everything(problem(), **more)[1 + len(problem().state) :]
+    for place in (None, np.empty((4, 9, 10) if sequences else (4, 10), "float32")[..., :5]):
+        p = problem()
+        y, state, cache = p.forward(functional, training=True, out=place, **more)
+        for array in (y, *states(p, state), *p.state, p.dropout_mask, p.recurrent_dropout_mask):
+            array.fill(np.nan)
+        for array in (p.mask, p.lengths):
+            if array is not None:
+                array.fill(1)
+        for a, b in zip(gradients(p, cache), want, strict=True):
+            same(a, b)
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN])
+@pytest.mark.parametrize("wrap", [lambda layer: layer, Bidirectional], ids=["one way", "both"])
+def test_the_outputs_of_a_layer_may_be_written_to_before_the_way_back(kind, wrap):
+    x = np.random.default_rng(0).standard_normal((4, 9, 3)).astype("float32")
+    results = []
+    for write in (False, True):
+        lstmcore.utils.set_random_seed(0)
+        layer = wrap(kind(5, return_sequences=True))
+        y = layer(x, training=True)
+        dy = np.ones_like(y)
+        if write:
+            y *= 2
+        results.append([layer.backward(dy), *(v.gradient for v in layer.variables)])
+    for a, b in zip(*results, strict=True):
+        same(a, b)
+
+
+def test_inputs_whose_memory_is_given_up_before_the_way_back_are_named():
+    other = np.ones((500, 500), "float32")
+    for change in (lambda a: a.resize((1000, 1000), refcheck=False), lambda a: a.__setstate__(other.__reduce__()[2])):
+        p = Problem(4, 9, 3, 5)
+        x = p.x.copy()
+        _, _, cache = functional.lstm(x[::-1], p.weights, training=True)
+        change(x)
+        with pytest.raises(ValueError, match="inputs: their memory was given up between forward and backward"):
+            functional.lstm_backward(cache, p.dy)
+
+
+@contextlib.contextmanager
+def toggled(array, index, values):
+    """Another thread writes the values by turns, as fast as it can."""
+    stop, before = threading.Event(), sys.getswitchinterval()
+
+    def toggle():
+        for value in itertools.cycle(values):
+            array[index] = value
+            if stop.is_set():
+                break
+
+    sys.setswitchinterval(1e-6)
+    other = threading.Thread(target=toggle)
+    other.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        other.join()
+        sys.setswitchinterval(before)
+        array[index] = values[0]
+
+
+def of_many_calls(call, times):
+    for _ in range(times):
+        try:
+            yield call()
+        except ValueError as error:
+            assert "expected" in str(error)  # noqa: PT017
+
+
+def test_indices_that_another_thread_changes_reach_nothing_else():
+    memory = np.zeros((300, 1), "float32")
+    sums, indices, rows = memory[100:200], np.zeros(200000, np.int64), np.ones((200000, 1), "float32")
+    with toggled(indices, -1, [0, 150]):
+        list(of_many_calls(lambda: _core.add_rows(sums, indices, rows), 60))
+    assert sums[0, 0] > 0
+    assert not memory[:100].any()
+    assert not memory[200:].any()
+
+
+def test_labels_that_another_thread_changes_are_those_of_one_moment():
+    x = np.random.default_rng(0).standard_normal((8, 400, 6))
+    labels = np.tile(np.array([1, 2, 3, 4]), (8, 20))
+    want = functional.ctc_loss(x, labels)
+    with toggled(labels, (slice(None), slice(40, None)), [labels[:, 40:].copy(), 10**9]):
+        for got in of_many_calls(lambda: functional.ctc_loss(x, labels), 60):
+            same(got, want)
+
+
+def test_sequences_that_another_thread_changes_are_those_of_one_moment():
+    first = np.arange(0, 40001, 20)
+    values = np.zeros(40000, np.int64)
+    with toggled(first, slice(1, -1), [first[1:-1].copy(), 10**9]):
+        for got in of_many_calls(lambda: _core.edit_counts(values, first, values, np.arange(0, 40001, 20)), 60):
+            assert not got.any()
+
+
+# --- alignment ---
+
+
+def off_by_one(array):
+    """The same array, at an address that suits no number."""
+    memory = np.empty(array.nbytes + 1, np.uint8)
+    result = np.frombuffer(memory, array.dtype, array.size, offset=1).reshape(array.shape)
+    result[...] = array
+    assert not result.flags.aligned
+    return result
+
+
+@each_cell
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_misaligned_arrays_give_what_others_do(options, dtype):
+    p = Problem(4, 9, 3, 5, dtype, options=options, lengths=np.array([9, 4, 0, 2]), dropout="per gate")
+    want = everything(p)
+    for name in ("x", "dy", "lengths", "dropout_mask"):
+        setattr(p, name, off_by_one(getattr(p, name)))
+    for name in ("weights", "state", "d_state"):
+        setattr(p, name, [off_by_one(a) for a in getattr(p, name)])
+    for a, b in zip(everything(p), want, strict=True):
+        same(a, b)
+
+
+def test_misaligned_arrays_of_other_functions_give_what_others_do():
+    rng = np.random.default_rng(0)
+    a, b, bias = rng.standard_normal((5, 4)), rng.standard_normal((4, 3)), rng.standard_normal(3)
+    same(_core.matmul(*map(off_by_one, (a, b, bias))), _core.matmul(a, b, bias))
+    same(_core.matmul(a, _core.PackedMatrix(off_by_one(b))), _core.matmul(a, b))
+    same(_core.tanh(off_by_one(a)), _core.tanh(a))
+    assert _core.sum_of_squares(off_by_one(a)) == _core.sum_of_squares(a)
+    sums = np.zeros((2, 5, 4))
+    indices = np.array([4, 0, 0, 2, 1])
+    _core.add_rows(sums[0], indices, a)
+    _core.add_rows(sums[1], off_by_one(indices), off_by_one(a))
+    same(sums[0], sums[1])
+
+    x, labels, steps, counts = (
+        rng.standard_normal((2, 6, 5)),
+        np.array([[1, 2], [3, 3]]),
+        np.array([6, 5]),
+        np.array([2, 2]),
+    )
+    for name in ("ctc_loss", "ctc_loss_and_gradient"):
+        function = getattr(functional, name)
+        for got, want in zip(
+            function(*map(off_by_one, (x, labels, steps, counts))), function(x, labels, steps, counts), strict=True
+        ):
+            same(got, want)
+    for decode in (decoders.greedy, decoders.beam_search):
+        got, want = decode(off_by_one(x), off_by_one(steps)), decode(x, steps)
+        assert got[0] == want[0]
+        same(got[1], want[1])
+    sequences = np.arange(10), np.array([0, 3, 10]), np.arange(9), np.array([0, 5, 9])
+    same(_core.edit_counts(*map(off_by_one, sequences)), _core.edit_counts(*sequences))
+
+
+def test_misaligned_places_for_results_are_refused():
+    a, place = np.ones((2, 2)), off_by_one(np.zeros((2, 2)))
+    for call in (
+        lambda: _core.matmul(a, a, None, place),
+        lambda: _core.tanh(a, place),
+        lambda: _core.add_rows(place, np.array([0]), a[:1]),
+    ):
+        with pytest.raises(ValueError, match="expected an aligned array"):
+            call()
+
+
+# --- options ---
+
+
+class Liar(LSTMOptions):
+    gates = 1
+
+
+class Longer(GRUOptions):
+    gates = 10**9
+
+
+def tampered(options, **changes):
+    options = copy.copy(options)
+    for name, value in changes.items():
+        object.__setattr__(options, name, value)
+    return options
+
+
+@pytest.mark.parametrize("gates", [0, -1, 1, 2, 3, 5, 2**40, 1e300, None, "four"], ids=str)
+@each_cell
+def test_what_options_say_of_their_gates_is_not_believed(options, gates):
+    p = Problem(2, 3, 4, 5, options=options)
+    weights = [_core.pack(o, list(p.weights), True, False) for o in (options, tampered(options, gates=gates))]
+    results = [getattr(functional, p.cell)(p.x, w) for w in weights]
+    same(results[0][0], results[1][0])
+
+
+@pytest.mark.parametrize("liar", [Liar(), Longer()])
+def test_nor_what_a_subclass_says(liar):
+    p = Problem(2, 3, 4, 5, cell=liar.cell)
+    run = getattr(functional, p.cell)
+    same(run(p.x, p.weights, options=liar)[0], run(p.x, p.weights)[0])
+
+
+BAD = [None, 0, 7, -1, 1.5, float("nan"), "", "tanh", "text", b"lstm", [], {}, object(), 10**30, np.ones(3), "\udc80"]
+
+
+@each_cell
+def test_options_of_any_kind_are_read_or_refused(options):
+    p = Problem(2, 3, 4, 5, options=options)
+    for name in ("cell", *vars(LSTMOptions()), *vars(GRUOptions())):
+        for value in BAD:
+            try:
+                packed = _core.pack(tampered(options, **{name: value}), list(p.weights), True, False)
+            except (TypeError, ValueError):
+                continue
+            assert getattr(functional, p.cell)(p.x, packed)[0].shape == (2, 3, 5)
+    for bad in BAD:
+        with pytest.raises((TypeError, ValueError, AttributeError)):
+            _core.pack(bad, list(p.weights), True, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"cell": "mlp"}, "cell: expected 'rnn', 'gru' or 'lstm', got 'mlp'"),
+        ({"cell": 3}, "cell: expected a string, got 3"),
+        ({"activation": "swash"}, "activation: unknown activation swash"),
+        ({"activation": 3}, "activation: expected a string, got 3"),
+        ({"peepholes": 1}, "peepholes: expected True or False, got 1"),
+        ({"coupled": True, "input_gate": False}, "coupled: needs input_gate=True"),
+    ],
+    ids=str,
+)
+def test_wrong_options_are_named(changes, text):
+    p = Problem(2, 3, 4, 5)
+    with pytest.raises((TypeError, ValueError), match=text):
+        _core.pack(tampered(LSTMOptions(), **changes), list(p.weights), True, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"h": "much"}, "zoneout: h: expected a number from 0.0 to 1.0, got 'much'"),
+        ({"h": float("nan")}, "zoneout: h: expected a number from 0.0 to 1.0, got nan"),
+        ({"c": 2}, "zoneout: c: expected a number from 0.0 to 1.0, got 2"),
+        ({"seed": -1}, "zoneout: seed: expected an integer from 0 to 4294967295, got -1"),
+        ({"seed": 1.5}, "zoneout: seed: expected an integer from 0 to 4294967295, got 1.5"),
+    ],
+    ids=str,
+)
+def test_wrong_rates_are_named(changes, text):
+    p = Problem(2, 3, 4, 5)
+    with pytest.raises((TypeError, ValueError), match=text):
+        functional.lstm(p.x, p.weights, zoneout=tampered(Zoneout(0.1, 0.1, 3), **changes), training=True)
+
+
+# --- objects ---
+
+PLAIN = Problem(2, 3, 4, 5)
+PACKED = functional.pack_lstm(PLAIN.weights, training=True)
+CACHE = functional.lstm(PLAIN.x, PACKED, training=True)[2]
+OBJECTS = {
+    "PackedWeights": PACKED,
+    "Cache": CACHE,
+    "Stream": _core.Stream(PACKED, 1, 1, None),
+    "PackedMatrix": _core.PackedMatrix(np.ones((2, 2))),
+    "NGramTable": _core.NGramTable(["a"], [([0], -1.0, 0.0)], -1, -1, -1, -9.0),
+}
+
+
+def test_these_are_all_the_classes_of_the_core():
+    assert {name for name, value in vars(_core).items() if isinstance(value, type)} == OBJECTS.keys()
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_no_object_of_the_core_is_without_a_value(name):
+    kind, base = type(OBJECTS[name]), type(OBJECTS[name]).__mro__[1]
+    for make in (
+        lambda: kind.__new__(kind),
+        lambda: base.__new__(kind),
+        lambda: object.__new__(kind),
+        lambda: copy.copy(OBJECTS[name]),
+        lambda: copy.deepcopy(OBJECTS[name]),
+        lambda: pickle.loads(pickle.dumps(OBJECTS[name])),
+        lambda: type("Sub", (kind,), {}),
+        lambda: kind(),
+    ):
+        with pytest.raises(TypeError):
+            make()
+
+
+def zoneout_of(h):
+    return tampered(Zoneout(0.1, 0.1, 3), h=h)
+
+
+CALLS = {  # every function of the core and every method, with arguments that are right
+    "pack": (_core.pack, LSTMOptions(), list(PLAIN.weights), True, False),
+    "forward": (
+        *(_core.forward, PACKED, PLAIN.x, *PLAIN.state, True, True, None, None, np.ones((2, 3), bool), False, False),
+        *(np.ones((2, 4), "float32"), np.ones((2, 5), "float32"), None, "lstm"),
+    ),
+    "forward of lengths": (
+        *(_core.forward, PACKED, PLAIN.x, None, None, True, False, np.zeros((2, 3, 5), "float32"), np.array([3, 1])),
+        *(None, False, True, None, None, None, None),
+    ),
+    "backward": (_core.backward, CACHE, PLAIN.dy, *PLAIN.state, True, [np.zeros_like(w) for w in PLAIN.weights]),
+    "Stream": (_core.Stream, PACKED, 1, 1, None),
+    "Stream.run": (_core.Stream(PACKED, 2, 3, None).run, PLAIN.x, None),
+    "Stream.set_state": (_core.Stream(PACKED, 2, 3, None).set_state, list(PLAIN.state)),
+    "exclusive": (_core.exclusive, "name"),
+    "an exclusive function": (_core.exclusive("name"), abs, 1),
+    "PackedMatrix": (_core.PackedMatrix, np.ones((2, 3))),
+    "matmul": (_core.matmul, np.ones((2, 3)), np.ones((3, 2)), np.ones(2), np.ones((2, 2)), True),
+    "add_rows": (_core.add_rows, np.zeros((3, 2)), np.array([0, 2]), np.ones((2, 2))),
+    "sigmoid": (_core.sigmoid, np.ones(3), np.ones(3)),
+    "tanh": (_core.tanh, np.ones(3), np.ones(3)),
+    "optimizer_step": (_core.optimizer_step, "sgd", np.ones(3), np.ones(3), [], [0.1], 1.0, 1.0, 0.0),
+    "sum_of_squares": (_core.sum_of_squares, np.ones(3)),
+    "ctc": (
+        *(_core.ctc, np.zeros((2, 4, 3)), np.array([[1, 2], [2, 1]]), np.array([4, 4]), np.array([2, 1]), 0),
+        *(True, False, True, np.ones(2)),
+    ),
+    "ctc_greedy": (_core.ctc_greedy, np.zeros((2, 4, 3)), np.array([4, 3]), 0, 1, True),
+    "ctc_beam_search": (
+        *(_core.ctc_beam_search, np.ones((2, 4, 3)), np.array([4, 3]), 0, 1, 5, 2, -9.0, None, 1.0, 0.0),
+        *(["", "a", "b"], -1),
+    ),
+    "NGramTable": (_core.NGramTable, ["a"], [([0], -1.0, 0.0)], -1, -1, -1, -9.0),
+    "NGramTable.scores": (OBJECTS["NGramTable"].scores, ["a"], True, True),
+    "edit_counts": (_core.edit_counts, np.arange(5), np.array([0, 2, 5]), np.arange(4), np.array([0, 2, 4])),
+    "set_num_threads": (_core.set_num_threads, _core.get_num_threads()),
+}
+WRONG = [
+    *BAD,
+    True,
+    -(2**70),
+    np.zeros(0),
+    np.zeros((0, 3, 3), "float32"),
+    np.zeros((2, 3, 4), "float32")[:, ::2, ::-1],
+    np.full((2, 3), 255, "uint8").view(bool),
+    np.full((2, 2), 10**12),
+    np.array("text"),
+    np.array([None, {}], object),
+    np.zeros((1,) * 20),
+    [[1.0], [1.0, 2.0]],
+    [None] * 3,
+    ["a", 3],
+    LSTMOptions(),
+    zoneout_of("x"),
+    *OBJECTS.values(),
+    _core.Cache,
+]
+
+
+def test_these_are_all_the_functions_of_the_core():
+    names = {n for n, v in vars(_core).items() if callable(v) and not n.startswith("_")} - {"PackedWeights", "Cache"}
+    pairs = {"forward_both", "backward_both"}  # which take the arguments of forward and backward
+    asking = {"config", "get_num_threads", "multiply_add_loop", "read_loop"}
+    assert names - pairs - asking <= CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_wrong_arguments_of_the_core_are_exceptions(name, set_threads):
+    function, *right = CALLS[name]
+    function(*right)
+    pair = getattr(_core, f"{name}_both", None)
+    for k in range(len(right)):
+        for wrong in WRONG:
+            arguments = [*right[:k], wrong, *right[k + 1 :]]
+            calls = [lambda a=arguments: function(*a)]
+            if pair is not None:
+                calls.append(lambda a=arguments: pair(tuple(right), tuple(a)))
+            for call in calls:
+                with contextlib.suppress(TypeError, ValueError, AttributeError, IndexError):
+                    call()
+    function(*right)  # nothing was broken on the way
+
+
+# --- what an argument's own code raises ---
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.error
+
+
+ARRAYS = [
+    *((name, k) for name in ("forward", "forward of lengths") for k in (1, 2, 3, 7, 8, 11, 12)),
+    *(("backward", k) for k in (1, 2, 3)),
+    ("Stream.run", 0),
+    ("PackedMatrix", 0),
+    *(("matmul", k) for k in (0, 1, 2)),
+    *(("add_rows", k) for k in (1, 2)),
+    ("tanh", 0),
+    ("optimizer_step", 2),
+    ("sum_of_squares", 0),
+    *(("ctc", k) for k in (0, 1, 2, 3, 8)),
+    *(("ctc_greedy", k) for k in (0, 1)),
+    *(("ctc_beam_search", k) for k in (0, 1)),
+    *(("edit_counts", k) for k in range(4)),
+]
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, MemoryError, ZeroDivisionError, ValueError, TypeError, SystemExit]
+)
+def test_what_an_array_raises_is_passed_on(error):
+    for name, k in ARRAYS:
+        function, *arguments = CALLS[name]
+        raised = error("its own")
+        arguments[k] = Raises(raised)
+        with pytest.raises(error) as caught:
+            function(*arguments)
+        assert caught.value is raised
+
+
+def test_what_is_no_array_is_named():
+    for name, k in ARRAYS:
+        function, *arguments = CALLS[name]
+        arguments[k] = [[1.0], [1.0, 2.0]]
+        with pytest.raises(ValueError, match=r"^\w+.*: expected an array, got lists of different lengths; pad them$"):
+            function(*arguments)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ZeroDivisionError, RuntimeError])
+def test_what_a_language_model_raises_is_passed_on(error):
+    class Number:
+        def __float__(self):
+            raise error("its own")
+
+    def model(prefix, label):
+        raise error("its own")
+
+    for lm in (model, lambda prefix, label: Number()):
+        with pytest.raises(error, match="its own"):
+            decoders.beam_search(np.zeros((2, 4, 3)), lm=lm)
+
+
+# --- integers ---
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(2.5, TypeError), ("2", TypeError), (None, TypeError), (True, TypeError), (10**30, ValueError)]
+)
+def test_integers_are_checked_by_name(value, error, set_threads):
+    with pytest.raises(error, match="num_threads: expected an integer from 1 to 4096, got "):
+        lstmcore.set_num_threads(value)
+    x, labels = np.zeros((1, 4, 3)), [[1]]
+    for function in (functional.ctc_loss, functional.ctc_loss_and_gradient):
+        with pytest.raises(error, match=r"blank: expected an? (class from 0 to 2|integer), got "):
+            function(x, labels, blank=value)
+
+
+def test_integers_of_any_kind_are_taken(set_threads):
+    class Index:
+        def __index__(self):
+            return 2
+
+    for value in (np.int8(2), np.uint64(2), Index()):
+        lstmcore.set_num_threads(value)
+        assert _core.get_num_threads() == 2
+        x = np.random.default_rng(0).standard_normal((1, 4, 3))
+        same(functional.ctc_loss(x, [[1]], blank=value), functional.ctc_loss(x, [[1]], blank=2))
+
+
+def test_huge_numbers_do_not_make_huge_messages():
+    with pytest.raises(ValueError, match=r"num_threads: .* got a huge number"):
+        lstmcore.set_num_threads(10**5000)
