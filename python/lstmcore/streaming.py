@@ -24,7 +24,7 @@ class Stage:
     ----------
     width, dtype : of its outputs.
 
-    One that remembers has its memory in `state`, and sets it in `load`.
+    One that remembers returns its `memory`, and sets it in `load`.
     """
 
     def __init__(self, width: int, dtype: DTypeLike) -> None:
@@ -50,13 +50,31 @@ class Stage:
             return out
         return written(outputs.reshape(*inputs.shape[:2], self.width), out)
 
-    @property
-    def state(self) -> list[Array]:
-        """Copies of all that it remembers."""
+    def memory(self) -> list[Array]:
+        """Return copies of all that it remembers."""
         return []
 
     def load(self, state: Sequence[Array]) -> None:
-        """Remember what `state` has returned; shapes and dtypes are right."""
+        """Remember what `memory` has returned; shapes and dtypes are right."""
+
+    @property
+    def state(self) -> list[Array]:
+        """All that it remembers, as copies; set, it goes on from there.
+
+        Either all arrays are set or, where one does not fit, none.
+        """
+        return self.memory()
+
+    @state.setter
+    def state(self, values: Sequence[ArrayLike]) -> None:
+        own, values = self.memory(), list(values)
+        if len(values) != len(own):
+            raise ValueError(f"state: expected {len(own)} arrays, got {len(values)}")
+        arrays = [float_array(f"state[{k}]", v, o.dtype) for k, (o, v) in enumerate(zip(own, values, strict=True))]
+        for k, (o, array) in enumerate(zip(own, arrays, strict=True)):
+            if array.shape != o.shape:
+                raise ValueError(f"state[{k}]: expected shape {o.shape}, got {array.shape}")
+        self.load(arrays)
 
     def reset(self) -> None:
         """Forget what came before."""
@@ -103,17 +121,12 @@ class RecurrentStream(Stage):
         """Return the outputs, (batch, steps, width): in ``out``, features contiguous, or in a new array."""
         return self._stream.run(inputs, out)
 
-    @property
-    def state(self) -> list[Array]:
-        """Copies of the states, h or h and c; to set it, arrays of their shapes."""
+    def memory(self) -> list[Array]:
+        """Return copies of the states, h or h and c."""
         return self._stream.state()
 
-    @state.setter
-    def state(self, values: Sequence[ArrayLike]) -> None:
-        self.load([float_array(f"state[{k}]", value, self.dtype) for k, value in enumerate(values)])
-
     def load(self, state: Sequence[Array]) -> None:
-        """Set the states, all of them or, where one does not fit, none."""
+        """Set the states."""
         self._stream.set_state(state)
 
     def reset(self) -> None:
@@ -146,16 +159,15 @@ class Chain(Stage):
             inputs = stage(inputs, between)
         return self._last(inputs, out)
 
-    @property
-    def state(self) -> list[Array]:
-        """What all the stages remember."""
-        return [array for stage in self._stages for array in stage.state]
+    def memory(self) -> list[Array]:
+        """Return what all the stages remember."""
+        return [array for stage in self._stages for array in stage.memory()]
 
     def load(self, state: Sequence[Array]) -> None:
         """Set what all the stages remember."""
         at = 0
         for stage in self._stages:
-            count = len(stage.state)
+            count = len(stage.memory())
             stage.load(state[at : at + count])
             at += count
 
@@ -257,9 +269,8 @@ class Stream(Stage):
             out[...] = self._exclusive(self._run, chunk).reshape(expected)
         return out
 
-    @property
-    def state(self) -> list[Array]:
-        """All that the layers remember, as copies; set, it makes this stream go on from there.
+    def memory(self) -> list[Array]:
+        """Return copies of all that the layers remember, which is what `state` is.
 
         >>> import numpy as np
         >>> from lstmcore import Sequential, layers
@@ -271,23 +282,11 @@ class Stream(Stage):
         True
 
         Arrays of any stream of the same model and batch size fit, also when they were saved in between.
-        Either all of them are set, or, where one does not fit, none.
         """
-        return self._exclusive(getattr, self._chain, "state")  # type: ignore[no-any-return]
-
-    @state.setter
-    def state(self, values: Sequence[ArrayLike]) -> None:
-        own, values = self.state, list(values)
-        if len(values) != len(own):
-            raise ValueError(f"state: expected {len(own)} arrays, got {len(values)}")
-        arrays = [float_array(f"state[{k}]", v, o.dtype) for k, (o, v) in enumerate(zip(own, values, strict=True))]
-        for k, (o, array) in enumerate(zip(own, arrays, strict=True)):
-            if array.shape != o.shape:
-                raise ValueError(f"state[{k}]: expected shape {o.shape}, got {array.shape}")
-        self.load(arrays)
+        return self._exclusive(self._chain.memory)  # type: ignore[no-any-return]
 
     def load(self, state: Sequence[Array]) -> None:
-        """Set what `state` has returned, unchecked."""
+        """Set what `memory` has returned, unchecked."""
         self._exclusive(self._chain.load, state)
 
     def reset(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..streaming import Stage, written
 from .layer import Array
@@ -34,14 +33,9 @@ class ChunkStream(Stage):
         outputs, self._state = self._run(inputs, self._state)
         return written(outputs, out)
 
-    @property
-    def state(self) -> list[Array]:
-        """Copies of the states; to set it, arrays of their shapes."""
+    def memory(self) -> list[Array]:
+        """Return copies of the states."""
         return [state.copy() for state in self._state]
-
-    @state.setter
-    def state(self, values: Sequence[ArrayLike]) -> None:
-        self.load(states_like(self._state, values))
 
     def load(self, state: Sequence[Array]) -> None:
         """Go on from these states, which fit."""
@@ -50,13 +44,3 @@ class ChunkStream(Stage):
     def reset(self) -> None:
         """Begin again."""
         self._state = self._start()
-
-
-def states_like(states: Sequence[Array], values: Sequence[ArrayLike]) -> list[Array]:
-    """Return the states that a stream is told as arrays, after checking their shapes."""
-    if len(values) != len(states):
-        raise ValueError(f"state: expected {len(states)} arrays, got {len(values)}")
-    for k, (own, value) in enumerate(zip(states, values, strict=True)):
-        if np.shape(value) != own.shape:
-            raise ValueError(f"state[{k}]: expected shape {own.shape}, got {np.shape(value)}")
-    return [np.asarray(value, own.dtype) for own, value in zip(states, values, strict=True)]

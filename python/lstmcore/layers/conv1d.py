@@ -352,8 +352,7 @@ class _Conv1DStage(Stage):
         self.begin += steps
         return self.activated(self.activation.in_place, rows, inputs, out)
 
-    @property
-    def state(self) -> list[Array]:
+    def memory(self) -> list[Array]:
         return [self.recent[:, self.begin : self.begin + self.before].copy()]
 
     def load(self, state: Sequence[Array]) -> None:
