@@ -267,7 +267,7 @@ def test_the_state_of_a_layers_stream_is_set_whole_or_not_at_all():
     stream.state = initial
     np.testing.assert_array_equal(stream(x)[:, -1], want)
     before = stream.state
-    with pytest.raises(ValueError, match=r"state\[1\]: expected shape \(batch=2, width=4\), got \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"state\[1\]: expected shape \(2, 4\), got \(2, 5\)"):
         stream.state = [initial[0], np.zeros((2, 5))]
     with pytest.raises(ValueError, match="state: expected 2 arrays, got 1"):
         stream.state = initial[:1]
