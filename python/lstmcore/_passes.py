@@ -155,10 +155,13 @@ def _checkpointed(call: Call, every: int) -> Result:
     inputs = _features_contiguous(np.asarray(call.inputs))
     call = call._replace(
         inputs=inputs,
-        dropout_mask=_copy(call.dropout_mask),
-        recurrent_dropout_mask=_copy(call.recurrent_dropout_mask),
+        dropout_mask=_contiguous(call.dropout_mask),
+        recurrent_dropout_mask=_contiguous(call.recurrent_dropout_mask),
     )
     outputs, h, c, empty = _forward(_all_padding(call))
+    call = call._replace(  # the caller may write to theirs before the backward pass
+        dropout_mask=_copy(call.dropout_mask), recurrent_dropout_mask=_copy(call.recurrent_dropout_mask)
+    )
     kept = Checkpoints(call, valid, empty)
     if call.return_sequences and call.mask is not None and not call.zero_output_for_mask:
         kept.repeats = _repeats(valid, call.go_backwards)
@@ -197,8 +200,8 @@ def _all_padding(call: Call) -> Call:
     return call._replace(lengths=np.zeros(batch, np.int64), mask=None)
 
 
-def _copy(array: ArrayLike | None) -> Array | None:
-    return None if array is None else np.array(array, order="C")
+def _contiguous(array: ArrayLike | None) -> Array | None:
+    return None if array is None else np.ascontiguousarray(array)
 
 
 def _features_contiguous(inputs: Array) -> Array:

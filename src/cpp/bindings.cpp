@@ -606,10 +606,6 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
     // Masks of zoneout belong to the steps of the arrays, so these must be known.
     run.plan = padding_plan(s, a.lengths, a.mask, a.zero_output, a.backwards, a.backwards && run.zoneout.random);
     run.x = features_contiguous<T>(x);
-    if (a.training)  // what the caller may change until the backward pass
-        for (auto [kept, given] : {std::pair(&run.h0, &a.h0), std::pair(&run.c0, &a.c0),
-                                   std::pair(&run.x_dropout, &a.x_dropout), std::pair(&run.h_dropout, &a.h_dropout)})
-            if (*given && *kept) *kept = copy_of<T>(*kept);
     return run;
 }
 
@@ -715,6 +711,9 @@ class ForwardCall : public Call {
         } else {
             outputs = new_array<T>({s.batch, s.outputs});
         }
+        if (training)  // the caller may change them until the backward pass
+            for (View* given : {&call.h0, &call.c0, &call.x_dropout, &call.h_dropout})
+                if (*given) *given = copy_of<T>(*given);
         h_last = copy_of<T>(call.h0);  // what rows without steps keep
         if (lstm) c_last = copy_of<T>(call.c0);
 
