@@ -209,7 +209,7 @@ def test_a_layer_belongs_to_one_model():
         (lambda: LSTM("8"), TypeError, "units: expected a positive integer, got '8'"),
         (lambda: LSTM(2, kernel_regularizer="l3"), ValueError, "got 'l3'"),
         (lambda: LSTM(2, time_major=True), NotImplementedError, "time_major=True"),
-        (lambda: LSTM(2, activation="swash"), ValueError, "activation: .*swash"),
+        (lambda: LSTM(2, activation="swash"), ValueError, "activation: .* got 'swash'"),
         (lambda: LSTM(2, no_such_thing=1), TypeError, "no_such_thing"),
         (lambda: LSTM(2, dtype="int32"), TypeError, "float32 or float64, got int32"),
         (lambda: Dense(2, activation="swash"), ValueError, "got 'swash'"),

@@ -168,6 +168,7 @@ def cases():
         yield f"gru, layer norm, {way}", case
     # Weights large enough for the flat parts of hard_sigmoid and relu. Of these seeds no value lies within a step
     # of a kink.
+    yield "lstm, all, silu", Case(replace(everything, activation="silu", recurrent_activation="silu"))
     # silu's derivative needs its input, softmax's the whole row.
     for name in (*ACTIVATIONS[:6], "silu", "softmax"):
         yield f"lstm, activation {name}", Case(LSTMOptions(activation=name))

@@ -200,6 +200,10 @@ def _all_padding(call: Call) -> Call:
     return call._replace(lengths=np.zeros(batch, np.int64), mask=None)
 
 
+def _copy(array: ArrayLike | None) -> Array | None:
+    return None if array is None else np.array(array)
+
+
 def _contiguous(array: ArrayLike | None) -> Array | None:
     return None if array is None else np.ascontiguousarray(array)
 
