@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import numbers
 import operator
 import os
 from collections.abc import Collection
@@ -63,20 +65,109 @@ def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
 
 def as_array(name: str, value: Any) -> Array:
     """Return ``value`` as an array, or raise ValueError: lists of different lengths are none."""
+    if type(value) is np.ndarray:
+        return value
     try:
-        return np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name}: expected an array, got lists of different lengths; pad them") from None
+        array = np.asarray(value)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise ValueError(f"{name}: expected an array, got {type(value).__name__} ({error})") from error
+        if "inhomogeneous" not in str(error):
+            raise ValueError(f"{name}: expected an array, got {type(value).__name__} ({error})") from error
+        raise ValueError(
+            f"{name}: expected an array, got lists of different lengths; utils.pad_sequences makes them one"
+        ) from None
+    missing = _missing(value)
+    if missing is not None and missing.any():
+        raise _no_number(name, "numbers", value, array, tuple(np.argwhere(missing)[0]), "a missing value")
+    return array
+
+
+def real_array(name: str, value: Any, expected: str = "numbers") -> Array:
+    """Return ``value`` as an array of floats, integers or booleans.
+
+    Tables of several types and arrays of objects are taken where every element is a number; a missing one is none.
+
+    Raises
+    ------
+    TypeError
+        An element is no number; the message says which.
+    """
+    array = as_array(name, value)
+    if array.dtype.kind in "fiub":
+        return array
+    first = (0,) * array.ndim if array.size else None
+    if array.dtype.kind != "O":
+        raise _no_number(name, expected, value, array, first)
+    kinds = set(map(type, array.flat))
+    wrong = tuple(kind for kind in kinds if not _is_number(kind))
+    if wrong:
+        first = next(index for index, item in np.ndenumerate(array) if type(item) in wrong)
+        raise _no_number(name, expected, value, array, first)
+    try:
+        return _from_objects(array, kinds)
+    except (OverflowError, ValueError) as error:  # an integer or a fraction that is too large, a signaling NaN
+        raise TypeError(f"{name}: expected {expected}, got one that no float can hold ({error})") from None
+
+
+def _is_number(kind: type) -> bool:
+    from decimal import Decimal  # here, for it takes longer to import than all of this module
+
+    return issubclass(kind, (numbers.Real, Decimal, np.bool_)) and not issubclass(kind, np.timedelta64)
+
+
+def _from_objects(array: Array, kinds: Collection[type]) -> Array:
+    """Return numbers that are objects as booleans or integers, if all are, or floats."""
+    if kinds and all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+        return array.astype(bool)
+    if kinds and all(issubclass(kind, (numbers.Integral, np.bool_)) for kind in kinds):
+        with contextlib.suppress(OverflowError):
+            return array.astype(np.int64)
+    return array.astype(np.float64)
+
+
+def _missing(value: Any) -> Array | None:
+    """Return where a table or a masked array says that there is nothing, whatever NumPy makes of it."""
+    if isinstance(value, np.ndarray):
+        mask = getattr(value, "mask", None)  # of a masked array
+        return None if mask is None else np.broadcast_to(mask, value.shape)
+    if not hasattr(value, "isna"):
+        return None
+    dtypes = list(value.dtypes) if hasattr(value, "columns") else [value.dtype]
+    # NaN in a column of floats is a number as it is in an array; NA, of the nullable types, is none.
+    nullable = [not isinstance(getattr(dtype, "na_value", 0.0), float) for dtype in dtypes]
+    return np.asarray(value.isna()) & np.array(nullable) if any(nullable) else None
+
+
+def _no_number(
+    name: str, expected: str, value: Any, array: Array, at: tuple[Any, ...] | None, what: str = ""
+) -> TypeError:
+    """Return the error that names the first element that is no number, by its column if it has one."""
+    got = f"{name}: expected {expected}, got {array.dtype}"
+    if at is None:
+        return TypeError(got)
+    if not what:
+        text = repr(array[at].item() if array.dtype.kind in "USc" else array[at])
+        what = text if len(text) <= 60 else f"{text[:57]}..."
+    columns = getattr(value, "columns", None)
+    place = f" at [{', '.join(map(str, at))}]" if at else ""
+    if columns is not None and len(at) == 2:
+        place = f" in column {columns[at[1]]!r}, row {at[0]}"
+    return TypeError(f'{got}: {what}{place} is no real number; convert it, as with .astype("float32"), or leave it out')
 
 
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     """Return ``value`` as an array of ``dtype``: numbers of other types are converted, the rest is refused."""
-    array = as_array(name, value)
-    if array.dtype == dtype:
-        return array
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}")
-    return array.astype(dtype)
+    array = real_array(name, value, dtype.name)
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def integer_array(name: str, value: Any) -> Array:
+    """Return ``value`` as an array of integers, or raise; without elements it may be of any type."""
+    array = real_array(name, value, "integers")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got {array.dtype}")
+    return array
 
 
 def integer(name: str, value: Any) -> int:
@@ -146,9 +237,7 @@ def valid_steps(
     if mask is not None and lengths is not None:
         raise ValueError(f"{where}mask: give lengths or a mask, not both")
     if lengths is not None:
-        n = np.asarray(lengths)
-        if n.size and n.dtype.kind not in "iu":
-            raise TypeError(f"{where}lengths: expected integers, got {n.dtype}")
+        n = integer_array(f"{where}lengths", lengths)
         if n.shape != (batch,):
             raise ValueError(f"{where}lengths: expected shape (batch={batch},), got {n.shape}")
         wrong = np.flatnonzero((n < 0) | (n > steps))

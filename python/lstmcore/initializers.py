@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random
-from ._arguments import integers, number
+from ._arguments import integers, number, real_array
 from ._names import resolve
 from ._serialization import Configurable
 
@@ -92,10 +92,7 @@ class Constant(Initializer):
 
     def __init__(self, value: ArrayLike = 0.0) -> None:
         super().__init__()
-        try:
-            self.value = np.asarray(value, np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(f"Constant: value: expected a number or an array of numbers, got {value!r}") from None
+        self.value = real_array("Constant: value", value, "a number or an array of numbers").astype(np.float64)
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Return the value."""

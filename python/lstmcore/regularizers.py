@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import number
+from ._arguments import number, real_array
 from ._names import plain, resolve
 from ._serialization import Configurable
 
@@ -161,7 +161,7 @@ class OrthogonalRegularizer(Regularizer):
 
 
 def _floats(x: ArrayLike) -> Array:
-    array = np.asarray(x)
+    array = real_array("x", x)
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import positive_integer, rate
+from ._arguments import positive_integer, rate, real_array
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, rows_of, source
 from ._loop import Loop
@@ -281,10 +281,10 @@ class Trainer(Layer):
         self._require_compiled()
         if y is None:
             raise ValueError("y: expected targets, got None")
-        inputs, targets = self._inputs(x), np.asarray(y)
+        inputs, targets = self._inputs(x), real_array("y", y)
         if targets.ndim == 0 or len(targets) != rows_of(inputs):
             raise ValueError(f"y: expected {rows_of(inputs)} rows as in x, got shape {targets.shape}")
-        weight = None if sample_weight is None else np.asarray(sample_weight)
+        weight = None if sample_weight is None else real_array("sample_weight", sample_weight)
         if class_weight is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")

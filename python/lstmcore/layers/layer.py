@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
-from .._arguments import flag, float_array, float_dtype, positive_integer, reject_options
+from .._arguments import flag, float_array, float_dtype, positive_integer, real_array, reject_options
 from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
 from .._serialization import Configurable
@@ -414,7 +414,7 @@ class Layer(Configurable):
 
 def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
     """Assign arrays to variables after checking every shape."""
-    arrays = [np.asarray(w) for w in weights]
+    arrays = [real_array(f"{owner}: weights[{k}]", w) for k, w in enumerate(weights)]
     if len(arrays) != len(variables):
         raise ValueError(f"{owner}: weights: expected {len(variables)} arrays, got {len(arrays)}")
     for variable, array in zip(variables, arrays, strict=True):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import as_array, float_dtype
+from .._arguments import as_array, float_dtype, real_array
 from .._serialization import Configurable
 from .targets import Shape, aligned
 from .weights import REDUCTIONS, combine_weights, factor, total, without_masked
@@ -103,9 +103,7 @@ class Loss(Configurable):
 
     def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Return the targets as the loss takes them, and the loss of each sample."""
-        pred = as_array("y_pred", y_pred)
-        if pred.dtype.kind not in "fiub":
-            raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+        pred = real_array("y_pred", y_pred)
         if pred.ndim == 0:
             raise ValueError("y_pred: expected an array, got a number")
         # Integers are as exact in float64 as they can be; anything else is computed as it comes.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import number, positive_integer
+from .._arguments import number, positive_integer, real_array
 from .mean import MeanMetricWrapper
 from .metric import pair
 
@@ -23,7 +23,7 @@ def _share(right: Array) -> Array:
 
 def _labels(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     """Return class labels of the shape of the outputs without the last axis, and the outputs."""
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    true, pred = real_array("y_true", y_true), real_array("y_pred", y_pred)
     if true.ndim == pred.ndim and true.shape[-1] == 1:
         true = true[..., 0]
     if true.shape != pred.shape[:-1]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import as_array, float_dtype
+from .._arguments import float_dtype, real_array
 from .._serialization import Configurable
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
@@ -118,15 +118,11 @@ def pair(y_true: ArrayLike, y_pred: ArrayLike, hint: str = "", column: bool = Tr
 
     With ``column``, what has one axis is (batch, 1).
     """
-    true, pred = as_array("y_true", y_true), as_array("y_pred", y_pred)
-    if pred.dtype.kind not in "fiub":
-        raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+    true, pred = real_array("y_true", y_true), real_array("y_pred", y_pred)
     if pred.ndim == 1 and column:
         pred = pred[:, None]
     if true.shape != pred.shape:
         true = aligned("y_true", true, pred.shape)
         if true.shape != pred.shape:
             raise ValueError(f"y_true: expected shape {pred.shape}, that of y_pred, got {np.shape(y_true)}{hint}")
-    elif true.dtype.kind not in "fiub":
-        raise TypeError(f"y_true: expected numbers, got {true.dtype}")
     return true, pred

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import flag, integer
+from .._arguments import flag, integer, real_array
 from .._data.tree import map_leaves
 from ..layers.layer import Layer, Shape
 from ..saving import Savable
@@ -222,9 +222,7 @@ class Model(Savable, Trainer):
         """Return inputs as arrays; floating-point numbers in the model's dtype, integers as they are."""
 
         def one(value: Any) -> Array:
-            array = np.asarray(value)
-            if array.dtype.kind not in "fiub":
-                raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+            array = real_array(name, value)
             return array.astype(self.dtype, copy=False) if array.dtype.kind == "f" else array
 
         several = isinstance(inputs, dict) or (

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _random
-from .._arguments import flag, positive_integer
+from .._arguments import as_array, flag, positive_integer
 from ..utils.padding import pad_sequences
 from ..utils.py_dataset import PyDataset
 
@@ -57,7 +57,10 @@ class TimeseriesGenerator(PyDataset):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.data, self.targets = np.asarray(data), np.asarray(targets)
+        self.data, self.targets = as_array("data", data), as_array("targets", targets)
+        for name, array in (("data", self.data), ("targets", self.targets)):
+            if not array.ndim:
+                raise ValueError(f"{name}: expected time on the first axis, got {array!r}")
         if len(self.data) != len(self.targets):
             raise ValueError(f"targets: expected {len(self.data)}, as many as data, got {len(self.targets)}")
         self.length = positive_integer("length", length)

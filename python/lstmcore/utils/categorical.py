@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import positive_integer
+from .._arguments import positive_integer, real_array
 
 
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[Any]:
@@ -31,9 +31,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[Any]
     ValueError
         A label is negative, no whole number, or no smaller than ``num_classes``.
     """
-    given = np.asarray(x)
-    if given.dtype.kind not in "iubf":
-        raise TypeError(f"x: expected whole numbers, got {given.dtype}")
+    given = real_array("x", x, "whole numbers")
     if given.dtype.kind == "f" and not np.array_equal(given, np.trunc(given)):
         raise ValueError(f"x: expected whole numbers, got {given[given != np.trunc(given)].flat[0]}")
     labels = given.astype(np.int64)

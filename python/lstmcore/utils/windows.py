@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _random
-from .._arguments import flag, positive_integer
+from .._arguments import as_array, flag, positive_integer
 
 Array = NDArray[Any]
 
@@ -127,7 +127,7 @@ def timeseries_dataset_from_array(
     ValueError
         An argument is out of range, no window fits, or there are too few targets.
     """
-    series = np.asarray(data)
+    series = as_array("data", data)
     if not series.ndim:
         raise ValueError(f"data: expected time on the first axis, got {data!r}")
     length = positive_integer("sequence_length", sequence_length)
@@ -149,7 +149,7 @@ def timeseries_dataset_from_array(
 
     span = (length - 1) * rate + 1
     count = end - start - span + 1
-    answers = None if targets is None else np.asarray(targets)
+    answers = None if targets is None else as_array("targets", targets)
     if answers is not None:
         if not answers.ndim:
             raise ValueError(f"targets: expected one for each window, got {targets!r}")
