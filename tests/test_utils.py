@@ -178,3 +178,5 @@ def test_bases_stand_where_keras_has_them():
     assert lstmcore.Loss is lstmcore.losses.Loss
     assert lstmcore.Metric is lstmcore.metrics.Metric
     assert lstmcore.Optimizer is lstmcore.optimizers.Optimizer
+    assert lstmcore.Initializer is lstmcore.initializers.Initializer
+    assert lstmcore.Regularizer is lstmcore.regularizers.Regularizer
