@@ -23,6 +23,10 @@ _collected: ContextVar[dict[str, Any] | None] = ContextVar("collected", default=
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})  # noqa: B039 - never written to
 
 
+class UnknownClassError(ValueError):
+    """A description is of a class that nobody has named."""
+
+
 class Configurable:
     """Remembers the arguments it was made with, so that it can be described and made again.
 
@@ -162,7 +166,14 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
         if name == _FUNCTION:
             name = str(config.get("name"))
             return _looked_up(name, _scope.get().get(name) or _registered_functions.get(name))
-        cls = _looked_up(name, _scope.get().get(name) or _KNOWN.get((str(data.get("module") or ""), name)))
+        module = str(data.get("module") or "")
+        found = _scope.get().get(name) or _KNOWN.get((module, name))
+        if found is None and _is_keras(module, name):
+            raise UnknownClassError(
+                f"class_name: {name!r} is described as Keras does, which is not read; make the model of lstmcore's "
+                "layers, and give its set_weights what the get_weights of Keras's returns"
+            )
+        cls = _looked_up(name, found)
         if not hasattr(cls, "from_config"):
             raise ValueError(f"class_name: {name!r}: expected a class with from_config, got {cls!r}")
         return cls.from_config(config)
@@ -171,9 +182,15 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     return data
 
 
+def _is_keras(module: str, name: str) -> bool:
+    # Keras 2 gives no modules; what is ours has one.
+    ours = name == "Functional" or any(known == name for _, known in _KNOWN)
+    return module.partition(".")[0] in ("keras", "tf_keras", "tensorflow") or (not module and ours)
+
+
 def _looked_up(name: str, value: Any) -> Any:
     if value is None:
-        raise ValueError(
+        raise UnknownClassError(
             f"class_name: {name!r} is unknown; if it is yours, pass it as custom_objects={{{name!r}: ...}} or "
             "register it with utils.register_keras_serializable"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from .._serialization import Configurable, collected_objects, custom_object_scop
 from ..layers.layer import Layer
 from . import container
 from .container import Array, Container
+from .endings import check_ending, warn_of_ending
 from .names import named_variables
 from .weights import assign_all, shape_from_json, with_prefix, without_prefix
 
@@ -57,8 +57,8 @@ class Savable(Configurable):
 
         Parameters
         ----------
-        filepath : the file; ".safetensors" says what it is. ".keras" and ".h5" are accepted so that
-            Keras programs run; the content is the same.
+        filepath : the file, named ".safetensors" or nothing at all. ".keras", ".h5" and ".hdf5" are accepted, with a
+            warning, so that Keras programs run; the content is the same.
         overwrite : whether a file that exists may be replaced.
         include_optimizer : whether the configuration of `compile` and the state of training go with it.
         zipped, save_format : accepted for Keras's sake, without effect.
@@ -69,6 +69,8 @@ class Savable(Configurable):
             The file exists and ``overwrite`` is False.
         OSError
             It cannot be written; an old one is whole.
+        ValueError
+            The name is that of another format.
         TypeError
             Something of the model's is no plain data and has no name, such as a lambda.
         """
@@ -295,14 +297,10 @@ def _require_built(model: Any) -> None:
 
 def _check_target(filepath: Path_, overwrite: bool) -> None:
     where = path("filepath", filepath)
+    check_ending("filepath", where)
     if not flag("overwrite", overwrite) and os.path.exists(where):
         raise FileExistsError(f"{where}: exists; overwrite=True replaces it")
-    if where.endswith((".h5", ".hdf5")):
-        warnings.warn(
-            f"{where}: is written as a safetensors file, which programs that expect HDF5 cannot read; better name it "
-            ".safetensors",
-            stacklevel=3,
-        )
+    warn_of_ending("filepath", where)
 
 
 @contextlib.contextmanager
