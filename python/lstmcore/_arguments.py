@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import numbers
 import operator
 import os
@@ -23,6 +24,8 @@ def positive_integer(name: str, value: Any) -> int:
         raise TypeError(f"{name}: expected a positive integer, got {value!r}") from None
     if isinstance(value, bool) or number < 1:
         raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+    if number >= 2**63:
+        raise ValueError(f"{name}: expected a positive integer below 2**63, got {value!r}")
     return number
 
 
@@ -30,12 +33,16 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     """Return ``value`` as a float if it lies in the interval, written as "[0, 1)"; raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
+    try:
+        found = float(value)
+    except OverflowError:  # an integer that no float can hold
+        found = math.copysign(math.inf, value > 0 or -1)
     low, high = (float(bound) for bound in interval[1:-1].split(","))
-    above = low <= value if interval[0] == "[" else low < value
-    below = value <= high if interval[-1] == "]" else value < high
+    above = low <= found if interval[0] == "[" else low < found
+    below = found <= high if interval[-1] == "]" else found < high
     if not (above and below):
         raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
-    return float(value)
+    return found
 
 
 def path(name: str, value: Any) -> str:
@@ -173,11 +180,64 @@ def integer_array(name: str, value: Any) -> Array:
 def integer(name: str, value: Any) -> int:
     """Return ``value`` as an int, or raise TypeError."""
     try:
-        if not isinstance(value, (bool, np.bool_)):
-            return operator.index(value)
+        number = operator.index(value)
     except TypeError:
-        pass
-    raise TypeError(f"{name}: expected an integer, got {value!r}")
+        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{name}: expected an integer of 64 bits, got {value!r}")
+    return number
+
+
+def whole_array(name: str, value: Any) -> Array:
+    """Return ``value`` as an array of integers; floats that are whole numbers are taken for what they are."""
+    array = real_array(name, value, "integers")
+    if array.dtype.kind == "f" and np.array_equal(array, np.trunc(array)):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got {array.dtype}")
+    return array
+
+
+def string(name: str, value: Any) -> str:
+    """Return ``value``, a string, or raise TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected a string, got {value!r}")
+    return value
+
+
+def strings(name: str, value: Any) -> list[str]:
+    """Return the strings in an iterable, or the characters of a string, or raise TypeError."""
+    found = items(name, value, "strings")
+    for text in found:
+        if not isinstance(text, str):
+            raise TypeError(f"{name}: expected strings, got {text!r}")
+    return found
+
+
+def function(name: str, value: Any) -> Any:
+    """Return ``value``, which can be called, or raise TypeError."""
+    if not callable(value):
+        raise TypeError(f"{name}: expected a function, got {value!r}")
+    return value
+
+
+def items(name: str, value: Any, of: str) -> list[Any]:
+    """Return what is in an iterable, or raise TypeError: a number is none."""
+    if getattr(value, "ndim", 1):
+        with contextlib.suppress(TypeError):
+            iterator = iter(value)
+            return list(iterator)
+    raise TypeError(f"{name}: expected a sequence of {of}, got {value!r}")
+
+
+def filled(name: str, shape: tuple[int, ...], value: Any, dtype: DTypeLike) -> Array:
+    """Return an array full of ``value``, or raise MemoryError with the argument that makes it so large."""
+    try:
+        return np.full(shape, value, dtype)
+    except (ValueError, MemoryError) as error:
+        raise MemoryError(f"{name}: no memory for an array of shape {shape}") from error
 
 
 def integers(name: str, value: Any) -> tuple[int, ...]:

@@ -200,6 +200,8 @@ def _looked_up(name: str, value: Any) -> Any:
 @contextlib.contextmanager
 def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
     """Within the ``with`` block, `deserialize` knows these classes by these names."""
+    if not isinstance(custom_objects, Mapping):
+        raise TypeError(f"custom_objects: expected a dict of classes and functions by name, got {custom_objects!r}")
     token = _scope.set({**_scope.get(), **custom_objects})
     try:
         yield
@@ -209,6 +211,9 @@ def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
 
 def register(package: str = "Custom", name: str | None = None) -> Callable[[F], F]:
     """Return a decorator that makes a class or function known to `deserialize` as "package>name"."""
+    for argument, given in (("package", package), ("name", name)):
+        if not isinstance(given, str) and not (given is None and argument == "name"):
+            raise TypeError(f"register_keras_serializable: {argument}: expected a string, got {given!r}")
 
     def decorate(value: F) -> F:
         known_as = f"{package}>{name or getattr(value, '__name__', value)}"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import positive_integer, real_array
+from .._arguments import filled, positive_integer, real_array
 
 
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[Any]:
@@ -47,6 +47,6 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[Any]
     if wrong.size:
         known = f"from 0 to {classes - 1} (num_classes={classes})" if num_classes is not None else "from 0 on"
         raise ValueError(f"x: expected labels {known}, got {wrong[0]}")
-    result = np.zeros((labels.size, classes))
+    result = filled("num_classes", (labels.size, classes), 0, np.float64)
     result[np.arange(labels.size), labels] = 1
     return result.reshape(*shape, classes)

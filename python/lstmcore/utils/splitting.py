@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _random
 from .._arguments import as_array, flag
+from .._arguments import seed as checked_seed
 
 
 def split_dataset(
@@ -54,7 +55,8 @@ def split_dataset(
     left, right = _sizes(left_size, right_size, total)
 
     if flag("shuffle", shuffle):
-        rng = _random.generator() if seed is None else np.random.default_rng(seed)
+        chosen = checked_seed("seed", seed)
+        rng = _random.generator() if chosen is None else np.random.default_rng(chosen)
         order = rng.permutation(total)
         first, last = order[:left], order[total - right :]
         return _apply(dataset, arrays, lambda a: a[first]), _apply(dataset, arrays, lambda a: a[last])
