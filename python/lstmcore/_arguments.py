@@ -7,7 +7,7 @@ import math
 import numbers
 import operator
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ def positive_integer(name: str, value: Any) -> int:
 
 def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     """Return ``value`` as a float if it lies in the interval, written as "[0, 1)"; raise TypeError or ValueError."""
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
     try:
@@ -63,7 +65,7 @@ def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64, or raise."""
     try:
         result = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
     if result not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {result}")
@@ -198,6 +200,23 @@ def whole_array(name: str, value: Any) -> Array:
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected integers, got {array.dtype}")
     return array
+
+
+def among(value: Any, choices: Collection[str | None]) -> bool:
+    """Return whether a value is one of these names, or None: an array, which could not be compared, is none."""
+    return (value is None or isinstance(value, str)) and value in choices
+
+
+def named(kind: str, name: Any, default: str) -> str:
+    """Return the name of an object, or what it is called by default, or raise TypeError."""
+    return (None if name is None else string(f"{kind}: name", name)) or default
+
+
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """Return ``value``, a dict, or raise TypeError."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}: expected a dict, got {value!r}")
+    return value
 
 
 def string(name: str, value: Any) -> str:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ._arguments import mapping
+
 C = TypeVar("C", bound="Configurable")
 F = TypeVar("F")
 
@@ -61,7 +63,8 @@ class Configurable:
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
         """Make an object from what `get_config` returned."""
-        return cls(**{k: deserialize(v) for k, v in config.items()})
+        config = mapping(f"{cls.__name__}: config", config)
+        return cls(**{str(k): deserialize(v) for k, v in config.items()})
 
 
 def _arguments(init: Callable[..., Any], self: object, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -200,9 +203,7 @@ def _looked_up(name: str, value: Any) -> Any:
 @contextlib.contextmanager
 def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
     """Within the ``with`` block, `deserialize` knows these classes by these names."""
-    if not isinstance(custom_objects, Mapping):
-        raise TypeError(f"custom_objects: expected a dict of classes and functions by name, got {custom_objects!r}")
-    token = _scope.set({**_scope.get(), **custom_objects})
+    token = _scope.set({**_scope.get(), **mapping("custom_objects", custom_objects)})
     try:
         yield
     finally:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .._arguments import integers
 from .base import Activation, Array
 
 
 def checked_axis(name: str, axis: Any) -> int | tuple[int, ...]:
     """Return the argument ``axis`` as an int or a tuple of them."""
-    try:
-        return tuple(map(operator.index, axis)) if isinstance(axis, Sequence) else operator.index(axis)
-    except TypeError:
-        raise TypeError(f"{name}: axis: expected an integer or a list of them, got {axis!r}") from None
+    axes = integers(f"{name}: axis", axis)
+    return axes if isinstance(axis, Sequence) or len(axes) != 1 else axes[0]
 
 
 class Softmax(Activation):
@@ -36,7 +34,7 @@ class Softmax(Activation):
 
     def in_place(self, x: Array) -> None:
         """Write the function's value over ``x``."""
-        x -= np.maximum.reduce(x, axis=self.axis, keepdims=True)
+        x -= np.maximum.reduce(x, axis=self.axis, keepdims=True, initial=-np.inf)
         np.exp(x, out=x)
         x /= np.add.reduce(x, axis=self.axis, keepdims=True)
 
@@ -58,7 +56,7 @@ class LogSoftmax(Activation):
 
     def value(self, x: Array) -> Array:
         """Return the function's value."""
-        y: Array = x - np.maximum.reduce(x, axis=self.axis, keepdims=True)
+        y: Array = x - np.maximum.reduce(x, axis=self.axis, keepdims=True, initial=-np.inf)
         y -= np.log(np.add.reduce(np.exp(y), axis=self.axis, keepdims=True))
         return y
 

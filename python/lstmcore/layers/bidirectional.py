@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core
+from .._arguments import among, items
 from .._serialization import serialize
 from .layer import Array, Layer, Shape
 from .recurrent import Recurrent
@@ -63,7 +64,7 @@ class Bidirectional(Layer):
                 raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
             if isinstance(given, Recurrent) and given.checkpoint is not None:
                 raise ValueError(f"Bidirectional: {name}: checkpoint is not offered in both directions")
-        if merge_mode not in _MERGE_MODES:
+        if not among(merge_mode, _MERGE_MODES):
             raise ValueError(f"Bidirectional: merge_mode: expected one of {_MERGE_MODES}, got {merge_mode!r}")
         if backward_layer is None:
             if layer.go_backwards:
@@ -190,6 +191,7 @@ class Bidirectional(Layer):
 
     def _split(self, argument: str, states: Sequence[ArrayLike]) -> list[Any]:
         """Return the states of the forward and those of the backward layer."""
+        states = items(f"{self.name}: {argument}", states, "arrays")
         of_first = len(self.forward_layer.state_names)
         count = of_first + len(self.backward_layer.state_names)
         if len(states) != count:

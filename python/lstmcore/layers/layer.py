@@ -14,7 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
-from .._arguments import flag, float_array, float_dtype, positive_integer, real_array, reject_options
+from .._arguments import (
+    flag,
+    float_array,
+    float_dtype,
+    integers,
+    items,
+    mapping,
+    named,
+    positive_integer,
+    real_array,
+    reject_options,
+)
 from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
 from .._serialization import Configurable
@@ -79,9 +90,7 @@ class Layer(Configurable):
     ) -> None:
         kind = type(self).__name__
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, ())
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"{kind}: name: expected a string, got {name!r}")
-        self.name = name or _automatic_name(kind)
+        self.name = named(kind, name, "") or _automatic_name(kind)
         self.dtype = float_dtype("dtype", np.float32 if dtype is None else dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
@@ -194,7 +203,7 @@ class Layer(Configurable):
         """
         parts: list[dict[str, Any]] = [{} for _ in self.sublayers]
         own: dict[str, Any] = {}
-        for name, value in state.items():
+        for name, value in mapping(f"{self.name}: state", state).items():
             head, slash, tail = name.partition("/")
             if slash and head.isdigit() and int(head) < len(parts):
                 parts[int(head)][tail] = value
@@ -293,9 +302,11 @@ class Layer(Configurable):
             if given[argument] is not None:
                 raise TypeError(f"{self.name}: add_weight got two values for {argument}")
             given[argument] = value
-        name = given["name"] or f"variable_{len(self.variables)}"
-        shape = tuple(int(n) for n in given["shape"] or ())
-        if given["dtype"] is not None and np.dtype(given["dtype"]) != self.dtype:
+        name = named(self.name, given["name"], f"variable_{len(self.variables)}")
+        shape = () if given["shape"] is None else integers(f"{self.name}: {name}: shape", given["shape"])
+        if any(n < 0 for n in shape):
+            raise ValueError(f"{self.name}: {name}: shape: expected integers from 0 on, got {shape}")
+        if given["dtype"] is not None and float_dtype(f"{self.name}: {name}: dtype", given["dtype"]) != self.dtype:
             raise ValueError(f"{self.name}: {name}: expected the layer's dtype, {self.dtype}, got {given['dtype']}")
         if math.prod(map(float, shape)) * self.dtype.itemsize > 2.0**60:
             raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
@@ -372,6 +383,7 @@ class Layer(Configurable):
     def from_config(cls, config: Mapping[str, Any]) -> Layer:
         """Make a layer from what `get_config` returned."""
         # A layer of a user's may not take the arguments that all layers have.
+        config = mapping(f"{cls.__name__}: config", config)
         taken = inspect.signature(cls.__init__).parameters
         by_name = any(p.kind is p.VAR_KEYWORD for p in taken.values())
         own = {k: config[k] for k in ("name", "trainable", "dtype") if k in config and not (by_name or k in taken)}
@@ -414,7 +426,8 @@ class Layer(Configurable):
 
 def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
     """Assign arrays to variables after checking every shape."""
-    arrays = [real_array(f"{owner}: weights[{k}]", w) for k, w in enumerate(weights)]
+    given = items(f"{owner}: weights", weights, "arrays")
+    arrays = [real_array(f"{owner}: weights[{k}]", w) for k, w in enumerate(given)]
     if len(arrays) != len(variables):
         raise ValueError(f"{owner}: weights: expected {len(variables)} arrays, got {len(arrays)}")
     for variable, array in zip(variables, arrays, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, constraints, functional, regularizers
-from .._arguments import flag, float_array, positive_integer, rate, reject_options
+from .._arguments import flag, float_array, items, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from ..initializers import get as get_initializer
@@ -220,7 +220,8 @@ class Recurrent(Layer):
 
     def _states(self, argument: str, given: Sequence[ArrayLike] | ArrayLike) -> list[Array]:
         """Return given states as a list of arrays; one alone may come without a list around it."""
-        states = [given] if len(self.state_names) == 1 and _is_array(given, 2) else list(given)  # type: ignore[arg-type]
+        alone = len(self.state_names) == 1 and _is_array(given, 2)
+        states = [given] if alone else items(f"{self.name}: {argument}", given, "arrays")
         if len(states) != len(self.state_names):
             names = ", ".join(self.state_names)
             raise ValueError(f"{self.name}: {argument}: expected the states {names}, got {len(states)} arrays")
@@ -418,4 +419,7 @@ def kept_states(
 
 
 def _is_array(value: Any, dimensions: int) -> bool:
-    return np.ndim(value) == dimensions
+    try:
+        return np.ndim(value) == dimensions
+    except ValueError:  # lists of different lengths
+        return False

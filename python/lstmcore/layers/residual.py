@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import among, items
 from ..streaming import Stage
 from .dense import Dense
 from .layer import Array, Layer, Shape
@@ -39,10 +40,10 @@ class Residual(Layer):
     consumes_mask = True
 
     def __init__(self, layer: Layer | Sequence[Layer], projection: str | None = None, **options: Any) -> None:
-        layers = [layer] if isinstance(layer, Layer) else list(layer)
+        layers: list[Any] = [layer] if isinstance(layer, Layer) else items("Residual: layer", layer, "layers")
         if not layers or not all(isinstance(one, Layer) for one in layers):
             raise TypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
-        if projection not in (None, "auto"):
+        if not among(projection, (None, "auto")):
             raise ValueError(f"Residual: projection: expected None or 'auto', got {projection!r}")
         super().__init__(**{"dtype": layers[0].dtype} | options)
         self.layers: list[Layer] = []

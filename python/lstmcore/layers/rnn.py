@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import flag, float_array, reject_options, valid_steps
+from .._arguments import flag, float_array, items, reject_options, valid_steps
 from .._passes import run_forward
 from .._serialization import Configurable
 from .gru import GRU
@@ -357,7 +357,8 @@ class RNN(Layer):
 
     def _flat(self, argument: str, states: Sequence[Any]) -> list[Array]:
         """Return the states of all cells one after the other, whether or not they came in a list for each cell."""
-        flat = [s for group in states for s in (group if isinstance(group, (list, tuple)) else [group])]
+        groups = items(f"{self.name}: {argument}", states, "arrays")
+        flat = [s for group in groups for s in (group if isinstance(group, (list, tuple)) else [group])]
         if len(flat) != len(self.state_sizes):
             raise ValueError(f"{self.name}: {argument}: expected {len(self.state_sizes)} arrays, got {len(flat)}")
         return [float_array(f"{self.name}: {argument}", s, self.dtype) for s in flat]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import as_array, float_dtype, real_array
+from .._arguments import among, as_array, float_dtype, named, real_array
 from .._serialization import Configurable
 from .targets import Shape, aligned
 from .weights import REDUCTIONS, combine_weights, factor, total, without_masked
@@ -43,10 +43,10 @@ class Loss(Configurable):
         self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: DTypeLike | None = None
     ) -> None:
         kind = type(self).__name__
-        if reduction is not None and reduction not in REDUCTIONS:
+        if not among(reduction, (*REDUCTIONS, None)):
             raise ValueError(f"{kind}: reduction: expected one of {', '.join(REDUCTIONS)} or None, got {reduction!r}")
         self.reduction = "none" if reduction is None else reduction
-        self.name = name or snake_case(kind)
+        self.name = named(kind, name, snake_case(kind))
         self.dtype = None if dtype is None else float_dtype(f"{kind}: dtype", dtype)
 
     # --- to be defined by the losses ---

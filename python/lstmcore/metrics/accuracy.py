@@ -48,7 +48,7 @@ def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5
     array([1., 1., 1., 0.])
     """
     true, pred = pair(y_true, y_pred)
-    return _share((pred > threshold) == true)
+    return _share((pred > number("threshold", threshold)) == true)
 
 
 def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
@@ -92,7 +92,7 @@ def _top_k(true: Array, pred: Array, k: int) -> Array:
     at_label = np.take_along_axis(pred, true[..., None], axis=-1)
     # "Not at most" rather than "above": where either is NaN, the label is not among the first.
     above = np.count_nonzero(~(pred <= at_label), axis=-1)
-    return np.asarray(above < k, np.float64)
+    return np.asarray(above < positive_integer("k", k), np.float64)
 
 
 class Accuracy(MeanMetricWrapper):

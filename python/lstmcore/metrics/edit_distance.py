@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import integer, real_array
+from .._arguments import integer, items, real_array
 from ..decoders.ctc import SCORES
 from .metric import Metric
 
@@ -194,8 +194,7 @@ def _both(references: Any, hypotheses: Any, words: bool) -> tuple[list[list[Hash
     for name, given in (("references", references), ("hypotheses", hypotheses)):
         if isinstance(given, str):
             given = [given]
-        if not isinstance(given, Iterable):
-            raise TypeError(f"{name}: expected strings or sequences, got {given!r}")
+        given = items(name, given, "strings or sequences")
         found.append([_tokens(name, one.split() if words and isinstance(one, str) else one) for one in given])
     if len(found[0]) != len(found[1]):
         raise ValueError(f"hypotheses: expected {len(found[0])}, as many as references, got {len(found[1])}")

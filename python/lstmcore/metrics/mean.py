@@ -131,7 +131,8 @@ class MeanMetricWrapper(Mean):
         self.options = options
         if isinstance(self.fn, Loss):
             self.direction = "down"
-        super().__init__(name or getattr(fn, "name", None) or getattr(fn, "__name__", None), dtype)
+        of_fn = getattr(fn, "name", None) or getattr(fn, "__name__", None)
+        super().__init__(of_fn if name is None else name, dtype)
 
     def update_state(  # type: ignore[override]
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
