@@ -51,7 +51,14 @@ def path(name: str, value: Any) -> str:
     """Return the name of a file or folder as a string, or raise TypeError: a number would be an open file's."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name}: expected a path, got {value!r}")
-    return str(os.fspath(value))
+    text = str(os.fspath(value))
+    try:
+        valid = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
+        raise ValueError(f"{name}: expected a path, got {value!r}, which no file can be named")
+    return text
 
 
 def flag(name: str, value: Any) -> bool:
@@ -179,14 +186,20 @@ def integer_array(name: str, value: Any) -> Array:
     return array
 
 
-def integer(name: str, value: Any) -> int:
-    """Return ``value`` as an int, or raise TypeError."""
+def whole_number(name: str, value: Any) -> int:
+    """Return ``value``, an integer of any size, as an int, or raise TypeError."""
     try:
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name}: expected an integer, got {value!r}") from None
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}: expected an integer, got {value!r}")
+    return number
+
+
+def integer(name: str, value: Any) -> int:
+    """Return ``value`` as an int, or raise TypeError or ValueError."""
+    number = whole_number(name, value)
     if not -(2**63) <= number < 2**63:
         raise ValueError(f"{name}: expected an integer of 64 bits, got {value!r}")
     return number
@@ -228,7 +241,7 @@ def string(name: str, value: Any) -> str:
 
 def strings(name: str, value: Any) -> list[str]:
     """Return the strings in an iterable, or the characters of a string, or raise TypeError."""
-    found = items(name, value, "strings")
+    found = items(name, value, "a sequence of strings")
     for text in found:
         if not isinstance(text, str):
             raise TypeError(f"{name}: expected strings, got {text!r}")
@@ -248,7 +261,7 @@ def items(name: str, value: Any, of: str) -> list[Any]:
         with contextlib.suppress(TypeError):
             iterator = iter(value)
             return list(iterator)
-    raise TypeError(f"{name}: expected a sequence of {of}, got {value!r}")
+    raise TypeError(f"{name}: expected {of}, got {value!r}")
 
 
 def filled(name: str, shape: tuple[int, ...], value: Any, dtype: DTypeLike) -> Array:
@@ -266,6 +279,13 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
         return tuple(integer(name, n) for n in (value if several else [value]))
     except TypeError:
         raise TypeError(f"{name}: expected an integer or several, got {value!r}") from None
+
+
+def axes_of(name: str, axis: int | tuple[int, ...], array: Array) -> int | tuple[int, ...]:
+    """Return ``axis``, one or several, which an array must have, or raise ValueError."""
+    if not all(-array.ndim <= k < array.ndim for k in (axis if isinstance(axis, tuple) else (axis,))):
+        raise ValueError(f"{name}: expected one of the axes of inputs of shape {array.shape}, got {axis}")
+    return axis
 
 
 def shape(name: str, value: Any) -> tuple[int | None, ...]:

@@ -160,6 +160,13 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     if custom_objects:
         with custom_object_scope(custom_objects):
             return deserialize(data)
+    try:
+        return _deserialized(data)
+    except RecursionError:
+        raise ValueError("config: expected plain data, got lists or dicts that are nested too deeply") from None
+
+
+def _deserialized(data: Any) -> Any:
     if isinstance(data, list):
         return [deserialize(v) for v in data]
     if isinstance(data, dict) and "class_name" in data and "config" in data:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import integers
+from .._arguments import axes_of, integers
 from .base import Activation, Array
 
 
@@ -34,9 +34,10 @@ class Softmax(Activation):
 
     def in_place(self, x: Array) -> None:
         """Write the function's value over ``x``."""
-        x -= np.maximum.reduce(x, axis=self.axis, keepdims=True, initial=-np.inf)
+        axis = axes_of("softmax: axis", self.axis, x)
+        x -= np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
         np.exp(x, out=x)
-        x /= np.add.reduce(x, axis=self.axis, keepdims=True)
+        x /= np.add.reduce(x, axis=axis, keepdims=True)
 
     def backward(self, x: Any, y: Array, dy: Array) -> Array:
         """Return the gradient of the inputs."""
@@ -56,8 +57,9 @@ class LogSoftmax(Activation):
 
     def value(self, x: Array) -> Array:
         """Return the function's value."""
-        y: Array = x - np.maximum.reduce(x, axis=self.axis, keepdims=True, initial=-np.inf)
-        y -= np.log(np.add.reduce(np.exp(y), axis=self.axis, keepdims=True))
+        axis = axes_of("log_softmax: axis", self.axis, x)
+        y: Array = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+        y -= np.log(np.add.reduce(np.exp(y), axis=axis, keepdims=True))
         return y
 
     def backward(self, x: Any, y: Array, dy: Array) -> Array:

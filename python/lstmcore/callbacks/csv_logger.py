@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .._arguments import flag, path
+from .._arguments import flag, path, string
 from .callback import Callback, Logs
 
 
@@ -33,7 +33,9 @@ class CSVLogger(Callback):
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = Path(path("CSVLogger: filename", filename))
-        self.separator = separator
+        self.separator = string("CSVLogger: separator", separator)
+        if len(separator) != 1 or separator in '\r\n"':
+            raise ValueError(f"CSVLogger: separator: expected one character, no quote or line end, got {separator!r}")
         self.append = flag("CSVLogger: append", append)
         self._file: IO[str] | None = None
         self._keys: list[str] | None = None

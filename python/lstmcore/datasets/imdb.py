@@ -220,7 +220,7 @@ def _write(cache: Path, data: _Data, key: str) -> None:
 def _build(source: Path) -> _Data:
     try:
         reviews = list(_reviews(source))
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError, MemoryError):
         raise
     except Exception as error:  # what a damaged file makes go wrong can be anything
         if isinstance(error, ValueError) and str(error).startswith(str(source)):

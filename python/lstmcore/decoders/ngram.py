@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import _core
-from .._arguments import flag, number, positive_integer, strings
+from .._arguments import flag, items, mapping, number, path, positive_integer, strings
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0  # what the format's tools write for the logarithm of 0, as for a begin that is never predicted
@@ -59,10 +59,13 @@ class NGram:
 
     def __init__(self, entries: Entries, unknown: float = -100.0) -> None:
         self.unknown = number("unknown", unknown, "[-inf, 0]")
-        if not entries:
+        if not mapping("entries", entries):
             raise ValueError("entries: expected n-grams, got none")
-        for tokens, (log_probability, backoff) in entries.items():
-            if not isinstance(tokens, tuple) or "" in texts("entries", tokens) or not tokens:
+        for tokens, numbers in entries.items():
+            if not isinstance(numbers, (tuple, list)) or len(numbers) != 2:
+                raise TypeError(f"entries: expected a probability and a backoff for each, got {numbers!r}")
+            log_probability, backoff = numbers
+            if not isinstance(tokens, tuple) or not tokens or "" in texts("entries", tokens):
                 raise TypeError(f"entries: expected tuples of strings, got {tokens!r}")
             number(f"entries: {' '.join(tokens)}", log_probability, "[-inf, 0]")
             number(f"entries: {' '.join(tokens)}: backoff", backoff, "[-1e6, 1e6]")
@@ -108,8 +111,8 @@ class NGram:
             Not in that format: the message has the number of the line.
         """
         if not isinstance(source, (str, os.PathLike)):
-            return cls(_parse(source), unknown)
-        with Path(source).open(encoding="utf-8") as file:
+            return cls(_parse(items("source", source, "a path or lines of text")), unknown)
+        with Path(path("source", source)).open(encoding="utf-8") as file:
             try:
                 entries = _parse(file)
             except UnicodeDecodeError as error:
@@ -137,8 +140,12 @@ class NGram:
         if isinstance(texts, str):
             raise TypeError(f"texts: expected a sequence of strings, got a string, {texts[:20]!r}")
         counts: list[Counter[tuple[str, ...]]] = [Counter() for _ in range(order)]
-        for text in texts:
-            tokens = text.split() if words and isinstance(text, str) else list(text)
+        for text in items("texts", texts, "a sequence of strings"):
+            tokens = (
+                text.split()
+                if words and isinstance(text, str)
+                else items("texts", text, "a string or a sequence of tokens")
+            )
             for token in tokens:
                 if not isinstance(token, str) or token in (BEGIN, END, UNKNOWN, ""):
                     raise ValueError(f"texts: expected tokens other than {BEGIN}, {END} and {UNKNOWN}, got {token!r}")

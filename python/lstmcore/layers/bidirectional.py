@@ -191,7 +191,7 @@ class Bidirectional(Layer):
 
     def _split(self, argument: str, states: Sequence[ArrayLike]) -> list[Any]:
         """Return the states of the forward and those of the backward layer."""
-        states = items(f"{self.name}: {argument}", states, "arrays")
+        states = items(f"{self.name}: {argument}", states, "a list of arrays")
         of_first = len(self.forward_layer.state_names)
         count = of_first + len(self.backward_layer.state_names)
         if len(states) != count:

@@ -18,13 +18,13 @@ from .._arguments import (
     flag,
     float_array,
     float_dtype,
-    integers,
     items,
     mapping,
     named,
     positive_integer,
     real_array,
     reject_options,
+    whole_number,
 )
 from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
@@ -303,7 +303,10 @@ class Layer(Configurable):
                 raise TypeError(f"{self.name}: add_weight got two values for {argument}")
             given[argument] = value
         name = named(self.name, given["name"], f"variable_{len(self.variables)}")
-        shape = () if given["shape"] is None else integers(f"{self.name}: {name}: shape", given["shape"])
+        sizes = items(
+            f"{self.name}: {name}: shape", () if given["shape"] is None else given["shape"], "a list of integers"
+        )
+        shape = tuple(whole_number(f"{self.name}: {name}: shape", n) for n in sizes)
         if any(n < 0 for n in shape):
             raise ValueError(f"{self.name}: {name}: shape: expected integers from 0 on, got {shape}")
         if given["dtype"] is not None and float_dtype(f"{self.name}: {name}: dtype", given["dtype"]) != self.dtype:
@@ -426,7 +429,7 @@ class Layer(Configurable):
 
 def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
     """Assign arrays to variables after checking every shape."""
-    given = items(f"{owner}: weights", weights, "arrays")
+    given = items(f"{owner}: weights", weights, "a list of arrays")
     arrays = [real_array(f"{owner}: weights[{k}]", w) for k, w in enumerate(given)]
     if len(arrays) != len(variables):
         raise ValueError(f"{owner}: weights: expected {len(variables)} arrays, got {len(arrays)}")
@@ -444,6 +447,8 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
     def once(self: Layer, input_shape: Shape) -> None:
         if self.built:
             return
+        if not isinstance(input_shape, (tuple, list, dict)):
+            raise TypeError(f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}")
         before = list(self.variables)
         try:
             build(self, input_shape)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, constraints, functional, regularizers
-from .._arguments import flag, float_array, items, positive_integer, rate, reject_options
+from .._arguments import flag, float_array, items, mapping, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from ..initializers import get as get_initializer
@@ -221,7 +221,7 @@ class Recurrent(Layer):
     def _states(self, argument: str, given: Sequence[ArrayLike] | ArrayLike) -> list[Array]:
         """Return given states as a list of arrays; one alone may come without a list around it."""
         alone = len(self.state_names) == 1 and _is_array(given, 2)
-        states = [given] if alone else items(f"{self.name}: {argument}", given, "arrays")
+        states = [given] if alone else items(f"{self.name}: {argument}", given, "a list of arrays")
         if len(states) != len(self.state_names):
             names = ", ".join(self.state_names)
             raise ValueError(f"{self.name}: {argument}: expected the states {names}, got {len(states)} arrays")
@@ -409,7 +409,7 @@ def kept_states(
     layer: Any, state: Mapping[str, Any], widths: Sequence[int]
 ) -> tuple[list[Array] | None, dict[str, Any]]:
     """Return the states of a stateful layer that `Layer.state` holds, or None, and the rest of what it holds."""
-    rest = dict(state)
+    rest = dict(mapping(f"{layer.name}: state", state))
     states = [np.asarray(rest.pop(f"state/{k}"), layer.dtype) for k in range(len(widths)) if f"state/{k}" in rest]
     if not states:
         return None, rest

@@ -40,7 +40,7 @@ class Residual(Layer):
     consumes_mask = True
 
     def __init__(self, layer: Layer | Sequence[Layer], projection: str | None = None, **options: Any) -> None:
-        layers: list[Any] = [layer] if isinstance(layer, Layer) else items("Residual: layer", layer, "layers")
+        layers: list[Any] = [layer] if isinstance(layer, Layer) else items("Residual: layer", layer, "a list of layers")
         if not layers or not all(isinstance(one, Layer) for one in layers):
             raise TypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
         if not among(projection, (None, "auto")):

@@ -357,7 +357,7 @@ class RNN(Layer):
 
     def _flat(self, argument: str, states: Sequence[Any]) -> list[Array]:
         """Return the states of all cells one after the other, whether or not they came in a list for each cell."""
-        groups = items(f"{self.name}: {argument}", states, "arrays")
+        groups = items(f"{self.name}: {argument}", states, "a list of arrays")
         flat = [s for group in groups for s in (group if isinstance(group, (list, tuple)) else [group])]
         if len(flat) != len(self.state_sizes):
             raise ValueError(f"{self.name}: {argument}: expected {len(self.state_sizes)} arrays, got {len(flat)}")

@@ -170,7 +170,7 @@ class Quantile(Elementwise):
         super().__init__(reduction, name, dtype)
         self.q: float | list[float]
         if isinstance(q, (list, tuple)) or np.ndim(q) == 1:
-            self.q = [self._level(v) for v in items("Quantile: q", q, "numbers")]
+            self.q = [self._level(v) for v in items("Quantile: q", q, "a list of numbers")]
         else:
             self.q = self._level(q)
 

@@ -48,7 +48,7 @@ def thresholds_of(where: str, thresholds: Thresholds, default: float) -> list[fl
     if thresholds is None:
         return [default]
     several = isinstance(thresholds, (list, tuple)) or np.ndim(thresholds) == 1
-    found = items(f"{where}: thresholds", thresholds, "numbers") if several else [thresholds]
+    found = items(f"{where}: thresholds", thresholds, "a list of numbers") if several else [thresholds]
     return [number(f"{where}: thresholds", t, "[0, 1]") for t in found]
 
 

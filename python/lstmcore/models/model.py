@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import flag, integer, real_array
+from .._arguments import as_array, flag, function, integer, positive_integer, real_array
 from .._data.tree import map_leaves
 from ..layers.layer import Layer, Shape
 from ..saving import Savable
@@ -102,7 +102,7 @@ class Model(Savable, Trainer):
                 raise ValueError(f"index: expected one of {len(layers)} layers, got {index}")
             return layers[index]
         for layer in layers:
-            if layer.name == name:
+            if isinstance(name, str) and layer.name == name:
                 return layer
         raise ValueError(f"name: expected one of {[layer.name for layer in layers]}, got {name!r}")
 
@@ -199,7 +199,7 @@ class Model(Savable, Trainer):
         mask = options.pop("mask", None)
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        return self.run(arrays, training, None if mask is None else np.asarray(mask))[0]
+        return self.run(arrays, training, None if mask is None else as_array("mask", mask))[0]
 
     def run(
         self,
@@ -251,7 +251,10 @@ class Model(Savable, Trainer):
         show_trainable : also show which layers `fit` moves.
         positions, layer_range : accepted for Keras's sake; have no effect.
         """
-        print_summary(self, line_length or 70, print_fn or print, expand_nested, show_trainable)
+        width = 70 if line_length is None else positive_integer("line_length", line_length)
+        show = print if print_fn is None else function("print_fn", print_fn)
+        nested, trainable = flag("expand_nested", expand_nested), flag("show_trainable", show_trainable)
+        print_summary(self, width, show, nested, trainable)
 
     def __repr__(self) -> str:
         layers = ", ".join(layer.name for layer in self.layers)

@@ -114,9 +114,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
         where = "PiecewiseConstantDecay"
         self.boundaries = [
-            number(f"{where}: boundaries", b) for b in items(f"{where}: boundaries", boundaries, "numbers")
+            number(f"{where}: boundaries", b) for b in items(f"{where}: boundaries", boundaries, "a list of numbers")
         ]
-        rates = items(f"{where}: values", values, "numbers")
+        rates = items(f"{where}: values", values, "a list of numbers")
         self.values = [number(f"{where}: values", v, "[0, inf)") for v in rates]
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(

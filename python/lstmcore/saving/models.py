@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from .. import _core
-from .._arguments import flag, path
+from .._arguments import flag, function, path
 from .._placeholders import placeholders
 from .._serialization import Configurable, collected_objects, custom_object_scope, deserialize, serialize
 from ..layers.layer import Layer
@@ -156,7 +156,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     >>> models.model_from_json(model.to_json()).count_params()
     329
     """
-    with _errors_name("json_string"), custom_object_scope(custom_objects or {}):
+    with _errors_name("json_string"), custom_object_scope({} if custom_objects is None else custom_objects):
         return _from_architecture(json.loads(json_string))
 
 
@@ -186,6 +186,7 @@ def clone_model(
             description = _architecture(model)
         with custom_object_scope(objects):
             return _from_architecture(description)
+    function("clone_function", clone_function)
     result = type(model)([clone_function(layer) for layer in _layers(model)], name=model.name)
     if model.built and not result.built:
         result.build(model.input_shape)
@@ -249,7 +250,7 @@ def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None,
     if data.get("kind") != "model" or "model" not in data:
         raise ValueError(f"{where}: expected a model, got a file of kind {data.get('kind')!r}")
     weights = without_prefix("weights/", content.arrays)
-    with _errors_name(where), custom_object_scope(objects or {}):
+    with _errors_name(where), custom_object_scope({} if objects is None else objects):
         with placeholders(sum(array.size for array in weights.values())):
             model = _from_architecture(data["model"])
         if model.built or weights:
