@@ -30,6 +30,7 @@ from lstmcore.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, Reduce
 from lstmcore.datasets import imdb
 from lstmcore.optimizers import schedules
 from lstmcore.preprocessing import sequence, text
+from lstmcore.tuner import HyperParameters
 
 within_itself = []
 within_itself.append(within_itself)
@@ -235,6 +236,10 @@ CALLS = {
     "a regularizer": (regularizers.L2(), {"x": np.ones((2, 2))}),
     "softmax": (activations.softmax, {"x": P, "axis": -1}),
     "gelu": (activations.gelu, {"x": P}),
+    "Int": (HyperParameters().Int, {"name": "a", "min_value": 1, "max_value": 5, "step": None, "sampling": "log"}),
+    "Float": (HyperParameters().Float, {"name": "a", "min_value": 0.1, "max_value": 5.0, "step": None}),
+    "Choice": (HyperParameters().Choice, {"name": "a", "values": [1, 2], "ordered": None, "default": None}),
+    "HyperParameters.from_config": (HyperParameters.from_config, {"config": HyperParameters().get_config()}),
     "write_wav": (audio.write_wav, {"path_or_file": "/nowhere/a.wav", "samples": np.zeros(9), "sample_rate": 8000}),
     "read_wav": (audio.read_wav, {"path_or_file": "/nowhere/a.wav"}),
     "pad_features": (audio.pad_features, {"features": [np.zeros((3, 2))], "value": 0.0, "multiple": 1}),
