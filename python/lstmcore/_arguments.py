@@ -174,6 +174,8 @@ def _no_number(
 
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     """Return ``value`` as an array of ``dtype``: numbers of other types are converted, the rest is refused."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        return value
     array = real_array(name, value, dtype.name)
     return array if array.dtype == dtype else array.astype(dtype)
 
