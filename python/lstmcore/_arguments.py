@@ -338,7 +338,9 @@ def valid_steps(
     if mask is not None and lengths is not None:
         raise ValueError(f"{where}mask: give lengths or a mask, not both")
     if lengths is not None:
-        n = integer_array(f"{where}lengths", lengths)
+        n = as_array(f"{where}lengths", lengths)
+        if n.size and n.dtype.kind not in "iu":
+            raise TypeError(f"{where}lengths: expected integers, got {n.dtype}")
         if n.shape != (batch,):
             raise ValueError(f"{where}lengths: expected shape (batch={batch},), got {n.shape}")
         wrong = np.flatnonzero((n < 0) | (n > steps))

@@ -309,7 +309,7 @@ class Layer(Configurable):
         shape = tuple(whole_number(f"{self.name}: {name}: shape", n) for n in sizes)
         if any(n < 0 for n in shape):
             raise ValueError(f"{self.name}: {name}: shape: expected integers from 0 on, got {shape}")
-        if given["dtype"] is not None and float_dtype(f"{self.name}: {name}: dtype", given["dtype"]) != self.dtype:
+        if given["dtype"] is not None and not _is_dtype(given["dtype"], self.dtype):
             raise ValueError(f"{self.name}: {name}: expected the layer's dtype, {self.dtype}, got {given['dtype']}")
         if math.prod(map(float, shape)) * self.dtype.itemsize > 2.0**60:
             raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
@@ -425,6 +425,13 @@ class Layer(Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}{', built' if self.built else ''}>"
+
+
+def _is_dtype(value: Any, dtype: np.dtype[Any]) -> bool:
+    try:
+        return np.dtype(value) == dtype
+    except (TypeError, ValueError):
+        return False
 
 
 def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
