@@ -18,6 +18,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 # Files that do not touch the kernels, or not in ways that depend on the instruction set and the number of threads:
 # continuous integration runs these once.
 ONCE = {
+    "arguments",
     "audio",
     "bad_input",
     "callbacks",
@@ -31,6 +32,7 @@ ONCE = {
     "initializers",
     "losses",
     "metrics",
+    "not_offered",
     "ownership",
     "reference",
     "regularizers",
@@ -39,6 +41,7 @@ ONCE = {
     "schedules",
     "sequential",
     "speech_examples",
+    "tables",
     "text",
     "tuner",
     "utils",

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -222,6 +223,61 @@ def test_a_file_that_is_cut_short_is_an_error(folders, form):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match=r"is damaged or incomplete \(.*\); delete it and fetch it again"):
         imdb.load_data()
+
+
+@pytest.mark.parametrize("form", ["archive", "table"])
+def test_a_damaged_file_is_read_or_is_an_error(folders, form):
+    FORMS[form](folders[0])
+    (path,) = folders[0].iterdir()
+    packed = path.read_bytes()
+    plain = gzip.decompress(packed)
+    rng = random.Random(2)
+    for k in range(120):
+        # Within what is packed, or behind a checksum that is right: headers, lengths, names, texts.
+        content = bytearray(plain if k % 2 else packed)
+        for _ in range(rng.randint(1, 4)):
+            content[rng.randrange(len(content) if k % 4 else min(1500, len(content)))] = rng.randrange(256)
+        path.write_bytes(gzip.compress(bytes(content), 1) if k % 2 else bytes(content))
+        message = error_of(imdb.load_data)
+        assert message is None or message.startswith((str(path), "maxlen: "))
+
+
+def test_a_damaged_cached_file_of_ours_is_made_again_whatever_is_wrong_with_it(folders):
+    write_table(folders[0])
+    want = imdb.get_word_index()
+    (cached,) = [path for path in folders[1].rglob("*") if path.is_file()]
+    whole, rng = cached.read_bytes(), random.Random(3)
+    for k in range(40):
+        content = bytearray(whole[: rng.randrange(len(whole))] if k % 9 == 0 else whole)
+        for _ in range(rng.randint(1, 3) if content else 0):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        cached.write_bytes(content)
+        assert imdb.get_word_index() == want
+
+
+def error_of(call):
+    """Return the message of the ValueError, if there is one."""
+    try:
+        call()
+    except ValueError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"path": None}, TypeError, "path: expected a path, got None"),
+        ({"num_words": -1}, ValueError, "num_words: expected an integer from 0 on or None, got -1"),
+        ({"num_words": 1e4}, TypeError, "num_words: expected an integer, got 10000.0"),
+        ({"maxlen": "long"}, TypeError, "maxlen: expected an integer, got 'long'"),
+        ({"seed": -1}, ValueError, r"seed: expected an integer from 0 to 2\*\*32 - 1, got -1"),
+        ({"index_from": 2**40}, ValueError, r"index_from: expected an integer below 2\*\*30 or None"),
+        ({"oov_char": "?"}, TypeError, r"oov_char: expected an integer, got '\?'"),
+    ],
+)
+def test_options_that_are_none_are_named_before_anything_is_read(folders, options, error, message):
+    with pytest.raises(error, match=message):
+        imdb.load_data(**options)
 
 
 def test_a_table_of_another_kind_is_an_error(folders):

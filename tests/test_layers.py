@@ -296,7 +296,7 @@ def test_lists_of_different_lengths_are_refused(layer):
         layer([[1, 2], [3]])
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 3, 1), object), np.zeros((2, 3, 1), complex), np.array([[["a"]]])])
+@pytest.mark.parametrize("bad", [np.full((2, 3, 1), None), np.zeros((2, 3, 1), complex), np.array([[["a"]]])])
 def test_inputs_that_are_not_numbers_are_refused(bad):
     with pytest.raises(TypeError, match=r"inputs: expected float32, got"):
         LSTM(2)(bad)

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import resource
 import socket
 import stat
@@ -21,6 +22,7 @@ from safetensors.numpy import save as pack
 import lstmcore
 from lstmcore import Sequential, callbacks, initializers, models, optimizers, utils
 from lstmcore._random import generator
+from lstmcore._serialization import custom_object_scope, deserialize
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -435,14 +437,11 @@ def test_registered_classes_need_no_naming(tmp_path):
 
 def test_names_and_overwriting(tmp_path):
     model = small()
-    path = tmp_path / "m.keras"
+    path = tmp_path / "m.safetensors"
     model.save(path)
-    with pytest.raises(FileExistsError, match=r"m\.keras: exists; overwrite=True replaces it"):
+    with pytest.raises(FileExistsError, match=r"m\.safetensors: exists; overwrite=True replaces it"):
         model.save(path, overwrite=False)
     models.save_model(model, path)
-    with pytest.warns(UserWarning, match=r"m\.weights\.h5: is written as a safetensors file"):
-        model.save_weights(str(tmp_path / "m.weights.h5"))
-    model.load_weights(tmp_path / "m.weights.h5")
     link = tmp_path / "link.safetensors"
     link.symlink_to(path)
     model.save(link)
@@ -454,7 +453,79 @@ def test_names_and_overwriting(tmp_path):
         model.save(tmp_path / "missing" / "m.safetensors")
     with pytest.raises(FileNotFoundError):
         models.load_model(tmp_path / "missing.safetensors")
-    assert sorted(os.listdir(tmp_path)) == ["folder", "link.safetensors", "m.keras", "m.weights.h5"]
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link.safetensors", "m.safetensors"]
+
+
+@pytest.mark.parametrize("ending", ["onnx", "pt", "pth", "pkl", "pb", "tflite", "npz", "json", "ckpt", "25", "h5x"])
+def test_a_name_that_says_another_format_is_refused(ending, tmp_path):
+    model = small()
+    for name in (f"m.{ending}", f"m.safetensors.{ending.upper()}", "m."):
+        path = str(tmp_path / name)
+        for write in (model.save, model.save_weights, lambda path: models.save_model(model, path)):
+            with pytest.raises(ValueError, match=rf"^filepath: .* ends in \.safetensors, .* got '.*{re.escape(name)}'"):
+                write(path)
+        with pytest.raises(ValueError, match=r"^ModelCheckpoint: filepath: .* ends in \.safetensors"):
+            callbacks.ModelCheckpoint(path)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.weights.h5", "m.HDF5"])
+def test_names_of_keras_are_accepted_with_a_warning_and_can_be_read(name, tmp_path):
+    path, model = tmp_path / name, small()
+    for write in (model.save, model.save_weights):
+        with pytest.warns(UserWarning, match="written as a safetensors file, which Keras .* cannot read") as found:
+            write(path)
+        assert [w.filename for w in found] == [__file__]
+        small().load_weights(path)
+    with pytest.warns(UserWarning, match="written as a safetensors file"):
+        model.fit(X, Y, verbose=0, callbacks=[callbacks.ModelCheckpoint(path)])
+    assert same_state(state_of(models.load_model(path)), state_of(model))
+
+
+@pytest.mark.parametrize("name", ["m", "best{epoch}", ".hidden", "v1.2/m", "M.SAFETENSORS"])
+def test_names_without_an_ending_promise_nothing(name, tmp_path):
+    (tmp_path / "v1.2").mkdir()
+    path = tmp_path / name.format(epoch=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        callbacks.ModelCheckpoint(tmp_path / name)
+        small().save(path)
+    assert path.exists()
+
+
+KERAS_CONFIGS = {
+    "a model of Keras 3": {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {"name": "s", "layers": []},
+        "registered_name": None,
+    },
+    "a layer of Keras 3": {
+        "module": "keras.layers",
+        "class_name": "InputLayer",
+        "config": {"batch_shape": [None, 5, 3]},
+        "registered_name": None,
+    },
+    "a graph": {"module": "keras.src.models.functional", "class_name": "Functional", "config": {}},
+    "a policy": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}},
+    "a model of Keras 2": {"class_name": "Sequential", "config": {"layers": []}, "keras_version": "2.4.0"},
+    "a layer of Keras 2": {"class_name": "LSTM", "config": {"units": 3}},
+    "a graph of Keras 2": {"class_name": "Functional", "config": {"layers": []}},
+}
+
+
+@pytest.mark.parametrize("config", KERAS_CONFIGS.values(), ids=KERAS_CONFIGS)
+def test_configurations_of_keras_are_called_so(config):
+    text = f"class_name: '{config['class_name']}' is described as Keras does, which is not read; .* set_weights"
+    with pytest.raises(ValueError, match=f"json_string: {text}"):
+        models.model_from_json(json.dumps(config))
+    with pytest.raises(ValueError, match=text):
+        Sequential.from_config({"name": "s", "layers": [config]})
+    with pytest.raises(ValueError, match=text):
+        LSTM.from_config({"units": 3, "dtype": config})
+    twin = type("Mine", (Layer,), {})
+    with custom_object_scope({config["class_name"]: twin}):  # whoever names it, knows it
+        assert type(deserialize({**config, "config": {}})) is twin
 
 
 def test_what_is_no_path_or_no_model_is_named():
@@ -712,8 +783,8 @@ def test_a_model_always_gives_the_same_file():
         (b"", "not a whole safetensors file"),
         (b"\0", "not a whole safetensors file"),
         (b"\xff" * 100, "not a whole safetensors file"),
-        (b"PK\x03\x04" + b"\0" * 50, "a ZIP file, as Keras and PyTorch write"),
-        (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "an HDF5 file, as Keras writes"),
+        (b"PK\x03\x04" + b"\0" * 50, "a ZIP file, as Keras and PyTorch write; load it there, .* set_weights"),
+        (b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "an HDF5 file, as Keras writes; load it there, .* set_weights"),
         (pickle.dumps(X), "a pickle"),
     ],
 )

@@ -173,7 +173,7 @@ def test_scopes_name_and_condition():
     ("declare", "error", "message"),
     [
         (lambda hp: hp.Int("n", 3, 1), ValueError, "n: max_value: expected no less than min_value=3, got 1"),
-        (lambda hp: hp.Int("n", 0.5, 1), TypeError, "n: min_value: expected a whole number, got 0.5"),
+        (lambda hp: hp.Int("n", 0.5, 1), TypeError, "n: min_value: expected an integer, got 0.5"),
         (lambda hp: hp.Int("n", 1, 2, step=0), ValueError, "n: step: expected more than 0, got 0"),
         (lambda hp: hp.Float("x", 0, 1, sampling="log"), ValueError, "x: min_value: expected more than 0"),
         (lambda hp: hp.Float("x", 1, 2, step=1, sampling="log"), ValueError, "x: step: expected more than 1"),

@@ -52,7 +52,21 @@ def test_padding_takes_vectors_floats_and_strings():
         (([[1], [2**40]],), "sequences: expected what int32 can hold, got .*1099511627776"),
         (([[1]], None, "int32", "both"), "padding: expected 'pre' or 'post', got 'both'"),
         (([[1]], None, "int32", "pre", "both"), "truncating: expected 'pre' or 'post', got 'both'"),
-        (([[1]], None, "int32", "pre", "pre", "x"), "value: expected a number for dtype int32, got 'x'"),
+        (([[1]], None, "int32", "pre", "pre", "x"), "value: expected what int32 can hold, got 'x'"),
+        (([[1]], None, "int32", "pre", "pre", 2**70), f"value: expected what int32 can hold, got {2**70}"),
+        (([[1]], None, "int8", "pre", "pre", -129), "value: expected what int8 can hold, got -129"),
+        (([[1]], None, "int32", "pre", "pre", float("nan")), "value: expected what int32 can hold, got nan"),
+        (([[1]], None, "float32", "pre", "pre", None), "value: expected what float32 can hold, got None"),
+        (([[1]], None, "int32", "pre", "pre", [0, 1]), "value: expected one number, got"),
+        (([[1.0, None]], None, "float32"), "sequences: expected what float32 can hold, got .*None"),
+        (([np.array([2**40])],), "sequences: expected what int32 can hold, .* 1099511627776"),
+        (([np.array([1.0, np.inf])],), "sequences: expected what int32 can hold, .* inf"),
+        (([np.array([np.nan])],), "sequences: expected what int32 can hold, .* nan"),
+        (([[1]], None, "int33"), "dtype: expected a data type of NumPy's, got 'int33'"),
+        ((["ab"], None, object), "expected a list of sequences, got 'ab' as number 0"),
+        (([{1, 2}],), "expected a list of sequences, got {1, 2} as number 0"),
+        (([np.array(3)],), "expected a list of sequences, got .* as number 0"),
+        (([[1, [2]]],), "sequences: expected what int32 can hold, .* lists of different lengths"),
         (([[[1, 2]], [[1, 2, 3]]],), r"expected vectors of shape \(2,\), got \(3,\) in number 1"),
     ],
 )
@@ -178,3 +192,5 @@ def test_bases_stand_where_keras_has_them():
     assert lstmcore.Loss is lstmcore.losses.Loss
     assert lstmcore.Metric is lstmcore.metrics.Metric
     assert lstmcore.Optimizer is lstmcore.optimizers.Optimizer
+    assert lstmcore.Initializer is lstmcore.initializers.Initializer
+    assert lstmcore.Regularizer is lstmcore.regularizers.Regularizer

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from . import (
+    _not_offered,
     activations,
     callbacks,
     constraints,
@@ -31,22 +32,26 @@ from . import (
     utils,
 )
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
+from .initializers import Initializer
 from .layers import Input, Layer
 from .losses import Loss
 from .metrics import Metric
 from .models import Model, Sequential
 from .optimizers import Optimizer
+from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
     from . import audio, datasets, preprocessing, tuner
 
 __all__ = [
+    "Initializer",
     "Input",
     "Layer",
     "Loss",
     "Metric",
     "Model",
     "Optimizer",
+    "Regularizer",
     "Sequential",
     "__version__",
     "activations",
@@ -80,7 +85,24 @@ def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
     if name in ("audio", "datasets", "preprocessing", "tuner"):
         return _import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _not_offered.error(__name__, name)
+
+
+_not_offered.answer_for(
+    activations.__name__,
+    callbacks.__name__,
+    constraints.__name__,
+    initializers.__name__,
+    layers.__name__,
+    losses.__name__,
+    metrics.__name__,
+    models.__name__,
+    optimizers.__name__,
+    optimizers.schedules.__name__,
+    regularizers.__name__,
+    saving.__name__,
+    utils.__name__,
+)
 
 
 def __dir__() -> list[str]:

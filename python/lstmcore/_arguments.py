@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import numbers
 import operator
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,26 +24,41 @@ def positive_integer(name: str, value: Any) -> int:
         raise TypeError(f"{name}: expected a positive integer, got {value!r}") from None
     if isinstance(value, bool) or number < 1:
         raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+    if number >= 2**63:
+        raise ValueError(f"{name}: expected a positive integer below 2**63, got {value!r}")
     return number
 
 
 def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     """Return ``value`` as a float if it lies in the interval, written as "[0, 1)"; raise TypeError or ValueError."""
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
+    try:
+        found = float(value)
+    except OverflowError:  # an integer that no float can hold
+        found = math.copysign(math.inf, value > 0 or -1)
     low, high = (float(bound) for bound in interval[1:-1].split(","))
-    above = low <= value if interval[0] == "[" else low < value
-    below = value <= high if interval[-1] == "]" else value < high
+    above = low <= found if interval[0] == "[" else low < found
+    below = found <= high if interval[-1] == "]" else found < high
     if not (above and below):
         raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
-    return float(value)
+    return found
 
 
 def path(name: str, value: Any) -> str:
     """Return the name of a file or folder as a string, or raise TypeError: a number would be an open file's."""
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name}: expected a path, got {value!r}")
-    return str(os.fspath(value))
+    text = str(os.fspath(value))
+    try:
+        valid = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
+        raise ValueError(f"{name}: expected a path, got {value!r}, which no file can be named")
+    return text
 
 
 def flag(name: str, value: Any) -> bool:
@@ -54,7 +72,7 @@ def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64, or raise."""
     try:
         result = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
     if result not in (np.float32, np.float64):
         raise TypeError(f"{name}: expected float32 or float64, got {result}")
@@ -68,31 +86,195 @@ def booleans(array: Array) -> Array:
 
 def as_array(name: str, value: Any) -> Array:
     """Return ``value`` as an array, or raise ValueError: lists of different lengths are none."""
+    if type(value) is np.ndarray:
+        return booleans(value) if value.dtype.kind == "b" else value
     try:
         array = np.asarray(value)
-        return booleans(array) if array.dtype.kind == "b" else array
-    except ValueError:
-        raise ValueError(f"{name}: expected an array, got lists of different lengths; pad them") from None
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise ValueError(f"{name}: expected an array, got {type(value).__name__} ({error})") from error
+        raise ValueError(
+            f"{name}: expected an array, got lists of different lengths; utils.pad_sequences makes them one"
+        ) from None
+    missing = _missing(value)
+    if missing is not None and missing.any():
+        raise _no_number(name, "numbers", value, array, tuple(np.argwhere(missing)[0]), "a missing value")
+    return booleans(array) if array.dtype.kind == "b" else array
+
+
+def real_array(name: str, value: Any, expected: str = "numbers") -> Array:
+    """Return ``value`` as an array of floats, integers or booleans.
+
+    Tables of several types and arrays of objects are taken where every element is a number; a missing one is none.
+
+    Raises
+    ------
+    TypeError
+        An element is no number; the message says which.
+    """
+    array = as_array(name, value)
+    if array.dtype.kind in "fiub":
+        return array
+    first = (0,) * array.ndim if array.size else None
+    if array.dtype.kind != "O":
+        raise _no_number(name, expected, value, array, first)
+    kinds = set(map(type, array.flat))
+    wrong = tuple(kind for kind in kinds if not _is_number(kind))
+    if wrong:
+        first = next(index for index, item in np.ndenumerate(array) if type(item) in wrong)
+        raise _no_number(name, expected, value, array, first)
+    try:
+        return _from_objects(array, kinds)
+    except (OverflowError, ValueError) as error:  # an integer or a fraction that is too large, a signaling NaN
+        raise TypeError(f"{name}: expected {expected}, got one that no float can hold ({error})") from None
+
+
+def _is_number(kind: type) -> bool:
+    from decimal import Decimal  # here, for it takes longer to import than all of this module
+
+    return issubclass(kind, (numbers.Real, Decimal, np.bool_)) and not issubclass(kind, np.timedelta64)
+
+
+def _from_objects(array: Array, kinds: Collection[type]) -> Array:
+    """Return numbers that are objects as booleans or integers, if all are, or floats."""
+    if kinds and all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
+        return array.astype(bool)
+    if kinds and all(issubclass(kind, (numbers.Integral, np.bool_)) for kind in kinds):
+        with contextlib.suppress(OverflowError):
+            return array.astype(np.int64)
+    return array.astype(np.float64)
+
+
+def _missing(value: Any) -> Array | None:
+    """Return where a table or a masked array says that there is nothing, whatever NumPy makes of it."""
+    if isinstance(value, np.ndarray):
+        mask = getattr(value, "mask", None)  # of a masked array
+        return None if mask is None else np.broadcast_to(mask, value.shape)
+    if not hasattr(value, "isna"):
+        return None
+    dtypes = list(value.dtypes) if hasattr(value, "columns") else [value.dtype]
+    # NaN in a column of floats is a number as it is in an array; NA, of the nullable types, is none.
+    nullable = [not isinstance(getattr(dtype, "na_value", 0.0), float) for dtype in dtypes]
+    return np.asarray(value.isna()) & np.array(nullable) if any(nullable) else None
+
+
+def _no_number(
+    name: str, expected: str, value: Any, array: Array, at: tuple[Any, ...] | None, what: str = ""
+) -> TypeError:
+    """Return the error that names the first element that is no number, by its column if it has one."""
+    got = f"{name}: expected {expected}, got {array.dtype}"
+    if at is None:
+        return TypeError(got)
+    if not what:
+        text = repr(array[at].item() if array.dtype.kind in "USc" else array[at])
+        what = text if len(text) <= 60 else f"{text[:57]}..."
+    columns = getattr(value, "columns", None)
+    place = f" at [{', '.join(map(str, at))}]" if at else ""
+    if columns is not None and len(at) == 2:
+        place = f" in column {columns[at[1]]!r}, row {at[0]}"
+    return TypeError(f'{got}: {what}{place} is no real number; convert it, as with .astype("float32"), or leave it out')
 
 
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     """Return ``value`` as an array of ``dtype``: numbers of other types are converted, the rest is refused."""
-    array = as_array(name, value)
-    if array.dtype == dtype:
-        return array
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected {dtype.name}, got {array.dtype}")
-    return array.astype(dtype)
+    if type(value) is np.ndarray and value.dtype == dtype:
+        return value
+    array = real_array(name, value, dtype.name)
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def integer_array(name: str, value: Any) -> Array:
+    """Return ``value`` as an array of integers, or raise; without elements it may be of any type."""
+    array = real_array(name, value, "integers")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got {array.dtype}")
+    return array
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Return ``value``, an integer of any size, as an int, or raise TypeError."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expected an integer, got {value!r}")
+    return number
 
 
 def integer(name: str, value: Any) -> int:
-    """Return ``value`` as an int, or raise TypeError."""
+    """Return ``value`` as an int, or raise TypeError or ValueError."""
+    number = whole_number(name, value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{name}: expected an integer of 64 bits, got {value!r}")
+    return number
+
+
+def whole_array(name: str, value: Any) -> Array:
+    """Return ``value`` as an array of integers; floats that are whole numbers are taken for what they are."""
+    array = real_array(name, value, "integers")
+    if array.dtype.kind == "f" and np.array_equal(array, np.trunc(array)):
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expected integers, got {array.dtype}")
+    return array
+
+
+def among(value: Any, choices: Collection[str | None]) -> bool:
+    """Return whether a value is one of these names, or None: an array, which could not be compared, is none."""
+    return (value is None or isinstance(value, str)) and value in choices
+
+
+def named(kind: str, name: Any, default: str) -> str:
+    """Return the name of an object, or what it is called by default, or raise TypeError."""
+    return (None if name is None else string(f"{kind}: name", name)) or default
+
+
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """Return ``value``, a dict, or raise TypeError."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}: expected a dict, got {value!r}")
+    return value
+
+
+def string(name: str, value: Any) -> str:
+    """Return ``value``, a string, or raise TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected a string, got {value!r}")
+    return value
+
+
+def strings(name: str, value: Any) -> list[str]:
+    """Return the strings in an iterable, or the characters of a string, or raise TypeError."""
+    found = items(name, value, "a sequence of strings")
+    for text in found:
+        if not isinstance(text, str):
+            raise TypeError(f"{name}: expected strings, got {text!r}")
+    return found
+
+
+def function(name: str, value: Any) -> Any:
+    """Return ``value``, which can be called, or raise TypeError."""
+    if not callable(value):
+        raise TypeError(f"{name}: expected a function, got {value!r}")
+    return value
+
+
+def items(name: str, value: Any, of: str) -> list[Any]:
+    """Return what is in an iterable, or raise TypeError: a number is none."""
+    if getattr(value, "ndim", 1):
+        with contextlib.suppress(TypeError):
+            iterator = iter(value)
+            return list(iterator)
+    raise TypeError(f"{name}: expected {of}, got {value!r}")
+
+
+def filled(name: str, shape: tuple[int, ...], value: Any, dtype: DTypeLike) -> Array:
+    """Return an array full of ``value``, or raise MemoryError with the argument that makes it so large."""
     try:
-        if not isinstance(value, (bool, np.bool_)):
-            return operator.index(value)
-    except TypeError:
-        pass
-    raise TypeError(f"{name}: expected an integer, got {value!r}")
+        return np.full(shape, value, dtype)
+    except (ValueError, MemoryError) as error:
+        raise MemoryError(f"{name}: no memory for an array of shape {shape}") from error
 
 
 def integers(name: str, value: Any) -> tuple[int, ...]:
@@ -102,6 +284,13 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
         return tuple(integer(name, n) for n in (value if several else [value]))
     except TypeError:
         raise TypeError(f"{name}: expected an integer or several, got {value!r}") from None
+
+
+def axes_of(name: str, axis: int | tuple[int, ...], array: Array) -> int | tuple[int, ...]:
+    """Return ``axis``, one or several, which an array must have, or raise ValueError."""
+    if not all(-array.ndim <= k < array.ndim for k in (axis if isinstance(axis, tuple) else (axis,))):
+        raise ValueError(f"{name}: expected one of the axes of inputs of shape {array.shape}, got {axis}")
+    return axis
 
 
 def shape(name: str, value: Any) -> tuple[int | None, ...]:

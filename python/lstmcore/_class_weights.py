@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._arguments import real_array
+
 Array = NDArray[Any]
 
 
@@ -36,7 +38,7 @@ class ClassWeights:
 
     def __call__(self, y: ArrayLike, dimensions: int) -> Array:
         """Return the weights for targets: labels, or one-hot in as many ``dimensions`` as the outputs have."""
-        labels = np.asarray(y)
+        labels = real_array("y", y)
         if labels.ndim > 1 and labels.ndim >= dimensions:
             labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
         labels = np.rint(labels).astype(np.int64)

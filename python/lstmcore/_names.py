@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ._serialization import Configurable, deserialize
+from ._serialization import Configurable, UnknownClassError, deserialize
 
 C = TypeVar("C", bound=Configurable)
 
@@ -56,7 +56,5 @@ def _described(argument: str, data: Mapping[str, Any], known: Mapping[str, type[
             return cls.from_config(config)
     try:
         return deserialize({"module": data.get("module"), "class_name": name, "config": config})
-    except ValueError as error:
-        if "is unknown" not in str(error):
-            raise
+    except UnknownClassError:
         raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {name!r}") from None

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ._arguments import mapping
+
 C = TypeVar("C", bound="Configurable")
 F = TypeVar("F")
 
@@ -21,6 +23,10 @@ _registered_functions: dict[str, Callable[..., Any]] = {}
 # While it holds a dict: what `serialize` meets that only the user knows.
 _collected: ContextVar[dict[str, Any] | None] = ContextVar("collected", default=None)
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})  # noqa: B039 - never written to
+
+
+class UnknownClassError(ValueError):
+    """A description is of a class that nobody has named."""
 
 
 class Configurable:
@@ -58,7 +64,8 @@ class Configurable:
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
         """Make an object from what `get_config` returned."""
-        return cls(**{k: deserialize(v) for k, v in config.items()})
+        config = mapping(f"{cls.__name__}: config", config)
+        return cls(**{str(k): deserialize(v) for k, v in config.items()})
 
 
 def _arguments(init: Callable[..., Any], self: object, args: Any, kwargs: Any) -> dict[str, Any]:
@@ -163,6 +170,13 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     if custom_objects:
         with custom_object_scope(custom_objects):
             return deserialize(data)
+    try:
+        return _deserialized(data)
+    except RecursionError:
+        raise ValueError("config: expected plain data, got lists or dicts that are nested too deeply") from None
+
+
+def _deserialized(data: Any) -> Any:
     if isinstance(data, list):
         return [deserialize(v) for v in data]
     if isinstance(data, dict) and "class_name" in data and "config" in data:
@@ -172,7 +186,14 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
         if name == _FUNCTION:
             name = str(config.get("name"))
             return _looked_up(name, _scope.get().get(name) or _registered_functions.get(name))
-        cls = _looked_up(name, _scope.get().get(name) or _KNOWN.get((str(data.get("module") or ""), name)))
+        module = str(data.get("module") or "")
+        found = _scope.get().get(name) or _KNOWN.get((module, name))
+        if found is None and _is_keras(module, name):
+            raise UnknownClassError(
+                f"class_name: {name!r} is described as Keras does, which is not read; make the model of lstmcore's "
+                "layers, and give its set_weights what the get_weights of Keras's returns"
+            )
+        cls = _looked_up(name, found)
         if not hasattr(cls, "from_config"):
             raise ValueError(f"class_name: {name!r}: expected a class with from_config, got {cls!r}")
         return cls.from_config(config)
@@ -181,9 +202,15 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     return data
 
 
+def _is_keras(module: str, name: str) -> bool:
+    # Keras 2 gives no modules; what is ours has one.
+    ours = name == "Functional" or any(known == name for _, known in _KNOWN)
+    return module.partition(".")[0] in ("keras", "tf_keras", "tensorflow") or (not module and ours)
+
+
 def _looked_up(name: str, value: Any) -> Any:
     if value is None:
-        raise ValueError(
+        raise UnknownClassError(
             f"class_name: {name!r} is unknown; if it is yours, pass it as custom_objects={{{name!r}: ...}} or "
             "register it with utils.register_keras_serializable"
         )
@@ -193,7 +220,7 @@ def _looked_up(name: str, value: Any) -> Any:
 @contextlib.contextmanager
 def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
     """Within the ``with`` block, `deserialize` knows these classes by these names."""
-    token = _scope.set({**_scope.get(), **custom_objects})
+    token = _scope.set({**_scope.get(), **mapping("custom_objects", custom_objects)})
     try:
         yield
     finally:
@@ -202,6 +229,9 @@ def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
 
 def register(package: str = "Custom", name: str | None = None) -> Callable[[F], F]:
     """Return a decorator that makes a class or function known to `deserialize` as "package>name"."""
+    for argument, given in (("package", package), ("name", name)):
+        if not isinstance(given, str) and not (given is None and argument == "name"):
+            raise TypeError(f"register_keras_serializable: {argument}: expected a string, got {given!r}")
 
     def decorate(value: F) -> F:
         known_as = f"{package}>{name or getattr(value, '__name__', value)}"

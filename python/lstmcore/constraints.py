@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._arguments import integers, number
+from ._arguments import integers, number, real_array
 from ._names import resolve
 from ._serialization import Configurable
 
@@ -50,6 +50,7 @@ class NonNeg(Constraint):
 
     def __call__(self, w: Array) -> Array:
         """Return w with zeros for what is negative."""
+        w = real_array("w", w)
         return np.maximum(w, np.zeros((), w.dtype))
 
 
@@ -84,6 +85,7 @@ class MinMaxNorm(Constraint):
 
     def __call__(self, w: Array) -> Array:
         """Return w with the norms moved."""
+        w = real_array("w", w)
         norms = _norms(type(self).__name__, w, self.axis)
         wanted = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
         moved: Array = w * (wanted / (_EPSILON + norms))
@@ -128,12 +130,15 @@ class UnitNorm(Constraint):
 
     def __call__(self, w: Array) -> Array:
         """Return w divided by its norms."""
+        w = real_array("w", w)
         divided: Array = w / (_EPSILON + _norms("UnitNorm", w, self.axis))
         return divided
 
 
 def _axes(name: str, axis: int | Sequence[int]) -> int | tuple[int, ...]:
     axes = integers(name, axis)
+    if not axes:
+        raise ValueError(f"{name}: expected an integer or several, got none")
     return axes if isinstance(axis, Sequence) else axes[0]
 
 

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import flag, integer, one_of, positive_integer
+from ._arguments import as_array, flag, integer, items, one_of, positive_integer
 from ._core import Cache, PackedWeights
 from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
@@ -571,7 +571,7 @@ def _ctc(
     gradient: bool,
 ) -> tuple[Any, Any]:
     reduction = one_of("reduction", reduction, ("none", "mean", "sum"))
-    x = np.asarray(inputs)
+    x = as_array("inputs", inputs)
     scale: Any = None
     if reduction == "mean":
         width = np.shape(labels)[-1:] or (1,)
@@ -637,10 +637,11 @@ def _backward(
         raise TypeError(f"cache: expected what {cell}(..., training=True) returns, got {cache!r}")
     if cache.cell != cell:
         raise ValueError(f"cache: expected one of {cell}, got one of {cache.cell}")
-    if d_weights is not None and len(d_weights) != cache.weight_count:
-        raise ValueError(f"d_weights: expected {cache.weight_count} arrays, got {len(d_weights)}")
+    gradients_of = [] if d_weights is None else items("d_weights", d_weights, "a list of arrays")
+    if d_weights is not None and len(gradients_of) != cache.weight_count:
+        raise ValueError(f"d_weights: expected {cache.weight_count} arrays, got {len(gradients_of)}")
     need_d_inputs = flag("need_d_inputs", need_d_inputs)
-    call = BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, list(d_weights or ()))
+    call = BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, gradients_of)
     d_inputs, gradients, d_h0, d_c0 = run_backward(call)
     return d_inputs, tuple(gradients), d_h0, d_c0
 
@@ -665,7 +666,7 @@ def _run(arguments: tuple[Any, ...], checkpoint: int | None) -> Any:
 
 
 def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:
-    if not isinstance(state, (Sequence, np.ndarray)):
+    if not isinstance(state, (Sequence, np.ndarray)) or not getattr(state, "ndim", 1):
         raise TypeError(f"{argument}: expected a pair (h, c), got {state!r}")
     if (isinstance(state, np.ndarray) and state.ndim == 2) or len(state) != 2:
         got = state.shape if isinstance(state, np.ndarray) else f"{len(state)} arrays"

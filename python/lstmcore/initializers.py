@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _random
-from ._arguments import integers, number
+from ._arguments import among, integers, number, real_array
 from ._names import resolve
 from ._serialization import Configurable
 
@@ -52,8 +52,15 @@ class Initializer(Configurable):
 
     def __call__(self, shape: tuple[int, ...], dtype: Any = "float32") -> Array:
         """Return initial values of that shape."""
+        shape = integers("shape", shape)
+        if any(n < 0 for n in shape):
+            raise ValueError(f"shape: expected integers from 0 on, got {shape}")
+        try:
+            kind = np.dtype(dtype)
+        except (TypeError, ValueError):
+            raise TypeError(f"dtype: expected a data type of NumPy's, got {dtype!r}") from None
         rng = _random.generator() if self.seed is None else np.random.default_rng(self.seed)
-        return self.sample(shape, rng).astype(dtype)
+        return self.sample(shape, rng).astype(kind)
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Return float64 values; to be defined by subclasses."""
@@ -92,10 +99,8 @@ class Constant(Initializer):
 
     def __init__(self, value: ArrayLike = 0.0) -> None:
         super().__init__()
-        try:
-            self.value = np.array(value, np.float64)  # a copy, for the caller may change theirs
-        except (TypeError, ValueError):
-            raise TypeError(f"Constant: value: expected a number or an array of numbers, got {value!r}") from None
+        given = real_array("Constant: value", value, "a number or an array of numbers")
+        self.value = given.astype(np.float64)  # a copy, for the caller may change theirs
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Return the value."""
@@ -206,15 +211,15 @@ class VarianceScaling(Initializer):
         super().__init__(seed)
         kind = type(self).__name__
         self.scale = number(f"{kind}: scale", scale, "(0, inf)")
-        if mode not in ("fan_in", "fan_out", "fan_avg"):
+        if not among(mode, ("fan_in", "fan_out", "fan_avg")):
             raise ValueError(f"{kind}: mode: expected 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
-        distribution = {"normal": "truncated_normal"}.get(distribution, distribution)
-        if distribution not in ("uniform", "truncated_normal", "untruncated_normal"):
+        if not among(distribution, ("uniform", "normal", "truncated_normal", "untruncated_normal")):
             raise ValueError(
                 f"{kind}: distribution: expected 'uniform', 'truncated_normal' or 'untruncated_normal', "
                 f"got {distribution!r}"
             )
-        self.mode, self.distribution = mode, distribution
+        self.mode = mode
+        self.distribution = "truncated_normal" if distribution == "normal" else distribution
         self.input_axes = None if input_axes is None else integers(f"{kind}: input_axes", input_axes)
         self.output_axes = None if output_axes is None else integers(f"{kind}: output_axes", output_axes)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import number
+from ._arguments import among, number, real_array
 from ._names import plain, resolve
 from ._serialization import Configurable
 
@@ -128,7 +128,7 @@ class OrthogonalRegularizer(Regularizer):
 
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
         self.factor = number("OrthogonalRegularizer: factor", factor, "[0, inf)")
-        if mode not in ("rows", "columns"):
+        if not among(mode, ("rows", "columns")):
             raise ValueError(f"OrthogonalRegularizer: mode: expected 'rows' or 'columns', got {mode!r}")
         self.mode = mode
 
@@ -161,7 +161,7 @@ class OrthogonalRegularizer(Regularizer):
 
 
 def _floats(x: ArrayLike) -> Array:
-    array = np.asarray(x)
+    array = real_array("x", x)
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 

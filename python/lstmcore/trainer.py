@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import positive_integer, rate
+from ._arguments import flag, items, positive_integer, rate, real_array
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
 from ._loop import Loop
@@ -399,10 +399,10 @@ class Trainer(Layer):
         if y is None:
             raise ValueError("y: expected targets, got None")
         inputs = self._inputs(x if isinstance(x, np.ndarray) else as_arrays("x", x, self.takes_several, self._axes))
-        targets = y if isinstance(y, np.ndarray) else as_arrays("y", y, False, rows=rows_of(inputs))
+        targets = as_arrays("y", y, False, rows=rows_of(inputs))
         if targets.ndim == 0 or len(targets) != rows_of(inputs):
             raise ValueError(f"y: expected {rows_of(inputs)} rows as in x, got shape {targets.shape}")
-        weight = None if sample_weight is None else np.asarray(sample_weight)
+        weight = None if sample_weight is None else real_array("sample_weight", sample_weight)
         if class_weight is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
@@ -429,7 +429,7 @@ class Trainer(Layer):
         return outputs
 
     def _report(self, logs: Logs, return_dict: bool) -> Any:
-        if return_dict:
+        if flag("return_dict", return_dict):
             return logs
         names = [name for name in self.metrics_names if name in logs]
         values = [logs[name] for name in [*names, *sorted(logs.keys() - set(names))]]
@@ -567,7 +567,7 @@ class Trainer(Layer):
         validation_batch_size = _steps("validation_batch_size", validation_batch_size) or batch_size
         validates = _frequency(validation_freq)
         _check_verbose(verbose)
-        if not (isinstance(shuffle, (bool, np.bool_)) or shuffle == "batch"):
+        if not (isinstance(shuffle, (bool, np.bool_)) or (isinstance(shuffle, str) and shuffle == "batch")):
             raise TypeError(f"shuffle: expected True, False or 'batch', got {shuffle!r}")
         classes = None if class_weight is None else ClassWeights(class_weight)
         if classes is not None and sample_weight is not None:
@@ -591,7 +591,7 @@ class Trainer(Layer):
                 batch_size=validation_batch_size,
                 steps=validation_steps,
             )
-        elif share := rate("validation_split", validation_split or 0.0):
+        elif share := rate("validation_split", 0.0 if validation_split is None else validation_split):
             if not isinstance(data, Arrays):
                 raise ValueError(
                     f"validation_split: expected arrays to split, got {type(x).__name__}; use validation_data"
@@ -710,7 +710,7 @@ class Trainer(Layer):
         _check_verbose(verbose)
         steps = _steps("steps", steps)
         batch_size = _steps("batch_size", batch_size)
-        if isinstance(x, np.ndarray) and len(x) == 0 and x.ndim:
+        if isinstance(x, np.ndarray) and x.ndim and len(x) == 0:
             return self.predict_on_batch(x)
         data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
@@ -827,6 +827,8 @@ def _flat(name: str, value: Any) -> list[Any]:
     if isinstance(value, dict):
         value = list(value.values())
     result: list[Any] = []
+    if any(part is value for part in value):
+        raise ValueError(f"{name}: expected a list, got one that contains itself")
     for part in value:
         nested = isinstance(part, (list, tuple)) or (isinstance(part, dict) and "class_name" not in part)
         result += _flat(name, part) if nested else [part]
@@ -845,16 +847,16 @@ def _positive(name: str, value: Any) -> int:
 
 
 def _check_verbose(verbose: Any) -> None:
-    if verbose not in (0, 1, 2, "auto"):
+    if isinstance(verbose, np.ndarray) or verbose not in (0, 1, 2, "auto"):
         raise ValueError(f"verbose: expected 0, 1, 2 or 'auto', got {verbose!r}")
 
 
 def _callbacks(callbacks: Iterable[Callback] | Callback | None) -> list[Callback]:
     if isinstance(callbacks, CallbackList):
         return callbacks.callbacks
-    if not isinstance(callbacks, (Callback, Iterable, type(None))):
-        raise TypeError(f"callbacks: expected Callback objects, got {callbacks!r}")
-    return [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    if callbacks is None or isinstance(callbacks, Callback):
+        return [] if callbacks is None else [callbacks]
+    return items("callbacks", callbacks, "Callback objects")
 
 
 def _frequency(value: Any) -> Callable[[int], bool]:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._arguments import real_array
+
 Array = NDArray[Any]
 
 _versions = itertools.count()
@@ -153,11 +155,9 @@ class Variable:
 
     def assign(self, value: ArrayLike) -> None:
         """Set the value; the shape must be the same."""
-        array = np.asarray(value)
+        array = real_array(self.path, value, self.dtype.name)
         if array.shape != self.shape:
             raise ValueError(f"{self.path}: expected shape {self.shape}, got {array.shape}")
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{self.path}: expected {self.dtype}, got {array.dtype}")
         place = self._place
         with place.vectors.writing():
             place.memory[...] = array

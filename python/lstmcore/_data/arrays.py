@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _random
+from .._arguments import real_array
 from .source import Batch, Source
 from .tree import leaves, map_leaves, rows_of
 
@@ -31,24 +32,22 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
             )
         arrays = {key: as_arrays(f"{name}[{key!r}]", part, several) for key, part in value.items()}
         return arrays if several else next(iter(arrays.values()))
-    if isinstance(value, (list, tuple)) and value and all(isinstance(part, np.ndarray) and part.ndim for part in value):
+    if (
+        isinstance(value, (list, tuple))
+        and value
+        and all(hasattr(part, "__array__") and np.ndim(part) for part in value)
+    ):
         if several:
             return type(value)(as_arrays(f"{name}[{k}]", part, several) for k, part in enumerate(value))
-        if len(value) == 1 and value[0].ndim == dimensions:  # one input in a list, as Keras allows
-            return value[0]
-        whole = all(part.ndim == dimensions or len(part) == rows for part in value)
-        if whole and 1 < len(value) != rows:  # each could be all of the data
-            raise ValueError(
-                f"{name}: expected one array, for the model has one {_end(name)}; got a list of {len(value)} arrays"
-            )
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{name}: expected an array or sequences of one length ({error}); utils.pad_sequences makes them one"
-        ) from error
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+        if len(value) == 1 and np.ndim(value[0]) == dimensions:  # one input in a list, as Keras allows
+            value = value[0]
+        else:
+            whole = all(np.ndim(part) == dimensions or len(part) == rows for part in value)
+            if whole and 1 < len(value) != rows:  # each could be all of the data
+                raise ValueError(
+                    f"{name}: expected one array, for the model has one {_end(name)}; got a list of {len(value)} arrays"
+                )
+    array = real_array(name, value)
     if array.ndim == 0:
         raise ValueError(f"{name}: expected a batch, got a number")
     return array

@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from .. import _random
 from .arrays import as_arrays
 from .source import Batch, Source
@@ -22,13 +20,13 @@ def _batch(name: str, batch: Any, several: bool) -> Batch:
             f"{name}: expected x, (x,), (x, y) or (x, y, sample_weight) for every batch, got {len(parts)} values"
         )
     x, y, weight = (*parts, None, None)[:3]
-    x = x if isinstance(x, np.ndarray) else as_arrays(name, x, several)
+    x = as_arrays(name, x, several)
     rows = rows_of(x)
     if not rows:
         raise ValueError(f"{name}: expected at least one row in every batch, got none")
-    if y is not None and not isinstance(y, np.ndarray):
+    if y is not None:
         y = as_arrays(f"{name}: y", y, False, rows=rows)
-    if weight is not None and not isinstance(weight, np.ndarray):
+    if weight is not None:
         weight = as_arrays(f"{name}: sample_weight", weight, False, rows=rows)
     return x, y, weight
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._arguments import real_array
 from .._serialization import Configurable
 
 Array = NDArray[Any]
@@ -68,7 +69,7 @@ class Activation(Configurable):
 
     def __call__(self, x: ArrayLike, *arguments: Any, **options: Any) -> Array:
         """Return the function's value; of float32 for numbers of no float type."""
-        array = np.asarray(x)
+        array = real_array("x", x)
         if array.dtype.kind != "f":
             array = array.astype(np.float32)
         if arguments or options:

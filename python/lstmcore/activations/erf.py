@@ -93,7 +93,7 @@ def erfc(x: Array) -> Array:
     # exp(-a^2) with its argument in two parts, the first exact, so that rounding a^2 costs nothing.
     coarse = np.floor(a * 16) / 16
     scale = np.exp(-coarse * coarse) * np.exp((coarse - a) * (coarse + a))
-    result = scale * _ratio(_MIDDLE, np.minimum(a, middle))
+    result = np.asarray(scale * _ratio(_MIDDLE, np.minimum(a, middle)))
     far = a > middle
     if far.any():
         b = a[far]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _core
-from .._arguments import integer
+from .._arguments import axes_of, integer, integers
 from .base import Activation, Array
 
 
 def checked_axis(name: str, axis: Any) -> int | tuple[int, ...]:
     """Return the argument ``axis`` as an int or a tuple of them."""
-    try:
-        return tuple(map(operator.index, axis)) if isinstance(axis, Sequence) else operator.index(axis)
-    except TypeError:
-        raise TypeError(f"{name}: axis: expected an integer or a list of them, got {axis!r}") from None
+    axes = integers(f"{name}: axis", axis)
+    return axes if isinstance(axis, Sequence) or len(axes) != 1 else axes[0]
 
 
 class Softmax(Activation):
@@ -36,9 +33,10 @@ class Softmax(Activation):
 
     def in_place(self, x: Array) -> Array:
         """Write the function's value over ``x``."""
-        x -= np.maximum.reduce(x, axis=self.axis, keepdims=True)
+        axis = axes_of("softmax: axis", self.axis, x)
+        x -= np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
         np.exp(x, out=x)
-        x /= np.add.reduce(x, axis=self.axis, keepdims=True)
+        x /= np.add.reduce(x, axis=axis, keepdims=True)
         return x
 
     def backward(self, x: Any, y: Array, dy: Array) -> Array:
@@ -59,8 +57,9 @@ class LogSoftmax(Activation):
 
     def value(self, x: Array) -> Array:
         """Return the function's value."""
-        y: Array = x - np.maximum.reduce(x, axis=self.axis, keepdims=True)
-        y -= np.log(np.add.reduce(np.exp(y), axis=self.axis, keepdims=True))
+        axis = axes_of("log_softmax: axis", self.axis, x)
+        y: Array = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+        y -= np.log(np.add.reduce(np.exp(y), axis=axis, keepdims=True))
         return y
 
     def backward(self, x: Any, y: Array, dy: Array) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._arguments import flag, number, positive_integer
+from .._arguments import flag, float_array, items, number, positive_integer
 from ._scipy import scipy
 from .wav import rate_of, samples_of
 
@@ -311,7 +311,8 @@ def pad_features(
     ValueError, TypeError
         There are none, or they are not of one number of bands.
     """
-    arrays = [np.asarray(f, np.float32) for f in features]
+    given = items("features", features, "a list of arrays")
+    arrays = [float_array(f"features[{k}]", f, np.dtype(np.float32)) for k, f in enumerate(given)]
     value, multiple = number("value", value), positive_integer("multiple", multiple)
     if not arrays:
         raise ValueError("features: expected one or more, got none")

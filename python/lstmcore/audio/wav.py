@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import integer
+from .._arguments import as_array, integer, path
 from ._scipy import scipy
 
 _PCM, _EXTENSIBLE = 1, 0xFFFE
@@ -58,8 +58,8 @@ def read_wav(
     if sample_rate is not None:
         sample_rate = rate_of("sample_rate", sample_rate)
     if isinstance(path_or_file, (str, os.PathLike)):
-        name = os.fspath(path_or_file)
-        with open(path_or_file, "rb") as file:
+        name = path("path_or_file", path_or_file)
+        with open(name, "rb") as file:
             data = file.read()
     elif hasattr(path_or_file, "read"):
         name = str(getattr(path_or_file, "name", "WAV file"))
@@ -98,17 +98,24 @@ def write_wav(path_or_file: str | os.PathLike[str] | IO[bytes], samples: ArrayLi
     array = samples_of(samples)
     sample_rate = rate_of("sample_rate", sample_rate)
     whole = np.clip(np.rint(array.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
-    target: Any = os.fspath(path_or_file) if isinstance(path_or_file, os.PathLike) else path_or_file
-    with wave.open(target, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(whole.tobytes())
+    if hasattr(path_or_file, "write"):
+        _write(path_or_file, whole, sample_rate)
+    else:
+        with open(path("path_or_file", path_or_file), "wb") as file:
+            _write(file, whole, sample_rate)
+
+
+def _write(file: Any, samples: NDArray[np.int16], sample_rate: int) -> None:
+    with wave.open(file, "wb") as wav:
+        wav.setnchannels(1)
+        wav.setsampwidth(2)
+        wav.setframerate(sample_rate)
+        wav.writeframes(samples.tobytes())
 
 
 def samples_of(samples: ArrayLike) -> NDArray[np.float32]:
     """Return samples as float32 of full scale 1, checked: one-dimensional, finite."""
-    array = np.asarray(samples)
+    array = as_array("samples", samples)
     if array.ndim != 1:
         raise ValueError(f"samples: expected one dimension, got shape {array.shape}")
     if array.dtype == np.int16:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .._arguments import flag, path
+from .._arguments import flag, path, string
 from .callback import Callback, Logs
 
 _MISSING = "NA"
@@ -48,9 +48,9 @@ class CSVLogger(Callback):
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = Path(path("CSVLogger: filename", filename))
-        if not isinstance(separator, str) or len(separator) != 1 or separator in '\r\n"':
+        self.separator = string("CSVLogger: separator", separator)
+        if len(separator) != 1 or separator in '\r\n"':
             raise ValueError(f"CSVLogger: separator: expected one character between columns, got {separator!r}")
-        self.separator = separator
         self.append = flag("CSVLogger: append", append)
         self._file: IO[str] | None = None
         self._columns: list[str] = []  # of the file, behind "epoch"

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from .._arguments import flag, path
+from ..saving.endings import check_ending
 from .callback import Logs
 from .monitor_callback import MonitorCallback
 from .save_frequency import SaveFrequency
@@ -18,7 +19,7 @@ class ModelCheckpoint(MonitorCallback):
     >>> best = ModelCheckpoint("best.safetensors", save_best_only=True)
     >>> every = ModelCheckpoint("{epoch:02d}-{val_loss:.2f}.safetensors")
 
-    The file is always a safetensors file, as of `Model.save`, whatever its suffix.
+    The file is a safetensors file, as of `Model.save`, which says what its name may be.
 
     Parameters
     ----------
@@ -33,6 +34,8 @@ class ModelCheckpoint(MonitorCallback):
 
     Raises
     ------
+    ValueError
+        ``filepath`` ends in the name of another format.
     KeyError
         ``filepath`` names something that is not in the logs.
     OSError
@@ -52,6 +55,7 @@ class ModelCheckpoint(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = path("ModelCheckpoint: filepath", filepath)
+        check_ending("ModelCheckpoint: filepath", self.filepath)
         self.verbose = verbose
         self.save_best_only = flag("ModelCheckpoint: save_best_only", save_best_only)
         self.save_weights_only = flag("ModelCheckpoint: save_weights_only", save_weights_only)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import number
+from .._arguments import among, number
 from .callback import Callback, Logs
 
 ANY = "[-inf, inf]"  # of numbers: infinity is a way to say never
@@ -49,7 +49,7 @@ class MonitorCallback(Callback):
         self, monitor: str = "val_loss", mode: str = "auto", baseline: float | None = None, min_delta: float = 0.0
     ) -> None:
         super().__init__()
-        if mode not in ("auto", "min", "max"):
+        if not among(mode, ("auto", "min", "max")):
             warnings.warn(
                 f"{type(self).__name__}: mode: expected 'auto', 'min' or 'max', got {mode!r}; 'auto' is used",
                 stacklevel=3,

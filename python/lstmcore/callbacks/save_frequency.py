@@ -17,7 +17,7 @@ class SaveFrequency:
     """
 
     def __init__(self, owner: str, save_freq: str | int) -> None:
-        self.batches = None if save_freq == "epoch" else _number(owner, save_freq)
+        self.batches = None if isinstance(save_freq, str) and save_freq == "epoch" else _number(owner, save_freq)
         self.seen = 0
 
     def due(self) -> bool:

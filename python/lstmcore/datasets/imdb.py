@@ -14,8 +14,6 @@ import re
 import string
 import tarfile
 import warnings
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arguments import integer
+from .._arguments import path as checked_path
 from ..saving import atomic
 from ._files import cache_folder, fetch, find
 
@@ -96,6 +96,7 @@ def load_data(
     ValueError
         The file is damaged, or ``maxlen`` leaves no review.
     """
+    _check(num_words, skip_top, maxlen, seed, start_char, oov_char, index_from)
     data = _load(path)
     ids, ends = data.ids + np.int32(index_from or 0), data.ends
     starts = np.concatenate([[0], ends[:-1]])
@@ -128,6 +129,19 @@ def load_data(
     return (x[:train], y[:train]), (x[train:], y[train:])
 
 
+def _check(num_words: Any, skip_top: Any, maxlen: Any, seed: Any, *numbers: Any) -> None:
+    for name, value in (("num_words", num_words), ("maxlen", maxlen)):
+        if value is not None and integer(name, value) < 0:
+            raise ValueError(f"{name}: expected an integer from 0 on or None, got {value!r}")
+    integer("skip_top", skip_top)
+    if not 0 <= integer("seed", seed) < 2**32:
+        raise ValueError(f"seed: expected an integer from 0 to 2**32 - 1, got {seed!r}")
+    for name, value in zip(("start_char", "oov_char", "index_from"), numbers, strict=True):
+        # Beside the words' numbers, in 32 bits.
+        if value is not None and abs(integer(name, value)) >= 2**30:
+            raise ValueError(f"{name}: expected an integer below 2**30 or None, got {value!r}")
+
+
 def get_word_index(path: str | os.PathLike[str] = "imdb.npz") -> dict[str, int]:
     """Return word -> rank, from 1, of `load_data`'s words; the numbers there are ``index_from`` higher."""
     return {word: rank for rank, word in enumerate(_load(path).words, 1)}
@@ -153,7 +167,7 @@ def _shared(ids: NDArray[np.int32]) -> list[int]:
 
 
 def _load(path: str | os.PathLike[str]) -> _Data:
-    cache = cache_folder() / path  # an absolute path stays what it is
+    cache = cache_folder() / checked_path("path", path)  # an absolute path stays what it is
     source = find(_ARCHIVE, _FOLDER, _TABLE)
     data = _read(cache, None if source is None else _key(source))
     if data is not None:
@@ -183,7 +197,7 @@ def _read(cache: Path, key: str | None) -> _Data | None:
                 return None
             words = file["words"].tobytes().decode().split("\n")
             return _Data(file["ids"], file["ends"], file["labels"], int(file["train"]), words)
-    except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # what a damaged file makes go wrong can be anything
         if cache.parent == cache_folder():
             return None  # ours: it is made again
         raise ValueError(f"path: expected a file that load_data made, or none yet, got {cache} ({error})") from error
@@ -206,7 +220,11 @@ def _write(cache: Path, data: _Data, key: str) -> None:
 def _build(source: Path) -> _Data:
     try:
         reviews = list(_reviews(source))
-    except (EOFError, tarfile.ReadError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+    except (FileNotFoundError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # what a damaged file makes go wrong can be anything
+        if isinstance(error, ValueError) and str(error).startswith(str(source)):
+            raise
         raise ValueError(f"{source}: is damaged or incomplete ({error}); delete it and fetch it again") from error
     # The order in Keras's file: favourable ones first, then by the names of their files.
     reviews.sort(key=lambda review: (review[0] != "train", -review[1], review[2]))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._arguments import flag, integer, number, one_of, positive_integer
+from .._arguments import as_array, flag, integer, integer_array, number, one_of, positive_integer
 from .ngram import NGram, texts
 
 Array: TypeAlias = NDArray[Any]
@@ -228,16 +228,14 @@ def _checked(
     inputs: ArrayLike, lengths: ArrayLike | None, blank: int, name: str = "lengths"
 ) -> tuple[Array, Array, int]:
     """Return contiguous inputs, lengths as int64, and the blank from 0 on."""
-    x = np.asarray(inputs)
+    x = as_array("inputs", inputs)
     native = x.dtype.newbyteorder("=")
     if native not in (np.float32, np.float64):
         raise TypeError(f"inputs: expected dtype float32 or float64, got {x.dtype}")
     if x.ndim != 3 or x.shape[2] == 0:
         raise ValueError(f"inputs: expected shape (batch, steps, classes), got {x.shape}")
     batch, steps, classes = x.shape
-    n = np.full(batch, steps) if lengths is None else np.asarray(lengths)
-    if n.size and n.dtype.kind not in "iu":
-        raise TypeError(f"{name}: expected integers, got {n.dtype}")
+    n = np.full(batch, steps) if lengths is None else integer_array(name, lengths)
     if n.shape != (batch,):
         raise ValueError(f"{name}: expected shape (batch={batch},), got {n.shape}")
     wrong = np.flatnonzero((n < 0) | (n > steps))

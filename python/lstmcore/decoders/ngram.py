@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import _core
-from .._arguments import flag, number, positive_integer
+from .._arguments import flag, items, mapping, number, path, positive_integer, strings
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0  # what the format's tools write for the logarithm of 0, as for a begin that is never predicted
+_LONGEST = 100  # nothing that is counted has contexts of more tokens
 Entries = Mapping[tuple[str, ...], tuple[float, float]]
 
 
 def texts(name: str, values: Iterable[str]) -> list[str]:
     """Return strings that the core can hold, or raise TypeError or ValueError."""
-    found = list(values)
+    found = strings(name, values)
     for text in found:
-        if not isinstance(text, str):
-            raise TypeError(f"{name}: expected strings, got {text!r}")
         if any("\ud800" <= c <= "\udfff" for c in text):
             raise ValueError(f"{name}: expected text without lone surrogates, got {text!r}")
     return found
@@ -60,10 +59,13 @@ class NGram:
 
     def __init__(self, entries: Entries, unknown: float = -100.0) -> None:
         self.unknown = number("unknown", unknown, "[-inf, 0]")
-        if not entries:
+        if not mapping("entries", entries):
             raise ValueError("entries: expected n-grams, got none")
-        for tokens, (log_probability, backoff) in entries.items():
-            if not isinstance(tokens, tuple) or "" in texts("entries", tokens) or not tokens:
+        for tokens, numbers in entries.items():
+            if not isinstance(numbers, (tuple, list)) or len(numbers) != 2:
+                raise TypeError(f"entries: expected a probability and a backoff for each, got {numbers!r}")
+            log_probability, backoff = numbers
+            if not isinstance(tokens, tuple) or not tokens or "" in texts("entries", tokens):
                 raise TypeError(f"entries: expected tuples of strings, got {tokens!r}")
             number(f"entries: {' '.join(tokens)}", log_probability, "[-inf, 0]")
             number(f"entries: {' '.join(tokens)}: backoff", backoff, "[-1e6, 1e6]")
@@ -108,10 +110,14 @@ class NGram:
         ValueError
             Not in that format: the message has the number of the line.
         """
-        if isinstance(source, (str, os.PathLike)):
-            with Path(source).open(encoding="utf-8") as file:
-                return cls(_parse(file), unknown)
-        return cls(_parse(source), unknown)
+        if not isinstance(source, (str, os.PathLike)):
+            return cls(_parse(items("source", source, "a path or lines of text")), unknown)
+        with Path(path("source", source)).open(encoding="utf-8") as file:
+            try:
+                entries = _parse(file)
+            except UnicodeDecodeError as error:
+                raise ValueError(f"source: expected a file in UTF-8, got {source} ({error})") from None
+        return cls(entries, unknown)
 
     @classmethod
     def from_text(
@@ -128,12 +134,18 @@ class NGram:
         words : strings are split at white space, not into characters.
         """
         order, words = positive_integer("order", order), flag("words", words)
-        smoothing = number("smoothing", smoothing, "(0, 1)")
+        if order > _LONGEST:
+            raise ValueError(f"order: expected at most {_LONGEST}, got {order}")
+        smoothing = number("smoothing", smoothing, "[1e-300, 1)")  # below, shares of it would be no normal numbers
         if isinstance(texts, str):
             raise TypeError(f"texts: expected a sequence of strings, got a string, {texts[:20]!r}")
         counts: list[Counter[tuple[str, ...]]] = [Counter() for _ in range(order)]
-        for text in texts:
-            tokens = text.split() if words and isinstance(text, str) else list(text)
+        for text in items("texts", texts, "a sequence of strings"):
+            tokens = (
+                text.split()
+                if words and isinstance(text, str)
+                else items("texts", text, "a string or a sequence of tokens")
+            )
             for token in tokens:
                 if not isinstance(token, str) or token in (BEGIN, END, UNKNOWN, ""):
                     raise ValueError(f"texts: expected tokens other than {BEGIN}, {END} and {UNKNOWN}, got {token!r}")
@@ -163,13 +175,15 @@ def _discounted(counts: Sequence[Counter[tuple[str, ...]]], discount: float) -> 
     p[(UNKNOWN,)] = discount * len(seen[()]) / totals[()]
     entries = {tokens: (math.log10(value), 0.0) for tokens, value in p.items()}
     entries[(BEGIN,)] = (NEVER, 0.0)
-    for history, tokens_after in seen.items():
+    left = {history: discount * len(after) / totals[history] for history, after in seen.items()}
+    for history, after in seen.items():
         if not history:
             continue
-        # What is left for the tokens not seen here, over what they have together in the shorter context.
-        left = discount * len(tokens_after) / totals[history]
-        shorter = 1 - math.fsum(p[(*history[1:], token)] for token in tokens_after)
-        entries[history] = (entries[history][0], math.log10(left / shorter))
+        # What is left for the tokens not seen here, over what they have together in the shorter context: what is left
+        # there, and what those have that were seen there. (One less the others would cancel.)
+        shorter = history[1:]
+        rest = math.fsum([left[shorter], *(p[(*shorter, token)] for token in set(seen[shorter]).difference(after))])
+        entries[history] = (entries[history][0], math.log10(left[history] / rest))
     return entries
 
 

@@ -2,11 +2,9 @@
 
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
-from .add import Add
 from .alpha_dropout import AlphaDropout
 from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
-from .concatenate import Concatenate
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
 from .dense import Dense
@@ -27,6 +25,7 @@ from .layer_normalization import LayerNormalization
 from .leaky_relu import LeakyReLU
 from .lstm import LSTM
 from .masking import Masking
+from .merging import Add, Concatenate, add, concatenate
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -100,4 +99,6 @@ __all__ = [
     "UnitNormalization",
     "UpSampling1D",
     "ZeroPadding1D",
+    "add",
+    "concatenate",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arguments import among, items
 from .._passes import run_both_backward, run_both_forward
 from .._serialization import serialize
 from .layer import Array, Layer, Shape, copies
@@ -65,7 +66,7 @@ class Bidirectional(SequenceLayer):
                 raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
             if isinstance(given, Recurrent) and given.checkpoint is not None:
                 raise ValueError(f"Bidirectional: {name}: checkpoint is not offered in both directions")
-        if merge_mode not in _MERGE_MODES:
+        if not among(merge_mode, _MERGE_MODES):
             raise ValueError(f"Bidirectional: merge_mode: expected one of {_MERGE_MODES}, got {merge_mode!r}")
         if backward_layer is None:
             if layer.go_backwards:
@@ -189,20 +190,19 @@ class Bidirectional(SequenceLayer):
 
     def _split(self, argument: str, states: Sequence[ArrayLike]) -> list[Any]:
         """Return the states of the forward and those of the backward layer."""
+        states = items(f"{self.name}: {argument}", states, "a list of arrays")
         layers = (self.forward_layer, self.backward_layer)
-        if isinstance(states, (list, tuple, np.ndarray)):
-            # In a list for each cell, where they are several, or one after the other.
-            for of_first, of_second in (
-                [len(layer.state_size) for layer in layers],
-                [len(layer.state_sizes) for layer in layers],
-            ):
-                if len(states) == of_first + of_second:
-                    return [states[:of_first], states[of_first:]]
+        # In a list for each cell, where they are several, or one after the other.
+        for of_first, of_second in (
+            [len(layer.state_size) for layer in layers],
+            [len(layer.state_sizes) for layer in layers],
+        ):
+            if len(states) == of_first + of_second:
+                return [states[:of_first], states[of_first:]]
         count = sum(len(layer.state_sizes) for layer in layers)
-        got = len(states) if isinstance(states, (list, tuple, np.ndarray)) else repr(states)
         raise ValueError(
             f"{self.name}: {argument}: expected {count} arrays, those of the forward and those of the backward "
-            f"layer, got {got}"
+            f"layer, got {len(states)}"
         )
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, constraints, regularizers
-from .._arguments import as_array, flag, positive_integer, reject_options
+from .._arguments import flag, float_array, positive_integer, real_array, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape, copies
 
@@ -82,13 +82,13 @@ class Embedding(Layer):
             constraint=self.embeddings_constraint,
         )
         if self._initial is not None:
-            values = np.asarray(self._initial, self.dtype)
+            values = float_array(f"{self.name}: weights", self._initial, self.dtype)
             self.embeddings.assign(values[0] if values.ndim == 3 and len(values) == 1 else values)
             self._initial = None
 
     def convert(self, name: str, inputs: ArrayLike) -> Array:
         """Return inputs as integers; whole numbers of a float type are taken for what they are."""
-        array = as_array(name, inputs)
+        array = real_array(name, inputs, "integers")
         if array.dtype.kind == "f":
             wrong = array[~(np.abs(array) < 2.0**63) | (array != np.trunc(array))]
             if wrong.size:

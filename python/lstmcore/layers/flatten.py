@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._arguments import among
 from .reshape import Reshape
 
 
@@ -22,6 +23,6 @@ class Flatten(Reshape):
     """
 
     def __init__(self, data_format: str | None = None, **options: Any) -> None:
-        if data_format not in (None, "channels_last"):
+        if not among(data_format, (None, "channels_last")):
             raise ValueError(f"Flatten: data_format: expected None or 'channels_last', got {data_format!r}")
         super().__init__((-1,), **options)

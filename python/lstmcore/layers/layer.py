@@ -16,7 +16,19 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
-from .._arguments import flag, float_array, float_dtype, positive_integer, reject_options, valid_steps
+from .._arguments import (
+    flag,
+    float_array,
+    float_dtype,
+    items,
+    mapping,
+    named,
+    positive_integer,
+    real_array,
+    reject_options,
+    valid_steps,
+    whole_number,
+)
 from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
 from .._serialization import Configurable
@@ -50,12 +62,15 @@ def _built_once(build: Build) -> Build:
         with building:
             if self.built:
                 return
+            input_shape: Any = next(iter((*shape, *by_name.values())), None)
+            if not isinstance(input_shape, (tuple, list, dict, type(None))):
+                raise TypeError(f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}")
             before = list(self.variables)
             try:
                 for layer in self.sublayers:
                     layer.take_dtype(self.name, self.dtype)
                 build(self, *shape, **by_name)
-                self._finish_build(next(iter((*shape, *by_name.values())), None))
+                self._finish_build(input_shape)
             except BaseException:
                 self.variables, self.built = before, False
                 raise
@@ -114,9 +129,7 @@ class Layer(Configurable):
     ) -> None:
         kind = type(self).__name__
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, ())
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"{kind}: name: expected a string, got {name!r}")
-        self.name = name or _automatic_name(kind)
+        self.name = named(kind, name, "") or _automatic_name(kind)
         self.given_dtype = None if dtype is None else float_dtype("dtype", dtype)
         self.dtype: np.dtype[Any] = self.given_dtype or np.dtype(np.float32)
         self.activity_regularizer = regularizers.get(activity_regularizer)
@@ -254,7 +267,7 @@ class Layer(Configurable):
         """
         parts: list[dict[str, Any]] = [{} for _ in self.sublayers]
         own: dict[str, Any] = {}
-        for name, value in state.items():
+        for name, value in mapping(f"{self.name}: state", state).items():
             head, slash, tail = name.partition("/")
             if slash and head.isdigit() and int(head) < len(parts):
                 parts[int(head)][tail] = value
@@ -432,9 +445,14 @@ class Layer(Configurable):
             if given[argument] is not None:
                 raise TypeError(f"{self.name}: add_weight got two values for {argument}")
             given[argument] = value
-        name = given["name"] or f"variable_{len(self.variables)}"
-        shape = tuple(int(n) for n in given["shape"] or ())
-        if given["dtype"] is not None and np.dtype(given["dtype"]) != self.dtype:
+        name = named(self.name, given["name"], f"variable_{len(self.variables)}")
+        sizes = items(
+            f"{self.name}: {name}: shape", () if given["shape"] is None else given["shape"], "a list of integers"
+        )
+        shape = tuple(whole_number(f"{self.name}: {name}: shape", n) for n in sizes)
+        if any(n < 0 for n in shape):
+            raise ValueError(f"{self.name}: {name}: shape: expected integers from 0 on, got {shape}")
+        if given["dtype"] is not None and not _is_dtype(given["dtype"], self.dtype):
             raise ValueError(f"{self.name}: {name}: expected the layer's dtype, {self.dtype}, got {given['dtype']}")
         if math.prod(map(float, shape)) * self.dtype.itemsize > 2.0**60:
             raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
@@ -512,6 +530,7 @@ class Layer(Configurable):
     def from_config(cls, config: Mapping[str, Any]) -> Layer:
         """Make a layer from what `get_config` returned."""
         # A layer of a user's may not take the arguments that all layers have.
+        config = mapping(f"{cls.__name__}: config", config)
         taken = inspect.signature(cls.__init__).parameters
         by_name = any(p.kind is p.VAR_KEYWORD for p in taken.values())
         own = {k: config[k] for k in ("name", "trainable", "dtype") if k in config and not (by_name or k in taken)}
@@ -553,9 +572,18 @@ class Layer(Configurable):
         return f"<{type(self).__name__} name={self.name}{', built' if self.built else ''}>"
 
 
+def _is_dtype(value: Any, dtype: np.dtype[Any]) -> bool:
+    try:
+        return bool(np.dtype(value) == dtype)
+    except (TypeError, ValueError):
+        return False
+
+
 def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
     """Assign arrays to variables after checking every shape."""
-    arrays = [np.array(w) for w in weights]  # copies, for they may be values of the variables themselves
+    given = items(f"{owner}: weights", weights, "a list of arrays")
+    # Copies, for they may be values of the variables themselves.
+    arrays = [np.array(real_array(f"{owner}: weights[{k}]", w)) for k, w in enumerate(given)]
     if len(arrays) != len(variables):
         raise ValueError(f"{owner}: weights: expected {len(variables)} arrays, got {len(arrays)}")
     for variable, array in zip(variables, arrays, strict=True):

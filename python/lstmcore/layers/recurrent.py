@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, constraints, functional, regularizers
-from .._arguments import flag, positive_integer, rate, reject_options
+from .._arguments import flag, mapping, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from .._stepwise import StepwiseWeights
@@ -446,7 +446,7 @@ def kept_states(
     layer: Any, state: Mapping[str, Any], widths: Sequence[int]
 ) -> tuple[list[Array] | None, dict[str, Any]]:
     """Return the states of a stateful layer that `Layer.state` holds, or None, and the rest of what it holds."""
-    rest = dict(state)
+    rest = dict(mapping(f"{layer.name}: state", state))
     states = [np.asarray(rest.pop(f"state/{k}"), layer.dtype) for k in range(len(widths)) if f"state/{k}" in rest]
     if not states:
         return None, rest

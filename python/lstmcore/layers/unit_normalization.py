@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import axes_of
 from ..activations.softmaxes import checked_axis
 from .layer import Array, Layer
 
@@ -31,7 +32,8 @@ class UnitNormalization(Layer):
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the outputs."""
-        length = np.sqrt(np.add.reduce(inputs * inputs, axis=self.axis, keepdims=True))
+        axis = axes_of(f"{self.name}: axis", self.axis, inputs)
+        length = np.sqrt(np.add.reduce(inputs * inputs, axis=axis, keepdims=True))
         length = np.maximum(length, inputs.dtype.type(1e-12))  # zeros stay zeros, as in Keras
         outputs: Array = inputs / length
         if training:

@@ -191,9 +191,13 @@ def serialize(loss: Loss | LossFunction) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the loss that `serialize` made plain data of; a config of Keras's own will do."""
-    if isinstance(config, Mapping) and config.get("class_name") in _CLASSES:
+    name = config.get("class_name") if isinstance(config, Mapping) else None
+    if isinstance(name, str) and name in _CLASSES:
         config = {**config, "module": __name__}
-    loss = _serialization.deserialize(config, custom_objects)
+    try:
+        loss = _serialization.deserialize(config, custom_objects)
+    except _serialization.UnknownClassError as error:
+        raise ValueError(f"loss: expected the config of a Loss, got {name!r} ({error})") from None
     if not isinstance(loss, (Loss, str)):
         raise ValueError(f"loss: expected the config of a Loss, with class_name and config, got {config!r}")
     return get(loss)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import flag, integer
+from .._arguments import flag, integer, integer_array, real_array
 from .loss import Loss
 from .regression import EPSILON
 from .targets import Shape
@@ -126,8 +126,8 @@ class CTC(Loss):
                 f"{self.name}: blank: expected a class from 0 to {y_pred_shape[2] - 1}, for the outputs have "
                 f"{y_pred_shape[2]}, got {self.blank}"
             )
-        labels = np.asarray(y)
-        if labels.dtype.kind not in "fiu":
+        labels = real_array(name, y, "whole numbers (class labels)")
+        if labels.dtype.kind == "b":
             raise TypeError(f"{name}: expected whole numbers (class labels), got {labels.dtype}")
         if labels.ndim != 2 or y_pred_shape[0] not in (None, len(labels)):
             raise ValueError(f"{name}: expected shape (batch={y_pred_shape[0]}, max_labels), got {labels.shape}")
@@ -169,16 +169,15 @@ class CTC(Loss):
         input_lengths : (batch,) how many steps of each row count; all by default.
         label_lengths : (batch,) how many labels; by default those that are no padding.
         """
-        pred = np.asarray(y_pred)
-        if pred.dtype.kind not in "fiub":
-            raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+        pred = real_array("y_pred", y_pred)
         dtype = self.dtype or (pred.dtype if pred.dtype in (np.float32, np.float64) else np.dtype(np.float64))
         pred = pred.astype(dtype, copy=False)
         if label_lengths is None:
             labels = self.targets(y_true, pred.shape, dtype, "y_true")
         else:
             labels = self._whole(y_true, pred.shape, "y_true")
-        lengths = [None if n is None else np.asarray(n) for n in (input_lengths, label_lengths)]
+        given = {"input_lengths": input_lengths, "label_lengths": label_lengths}
+        lengths = [None if n is None else integer_array(name, n) for name, n in given.items()]
         sequences = Sequences(labels, *lengths)
         losses = self.call(sequences, pred)
         fitting = None if self.reduction == "none" else self._fitting(sequences, pred)

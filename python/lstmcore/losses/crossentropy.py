@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import as_array, flag, integer, number
+from .._arguments import flag, integer, number, real_array
 from .elementwise import Elementwise
 from .regression import EPSILON
 from .targets import Shape, labels, matching, probabilities
@@ -70,7 +70,7 @@ class BinaryCrossentropy(Elementwise):
     def targets(self, y: ArrayLike, y_pred_shape: Shape, dtype: DTypeLike, name: str = "y") -> Array:
         """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``."""
         self._check_axis(y_pred_shape)
-        y, hint = as_array(name, y), ""
+        y, hint = real_array(name, y), ""
         if y_pred_shape[-1] not in (1, None) and y.ndim < len(y_pred_shape):
             hint = "; for labels of several classes use sparse_categorical_crossentropy"
         return probabilities(name, y, y_pred_shape, np.dtype(dtype), hint)

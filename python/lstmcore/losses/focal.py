@@ -104,8 +104,10 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
         dtype: DTypeLike | None = None,
     ) -> None:
         super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
-        alphas: Any = alpha if isinstance(alpha, (list, tuple, np.ndarray)) else [alpha]
+        alphas: Any = alpha if isinstance(alpha, (list, tuple)) or np.ndim(alpha) == 1 else [alpha]
         self.alpha = [number("CategoricalFocalCrossentropy: alpha", a, "[0, inf)") for a in alphas]
+        if not self.alpha:
+            raise ValueError("CategoricalFocalCrossentropy: alpha: expected a number, or one for each class, got none")
         self.gamma = number("CategoricalFocalCrossentropy: gamma", gamma, "[0, inf)")
 
     @property

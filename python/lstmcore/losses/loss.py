@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import as_array, float_dtype
+from .._arguments import among, as_array, float_dtype, named, real_array
 from .._serialization import Configurable
 from .targets import Shape, aligned
 from .weights import REDUCTIONS, combine_weights, factor, total, without_masked
@@ -43,10 +43,10 @@ class Loss(Configurable):
         self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: DTypeLike | None = None
     ) -> None:
         kind = type(self).__name__
-        if reduction is not None and reduction not in REDUCTIONS:
+        if not among(reduction, (*REDUCTIONS, None)):
             raise ValueError(f"{kind}: reduction: expected one of {', '.join(REDUCTIONS)} or None, got {reduction!r}")
         self.reduction = "none" if reduction is None else reduction
-        self.name = name or snake_case(kind)
+        self.name = named(kind, name, snake_case(kind))
         self.dtype = None if dtype is None else float_dtype(f"{kind}: dtype", dtype)
 
     # --- to be defined by the losses ---
@@ -107,9 +107,7 @@ class Loss(Configurable):
 
     def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Return the targets as the loss takes them, and the loss of each sample."""
-        pred = as_array("y_pred", y_pred)
-        if pred.dtype.kind not in "fiub":
-            raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+        pred = real_array("y_pred", y_pred)
         if pred.ndim == 0:
             raise ValueError("y_pred: expected an array, got a number")
         # Integers are as exact in float64 as they can be; anything else is computed as it comes.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import integer, number
+from .._arguments import integer, items, number
 from .elementwise import Elementwise
 from .targets import Shape, aligned, matching
 
@@ -169,8 +169,8 @@ class Quantile(Elementwise):
     ) -> None:
         super().__init__(reduction, name, dtype)
         self.q: float | list[float]
-        if isinstance(q, (list, tuple, np.ndarray)):
-            self.q = [self._level(v) for v in q]
+        if isinstance(q, (list, tuple)) or np.ndim(q) == 1:
+            self.q = [self._level(v) for v in items("Quantile: q", q, "a list of numbers")]
         else:
             self.q = self._level(q)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import as_array
+from .._arguments import real_array
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -15,9 +15,7 @@ Shape = tuple[int | None, ...]
 
 def aligned(name: str, value: ArrayLike, shape: Shape) -> Array:
     """Return numbers, with a last axis of one added or taken away where that makes the number of axes fit."""
-    array = as_array(name, value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+    array = real_array(name, value)
     if array.ndim == len(shape) - 1 and shape[-1] == 1:
         return array[..., None]
     if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
@@ -55,9 +53,7 @@ def labels(name: str, value: ArrayLike, shape: Shape, ignored: int | None = None
 
     ``ignored`` is a label that stands for none and may lie outside the classes.
     """
-    array = as_array(name, value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected whole numbers (class labels), got {array.dtype}")
+    array = real_array(name, value, "whole numbers (class labels)")
     if array.ndim == len(shape) and array.shape[-1] == 1:
         array = array[..., 0]
     if not fits(array, shape[:-1]):

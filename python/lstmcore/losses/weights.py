@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._arguments import real_array
+
 Array = NDArray[Any]
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none")
@@ -60,9 +62,7 @@ def combine_weights(
 
 def _spread(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return float64 numbers in that shape, from one of its first axes, or with an axis of one too many."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+    array = real_array(name, value)
     if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
         array = array[..., 0]
     first = shape[: array.ndim]

@@ -298,9 +298,13 @@ def serialize(metric: Metric) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Metric:
     """Return the metric that `serialize` made plain data of; a config of Keras's own will do."""
-    if isinstance(config, Mapping) and config.get("class_name") in {**_CLASSES, "MeanMetricWrapper": None}:
+    name = config.get("class_name") if isinstance(config, Mapping) else None
+    if isinstance(name, str) and name in {**_CLASSES, "MeanMetricWrapper": None}:
         config = {**config, "module": __name__}
-    metric = _serialization.deserialize(config, custom_objects)
+    try:
+        metric = _serialization.deserialize(config, custom_objects)
+    except _serialization.UnknownClassError as error:
+        raise ValueError(f"metrics: expected the config of a Metric, got {name!r} ({error})") from None
     if not isinstance(metric, (Metric, str)):
         raise ValueError(f"metrics: expected the config of a Metric, with class_name and config, got {config!r}")
     return get(metric)

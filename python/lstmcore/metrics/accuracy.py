@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import flag, number, positive_integer
+from .._arguments import flag, number, positive_integer, real_array
 from .mean import MeanMetricWrapper
 from .metric import pair
 
@@ -18,7 +18,7 @@ _SPARSE = "; for integer labels use sparse_categorical_accuracy"
 
 def _labels(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     """Return class labels of the shape of the outputs without the last axis, and the outputs."""
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    true, pred = real_array("y_true", y_true), real_array("y_pred", y_pred)
     if true.ndim == pred.ndim and true.shape[-1] == 1:
         true = true[..., 0]
     if true.shape != pred.shape[:-1]:
@@ -43,7 +43,7 @@ def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5
     array([1., 1., 1., 0.])
     """
     true, pred = pair(y_true, y_pred, column=False)
-    return np.asarray((pred > threshold) == true, np.float64)
+    return np.asarray((pred > number("threshold", threshold)) == true, np.float64)
 
 
 def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> Array:
@@ -94,7 +94,7 @@ def _top_k(true: Array, pred: Array, k: int) -> Array:
     at_label = np.take_along_axis(pred, true[..., None], axis=-1)
     # "Not at most" rather than "above": where either is NaN, the label is not among the first.
     above = np.count_nonzero(~(pred <= at_label), axis=-1)
-    return np.asarray(above < k, np.float64)
+    return np.asarray(above < positive_integer("k", k), np.float64)
 
 
 class Accuracy(MeanMetricWrapper):

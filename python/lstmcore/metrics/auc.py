@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import flag, integer
+from .._arguments import flag, float_array, integer
 from ..losses.regression import EPSILON
 from .confusion import counts_above, ratio, thresholds_of, weights_of
 from .metric import Metric, pair
@@ -83,7 +83,9 @@ class AUC(Metric):
         if num_labels is not None and not self.multi_label:
             raise ValueError("AUC: num_labels: is for multi_label=True")
         self.num_labels = num_labels
-        self.label_weights = None if label_weights is None else np.asarray(label_weights, np.float64)
+        self.label_weights = (
+            None if label_weights is None else float_array("AUC: label_weights", label_weights, np.dtype(np.float64))
+        )
         self.from_logits = flag("AUC: from_logits", from_logits)
         super().__init__(name, dtype)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import integer, number, positive_integer
+from .._arguments import integer, items, number, positive_integer, real_array
 from ..losses.weights import combine_weights
 from .metric import Metric, pair
 
@@ -47,8 +47,9 @@ def thresholds_of(where: str, thresholds: Thresholds, default: float) -> list[fl
     """Return thresholds as a list of numbers from 0 to 1."""
     if thresholds is None:
         return [default]
-    several = thresholds if isinstance(thresholds, (list, tuple, np.ndarray)) else [thresholds]
-    return [number(f"{where}: thresholds", t, "[0, 1]") for t in several]
+    several = isinstance(thresholds, (list, tuple)) or np.ndim(thresholds) == 1
+    found = items(f"{where}: thresholds", thresholds, "a list of numbers") if several else [thresholds]
+    return [number(f"{where}: thresholds", t, "[0, 1]") for t in found]
 
 
 class _Confusion(Metric):
@@ -78,8 +79,9 @@ class _Confusion(Metric):
 
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Take in a batch: targets that count as true unless they are 0, outputs, weights."""
-        flat = np.ndim(y_pred) == 1 and self.top_k is not None  # the classes of a single sample
-        true, pred = pair(np.asarray(y_true), np.asarray(y_pred), _HINT, column=not flat)
+        y_pred = real_array("y_pred", y_pred)
+        flat = y_pred.ndim == 1 and self.top_k is not None  # the classes of a single sample
+        true, pred = pair(y_true, y_pred, _HINT, column=not flat)
         weights = None if sample_weight is None else weights_of(true, sample_weight)
         if self.top_k is not None:
             first = np.argsort(-pred.astype(np.float64), axis=-1, kind="stable")[..., : self.top_k]
@@ -109,7 +111,7 @@ _HINT = "; for integer labels, make them one-hot with utils.to_categorical"
 
 def weights_of(true: Array, sample_weight: ArrayLike) -> Array:
     """Return weights in the shape of targets, from one for each sample or for each of its outputs."""
-    array = np.asarray(sample_weight)
+    array = real_array("sample_weight", sample_weight)
     shape = true.shape if array.shape == true.shape else true.shape[:-1]
     weights = combine_weights(shape, array, None)
     assert weights is not None

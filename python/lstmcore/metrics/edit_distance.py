@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import integer
+from .._arguments import integer, items, real_array
 from ..decoders.ctc import SCORES
 from .metric import Metric
 
@@ -119,9 +119,7 @@ class CharacterErrorRate(Metric):
 
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Take in a batch."""
-        pred = np.asarray(y_pred)
-        if pred.dtype.kind not in "fiub":
-            raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+        pred = real_array("y_pred", y_pred)
         if pred.ndim != 3 or pred.shape[2] == 0:
             raise ValueError(f"y_pred: expected shape (batch, steps, classes), got {pred.shape}")
         batch, steps, classes = pred.shape
@@ -134,9 +132,7 @@ class CharacterErrorRate(Metric):
             pred = np.where(np.isnan(pred), pred.dtype.type(-np.inf), pred)
         lengths, weights = np.full(batch, steps), np.ones(batch)
         if sample_weight is not None:
-            given = np.asarray(sample_weight)
-            if given.dtype.kind not in "fiub":
-                raise TypeError(f"sample_weight: expected numbers, got {given.dtype}")
+            given = real_array("sample_weight", sample_weight)
             if given.shape == (batch, steps):
                 counts = given != 0
                 lengths = counts.sum(1)
@@ -157,8 +153,8 @@ class CharacterErrorRate(Metric):
         self.length += float((weights * [len(r) for r in references]).sum())
 
     def _references(self, y_true: ArrayLike, batch: int, classes: int, blank: int) -> list[Array]:
-        true = np.asarray(y_true)
-        if true.dtype.kind not in "iuf":
+        true = real_array("y_true", y_true, "integers")
+        if true.dtype.kind == "b":
             raise TypeError(f"y_true: expected integers, got {true.dtype}")
         if true.ndim != 2 or len(true) != batch:
             raise ValueError(f"y_true: expected shape (batch={batch}, labels), got {true.shape}")
@@ -198,8 +194,7 @@ def _both(references: Any, hypotheses: Any, words: bool) -> tuple[list[list[Hash
     for name, given in (("references", references), ("hypotheses", hypotheses)):
         if isinstance(given, str):
             given = [given]
-        if not isinstance(given, Iterable):
-            raise TypeError(f"{name}: expected strings or sequences, got {given!r}")
+        given = items(name, given, "strings or sequences")
         found.append([_tokens(name, one.split() if words and isinstance(one, str) else one) for one in given])
     if len(found[0]) != len(found[1]):
         raise ValueError(f"hypotheses: expected {len(found[0])}, as many as references, got {len(found[1])}")

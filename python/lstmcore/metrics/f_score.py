@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import number
+from .._arguments import among, number
 from ..losses.regression import EPSILON
 from .confusion import weights_of
 from .metric import Metric, pair
@@ -46,10 +46,10 @@ class FBetaScore(Metric):
         dtype: DTypeLike | None = None,
     ) -> None:
         kind = type(self).__name__
-        if average not in (None, "micro", "macro", "weighted"):
+        if not among(average, (None, "micro", "macro", "weighted")):
             raise ValueError(f"{kind}: average: expected 'micro', 'macro', 'weighted' or None, got {average!r}")
         self.average = average
-        self.beta = number(f"{kind}: beta", beta, "[0, inf)")
+        self.beta = number(f"{kind}: beta", beta, "[0, 1e100]")
         if not self.beta:
             raise ValueError(f"{kind}: beta: expected a positive number, got {beta!r}")
         self.threshold = None if threshold is None else number(f"{kind}: threshold", threshold, "[0, 1]")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import losses
+from .._arguments import real_array
 from ..losses.functions import LossFunction
 from ..losses.loss import Loss
 from ..losses.weights import combine_weights, without_masked
@@ -18,8 +19,6 @@ Array = NDArray[Any]
 
 def _weighted(values: Array, sample_weight: ArrayLike | None) -> tuple[float, float]:
     """Return the sum of values, each times its weight, and the sum of weights."""
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"values: expected numbers, got {values.dtype}")
     if sample_weight is None:
         return float(np.add.reduce(values, axis=None, dtype=np.float64)), float(values.size)
     weights = combine_weights(values.shape, sample_weight, None)
@@ -46,7 +45,7 @@ class Sum(Metric):
 
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:  # type: ignore[override]
         """Take in values."""
-        self.total += _weighted(np.asarray(values), sample_weight)[0]
+        self.total += _weighted(real_array("values", values), sample_weight)[0]
 
     def __call__(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> float:  # type: ignore[override]
         """Take in values and return the result so far."""
@@ -87,7 +86,7 @@ class Mean(Metric):
             self.total += values * weight
             self.count += weight
             return
-        array = np.asarray(values)
+        array = real_array("values", values)
         total, count = _weighted(array, sample_weight)
         share = array.shape[0] / array.size if array.ndim > 1 and array.size else 1.0
         self.total += total * share
@@ -132,13 +131,14 @@ class MeanMetricWrapper(Mean):
         self.options = options
         if isinstance(self.fn, Loss):
             self.direction = "down"
-        super().__init__(name or getattr(fn, "name", None) or getattr(fn, "__name__", None), dtype)
+        of_fn = getattr(fn, "name", None) or getattr(fn, "__name__", None)
+        super().__init__(of_fn if name is None else name, dtype)
 
     def update_state(  # type: ignore[override]
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:
         """Take in a batch."""
-        pred = np.asarray(y_pred)
+        pred = real_array("y_pred", y_pred)
         if pred.ndim == 1:  # as in Keras, one number for each row is a column
             pred = pred[:, None]
         if isinstance(self.fn, Loss):
@@ -147,10 +147,10 @@ class MeanMetricWrapper(Mean):
             if counts is not None:
                 sample_weight = combine_weights(values.shape, sample_weight, counts, "sum")
         else:
-            true = np.asarray(y_true)
+            true = real_array("y_true", y_true)
             if true.ndim == 1 and pred.shape[1:] == (1,):
                 true = true[:, None]
-            values = np.asarray(self.fn(true, pred, **self.options))
+            values = real_array("fn", self.fn(true, pred, **self.options))
         super().update_state(values, sample_weight)
 
     __call__ = Metric.__call__  # type: ignore[assignment]

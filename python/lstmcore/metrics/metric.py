@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import as_array, float_dtype
+from .._arguments import float_array, float_dtype, mapping, named, real_array
 from .._serialization import Configurable
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
@@ -50,8 +50,9 @@ class Metric(Configurable):
     direction: str | None = None
 
     def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
-        self.name = name or snake_case(type(self).__name__)
-        self.dtype = None if dtype is None else float_dtype(f"{type(self).__name__}: dtype", dtype)
+        kind = type(self).__name__
+        self.name = named(kind, name, snake_case(kind))
+        self.dtype = None if dtype is None else float_dtype(f"{kind}: dtype", dtype)
         self.reset_state()
 
     # --- to be defined by the metrics ---
@@ -97,11 +98,16 @@ class Metric(Configurable):
         ValueError
             A name or a shape is not this metric's.
         """
-        initial = self.initial_state()
+        initial, state = self.initial_state(), dict(mapping(f"{self.name}: state", state))
         needed = {name for name, value in initial.items() if value is not None}
         if not needed <= set(state) <= set(initial):
-            raise ValueError(f"{self.name}: state: expected {sorted(initial)}, got {sorted(state)}")
-        new = {name: None if name not in state else np.array(state[name], np.float64) for name in initial}
+            raise ValueError(f"{self.name}: state: expected {sorted(initial)}, got {sorted(map(str, state))}")
+        new = {
+            name: None
+            if name not in state
+            else float_array(f"{self.name}: state: {name}", state[name], np.dtype(np.float64)).copy()
+            for name in initial
+        }
         for name, value in initial.items():
             given = new[name]
             if given is not None and value is not None and given.shape != np.shape(value):
@@ -118,15 +124,11 @@ def pair(y_true: ArrayLike, y_pred: ArrayLike, hint: str = "", column: bool = Tr
 
     With ``column``, what has one axis is (batch, 1).
     """
-    true, pred = as_array("y_true", y_true), as_array("y_pred", y_pred)
-    if pred.dtype.kind not in "fiub":
-        raise TypeError(f"y_pred: expected numbers, got {pred.dtype}")
+    true, pred = real_array("y_true", y_true), real_array("y_pred", y_pred)
     if pred.ndim == 1 and column:
         pred = pred[:, None]
     if true.shape != pred.shape:
         true = aligned("y_true", true, pred.shape)
         if true.shape != pred.shape:
             raise ValueError(f"y_true: expected shape {pred.shape}, that of y_pred, got {np.shape(y_true)}{hint}")
-    elif true.dtype.kind not in "fiub":
-        raise TypeError(f"y_true: expected numbers, got {true.dtype}")
     return true, pred

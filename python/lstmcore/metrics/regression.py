@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import losses
-from .._arguments import integer
+from .._arguments import among, integer
 from ..losses.weights import combine_weights, without_masked
 from .mean import Mean, MeanMetricWrapper
 from .metric import Metric, pair
@@ -157,7 +157,7 @@ class R2Score(Metric):
         name: str | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        if class_aggregation not in (None, "uniform_average", "variance_weighted_average"):
+        if not among(class_aggregation, (None, "uniform_average", "variance_weighted_average")):
             raise ValueError(
                 "R2Score: class_aggregation: expected 'uniform_average', 'variance_weighted_average' or None, "
                 f"got {class_aggregation!r}"

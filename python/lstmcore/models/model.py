@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import integer
+from .._arguments import flag, function, integer, positive_integer, real_array
 from .._data.tree import map_leaves
 from ..layers import _masks
 from ..layers.layer import Layer, Shape, layers_in
@@ -122,7 +122,7 @@ class Model(Savable, Trainer):
                 raise ValueError(f"index: expected one of {len(layers)} layers, got {index}")
             return layers[index]
         for layer in layers:
-            if layer.name == name:
+            if isinstance(name, str) and layer.name == name:
                 return layer
         raise ValueError(f"name: expected one of {[layer.name for layer in layers]}, got {name!r}")
 
@@ -257,9 +257,7 @@ class Model(Savable, Trainer):
         """Return inputs as arrays; floating-point numbers in the model's dtype, integers as they are."""
 
         def one(value: Any) -> Array:
-            array = np.asarray(value)
-            if array.dtype.kind not in "fiub":
-                raise TypeError(f"{name}: expected numbers, got {array.dtype}")
+            array = real_array(name, value)
             return array.astype(self.dtype, copy=False) if array.dtype.kind == "f" else array
 
         several = isinstance(inputs, dict) or (
@@ -288,7 +286,10 @@ class Model(Savable, Trainer):
         show_trainable : also show which layers `fit` moves.
         positions, layer_range : accepted for Keras's sake; have no effect.
         """
-        print_summary(self, line_length or 70, print_fn or print, expand_nested, show_trainable)
+        width = 70 if line_length is None else positive_integer("line_length", line_length)
+        show = print if print_fn is None else function("print_fn", print_fn)
+        nested, trainable = flag("expand_nested", expand_nested), flag("show_trainable", show_trainable)
+        print_summary(self, width, show, nested, trainable)
 
     def __repr__(self) -> str:
         layers = ", ".join(layer.name for layer in self.layers)

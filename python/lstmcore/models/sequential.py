@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import positive_integer
+from .._arguments import flag, items, mapping, positive_integer
 from .._serialization import custom_object_scope, deserialize, serialize
 from ..activations import Activation
 from ..layers.embedding import Embedding
@@ -48,11 +48,9 @@ class Sequential(Model):
         super().__init__(name=name)
         self._activities: dict[int, Array] = {}  # outputs that an activity regularizer waits for
         self._first = 0
-        if not isinstance(layers, (Iterable, type(None))):
-            raise TypeError(f"{self.name}: layers: expected a list of layers, got {layers!r}")
-        for layer in layers or ():
+        for layer in () if layers is None else items(f"{self.name}: layers", layers, "a list of layers"):
             self.add(layer)
-        if not trainable:
+        if not flag(f"{self.name}: trainable", trainable):
             self.trainable = False
 
     # --- layers ---
@@ -280,8 +278,13 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Sequential:
         """Make a model from what `get_config` returned; its weights are new."""
-        with custom_object_scope(custom_objects or {}):
-            layers = [deserialize(layer) for layer in config["layers"]]
+        config = mapping(f"{cls.__name__}: config", config)
+        if "layers" not in config:
+            raise ValueError(f"{cls.__name__}: config: expected layers, got {', '.join(map(str, config)) or 'none'}")
+        with custom_object_scope({} if custom_objects is None else custom_objects):
+            layers = [
+                deserialize(layer) for layer in items(f"{cls.__name__}: layers", config["layers"], "a list of layers")
+            ]
         model = cls(layers, name=config.get("name"))
         if not config.get("trainable", True):
             model._trainable = False

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arguments import flag, number, positive_integer, reject_options
+from .._arguments import flag, named, number, positive_integer, reject_options
 from .._serialization import Configurable, serialize
 from ..variables import Parameters, Variable
 from .rate import Rate, RateLike
@@ -96,9 +96,7 @@ class Optimizer(Configurable):
         )
         if self.gradient_accumulation_steps == 1:
             raise ValueError(f"{kind}: gradient_accumulation_steps: expected None or an integer of at least 2, got 1")
-        if not isinstance(name, (str, type(None))):
-            raise ValueError(f"{kind}: name: expected a string, got {name!r}")
-        self.name = name or kind.lower()
+        self.name = named(kind, name, kind.lower())
         self._excluded: tuple[list[str], list[str]] = [], []  # names and paths, from weight decay
         self._calls = 0  # of step
         self._shapes: Sequence[tuple[int, ...]] | None = None  # of the variables, once there has been a step

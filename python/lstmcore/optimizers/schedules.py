@@ -6,7 +6,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
-from .._arguments import flag, number
+from .._arguments import flag, items, number
 from .._serialization import Configurable
 
 __all__ = [
@@ -64,10 +64,11 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase = flag("ExponentialDecay: staircase", staircase)
         self.name = name
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of that step."""
+        step = number("step", step, "[0, inf)")
         part = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (math.floor(part) if self.staircase else part)
+        return self.initial_learning_rate * _power(self.decay_rate, math.floor(part) if self.staircase else part)
 
 
 class InverseTimeDecay(LearningRateSchedule):
@@ -94,8 +95,9 @@ class InverseTimeDecay(LearningRateSchedule):
         self.staircase = flag("InverseTimeDecay: staircase", staircase)
         self.name = name
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of that step."""
+        step = number("step", step, "[0, inf)")
         part = step / self.decay_steps
         return self.initial_learning_rate / (1 + self.decay_rate * (math.floor(part) if self.staircase else part))
 
@@ -111,18 +113,22 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
         where = "PiecewiseConstantDecay"
-        self.boundaries = [number(f"{where}: boundaries", b) for b in boundaries]
-        self.values = [number(f"{where}: values", v, "[0, inf)") for v in values]
+        self.boundaries = [
+            number(f"{where}: boundaries", b) for b in items(f"{where}: boundaries", boundaries, "a list of numbers")
+        ]
+        rates = items(f"{where}: values", values, "a list of numbers")
+        self.values = [number(f"{where}: values", v, "[0, inf)") for v in rates]
         if len(self.values) != len(self.boundaries) + 1:
             raise ValueError(
                 f"{where}: values: expected {len(self.boundaries) + 1} for these boundaries, got {len(self.values)}"
             )
         if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
-            raise ValueError(f"{where}: boundaries: expected numbers that grow, got {list(boundaries)}")
+            raise ValueError(f"{where}: boundaries: expected numbers that grow, got {self.boundaries}")
         self.name = name
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of that step."""
+        step = number("step", step, "[0, inf)")
         return self.values[bisect.bisect_left(self.boundaries, step)]
 
 
@@ -154,8 +160,9 @@ class PolynomialDecay(LearningRateSchedule):
         self.cycle = flag("PolynomialDecay: cycle", cycle)
         self.name = name
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of that step."""
+        step = number("step", step, "[0, inf)")
         part = step / self.decay_steps
         part = part / max(1, math.ceil(part)) if self.cycle else min(part, 1.0)
         height: float = (1 - part) ** self.power
@@ -192,8 +199,9 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_steps = number("CosineDecay: warmup_steps", warmup_steps, "[0, inf)")
         self.name = name
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of that step."""
+        step = number("step", step, "[0, inf)")
         low, top, cooling = self.initial_learning_rate, self.warmup_target, step - self.warmup_steps
         if top is None:
             top, cooling = low, float(step)
@@ -232,8 +240,9 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.alpha = number("CosineDecayRestarts: alpha", alpha)
         self.name = name
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the learning rate of that step."""
+        step = number("step", step, "[0, inf)")
         part = step / self.first_decay_steps
         if self.t_mul == 1:
             restarts = math.floor(part)
@@ -244,8 +253,16 @@ class CosineDecayRestarts(LearningRateSchedule):
             restarts = math.floor(math.log1p(part * (self.t_mul - 1)) / math.log(self.t_mul) + 1e-9)
             period = self.t_mul**restarts
             part = (part - (period - 1) / (self.t_mul - 1)) / period
-        return self.initial_learning_rate * _cosine(part, self.m_mul**restarts, self.alpha)
+        return self.initial_learning_rate * _cosine(part, _power(self.m_mul, restarts), self.alpha)
 
 
 def _cosine(part: float, height: float, alpha: float) -> float:
     return (1 - alpha) * 0.5 * height * (1 + math.cos(math.pi * part)) + alpha
+
+
+def _power(base: float, exponent: float) -> float:
+    """Return a power of a number from 0 on: infinity where it is too large for a float."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf

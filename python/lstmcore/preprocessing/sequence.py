@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _random
-from .._arguments import flag, positive_integer
+from .._arguments import as_array, flag, integer, positive_integer
 from ..utils.padding import pad_sequences
 from ..utils.py_dataset import PyDataset
 
@@ -57,7 +56,10 @@ class TimeseriesGenerator(PyDataset):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.data, self.targets = np.asarray(data), np.asarray(targets)
+        self.data, self.targets = as_array("data", data), as_array("targets", targets)
+        for name, array in (("data", self.data), ("targets", self.targets)):
+            if not array.ndim:
+                raise ValueError(f"{name}: expected time on the first axis, got {array!r}")
         if len(self.data) != len(self.targets):
             raise ValueError(f"targets: expected {len(self.data)}, as many as data, got {len(self.targets)}")
         self.length = positive_integer("length", length)
@@ -65,8 +67,8 @@ class TimeseriesGenerator(PyDataset):
         self.stride = positive_integer("stride", stride)
         self.batch_size = positive_integer("batch_size", batch_size)
         self.shuffle, self.reverse = flag("shuffle", shuffle), flag("reverse", reverse)
-        self.start_index = operator.index(start_index) + self.length
-        self.end_index = len(self.data) - 1 if end_index is None else operator.index(end_index)
+        self.start_index = integer("start_index", start_index) + self.length
+        self.end_index = len(self.data) - 1 if end_index is None else integer("end_index", end_index)
         if not self.length <= self.start_index <= self.end_index < len(self.data):
             raise ValueError(
                 f"start_index, end_index: expected a target between {self.length} (length) and {len(self.data) - 1}, "

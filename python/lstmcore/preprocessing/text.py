@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import positive_integer
+from .._arguments import filled, flag, function, integer, items, positive_integer, string, strings, whole_array
 
 __all__ = ["Tokenizer", "hashing_trick", "one_hot", "text_to_word_sequence", "tokenizer_from_json"]
 
@@ -34,9 +34,12 @@ def text_to_word_sequence(input_text: str, filters: str = _FILTERS, lower: bool 
     lower : whether to write all in small letters.
     split : what separates words.
     """
-    if lower:
+    input_text = string("input_text", input_text)
+    if flag("lower", lower):
         input_text = input_text.lower()
-    separators = {ord(character): split for character in filters}
+    if not string("split", split):
+        raise ValueError("split: expected at least one character, got ''")
+    separators = {ord(character): split for character in "".join(strings("filters", filters))}
     return [word for word in input_text.translate(separators).split(split) if word]
 
 
@@ -78,16 +81,26 @@ def hashing_trick(
     """
     if positive_integer("n", n) < 2:
         raise ValueError(f"n: expected 2 at least (0 stands for no word), got {n}")
-    if hash_function == "md5":
-        function: Callable[[str], int] = _md5
+    if isinstance(hash_function, str) and hash_function == "md5":
+        hashed: Callable[[str], int] = _md5
     elif hash_function is None:
-        function = hash
+        hashed = hash
     elif callable(hash_function):
-        function = hash_function
+        hashed = hash_function
     else:
         raise ValueError(f"hash_function: expected 'md5', a function or None, got {hash_function!r}")
-    words = text_to_word_sequence(text, filters, lower, split) if analyzer is None else analyzer(text)
-    return [function(word) % (n - 1) + 1 for word in words]
+    string("text", text)
+    if analyzer is None:
+        words = text_to_word_sequence(text, filters, lower, split)
+    else:
+        words = strings("analyzer", function("analyzer", analyzer)(text))
+    return [_hashed(hashed(word)) % (n - 1) + 1 for word in words]
+
+
+def _hashed(number: Any) -> int:
+    if not isinstance(number, (int, np.integer)):
+        raise TypeError(f"hash_function: expected a function that returns integers, got {number!r}")
+    return int(number)
 
 
 def _md5(word: str) -> int:
@@ -138,9 +151,12 @@ class Tokenizer:
         document_count: int = 0,
     ) -> None:
         self.num_words = None if num_words is None else positive_integer("Tokenizer: num_words", num_words)
-        self.filters, self.lower, self.split = filters, lower, split
-        self.char_level, self.oov_token, self.analyzer = char_level, oov_token, analyzer
-        self.document_count = document_count
+        self.filters = "".join(strings("Tokenizer: filters", filters))
+        self.lower, self.split = flag("Tokenizer: lower", lower), string("Tokenizer: split", split)
+        self.char_level = flag("Tokenizer: char_level", char_level)
+        self.oov_token = None if oov_token is None else string("Tokenizer: oov_token", oov_token)
+        self.analyzer = None if analyzer is None else function("Tokenizer: analyzer", analyzer)
+        self.document_count = integer("Tokenizer: document_count", document_count)
         self.word_counts: dict[str, int] = {}
         self.word_docs: dict[str, int] = {}
         self.index_docs: dict[int, int] = {}
@@ -155,13 +171,13 @@ class Tokenizer:
         if self.char_level:
             return text.lower() if self.lower else text
         if self.analyzer is not None:
-            return self.analyzer(text)
+            return strings("analyzer", self.analyzer(text))
         return text_to_word_sequence(text, self.filters, self.lower, self.split)
 
     def fit_on_texts(self, texts: Iterable[str | list[str]]) -> None:
         """Count the words of texts, beside those seen before, and number them anew."""
         counts, documents = Counter(self.word_counts), Counter(self.word_docs)
-        for text in texts:
+        for text in items("texts", texts, "strings or lists of words"):
             words = self._words(text)
             counts.update(words)
             documents.update(dict.fromkeys(words, 1))
@@ -176,9 +192,10 @@ class Tokenizer:
 
     def fit_on_sequences(self, sequences: Sequence[Iterable[int]]) -> None:
         """Count in how many sequences each number comes, for `sequences_to_matrix` with "tfidf"."""
-        self.document_count += len(sequences)
+        checked = _sequences(sequences)
+        self.document_count += len(checked)
         documents = Counter(self.index_docs)
-        for sequence in sequences:
+        for sequence in checked:
             documents.update(set(sequence))
         self.index_docs = dict(documents)
 
@@ -189,7 +206,7 @@ class Tokenizer:
     def texts_to_sequences_generator(self, texts: Iterable[str | list[str]]) -> Iterator[list[int]]:
         """Yield what `texts_to_sequences` returns, text by text."""
         oov = None if self.oov_token is None else self.word_index.get(self.oov_token)
-        for text in texts:
+        for text in items("texts", texts, "strings or lists of words"):
             numbers = (self._kept(self.word_index.get(word), oov) for word in self._words(text))
             yield [number for number in numbers if number is not None]
 
@@ -200,7 +217,7 @@ class Tokenizer:
     def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
         """Yield what `sequences_to_texts` returns, sequence by sequence."""
         oov = None if self.oov_token is None else self.word_index.get(self.oov_token)
-        for sequence in sequences:
+        for sequence in _sequences(sequences):
             numbers = (self._kept(number if number in self.index_word else None, oov) for number in sequence)
             yield " ".join(self.index_word[number] for number in numbers if number is not None)
 
@@ -220,15 +237,19 @@ class Tokenizer:
         mode : "binary" for 1; "count" for how often it comes; "freq" for that divided by the
             length of the sequence; "tfidf" for (1 + ln count) ln(1 + texts / (1 + texts with the word)).
         """
-        if mode not in ("binary", "count", "freq", "tfidf"):
+        if not isinstance(mode, str) or mode not in ("binary", "count", "freq", "tfidf"):
             raise ValueError(f"mode: expected 'binary', 'count', 'freq' or 'tfidf', got {mode!r}")
         if not self.num_words and not self.word_index:
             raise ValueError("Tokenizer: num_words: expected a number, or texts to be fitted first, got None")
         if mode == "tfidf" and not self.document_count:
             raise ValueError("mode: 'tfidf' needs texts to be fitted first")
         columns = self.num_words or len(self.word_index) + 1
-        matrix = np.zeros((len(sequences), columns))
-        for row, sequence in zip(matrix, sequences, strict=True):
+        checked = _sequences(sequences)
+        lowest = min((min(sequence, default=0) for sequence in checked), default=0)
+        if lowest < 0:
+            raise ValueError(f"sequences: expected numbers from 0 on, got {lowest}")
+        matrix = filled("Tokenizer: num_words", (len(checked), columns), 0, np.float64)
+        for row, sequence in zip(matrix, checked, strict=True):
             counts = Counter(number for number in sequence if number < columns)
             if not counts:
                 continue
@@ -266,6 +287,19 @@ class Tokenizer:
         return json.dumps({"class_name": type(self).__name__, "config": self.get_config()}, **options)
 
 
+def _sequences(sequences: Any) -> list[list[int]]:
+    """Return lists of integers."""
+    checked = []
+    for k, sequence in enumerate(items("sequences", sequences, "lists of integers")):
+        if not hasattr(sequence, "__iter__") or isinstance(sequence, (str, bytes)) or not getattr(sequence, "ndim", 1):
+            raise TypeError(f"sequences[{k}]: expected a list of integers, got {sequence!r}")
+        array = whole_array(f"sequences[{k}]", list(sequence))
+        if array.ndim != 1:
+            raise ValueError(f"sequences[{k}]: expected a list of integers, got an array of shape {array.shape}")
+        checked.append(array.tolist())
+    return checked
+
+
 def tokenizer_from_json(json_string: str) -> Tokenizer:
     """Return the tokenizer that ``Tokenizer.to_json``, ours or Keras's, describes."""
     try:
@@ -274,11 +308,15 @@ def tokenizer_from_json(json_string: str) -> Tokenizer:
             name: json.loads(config.pop(name))
             for name in ("word_counts", "word_docs", "index_docs", "index_word", "word_index")
         }
+        for name, table in tables.items():
+            values = str if name == "index_word" else int
+            if not isinstance(table, dict) or not all(isinstance(value, values) for value in table.values()):
+                raise TypeError(f"{name}: expected a dict of {values.__name__}, got {table!r}")
         # JSON's keys are strings.
         for name in ("index_docs", "index_word"):
             tables[name] = {int(number): value for number, value in tables[name].items()}
         tokenizer = Tokenizer(**config)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"json_string: expected what Tokenizer.to_json returns, got {error!r} on reading it"
         ) from error

@@ -30,10 +30,12 @@ _DTYPES = {
     "BOOL": "bool",
 }
 
+_ELSEWHERE = "; load it there, and give the weights to set_weights of a model made of lstmcore's layers"
+
 # What people will try to load that is something else.
 _OTHERS = {
-    b"PK\x03\x04": "a ZIP file, as Keras and PyTorch write",
-    b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes",
+    b"PK\x03\x04": "a ZIP file, as Keras and PyTorch write" + _ELSEWHERE,
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes" + _ELSEWHERE,
     b"\x80\x02": "a pickle",
     b"\x80\x04": "a pickle",
 }
@@ -80,7 +82,7 @@ def unpack(content: bytes, where: str) -> Container:
         wrong = (
             f"expected a file that lstmcore has saved, got {others[0]}" if others else "not a whole safetensors file"
         )
-        raise ValueError(f"{where}: {wrong} ({error})") from None
+        raise ValueError(f"{where}: {wrong}" if others else f"{where}: {wrong} ({error})") from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # deserialize has checked it
     text = (header.get("__metadata__") or {}).get(_ENTRY)
     if text is None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from .. import _core
-from .._arguments import flag, path
+from .._arguments import flag, function, path
 from .._placeholders import bounded_by_memory, placeholders
 from .._serialization import Configurable, collected_objects, custom_object_scope, deserialize, serialize
 from ..layers.layer import Layer
 from . import container
 from .container import Array, Container
+from .endings import check_ending, warn_of_ending
 from .names import named_variables
 from .weights import assign_all, shape_from_json, with_prefix, without_prefix
 
@@ -57,8 +57,8 @@ class Savable(Configurable):
 
         Parameters
         ----------
-        filepath : the file; ".safetensors" says what it is. ".keras" and ".h5" are accepted so that
-            Keras programs run; the content is the same.
+        filepath : the file, named ".safetensors" or nothing at all. ".keras", ".h5" and ".hdf5" are accepted, with a
+            warning, so that Keras programs run; the content is the same.
         overwrite : whether a file that exists may be replaced.
         include_optimizer : whether the configuration of `compile` and the state of training go with it.
         zipped, save_format : accepted for Keras's sake, without effect.
@@ -69,6 +69,8 @@ class Savable(Configurable):
             The file exists and ``overwrite`` is False.
         OSError
             It cannot be written; an old one is whole.
+        ValueError
+            The name is that of another format.
         TypeError
             Something of the model's is no plain data and has no name, such as a lambda.
         """
@@ -159,7 +161,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ValueError
         It is no such description, or one of more weights than this machine has memory for.
     """
-    with _errors_name("json_string"), bounded_by_memory(), custom_object_scope(custom_objects or {}):
+    objects = {} if custom_objects is None else custom_objects
+    with _errors_name("json_string"), bounded_by_memory(), custom_object_scope(objects):
         return _from_architecture(json.loads(json_string))
 
 
@@ -189,6 +192,7 @@ def clone_model(
             description = _architecture(model)
         with custom_object_scope(objects):
             return _from_architecture(description)
+    function("clone_function", clone_function)
     result = type(model)([clone_function(layer) for layer in _layers(model)], name=model.name)
     if model.built and not result.built:
         result.build(model.input_shape)
@@ -262,7 +266,7 @@ def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None,
     if data.get("kind") != "model" or "model" not in data:
         raise ValueError(f"{where}: expected a model, got a file of kind {data.get('kind')!r}")
     weights = without_prefix("weights/", content.arrays)
-    with _errors_name(where), custom_object_scope(objects or {}):
+    with _errors_name(where), custom_object_scope({} if objects is None else objects):
         with placeholders(sum(array.size for array in weights.values())):
             model = _from_architecture(data["model"])
         if model.built or weights:
@@ -310,14 +314,10 @@ def _require_built(model: Any) -> None:
 
 def _check_target(filepath: Path_, overwrite: bool) -> None:
     where = path("filepath", filepath)
+    check_ending("filepath", where)
     if not flag("overwrite", overwrite) and os.path.exists(where):
         raise FileExistsError(f"{where}: exists; overwrite=True replaces it")
-    if where.endswith((".h5", ".hdf5")):
-        warnings.warn(
-            f"{where}: is written as a safetensors file, which programs that expect HDF5 cannot read; better name it "
-            ".safetensors",
-            stacklevel=3,
-        )
+    warn_of_ending("filepath", where)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .._arguments import mapping, string
 from .._serialization import deserialize, serialize
 from .spaces import Boolean, Choice, Fixed, Float, Int, Space
 
@@ -117,7 +118,7 @@ class HyperParameters:
     @contextlib.contextmanager
     def name_scope(self, name: str) -> Iterator[None]:
         """Within the ``with`` block, "name/" stands before the names."""
-        self._names.append(name)
+        self._names.append(string("name", name))
         try:
             yield
         finally:
@@ -143,7 +144,7 @@ class HyperParameters:
         return contextlib.nullcontext() if parent is None else self.conditional_scope(parent, values)
 
     def _full(self, name: str) -> str:
-        return "/".join([*self._names, name])
+        return "/".join([*self._names, string("name", name)])
 
     # --- values ---
 
@@ -202,6 +203,10 @@ class HyperParameters:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> HyperParameters:
         """Return the object that `get_config` described."""
+        config = mapping("HyperParameters: config", config)
+        for name in ("space", "values"):
+            if name not in config:
+                raise ValueError(f"HyperParameters: config: expected space and values, got no {name}")
         hp = cls()
         hp.space, hp.values = deserialize(list(config["space"])), dict(config["values"])
         return hp

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arguments import flag, positive_integer
+from .._arguments import flag, integer, positive_integer
 from .hyperparameters import HyperParameters
 from .objective import Objective
 from .spaces import Space
@@ -67,6 +67,10 @@ class Oracle:
     ) -> None:
         self.objective = objective
         self.max_trials = None if max_trials is None else positive_integer("max_trials", max_trials)
+        if not isinstance(hyperparameters, (HyperParameters, type(None))):
+            raise TypeError(f"hyperparameters: expected HyperParameters or None, got {hyperparameters!r}")
+        if seed is not None and not 0 <= integer("seed", seed) < 2**32:
+            raise ValueError(f"seed: expected an integer from 0 to 2**32 - 1 or None, got {seed!r}")
         self.hyperparameters = hyperparameters.copy() if hyperparameters is not None else HyperParameters()
         self.tune_new_entries = flag("tune_new_entries", tune_new_entries)
         self.allow_new_entries = flag("allow_new_entries", allow_new_entries)

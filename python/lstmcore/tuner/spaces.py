@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._arguments import among, flag, integer, items, number
 from .._serialization import Configurable
 
 if TYPE_CHECKING:
@@ -72,15 +72,15 @@ class Choice(Space):
         conditions: Conditions = (),
     ) -> None:
         super().__init__(name, conditions)
-        self.values = list(values)
+        self.values = items(f"{name}: values", values, "a list of values")
         if not self.values:
             raise ValueError(f"{name}: values: expected one at least, got none")
         kinds = {type(value) for value in self.values}
         if len(kinds) != 1 or not kinds <= {bool, int, float, str}:
             raise TypeError(f"{name}: values: expected numbers, strings or bools of one type, got {values!r}")
-        if ordered and kinds <= {bool, str}:
+        if ordered is not None and flag(f"{name}: ordered", ordered) and kinds <= {bool, str}:
             raise ValueError(f"{name}: ordered: expected False for values that are no numbers, got {ordered!r}")
-        if default is not None and default not in self.values:
+        if default is not None and not (isinstance(default, (bool, int, float, str)) and default in self.values):
             raise ValueError(f"{name}: default: expected one of {self.values}, got {default!r}")
         self.default = self.values[0] if default is None else default
 
@@ -93,7 +93,7 @@ class Boolean(Choice):
     """True or False."""
 
     def __init__(self, name: str, default: bool = False, conditions: Conditions = ()) -> None:
-        super().__init__(name, [True, False], default=bool(default), conditions=conditions)
+        super().__init__(name, [True, False], default=flag(f"{name}: default", default), conditions=conditions)
 
 
 class _Number(Space):
@@ -101,8 +101,9 @@ class _Number(Space):
         self, name: str, low: Any, high: Any, step: Any, sampling: str | None, default: Any, conditions: Conditions
     ) -> None:
         super().__init__(name, conditions)
-        self.low, self.high, self.step, self.sampling = low, high, step, sampling or "linear"
-        if self.sampling not in _SAMPLINGS:
+        self.low, self.high, self.step = low, high, step
+        self.sampling = "linear" if sampling is None else sampling
+        if not among(self.sampling, _SAMPLINGS):
             raise ValueError(f"{name}: sampling: expected one of {_SAMPLINGS}, got {sampling!r}")
         logarithmic = self.sampling != "linear"
         if not (math.isfinite(low) and math.isfinite(high) and low <= high):
@@ -169,9 +170,9 @@ class Float(_Number):
     ) -> None:
         super().__init__(
             name,
-            float(min_value),
-            float(max_value),
-            None if step is None else float(step),
+            number(f"{name}: min_value", min_value),
+            number(f"{name}: max_value", max_value),
+            None if step is None else number(f"{name}: step", step),
             sampling,
             default,
             conditions,
@@ -180,8 +181,8 @@ class Float(_Number):
     def draw(self, trial: optuna.Trial) -> float:
         """Return a number."""
         if self.step is not None:
-            number = trial.suggest_int(self.key, 0, self.count - 1)
-            value = self.low + number * self.step if self.sampling == "linear" else self.low * self.step**number
+            k = trial.suggest_int(self.key, 0, self.count - 1)
+            value = self.low + k * self.step if self.sampling == "linear" else self.low * self.step**k
             value = float(f"{value:.12g}")  # 0.3, not 0.30000000000000004
         else:
             value = trial.suggest_float(self.key, self.low, self.high, log=self.sampling != "linear")
@@ -189,9 +190,4 @@ class Float(_Number):
 
 
 def _whole(name: str, argument: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        raise TypeError(f"{name}: {argument}: expected a whole number, got {value!r}") from None
+    return integer(f"{name}: {argument}", int(value) if isinstance(value, float) and value.is_integer() else value)

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._arguments import flag, positive_integer
+from .._arguments import flag, integer, positive_integer
+from .._arguments import path as checked_path
 from ..callbacks import Callback
 from . import hypermodel as hypermodels
 from . import objective as objectives
@@ -85,14 +86,16 @@ class Tuner:
         import_optuna()
         self.hypermodel = None if hypermodel is None else hypermodels.get(hypermodel)
         self.executions_per_trial = positive_integer("executions_per_trial", executions_per_trial)
-        self.max_retries_per_trial = positive_integer("max_retries_per_trial + 1", max_retries_per_trial + 1) - 1
+        self.max_retries_per_trial = integer("max_retries_per_trial", max_retries_per_trial)
+        if self.max_retries_per_trial < 0:
+            raise ValueError(f"max_retries_per_trial: expected an integer from 0 on, got {max_retries_per_trial!r}")
         self.max_consecutive_failed_trials = positive_integer(
             "max_consecutive_failed_trials", max_consecutive_failed_trials
         )
         self.max_model_size = max_model_size
         compiled = {"optimizer": optimizer, "loss": loss, "metrics": metrics}
         self._compile = {name: value for name, value in compiled.items() if value is not None}
-        self.directory = Path(directory or ".")
+        self.directory = Path("." if directory is None else checked_path("directory", directory))
         self.project_name = project_name or "untitled_project"
         self.project_dir.mkdir(parents=True, exist_ok=True)
         if flag("overwrite", overwrite):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import positive_integer
+from .._arguments import filled, positive_integer, real_array
 
 
 def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[Any]:
@@ -31,9 +31,7 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[Any]
     ValueError
         A label is negative, no whole number, or no smaller than ``num_classes``.
     """
-    given = np.asarray(x)
-    if given.dtype.kind not in "iubf":
-        raise TypeError(f"x: expected whole numbers, got {given.dtype}")
+    given = real_array("x", x, "whole numbers")
     if given.dtype.kind == "f" and not np.array_equal(given, np.trunc(given)):
         raise ValueError(f"x: expected whole numbers, got {given[given != np.trunc(given)].flat[0]}")
     labels = given.astype(np.int64)
@@ -49,6 +47,6 @@ def to_categorical(x: ArrayLike, num_classes: int | None = None) -> NDArray[Any]
     if wrong.size:
         known = f"from 0 to {classes - 1} (num_classes={classes})" if num_classes is not None else "from 0 on"
         raise ValueError(f"x: expected labels {known}, got {wrong[0]}")
-    result = np.zeros((labels.size, classes))
+    result = filled("num_classes", (labels.size, classes), 0, np.float64)
     result[np.arange(labels.size), labels] = 1
     return result.reshape(*shape, classes)

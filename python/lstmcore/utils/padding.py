@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .._arguments import positive_integer
+from .._arguments import filled, positive_integer, real_array
 
 
 def pad_sequences(
@@ -41,12 +42,16 @@ def pad_sequences(
         An argument is none of these, or the vectors differ in shape.
     """
     for name, side in (("padding", padding), ("truncating", truncating)):
-        if side not in ("pre", "post"):
+        if not isinstance(side, str) or side not in ("pre", "post"):
             raise ValueError(f"{name}: expected 'pre' or 'post', got {side!r}")
-    kind = np.dtype(dtype)
-    if isinstance(value, str) and kind.kind not in "OUS":
-        raise ValueError(f"value: expected a number for dtype {kind}, got {value!r}; dtype=object holds strings")
-    if not hasattr(sequences, "__len__"):
+    try:
+        kind = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise ValueError(f"dtype: expected a data type of NumPy's, got {dtype!r}") from None
+    filler = _converted("value", value, kind)
+    if filler.ndim:
+        raise ValueError(f"value: expected one number, got {value!r}")
+    if not hasattr(sequences, "__len__") or not getattr(sequences, "ndim", 1):
         raise ValueError(f"sequences: expected a list of sequences, got {sequences!r}")
     lengths = [_length(k, sequence) for k, sequence in enumerate(sequences)]
     if maxlen is None:
@@ -57,12 +62,12 @@ def pad_sequences(
         maxlen = positive_integer("maxlen", maxlen)
 
     first = next((s for s, n in zip(sequences, lengths, strict=True) if n), ())
-    shape = _vectors(first, kind).shape[1:]
-    result: NDArray[Any] = np.full((len(lengths), maxlen, *shape), value, kind)
+    shape = _converted("sequences", first[:1], kind).shape[1:]
+    result = filled("maxlen", (len(lengths), maxlen, *shape), filler, kind)
     for k, (sequence, length) in enumerate(zip(sequences, lengths, strict=True)):
         if not length:
             continue
-        kept = _vectors(sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen], kind)
+        kept = _converted("sequences", sequence[-maxlen:] if truncating == "pre" else sequence[:maxlen], kind)
         if kept.shape[1:] != shape:
             raise ValueError(f"sequences: expected vectors of shape {shape}, got {kept.shape[1:]} in number {k}")
         if padding == "pre":
@@ -72,15 +77,24 @@ def pad_sequences(
     return result
 
 
-def _vectors(sequence: Any, kind: np.dtype[Any]) -> NDArray[Any]:
+def _converted(name: str, value: Any, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array of that type, or raise ValueError; integers that it cannot hold are not wrapped around."""
     try:
-        return np.asarray(sequence, kind)
+        # Of Python's own integers NumPy refuses what is too large.
+        if kind.kind not in "fiu" or (type(value) is list and set(map(type, value)) == {int}):
+            return np.asarray(value, kind)
+        array = real_array(name, value)
+        if kind.kind in "iu" and array.size and array.dtype != kind:
+            low, high, bounds = array.min(), array.max(), np.iinfo(kind)
+            if not (bounds.min <= low and high <= bounds.max):  # NaN neither
+                raise OverflowError(f"its numbers go from {low} to {high}")
+        return array.astype(kind, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"sequences: expected what {kind} can hold, got {sequence!r} ({error})") from None
+        raise ValueError(f"{name}: expected what {kind} can hold, got {value!r} ({error})") from None
 
 
 def _length(k: int, sequence: Any) -> int:
-    try:
-        return len(sequence)
-    except TypeError:
-        raise ValueError(f"sequences: expected a list of sequences, got {sequence!r} as number {k}") from None
+    if not isinstance(sequence, (str, bytes)) and hasattr(sequence, "__getitem__"):
+        with contextlib.suppress(TypeError):
+            return len(sequence)
+    raise ValueError(f"sequences: expected a list of sequences, got {sequence!r} as number {k}")

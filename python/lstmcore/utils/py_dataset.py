@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
-from .._arguments import flag, positive_integer
+from .._arguments import flag, integer, positive_integer
 
 
 class PyDataset:
@@ -30,7 +29,7 @@ class PyDataset:
     """
 
     def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
-        self.workers = operator.index(workers)
+        self.workers = integer("workers", workers)
         self.use_multiprocessing = flag("use_multiprocessing", use_multiprocessing)
         self.max_queue_size = positive_integer("max_queue_size", max_queue_size)
 

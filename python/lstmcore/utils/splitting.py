@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _random
-from .._arguments import flag
+from .._arguments import as_array, flag
+from .._arguments import seed as checked_seed
 
 
 def split_dataset(
@@ -41,11 +42,11 @@ def split_dataset(
         The arrays differ in length, or a part would be empty or larger than the whole.
     """
     if isinstance(dataset, dict):
-        arrays = {name: np.asarray(array) for name, array in dataset.items()}
+        arrays = {name: as_array(f"dataset[{name!r}]", array) for name, array in dataset.items()}
     elif isinstance(dataset, (tuple, list)):
-        arrays = dict(enumerate(np.asarray(array) for array in dataset))
+        arrays = {k: as_array(f"dataset[{k}]", array) for k, array in enumerate(dataset)}
     else:
-        arrays = {0: np.asarray(dataset)}
+        arrays = {0: as_array("dataset", dataset)}
     rows = {array.shape[0] if array.ndim else 0 for array in arrays.values()}
     if len(rows) != 1 or rows == {0}:
         found = [array.shape for array in arrays.values()]
@@ -54,7 +55,8 @@ def split_dataset(
     left, right = _sizes(left_size, right_size, total)
 
     if flag("shuffle", shuffle):
-        rng = _random.generator() if seed is None else np.random.default_rng(seed)
+        chosen = checked_seed("seed", seed)
+        rng = _random.generator() if chosen is None else np.random.default_rng(chosen)
         order = rng.permutation(total)
         first, last = order[:left], order[total - right :]
         return _apply(dataset, arrays, lambda a: a[first]), _apply(dataset, arrays, lambda a: a[last])

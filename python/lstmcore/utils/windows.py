@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _random
-from .._arguments import flag, positive_integer
+from .._arguments import as_array, flag, integer, positive_integer
 
 Array = NDArray[Any]
 
@@ -127,20 +126,20 @@ def timeseries_dataset_from_array(
     ValueError
         An argument is out of range, no window fits, or there are too few targets.
     """
-    series = np.asarray(data)
+    series = as_array("data", data)
     if not series.ndim:
         raise ValueError(f"data: expected time on the first axis, got {data!r}")
     length = positive_integer("sequence_length", sequence_length)
     stride = _below("sequence_stride", sequence_stride, len(series))
     rate = _below("sampling_rate", sampling_rate, len(series))
     batch_size = None if batch_size is None else positive_integer("batch_size", batch_size)
-    if seed is not None and (isinstance(seed, bool) or not 0 <= operator.index(seed) < 2**64):
-        raise ValueError(f"seed: expected an integer from 0 to 2**64 - 1, got {seed!r}")
-    start = 0 if start_index is None else operator.index(start_index)
+    if seed is not None and integer("seed", seed) < 0:
+        raise ValueError(f"seed: expected an integer from 0 to 2**63 - 1, got {seed!r}")
+    start = 0 if start_index is None else integer("start_index", start_index)
     if not 0 <= start < max(1, len(series)):
         raise ValueError(f"start_index: expected 0 to {len(series) - 1} (data has {len(series)}), got {start_index}")
     # As in Keras, end_index must lie within the data; None, not the length, takes all of it.
-    end = len(series) if end_index is None else operator.index(end_index)
+    end = len(series) if end_index is None else integer("end_index", end_index)
     if end_index is not None and not start < end < len(series):
         raise ValueError(
             f"end_index: expected {start + 1} to {len(series) - 1} (start_index={start}, data has {len(series)}), "
@@ -149,7 +148,7 @@ def timeseries_dataset_from_array(
 
     span = (length - 1) * rate + 1
     count = end - start - span + 1
-    answers = None if targets is None else np.asarray(targets)
+    answers = None if targets is None else as_array("targets", targets)
     if answers is not None:
         if not answers.ndim:
             raise ValueError(f"targets: expected one for each window, got {targets!r}")

@@ -1,0 +1,104 @@
+"""What to use instead of what Keras has and lstmcore has not.
+
+What stands in backquotes is a name within lstmcore.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .keras_names import NAMES
+
+_IMAGES = "lstmcore is for sequences, not for images"
+_GRAPHS = "it is for graphs of layers (`Model` of inputs and outputs); a model is a `Sequential` or a class of your own"
+_MERGE = (
+    "it is for graphs of layers; of those that merge, `layers.Add` and `layers.Concatenate` are there, for models with "
+    "several inputs; for arrays use NumPy"
+)
+_CONFIG = "an object is described by its get_config, and made again by the from_config of its class"
+_TEXT = "use a `preprocessing.text.Tokenizer` before the data reach the model"
+_PREPARE = "prepare the data with NumPy before they reach the model"
+_DTYPES = 'give each layer its dtype, "float32" or "float64"'
+_FILES = "read the files with a `utils.PyDataset` of your own"
+_REGISTERED = "use `utils.register_keras_serializable` and `utils.custom_object_scope`"
+_LAYER = "write a `layers.Layer` with forward and backward"
+
+# Module and name, as regular expressions that match all of it; the first that matches counts.
+_SUBSTITUTES = {
+    # everywhere
+    r".*:(de)?serialize(_keras_object)?": _CONFIG,
+    r"(utils|saving):get_(custom_objects|registered_name|registered_object)": _REGISTERED,
+    # the top
+    r":keras": "lstmcore has Keras's modules itself: import lstmcore as keras",
+    r":applications": f"there are no trained models of images; {_IMAGES}",
+    r":ops": "use NumPy; layers have forward and backward in NumPy",
+    r":random": "use NumPy's generators, and `utils.set_random_seed`",
+    r":(backend|config|device)": f"there is one backend, for the CPU; {_DTYPES}",
+    r":(mixed_precision|dtype_policies|DTypePolicy|FloatDTypePolicy|quantizers|Quantizer)": _DTYPES,
+    r":(distribution|distillation|export|remat|RematScope)": "models are trained and run in one process, as they are",
+    r":(Function|KerasTensor|Operation|StatelessScope|SymbolicScope)": _GRAPHS,
+    r":(InputSpec|name_scope)": "a layer is named by name=, and checks its inputs in build",
+    r":Variable": "weights are made by the add_weight of `Layer`",
+    r":version": "use `__version__`",
+    r":legacy": "use the module itself",
+    r":(tree|visualization|wrappers)": "lists and dicts of arrays, and the model's own methods, do without it",
+    # layers
+    r"layers:(Average|Dot|Maximum|Minimum|Multiply|Subtract|average|dot|maximum|minimum|multiply|subtract)": _MERGE,
+    r"layers:.*Attention": (
+        "a recurrent layer within a `layers.Bidirectional`, and a `layers.Conv1D`, look at the steps around one"
+    ),
+    r"layers:ConvLSTM.*": "use `layers.TimeDistributed` over `layers.Conv1D`, then a `layers.LSTM`",
+    r"layers:Conv.*1DTranspose": "use `layers.UpSampling1D`, then a `layers.Conv1D`",
+    r"layers:(Depthwise|Separable)Conv.*1D": "use a `layers.Conv1D`",
+    r"layers:Adaptive.*1D": "use `layers.AveragePooling1D`, `layers.MaxPooling1D` or those that are global",
+    r"layers:(TextVectorization|StringLookup|IntegerLookup)": _TEXT,
+    r"layers:(Hashing|HashedCrossing)": "use `preprocessing.text.hashing_trick` before the data reach the model",
+    r"layers:CategoryEncoding": "use `utils.to_categorical` before the data reach the model",
+    r"layers:(MelSpectrogram|STFTSpectrogram)": "use `audio.mel_spectrogram` before the data reach the model",
+    r"layers:(Normalization|Rescaling|Discretization|Pipeline)": _PREPARE,
+    r"layers:(Group|RMS|Spectral)Normalization": "use `layers.LayerNormalization` or `layers.BatchNormalization`",
+    r"layers:Lambda": f"{_LAYER}, or use `layers.Activation`",
+    r"layers:(EinsumDense|ReversibleEmbedding)": "use `layers.Dense` and `layers.Embedding`",
+    r"layers:InputSpec": "a layer checks its inputs in build",
+    r"layers:.*[23]D.*": f"{_IMAGES}; the layers for sequences are those with 1D at the end",
+    r"layers:(Random.*|.*Histogram.*|AugMix|AutoContrast|CenterCrop|CutMix|Equalization|MaxNumBoundingBoxes|MixUp|"
+    r"RandAugment|Resizing|Solarization)": _IMAGES,
+    r"layers:.*": _LAYER,
+    # the rest
+    r"losses:.*": "write a `losses.Loss` with call and gradient",
+    r"metrics:.*": "write a `metrics.Metric` with update_state and result",
+    r"activations:.*": "write an `activations.Activation` with value and backward",
+    r"initializers:.*": "an initializer is a function of shape and dtype, or an `initializers.Initializer`",
+    r"constraints:.*": "write a `constraints.Constraint`",
+    r"regularizers:.*": "write a `regularizers.Regularizer`",
+    r"optimizers:LossScaleOptimizer": _DTYPES,
+    r"optimizers:legacy": "the optimizers are in `optimizers`",
+    r"optimizers:.*": "use one of those in `optimizers`, such as `optimizers.AdamW`",
+    r"optimizers\.schedules:.*": "write an `optimizers.schedules.LearningRateSchedule`",
+    r"datasets:.*": "`datasets.imdb` and `datasets.air_passengers` are there; other data are arrays of your own",
+    r"preprocessing:text_dataset_from_directory": _FILES,
+    r"preprocessing:.*": _IMAGES,
+    r"saving:(load|save)_weights": "a model has save_weights and load_weights",
+    r"saving:KerasFileEditor": "a model is a safetensors file, which that package reads and writes",
+    r"utils:(.*_img|img_.*|image_.*|bounding_boxes)": _IMAGES,
+    r"utils:audio_dataset_from_directory": "read the files with `audio.read_wav` in a `utils.PyDataset` of your own",
+    r"utils:text_dataset_from_directory": _FILES,
+    r"utils:get_file": "fetch files with the package pooch",
+    r"utils:(plot_model|model_to_dot)": "a model's summary() shows its layers",
+    r"utils:(get_source_inputs|is_keras_tensor)": _GRAPHS,
+    r"utils:(.*interactive_logging.*|Progbar)": "fit, evaluate and predict take verbose=",
+    r"utils:(un)?pack_x_y_sample_weight": "a batch is a tuple: x, y, sample_weight",
+    r"utils:FeatureSpace": _PREPARE,
+    r"utils:standardize_dtype": _DTYPES,
+}
+
+
+def substitute(module: str, name: str) -> str | None:
+    """Return what to use instead of a name in a module below lstmcore; None if Keras has none of that name there."""
+    known = name in NAMES.get(module, "").split() or (module, name) == ("", "keras")
+    if not known:
+        return None
+    for pattern, instead in _SUBSTITUTES.items():
+        if re.fullmatch(pattern, f"{module}:{name}"):
+            return instead.replace("`", "")
+    return "nothing here does the same"
