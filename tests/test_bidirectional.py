@@ -506,7 +506,7 @@ def test_a_stack_of_cells_in_both_directions():
                 np.testing.assert_array_equal(g, w)
     with pytest.raises(ValueError, match=r"initial_state: expected 6 arrays, .*, got 5"):
         layer(x, flat[:5])
-    with pytest.raises(ValueError, match=r"initial_state: expected 6 arrays, .*, got 3"):
+    with pytest.raises(TypeError, match=r"initial_state: expected a list of arrays, got 3"):
         layer(x, 3)
 
 

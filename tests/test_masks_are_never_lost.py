@@ -1014,7 +1014,9 @@ def test_floats_that_are_no_whole_numbers_have_no_embedding(wrong):
     ],
 )
 def test_graphs_are_refused_with_what_to_do_instead(call):
-    with pytest.raises(NotImplementedError, match=r"graphs of layers are not offered; use Sequential\(\[Input"):
+    with pytest.raises(
+        NotImplementedError, match=r"graphs of layers .* are not offered; put the layers into a Sequential"
+    ):
         call()
 
 

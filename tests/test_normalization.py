@@ -270,8 +270,8 @@ def test_the_averages_of_renormalisation_begin_where_the_moving_ones_do_and_are_
     np.testing.assert_array_equal([stddev, renorm_stddev], [np.sqrt(variance)] * 2)
     model(numbers(3, 4), training=True)
     layer.moving_variance_initializer = "ones"
-    model.save(tmp_path / "model.zip")
-    twin = load_model(tmp_path / "model.zip")
+    model.save(tmp_path / "model.safetensors")
+    twin = load_model(tmp_path / "model.safetensors")
     for _ in range(2):
         np.testing.assert_array_equal(twin(numbers(3, 4), training=True), model(numbers(3, 4), training=True))
     for got, want in zip(twin.get_weights(), model.get_weights(), strict=True):

@@ -16,16 +16,25 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Array = NDArray[Any]
 
 
+def shown(value: Any) -> str:
+    """Return what a message says of a value: its `repr`, cut short."""
+    try:
+        text = repr(value)
+    except ValueError:  # of an integer with more digits than Python prints
+        return "a huge number"
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
 def positive_integer(name: str, value: Any) -> int:
     """Return ``value`` as an int, or raise TypeError or ValueError."""
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a positive integer, got {value!r}") from None
+        raise TypeError(f"{name}: expected a positive integer, got {shown(value)}") from None
     if isinstance(value, bool) or number < 1:
-        raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+        raise ValueError(f"{name}: expected a positive integer, got {shown(value)}")
     if number >= 2**63:
-        raise ValueError(f"{name}: expected a positive integer below 2**63, got {value!r}")
+        raise ValueError(f"{name}: expected a positive integer below 2**63, got {shown(value)}")
     return number
 
 
@@ -34,7 +43,7 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     if isinstance(value, np.ndarray) and not value.ndim:
         value = value[()]
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name}: expected a number in {interval}, got {value!r}")
+        raise TypeError(f"{name}: expected a number in {interval}, got {shown(value)}")
     try:
         found = float(value)
     except OverflowError:  # an integer that no float can hold
@@ -43,28 +52,28 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     above = low <= found if interval[0] == "[" else low < found
     below = found <= high if interval[-1] == "]" else found < high
     if not (above and below):
-        raise ValueError(f"{name}: expected a number in {interval}, got {value!r}")
+        raise ValueError(f"{name}: expected a number in {interval}, got {shown(value)}")
     return found
 
 
 def path(name: str, value: Any) -> str:
     """Return the name of a file or folder as a string, or raise TypeError: a number would be an open file's."""
     if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name}: expected a path, got {value!r}")
+        raise TypeError(f"{name}: expected a path, got {shown(value)}")
     text = str(os.fspath(value))
     try:
         valid = b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         valid = False
     if not valid:
-        raise ValueError(f"{name}: expected a path, got {value!r}, which no file can be named")
+        raise ValueError(f"{name}: expected a path, got {shown(value)}, which no file can be named")
     return text
 
 
 def flag(name: str, value: Any) -> bool:
     """Return ``value`` as a bool, or raise TypeError: numbers and strings are more likely a slip."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {value!r}")
+        raise TypeError(f"{name}: expected True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -196,9 +205,9 @@ def whole_number(name: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected an integer, got {value!r}") from None
+        raise TypeError(f"{name}: expected an integer, got {shown(value)}") from None
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected an integer, got {value!r}")
+        raise TypeError(f"{name}: expected an integer, got {shown(value)}")
     return number
 
 
@@ -206,7 +215,7 @@ def integer(name: str, value: Any) -> int:
     """Return ``value`` as an int, or raise TypeError or ValueError."""
     number = whole_number(name, value)
     if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{name}: expected an integer of 64 bits, got {value!r}")
+        raise ValueError(f"{name}: expected an integer of 64 bits, got {shown(value)}")
     return number
 
 
@@ -233,14 +242,14 @@ def named(kind: str, name: Any, default: str) -> str:
 def mapping(name: str, value: Any) -> Mapping[str, Any]:
     """Return ``value``, a dict, or raise TypeError."""
     if not isinstance(value, Mapping):
-        raise TypeError(f"{name}: expected a dict, got {value!r}")
+        raise TypeError(f"{name}: expected a dict, got {shown(value)}")
     return value
 
 
 def string(name: str, value: Any) -> str:
     """Return ``value``, a string, or raise TypeError."""
     if not isinstance(value, str):
-        raise TypeError(f"{name}: expected a string, got {value!r}")
+        raise TypeError(f"{name}: expected a string, got {shown(value)}")
     return value
 
 
@@ -256,7 +265,7 @@ def strings(name: str, value: Any) -> list[str]:
 def function(name: str, value: Any) -> Any:
     """Return ``value``, which can be called, or raise TypeError."""
     if not callable(value):
-        raise TypeError(f"{name}: expected a function, got {value!r}")
+        raise TypeError(f"{name}: expected a function, got {shown(value)}")
     return value
 
 
@@ -266,7 +275,7 @@ def items(name: str, value: Any, of: str) -> list[Any]:
         with contextlib.suppress(TypeError):
             iterator = iter(value)
             return list(iterator)
-    raise TypeError(f"{name}: expected {of}, got {value!r}")
+    raise TypeError(f"{name}: expected {of}, got {shown(value)}")
 
 
 def filled(name: str, shape: tuple[int, ...], value: Any, dtype: DTypeLike) -> Array:
@@ -283,7 +292,7 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
     try:
         return tuple(integer(name, n) for n in (value if several else [value]))
     except TypeError:
-        raise TypeError(f"{name}: expected an integer or several, got {value!r}") from None
+        raise TypeError(f"{name}: expected an integer or several, got {shown(value)}") from None
 
 
 def axes_of(name: str, axis: int | tuple[int, ...], array: Array) -> int | tuple[int, ...]:
@@ -296,7 +305,7 @@ def axes_of(name: str, axis: int | tuple[int, ...], array: Array) -> int | tuple
 def shape(name: str, value: Any) -> tuple[int | None, ...]:
     """Return a shape: integers, with None for those not known."""
     if not isinstance(value, (list, tuple)) and np.ndim(value) != 1:
-        raise TypeError(f"{name}: expected a tuple of integers and None, got {value!r}")
+        raise TypeError(f"{name}: expected a tuple of integers and None, got {shown(value)}")
     return tuple(None if n is None else positive_integer(name, n) for n in value)
 
 
@@ -304,7 +313,7 @@ def single_integer(name: str, value: Any) -> int:
     """Return a positive integer that may come in a tuple or list of one, as Keras's one-dimensional layers allow."""
     if isinstance(value, (tuple, list)):
         if len(value) != 1:
-            raise ValueError(f"{name}: expected a positive integer, got {value!r}")
+            raise ValueError(f"{name}: expected a positive integer, got {shown(value)}")
         value = value[0]
     return positive_integer(name, value)
 
@@ -313,16 +322,16 @@ def two_integers(name: str, value: Any) -> tuple[int, int]:
     """Return a pair of integers from 0 on; a single one stands for both."""
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or any(integer(name, n) < 0 for n in pair):
-        raise ValueError(f"{name}: expected an integer from 0 on, or two, got {value!r}")
+        raise ValueError(f"{name}: expected an integer from 0 on, or two, got {shown(value)}")
     return integer(name, pair[0]), integer(name, pair[1])
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     """Return ``value``, a string of any case, as it stands in ``choices``, or raise TypeError or ValueError."""
     if not isinstance(value, str):
-        raise TypeError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise TypeError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {shown(value)}")
     if value.lower() not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {shown(value)}")
     return value.lower()
 
 
@@ -368,7 +377,7 @@ def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collec
         if name not in offered_by_keras:
             raise TypeError(f"{where} got an unexpected argument {name!r}")
         if value is not None and not (np.isscalar(value) and not value):
-            raise NotImplementedError(f"{where}: {name}={value!r} is not offered")
+            raise NotImplementedError(f"{where}: {name}={shown(value)} is not offered")
 
 
 def rate(name: str, value: Any) -> float:
@@ -381,5 +390,5 @@ def seed(name: str, value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise ValueError(f"{name}: expected an integer from 0 on, got {value!r}")
+        raise ValueError(f"{name}: expected an integer from 0 on, got {shown(value)}")
     return int(value)

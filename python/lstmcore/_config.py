@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import numpy as np
 
 from . import _core
-from ._arguments import integer
 
 __version__: str = _core.__version__
 
@@ -25,7 +24,7 @@ def get_num_threads() -> int:
 
 def set_num_threads(num_threads: int) -> None:
     """Limit the threads of every later call in this process, 1 to 4096."""
-    _core.set_num_threads(integer("num_threads", num_threads))
+    _core.set_num_threads(num_threads)
 
 
 @contextmanager

@@ -55,13 +55,6 @@ class InputLayer(Layer):
         config = super().get_config()
         return {k: config[k] for k in ("name", "trainable", "dtype")} | {"batch_shape": list(self.batch_shape)}
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        """Refuse to be taken for data, as by a layer that is called on it."""
-        raise NotImplementedError(
-            f"{self.name}: is a layer, no array: graphs of layers (a layer called on Input(...), Model(inputs, "
-            "outputs)) are not offered; put the layers into a Sequential([Input(...), ...]), or define a Model"
-        )
-
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs."""
         return inputs

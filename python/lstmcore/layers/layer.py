@@ -62,8 +62,9 @@ def _built_once(build: Build) -> Build:
         with building:
             if self.built:
                 return
-            input_shape: Any = next(iter((*shape, *by_name.values())), None)
-            if not isinstance(input_shape, (tuple, list, dict, type(None))):
+            given = [*shape, *by_name.values()]
+            input_shape: Any = given[0] if given else None
+            if given and not isinstance(input_shape, (tuple, list, dict)):
                 raise TypeError(f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}")
             before = list(self.variables)
             try:
@@ -299,7 +300,7 @@ class Layer(Configurable):
         elif self.input_shape is None:  # built without a shape, as an Embedding can be
             self.input_shape = _any_batch(input_shape)
 
-    def _finish_build(self, input_shape: Shape | None) -> None:
+    def _finish_build(self, input_shape: Any) -> None:
         """Take up the variables of layers within, and remember the shape."""
         known = {id(v) for v in self.variables}
         for layer in self.sublayers:
@@ -373,11 +374,6 @@ class Layer(Configurable):
                 raise TypeError(f"{self.name} got two values for mask")
             training, mask = False, training
         training = training is not None and flag(f"{self.name}: training", training)
-        if not isinstance(inputs, np.ndarray) and any(isinstance(part, Layer) for part in _masks.parts(inputs)):
-            raise NotImplementedError(
-                f"{self.name}: inputs: expected an array, got what Input(...) or a layer is: graphs of layers are not "
-                "offered; use Sequential([Input(...), ...]) for a chain, or a subclass of Model"
-            )
         by_hand = mask is not None or lengths is not None
         if not by_hand:
             mask = _masks.of(inputs)
@@ -561,6 +557,13 @@ class Layer(Configurable):
     def count_params(self) -> int:
         """Return the number of numbers in the weights."""
         return sum(v.size for v in self.variables)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Refuse to be taken for data, as by a layer that is called on it."""
+        raise NotImplementedError(
+            f"{self.name}: is a layer, no array: graphs of layers (a layer called on Input(...), Model(inputs, "
+            "outputs)) are not offered; put the layers into a Sequential([Input(...), ...]), or define a Model"
+        )
 
     def __reduce__(self) -> Any:
         """Pickle and copy the arguments, the weights and the random state."""

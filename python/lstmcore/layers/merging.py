@@ -26,6 +26,8 @@ class Add(Layer):
 
     def forward(self, inputs: Any, training: bool = False) -> Array:
         """Return the sum."""
+        if not inputs:
+            raise ValueError(f"{self.name}: inputs: expected at least one array, got none")
         first, *others = inputs.values() if isinstance(inputs, dict) else inputs
         outputs: Array = first.copy()
         for other in others:
