@@ -482,7 +482,7 @@ def test_a_log_that_is_no_file_says_what_it_leaves_out(tmp_path):
 
 @pytest.mark.parametrize("separator", ["", "ab", None, "\n"])
 def test_separators_are_one_character(separator):
-    with pytest.raises((ValueError, TypeError), match="CSVLogger: separator: expected (one character|a string)"):
+    with pytest.raises((ValueError, TypeError), match=r"CSVLogger: separator: expected (one character|a string)"):
         CSVLogger("log.csv", separator=separator)
 
 
