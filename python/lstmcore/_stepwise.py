@@ -67,12 +67,13 @@ class StepwiseWeights:
         if not padding.valid.any():
             return outputs, h, c, StepwiseCache(self, empty, None) if call.training else None
         x = np.asarray(call.inputs)
-        masks = [None if m is None else np.array(m) for m in (call.dropout_mask, call.recurrent_dropout_mask)]
+        mask, recurrent_mask = (_copy(m) for m in (call.dropout_mask, call.recurrent_dropout_mask))
         cell = sequences.make_cell(
             *_STEPS[self.cell],
             self.weights,
             self.options,
-            *masks,
+            mask,
+            recurrent_mask,
             x.dtype,
             _core.matmul,
         )
@@ -115,6 +116,10 @@ class StepwiseCache:
             return d_x, d_weights, None, None
         assert d_state is not None
         return d_x, d_weights, d_state[0], d_state[1] if len(d_state) == 2 else None
+
+
+def _copy(array: Any) -> Array | None:
+    return None if array is None else np.array(array)
 
 
 class _Checked:
