@@ -429,7 +429,7 @@ class Layer(Configurable):
 
 def _is_dtype(value: Any, dtype: np.dtype[Any]) -> bool:
     try:
-        return np.dtype(value) == dtype
+        return bool(np.dtype(value) == dtype)
     except (TypeError, ValueError):
         return False
 
