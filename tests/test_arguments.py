@@ -366,5 +366,5 @@ def test_numbers_may_have_no_dimensions():
     with np.errstate(all="ignore"):
         for x in (math.inf, np.array(30.0)):
             assert activations.gelu(x) == x
-    for softmax in (activations.softmax, activations.log_softmax):
-        assert softmax(np.zeros((2, 0))).shape == (2, 0)
+        for softmax in (activations.softmax, activations.log_softmax):
+            assert softmax(np.zeros((2, 0))).shape == (2, 0)
