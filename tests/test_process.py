@@ -118,6 +118,50 @@ def test_multiprocessing_with_fork(set_threads):
     assert process.exitcode == 0
 
 
+# --- endings ---
+
+ENDS = """
+import threading, time
+import numpy as np
+from lstmcore import _core, decoders, functional
+rng = np.random.default_rng(0)
+def normal(*shape):
+    return rng.standard_normal(shape).astype("float32") / 8
+weights = [normal(64, 512), normal(128, 512), normal(512)]
+x, labels = normal(8, 50, 64), np.ones((8, 5), "int64")
+y, _, cache = functional.lstm(x, weights, training=True)
+a, v, packed = normal(300, 300), normal(300_000), functional.pack_lstm(weights)
+calls = [
+    lambda: functional.pack_lstm(weights),
+    lambda: functional.lstm(x, packed),
+    lambda: functional.lstm_backward(cache, y),
+    lambda: _core.matmul(a, a),
+    lambda: _core.sum_of_squares(v),
+    lambda: _core.optimizer_step("sgd", v.copy(), v, [], [0.1]),
+    lambda: _core.add_rows(a.copy(), np.arange(300), a),
+    lambda: _core.ctc(x, labels, None, None, 0, True, False, True),
+    lambda: decoders.greedy(x),
+    lambda: decoders.beam_search(x, beam_width=10),
+]
+begun = [threading.Event() for _ in calls]
+def for_ever(k):
+    while True:
+        calls[k]()
+        begun[k].set()
+for k in range(len(calls)):
+    threading.Thread(target=for_ever, args=(k,), daemon=True).start()
+for event in begun:
+    event.wait()
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_process_ends_while_threads_that_nobody_waits_for_are_in_kernels(threads):
+    for _ in range(3):
+        run = python(ENDS, OMP_NUM_THREADS=threads)
+        assert (run.returncode, run.stderr) == (0, "")
+
+
 # --- threads and modes ---
 
 

@@ -10,7 +10,6 @@
 #include <limits>
 #include <memory>
 #include <new>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +20,7 @@
 
 #include "bindings_decode.hpp"
 #include "core.hpp"
+#include "gil.hpp"
 #include "threads.hpp"
 
 namespace py = pybind11;
@@ -495,7 +495,7 @@ std::shared_ptr<CellWeights> pack(py::handle options, const std::vector<py::obje
         problem.shape = w->shape, problem.options = w->options, problem.packed = packed.weights;
         problem.threads = threads_for(double(w->gates) * w->shape.units * (w->shape.inputs + w->shape.outputs), 2e5);
         {
-            py::gil_scoped_release release;
+            const WithoutGil release;
             cell.pack(problem);
         }
         w->packed = std::move(packed);
@@ -792,16 +792,6 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
     return run;
 }
 
-// Other Python threads may run, unless the work is over in the time it takes to let them.
-class WithoutGil {
-    std::optional<py::gil_scoped_release> release;
-
- public:
-    explicit WithoutGil(bool worthwhile) {
-        if (worthwhile) release.emplace();
-    }
-};
-
 // A pass: everything found and made under the GIL, run without it, its results handed over under it again.
 class Call {
  public:
@@ -841,7 +831,7 @@ py::tuple run_both(Call& first, Call& second) {
     first.set_threads(pair.half);
     second.set_threads(pair.half);
     {
-        py::gil_scoped_release release;
+        const WithoutGil release;
         parallel(
             2 * pair.half,
             [](const void* context, const Team& team) {
@@ -1342,7 +1332,7 @@ py::array matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out,
             p.threads = threads_for(double(rows) * double(columns) * double(depth), 3e5);
             const Buffer<T> workspace(kernels<T>().matmul_workspace(p));
             p.workspace = workspace.get();
-            py::gil_scoped_release release;
+            const WithoutGil release;
             kernels<T>().matmul(p);
         }
         return c;
@@ -1387,7 +1377,7 @@ void add_rows(py::handle sums_, py::handle indices_, py::handle rows_) {
         const double work = double(rows.size());
         const AddRowsProblem<T> p{long(rows.shape(0)), long(rows.shape(1)), index,
                                   pointer<T>(rows),    pointer<T>(sums),    threads_for(work, 5e4)};
-        py::gil_scoped_release release;
+        const WithoutGil release;
         kernels<T>().add_rows(p);
     });
 }
@@ -1436,7 +1426,7 @@ void optimizer_step(const std::string& rule_name, py::handle parameters_, py::ha
         std::copy(numbers.begin(), numbers.end(), p.numbers);
         p.scale = scale, p.limit = limit, p.decay = decay;
         p.threads = threads_for(double(n), 5e4);
-        py::gil_scoped_release release;
+        const WithoutGil release;
         rule.step(p);
     });
 }
@@ -1446,7 +1436,7 @@ double sum_of_squares(py::handle x_) {
     return by_dtype("x", x, [&](auto tag) {
         using T = decltype(tag);
         const py::array values = c_contiguous<T>(x);
-        py::gil_scoped_release release;
+        const WithoutGil release;
         return kernels<T>().sum_of_squares(pointer<T>(values), std::size_t(values.size()));
     });
 }
@@ -1535,7 +1525,7 @@ py::tuple ctc(py::handle inputs_, py::handle labels_, py::handle input_lengths_,
             const Buffer<double> workspace(
                 checked_product("inputs", {kernels<T>().ctc_workspace(p), std::size_t(p.threads)}));
             p.workspace = workspace.get();
-            py::gil_scoped_release release;
+            const WithoutGil release;
             kernels<T>().ctc(p);
         }
         return py::make_tuple(losses, d_inputs);
@@ -1567,7 +1557,7 @@ void set_num_threads(long n) {
 }
 
 double multiply_add_loop(long rounds, bool float64) {
-    py::gil_scoped_release release;
+    const WithoutGil release;
     double sink[64];
     return float64 ? instruction_set().f64.multiply_add_loop(rounds, sink)
                    : instruction_set().f32.multiply_add_loop(rounds, reinterpret_cast<float*>(sink));
@@ -1576,7 +1566,7 @@ double multiply_add_loop(long rounds, bool float64) {
 void read_loop(const py::array_t<float, py::array::c_style>& data, long rounds) {
     const float* p = data.data();
     const std::size_t n = data.size();
-    py::gil_scoped_release release;
+    const WithoutGil release;
     float sink[64];
     for (long k = 0; k < rounds; ++k) instruction_set().f32.read_loop(p, n, sink);
 }

@@ -15,6 +15,7 @@
 
 #include "ctc_decode.hpp"
 #include "edit_distance.hpp"
+#include "gil.hpp"
 #include "ngram.hpp"
 #include "threads.hpp"
 
@@ -90,7 +91,7 @@ py::tuple greedy(const Array<T>& inputs, const Array<int64_t>& lengths, long bla
     std::vector<Labeling> results;
     CtcFault fault;
     {
-        py::gil_scoped_release release;
+        const WithoutGil release;
         fault = ctc_greedy(batch, merge_repeated, results);
     }
     raise(fault, batch.kind);
@@ -177,7 +178,7 @@ py::tuple beam_search(const Array<T>& inputs, const Array<int64_t>& lengths, lon
     bool all_probabilities = false;
     CtcFault fault;
     if (options.shared) {
-        py::gil_scoped_release release;
+        const WithoutGil release;
         fault = ctc_beam_search(batch, options, results, all_probabilities);
     } else {
         fault = ctc_beam_search(batch, options, results, all_probabilities);
@@ -261,7 +262,7 @@ py::array_t<int64_t> edit_counts(const Array<int64_t>& a, const Array<int64_t>& 
                               threads_for_rows(long(pairs), work)};
     bool done;
     {
-        py::gil_scoped_release release;
+        const WithoutGil release;
         done = edit_distances(problem);
     }
     if (!done) throw std::bad_alloc();
