@@ -20,6 +20,7 @@
 
 #include "bindings_decode.hpp"
 #include "core.hpp"
+#include "cpu_quota.hpp"
 #include "gil.hpp"
 #include "threads.hpp"
 
@@ -1623,6 +1624,7 @@ PYBIND11_MODULE(_core, m) {
     m.def("config", config);
     m.def("get_num_threads", max_threads);
     m.def("set_num_threads", set_num_threads);
+    m.def("cpu_quota", cpu_quota, py::arg("root") = "");
     m.def("multiply_add_loop", multiply_add_loop);
     m.def("read_loop", read_loop);
     register_decoders(m);
