@@ -1,6 +1,7 @@
 """The CTC loss: brute force, reference against kernel, PyTorch, published numbers, training, what it refuses."""
 
 import itertools
+import math
 import pickle
 import warnings
 
@@ -120,6 +121,36 @@ def test_bits_do_not_depend_on_threads():
     for loss, gradient in results[1:]:
         np.testing.assert_array_equal(loss, results[0][0])
         np.testing.assert_array_equal(gradient, results[0][1])
+
+
+def long_problem(steps, labels, classes):
+    """All classes as likely everywhere: ways to spell different labels are ways to choose 2 for each of the steps."""
+    x = np.zeros((1, steps, classes))
+    loss = steps * math.log(classes) - math.log(math.comb(steps + labels, 2 * labels))
+    return x, np.arange(1, labels + 1)[np.newaxis], loss
+
+
+@pytest.mark.parametrize(("labels", "classes"), [(1, 2), (2, 3), (40, 60), (300, 1000)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_sequences_lose_nothing(labels, classes, dtype):
+    # Their probabilities, and the parts of it from either end, are far beyond any double.
+    x, y, want = long_problem(2000, labels, classes)
+    loss, gradient = functional.ctc_loss_and_gradient(x.astype(dtype), y)
+    np.testing.assert_allclose(loss, want, rtol=1e-11 if dtype == "float64" else 2e-7)
+    np.testing.assert_array_equal(functional.ctc_loss(x.astype(dtype), y), loss)
+    # Of every step all paths are somewhere, as many from one end as from the other.
+    np.testing.assert_allclose(gradient.sum(-1), 0, atol=1e-10 if dtype == "float64" else 1e-5)
+    np.testing.assert_allclose(gradient[0, ::-1, 0], gradient[0, :, 0], atol=1e-10 if dtype == "float64" else 1e-5)
+
+
+def test_the_gradient_of_a_long_sequence_counts_its_paths():
+    # One label: a path is where it begins and where it ends.
+    steps = 2000
+    x, y, _ = long_problem(steps, 1, 3)
+    t = np.arange(steps)
+    share = (t + 1) * (steps - t) / (steps * (steps + 1) / 2)  # of the paths that are at the label
+    want = 1 / 3 - np.stack([1 - share, share, 0 * share], axis=-1)
+    np.testing.assert_allclose(functional.ctc_loss_and_gradient(x, y)[1][0], want, atol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

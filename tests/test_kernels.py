@@ -355,6 +355,47 @@ def test_nan_passes_through_every_activation(name):
     assert np.isnan(p.infer(functional)["outputs"][1]).all()
 
 
+UNBOUNDED = {
+    "gru, relu": GRUOptions(activation="relu", recurrent_activation="hard_sigmoid"),
+    "lstm, relu": LSTMOptions(activation="relu", recurrent_activation="hard_sigmoid"),
+    "rnn, linear": RNNOptions("linear"),
+}
+
+
+def not_finite(arrays):
+    return {name: np.where(np.isfinite(a), 0, a) for name, a in arrays.items()}
+
+
+def with_numbers_of_no_use(units, dtype, where, noise, options):
+    """A problem with infinities and NaN, each in a row of its own, or in one of the weights."""
+    p = Problem(7, 3, 4, units, dtype, seed=units, options=options, **noise)
+    if where == "rows":
+        p.x[0, 1, 2], p.x[1, 0], p.x[2, 1, 1] = np.inf, -np.inf, np.nan
+        p.state[0][3, 0], p.state[-1][4, -1], p.state[0][5, -1] = np.inf, -np.inf, np.nan
+        p.dy[6, 1, 0], p.d_state[-1][6, -1] = np.inf, -np.inf
+    else:
+        weights = p.weights[p.weight_names.index(where)].reshape(-1)
+        weights[units * 7919 % weights.size] = (np.inf, -np.inf, np.nan)[units % 3]
+    return p
+
+
+@pytest.mark.parametrize("name", CELLS | UNBOUNDED)
+@pytest.mark.parametrize("where", ["rows", "kernel", "recurrent_kernel", "bias"])
+def test_infinity_and_nan_go_where_they_go_in_the_reference(name, where):
+    # Units that fill vectors and units that do not: what stands beside them is multiplied too, and must not be seen.
+    options = (CELLS | UNBOUNDED)[name]
+    with np.errstate(all="ignore"):
+        for units in range(1, 41) if name in OPTIONS else (1, 5, 16, 18, 35):
+            for dtype in ("float32", "float64"):
+                noise = (
+                    {},
+                    {"dropout": "per gate", "recurrent_dropout": "shared"},
+                    {"zoneout": Zoneout(0.4, 0.3, seed=units)},
+                )[units % 3 if units > 16 else 0]
+                p = with_numbers_of_no_use(units, dtype, where, noise, options)
+                assert_same_bits(not_finite(p.run(functional)), not_finite(p.run(reference)))
+
+
 def test_a_state_that_decays_to_nothing_stays_finite():
     # Gates shut and a tiny state: the products run into denormals, which are flushed to zero.
     units = 16

@@ -1,5 +1,7 @@
 """Matrix multiplication of the core against NumPy in float64."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,16 +45,21 @@ def test_products(rows, depth, columns, layouts, bias, accumulate, dtype, seed):
     assert (np.abs(got - want) <= (depth + 3) * np.finfo(dtype).eps * terms).all()
 
 
-def test_deep_products_and_threads(set_threads):
+@pytest.mark.parametrize("depth", [511, 512, 513, 1024, 1025, 1300])
+@pytest.mark.parametrize(("rows", "columns"), [(100, 70), (3, 700), (70, 3)])
+def test_deep_products_with_either_side_transposed_on_threads(rows, depth, columns, set_threads):
     rng = np.random.default_rng(0)
-    for shape in [(100, 1300, 70), (3, 1300, 700), (1300, 20, 3)]:
-        a, b = rng.standard_normal(shape[:2]), rng.standard_normal(shape[1:])
-        results = []
-        for threads in (1, 2, 3):
-            set_threads(threads)
-            results.append(_core.matmul(a, b))
-            np.testing.assert_allclose(results[-1], a @ b, rtol=0, atol=1e-11)
-            np.testing.assert_array_equal(results[-1], results[0])
+    a, b, c = (rng.standard_normal(shape) for shape in ((rows, depth), (depth, columns), (rows, columns)))
+    for left, right in itertools.product((a, np.asfortranarray(a)), (b, np.asfortranarray(b))):
+        for bias, added in ((None, None), (c[0].copy(), None), (None, c)):
+            want = a @ b + (0 if bias is None else bias) + (0 if added is None else added)
+            results = []
+            for threads in (1, 2, 3):
+                set_threads(threads)
+                out = None if added is None else added.copy()
+                results.append(_core.matmul(left, right, bias, out, added is not None))
+                np.testing.assert_allclose(results[-1], want, rtol=0, atol=1e-11)
+                np.testing.assert_array_equal(results[-1], results[0])
 
 
 def test_bad_matrices_are_refused():

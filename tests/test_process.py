@@ -1,5 +1,6 @@
 """The library in its process: forced instruction sets, forks, threads, floating-point mode, imports."""
 
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -12,6 +13,8 @@ from problems import Problem, assert_same_bits
 
 import lstmcore
 from lstmcore import _core, functional
+
+needs_threads = pytest.mark.skipif(_core.config()["threading"] == "none", reason="this build has no threads")
 
 # Work that is shared among threads, and which therefore starts them.
 SHARED = Problem(16, 12, 20, 100)
@@ -118,6 +121,50 @@ def test_multiprocessing_with_fork(set_threads):
     assert process.exitcode == 0
 
 
+# --- endings ---
+
+ENDS = """
+import threading, time
+import numpy as np
+from lstmcore import _core, decoders, functional
+rng = np.random.default_rng(0)
+def normal(*shape):
+    return rng.standard_normal(shape).astype("float32") / 8
+weights = [normal(64, 512), normal(128, 512), normal(512)]
+x, labels = normal(8, 50, 64), np.ones((8, 5), "int64")
+y, _, cache = functional.lstm(x, weights, training=True)
+a, v, packed = normal(300, 300), normal(300_000), functional.pack_lstm(weights)
+calls = [
+    lambda: functional.pack_lstm(weights),
+    lambda: functional.lstm(x, packed),
+    lambda: functional.lstm_backward(cache, y),
+    lambda: _core.matmul(a, a),
+    lambda: _core.sum_of_squares(v),
+    lambda: _core.optimizer_step("sgd", v.copy(), v, [], [0.1]),
+    lambda: _core.add_rows(a.copy(), np.arange(300), a),
+    lambda: _core.ctc(x, labels, None, None, 0, True, False, True),
+    lambda: decoders.greedy(x),
+    lambda: decoders.beam_search(x, beam_width=10),
+]
+begun = [threading.Event() for _ in calls]
+def for_ever(k):
+    while True:
+        calls[k]()
+        begun[k].set()
+for k in range(len(calls)):
+    threading.Thread(target=for_ever, args=(k,), daemon=True).start()
+for event in begun:
+    event.wait()
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_process_ends_while_threads_that_nobody_waits_for_are_in_kernels(threads):
+    for _ in range(3):
+        run = python(ENDS, OMP_NUM_THREADS=threads)
+        assert (run.returncode, run.stderr) == (0, "")
+
+
 # --- threads and modes ---
 
 
@@ -132,6 +179,132 @@ def test_the_thread_limit_comes_from_the_environment_and_can_be_set():
             raise RuntimeError("leave")
         assert lstmcore.get_num_threads() == 1
     assert lstmcore.get_num_threads() == before
+
+
+PRINTS_THREADS = "import lstmcore; print(lstmcore.get_num_threads())"
+
+
+@functools.cache
+def default_threads():
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    run = subprocess.run(
+        [sys.executable, "-c", PRINTS_THREADS], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    return int(run.stdout)
+
+
+@needs_threads
+@pytest.mark.parametrize(
+    ("value", "threads"),
+    [("4,2", 4), (" 3 ", 3), ("100000", 4096), ("9" * 30, 4096)] + [(v, None) for v in ("", "0,4", "4,many", "4x")],
+)
+def test_omp_num_threads_is_a_list_of_numbers_or_as_if_not_set(value, threads):
+    run = python(PRINTS_THREADS, OMP_NUM_THREADS=value)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) == (default_threads() if threads is None else threads)
+
+
+GROWS = """
+import resource
+import numpy as np
+import lstmcore
+from lstmcore import functional
+x, weights = np.ones((64, 50, 64), "float32"), [np.full((n, 512), 0.01, "float32") for n in (64, 128)]
+lstmcore.set_num_threads(1)
+want = functional.lstm(x, weights)[0]
+{limit}
+for _ in range(2):
+    lstmcore.set_num_threads(6)
+    np.testing.assert_array_equal(functional.lstm(x, weights)[0], want)
+    np.testing.assert_array_equal(functional.lstm(x, weights)[0], want)
+    print(lstmcore.get_num_threads())
+"""
+# For two stacks of 64 MB beyond what the process has, and not for a third.
+LITTLE_MEMORY = """
+with open("/proc/self/status") as status:
+    size = next(int(line.split()[1]) for line in status if line.startswith("VmSize:"))
+resource.setrlimit(resource.RLIMIT_AS, ((size << 10) + (160 << 20), resource.RLIM_INFINITY))
+"""
+
+
+@needs_threads
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system does not say how large a process is")
+@pytest.mark.parametrize(("limit", "stack", "threads"), [("", "200000G", "1"), (LITTLE_MEMORY, "64M", "3")])
+def test_threads_that_cannot_be_started_are_done_without(limit, stack, threads):
+    run = python(GROWS.format(limit=limit), OMP_STACKSIZE=stack, OPENBLAS_NUM_THREADS="1")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == [threads, threads]
+    assert run.stderr.count(f"lstmcore: {threads} of 6 threads can be started; going on with {threads}\n") == 1
+
+
+# Files of Linux as they are found in containers and services, and how many CPUs they leave.
+ROOT_2 = {"proc/self/mountinfo": "31 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 master:1 - cgroup2 cgroup2 rw\n"}
+ROOT_1 = {
+    "proc/self/mountinfo": "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+    "33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+    "34 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
+}
+NESTED_1 = {"proc/self/cgroup": "12:cpuset:/\n4:cpu,cpuacct:/jobs/one/step\n"}
+GROUPS = "sys/fs/cgroup"
+
+
+def quota_1(group, quota, period=100000):
+    place = f"{GROUPS}/cpu,cpuacct{group}"
+    return {f"{place}/cpu.cfs_quota_us": f"{quota}\n", f"{place}/cpu.cfs_period_us": f"{period}\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, np.inf),
+        (ROOT_2 | {"proc/self/cgroup": "0::/\n"}, np.inf),
+        (ROOT_2 | {"proc/self/cgroup": "0::/\n", f"{GROUPS}/cpu.max": "150000 100000\n"}, 1.5),
+        (ROOT_2 | {"proc/self/cgroup": "0::/a/b\n", f"{GROUPS}/a/b/cpu.max": "max 100000\n"}, np.inf),
+        (ROOT_2 | {"proc/self/cgroup": "0::/a/b\n", f"{GROUPS}/a/b/cpu.max": "50000 100000\n"}, 0.5),
+        (
+            ROOT_2
+            | {"proc/self/cgroup": "0::/a/b: c/d\n"}
+            | {f"{GROUPS}/a/b: c/d/cpu.max": "400000 100000\n", f"{GROUPS}/a/b: c/cpu.max": "max 100000\n"}
+            | {f"{GROUPS}/a/cpu.max": "60000 20000\n", f"{GROUPS}/other/cpu.max": "20000 20000\n"},
+            3,
+        ),
+        # The group is not below what is mounted: a container that sees its own part alone.
+        (ROOT_2 | {"proc/self/cgroup": "0::/../../x\n", f"{GROUPS}/cpu.max": "200000 100000\n"}, 2),
+        (
+            {
+                "proc/self/mountinfo": "31 23 0:26 /docker/12\\0404 /sys/fs/c\\040g rw - cgroup2 cgroup2 rw\n",
+                "proc/self/cgroup": "0::/docker/12 4/job\n",
+                "sys/fs/c g/cpu.max": "700000 100000\n",
+                "sys/fs/c g/job/cpu.max": "600000 100000\n",
+            },
+            6,
+        ),
+        (ROOT_1 | NESTED_1, np.inf),
+        (ROOT_1 | NESTED_1 | quota_1("/jobs/one/step", -1) | quota_1("", -1), np.inf),
+        (ROOT_1 | NESTED_1 | quota_1("/jobs/one/step", 250000), 2.5),
+        (ROOT_1 | NESTED_1 | quota_1("/jobs/one/step", -1) | quota_1("/jobs", 75000, 50000), 1.5),
+        (ROOT_1 | NESTED_1 | quota_1("/jobs/one", 400000) | quota_1("", 350000) | quota_1("/others", 10), 3.5),
+        # Both versions at once, as systemd has them: the least of the two.
+        (
+            {
+                "proc/self/mountinfo": ROOT_1["proc/self/mountinfo"]
+                + "40 31 0:37 / /sys/fs/cgroup/unified rw - cgroup2 c rw",
+                "proc/self/cgroup": "4:cpu,cpuacct:/jobs\n1:name=systemd:/z\n0::/user\n",
+                f"{GROUPS}/unified/user/cpu.max": "200000 100000\n",
+            }
+            | quota_1("/jobs", 900000),
+            2,
+        ),
+        (ROOT_2 | {"proc/self/cgroup": "nonsense\n0:\n\n0::\n", f"{GROUPS}/cpu.max": "nonsense\n"}, np.inf),
+        (ROOT_2 | {"proc/self/cgroup": "0::/a\n", f"{GROUPS}/a/cpu.max": "100000 0\n"}, np.inf),
+    ],
+)
+def test_quotas_of_control_groups_are_found_wherever_they_are_set(files, cpus, tmp_path):
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert _core.cpu_quota(str(tmp_path)) == cpus
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not pin processes to CPUs")

@@ -459,22 +459,41 @@ def test_zoneout_masks_have_their_rate_and_nothing_in_common(rate):
         assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 5 / np.sqrt(first.size)
 
 
-def test_zoneout_masks_in_integers_without_bound():
-    def mix(x):
-        x ^= x >> 16
-        x = x * 0x7FEB352D % 2**32
-        x ^= x >> 15
-        x = x * 0x846CA68B % 2**32
-        return x ^ x >> 16
+# Known answers of the authors of Philox (Random123, kat_vectors): counter, key, words.
+@pytest.mark.parametrize(
+    ("counter", "key", "words"),
+    [
+        ([0, 0, 0, 0], (0, 0), [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+        ([2**32 - 1] * 4, (2**32 - 1, 2**32 - 1), [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            (0xA4093822, 0x299F31D0),
+            [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+        ),
+    ],
+)
+def test_philox_gives_the_known_answers(counter, key, words):
+    np.testing.assert_array_equal(sequences.philox(counter, key), words)
 
+
+def test_zoneout_counts_units_rows_steps_and_states():
     rate, seed = 0.3, 2**32 - 5
     for step in (0, 3):
         for which in (0, 1):
             got = sequences.zoned_units(rate, seed, step, which, (6, 7))
             for row, unit in np.ndindex(6, 7):
-                key = mix((seed + mix((2 * step + which + mix(row)) % 2**32)) % 2**32)
-                hashed = mix((key + 0x9E3779B9 * (unit + 1)) % 2**32)
-                assert got[row, unit] == (hashed < int(rate * 2**32))
+                words = sequences.philox((unit // 4, row, step, which), (seed, 0))
+                assert got[row, unit] == (words[unit % 4] < int(rate * 2**32))
+
+
+def test_no_two_zoneout_masks_are_shifts_of_one_another():
+    # 64 units in a row are 64 bits: among some million such windows none should be there twice.
+    bits = np.concatenate([sequences.zoned_units(0.5, 7, t, which, (200, 150)) for t in range(30) for which in (0, 1)])
+    width = bits.shape[1] - 63
+    windows = np.zeros((len(bits), width), np.uint64)
+    for k in range(64):
+        windows = windows << np.uint64(1) | bits[:, k : k + width].astype(np.uint64)
+    assert len(np.unique(windows)) == windows.size
 
 
 @pytest.mark.parametrize("options", CELLS[1:], ids=CELL_IDS[1:])

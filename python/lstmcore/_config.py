@@ -16,8 +16,9 @@ __version__: str = _core.__version__
 def get_num_threads() -> int:
     """Return the largest number of threads a call may use.
 
-    By default the smallest of OMP_NUM_THREADS, the CPUs this process may run on and the quota of
-    its control group. Small calls use fewer. Results do not depend on it.
+    By default what OMP_NUM_THREADS says, or else the smaller of the CPUs this process may run on and the quota of its
+    control groups; fewer once it has turned out that so many cannot be started. Small calls use fewer. Results do not
+    depend on it.
     """
     return _core.get_num_threads()
 

@@ -9,7 +9,6 @@
 #include <limits>
 #include <memory>
 #include <new>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,6 +20,8 @@
 #include "arrays.hpp"
 #include "bindings_decode.hpp"
 #include "core.hpp"
+#include "cpu_quota.hpp"
+#include "gil.hpp"
 #include "threads.hpp"
 
 namespace lstmcore {
@@ -318,7 +319,7 @@ std::shared_ptr<CellWeights> pack(py::handle options, const std::vector<py::obje
         problem.shape = w->shape, problem.options = w->options, problem.packed = packed.weights;
         problem.threads = threads_for(double(w->gates) * w->shape.units * (w->shape.inputs + w->shape.outputs), 2e5);
         {
-            py::gil_scoped_release release;
+            const WithoutGil release;
             cell.pack(problem);
         }
         w->packed = std::move(packed);
@@ -609,16 +610,6 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
     return run;
 }
 
-// Other Python threads may run, unless the work is over in the time it takes to let them.
-class WithoutGil {
-    std::optional<py::gil_scoped_release> release;
-
- public:
-    explicit WithoutGil(bool worthwhile) {
-        if (worthwhile) release.emplace();
-    }
-};
-
 // A pass: everything found and made under the GIL, run without it, its results handed over under it again.
 class Call {
  public:
@@ -658,7 +649,7 @@ py::tuple run_both(Call& first, Call& second) {
     first.set_threads(pair.half);
     second.set_threads(pair.half);
     {
-        py::gil_scoped_release release;
+        const WithoutGil release;
         parallel(
             2 * pair.half,
             [](const void* context, const Team& team) {
@@ -1275,7 +1266,7 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
             p.threads = threads_for(double(rows) * double(columns) * double(depth), 3e5);
             const Buffer<T> workspace(kernels<T>().matmul_workspace(p));
             p.workspace = workspace.get();
-            py::gil_scoped_release release;
+            const WithoutGil release;
             kernels<T>().matmul(p);
         }
         return c.owner;
@@ -1313,7 +1304,7 @@ void add_rows(py::handle sums_, py::handle indices_, py::handle rows_) {
         must_not_overlap("sums", sums, "rows", rows);
         const AddRowsProblem<T> p{long(rows.shape[0]), long(rows.shape[1]), index.data(),
                                   pointer<T>(rows),    pointer<T>(sums),    threads_for(double(rows.size()), 5e4)};
-        py::gil_scoped_release release;
+        const WithoutGil release;
         kernels<T>().add_rows(p);
     });
 }
@@ -1364,7 +1355,7 @@ void optimizer_step(const std::string& rule_name, py::handle parameters_, py::ha
         std::copy(numbers.begin(), numbers.end(), p.numbers);
         p.scale = scale, p.limit = limit, p.decay = decay;
         p.threads = threads_for(double(n), 5e4);
-        py::gil_scoped_release release;
+        const WithoutGil release;
         rule.step(p);
     });
 }
@@ -1374,7 +1365,7 @@ double sum_of_squares(py::handle x_) {
     return by_dtype("x", x, [&](auto tag) {
         using T = decltype(tag);
         const View values = flat<T>(x);
-        py::gil_scoped_release release;
+        const WithoutGil release;
         return kernels<T>().sum_of_squares(pointer<T>(values), std::size_t(values.shape[0]));
     });
 }
@@ -1456,7 +1447,7 @@ py::tuple ctc(py::handle inputs_, py::handle labels_, py::handle input_lengths_,
             const Buffer<double> workspace(
                 checked_product("inputs", {kernels<T>().ctc_workspace(p), std::size_t(p.threads)}));
             p.workspace = workspace.get();
-            py::gil_scoped_release release;
+            const WithoutGil release;
             kernels<T>().ctc(p);
         }
         return py::make_tuple(losses.owner, d_inputs);
@@ -1485,7 +1476,7 @@ py::dict config() {
 void set_num_threads(py::handle n) { set_max_threads(int(integer("num_threads", n, 1, 4096))); }
 
 double multiply_add_loop(long rounds, bool float64) {
-    py::gil_scoped_release release;
+    const WithoutGil release;
     double sink[64];
     return float64 ? instruction_set().f64.multiply_add_loop(rounds, sink)
                    : instruction_set().f32.multiply_add_loop(rounds, reinterpret_cast<float*>(sink));
@@ -1493,7 +1484,7 @@ double multiply_add_loop(long rounds, bool float64) {
 
 void read_loop(py::handle data_, long rounds) {
     const View data = contiguous<float>("data", data_, {{"size"}});
-    py::gil_scoped_release release;
+    const WithoutGil release;
     float sink[64];
     for (long k = 0; k < rounds; ++k)
         instruction_set().f32.read_loop(pointer<float>(data), std::size_t(data.shape[0]), sink);
@@ -1560,6 +1551,7 @@ PYBIND11_MODULE(_core, m) {
     m.def("config", config);
     m.def("get_num_threads", max_threads);
     m.def("set_num_threads", set_num_threads);
+    m.def("cpu_quota", cpu_quota, py::arg("root") = "");
     m.def("multiply_add_loop", multiply_add_loop);
     m.def("read_loop", read_loop);
     register_decoders(m);

@@ -15,6 +15,7 @@
 #include "arrays.hpp"
 #include "ctc_decode.hpp"
 #include "edit_distance.hpp"
+#include "gil.hpp"
 #include "ngram.hpp"
 #include "threads.hpp"
 
@@ -103,7 +104,7 @@ py::tuple greedy(py::handle inputs_, py::handle lengths, py::handle blank, py::h
         std::vector<Labeling> results;
         CtcFault fault;
         {
-            py::gil_scoped_release release;
+            const WithoutGil release;
             fault = ctc_greedy(batch, merges, results);
         }
         raise(fault, batch.kind);
@@ -196,7 +197,7 @@ py::tuple beam_search(py::handle inputs_, py::handle lengths, py::handle blank, 
         bool all_probabilities = false;
         CtcFault fault;
         if (options.shared) {
-            py::gil_scoped_release release;
+            const WithoutGil release;
             fault = ctc_beam_search(batch, options, results, all_probabilities);
         } else {
             fault = ctc_beam_search(batch, options, results, all_probabilities);
@@ -288,7 +289,7 @@ py::object edit_counts(py::handle a_, py::handle a_first, py::handle b_, py::han
                               pointer<int64_t>(counts),
                               threads_for_rows(pairs, work)};
     {
-        py::gil_scoped_release release;
+        const WithoutGil release;
         edit_distances(problem);
     }
     return counts.owner;

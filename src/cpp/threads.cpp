@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <thread>
 #include <vector>
+
+#include "cpu_quota.hpp"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -16,6 +21,7 @@
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <sys/mman.h>
 #define LSTMCORE_HAS_FORK 1
 #endif
 
@@ -87,31 +93,27 @@ class FlushDenormals {
 // --- thread limit ---------------------------------------------------------------------------
 
 #ifdef _OPENMP
-// Whole CPUs that the control group's quota allows, or a large number where there is none.
-static int quota_cpus() {
-    double quota = -1, period = -1;
-    if (FILE* f = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {  // version 2: "max 100000"
-        if (std::fscanf(f, "%lf %lf", &quota, &period) != 2) quota = -1;
-        std::fclose(f);
-    } else {
-        auto read = [](const char* path) {
-            double value = -1;
-            if (FILE* g = std::fopen(path, "r")) {
-                if (std::fscanf(g, "%lf", &value) != 1) value = -1;
-                std::fclose(g);
-            }
-            return value;
-        };
-        quota = read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-        period = read("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+// The first of OMP_NUM_THREADS, a list of positive numbers; 0 where it is anything else, as if it were not set.
+static int threads_asked_for() {
+    const char* text = std::getenv("OMP_NUM_THREADS");
+    int first = 0;
+    for (bool more = text != nullptr; more;) {
+        char* end;
+        const long n = std::strtol(text, &end, 10);  // LONG_MAX, LONG_MIN where it is beyond them
+        if (n <= 0) return 0;
+        while (std::isspace(static_cast<unsigned char>(*end))) ++end;
+        more = *end == ',';
+        if (!more && *end) return 0;
+        if (first == 0) first = int(std::min(n, long(most_threads)));
+        text = end + 1;
     }
-    if (quota <= 0 || period <= 0) return 1 << 20;
-    return std::max(1, int(quota / period + 0.5));
+    return first;
 }
 
 static int default_threads() {
-    if (std::getenv("OMP_NUM_THREADS")) return std::max(1, omp_get_max_threads());
-    return std::max(1, std::min({omp_get_max_threads(), omp_get_num_procs(), quota_cpus()}));
+    int n = threads_asked_for();
+    if (n == 0) n = int(std::min({double(omp_get_num_procs()), cpu_quota() + 0.5, double(most_threads)}));
+    return std::max(1, std::min(n, omp_get_thread_limit()));
 }
 #else
 static int default_threads() { return 1; }
@@ -159,23 +161,90 @@ const char* threading_runtime() {
 // --- teams ----------------------------------------------------------------------------------
 
 #ifdef _OPENMP
+// The largest team of the pool of this thread: OpenMP keeps one for each thread that has begun a team.
+static thread_local int largest_team = 1;
+
 // A pool of OpenMP threads does not survive fork: the child would wait for threads that do not
 // exist. The forking thread therefore lets its pool go just before; parent and child each start
 // a new one when they next need it. (Other threads' pools do not exist in the child at all.)
-static void release_pool_before_fork() { omp_pause_resource_all(omp_pause_soft); }
+static void release_pool_before_fork() {
+    omp_pause_resource_all(omp_pause_soft);
+    largest_team = 1;
+}
+
+#ifdef LSTMCORE_HAS_FORK
+// OMP_STACKSIZE, a number of kilobytes or with B, K, M, G behind it; 0 where it is not set.
+static std::size_t stack_size_asked_for() {
+    const char* text = std::getenv("OMP_STACKSIZE");
+    if (!text) text = std::getenv("GOMP_STACKSIZE");
+    if (!text) return 0;
+    char* unit;
+    const unsigned long long n = std::strtoull(text, &unit, 10);
+    while (std::isspace(static_cast<unsigned char>(*unit))) ++unit;
+    const char* const units = "BKMG";
+    const char* const at = *unit ? std::strchr(units, std::toupper(static_cast<unsigned char>(*unit))) : units + 1;
+    const int shift = at ? 10 * int(at - units) : 0;
+    return at && n <= SIZE_MAX >> shift ? std::size_t(n) << shift : 0;
+}
+
+// How many of `wanted` threads can be started, all at once, with some memory to spare for what OpenMP keeps of them.
+static int threads_that_start(int wanted) {
+    constexpr std::size_t spare = std::size_t(4) << 20;
+    void* const reserved = mmap(nullptr, spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (reserved == MAP_FAILED) return 0;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    if (const std::size_t size = stack_size_asked_for()) pthread_attr_setstacksize(&attributes, size);
+    std::vector<pthread_t> started(wanted);
+    int count = 0;
+    {
+        std::mutex gate;
+        const std::lock_guard<std::mutex> closed(gate);
+        const auto wait = [](void* gate) -> void* {
+            const std::lock_guard<std::mutex> passed(*static_cast<std::mutex*>(gate));
+            return nullptr;
+        };
+        while (count < wanted && pthread_create(&started[count], &attributes, wait, &gate) == 0) ++count;
+    }
+    for (int k = 0; k < count; ++k) pthread_join(started[k], nullptr);
+    pthread_attr_destroy(&attributes);
+    munmap(reserved, spare);
+    return count;
+}
+#endif
+
+// OpenMP ends the process where it cannot start a thread (no memory, a limit of the system, stacks of an absurd
+// size). So a pool does not grow before it has been tried whether it can, and grows to what there is.
+static int grown(int threads) {
+    if (threads <= largest_team) return threads;
+#ifdef LSTMCORE_HAS_FORK
+    static const int registered = pthread_atfork(release_pool_before_fork, nullptr, nullptr);
+    (void)registered;
+    const int possible = std::max(largest_team, 1 + threads_that_start(threads - 1));
+    if (possible < threads) {
+        static std::atomic<bool> told{false};
+        if (!told.exchange(true))
+            std::fprintf(stderr, "lstmcore: %d of %d threads can be started; going on with %d\n", possible, threads,
+                         possible);
+        thread_limit.store(possible, std::memory_order_relaxed);  // not to be tried again at every call
+        threads = possible;
+    }
+#endif
+    largest_team = threads;
+    return threads;
+}
 #endif
 
 void parallel(int threads, void (*body)(const void*, const Team&), const void* context) {
+#ifdef _OPENMP
+    if (threads > 1) threads = grown(threads);
+#endif
     if (threads <= 1) {
         FlushDenormals mode;
         body(context, Team{0, 1, nullptr});
         return;
     }
 #ifdef _OPENMP
-#ifdef LSTMCORE_HAS_FORK
-    static const int registered = pthread_atfork(release_pool_before_fork, nullptr, nullptr);
-    (void)registered;
-#endif
     std::vector<Barrier> barriers(threads);
 #pragma omp parallel num_threads(threads)
     {

@@ -19,12 +19,14 @@ struct Team {
     void split(long n, long& begin, long& end) const;
 };
 
-// Runs body(context, team) on up to `threads` threads (fewer inside another parallel region). Their
-// denormals are flushed to zero for the length of the body; the caller's mode is restored.
+// Runs body(context, team) on up to `threads` threads (fewer inside another parallel region, or where so many cannot
+// be started). Their denormals are flushed to zero for the length of the body; the caller's mode is restored.
 void parallel(int threads, void (*body)(const void* context, const Team& team), const void* context);
 
-int max_threads();            // the limit in force: set_max_threads, else OMP_NUM_THREADS, affinity, cgroup quota
-void set_max_threads(int n);  // n >= 1; 0 restores the default
+constexpr int most_threads = 4096;
+// The limit in force: set_max_threads, else OMP_NUM_THREADS, else affinity and quota; or fewer, if no more start.
+int max_threads();
+void set_max_threads(int n);  // 1 to most_threads; 0 restores the default
 // Threads worth starting for a call of `work` multiply-adds (or elements, for a pass over memory).
 int threads_for(double work, double work_per_thread);
 const char* threading_runtime();  // e.g. "OpenMP 201511 (libgomp)", or "none"

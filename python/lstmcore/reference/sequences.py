@@ -85,13 +85,15 @@ def layer_norm_backward(dn: Array, n: Array, deviation: Array) -> Array:
 # Zoneout
 
 
-def mix(x: Array) -> Array:
-    """Hash of 32 bits: lowbias32 of C. Wellons (public domain). In uint32 the products wrap around."""
-    x = x ^ (x >> 16)
-    x = x * np.uint32(0x7FEB352D)
-    x = x ^ (x >> 15)
-    x = x * np.uint32(0x846CA68B)
-    return np.asarray(x ^ (x >> 16))
+def philox(counter: Sequence[ArrayLike], key: tuple[int, int]) -> list[Array]:
+    """Philox 4x32-10 (Salmon et al. 2011): four random words of 32 bits for every counter of four."""
+    low = np.uint64(0xFFFFFFFF)
+    x = [np.asarray(word, np.uint64) for word in counter]
+    for n in range(10):
+        keys = [np.uint64((k + n * step) % 2**32) for k, step in zip(key, (0x9E3779B9, 0xBB67AE85), strict=True)]
+        a, b = x[0] * np.uint64(0xD2511F53), x[2] * np.uint64(0xCD9E8D57)
+        x = [(b >> np.uint64(32)) ^ x[1] ^ keys[0], b & low, (a >> np.uint64(32)) ^ x[3] ^ keys[1], a & low]
+    return x
 
 
 def zoned_units(rate: float, seed: int, t: int, which: int, shape: tuple[int, ...]) -> Array:
@@ -99,15 +101,13 @@ def zoned_units(rate: float, seed: int, t: int, which: int, shape: tuple[int, ..
 
     ::
 
-        key = mix(seed + mix(2 t + which + mix(row)))
-        zoned where mix(key + 0x9e3779b9 (unit + 1)) < floor(rate 2^32)
+        words of the units 4 k to 4 k + 3 = philox((k, row, t, which), (seed, 0))
+        zoned where word < floor(rate 2^32)
     """
     batch, width = shape
-    row = np.arange(batch, dtype=np.uint32)[:, np.newaxis]
-    unit = np.arange(width, dtype=np.uint32)
-    key = mix(np.uint32(seed) + mix(np.uint32(2 * t + which) + mix(row)))
-    hashes = mix(key + np.uint32(0x9E3779B9) * (unit + np.uint32(1)))
-    return np.asarray(hashes.astype(np.uint64) < np.uint64(int(rate * 2**32)))
+    k, row = np.arange((width + 3) // 4), np.arange(batch)[:, np.newaxis]
+    words = np.stack(np.broadcast_arrays(*philox((k, row, t, which), (seed, 0))), axis=-1)
+    return np.asarray(words.reshape(batch, 4 * len(k))[:, :width] < np.uint64(int(rate * 2**32)))
 
 
 def zone_out(zoneout: Zoneout | None, t: int, state: State, new: State) -> tuple[State, State]:

@@ -255,7 +255,7 @@ class Forward {
                         Vec<T> sum[R][P::sums];
                         start_from_bias<R>(sum, panels);
                         accumulate<T, R, P::vectors>(sum, x_rows.template tile<R>(row, 0), panels.kernel,
-                                                     p.shape.inputs);
+                                                     p.shape.inputs, typename P::JoinX{});
                         store_tile<T, R>(sum, projected + row * projected_row + block * S * L, projected_row);
                     });
                 });
@@ -265,11 +265,29 @@ class Forward {
     // The panels of a block, and of the tail.
     struct Block {
         static constexpr int vectors = N, sums = S, shift = Cell::shift;
+        using JoinX = Added;
+        using JoinH = Added;
         const T *kernel, *recurrent, *bias;
+    };
+    // A tail has a product's zeros in the lanes of the sums that the product has no part in (the last gate's other
+    // one), and zero times infinity is not zero: those lanes stay as they are.
+    template <int V, int begin, int end>
+    struct AddedBut {
+        LSTMCORE_INLINE Vec<T> operator()(Vec<T> sum, Vec<T> block, int, int n) const {
+            if constexpr (begin == end) return sum + block;
+            Int<T> takes_part;
+            for (int l = 0; l < L; ++l) {
+                const long s = (n * L + l) / tail_group<Cell, T>(V);
+                takes_part[l] = s < begin || s >= end;
+            }
+            return takes_part != 0 ? sum + block : sum;
+        }
     };
     template <int V>
     struct Tail {
-        static constexpr int vectors = V, sums = V, shift = 0;
+        static constexpr int vectors = V, sums = V, shift = 0, last = Cell::gates - 1;
+        using JoinX = AddedBut<V, last + 1, last + 1 + Cell::shift>;
+        using JoinH = AddedBut<V, last, last + Cell::shift>;
         const T *kernel, *recurrent, *bias;
     };
     template <class F>
@@ -365,11 +383,11 @@ class Forward {
         constexpr int V = Panels::vectors;
         if (k0 < inputs)
             accumulate<T, R, V>(sum, x_rows(t).template tile<R>(b, k0), panels.kernel + k0 * V * L,
-                                min(k1, inputs) - k0);
+                                min(k1, inputs) - k0, typename Panels::JoinX{});
         if (k1 > inputs) {
             const long k = max(0, k0 - inputs);
             accumulate<T, R, V, Panels::shift>(sum, h_rows(t).template tile<R>(b, k), panels.recurrent + k * V * L,
-                                               k1 - inputs - k);
+                                               k1 - inputs - k, typename Panels::JoinH{});
         }
         if (k1 < inputs + units) return store_tile<T, R>(sum, partial, S * L);
         if constexpr (Panels::sums == S) {

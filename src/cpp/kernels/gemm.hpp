@@ -221,9 +221,9 @@ LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const S
             }
     }
 }
-template <class T, int R, int N, int shift = 0, int A, class Tile>
-LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* panel, long depth) {
-    accumulate_from<T, R, N, shift>(sum, a, Panel<T, N>{panel}, depth);
+template <class T, int R, int N, int shift = 0, int A, class Tile, class Join = Added>
+LSTMCORE_INLINE void accumulate(Vec<T> (&sum)[R][A], const Tile& a, const T* panel, long depth, const Join& join = {}) {
+    accumulate_from<T, R, N, shift>(sum, a, Panel<T, N>{panel}, depth, join);
 }
 
 template <class T, int R, int N>

@@ -55,34 +55,64 @@ LSTMCORE_INLINE Vec<T> slope(Activation activation, Vec<T> y) {
     return one;
 }
 
-// A hash of 32 bits (C. Wellons' lowbias32).
-LSTMCORE_INLINE uint32_t mix(uint32_t x) {
-    x = (x ^ (x >> 16)) * 0x7feb352du;
-    x = (x ^ (x >> 15)) * 0x846ca68bu;
-    return x ^ (x >> 16);
+// --- zoneout --------------------------------------------------------------------------------
+
+// Philox 4x32-10 (Salmon et al. 2011): four random words for a counter of four, which they replace, and a key of two.
+LSTMCORE_INLINE void philox(uint32_t (&x)[4], uint32_t key_0, uint32_t key_1) {
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round) {
+        const uint64_t a = uint64_t(0xD2511F53) * x[0], b = uint64_t(0xCD9E8D57) * x[2];
+        x[0] = uint32_t(b >> 32) ^ x[1] ^ key_0, x[1] = uint32_t(b);
+        x[2] = uint32_t(a >> 32) ^ x[3] ^ key_1, x[3] = uint32_t(a);
+        key_0 += 0x9E3779B9, key_1 += 0xBB67AE85;
+    }
 }
 
-// The share of the new value that a step takes: 0 or 1 by the mask, or 1 - rate.
-template <class T, class Problem>
-LSTMCORE_INLINE Vec<T> kept(const Problem& p, int state, double rate, long b, long t, long unit) {
-    if (!p.zoneout.random) return broadcast(T(1 - rate));
-    const long step = p.ragged.at_step ? p.ragged.at_step[number_of(p, t) + b] : t;
-    const uint32_t key = mix(p.zoneout.seed + mix(2 * uint32_t(step) + uint32_t(state) + mix(uint32_t(row_of(p, b)))));
+// Which of the units [unit, unit + lanes) keep their old value in a step: 0, those that take the new one 1. Words of
+// the counter (units by fours, row, step, state), so that no two masks have any in common. One copy for all who call.
+template <class T>
+__attribute__((noinline)) void draw(T* takes, const Zoneout& zoneout, int state, double rate, long row, long step,
+                                    long unit) {
+    constexpr int L = lanes<T>, of_word = L < 4 ? L : 4;
     const uint64_t below = uint64_t(rate * 4294967296.0);
-    T share[lanes<T>];
-    for (int l = 0; l < lanes<T>; ++l) share[l] = mix(key + 0x9e3779b9u * uint32_t(unit + l + 1)) < below ? T(0) : T(1);
-    return load(share);
+    for (int l = 0; l < L; l += of_word) {
+        uint32_t x[4] = {uint32_t((unit + l) / 4), uint32_t(row), uint32_t(step), uint32_t(state)};
+        philox(x, zoneout.seed, 0);
+        const long first = of_word < 4 ? (unit + l) % 4 : 0;
+        for (int i = 0; i < of_word; ++i) takes[l + i] = x[first + i] < below ? T(0) : T(1);
+    }
 }
 
-// state: 0 for h, 1 for c
+// The same by the arrays' rows and steps, as a vector of comparisons. state: 0 for h, 1 for c
+template <class T, class Problem>
+LSTMCORE_INLINE auto takes_new(const Problem& p, int state, double rate, long b, long t, long unit) {
+    T takes[lanes<T>];
+    draw(takes, p.zoneout, state, rate, row_of(p, b), p.ragged.at_step ? p.ragged.at_step[number_of(p, t) + b] : t,
+         unit);
+    return load(takes) > Vec<T>{};
+}
+
 template <class T, class Problem>
 LSTMCORE_INLINE Vec<T> zone_out(Vec<T> value, Vec<T> before, const Problem& p, int state, double rate, long b, long t,
                                 long unit) {
     if (rate == 0) return value;
-    const Vec<T> share = kept<T>(p, state, rate, b, t, unit), one = broadcast(T(1));
-    const auto taken = share > Vec<T>{};
-    if (p.zoneout.random) return taken ? value : before;
-    return share * value + (one - share) * before;
+    const Vec<T> share = broadcast(T(1 - rate)), one = broadcast(T(1));
+    if (!p.zoneout.random) return share * value + (one - share) * before;
+    const auto takes = takes_new<T>(p, state, rate, b, t, unit);
+    return takes ? value : before;
+}
+
+// The part of the gradient d that belongs to the new value; what is left in d belongs to the old one. Training draws
+// masks.
+template <class T>
+LSTMCORE_INLINE Vec<T> zone_out_backward(Vec<T>& d, const BackwardProblem<T>& p, int state, double rate, long b, long t,
+                                         long unit) {
+    const Vec<T> whole = d, zero{};
+    d = zero;
+    if (rate == 0) return whole;
+    const auto takes = takes_new<T>(p, state, rate, b, t, unit);
+    d = takes ? zero : whole;
+    return takes ? whole : zero;
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

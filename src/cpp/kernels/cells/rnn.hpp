@@ -54,11 +54,8 @@ struct RnnCell {
 
         //   dy = dh where not zoned out, dh_prev = dh where zoned out   dpre = dy activation'(y)
         LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
-            Vec<T> dy = dh;
-            if (p.zoneout.h > 0) {
-                dy = dh * kept<T>(p, 0, p.zoneout.h, b, t, unit);
-                store(dh_prev + unit, dh - dy, n);
-            }
+            const Vec<T> dy = zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, unit);
+            if (p.zoneout.h > 0) store(dh_prev + unit, dh, n);
             store(dpre + unit, dy * slope<T>(p.options.activation, load(y + unit, n)), n);
         }
     };

@@ -32,6 +32,7 @@ struct StagedGru {
         s.multiply_x(t, end, 0, 3);
         s.multiply_h(t, end, 0, options.reset_after ? 3 : 2);
         const T *bias_x = p.weights.bias, *bias_h = bias_x + s.gates;
+        const Vec<T> one = broadcast(T(1));
         const auto saved_of = [&](long b) -> T* { return p.saved.data ? at(p.saved, b, t) : nullptr; };
         for (long b = s.row0; b < end; ++b) {
             T *a = s.from_x(b), *u = s.from_h(b), *saved = saved_of(b);
@@ -79,7 +80,7 @@ struct StagedGru {
                     sum += u;
                 }
                 const Vec<T> hh = activate<T>(options.activation, sum), before = load(h_prev + k, n);
-                const Vec<T> h = fma(load(z_row + k, n), before - hh, hh);
+                const Vec<T> z = load(z_row + k, n), h = fma(z, before, (one - z) * hh);
                 store(at(p.h, b, t) + k, zone_out<T>(h, before, p, 0, p.zoneout.h, b, t, k), n);
                 if (!saved) return;
                 store(saved + 2 * units + k, hh, n);
@@ -104,10 +105,10 @@ struct StagedGru {
             T *row = s.chunk.row(b, t), *dh_row = s.dh(b);
             for_each_vector_of<T>(units, [&](long k, int n) {
                 const Vec<T> z = load(saved + k, n), hh = load(saved + 2 * units + k, n);
-                const Vec<T> dh = load(dh_row + k, n);
-                const Vec<T> taken = p.zoneout.h > 0 ? dh * kept<T>(p, 0, p.zoneout.h, b, t, k) : dh;
+                Vec<T> dh = load(dh_row + k, n);
+                const Vec<T> taken = zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, k);
                 const Vec<T> da = taken * (one - z) * slope<T>(options.activation, hh);
-                store(dh_row + k, fma(taken, z, dh - taken), n);
+                store(dh_row + k, fma(taken, z, dh), n);
                 store(row + pre + k, taken * (load(h_prev + k, n) - hh) * slope<T>(options.recurrent_activation, z), n);
                 store(row + a_column + k, da, n);
                 if (!options.reset_after) return;

@@ -136,10 +136,9 @@ struct StagedLstm {
         const auto dh_new = [&](long b) { return options.projection ? s.chunk.row(b, t) + layout.dh : s.buffer(0, b); };
         for (long b = s.row0; b < end; ++b)
             for_each_vector_of<T>(outputs, [&](long k, int n) {
-                const Vec<T> dh = load(s.dh(b) + k, n);
-                const Vec<T> taken = p.zoneout.h > 0 ? dh * kept<T>(p, 0, p.zoneout.h, b, t, k) : dh;
-                store(dh_new(b) + k, taken, n);
-                store(s.dh(b) + k, dh - taken, n);
+                Vec<T> dh = load(s.dh(b) + k, n);
+                store(dh_new(b) + k, zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, k), n);
+                store(s.dh(b) + k, dh, n);
             });
         const auto dm_of = [&](long b) { return options.projection ? s.buffer(1, b) : dh_new(b); };
         if (options.projection)
@@ -191,15 +190,15 @@ struct StagedLstm {
         }
         for_each_vector_of<T>(units, [&](long k, int n) {
             const Vec<T> i = load(saved + k, n), f = load(saved + units + k, n), g = load(saved + 2 * units + k, n);
-            const Vec<T> before = load(c_prev + k, n), dc_after = load(dc + k, n);
-            const Vec<T> taken = p.zoneout.c > 0 ? dc_after * kept<T>(p, 1, p.zoneout.c, b, t, k) : dc_after;
-            Vec<T> dc_new = load(dn_row + k, n) + taken;
+            const Vec<T> before = load(c_prev + k, n);
+            Vec<T> dc_passed = load(dc + k, n);
+            Vec<T> dc_new = load(dn_row + k, n) + zone_out_backward<T>(dc_passed, p, 1, p.zoneout.c, b, t, k);
             if (options.peepholes && gate.o >= 0)
                 dc_new = fma(load(pre + gate.o * units + k, n), load(peephole + 2 * units + k, n), dc_new);
             Vec<T> di = dc_new * g;
             const Vec<T> df = dc_new * before;
             if (options.coupled) di = di - df;
-            Vec<T> dc_before = fma(dc_new, f, dc_after - taken);
+            Vec<T> dc_before = fma(dc_new, f, dc_passed);
             const auto gate_gradient = [&](int g_, int peephole_row, Vec<T> d, Vec<T> y) {
                 const Vec<T> dpre = d * slope<T>(options.recurrent_activation, y);
                 store(pre + g_ * units + k, dpre, n);

@@ -1,0 +1,64 @@
+// Every cell, with what options, dropout, zoneout and rows of different length add to the work that threads share: the
+// bits do not depend on their number. (What the numbers should be is known to the tests in Python.)
+#include "recurrent.hpp"
+
+using namespace lstmcore;
+
+namespace {
+
+CellOptions gru_options(bool reset_after) {
+    CellOptions options{};
+    options.activation = Activation::tanh, options.recurrent_activation = Activation::sigmoid;
+    options.reset_after = reset_after;
+    return options;
+}
+
+template <class T>
+int check(const CellKernels<T>& cell, const Setup& s, int& cases) {
+    const Numbers<T> in(s, 1);
+    const std::vector<T> alone = run_cell(cell, s, in, 1).all();
+    int failures = 0;
+    for (const int threads : {2, 3, 4}) {
+        ++cases;
+        if (same_bits(run_cell(cell, s, in, threads).all(), alone)) continue;
+        ++failures;
+        std::printf("%s %s batch %ld steps %ld inputs %ld units %ld: other bits with %d threads\n", s.name,
+                    type_name<T>, s.batch, s.steps, s.inputs, s.units, threads);
+    }
+    return failures;
+}
+
+template <class T>
+int check_all(int& cases) {
+    const Kernels<T>& k = kernels<T>();
+    CellOptions rnn{}, normalized_gru = gru_options(true), everything = lstm_options();
+    rnn.activation = Activation::tanh;
+    normalized_gru.layer_norm = true;
+    everything.peepholes = everything.projection = everything.layer_norm = true;
+    const Zoneout zoneout{0.3, 0.2, true, 5};
+    int failures = 0;
+    const auto all = [&](const CellKernels<T>& cell, Setup s) {
+        // Threads share units, rows (several chunks backward), rows of which some are long, and a deep sum in pieces.
+        const long shapes[][4] = {{3, 6, 20, 150}, {40, 30, 9, 50}, {600, 2, 3, 20}, {5, 2, 7, 540}};
+        for (const auto& [batch, steps, inputs, units] : shapes)
+            for (const bool ragged : {false, true}) {
+                s.batch = batch, s.steps = steps, s.inputs = inputs, s.units = units, s.ragged = ragged;
+                s.sequences = !ragged;
+                failures += check(cell, s, cases);
+            }
+    };
+    all(k.rnn, {"rnn", 0, 0, 0, 0, rnn, 1, 0, 0, false, false, {}});
+    all(k.rnn, {"rnn, dropout, zoneout", 0, 0, 0, 0, rnn, 1, 1, 1, false, false, zoneout});
+    all(k.gru, {"gru", 0, 0, 0, 0, gru_options(true), 3, 0, 0, false, false, {}});
+    all(k.gru, {"gru, dropout", 0, 0, 0, 0, gru_options(true), 3, 3, 3, false, false, {}});
+    all(k.lstm, {"lstm", 0, 0, 0, 0, lstm_options(), 4, 0, 0, false, false, {}});
+    all(k.lstm, {"lstm, dropout", 0, 0, 0, 0, lstm_options(), 4, 1, 4, false, false, {}});
+    all(k.staged_gru, {"gru, reset before", 0, 0, 0, 0, gru_options(false), 3, 3, 3, false, false, zoneout});
+    all(k.staged_gru, {"gru, layer norm", 0, 0, 0, 0, normalized_gru, 3, 0, 1, false, false, {}});
+    all(k.staged_lstm, {"lstm, everything", 0, 0, 0, 0, everything, 4, 1, 4, false, false, zoneout});
+    return failures;
+}
+
+}  // namespace
+
+int check_cells(int& cases) { return check_all<float>(cases) + check_all<double>(cases); }
