@@ -440,6 +440,7 @@ CALLS = {  # every function of the core and every method, with arguments that ar
         *(None, False, True, None, None, None, None),
     ),
     "backward": (_core.backward, CACHE, PLAIN.dy, *PLAIN.state, True, [np.zeros_like(w) for w in PLAIN.weights]),
+    "cpu_quota": (_core.cpu_quota, ""),
     "Stream": (_core.Stream, PACKED, 1, 1, None),
     "Stream.run": (_core.Stream(PACKED, 2, 3, None).run, PLAIN.x, None),
     "Stream.set_state": (_core.Stream(PACKED, 2, 3, None).set_state, list(PLAIN.state)),
