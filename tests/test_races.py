@@ -54,7 +54,7 @@ class Own(Model):
 
     def forward(self, inputs, training=False):
         for layer in self.parts:
-            inputs = layer(inputs, training)
+            inputs = layer(inputs, training=training)
         return inputs
 
 
