@@ -186,13 +186,17 @@ bool is_of(const py::array& a) {
     return py::detail::array_proxy(a.ptr())->descr == descriptor<T>() || py::isinstance<py::array_t<T>>(a);
 }
 
-// An array as it was when it was looked at, of three dimensions at most; without an owner: none.
-struct View {
-    static constexpr std::size_t most = 3;
+// Where an array's elements are: apart from what keeps them, so that it is copied as one block.
+struct Layout {
+    static constexpr std::size_t most = 3;  // dimensions
     char* data = nullptr;
     py::ssize_t dimensions = 0, itemsize = 0;
     py::ssize_t shape[most] = {}, strides[most] = {};  // strides in bytes
-    py::object owner;                                  // keeps the memory
+};
+
+// An array as it was when it was looked at; without an owner: none.
+struct View : Layout {
+    py::object owner;  // keeps the memory
 
     explicit operator bool() const { return bool(owner); }
     py::ssize_t size() const {
