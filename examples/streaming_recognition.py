@@ -126,7 +126,7 @@ class Recogniser:
         """Return the text after these samples too."""
         frames = self.mel(samples)
         if len(frames):
-            logits = self.model(self.features.scaled(frames)[None])[0].copy()
+            logits = self.model(self.features.scaled(frames)[None])[0]
             self.logits.append(logits)
             for label in logits.argmax(1):
                 if label not in (0, self.last):

@@ -6,6 +6,7 @@ import itertools
 import pickle
 import sys
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -200,18 +201,24 @@ def toggled(array, index, values):
 
 
 def of_many_calls(call, times):
-    for _ in range(times):
+    """What so many calls return; those that find a wrong value are refused and tried again."""
+    for _ in range(100 * times):
         try:
             yield call()
+            times -= 1
         except ValueError as error:
             assert "expected" in str(error)  # noqa: PT017
+            time.sleep(1e-6)  # gives way to the other thread
+        if times == 0:
+            return
+    pytest.fail("nothing but wrong values")
 
 
 def test_indices_that_another_thread_changes_reach_nothing_else():
     memory = np.zeros((300, 1), "float32")
     sums, indices, rows = memory[100:200], np.zeros(200000, np.int64), np.ones((200000, 1), "float32")
     with toggled(indices, -1, [0, 150]):
-        list(of_many_calls(lambda: _core.add_rows(sums, indices, rows), 60))
+        list(of_many_calls(lambda: _core.add_rows(sums, indices, rows), 40))
     assert sums[0, 0] > 0
     assert not memory[:100].any()
     assert not memory[200:].any()
@@ -222,7 +229,7 @@ def test_labels_that_another_thread_changes_are_those_of_one_moment():
     labels = np.tile(np.array([1, 2, 3, 4]), (8, 20))
     want = functional.ctc_loss(x, labels)
     with toggled(labels, (slice(None), slice(40, None)), [labels[:, 40:].copy(), 10**9]):
-        for got in of_many_calls(lambda: functional.ctc_loss(x, labels), 60):
+        for got in of_many_calls(lambda: functional.ctc_loss(x, labels), 40):
             same(got, want)
 
 
@@ -230,7 +237,7 @@ def test_sequences_that_another_thread_changes_are_those_of_one_moment():
     first = np.arange(0, 40001, 20)
     values = np.zeros(40000, np.int64)
     with toggled(first, slice(1, -1), [first[1:-1].copy(), 10**9]):
-        for got in of_many_calls(lambda: _core.edit_counts(values, first, values, np.arange(0, 40001, 20)), 60):
+        for got in of_many_calls(lambda: _core.edit_counts(values, first, values, np.arange(0, 40001, 20)), 40):
             assert not got.any()
 
 

@@ -565,6 +565,13 @@ def test_wrong_sizes_are_named(options, error, text):
         RecurrentStream(packed, **{"batch_size": 1, "steps": 1} | options)
 
 
+def test_sizes_beyond_all_memory_are_named():
+    for make in (MODELS["gru"], MODELS["dense alone"]):
+        for sizes in ({"steps": 10**30}, {"batch_size": 2**31}, {"batch_size": 2**16, "steps": 2**16}):
+            with pytest.raises(ValueError, match=r"steps: expected fewer than 2\*\*31, times batch_size, got"):
+                model_of(make).stream(**sizes)
+
+
 def test_a_model_without_weights_cannot_be_streamed():
     with pytest.raises(ValueError, match="has no weights yet"):
         Sequential([LSTM(2)]).stream()

@@ -148,9 +148,7 @@ inline void must_be_shaped(const char* argument, const Dims& dims, const py::arr
 
 // --- arrays ---------------------------------------------------------------------------------
 
-// `object` as an array. That it is none is an error of the argument; what its own code raises is passed on.
-inline py::array as_array(const char* argument, py::handle object) {
-    if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
+inline py::array made_an_array(const char* argument, py::handle object) {
     if (PyObject* array = py::detail::npy_api::get().PyArray_FromAny_(object.ptr(), nullptr, 0, 0, 0, nullptr))
         return py::reinterpret_steal<py::array>(array);
     py::error_already_set error;
@@ -159,6 +157,12 @@ inline py::array as_array(const char* argument, py::handle object) {
     if (error.matches(PyExc_ValueError) && (PyList_Check(object.ptr()) || PyTuple_Check(object.ptr())))
         throw py::value_error(expected + "lists of different lengths; pad them");
     throw py::type_error(expected + type_name(object));
+}
+
+// `object` as an array. That it is none is an error of the argument; what its own code raises is passed on.
+inline py::array as_array(const char* argument, py::handle object) {
+    if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
+    return made_an_array(argument, object);
 }
 
 // The same; nothing for None. A call makes arrays of all its arguments before it looks at the first of them: to make
@@ -182,13 +186,17 @@ bool is_of(const py::array& a) {
     return py::detail::array_proxy(a.ptr())->descr == descriptor<T>() || py::isinstance<py::array_t<T>>(a);
 }
 
-// An array as it was when it was looked at, of three dimensions at most; without an owner: none.
-struct View {
-    static constexpr std::size_t most = 3;
+// Where an array's elements are: apart from what keeps them, so that it is copied as one block.
+struct Layout {
+    static constexpr std::size_t most = 3;  // dimensions
     char* data = nullptr;
     py::ssize_t dimensions = 0, itemsize = 0;
     py::ssize_t shape[most] = {}, strides[most] = {};  // strides in bytes
-    py::object owner;                                  // keeps the memory
+};
+
+// An array as it was when it was looked at; without an owner: none.
+struct View : Layout {
+    py::object owner;  // keeps the memory
 
     explicit operator bool() const { return bool(owner); }
     py::ssize_t size() const {
@@ -226,13 +234,14 @@ T* pointer(const View& view) {
     return static_cast<T*>(static_cast<void*>(view.data));
 }
 
-inline View view_of(const py::array& a) {  // of at most that many dimensions
-    View view;
+template <class T>
+View view_of(py::array a) {  // of at most that many dimensions
     const py::detail::PyArray_Proxy* proxy = py::detail::array_proxy(a.ptr());
-    view.data = proxy->data, view.dimensions = proxy->nd, view.itemsize = a.itemsize();
-    std::copy_n(proxy->dimensions, proxy->nd, view.shape);
-    std::copy_n(proxy->strides, proxy->nd, view.strides);
-    view.owner = a;
+    View view;
+    view.data = proxy->data, view.dimensions = proxy->nd, view.itemsize = sizeof(T);
+    for (std::size_t k = 0; k < View::most; ++k)
+        if (py::ssize_t(k) < view.dimensions) view.shape[k] = proxy->dimensions[k], view.strides[k] = proxy->strides[k];
+    view.owner = std::move(a);
     return view;
 }
 
@@ -248,7 +257,7 @@ py::array new_array_of(const py::ssize_t* shape, std::size_t dimensions) {
 }
 template <class T>
 View new_array(const py::ssize_t* shape, std::size_t dimensions) {
-    return view_of(new_array_of<T>(shape, dimensions));
+    return view_of<T>(new_array_of<T>(shape, dimensions));
 }
 template <class T>
 View new_array(std::initializer_list<py::ssize_t> shape) {
@@ -301,7 +310,7 @@ template <class T>
 View checked(const char* argument, const py::array& a, const Dims& dims) {
     must_be_of<T>(argument, a);
     must_be_shaped(argument, dims, a);
-    return view_of(a);
+    return view_of<T>(a);
 }
 template <class T>
 View checked(const char* argument, py::handle object, const Dims& dims) {
@@ -310,21 +319,26 @@ View checked(const char* argument, py::handle object, const Dims& dims) {
 
 // The array itself where it is C-contiguous and aligned, else a copy.
 template <class T>
-View c_contiguous(const View& a) {
-    return a.is_contiguous() && reinterpret_cast<std::uintptr_t>(a.data) % sizeof(T) == 0 ? a : copy_of<T>(a);
+View c_contiguous(View a) {
+    return a.is_contiguous() && reinterpret_cast<std::uintptr_t>(a.data) % sizeof(T) == 0 ? std::move(a)
+                                                                                          : copy_of<T>(a);
 }
 
 // Strides in whole elements, the last dimension contiguous: the array itself or a copy of it.
 template <class T>
-View features_contiguous(const View& a) {
+View features_contiguous(View a) {
     const py::ssize_t last = a.dimensions - 1;
     const bool fits = a.is_aligned(sizeof(T)) && (a.shape[last] <= 1 || a.strides[last] == py::ssize_t(sizeof(T)));
-    return fits ? a : copy_of<T>(a);
+    return fits ? std::move(a) : copy_of<T>(a);
 }
 
 template <class T>
+View contiguous(const char* argument, const py::array& a, const Dims& dims) {
+    return c_contiguous<T>(checked<T>(argument, a, dims));
+}
+template <class T>
 View contiguous(const char* argument, py::handle object, const Dims& dims) {
-    return c_contiguous<T>(checked<T>(argument, object, dims));
+    return contiguous<T>(argument, as_array(argument, object), dims);
 }
 
 // The elements of a C-contiguous array of T of any shape, (size,).
@@ -437,7 +451,7 @@ inline std::vector<unsigned char> booleans(const char* argument, const py::array
     if (given.dtype().kind() != 'b')
         throw py::type_error(std::string(argument) + ": expected bool, got " + dtype_name(given));
     must_be_shaped(argument, dims, given);
-    const View bytes = copy_of<unsigned char>(view_of(given));
+    const View bytes = copy_of<unsigned char>(view_of<unsigned char>(given));
     std::vector<unsigned char> values(bytes.nbytes());
     for (std::size_t k = 0; k < values.size(); ++k) values[k] = pointer<unsigned char>(bytes)[k] != 0;
     return values;

@@ -534,7 +534,7 @@ py::object owner_of(py::object a) {
 template <class T>
 View state_or_zeros(const char* argument, const py::object& state, long batch, const char* name, long width) {
     if (!state) return zeros<T>({batch, width});
-    return contiguous<T>(argument, state, {{"batch", batch}, {name, width}});
+    return contiguous<T>(argument, array_of(state), {{"batch", batch}, {name, width}});
 }
 
 // Dropout factors: (batch, width) for all gates or (gates, batch, width).
@@ -586,7 +586,8 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
         throw py::value_error("weights: were packed for inference; pack them with training=True");
     Run run;
     run.weights = weights, run.return_sequences = a.return_sequences, run.backwards = a.backwards;
-    const View x = checked<T>("inputs", a.inputs, {{"batch"}, {"steps"}, {"inputs", w.shape.inputs}});
+    run.x = checked<T>("inputs", a.inputs, {{"batch"}, {"steps"}, {"inputs", w.shape.inputs}});
+    const View& x = run.x;
     run.shape = w.shape;
     run.shape.batch = x.shape[0], run.shape.steps = x.shape[1];
     RecurrentShape& s = run.shape;
@@ -606,7 +607,7 @@ Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments
         throw py::value_error("zoneout: training needs a seed");
     // Masks of zoneout belong to the steps of the arrays, so these must be known.
     run.plan = padding_plan(s, a.lengths, a.mask, a.zero_output, a.backwards, a.backwards && run.zoneout.random);
-    run.x = features_contiguous<T>(x);
+    run.x = features_contiguous<T>(std::move(run.x));
     return run;
 }
 

@@ -251,6 +251,8 @@ class Sequential(Model):
         """
         self._require_built()
         batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
+        if batch_size * steps >= 2**31:
+            raise ValueError(f"steps: expected fewer than 2**31, times batch_size, got {steps} times {batch_size}")
         layers = list(self._chain())
         assert self.input_shape is not None
         features = None if isinstance(layers[0], Embedding) else self.input_shape[-1]
