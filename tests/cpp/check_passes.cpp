@@ -122,8 +122,8 @@ int check_decoders(int& cases) {
     }
     const long pairs = long(first.size()) - 2;
     std::vector<int64_t> counts(3 * pairs), again(3 * pairs);
-    right &= edit_distances({pairs, labels.data(), first.data(), labels.data(), first.data() + 1, counts.data(), 1});
-    right &= edit_distances({pairs, labels.data(), first.data(), labels.data(), first.data() + 1, again.data(), 3});
+    edit_distances({pairs, labels.data(), first.data(), labels.data(), first.data() + 1, counts.data(), 1});
+    edit_distances({pairs, labels.data(), first.data(), labels.data(), first.data() + 1, again.data(), 3});
     right &= counts == again;
     if (!right) std::printf("decoders: the result depends on threads\n");
     ++cases;
