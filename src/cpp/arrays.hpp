@@ -238,7 +238,7 @@ template <class T>
 View view_of(py::array a) {  // of at most that many dimensions
     const py::detail::PyArray_Proxy* proxy = py::detail::array_proxy(a.ptr());
     View view;
-    view.data = proxy->data, view.dimensions = proxy->nd, view.itemsize = sizeof(T);
+    view.data = proxy->data, view.dimensions = a.ndim(), view.itemsize = sizeof(T);
     for (std::size_t k = 0; k < View::most; ++k)
         if (py::ssize_t(k) < view.dimensions) view.shape[k] = proxy->dimensions[k], view.strides[k] = proxy->strides[k];
     view.owner = std::move(a);
