@@ -274,13 +274,14 @@ class Forward {
     template <int V, int begin, int end>
     struct AddedBut {
         LSTMCORE_INLINE Vec<T> operator()(Vec<T> sum, Vec<T> block, int, int n) const {
-            if constexpr (begin == end) return sum + block;
-            Int<T> takes_part;
-            for (int l = 0; l < L; ++l) {
-                const long s = (n * L + l) / tail_group<Cell, T>(V);
-                takes_part[l] = s < begin || s >= end;
+            constexpr long group = tail_group<Cell, T>(V);
+            if constexpr (begin == end || group == 0) {  // 0: there are no tails of V vectors
+                return sum + block;
+            } else {
+                Int<T> takes_part;
+                for (int l = 0; l < L; ++l) takes_part[l] = (n * L + l) / group < begin || (n * L + l) / group >= end;
+                return takes_part != 0 ? sum + block : sum;
             }
-            return takes_part != 0 ? sum + block : sum;
         }
     };
     template <int V>
