@@ -142,8 +142,9 @@ class Cell(Layer):
             )
 
     def _step(self, inputs: Array, states: list[Array], training: bool) -> Any:
-        """Do a step as `forward` defines it."""
-        return self.forward(inputs, states, **({"training": training} if self._takes_training else {}))
+        """Do a step as `forward` defines it, which may write over what it gets."""
+        options = {"training": training} if self._takes_training else {}
+        return self.forward(inputs.copy(), [state.copy() for state in states], **options)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, width)."""
