@@ -623,11 +623,12 @@ def test_code_of_the_users_may_write_over_what_it_works_on(name):
     x, y = numbers(5, 4, 3, dtype="float32"), numbers(5, 4, 3, dtype="float32")
     results = []
     for over in (False, True):
-        model = WRITERS[name](over)
-        model(x.copy())
+        model, own = WRITERS[name](over), x.copy()
+        model(own)
+        np.testing.assert_array_equal(own, x)
         model.set_weights([np.linspace(-1, 1, w.size).reshape(w.shape) for w in model.get_weights()])
         model.compile(optimizers.SGD(0.05), "mse")
-        own, targets = x.copy(), y.copy()
+        targets = y.copy()
         called, predicted = model(own), model.predict(own, verbose=0)
         model.fit(own, targets, batch_size=3, epochs=2, shuffle=False, verbose=0)
         model.train_on_batch(own, targets)
@@ -637,6 +638,34 @@ def test_code_of_the_users_may_write_over_what_it_works_on(name):
     for want, got in zip(*results, strict=True):
         assert np.isfinite(want).all()
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_layers_of_the_users_may_write_over_masks():
+    def write(mask):
+        np.logical_not(mask, out=mask)
+
+    class Turned(layers.Layer):
+        def forward(self, inputs, training=False, mask=None):
+            write(mask)
+            return inputs
+
+    class TurnedModel(Model):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.last = Turned(), layers.LSTM(2)
+
+        def forward(self, inputs, training=False, mask=None):
+            write(mask)
+            return self.last(self.inner(inputs, training=training), training=training)
+
+    x, own = numbers(2, 4, 3, dtype="float32"), MASK.copy()
+    model, layer = TurnedModel(), layers.LSTM(2)
+    model(x, mask=own), layer(x)
+    layer.set_weights(model.get_weights())
+    want = layer(x, mask=MASK)
+    np.testing.assert_array_equal(model(x, mask=own), want)
+    np.testing.assert_array_equal(Sequential([Turned(), layer])(x, mask=own), want)
+    np.testing.assert_array_equal(own, MASK)
 
 
 def test_a_cell_may_write_over_its_states():

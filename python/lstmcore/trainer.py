@@ -16,7 +16,7 @@ from . import _random, losses, optimizers
 from ._arguments import flag, items, positive_integer, rate, read_only, real_array
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
-from ._data.tree import map_leaves
+from ._data.tree import copies, map_leaves
 from ._loop import Loop
 from ._measures import Logs, Measures
 from ._progress import Progress
@@ -25,7 +25,7 @@ from ._state import join, split
 from ._turns import Turns, in_turn
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer, building, copies, names_within, own_outputs
+from .layers.layer import Layer, building, names_within, own_outputs
 from .metrics import Metric
 from .variables import Parameters, Variable
 

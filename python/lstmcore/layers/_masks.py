@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import as_array, booleans
-from .._data.tree import map_leaves
+from .._data.tree import copies
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -108,7 +108,9 @@ def forward(layer: Layer, inputs: Any, training: bool, mask: Any, options: dict[
             check(layer.name, mask, inputs.shape)
         if layer.consumes_mask:
             options["mask"] = mask
-    own = map_leaves(np.copy, inputs) if layer.takes_copies else inputs
+    own = inputs
+    if layer.takes_copies:
+        own, options = copies(inputs), copies(options)
     outputs = layer.forward(own, training, **options)
     return outputs, after(layer, inputs, outputs, mask)
 

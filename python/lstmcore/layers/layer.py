@@ -30,6 +30,7 @@ from .._arguments import (
     whole_number,
 )
 from .._arguments import shape as checked_shape
+from .._data.tree import copies
 from .._placeholders import placeholder
 from .._serialization import Configurable
 from ..activations import Activation
@@ -82,8 +83,8 @@ def _built_once(build: Build) -> Build:
 class Layer(Configurable):
     """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
     weights, and `compute_output_shape` if its outputs have another shape than its inputs. A `forward` that has
-    an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it. What such a method gets
-    is a copy, which it may write over.
+    an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it. Models and calls
+    give `forward` copies, which it may write over.
 
     >>> import numpy as np
     >>> from lstmcore import Sequential, layers
@@ -621,15 +622,6 @@ def layers_in(value: Any) -> list[Layer]:
     if isinstance(value, dict):
         value = list(value.values())
     return [layer for part in value for layer in layers_in(part)] if isinstance(value, (list, tuple)) else []
-
-
-def copies(value: Any) -> Any:
-    """Return a value with copies of the arrays in it."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, dict):
-        return {name: copies(part) for name, part in value.items()}
-    return type(value)(map(copies, value)) if isinstance(value, (list, tuple)) else value
 
 
 def own_outputs(outputs: Any, inputs: Any) -> Any:
