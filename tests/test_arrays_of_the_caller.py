@@ -9,7 +9,7 @@ import pytest
 from layer_tools import numbers
 
 import lstmcore
-from lstmcore import Model, Sequential, layers, metrics, optimizers
+from lstmcore import Model, Sequential, activations, layers, losses, metrics, optimizers, regularizers
 from lstmcore.callbacks import SwapEMAWeights
 from lstmcore.initializers import Constant
 from lstmcore.variables import Variable
@@ -512,3 +512,253 @@ def test_gradients_survive_a_move_into_other_vectors():
     assert any(g.any() for g in want)
     np.testing.assert_array_equal(inner.parameters.gradients, np.concatenate([g.ravel() for g in want[2:4]]))
     np.testing.assert_array_equal(outer.parameters.gradients, np.concatenate([g.ravel() for g in want]))
+
+
+# --- code of the user's that writes over what it is given ---
+
+
+class Doubled(layers.Layer):
+    def __init__(self, over, **options):
+        super().__init__(**options)
+        self.over = over
+
+    def forward(self, inputs, training=False):
+        return np.multiply(inputs, 2, out=inputs if self.over else None)
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return np.multiply(d_outputs, 2, out=d_outputs if self.over else None)
+
+
+class Squared(activations.Activation):
+    name = "squared"
+
+    def __init__(self, over):
+        super().__init__()
+        self.over = over
+
+    def value(self, x):
+        return np.multiply(x, x, out=x if self.over else None)
+
+    def backward(self, x, y, dy):
+        return np.multiply(dy, 2 * x, out=dy if self.over else None)
+
+
+def squared(over):
+    def function(x):
+        return np.multiply(x, x, out=x if over else None)
+
+    function.backward = lambda x, y, dy: np.multiply(dy, 2 * x, out=dy if over else None)
+    return function
+
+
+class Centred(Model):
+    def __init__(self, over):
+        super().__init__()
+        self.over, self.dense = over, layers.Dense(3)
+
+    def forward(self, inputs, training=False):
+        return self.dense(np.subtract(inputs, 1, out=inputs if self.over else None), training=training)
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return self.dense.backward(d_outputs, need_d_inputs)
+
+
+class Mixing(layers.Cell):
+    state_size = (3, 3)
+
+    def __init__(self, over, **options):
+        super().__init__(**options)
+        self.over = over
+
+    def forward(self, inputs, states):
+        h, c = (out if self.over else None for out in states)
+        x = np.multiply(inputs, 0.5, out=inputs if self.over else None)
+        return np.add(states[0], x, out=h), [h if self.over else states[0] + x, np.subtract(states[1], x, out=c)], None
+
+    def backward(self, saved, d_output, d_states):
+        d = d_output + d_states[0]
+        return (d - d_states[1]) / 2, [d, d_states[1]]
+
+
+class Halved(Sequential):
+    def __init__(self, over):
+        super().__init__([layers.Dense(3, input_shape=(4, 3))])
+        self.over = over
+
+    def train_step(self, data):
+        x, y = data
+        x = np.multiply(x, 0.5, out=x if self.over else None)
+        return super().train_step((x, np.add(y, 1, out=y if self.over else None)))
+
+    def predict_step(self, data):
+        return super().predict_step((np.multiply(data[0], 0.5, out=data[0] if self.over else None),))
+
+
+def between(make):
+    return lambda over: Sequential([layers.Dense(3, "sigmoid", input_shape=(4, 3)), make(over), layers.Dense(3)])
+
+
+WRITERS = {
+    "first layer": lambda over: Sequential([Doubled(over, input_shape=(4, 3)), layers.Dense(3)]),
+    "layer": between(Doubled),
+    "Residual": between(lambda over: layers.Residual(Doubled(over))),
+    "TimeDistributed": between(lambda over: layers.TimeDistributed(Doubled(over))),
+    "Activation": between(lambda over: layers.Activation(Squared(over))),
+    "function": between(lambda over: layers.Activation(squared(over))),
+    "Dense": between(lambda over: layers.Dense(3, activation=Squared(over))),
+    "Conv1D": between(lambda over: layers.Conv1D(3, 2, padding="same", activation=Squared(over))),
+    "LSTM": between(lambda over: layers.LSTM(3, return_sequences=True, activation=Squared(over))),
+    "cell": between(lambda over: layers.RNN(Mixing(over), return_sequences=True)),
+    "both directions": between(
+        lambda over: layers.Bidirectional(layers.RNN(Mixing(over), return_sequences=True), merge_mode="sum")
+    ),
+    "model": Centred,
+    "steps": Halved,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_code_of_the_users_may_write_over_what_it_works_on(name):
+    """It gives what it does where it makes new arrays, and changes nobody else's."""
+    x, y = numbers(5, 4, 3, dtype="float32"), numbers(5, 4, 3, dtype="float32")
+    results = []
+    for over in (False, True):
+        model, own = WRITERS[name](over), x.copy()
+        model(own)
+        np.testing.assert_array_equal(own, x)
+        model.set_weights([np.linspace(-1, 1, w.size).reshape(w.shape) for w in model.get_weights()])
+        model.compile(optimizers.SGD(0.05), "mse")
+        targets = y.copy()
+        called, predicted = model(own), model.predict(own, verbose=0)
+        model.fit(own, targets, batch_size=3, epochs=2, shuffle=False, verbose=0)
+        model.train_on_batch(own, targets)
+        np.testing.assert_array_equal(own, x)
+        np.testing.assert_array_equal(targets, y)
+        results.append([called, predicted, *model.get_weights()])
+    for want, got in zip(*results, strict=True):
+        assert np.isfinite(want).all()
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_layers_of_the_users_may_write_over_masks():
+    def write(mask):
+        np.logical_not(mask, out=mask)
+
+    class Turned(layers.Layer):
+        def forward(self, inputs, training=False, mask=None):
+            write(mask)
+            return inputs
+
+    class TurnedModel(Model):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.last = Turned(), layers.LSTM(2)
+
+        def forward(self, inputs, training=False, mask=None):
+            write(mask)
+            return self.last(self.inner(inputs, training=training), training=training)
+
+    x, own = numbers(2, 4, 3, dtype="float32"), MASK.copy()
+    model, layer = TurnedModel(), layers.LSTM(2)
+    model(x, mask=own), layer(x)
+    layer.set_weights(model.get_weights())
+    want = layer(x, mask=MASK)
+    np.testing.assert_array_equal(model(x, mask=own), want)
+    np.testing.assert_array_equal(Sequential([Turned(), layer])(x, mask=own), want)
+    np.testing.assert_array_equal(own, MASK)
+
+
+def test_a_cell_may_write_over_its_states():
+    """Also where steps are masked, come from the caller, or are a stream's."""
+    x, state = numbers(2, 4, 3, dtype="float32"), [numbers(2, 3, dtype="float32"), numbers(2, 3, dtype="float32")]
+    given, own = [s.copy() for s in state], x.copy()
+    layer = layers.RNN(Mixing(True), return_sequences=True, return_state=True, zero_output_for_mask=True)
+    outputs, h, c = layer(own, initial_state=given, mask=MASK)
+    steps = np.cumsum(np.where(MASK[..., None], x / 2, 0), axis=1)
+    np.testing.assert_allclose(outputs, np.where(MASK[..., None], state[0][:, None] + steps, 0), rtol=1e-6)
+    np.testing.assert_allclose([h, c], [state[0] + steps[:, -1], state[1] - steps[:, -1]], rtol=1e-6)
+    for a, b in zip([own, *given], [x, *state], strict=True):
+        np.testing.assert_array_equal(a, b)
+    Mixing(True)(own[:, 0], given)
+    stream = Sequential([layers.RNN(Mixing(True), return_sequences=True, input_shape=(None, 3))]).stream(2, 4)
+    np.testing.assert_allclose(stream(own), np.cumsum(x / 2, axis=1), rtol=1e-6)
+    for a, b in zip([own, *given], [x, *state], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+class Distance(losses.Loss):
+    def call(self, y_true, y_pred):
+        return np.square(y_pred - y_true).sum(-1)
+
+    def gradient(self, y_true, y_pred):
+        return 2 * (y_pred - y_true)
+
+
+class OverOutputs(Distance):
+    def call(self, y_true, y_pred):
+        y_pred -= y_true
+        return np.square(y_pred).sum(-1)
+
+
+class OverTargets(Distance):
+    def gradient(self, y_true, y_pred):
+        y_true -= y_pred
+        return -2 * y_true
+
+
+class Penalty(regularizers.Regularizer):
+    def __call__(self, values):
+        values *= values
+        return float(values.sum())
+
+
+def over_targets(y_true, y_pred):
+    y_true -= y_pred
+    return np.abs(y_true).mean(-1)
+
+
+@pytest.mark.parametrize("loss", [OverOutputs(), OverTargets(), "mse", "mae"])
+def test_what_only_looks_at_the_data_cannot_write_to_them(loss):
+    penalty = Penalty() if loss == "mae" else None
+    metrics = [over_targets] if loss == "mse" else []
+    model = Sequential([layers.Dense(3, "sigmoid", activity_regularizer=penalty, input_shape=(3,))])
+    model.compile("sgd", loss, metrics=metrics)
+    x, y = numbers(5, 3, dtype="float32"), numbers(5, 3, dtype="float32")
+    targets = y.copy()
+    for call in (model.train_on_batch, model.test_on_batch, model.fit, model.evaluate):
+        if isinstance(loss, OverTargets) and call in (model.test_on_batch, model.evaluate):
+            continue  # no gradient is asked for
+        with pytest.raises(ValueError, match="read-only"):
+            call(x, targets)
+    np.testing.assert_array_equal(targets, y)
+
+
+def test_metrics_may_reshape_what_they_look_at():
+    def flat(y_true, y_pred):
+        y_true.shape = y_pred.shape = (-1,)
+        return np.abs(y_true - y_pred)
+
+    def by_row(y_true, y_pred):
+        return np.abs(y_true - y_pred).max(-1)
+
+    model = Sequential([layers.Dense(3, "sigmoid", input_shape=(3,))])
+    model.compile("sgd", "mse", metrics=[flat, by_row], weighted_metrics=[flat, by_row])
+    x, y = numbers(5, 3, dtype="float32"), numbers(5, 3, dtype="float32")
+    error = np.abs(model(x) - y)
+    want = [np.square(error).mean(), *[error.mean(), error.max(-1).mean()] * 2]
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), want, rtol=1e-5)
+
+
+def test_what_is_given_of_the_weights_may_be_reshaped_in_place():
+    model = Sequential([layers.LSTM(3, input_shape=(None, 2)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = numbers(2, 4, 2, dtype="float32"), numbers(2, 1, dtype="float32")
+    v, p = model.weights[0], model.parameters
+    for array in (v.value, v.gradient, p.values, p.gradients):
+        array.shape = (1, -1, 2)
+        array.dtype = "int16"
+    assert v.value.shape == v.gradient.shape == (2, 12)
+    assert p.values.dtype == p.gradients.dtype == np.float32
+    before = model(x)
+    model.train_on_batch(x, y)
+    assert (model(x) != before).all()

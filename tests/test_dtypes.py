@@ -99,6 +99,9 @@ WRAPPED = {
     "two": lambda inner=None, **o: layers.Bidirectional(
         layers.GRU(3, dtype=inner), backward_layer=layers.LSTM(3, go_backwards=True, dtype=inner), **o
     ),
+    "cells in both directions": lambda inner=None, **o: layers.Bidirectional(
+        layers.RNN([layers.LSTMCell(3, dtype=inner), layers.GRUCell(3)]), **o
+    ),
     "rnn": lambda inner=None, **o: layers.RNN([layers.GRUCell(3), layers.LSTMCell(3, dtype=inner)], **o),
     "nested": lambda inner=None, **o: layers.TimeDistributed(layers.TimeDistributed(layers.Dense(3, dtype=inner)), **o),
     "chain": lambda inner=None, **o: layers.TimeDistributed(Sequential([layers.Dense(3, dtype=inner)]), **o),
@@ -121,7 +124,7 @@ def test_layers_within_layers(make):
     assert {part.dtype.name for part in all_within(chain)} == {"float64"}
 
 
-@pytest.mark.parametrize("name", ["time distributed", "bidirectional", "two", "chain"])
+@pytest.mark.parametrize("name", ["time distributed", "bidirectional", "two", "cells in both directions", "chain"])
 def test_a_wrapper_has_the_dtype_of_what_it_wraps(name):
     layer = WRAPPED[name](inner="float64")
     assert {part.dtype.name for part in all_within(layer)} == {"float64"}

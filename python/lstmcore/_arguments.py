@@ -93,6 +93,13 @@ def booleans(array: Array) -> Array:
     return np.asarray(array.view(np.uint8) != 0)
 
 
+def read_only(array: Array) -> Array:
+    """Return a view of an array that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def as_array(name: str, value: Any) -> Array:
     """Return ``value`` as an array, or raise ValueError: lists of different lengths are none."""
     if type(value) is np.ndarray:

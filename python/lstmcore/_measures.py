@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import metrics as metrics_module
+from ._arguments import read_only
 
 if TYPE_CHECKING:
     from .losses import Loss
@@ -62,16 +63,16 @@ class Measures:
         if not self._plain and not self._weighted:
             return
         counts = None if mask is None else mask.astype(y_pred.dtype)
-        for metric in self._plain:
-            metric.update_state(y_true, y_pred, counts)
+        for metric in self._plain:  # views, for one of the user's may reshape what it gets
+            metric.update_state(y_true.view(), y_pred.view(), counts)
         if self._weighted:
             if sample_weight is not None and counts is not None:
                 weight = np.asarray(sample_weight, y_pred.dtype)
                 counts = counts * weight.reshape(weight.shape + (1,) * (counts.ndim - weight.ndim))
             elif sample_weight is not None:
-                counts = sample_weight
+                counts = read_only(sample_weight)
             for metric in self._weighted:
-                metric.update_state(y_true, y_pred, counts)
+                metric.update_state(y_true.view(), y_pred.view(), counts)
 
     def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import flag, items, positive_integer, rate, real_array
+from ._arguments import flag, items, positive_integer, rate, read_only, real_array
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
+from ._data.tree import copies, map_leaves
 from ._loop import Loop
 from ._measures import Logs, Measures
 from ._progress import Progress
@@ -252,8 +253,9 @@ class Trainer(Layer):
         head = self._head(loss)
         penalties: list[float] = []
         z, mask = self.run(x, training, None, head is not None, penalties)
-        outputs = z if head is None else head(z)
-        targets = loss.targets(y, outputs.shape, outputs.dtype, name)
+        # What looks at outputs and targets, a loss or a metric, may be the user's: they are the layers' and the data's.
+        outputs = read_only(z if head is None else head(z))
+        targets = map_leaves(read_only, loss.targets(y, outputs.shape, outputs.dtype, name))
         true, left = loss.with_mask(targets, mask)
         weights = None
         if left is not None or sample_weight is not None:
@@ -338,7 +340,8 @@ class Trainer(Layer):
             else:
                 self._test_step(x, y, weight, name)
             return None
-        logs = getattr(self, method)((x, y) if weight is None else (x, y, weight))
+        data = (x, y) if weight is None else (x, y, weight)
+        logs = getattr(self, method)(copies(data))  # the user's code may write over it
         if not isinstance(logs, Mapping):
             raise ValueError(
                 f"{self.name}: {method}: expected it to return a dict of numbers by name, as super().{method}(data) "
@@ -423,7 +426,7 @@ class Trainer(Layer):
     def _outputs(self, x: Any) -> Array:
         if not self._defines("predict_step"):
             return self.run(x)[0]
-        outputs: Any = self.predict_step((x,))
+        outputs: Any = self.predict_step(copies((x,)))
         if not isinstance(outputs, np.ndarray) or not outputs.ndim:
             raise ValueError(f"{self.name}: predict_step: expected it to return an array of outputs, got {outputs!r}")
         return outputs

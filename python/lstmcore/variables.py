@@ -67,12 +67,12 @@ class Parameters:
     @property
     def values(self) -> Array:
         """The values of all variables, read-only; `Variable.assign` sets those of one."""
-        return self.vectors.values
+        return self.vectors.values.view()
 
     @property
     def gradients(self) -> Array:
         """The gradients of all variables, to be written to."""
-        return self.vectors.gradients
+        return self.vectors.gradients.view()
 
     @gradients.setter
     def gradients(self, value: ArrayLike) -> None:
@@ -142,12 +142,12 @@ class Variable:
     @property
     def value(self) -> Array:
         """The weight, read-only: a view of the flat vector. Set it with `assign`."""
-        return self._place.value
+        return self._place.value.view()  # another each time: a caller may reshape it in place
 
     @property
     def gradient(self) -> Array:
         """The gradient, to be added to: a view of the flat vector."""
-        return self._place.gradient
+        return self._place.gradient.view()
 
     @gradient.setter
     def gradient(self, value: ArrayLike) -> None:
@@ -191,8 +191,6 @@ def _read_only(array: Array) -> Array:
 
 def _write(array: Array, value: ArrayLike, name: str) -> None:
     """Write into an array, for ``x.attribute += value`` and ``x.attribute = value``."""
-    if value is array:  # what += has already done
-        return
     if np.shape(value) != array.shape:
         raise ValueError(f"{name}: expected shape {array.shape}, got {np.shape(value)}")
     array[...] = value

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 
 def leaves(value: Any) -> Iterator[Any]:
     """Yield the arrays in ``value``, which may be one itself."""
@@ -25,6 +27,11 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map_leaves(function, part) for part in value)
     return function(value)
+
+
+def copies(value: Any) -> Any:
+    """Return ``value`` with copies of the arrays in it."""
+    return map_leaves(lambda part: part.copy() if isinstance(part, np.ndarray) else part, value)
 
 
 def rows_of(value: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,13 @@ class Activation(Configurable):
     needs_input = True
     axis: int | tuple[int, ...] = -1
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__module__.startswith("lstmcore."):
+            for method in ("value", "backward"):
+                if method in cls.__dict__:
+                    setattr(cls, method, _of_copies(cls.__dict__[method]))
+
     def __init__(self) -> None:
         """Take no arguments: those that do say so."""
 
@@ -80,6 +88,19 @@ class Activation(Configurable):
         return f"<activation {self.name}>"
 
 
+def _of_copies(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of the user's such that it may write over the arrays it gets, which layers keep."""
+
+    @functools.wraps(function)
+    def of_copies(*arguments: Any, **options: Any) -> Any:
+        def own(value: Any) -> Any:
+            return value.copy() if isinstance(value, np.ndarray) else value
+
+        return function(*map(own, arguments), **{name: own(value) for name, value in options.items()})
+
+    return of_copies
+
+
 class Elementwise(Activation):
     """An activation of each number by itself; a subclass defines its `slope`."""
 
@@ -102,7 +123,7 @@ class Function(Activation):
 
     def value(self, x: Array) -> Array:
         """Return the function's value."""
-        return np.asarray(self.function(x))
+        return np.asarray(_of_copies(self.function)(x))
 
     def backward(self, x: Any, y: Array, dy: Array) -> Array:
         """Return the gradient of the inputs, if the function knows it."""
@@ -111,4 +132,4 @@ class Function(Activation):
                 f"{self.name}: has no derivative; to train, give the function an attribute backward, a function of "
                 "its inputs, its outputs and their gradient that returns the gradient of the inputs"
             )
-        return np.asarray(self.function.backward(x, y, dy))
+        return np.asarray(_of_copies(self.function.backward)(x, y, dy))

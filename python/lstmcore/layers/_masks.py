@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import as_array, booleans
+from .._data.tree import copies
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -107,7 +108,10 @@ def forward(layer: Layer, inputs: Any, training: bool, mask: Any, options: dict[
             check(layer.name, mask, inputs.shape)
         if layer.consumes_mask:
             options["mask"] = mask
-    outputs = layer.forward(inputs, training, **options)
+    own = inputs
+    if layer.takes_copies:
+        own, options = copies(inputs), copies(options)
+    outputs = layer.forward(own, training, **options)
     return outputs, after(layer, inputs, outputs, mask)
 
 
@@ -227,12 +231,12 @@ def _with(array: Array, mask: Array, maker: str, by_hand: bool) -> Array:
 
 
 def private(maker: str, inputs: Any, mask: Any, by_hand: bool) -> Any:
-    """Return views of the inputs, with their masks, for the `forward` of a model."""
+    """Return copies of the inputs, with their masks, for the `forward` of a model, which may write over them."""
     if isinstance(inputs, np.ndarray):
-        return inputs.view() if mask is None else _with(inputs.view(), mask, maker, by_hand)
+        return inputs.copy() if mask is None else _with(inputs.copy(), mask, maker, by_hand)
     masks = [None] * len(inputs) if mask is None else parts(mask)
-    views = [private(maker, part, own, by_hand) for part, own in zip(parts(inputs), masks, strict=True)]
-    return dict(zip(inputs, views, strict=True)) if isinstance(inputs, dict) else type(inputs)(views)
+    own = [private(maker, part, its, by_hand) for part, its in zip(parts(inputs), masks, strict=True)]
+    return dict(zip(inputs, own, strict=True)) if isinstance(inputs, dict) else type(inputs)(own)
 
 
 @contextlib.contextmanager

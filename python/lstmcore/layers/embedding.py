@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from .. import _core, constraints, regularizers
 from .._arguments import flag, float_array, positive_integer, real_array, reject_options
+from .._data.tree import copies
 from ..streaming import Stage
-from .layer import Array, Layer, Shape, copies
+from .layer import Array, Layer, Shape
 
 _NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
 

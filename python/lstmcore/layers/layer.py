@@ -30,6 +30,7 @@ from .._arguments import (
     whole_number,
 )
 from .._arguments import shape as checked_shape
+from .._data.tree import copies
 from .._placeholders import placeholder
 from .._serialization import Configurable
 from ..activations import Activation
@@ -82,7 +83,8 @@ def _built_once(build: Build) -> Build:
 class Layer(Configurable):
     """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
     weights, and `compute_output_shape` if its outputs have another shape than its inputs. A `forward` that has
-    an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it.
+    an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it. Models and calls
+    give `forward` copies, which it may write over.
 
     >>> import numpy as np
     >>> from lstmcore import Sequential, layers
@@ -161,6 +163,7 @@ class Layer(Configurable):
         if "forward" in cls.__dict__:
             arguments = inspect.signature(cls.forward).parameters
             cls._takes_lengths = "lengths" in arguments
+            cls.takes_copies = not cls.__module__.startswith("lstmcore.")
             if "consumes_mask" not in cls.__dict__:
                 cls.consumes_mask = "mask" in arguments
         if "compute_mask" in cls.__dict__:
@@ -196,6 +199,7 @@ class Layer(Configurable):
     supports_masking = True  # whether the outputs have a mask where the inputs have one
     computes_mask = False  # whether `compute_mask` is its own: told by its being defined
     told_of_mask = False  # whether there has been a warning that a mask ends here
+    takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
@@ -389,7 +393,8 @@ class Layer(Configurable):
                 raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {_shapes(arrays)}")
             mask = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
             if self._takes_lengths:
-                outputs = self.forward(arrays, training, **options | {"lengths": lengths})
+                own = copies(arrays) if self.takes_copies else arrays
+                outputs = self.forward(own, training, **options | {"lengths": lengths})
                 mask = _masks.after(self, arrays, outputs, mask)
             else:
                 outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
@@ -617,15 +622,6 @@ def layers_in(value: Any) -> list[Layer]:
     if isinstance(value, dict):
         value = list(value.values())
     return [layer for part in value for layer in layers_in(part)] if isinstance(value, (list, tuple)) else []
-
-
-def copies(value: Any) -> Any:
-    """Return a value with copies of the arrays in it."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if isinstance(value, dict):
-        return {name: copies(part) for name, part in value.items()}
-    return type(value)(map(copies, value)) if isinstance(value, (list, tuple)) else value
 
 
 def own_outputs(outputs: Any, inputs: Any) -> Any:

@@ -112,6 +112,8 @@ class Residual(Layer):
         gradient: Array | None = d_outputs
         for k in range(len(self.layers) - 1, -1, -1):
             assert gradient is not None
+            if gradient is d_outputs:  # which are to be added once more: a layer of the user's may write over them
+                gradient = d_outputs.copy()
             gradient = self.layers[k].backward(gradient, need_d_inputs or k > 0)
         skip = d_outputs if self.projection is None else self.projection.backward(d_outputs, need_d_inputs)
         return None if gradient is None or skip is None or not need_d_inputs else gradient + skip

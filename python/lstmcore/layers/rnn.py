@@ -142,8 +142,9 @@ class Cell(Layer):
             )
 
     def _step(self, inputs: Array, states: list[Array], training: bool) -> Any:
-        """Do a step as `forward` defines it."""
-        return self.forward(inputs, states, **({"training": training} if self._takes_training else {}))
+        """Do a step as `forward` defines it, which may write over what it gets."""
+        options = {"training": training} if self._takes_training else {}
+        return self.forward(inputs.copy(), [state.copy() for state in states], **options)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, width)."""
@@ -541,6 +542,7 @@ class RNN(SequenceLayer):
             raise TypeError(f"{self.name}: cannot be made again: {error}; give a backward_layer") from None
         other.go_backwards = not self.go_backwards
         other._arguments = other._arguments | {"go_backwards": other.go_backwards}
+        _copy_given_dtypes(self, other)
         for cell, runner in zip(other.cells, other._runners, strict=True):
             runner.go_backwards = other.go_backwards
             if isinstance(cell, _LayerCell) and cell.layer.seed is not None:  # other masks than this one's
@@ -588,3 +590,10 @@ class RNN(SequenceLayer):
     def states_to_keep(self, states: Any) -> list[Array]:
         """Return copies of the states that `reset_states` is given."""
         return states_to_keep(self, self._flat("states", states), self.state_sizes)
+
+
+def _copy_given_dtypes(layer: Layer, other: Layer) -> None:
+    """Let a copy have the dtypes that were given to a layer and those within: its own are all said in its arguments."""
+    other.given_dtype = layer.given_dtype
+    for one, its_copy in zip(layer.sublayers, other.sublayers, strict=True):
+        _copy_given_dtypes(one, its_copy)

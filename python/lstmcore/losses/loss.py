@@ -19,6 +19,8 @@ Array = NDArray[Any]
 class Loss(Configurable):
     """Base of the losses. A subclass defines `call`, and `gradient` if models are to be trained with it.
 
+    In training both get read-only arrays, which the layers go on using.
+
     >>> import numpy as np
     >>> from lstmcore.losses import Loss
     >>> class Quartic(Loss):

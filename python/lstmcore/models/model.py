@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import flag, function, integer, positive_integer, real_array
-from .._data.tree import map_leaves
+from .._data.tree import copies, map_leaves
 from ..layers import _masks
 from ..layers.layer import Layer, Shape, layers_in
 from ..saving import Savable
@@ -142,7 +142,7 @@ class Model(Savable, Trainer):
         for layer in layers:
             if layer.activity_regularizer is not None:
                 raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
-        outputs = self.forward(map_leaves(lambda a: a[:1], inputs))
+        outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
         self.reset_states()
         missing = [layer.name for layer in layers if not layer.built]
         if missing:
@@ -239,7 +239,7 @@ class Model(Savable, Trainer):
     def _run(
         self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
     ) -> tuple[Array, Array | None]:
-        options: dict[str, Any] = {"mask": mask} if self.consumes_mask and mask is not None else {}
+        options: dict[str, Any] = {"mask": copies(mask)} if self.consumes_mask and mask is not None else {}
         with _masks.watched(self):
             own = _masks.private(self.name, inputs, mask, by_hand=self.consumes_mask)
             outputs = self.forward(own, training, **options)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import flag, items, mapping, positive_integer
+from .._arguments import flag, items, mapping, positive_integer, read_only
 from .._serialization import custom_object_scope, deserialize, serialize
 from ..activations import Activation
 from ..layers.embedding import Embedding
@@ -179,10 +179,11 @@ class Sequential(Model):
                         "Sequential every layer returns one"
                     )
             if layer.activity_regularizer is not None:
+                shown = read_only(outputs)
                 if penalties is not None:
-                    penalties.append(layer.activity_regularizer(outputs) / max(1, len(outputs)))
+                    penalties.append(layer.activity_regularizer(shown) / max(1, len(outputs)))
                 if training:
-                    self._activities[k] = outputs
+                    self._activities[k] = shown
             inputs = outputs
         return inputs, mask
 
