@@ -84,6 +84,19 @@ def model():
     return made
 
 
+def new_model():
+    made = Sequential([layers.LSTM(2), layers.Dense(1)])
+    made.compile("sgd", "mse")
+    return made
+
+
+def adam_with(**changed):
+    made = Sequential([layers.Dense(1, input_shape=(3,))])
+    made.compile("adam", "mse")
+    made.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
+    made.optimizer.load_state(made.optimizer.state() | changed, made.parameters)
+
+
 def tokenizer(**options):
     made = text.Tokenizer(**options)
     made.fit_on_texts(["a b"])
@@ -150,6 +163,10 @@ CALLS = {
         functional.ctc_loss,
         {"inputs": np.full((2, 5, 4), 0.25), "labels": [[1, 2], [1, 0]], "label_lengths": [2, 1]},
     ),
+    "ctc_loss, the mean": (
+        lambda **o: functional.ctc_loss(**o, reduction="mean"),
+        {"inputs": np.full((2, 5, 4), 0.25), "labels": [[1, 2], [1, 0]], "label_lengths": [2, 1]},
+    ),
     "set_num_threads": (set_num_threads, {"num_threads": 1}),
     "LSTM": (lambda **o: layers.LSTM(**o)(X), {"units": 2}),
     "LSTM, called": (layers.LSTM(2), {"inputs": X, "training": False, "initial_state": None}),
@@ -174,6 +191,16 @@ CALLS = {
     "from_config": (layers.Dense.from_config, {"config": {"units": 2}}),
     "build": (lambda input_shape: layers.Dense(2).build(input_shape), {"input_shape": (None, 3)}),
     "load_state": (layers.LSTM(2).load_state, {"state": {}}),
+    "a layer's random numbers": (lambda random: layers.LSTM(2).load_state({"random": random}), {"random": [1, 2]}),
+    "states that a layer keeps": (
+        lambda state: layers.GRU(2, stateful=True).load_state({"state/0": state}),
+        {"state": np.zeros((2, 2))},
+    ),
+    "an optimizer's state": (adam_with, {"iterations": 1, "momentum": np.zeros(4), "learning_rate": 0.1}),
+    "a rate that is a function": (
+        lambda rate: optimizers.SGD(lambda: rate).learning_rate,
+        {"rate": 0.1},
+    ),
     "Sequential": (Sequential, {"layers": None, "trainable": True, "name": "a"}),
     "Sequential.from_config": (Sequential.from_config, {"config": {"name": "a", "layers": []}}),
     "layers of a config": (lambda layers: Sequential.from_config({"name": "a", "layers": layers}), {"layers": []}),
@@ -200,6 +227,15 @@ CALLS = {
         lambda **o: model().train_on_batch(**o),
         {"x": X, "y": Y[:, :1], "sample_weight": None, "return_dict": False},
     ),
+    "train_step": (
+        lambda **o: new_model().train_step(tuple(o.values())),
+        {"x": X, "y": Y[:, :1], "sample_weight": None},
+    ),
+    "test_step": (
+        lambda **o: new_model().test_step(tuple(o.values())),
+        {"x": X, "y": Y[:, :1], "sample_weight": None},
+    ),
+    "predict_step": (lambda x: new_model().predict_step((x,)), {"x": X}),
     "a loss": (losses.MeanSquaredError(), {"y_true": Y, "y_pred": P, "sample_weight": None}),
     "a sparse loss": (losses.SparseCategoricalCrossentropy(), {"y_true": [0, 1], "y_pred": P, "sample_weight": None}),
     "Loss": (losses.MeanSquaredError, {"reduction": "sum", "name": "a", "dtype": None}),

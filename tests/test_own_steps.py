@@ -199,6 +199,18 @@ def test_a_call_that_would_never_be_called_is_refused_when_defined(base):
     assert mine.call is call
 
 
+def test_steps_make_the_weights_of_a_new_model():
+    for step, data in (("train_step", (X, Y)), ("test_step", (X, Y)), ("predict_step", (X,))):
+        model = Sequential([layers.Dense(1, kernel_initializer="ones", bias_initializer="ones")])
+        model.compile("sgd", "mse")
+        found = getattr(model, step)(data)
+        expected = X.sum(1, keepdims=True) + 1
+        if step == "predict_step":
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+        else:
+            np.testing.assert_allclose(found["loss"], np.mean((expected - Y) ** 2), rtol=1e-6)
+
+
 def test_evaluation_and_prediction_can_be_stopped():
     class Stop(callbacks.Callback):
         def on_test_batch_end(self, batch, logs=None):

@@ -31,8 +31,19 @@ def _check_flags(owner: object, *names: str) -> None:
         flag(name, getattr(owner, name))
 
 
+class _Options:
+    """What the options of all cells know of themselves."""
+
+    @functools.cached_property
+    def foreign_activations(self) -> tuple[str, ...]:
+        """Names of the activations that the core does not have."""
+        chosen = [getattr(self, name, "linear") for name in ("activation", "recurrent_activation")]
+        foreign = [a for a in chosen if not isinstance(a, str) or a not in ACTIVATIONS]
+        return tuple(dict.fromkeys(a if isinstance(a, str) else a.name for a in foreign))
+
+
 @dataclass(frozen=True)
-class RNNOptions:
+class RNNOptions(_Options):
     """Of `rnn`: ``h = activation(x W + h R + b)``, with any of `activations`, by its name or as an object."""
 
     activation: Any = "tanh"
@@ -50,7 +61,7 @@ class RNNOptions:
 
 
 @dataclass(frozen=True)
-class GRUOptions:
+class GRUOptions(_Options):
     """Of `gru`.
 
     Parameters
@@ -83,7 +94,7 @@ class GRUOptions:
 
 
 @dataclass(frozen=True)
-class LSTMOptions:
+class LSTMOptions(_Options):
     """Of `lstm`: the variants of Greff et al. 2017, projection and layer normalisation.
 
     Parameters

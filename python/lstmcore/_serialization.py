@@ -55,11 +55,16 @@ class Configurable:
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal object, those left out with their defaults, as plain data."""
         config = {}
-        for name, value in _defaults(type(self).__init__).items():
+        for name, value in self._defaults().items():
             with contextlib.suppress(TypeError):  # what cannot be plain data is the default again
                 config[name] = serialize(value)
         config |= {k: serialize(v, f"{type(self).__name__}: {k}") for k, v in self._arguments.items()}
         return {k: v for k, v in config.items() if k not in self.not_in_config}
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        """Return the defaults of the arguments."""
+        return defaults_of(cls.__init__)
 
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
@@ -88,8 +93,9 @@ def _equal(value: Any, other: Any) -> bool:
     return value is other or (plain and bool(value == other))
 
 
-def _defaults(init: Callable[..., Any]) -> dict[str, Any]:
-    return {p.name: p.default for p in inspect.signature(init).parameters.values() if p.default is not p.empty}
+def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the defaults of the arguments of a function."""
+    return {p.name: p.default for p in inspect.signature(function).parameters.values() if p.default is not p.empty}
 
 
 def _home(cls: type) -> str:

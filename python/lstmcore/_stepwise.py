@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, activations
-from ._options import ACTIVATIONS
 from .activations import Activation
 from .reference import sequences
 from .reference.gru import step as gru_step
@@ -32,12 +31,6 @@ _STEPS: dict[str, tuple[Any, Any]] = {
 _FIELDS = ("activation", "recurrent_activation")
 
 
-def foreign_activations(options: Options) -> list[str]:
-    """Return the names of the activations that the core does not have."""
-    chosen = [getattr(options, name, "linear") for name in _FIELDS]
-    return [a if isinstance(a, str) else a.name for a in chosen if not isinstance(a, str) or a not in ACTIVATIONS]
-
-
 class StepwiseWeights:
     """Plays the part of `_core.PackedWeights`."""
 
@@ -47,7 +40,7 @@ class StepwiseWeights:
         # The same weights with activations that the core has: it checks them, and calls of no steps.
         plain = {name: "linear" for name in _FIELDS if hasattr(options, name)}
         self.stand_in = _core.pack(dataclasses.replace(options, **plain), weights, training, zoneout)
-        self.foreign = " and ".join(dict.fromkeys(foreign_activations(options)))
+        self.foreign = " and ".join(options.foreign_activations)
         self.weights = [np.array(w) for w in weights]
         dtype = self.weights[0].dtype
         checked = {name: _Checked(name, getattr(options, name)) for name in plain}

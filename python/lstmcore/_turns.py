@@ -43,7 +43,8 @@ def in_turn(within: bool) -> Callable[[F], F]:
             with lock:
                 thread = self._turns.take(lock)
                 if thread is None:
-                    self._progress = None  # what a `fit` that was interrupted may have left
+                    if self._progress is not None:  # what a `fit` that was interrupted may have left
+                        self._progress = None
                 elif not within:
                     raise RuntimeError(
                         f"{self.name}: fit is running already, in another thread or around a callback, or evaluate is"

@@ -36,7 +36,7 @@ from ._arguments import as_array, flag, integer, items, one_of, positive_integer
 from ._core import Cache, PackedWeights
 from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
-from ._stepwise import StepwiseCache, StepwiseWeights, foreign_activations
+from ._stepwise import StepwiseCache, StepwiseWeights
 
 __all__ = [
     "Cache",
@@ -571,12 +571,13 @@ def _ctc(
     gradient: bool,
 ) -> tuple[Any, Any]:
     reduction = one_of("reduction", reduction, ("none", "mean", "sum"))
-    x = as_array("inputs", inputs)
+    x, labels = as_array("inputs", inputs), as_array("labels", labels)
+    if label_lengths is not None:
+        label_lengths = as_array("label_lengths", label_lengths)
     scale: Any = None
-    if reduction == "mean":
-        width = np.shape(labels)[-1:] or (1,)
-        counts = np.asarray(width * len(x) if label_lengths is None else label_lengths)
-        if counts.dtype.kind in "iu":  # others are refused below
+    if reduction == "mean" and x.ndim and labels.ndim:  # others are refused below
+        counts = np.full(len(x), labels.shape[-1]) if label_lengths is None else label_lengths
+        if counts.dtype.kind in "iu":
             scale = (1 / (np.maximum(counts, 1) * max(1, len(x)))).astype(x.dtype)
     losses, d_inputs = _core.ctc(
         x,
@@ -619,7 +620,7 @@ def _pack(
         raise ValueError(
             f"weights: expected kernel, recurrent_kernel and at most a bias{then}, got {len(weights)} arrays"
         )
-    if foreign_activations(options):
+    if options.foreign_activations:
         return StepwiseWeights(options, list(weights), training, zoneout)
     return _core.pack(options, list(weights), training, zoneout)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import flag, items, positive_integer, rate, read_only, real_array
+from ._arguments import as_array, flag, items, positive_integer, rate, read_only, real_array
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
 from ._data.tree import copies, map_leaves
@@ -47,6 +47,8 @@ _COMPILE_WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", 
 class Trainer(Layer):
     """A layer that is a whole model: it has a loss and an optimizer and can be trained."""
 
+    _has_metrics = False  # whether an attribute has ever been a metric: few models have any, and each step asks
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._parameters: Parameters | None = None
@@ -60,8 +62,8 @@ class Trainer(Layer):
         self._shuffle_stream: _random.Stream | None = None
         self._turns = Turns()
         self._progress: Progress | None = None  # of the fit under way
-        # Where the fit under way is to go on, and what is to guard it when it does.
         self._given: Logs | None = None  # what the last step of the user's own returned in the epoch under way
+        # Where the fit under way is to go on, and what is to guard it when it does.
         self._resume: tuple[dict[str, Any], Callable[[Callable[[], None]], None]] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -214,8 +216,8 @@ class Trainer(Layer):
     def metrics(self) -> list[Any]:
         """The mean loss and the metrics that `compile` was given, once there are weights; those that are attributes."""
         compiled = [] if self._measures is None else self._measures.metrics
-        others = (value for value in vars(self).values() if isinstance(value, Metric))
-        return [*compiled, *(metric for metric in others if not any(metric is known for known in compiled))]
+        others = [value for value in vars(self).values() if isinstance(value, Metric)] if self._has_metrics else []
+        return [*compiled, *_without(others, compiled)]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -235,7 +237,7 @@ class Trainer(Layer):
     def _own_metrics(self) -> list[Metric]:
         """Return the metrics that are none of `compile`'s: attributes, or what a subclass has as `metrics`."""
         compiled = () if self._measures is None else self._measures.metrics
-        return [metric for metric in self.metrics if not any(metric is other for other in compiled)]
+        return _without(self.metrics, compiled)
 
     # --- one batch ---
 
@@ -323,13 +325,15 @@ class Trainer(Layer):
 
     def predict_step(self, data: tuple[Any, ...]) -> Array:
         """Return the outputs for a batch, ``data`` its inputs in a tuple: as `train_step`, for `predict`."""
-        return self.run(self.convert("x", data[0] if isinstance(data, tuple) else data))[0]
+        return self.run(self._inputs(data[0] if isinstance(data, tuple) else data))[0]
 
     def _unpacked(self, data: tuple[Any, ...]) -> tuple[Any, Array, Any]:
         if not isinstance(data, (tuple, list)) or not 2 <= len(data) <= 3:
-            raise ValueError(f"data: expected (x, y) or (x, y, sample_weight), got {type(data).__name__}")
+            got = f"{len(data)} values" if isinstance(data, (tuple, list)) else type(data).__name__
+            raise ValueError(f"data: expected (x, y) or (x, y, sample_weight), got {got}")
         x, y, weight = (*data, None)[:3]
-        return self.convert("x", x), np.asarray(y), None if weight is None else np.asarray(weight)
+        weight = None if weight is None else real_array("sample_weight", weight)
+        return self._inputs(x), as_array("y", y), weight
 
     def _step(self, x: Any, y: Any, weight: Any, training: bool, name: str = "y") -> Logs | None:
         """Train or test on a batch; return what a step of the user's own returned."""
@@ -434,8 +438,11 @@ class Trainer(Layer):
     def _report(self, logs: Logs, return_dict: bool) -> Any:
         if flag("return_dict", return_dict):
             return logs
-        names = [name for name in self.metrics_names if name in logs]
-        values = [logs[name] for name in [*names, *sorted(logs.keys() - set(names))]]
+        names = self.metrics_names
+        if list(logs) != names:  # from a step of the user's own
+            names = [name for name in names if name in logs]
+            names += sorted(logs.keys() - set(names))
+        values = [logs[name] for name in names]
         return values[0] if len(values) == 1 else values
 
     @contextlib.contextmanager
@@ -836,6 +843,10 @@ def _flat(name: str, value: Any) -> list[Any]:
         nested = isinstance(part, (list, tuple)) or (isinstance(part, dict) and "class_name" not in part)
         result += _flat(name, part) if nested else [part]
     return result
+
+
+def _without(metrics: Sequence[Any], known: Sequence[Any]) -> list[Any]:
+    return [metric for metric in metrics if not any(metric is other for other in known)]
 
 
 def _steps(name: str, value: Any) -> int | None:

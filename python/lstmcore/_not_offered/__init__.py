@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import MetaPathFinder
 from types import ModuleType
 from typing import Any
 
@@ -48,7 +47,8 @@ def _getter(module: str) -> Callable[[str], Any]:
     return __getattr__
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
+    # No subclass of importlib.abc.MetaPathFinder, whose module loads tempfile, shutil and bz2.
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         module, _, name = fullname.rpartition(".")
         if module.partition(".")[0] == _ROOT and (message := text(module, name)):

@@ -34,7 +34,6 @@ class _RowNormalization(Layer):
         axes = axis if isinstance(axis, (list, tuple)) else (axis,)
         self.axis = [integer(f"{kind}: axis", a) for a in axes]
         self.epsilon = number(f"{kind}: epsilon", epsilon, "[0, inf)")
-        self._cache: tuple[Array, Array, Array | None] | None = None
 
     def build(self, input_shape: Shape) -> None:
         """Create gamma and beta."""

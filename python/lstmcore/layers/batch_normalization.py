@@ -109,7 +109,6 @@ class BatchNormalization(Layer):
         self.renorm_clipping = _clipping({} if renorm_clipping is None else renorm_clipping)
         self.renorm_momentum = number("BatchNormalization: renorm_momentum", renorm_momentum, "[0, 1]")
         self.synchronized = flag("BatchNormalization: synchronized", synchronized)
-        self._cache: tuple[Array, Array, int, Array | None, Any, Any] | None = None
 
     def build(self, input_shape: Shape) -> None:
         """Create gamma, beta and the moving averages."""
@@ -193,9 +192,7 @@ class BatchNormalization(Layer):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of gamma and beta and return that of the inputs, if needed."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (centred, inverse, count, valid, r, d), self._cache = self._cache, None
+        centred, inverse, count, valid, r, d = self.kept()
         d_rows = to_rows(d_outputs, self._axes)
         # With n = (x - mean) / deviation:   dgamma = sum dy (n r + d)    dbeta = sum dy    dn = dy gamma r
         product = d_rows * centred

@@ -170,7 +170,7 @@ class Bidirectional(SequenceLayer):
             a, states = first.run(inputs, training, split[0], mask, lengths, zero)
             b, more_states = second.run(inputs, training, split[1], mask, lengths, zero)
             if whole is not None:
-                parts[0][...], parts[1][...] = a, b  # type: ignore[index]
+                whole[..., : first.outputs], whole[..., first.outputs :] = a, b
         if training and self.merge_mode == "mul":
             self._cache = a, b
         outputs: Any

@@ -111,7 +111,6 @@ class Conv1D(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self._windows = Windows(self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        self._cache: tuple[tuple[int, ...], Array | None, Array, Array | None, Array] | None = None
 
     def build(self, input_shape: Shape) -> None:
         """Create kernel and bias."""
@@ -220,9 +219,7 @@ class Conv1D(Layer):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        ((batch, steps, channels), left_out, rows, sums, outputs), self._cache = self._cache, None
+        (batch, steps, channels), left_out, rows, sums, outputs = self.kept()
         d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
         if self.use_bias:
             self.bias.gradient += d_sums.reshape(-1, self.filters).sum(0)

@@ -63,9 +63,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, if needed."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (inputs, largest), self._cache = self._cache, None
+        inputs, largest = self.kept()
         if not need_d_inputs:
             return None
         chosen = inputs == largest
@@ -92,7 +90,6 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
     """
 
     _second = "mask"
-    _cache: tuple[tuple[int, ...], Array | None] | None = None
 
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
         """Return the means, (batch, features), or (batch, 1, features)."""
@@ -113,9 +110,7 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, if needed."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (shape, mask), self._cache = self._cache, None
+        shape, mask = self.kept()
         if not need_d_inputs:
             return None
         d_means = d_outputs.reshape(shape[0], 1, shape[2])

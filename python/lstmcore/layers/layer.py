@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
 from .._arguments import (
+    as_array,
     flag,
     float_array,
     float_dtype,
@@ -280,9 +281,9 @@ class Layer(Configurable):
                 own[name] = value
         stream = None
         if "random" in own:
-            numbers = np.asarray(own.pop("random"))
-            if numbers.shape != (2,) or numbers.dtype.kind not in "iu":
-                raise ValueError(f"{self.name}: random: expected two integers, got {numbers!r}")
+            numbers = as_array(f"{self.name}: random", own.pop("random"))
+            if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or (numbers < 0).any():
+                raise ValueError(f"{self.name}: random: expected two integers from 0 on, got {numbers!r}")
             stream = _random.Stream(int(numbers[0]))
             stream.calls = int(numbers[1])
         if own:
@@ -597,8 +598,6 @@ def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLi
     for variable, array in zip(variables, arrays, strict=True):
         if array.shape != variable.shape:
             raise ValueError(f"{variable.path}: expected shape {variable.shape}, got {array.shape}")
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{variable.path}: expected {variable.dtype}, got {array.dtype}")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

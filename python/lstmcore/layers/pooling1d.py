@@ -92,8 +92,6 @@ class MaxPooling1D(_Pooling1D):
         An argument is not of its kind, or the inputs are shorter than a window.
     """
 
-    _cache: tuple[Array, Array, Array | None] | None = None
-
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
         """Return the largest values, (batch, windows, features)."""
         outputs, empty = self._outputs(inputs, -np.inf), None
@@ -108,12 +106,10 @@ class MaxPooling1D(_Pooling1D):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, if needed."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (inputs, outputs, empty), self._cache = self._cache, None
+        inputs, outputs, empty = self.kept()
         if not need_d_inputs:
             return None
-        d_inputs = np.zeros_like(inputs)
+        d_inputs: Array = np.zeros_like(inputs)
         left = np.array(d_outputs)  # of what no element has got so far
         if empty is not None:
             left[empty] = 0
@@ -150,8 +146,6 @@ class AveragePooling1D(_Pooling1D):
         An argument is not of its kind, or the inputs are shorter than a window.
     """
 
-    _cache: tuple[tuple[int, ...], Array | None] | None = None
-
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
         """Return the means, (batch, windows, features)."""
         outputs = self._outputs(inputs, 0)
@@ -175,9 +169,7 @@ class AveragePooling1D(_Pooling1D):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, if needed."""
-        if self._cache is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        (shape, mask), self._cache = self._cache, None
+        shape, mask = self.kept()
         if not need_d_inputs:
             return None
         d_inputs = np.zeros(shape, self.dtype)

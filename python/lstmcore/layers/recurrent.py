@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, constraints, functional, regularizers
-from .._arguments import flag, mapping, positive_integer, rate, reject_options
+from .._arguments import flag, float_array, mapping, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
+from .._serialization import defaults_of
 from .._stepwise import StepwiseWeights
 from ..initializers import get as get_initializer
 from ..streaming import RecurrentStream, Stage
@@ -136,6 +137,12 @@ class Recurrent(SequenceLayer):
     def get_initial_state(self, batch_size: int) -> list[Array]:
         """Return the states that a call begins with where it is given none: zeros, or what a subclass says."""
         return [np.zeros((batch_size, width), self.dtype) for width in self.state_sizes]
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        # Our classes leave most arguments to this one. A class of the user's may give it other values.
+        own, ours = super()._defaults(), cls.__init__.__module__.startswith("lstmcore.")
+        return defaults_of(Recurrent.__init__) | own if ours else own
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, those left out with their defaults, as plain data."""
@@ -447,7 +454,8 @@ def kept_states(
 ) -> tuple[list[Array] | None, dict[str, Any]]:
     """Return the states of a stateful layer that `Layer.state` holds, or None, and the rest of what it holds."""
     rest = dict(mapping(f"{layer.name}: state", state))
-    states = [np.asarray(rest.pop(f"state/{k}"), layer.dtype) for k in range(len(widths)) if f"state/{k}" in rest]
+    given = [name for name in (f"state/{k}" for k in range(len(widths))) if name in rest]
+    states = [float_array(f"{layer.name}: {name}", rest.pop(name), layer.dtype) for name in given]
     if not states:
         return None, rest
     if len(states) != len(widths):

@@ -19,7 +19,7 @@ from .gru import GRU
 from .layer import Array, Layer, Shape
 from .lstm import LSTM
 from .recurrent import Recurrent, kept_states, states_to_keep
-from .sequence_layer import SequenceLayer, flat_states, with_defaults
+from .sequence_layer import SequenceLayer, flat_states
 from .simple_rnn import SimpleRNN
 
 # Arguments of our layers that a cell has no use for.
@@ -188,7 +188,7 @@ class _LayerCell(Cell):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell, those left out with their defaults, as plain data."""
-        config = with_defaults(self, super().get_config())
+        config = super().get_config()
         if not type(self).__module__.startswith("lstmcore."):
             return config
         return {k: v for k, v in self.layer.get_config().items() if k not in _OF_THE_RNN} | config
@@ -561,14 +561,16 @@ class RNN(SequenceLayer):
         """
         if self.go_backwards:
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
-        stages: list[Any] = []
+        stages: list[Stage] = []
         for cell, runner in zip(self.cells, self._runners, strict=True):
 
             def start(cell: Cell = cell) -> list[Array]:
                 return cell.initial_states(batch_size) or cell.zeros(batch_size)
 
-            plain = isinstance(runner, Recurrent) and cell.initial_states(batch_size) is None
-            stages.append(runner.stream(batch_size, steps) if plain else runner.stream_from(start))  # type: ignore[union-attr]
+            if isinstance(runner, Recurrent) and cell.initial_states(batch_size) is None:
+                stages.append(runner.stream(batch_size, steps))
+            else:
+                stages.append(runner.stream_from(start))
         return Chain(stages, batch_size, steps)
 
     # --- state ---

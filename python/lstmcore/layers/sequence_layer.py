@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arguments import as_array, float_array
-from .._serialization import serialize
 from .layer import Array, Layer
 
 
@@ -50,10 +48,6 @@ class SequenceLayer(Layer):
         options |= {name: value for name, value in given.items() if value is not None}
         return super().__call__(sequences, training=training, **options)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal layer, those left out with their defaults, as plain data."""
-        return with_defaults(self, super().get_config())
-
     def reset_states(self, states: Any = None) -> None:
         """Make a stateful layer begin anew, or with ``states``."""
         raise NotImplementedError
@@ -61,26 +55,6 @@ class SequenceLayer(Layer):
     def reset_state(self) -> None:
         """Make a stateful layer begin anew."""
         self.reset_states()
-
-
-def with_defaults(layer: Layer, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration and the defaults of the arguments that were not given.
-
-    They are those of the classes of ours. A class of the user's may give them other values, so that only its own
-    defaults are known.
-    """
-    defaults: dict[str, Any] = {}
-    for cls in type(layer).__mro__:
-        if cls is Layer or (defaults and not cls.__module__.startswith("lstmcore.")):
-            break
-        if "__init__" not in cls.__dict__:
-            continue
-        for name, parameter in inspect.signature(cls.__dict__["__init__"]).parameters.items():
-            if parameter.default is not parameter.empty and name not in layer.not_in_config:
-                defaults.setdefault(name, serialize(parameter.default))
-        if not cls.__module__.startswith("lstmcore."):
-            break
-    return defaults | dict(config)
 
 
 def flat_states(where: str, given: Any, names: Sequence[str], dtype: np.dtype[Any]) -> list[Array]:

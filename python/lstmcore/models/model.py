@@ -13,6 +13,7 @@ from .._arguments import flag, function, integer, positive_integer, real_array
 from .._data.tree import copies, map_leaves
 from ..layers import _masks
 from ..layers.layer import Layer, Shape, layers_in
+from ..metrics import Metric
 from ..saving import Savable
 from ..trainer import Trainer
 from ..variables import Parameters
@@ -79,7 +80,9 @@ class Model(Savable, Trainer):
     # --- layers ---
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Take note of the layers among the attributes."""
+        """Take note of the layers and metrics among the attributes."""
+        if isinstance(value, Metric):
+            self.__dict__["_has_metrics"] = True
         layers = layers_in(value) if name != "_arguments" else []
         self._claim(layers)
         super().__setattr__(name, value)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arguments import flag, items, mapping, positive_integer, read_only
+from .._data.tree import map_leaves
 from .._serialization import custom_object_scope, deserialize, serialize
 from ..activations import Activation
 from ..layers.embedding import Embedding
@@ -120,7 +121,7 @@ class Sequential(Model):
         self._output_shape: Shape = (None, *shape[1:])
 
     def _build_for(self, inputs: Any) -> None:
-        self.build(_shapes(inputs))
+        self.build(map_leaves(np.shape, inputs))
 
     def _gather(self) -> None:
         super()._gather()
@@ -295,11 +296,3 @@ class Sequential(Model):
         if shape is not None and layers and not model.built:
             model.build(tuple(shape))
         return model
-
-
-def _shapes(inputs: Any) -> Any:
-    if isinstance(inputs, dict):
-        return {name: value.shape for name, value in inputs.items()}
-    if isinstance(inputs, (list, tuple)):
-        return [value.shape for value in inputs]
-    return inputs.shape

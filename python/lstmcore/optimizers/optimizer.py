@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arguments import flag, named, number, positive_integer, reject_options
+from .._arguments import flag, float_array, integer, named, number, positive_integer, reject_options
 from .._serialization import Configurable, serialize
 from ..variables import Parameters, Variable
 from .rate import Rate, RateLike
@@ -125,10 +124,7 @@ class Optimizer(Configurable):
         where = f"{type(self).__name__}: learning_rate"
         if isinstance(value, LearningRateSchedule):
             return value
-        if callable(getattr(value, "numpy", None)):  # another library's variable
-            value = value.numpy()
-        if isinstance(value, np.ndarray) and value.size == 1:
-            value = value.item()
+        value = _plain(value)
         if callable(value) and not isinstance(value, type):
             if not _takes_nothing(value):
                 raise ValueError(
@@ -147,7 +143,7 @@ class Optimizer(Configurable):
             return rate
         if isinstance(rate, LearningRateSchedule):
             return float(rate(self._calls))
-        return number(f"{type(self).__name__}: learning_rate()", np.asarray(rate()).item(), "[0, inf)")
+        return number(f"{type(self).__name__}: learning_rate()", _plain(rate()), "[0, inf)")
 
     @property
     def learning_rate(self) -> Rate:
@@ -300,7 +296,7 @@ class Optimizer(Configurable):
             The state is not that of such an optimizer with such parameters; the message says where.
         """
         where = f"{type(self).__name__}: state"
-        calls = operator.index(np.asarray(state.get("iterations", 0)).item())
+        calls = integer(f"{where}: iterations", state.get("iterations", 0))
         if calls < 0:
             raise ValueError(f"{where}: iterations: expected a number of at least 0, got {calls}")
         scalars = {"iterations", *self.numbers}
@@ -311,11 +307,12 @@ class Optimizer(Configurable):
         expected = scalars | vectors | summed
         if expected != set(state):
             raise ValueError(f"{where}: expected {', '.join(sorted(expected))}, got {', '.join(sorted(state))}")
-        arrays = {name: np.array(state[name], parameters.values.dtype) for name in vectors | summed}
+        dtype = parameters.values.dtype
+        arrays = {name: float_array(f"{where}: {name}", state[name], dtype).copy() for name in vectors | summed}
         for name, array in arrays.items():
             if array.shape != parameters.values.shape:
                 raise ValueError(f"{where}: {name}: expected shape {parameters.values.shape}, got {array.shape}")
-        values = {name: number(f"{where}: {name}", np.asarray(state[name]).item()) for name in scalars}
+        values = {name: number(f"{where}: {name}", state[name]) for name in scalars}
         if "learning_rate" in values:
             self.learning_rate = values["learning_rate"]
         self.numbers = {name: values[name] for name in self.numbers}
@@ -348,6 +345,14 @@ class Optimizer(Configurable):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self._arguments.items())})"
+
+
+def _plain(value: Any) -> Any:
+    """Return the number in an array, or in another library's variable, of one element; anything else as it is."""
+    if callable(getattr(value, "numpy", None)):
+        value = value.numpy()
+    array = np.asarray(value) if hasattr(value, "__array__") else None
+    return value if array is None or array.size != 1 else array.item()
 
 
 def _takes_nothing(function: Callable[..., Any]) -> bool:
