@@ -152,9 +152,17 @@ class Layer(Configurable):
         super().__init_subclass__(**options)
         # Unless it defines forward too, or one that it inherits calls it, call would never be called.
         if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
+            cell = "states" in inspect.signature(cls.__dict__["call"]).parameters
             raise TypeError(
-                f"{cls.__name__}: define forward(inputs, training=False) instead of call, and "
-                "backward(d_outputs, need_d_inputs=True): gradients are not derived automatically"
+                f"{cls.__name__}: "
+                + (
+                    "make it a layers.Cell and define forward(inputs, states), which returns (output, new_states, "
+                    "saved), instead of call, and backward(saved, d_output, d_states)"
+                    if cell
+                    else "define forward(inputs, training=False) instead of call, and "
+                    "backward(d_outputs, need_d_inputs=True)"
+                )
+                + ": gradients are not derived automatically"
             )
         if "build" in cls.__dict__:
             cls.build = _built_once(cls.__dict__["build"])  # type: ignore[method-assign]
@@ -189,6 +197,12 @@ class Layer(Configurable):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first; by default the same."""
         return input_shape
+
+    def as_activation(self) -> Any:
+        """Return the function that the layer is, where it is given as the activation of another."""
+        raise ValueError(
+            f"activation: expected a name, a function or None, got {self!r}: put it behind the layer instead"
+        )
 
     # --- for layers that need more than that ---
 
