@@ -394,6 +394,7 @@ class Layer(Configurable):
         arrays = self._accept(inputs)
         if mask is not None and by_hand:
             mask = self.fit_mask(mask, arrays)
+            _masks.give(mask)
         if training:
             arrays, options = copies(arrays), copies(options)
         if lengths is None:
@@ -402,6 +403,7 @@ class Layer(Configurable):
             if not isinstance(arrays, np.ndarray) or arrays.ndim < 2:
                 raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {_shapes(arrays)}")
             mask = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
+            _masks.give(mask)
             if self._takes_lengths:
                 outputs = self.forward(arrays, training, **options | {"lengths": lengths})
                 mask = _masks.after(self, arrays, outputs, mask)
