@@ -669,12 +669,12 @@ def test_a_mask_that_reaches_nobody_is_told_once():
     quietly(model, table.INTEGERS)
     with pytest.warns(UserWarning, match="reached neither a layer nor the loss"):
         Own(lambda self, x, vectors: np.asarray(self.lstm(vectors[:, ::-1]))).predict(table.INTEGERS)
+
+    def between(self, x, vectors):
+        others = Embedding(5, 3, mask_zero=True)(x[::-1]) * 2
+        return self.lstm(vectors * 2) + self.lstm(others * self.embedding(x[:, ::-1]), mask=x[::-1] != 0)
+
     with pytest.warns(UserWarning, match="reached neither a layer nor the loss"):  # one is handed on, and two are lost
-
-        def between(self, x, vectors):
-            others = Embedding(5, 3, mask_zero=True)(x[::-1]) * 2
-            return self.lstm(vectors * 2) + self.lstm(others * self.embedding(x[:, ::-1]), mask=x[::-1] != 0)
-
         Own(between)(table.INTEGERS)
 
 
