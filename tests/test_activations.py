@@ -12,7 +12,7 @@ from layer_tools import assert_gradients_by_differences, numbers, with_weights
 from lstmcore import Sequential, _core, activations
 from lstmcore._serialization import deserialize, serialize
 from lstmcore.activations.erf import erfc
-from lstmcore.layers import LSTM, Activation, Conv1D, Dense
+from lstmcore.layers import GRU, LSTM, Activation, Conv1D, Dense, LeakyReLU, PReLU, ReLU, Residual, Softmax
 
 # Units in the last place. Measured maxima over the points below: float32 tanh 1.87, sigmoid 2.22 with AVX-512 and AVX2;
 # without fused multiply-adds (baseline) 2.3 and 2.6; float64 within the same.
@@ -429,3 +429,34 @@ def test_glu_needs_two_halves(make):
     for call in (lambda: layer(x), lambda: layer.compute_output_shape(x.shape)):
         with pytest.raises(ValueError, match=r"glu: inputs: expected an even size of axis -1, got shape \(2, 4, 5\)"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("layer", "by_hand"),
+    [
+        (LeakyReLU(0.25), lambda z: np.where(z > 0, z, 0.25 * z)),
+        (ReLU(max_value=0.5), lambda z: np.clip(z, 0, 0.5)),
+        (Softmax(), lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True)),
+        (Activation(LeakyReLU(0.5)), lambda z: np.where(z > 0, z, 0.5 * z)),
+    ],
+)
+def test_a_layer_that_is_an_activation_may_be_given_as_one(layer, by_hand):
+    x = numbers(3, 4, 2)
+    dense = Dense(3, activation=layer, dtype="float64")
+    z = dense(x) * 0 + x @ dense.kernel.value + dense.bias.value
+    np.testing.assert_allclose(dense(x), by_hand(z), rtol=1e-12)
+    for outer in (dense, Conv1D(3, 2, activation=layer, dtype="float64"), GRU(3, activation=layer, dtype="float64")):
+        outer(x)
+        assert_gradients_by_differences(outer, x)
+        again = type(outer).from_config(json.loads(json.dumps(outer.get_config())))
+        again.build(x.shape)
+        again.set_weights(outer.get_weights())
+        np.testing.assert_array_equal(again(x), outer(x))
+
+
+@pytest.mark.parametrize("layer", [PReLU(), Dense(3, activation="relu"), Residual([Dense(2)])])
+@pytest.mark.parametrize("outer", [Dense, LSTM, Activation])
+def test_another_layer_is_no_activation(outer, layer):
+    arguments = () if outer is Activation else (3,)
+    with pytest.raises(ValueError, match=r"activation: expected a name, a function or None.*put it behind the layer"):
+        outer(*arguments, activation=layer)

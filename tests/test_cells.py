@@ -15,6 +15,7 @@ from lstmcore.layers import (
     Cell,
     Dense,
     GRUCell,
+    Layer,
     LSTMCell,
     SimpleRNN,
     SimpleRNNCell,
@@ -642,6 +643,83 @@ def test_a_cell_that_returns_too_few_states_is_named():
 
     with pytest.raises(ValueError, match="forgetful: forward: expected 2 new states, got 1"):
         RNN(Forgetful(name="forgetful"))(numbers(3, 4, 5, dtype="float32"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda x, h: h[0], r"expected to return \(output, new_states, saved\), got ndarray"),
+        (lambda x, h: (h[0], h), r"expected to return \(output, new_states, saved\), got 2 values"),
+        (lambda x, h: (h[0], h[0], None), r".*, the second a list of arrays, got ndarray"),
+        (lambda x, h: (h[0][:, :1], h, None), r"output: expected shape \(3, 2\), got \(3, 1\)"),
+        (lambda x, h: (h[0], [h[0], h[1][:, :1]], None), r"new state 1: expected shape \(3, 2\), got \(3, 1\)"),
+        (lambda x, h: (h[0], [h[0], 0.0], None), r"new state 1: expected shape \(3, 2\), got \(\)"),
+    ],
+)
+def test_a_step_that_returns_something_else_is_named(given, message):
+    class Wrong(Cell):
+        state_size = (2, 2)
+
+        def forward(self, inputs, states):
+            return given(inputs, states)
+
+    x = numbers(3, 4, 5, dtype="float32")
+    with pytest.raises(ValueError, match="^wrong: forward: " + message):
+        RNN(Wrong(name="wrong"))(x)
+    with pytest.raises(ValueError, match="^wrong: forward: " + message):
+        Wrong(name="wrong")(x[:, 0], [np.zeros((3, 2)), np.zeros((3, 2))])
+    model = Sequential([RNN(Wrong(name="wrong"), input_shape=(None, 5))])
+    with pytest.raises(ValueError, match="^wrong: forward: " + message.replace("(3,", "(1,")):
+        model.stream()(x[:1, 0])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda d, ds: d, r"expected to return \(d_inputs, d_prior_states\), got ndarray"),
+        (lambda d, ds: (d, ds[0]), r".*, the second a list of arrays, got ndarray"),
+        (lambda d, ds: (d, []), "expected 1 gradients of prior states, got 0"),
+        (lambda d, ds: (d[:, :1], ds), r"d_inputs: expected shape \(3, 2\), got \(3, 1\)"),
+        (lambda d, ds: (d, [ds[0].sum(0)]), r"gradient of prior state 0: expected shape \(3, 2\), got \(2,\)"),
+    ],
+)
+def test_a_backward_step_that_returns_something_else_is_named(given, message):
+    class Wrong(Cell):
+        state_size = 2
+
+        def forward(self, inputs, states):
+            return inputs, [inputs], None
+
+        def backward(self, saved, d_output, d_states):
+            return given(d_output, d_states)
+
+    layer = RNN(Wrong(name="wrong"))
+    with pytest.raises(ValueError, match="^wrong: backward: " + message):
+        layer.backward(layer(numbers(3, 4, 2, dtype="float32"), training=True))
+
+
+def test_widths_of_the_states_are_asked_for_where_the_cell_is_given():
+    class Plain(Cell):
+        def forward(self, inputs, states):
+            return inputs, [inputs], None
+
+    with pytest.raises(ValueError, match=r"^plain: state_size: expected the width of the states, or a list"):
+        RNN(Plain(name="plain"))
+    for wrong in (0, -1, [3, 0]):
+        cell = Plain(name="plain")
+        cell.state_size = wrong
+        with pytest.raises(ValueError, match=r"^plain: state_size: expected a positive integer"):
+            RNN(cell)
+    cell = Plain(name="plain")
+    cell.state_size = np.int64(5)
+    assert RNN(cell)(numbers(3, 4, 5)).shape == (3, 5)
+
+
+def test_a_cell_as_keras_has_it_is_told_what_a_cell_is_here():
+    with pytest.raises(TypeError, match=r"Mine: make it a layers.Cell and define forward\(inputs, states\)"):
+        type("Mine", (Layer,), {"call": lambda self, inputs, states: None})
+    with pytest.raises(TypeError, match=r"Mine: make it a layers.Cell and define forward\(inputs, states\)"):
+        type("Mine", (Cell,), {"call": lambda self, inputs, states: None})
 
 
 def test_unroll_is_accepted_and_has_no_effect():

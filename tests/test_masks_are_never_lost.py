@@ -670,9 +670,30 @@ def test_a_mask_that_reaches_nobody_is_told_once():
     with pytest.warns(UserWarning, match="reached neither a layer nor the loss"):
         Own(lambda self, x, vectors: np.asarray(self.lstm(vectors[:, ::-1]))).predict(table.INTEGERS)
 
+    def between(self, x, vectors):
+        others = Embedding(5, 3, mask_zero=True)(x[::-1]) * 2
+        return self.lstm(vectors * 2) + self.lstm(others * self.embedding(x[:, ::-1]), mask=x[::-1] != 0)
+
+    with pytest.warns(UserWarning, match="reached neither a layer nor the loss"):  # one is handed on, and two are lost
+        Own(between)(table.INTEGERS)
+
 
 def test_a_mask_that_the_caller_hands_on_needs_no_word():
     quietly(Own(lambda self, x, vectors: self.lstm(vectors)), table.INTEGERS)
+    backwards = table.INTEGERS[:, ::-1]
+    for between, same in (
+        (lambda self, x, v: self.lstm(v * 2, mask=self.embedding.compute_mask(x)), table.INTEGERS),
+        (lambda self, x, v: self.lstm(v * 2, mask=x != 0), table.INTEGERS),
+        (lambda self, x, v: self.lstm(v[:, ::-1] * 2, mask=x[:, ::-1] != 0), backwards),
+        (lambda self, x, v: self.lstm((v + self.embedding(x)), mask=x != 0), table.INTEGERS),
+        (lambda self, x, v: self.lstm(v[:, ::-1] * 2, lengths=(x != 0).sum(1)), None),
+    ):
+        model = Own(between)
+        model(table.INTEGERS)
+        got = quietly(model, table.INTEGERS)
+        if same is not None:
+            want = model.lstm(np.array(model.embedding(same)) * 2, mask=same != 0)
+            np.testing.assert_allclose(got, want, rtol=1e-6)
 
     class Handled(Model):
         def __init__(self):

@@ -309,3 +309,29 @@ def test_layers_and_metrics_take_up_all_of_a_state_or_nothing():
         measures.load_state({"loss": kept["loss"], "mse": kept["mae"], "auc": kept["auc"]})
     measures.load_state(kept)
     assert measures.logs() == logs
+
+
+@pytest.mark.parametrize("frozen", [(0,), (0, 1, 3), (4,), (0, 1, 3, 4)])
+@pytest.mark.parametrize("thaw", [False, True])
+def test_a_model_whose_layers_were_frozen_after_compile_goes_on_as_it_did(frozen, thaw, tmp_path):
+    # A change of `trainable` takes effect at `compile`: until then the weights of before are moved, in a copy as well.
+    model = make("sgd" if thaw else "adam")
+    if thaw:
+        for k in frozen:
+            model.layers[k].trainable = False
+        model.compile("adam", "binary_crossentropy")
+    model.fit(X, Y, epochs=1, verbose=0)
+    for k in frozen:
+        model.layers[k].trainable = thaw
+    model.save(tmp_path / "model.safetensors")
+    loaded = lstmcore.models.load_model(tmp_path / "model.safetensors")
+    assert [layer.trainable for layer in loaded.layers] == [layer.trainable for layer in model.layers]
+    before = model.layers[frozen[0]].get_weights()
+    for each in (model, loaded):
+        each.fit(X, Y, epochs=3, initial_epoch=1, verbose=0)
+    after = model.layers[frozen[0]].get_weights()
+    assert [np.array_equal(a, b) for a, b in zip(before, after, strict=True)] == [thaw] * len(before)
+    for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    loaded.compile("adam", "binary_crossentropy")
+    assert [v.path for v in loaded.moved_variables] == [v.path for v in loaded.trainable_variables]

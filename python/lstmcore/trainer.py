@@ -104,8 +104,8 @@ class Trainer(Layer):
         """Create the weights for inputs like these."""
         raise NotImplementedError
 
-    def _gather(self) -> None:
-        """Put the weights to be trained into flat vectors."""
+    def _gather(self, moved: Iterable[Variable] | None = None) -> None:
+        """Put the weights to be trained, by default those that are trainable now, into flat vectors."""
         raise NotImplementedError
 
     @property
@@ -183,6 +183,16 @@ class Trainer(Layer):
         except TypeError as error:
             warnings.warn(f"{self.name}: compile's arguments are not kept: {error}", UserWarning, stacklevel=2)
             return None
+
+    @property
+    def moved_variables(self) -> list[Variable]:
+        """The weights that `fit` moves: what was trainable when the model was compiled, whatever is now."""
+        return [] if self.parameters is None else self.parameters.variables
+
+    @moved_variables.setter
+    def moved_variables(self, moved: Iterable[Variable]) -> None:
+        with building:
+            self._gather(moved)
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `compile_config` told."""

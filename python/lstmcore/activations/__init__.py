@@ -103,7 +103,8 @@ _BY_NAME: dict[str, Activation] = {
 def get(identifier: str | Activation | Callable[..., Any] | None) -> Activation:
     """Return the activation of that name; None is linear.
 
-    A function of the user's is taken as it is; to train through it, it needs an attribute ``backward``, a
+    Of a layer that is nothing but an activation, such as ``layers.LeakyReLU()``, that is taken. A function of the
+    user's is taken as it is; to train through it, it needs an attribute ``backward``, a
     function of its inputs, its outputs and their gradient that returns the gradient of the inputs.
 
     >>> from lstmcore import activations
@@ -123,6 +124,8 @@ def get(identifier: str | Activation | Callable[..., Any] | None) -> Activation:
         if identifier not in _BY_NAME:
             raise ValueError(f"activation: expected one of {', '.join(sorted(_BY_NAME))} or None, got {identifier!r}")
         return _BY_NAME[identifier]
+    if hasattr(identifier, "as_activation"):
+        return identifier.as_activation()  # type: ignore[no-any-return]
     if callable(identifier):
         return Function(identifier)
     raise ValueError(f"activation: expected a name, a function or None, got {identifier!r}")

@@ -53,8 +53,6 @@ class CellRunner:
         for t in order:
             now = valid[:, t, None]
             output, new_states, kept = self.cell._step(np.where(now, inputs[:, t], 0), states, training)
-            if len(new_states) != len(states):
-                raise ValueError(f"{self.cell.name}: forward: expected {len(states)} new states, got {len(new_states)}")
             states = [np.where(now, new, old) for new, old in zip(new_states, states, strict=True)]
             last = np.where(now, output, last)
             outputs[:, t] = last if repeat else np.where(now, output, 0)
@@ -75,7 +73,7 @@ class CellRunner:
             if self.return_sequences:
                 d_last = d_last + d_outputs[:, t] if repeat else np.where(now, d_outputs[:, t], 0)
             none = [np.where(now, d, 0) for d in d_states]
-            dx, d_prior = self.cell.backward(kept, np.where(now, d_last, 0), none)
+            dx, d_prior = self.cell._step_back(kept, np.where(now, d_last, 0), none)
             d_last = np.where(now, 0, d_last)
             d_states = [np.where(now, prior, d) for prior, d in zip(d_prior, d_states, strict=True)]
             if d_inputs is None:

@@ -79,6 +79,7 @@ def parts(value: Any) -> list[Any]:
 class _Local(threading.local):
     rows = False  # whether a mask that ends is left as that of the rows: within TimeDistributed
     lost: list[_Entry] | None = None  # masks made within a model's `forward`
+    given: list[Array] | None = None  # masks that its layers were given by hand
 
 
 _local = _Local()
@@ -239,16 +240,26 @@ def private(maker: str, inputs: Any, mask: Any, by_hand: bool) -> Any:
     return dict(zip(inputs, own, strict=True)) if isinstance(inputs, dict) else type(inputs)(own)
 
 
+def give(mask: Any) -> None:
+    """Note a mask that a layer was given by hand: to `watched`, that mask has reached a layer."""
+    if _local.given is not None:
+        _local.given += [part for part in parts(mask) if part is not None]
+
+
 @contextlib.contextmanager
 def watched(model: Layer) -> Iterator[None]:
     """Warn of masks that no layer called within has seen: what is worked out without layers has none."""
-    before, _local.lost = _local.lost, []
+    before, _local.lost, _local.given = (_local.lost, _local.given), [], []
     try:
         yield
-        made = _local.lost
+        made, given = _local.lost, _local.given
     finally:
-        _local.lost = before
-    lost = [entry.maker for entry in made if not (entry.seen or entry.by_hand)]
+        _local.lost, _local.given = before
+    missed = [entry for entry in made if not (entry.seen or entry.by_hand)]
+    lost = [entry.maker for entry in missed if not any(np.array_equal(entry.mask, mask) for mask in given)]
+    # What else was given is another's mask changed as its array was: reversed, or cut.
+    changed = [mask for mask in given if not any(np.array_equal(entry.mask, mask) for entry in missed)]
+    lost = lost[len(changed) :]
     what = "is given" if lost[:1] == [model.name] else "returns"
     if lost and not model.told_of_mask:
         model.told_of_mask = True

@@ -29,6 +29,10 @@ class Activation(Layer):
         self.activation = activations.get(activation)
         self.head = self.activation if self.activation.stepwise else None
 
+    def as_activation(self) -> activations.Activation:
+        """Return the function, for another layer to apply."""
+        return self.activation
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the function's value."""
         return self.activation.compute_output_shape(input_shape)

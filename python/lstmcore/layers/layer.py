@@ -155,9 +155,17 @@ class Layer(Configurable):
         super().__init_subclass__(**options)
         # Unless it defines forward too, or one that it inherits calls it, call would never be called.
         if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
+            cell = "states" in inspect.signature(cls.__dict__["call"]).parameters
             raise TypeError(
-                f"{cls.__name__}: define forward(inputs, training=False) instead of call, and "
-                "backward(d_outputs, need_d_inputs=True): gradients are not derived automatically"
+                f"{cls.__name__}: "
+                + (
+                    "make it a layers.Cell and define forward(inputs, states), which returns (output, new_states, "
+                    "saved), instead of call, and backward(saved, d_output, d_states)"
+                    if cell
+                    else "define forward(inputs, training=False) instead of call, and "
+                    "backward(d_outputs, need_d_inputs=True)"
+                )
+                + ": gradients are not derived automatically"
             )
         if "build" in cls.__dict__:
             cls.build = _built_once(cls.__dict__["build"])  # type: ignore[method-assign]
@@ -193,6 +201,12 @@ class Layer(Configurable):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first; by default the same."""
         return input_shape
+
+    def as_activation(self) -> Any:
+        """Return the function that the layer is, where it is given as the activation of another."""
+        raise ValueError(
+            f"activation: expected a name, a function or None, got {self!r}: put it behind the layer instead"
+        )
 
     # --- for layers that need more than that ---
 
@@ -385,6 +399,7 @@ class Layer(Configurable):
         arrays = self._accept(inputs)
         if mask is not None and by_hand:
             mask = self.fit_mask(mask, arrays)
+            _masks.give(mask)
         if training:
             arrays, options = copies(arrays), copies(options)
         if lengths is None:
@@ -393,6 +408,7 @@ class Layer(Configurable):
             if not isinstance(arrays, np.ndarray) or arrays.ndim < 2:
                 raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {_shapes(arrays)}")
             mask = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
+            _masks.give(mask)
             if self._takes_lengths:
                 own = copies(arrays) if self.takes_copies else arrays
                 outputs = self.forward(own, training, **options | {"lengths": lengths})

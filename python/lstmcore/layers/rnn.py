@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import flag, float_array, reject_options
+from .._arguments import flag, float_array, positive_integer, reject_options
 from .._passes import run_forward
 from .._serialization import Configurable
 from ..streaming import Chain, Stage
@@ -84,7 +84,8 @@ class Cell(Layer):
     @property
     def state_sizes(self) -> list[int]:
         """Widths of the states."""
-        return [self.state_size] if isinstance(self.state_size, int) else list(self.state_size)
+        sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
+        return [positive_integer(f"{self.name}: state_size", size) for size in sizes]
 
     def __call__(  # type: ignore[override]
         self, inputs: ArrayLike, states: Sequence[ArrayLike], training: bool | None = False
@@ -103,7 +104,7 @@ class Cell(Layer):
     def get_initial_state(self, batch_size: int) -> Any:
         """Return the states to begin with: an array (batch, width), or a list of them if there are several."""
         states = self.zeros(batch_size)
-        return states[0] if isinstance(self.state_size, int) else states
+        return states if isinstance(self.state_size, (list, tuple)) else states[0]
 
     def zeros(self, batch_size: int) -> list[Array]:
         """Return states of zeros."""
@@ -131,7 +132,7 @@ class Cell(Layer):
     @property
     def nests_states(self) -> bool:
         """Whether the states stand in a list where those of several cells are."""
-        return not isinstance(self.state_size, int)
+        return isinstance(self.state_size, (list, tuple))
 
     def _check_features(self, shape: Shape) -> None:
         """Refuse inputs of another width than the cell was built for."""
@@ -142,9 +143,46 @@ class Cell(Layer):
             )
 
     def _step(self, inputs: Array, states: list[Array], training: bool) -> Any:
-        """Do a step as `forward` defines it, which may write over what it gets."""
+        """Do a step as `forward` defines it, which may write over what it gets; refuse what is no result of one."""
         options = {"training": training} if self._takes_training else {}
-        return self.forward(inputs.copy(), [state.copy() for state in states], **options)
+        result = self.forward(inputs.copy(), [state.copy() for state in states], **options)
+        self._check_pair("forward", "(output, new_states, saved)", 3, result)
+        sizes = self.state_sizes
+        if len(result[1]) != len(sizes):
+            raise ValueError(f"{self.name}: forward: expected {len(sizes)} new states, got {len(result[1])}")
+        self._check_shape("forward: output", result[0], (len(inputs), self.output_size or sizes[0]))
+        for k, (state, size) in enumerate(zip(result[1], sizes, strict=True)):
+            self._check_shape(f"forward: new state {k}", state, (len(inputs), size))
+        return result
+
+    def _step_back(self, saved: Any, d_output: Array, d_states: list[Array]) -> Any:
+        """Go back through a step as `backward` defines it; refuse what it returns if it is something else."""
+        result = self.backward(saved, d_output, d_states)
+        self._check_pair("backward", "(d_inputs, d_prior_states)", 2, result)
+        if len(result[1]) != len(d_states):
+            raise ValueError(
+                f"{self.name}: backward: expected {len(d_states)} gradients of prior states, got {len(result[1])}"
+            )
+        features = () if self.input_shape is None else self.input_shape[-1:]
+        self._check_shape("backward: d_inputs", result[0], (len(d_output), *features))
+        for k, (given, prior) in enumerate(zip(result[1], d_states, strict=True)):
+            self._check_shape(f"backward: gradient of prior state {k}", given, prior.shape)
+        return result
+
+    def _check_pair(self, method: str, what: str, count: int, result: Any) -> None:
+        """Refuse what is no tuple of that many, states in a list second."""
+        if not isinstance(result, (tuple, list)) or len(result) != count:
+            got = f"{len(result)} values" if isinstance(result, (tuple, list)) else type(result).__name__
+            raise ValueError(f"{self.name}: {method}: expected to return {what}, got {got}")
+        if not isinstance(result[1], (tuple, list)):
+            raise ValueError(
+                f"{self.name}: {method}: expected to return {what}, the second a list of arrays, got "
+                f"{type(result[1]).__name__}"
+            )
+
+    def _check_shape(self, what: str, array: Any, shape: tuple[Any, ...]) -> None:
+        if np.shape(array) != shape:
+            raise ValueError(f"{self.name}: {what}: expected shape {shape}, got {np.shape(array)}")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, width)."""
@@ -313,6 +351,12 @@ class StackedRNNCells(Configurable):
         for cell in cells:
             if not isinstance(cell, Cell):
                 raise ValueError(f"StackedRNNCells: cells: expected cells, got {cell!r}")
+            if not hasattr(cell, "state_size"):
+                raise ValueError(
+                    f"{cell.name}: state_size: expected the width of the states, or a list of them, to be set by the "
+                    "class or its __init__"
+                )
+            _ = cell.state_sizes  # refuses what is no width
         self.cells = list(cells)
 
     @property

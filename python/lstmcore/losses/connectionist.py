@@ -240,10 +240,13 @@ class CTC(Loss):
         if not self._told_of_rows:
             self._told_of_rows = True
             row = int(fitting.argmin())
+            first = ", ".join(map(str, labels[row, : min(8, counts[row])])) + (", …" if counts[row] > 8 else "")
+            # Of the batch, for rows are shuffled; by its labels it is found among all.
             warnings.warn(
-                f"{self.name}: row {row} has {counts[row]} labels, which need {needed[row]} steps, with a blank between"
-                f" any two that are equal, and {np.broadcast_to(available, fitting.shape)[row]} steps; such rows are "
-                "left out",
+                f"{self.name}: row {row} of the batch has {counts[row]} labels ({first}), which need {needed[row]} "
+                "steps, with a blank between any two that are equal, and "
+                f"{np.broadcast_to(available, fitting.shape)[row]} steps; such rows, here "
+                f"{np.count_nonzero(~fitting)} of {len(fitting)}, are left out",
                 UserWarning,
                 stacklevel=2,
             )

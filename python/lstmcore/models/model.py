@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
 from ..saving import Savable
 from ..trainer import Trainer
-from ..variables import Parameters
+from ..variables import Parameters, Variable
 from .summary import print_summary
 
 Array = NDArray[Any]
@@ -182,7 +182,7 @@ class Model(Savable, Trainer):
 
     reset_state = reset_states
 
-    def _gather(self) -> None:
+    def _gather(self, moved: Iterable[Variable] | None = None) -> None:
         # What an optimizer moves stands in one vector, everything else by itself.
         dtypes = {layer.dtype for layer in self.layers if layer.variables}
         if len(dtypes) > 1:
@@ -190,11 +190,13 @@ class Model(Savable, Trainer):
             raise ValueError(f"{self.name}: dtype: expected the same for all layers, got {names}")
         self.dtype = next(iter(dtypes), self.dtype)
         self.variables = [v for layer in self.sublayers for v in layer.variables]
-        moved = self.trainable_variables
-        for variable in self.non_trainable_variables:
-            Parameters([variable], self.dtype)
-        self._parameters = Parameters(moved, self.dtype)
-        self._regularized = [v for v in moved if v.regularizer is not None]
+        chosen = {id(v) for v in (self.trainable_variables if moved is None else moved)}
+        own = [v for v in self.variables if id(v) in chosen]
+        for variable in self.variables:
+            if id(variable) not in chosen:
+                Parameters([variable], self.dtype)
+        self._parameters = Parameters(own, self.dtype)
+        self._regularized = [v for v in own if v.regularizer is not None]
 
     @property
     def output_shape(self) -> Shape:

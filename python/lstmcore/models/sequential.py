@@ -16,6 +16,7 @@ from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..streaming import Stage, Stream
+from ..variables import Variable
 from .model import Model
 
 Array = NDArray[Any]
@@ -123,11 +124,13 @@ class Sequential(Model):
     def _build_for(self, inputs: Any) -> None:
         self.build(map_leaves(np.shape, inputs))
 
-    def _gather(self) -> None:
-        super()._gather()
+    def _gather(self, moved: Iterable[Variable] | None = None) -> None:
+        super()._gather(moved)
+        assert self._parameters is not None
         # No gradient has to go further back than to the first layer that has something to train.
-        moved = [k for k, layer in enumerate(self._layers) if layer.trainable_variables]
-        self._first = moved[0] if moved else len(self._layers)
+        chosen = {id(v) for v in self._parameters.variables}
+        first = (k for k, layer in enumerate(self._layers) if any(id(v) in chosen for v in layer.variables))
+        self._first = next(first, len(self._layers))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first."""

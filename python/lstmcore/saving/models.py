@@ -257,6 +257,8 @@ def _of_model(model: Any, with_training: bool) -> Container:
         # How far a `fit` under way has come is for that `fit` alone to go on with.
         states = {name: array for name, array in states.items() if not name.startswith("progress/")}
         data |= {"compile": model.compile_config(), "training": plain | {"progress": None}}
+        if (moved := _moved(model)) is not None:
+            data["moved"] = moved
         arrays |= with_prefix("training/", states)
     return Container(arrays, data)
 
@@ -273,9 +275,19 @@ def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None,
             assign_all(where, named_variables(_layers(model)), weights)
         if compile and data.get("compile") is not None:
             model.compile_from_config(data["compile"])
+            if data.get("moved") is not None:
+                model.moved_variables = [named_variables(_layers(model))[name] for name in data["moved"]]
         if data.get("training") is not None:
             model.load_training_state(data["training"], without_prefix("training/", content.arrays))
     return model
+
+
+def _moved(model: Any) -> list[str] | None:
+    """Return the names of the weights that `fit` moves, where ``trainable`` has been changed since `compile`."""
+    moved = {id(v) for v in model.moved_variables}
+    if not model.built or moved == {id(v) for v in model.trainable_variables}:
+        return None
+    return [name for name, variable in named_variables(_layers(model)).items() if id(variable) in moved]
 
 
 def _from_bytes(content: bytes, objects: Mapping[str, Any]) -> Any:
