@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, activations
+from ._arguments import shown
 from ._options import ACTIVATIONS
 from .activations import Activation
 from .reference import sequences
@@ -34,8 +35,13 @@ _FIELDS = ("activation", "recurrent_activation")
 
 def foreign_activations(options: Options) -> list[str]:
     """Return the names of the activations that the core does not have."""
-    chosen = [getattr(options, name, "linear") for name in _FIELDS]
-    return [a if isinstance(a, str) else a.name for a in chosen if not isinstance(a, str) or a not in ACTIVATIONS]
+    chosen = {name: getattr(options, name, "linear") for name in _FIELDS}
+    for name, activation in chosen.items():
+        if not isinstance(activation, (str, Activation)):
+            raise TypeError(f"options: {name}: expected the name of an activation, got {shown(activation)}")
+    return [
+        a if isinstance(a, str) else a.name for a in chosen.values() if not isinstance(a, str) or a not in ACTIVATIONS
+    ]
 
 
 class StepwiseWeights:

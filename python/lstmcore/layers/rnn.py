@@ -84,6 +84,8 @@ class Cell(Layer):
     @property
     def state_sizes(self) -> list[int]:
         """Widths of the states."""
+        if not hasattr(self, "state_size"):
+            raise NotImplementedError(f"{self.name}: a cell sets state_size, the width of its state or a list of them")
         return [self.state_size] if isinstance(self.state_size, int) else list(self.state_size)
 
     def __call__(  # type: ignore[override]
