@@ -13,6 +13,7 @@ from lstmcore import (
     Sequential,
     activations,
     audio,
+    callbacks,
     constraints,
     decoders,
     functional,
@@ -23,7 +24,9 @@ from lstmcore import (
     models,
     optimizers,
     regularizers,
+    saving,
     set_num_threads,
+    streaming,
     utils,
 )
 from lstmcore.callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, ReduceLROnPlateau
@@ -404,3 +407,51 @@ def test_numbers_may_have_no_dimensions():
             assert activations.gelu(x) == x
         for softmax in (activations.softmax, activations.log_softmax):
             assert softmax(np.zeros((2, 0))).shape == (2, 0)
+
+
+EMPTY, NUMBER = np.zeros((2, 0)), np.float32(1)
+CLEARLY = {
+    "losses without outputs": (lambda: losses.CategoricalHinge()(EMPTY, EMPTY), "y_pred: expected at least one"),
+    "metrics without outputs": (lambda: metrics.F1Score()(EMPTY, EMPTY), "y_pred: expected at least one"),
+    "metrics of a number": (lambda: metrics.R2Score()(NUMBER, NUMBER), "y_pred: expected at least one"),
+    "accuracy of a number": (lambda: metrics.sparse_categorical_accuracy(1, NUMBER), "y_pred: expected at least one"),
+    "labels": (lambda: metrics.AUC(multi_label=True, num_labels=np.ones(3)), "AUC: num_labels: expected a positive"),
+    "k": (lambda: metrics.SparseTopKCategoricalAccuracy("a", from_sorted_ids=True)([1], [[1, 2]]), "k: expected"),
+    "a number's axis": (lambda: activations.sparsemax(NUMBER), "sparsemax: axis: expected one of the axes"),
+    "an axis twice": (lambda: activations.softmax(np.ones((2, 3)), (1, -1)), "softmax: axis: expected different axes"),
+    "a number's mask": (lambda: layers.Activation("relu")(NUMBER, mask=np.ones(3, bool)), "mask: expected none"),
+    "a cell of nothing": (lambda: layers.RNN(layers.Cell())(np.ones((1, 2, 3))), "cell.*sets state_size"),
+    "a name": (lambda: losses.LossFunctionWrapper(len, name=np.ones(2)), "name: expected a string"),
+    "save_model": (lambda: models.save_model(3, "m.safetensors"), "model: expected a model, got 3"),
+    "backup_training": (lambda: saving.backup_training([], "m"), r"model: expected a model, got \[\]"),
+    "restore_training": (lambda: saving.restore_training(models.Sequential(), 3), "path: expected a path, got 3"),
+    "stages": (lambda: streaming.Chain(7, 1, 1), "stages: expected a list of stages, got 7"),
+    "no stages": (lambda: streaming.Chain([], 1, 1), "stages: expected at least one"),
+    "a stage": (lambda: streaming.Stream([3], 1, 1, 1, None), r"stages\[0\]: expected a Stage, got 3"),
+    "callbacks": (lambda: callbacks.CallbackList(7, None, {}), "callbacks: expected a list of Callback objects"),
+    "custom_objects": (lambda: losses.deserialize("mse", np.ones(2)), "custom_objects: expected a dict"),
+}
+
+
+@pytest.mark.parametrize("name", CLEARLY)
+def test_errors_come_from_us_not_from_below(name):
+    call, message = CLEARLY[name]
+    with pytest.raises((TypeError, ValueError, NotImplementedError), match=message):
+        call()
+
+
+def test_options_that_were_tampered_with_are_refused():
+    options = functional.GRUOptions()
+    object.__setattr__(options, "activation", 1.5)
+    with pytest.raises(TypeError, match=r"options: activation: expected the name of an activation, got 1.5"):
+        functional.pack_gru([np.ones((2, 9), "f4"), np.ones((3, 9), "f4")], options=options)
+
+
+def test_the_loss_of_a_single_sample_has_a_weight():
+    for reduction, want in (
+        ("sum_over_batch_size", 6.0),
+        ("sum", 6.0),
+        ("mean_with_sample_weight", 2.0),
+        ("none", 6.0),
+    ):
+        assert losses.MeanSquaredError(reduction)([1.0, 2.0], [1.0, 4.0], sample_weight=3.0) == want

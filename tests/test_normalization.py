@@ -112,6 +112,24 @@ def test_masked_steps_are_not_counted():
     np.testing.assert_array_equal(layer(x, True, mask=mask)[mask], got[mask])
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("filling", [np.nan, np.inf])
+def test_gradients_do_not_depend_on_what_stands_in_padding(frozen, filling):
+    mask = np.array([[1, 1, 0, 0], [0, 1, 1, 1]], bool)
+    x, d, results = numbers(2, 4, 3), numbers(2, 4, 3) * mask[..., None], []
+    layer = with_weights(BatchNormalization(dtype="float64", trainable=not frozen), 3, scale=0.1)
+    layer.moving_variance.assign(np.ones(3))
+    for value in (0.0, filling):
+        x[~mask] = value
+        for variable in layer.variables:
+            variable.gradient.fill(0)
+        with np.errstate(invalid="ignore"):
+            layer(x, True, mask=mask)
+            results.append([layer.backward(d), *(v.gradient.copy() for v in layer.variables)])
+    for want, got in zip(*results, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_a_batch_of_padding_leaves_the_moving_averages_alone():
     layer = with_weights(BatchNormalization(), 2)
     before = layer.get_weights()

@@ -303,9 +303,12 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
 
 
 def axes_of(name: str, axis: int | tuple[int, ...], array: Array) -> int | tuple[int, ...]:
-    """Return ``axis``, one or several, which an array must have, or raise ValueError."""
-    if not all(-array.ndim <= k < array.ndim for k in (axis if isinstance(axis, tuple) else (axis,))):
+    """Return ``axis``, one or several, which an array must have, each once, or raise ValueError."""
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if not all(-array.ndim <= k < array.ndim for k in axes):
         raise ValueError(f"{name}: expected one of the axes of inputs of shape {array.shape}, got {axis}")
+    if len({k % array.ndim for k in axes}) < len(axes):
+        raise ValueError(f"{name}: expected different axes of inputs of shape {array.shape}, got {axis}")
     return axis
 
 

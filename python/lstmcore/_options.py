@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import activations
-from ._arguments import flag
+from ._arguments import flag, shown
 
 __all__ = ["ACTIVATIONS", "GRUOptions", "LSTMOptions", "RNNOptions", "Zoneout"]
 
@@ -39,7 +39,11 @@ class _Options:
         """Names of the activations that the core does not have."""
         chosen = [getattr(self, name, "linear") for name in ("activation", "recurrent_activation")]
         foreign = [a for a in chosen if not isinstance(a, str) or a not in ACTIVATIONS]
-        return tuple(dict.fromkeys(a if isinstance(a, str) else a.name for a in foreign))
+        names = [a if isinstance(a, str) else getattr(a, "name", None) for a in foreign]
+        for activation, name in zip(foreign, names, strict=True):
+            if not isinstance(name, str):  # the options were changed after they were made
+                raise TypeError(f"options: activation: expected the name of an activation, got {shown(activation)}")
+        return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 @dataclass(frozen=True)

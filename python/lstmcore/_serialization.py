@@ -173,7 +173,7 @@ def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     ValueError
         A class is unknown, or the data is not of that form.
     """
-    if custom_objects:
+    if custom_objects is not None:
         with custom_object_scope(custom_objects):
             return deserialize(data)
     try:

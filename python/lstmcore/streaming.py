@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import _core
-from ._arguments import float_array, positive_integer
+from ._arguments import float_array, float_dtype, items, positive_integer, shown
 from ._options import Zoneout
 
 __all__ = ["Chain", "RecurrentStream", "Stage", "Stream"]
@@ -28,7 +28,7 @@ class Stage:
     """
 
     def __init__(self, width: int, dtype: DTypeLike) -> None:
-        self.width, self.dtype = width, np.dtype(dtype)
+        self.width, self.dtype = positive_integer("width", width), float_dtype("dtype", dtype)
 
     def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         """Return the outputs, (batch, steps, width): in ``out``, which is C-contiguous, or in a new array."""
@@ -88,6 +88,17 @@ def written(outputs: Array, out: Array | None) -> Array:
     return out
 
 
+def _checked(stages: Any) -> list[Stage]:
+    """Return stages as a list, of at least one, or raise."""
+    found = items("stages", stages, "a list of stages")
+    for k, stage in enumerate(found):
+        if not isinstance(stage, Stage):
+            raise TypeError(f"stages[{k}]: expected a Stage, got {shown(stage)}")
+    if not found:
+        raise ValueError("stages: expected at least one, got none")
+    return found
+
+
 class RecurrentStream(Stage):
     """A recurrent layer that keeps its state from chunk to chunk.
 
@@ -138,9 +149,10 @@ class Chain(Stage):
     """Stages one after the other, and the memory between them."""
 
     def __init__(self, stages: Sequence[Stage], batch_size: int, steps: int) -> None:
-        *first, self._last = stages
+        self._stages = _checked(stages)
+        *first, self._last = self._stages
         super().__init__(self._last.width, self._last.dtype)
-        self._stages = list(stages)
+        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
         self._memory = [np.zeros(batch_size * steps * stage.width, stage.dtype) for stage in first]
         self._set_steps(batch_size, steps)
 
@@ -211,6 +223,8 @@ class Stream(Stage):
         features: int | None,
         convert: Callable[[str, ArrayLike], Array],
     ) -> None:
+        stages = _checked(stages)
+        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
         self._chain = stages[0] if len(stages) == 1 else Chain(stages, batch_size, steps)
         super().__init__(self._chain.width, self._chain.dtype)
         self._run = self._chain.__call__

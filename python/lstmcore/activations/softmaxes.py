@@ -81,6 +81,9 @@ class Sparsemax(Activation):
 
     def value(self, x: Array) -> Array:
         """Return the function's value."""
+        axes_of("sparsemax: axis", self.axis, x)
+        if not x.size:
+            return x.copy()
         x = x - np.maximum.reduce(x, axis=self.axis, keepdims=True)  # which t follows, and sums lose no digits
         largest = np.moveaxis(-np.sort(-x, axis=self.axis), self.axis, -1)
         sums = np.cumsum(largest, axis=-1, dtype=np.float64) - 1

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .._arguments import items
 from .callback import HOOKS, Callback, Logs
 
 
@@ -29,7 +30,7 @@ class CallbackList(Callback):
 
     def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
         super().__init__()
-        self.callbacks = list(callbacks)
+        self.callbacks = items("callbacks", callbacks, "a list of Callback objects")
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks: expected Callback objects, got {callback!r}")

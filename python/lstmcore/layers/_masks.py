@@ -45,8 +45,11 @@ def check(name: str, mask: Array, shape: tuple[int, ...], least: int | None = No
     """Refuse a mask that does not fit inputs of that shape."""
     least = min(2, max(1, len(shape) - 1)) if least is None else least
     if not least <= mask.ndim <= len(shape) or mask.shape != shape[: mask.ndim]:
-        expected = f"(batch={shape[0]}, steps={shape[1]})" if len(shape) > 1 else f"(batch={shape[0]},)"
-        raise ValueError(f"{name}: mask: expected shape {expected}, got {mask.shape}")
+        sizes = [f"{what}={size}" for what, size in zip(("batch", "steps"), shape, strict=False)]
+        expected = (
+            f"shape ({', '.join(sizes)}{',' * (len(sizes) == 1)})" if sizes else "none, for the inputs are a number"
+        )
+        raise ValueError(f"{name}: mask: expected {expected}, got {mask.shape}")
 
 
 def fit_all(name: str, mask: Any, inputs: Any) -> Any:

@@ -44,7 +44,7 @@ def to_rows(array: Array, axes: tuple[int, ...]) -> Array:
 def from_rows(rows: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
     """Undo `to_rows` of an array of that shape."""
     others = [n for a, n in enumerate(shape) if a not in axes]
-    moved = rows.reshape(*others, *(shape[a] for a in axes))
+    moved = rows.reshape((*others, *(shape[a] for a in axes)))
     return np.moveaxis(moved, range(-len(axes), 0), axes)
 
 

@@ -143,7 +143,7 @@ class BatchNormalization(Layer):
             outputs += shift
             if training:
                 inverse = 1 / np.sqrt(self.moving_variance.value + self.epsilon)
-                self._cache = rows - self.moving_mean.value, inverse, 0, None, 1.0, 0.0
+                self._cache = rows - self.moving_mean.value, inverse, 0, mask, 1.0, 0.0
         return from_rows(outputs, inputs.shape, self._axes)
 
     def _normalise_batch(self, rows: Array, valid: Array | None) -> Array:
@@ -196,6 +196,8 @@ class BatchNormalization(Layer):
         d_rows = to_rows(d_outputs, self._axes)
         # With n = (x - mean) / deviation:   dgamma = sum dy (n r + d)    dbeta = sum dy    dn = dy gamma r
         product = d_rows * centred
+        if valid is not None:
+            product[d_rows == 0] = 0  # whatever stands in padding, be it NaN
         along, d_beta = column_sums(product) * inverse, column_sums(d_rows)  # sum dy n, sum dy
         if self.gamma is not None:
             self.gamma.gradient += along * r + d_beta * d if self.renorm else along

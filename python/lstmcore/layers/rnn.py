@@ -84,6 +84,8 @@ class Cell(Layer):
     @property
     def state_sizes(self) -> list[int]:
         """Widths of the states."""
+        if not hasattr(self, "state_size"):
+            raise NotImplementedError(f"{self.name}: a cell sets state_size, the width of its state or a list of them")
         sizes = self.state_size if isinstance(self.state_size, (list, tuple)) else [self.state_size]
         return [positive_integer(f"{self.name}: state_size", size) for size in sizes]
 

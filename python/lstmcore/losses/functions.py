@@ -67,7 +67,7 @@ class LossFunctionWrapper(Loss):
     ) -> None:
         if not callable(fn):
             raise TypeError(f"LossFunctionWrapper: fn: expected a function, got {fn!r}")
-        super().__init__(reduction, name or getattr(fn, "__name__", None), dtype)
+        super().__init__(reduction, getattr(fn, "__name__", None) if name is None else name, dtype)
         self.fn, self.options = fn, options
 
     def call(self, y_true: Array, y_pred: Array) -> Array:

@@ -112,6 +112,8 @@ class Loss(Configurable):
         pred = real_array("y_pred", y_pred)
         if pred.ndim == 0:
             raise ValueError("y_pred: expected an array, got a number")
+        if pred.shape[-1] == 0:
+            raise ValueError(f"y_pred: expected at least one number along the last axis, got shape {pred.shape}")
         # Integers are as exact in float64 as they can be; anything else is computed as it comes.
         dtype = self.dtype or (pred.dtype if pred.dtype in (np.float32, np.float64) else np.dtype(np.float64))
         pred = pred.astype(dtype, copy=False)

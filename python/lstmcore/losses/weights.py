@@ -93,5 +93,6 @@ def total(losses: Array, scale: float | Array) -> float:
 def without_masked(values: Array, scale: float | Array) -> Array:
     """Put zeros, in place, where a factor is zero: there a target may be anything, even NaN."""
     if not isinstance(scale, float):
+        values = np.asarray(values)  # that of a single sample is a number
         np.copyto(values, 0, where=scale == 0)
     return values

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._arguments import flag, number, positive_integer, real_array
 from .mean import MeanMetricWrapper
-from .metric import pair
+from .metric import pair, require_outputs
 
 Array = NDArray[Any]
 
@@ -19,6 +19,7 @@ _SPARSE = "; for integer labels use sparse_categorical_accuracy"
 def _labels(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     """Return class labels of the shape of the outputs without the last axis, and the outputs."""
     true, pred = real_array("y_true", y_true), real_array("y_pred", y_pred)
+    require_outputs(pred)
     if true.ndim == pred.ndim and true.shape[-1] == 1:
         true = true[..., 0]
     if true.shape != pred.shape[:-1]:
@@ -82,6 +83,7 @@ def sparse_top_k_categorical_accuracy(
     With ``from_sorted_ids`` outputs are labels, the best first: 1 where the sample's is among the first k.
     """
     true, pred = _labels(y_true, y_pred)
+    k = positive_integer("k", k)
     if from_sorted_ids:
         return np.asarray((pred[..., :k] == true[..., None]).any(-1), np.float64)
     if true.size and not (true.min() >= 0 and true.max() < pred.shape[-1]):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import flag, float_array, integer
+from .._arguments import flag, float_array, integer, positive_integer
 from ..losses.regression import EPSILON
 from .confusion import counts_above, ratio, thresholds_of, weights_of
 from .metric import Metric, pair
@@ -82,7 +82,7 @@ class AUC(Metric):
         self.multi_label = flag("AUC: multi_label", multi_label)
         if num_labels is not None and not self.multi_label:
             raise ValueError("AUC: num_labels: is for multi_label=True")
-        self.num_labels = num_labels
+        self.num_labels = None if num_labels is None else positive_integer("AUC: num_labels", num_labels)
         self.label_weights = (
             None if label_weights is None else float_array("AUC: label_weights", label_weights, np.dtype(np.float64))
         )

@@ -119,6 +119,12 @@ class Metric(Configurable):
         return f"<{type(self).__name__} name={self.name}>"
 
 
+def require_outputs(y_pred: Array) -> None:
+    """Refuse outputs that have no last axis, or nothing in it."""
+    if y_pred.ndim == 0 or y_pred.shape[-1] == 0:
+        raise ValueError(f"y_pred: expected at least one number along the last axis, got shape {y_pred.shape}")
+
+
 def pair(y_true: ArrayLike, y_pred: ArrayLike, hint: str = "", column: bool = True) -> tuple[Array, Array]:
     """Return targets and outputs as arrays of one shape; nothing is broadcast.
 
@@ -127,6 +133,7 @@ def pair(y_true: ArrayLike, y_pred: ArrayLike, hint: str = "", column: bool = Tr
     true, pred = real_array("y_true", y_true), real_array("y_pred", y_pred)
     if pred.ndim == 1 and column:
         pred = pred[:, None]
+    require_outputs(pred)
     if true.shape != pred.shape:
         true = aligned("y_true", true, pred.shape)
         if true.shape != pred.shape:

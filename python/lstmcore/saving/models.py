@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from .. import _core
-from .._arguments import flag, function, path
+from .._arguments import flag, function, shown
+from .._arguments import path as checked_path
 from .._placeholders import bounded_by_memory, placeholders
 from .._serialization import Configurable, collected_objects, custom_object_scope, deserialize, serialize
 from ..layers.layer import Layer
@@ -102,7 +103,7 @@ class Savable(Configurable):
             It cannot be read.
         """
         _require_built(self)
-        where = path("filepath", filepath)
+        where = checked_path("filepath", filepath)
         weights = without_prefix("weights/", container.read(where).arrays)
         assign_all(where, named_variables(_layers(self)), weights, flag("skip_mismatch", skip_mismatch))
 
@@ -119,6 +120,7 @@ class Savable(Configurable):
 
 def save_model(model: Savable, filepath: Path_, overwrite: bool = True, **options: Any) -> None:
     """The same as ``model.save(filepath, overwrite)``."""
+    _require_model(model)
     model.save(filepath, overwrite, **options)
 
 
@@ -144,7 +146,7 @@ def load_model(
     OSError
         It cannot be read.
     """
-    where = path("filepath", filepath)
+    where = checked_path("filepath", filepath)
     return _to_model(container.read(where), where, custom_objects, flag("compile", compile))
 
 
@@ -182,8 +184,7 @@ def clone_model(
     input_tensors, call_function : Keras's, for models that are graphs; not offered.
     recursive : accepted for Keras's sake, without effect.
     """
-    if not issubclass(type(model), Savable):
-        raise TypeError(f"model: expected a model, got {model!r}")
+    _require_model(model)
     for name, value in (("input_tensors", input_tensors), ("call_function", call_function)):
         if value is not None:
             raise NotImplementedError(f"clone_model: {name} is not offered; models are chains of layers")
@@ -204,9 +205,10 @@ def clone_model(
 
 def backup_training(model: Any, path: Path_) -> None:
     """Write everything that the training under way depends on: weights, optimizer, random state and progress."""
+    _require_model(model)
     plain, arrays = model.training_state()
     content = Container(_weights(model) | with_prefix("training/", arrays), {"kind": "training", "training": plain})
-    container.write(path, content)
+    container.write(checked_path("path", path), content)
 
 
 def restore_training(model: Any, path: Path_) -> None:
@@ -219,8 +221,9 @@ def restore_training(model: Any, path: Path_) -> None:
     ValueError
         The file is not whole, or of another model.
     """
-    where = os.fspath(path)
-    content = container.read(path)
+    _require_model(model)
+    where = checked_path("path", path)
+    content = container.read(where)
     if content.data.get("kind") != "training":
         raise ValueError(f"{where}: expected a backup of a training, got a file of kind {content.data.get('kind')!r}")
     variables = named_variables(_layers(model))
@@ -319,13 +322,18 @@ def _layers(model: Any) -> list[Layer]:
     return layers
 
 
+def _require_model(model: Any) -> None:
+    if not issubclass(type(model), Savable):
+        raise TypeError(f"model: expected a model, got {shown(model)}")
+
+
 def _require_built(model: Any) -> None:
     if not model.built:
         raise ValueError(f"{model.name}: has no weights yet; call it on data or give its first layer an input_shape")
 
 
 def _check_target(filepath: Path_, overwrite: bool) -> None:
-    where = path("filepath", filepath)
+    where = checked_path("filepath", filepath)
     check_ending("filepath", where)
     if not flag("overwrite", overwrite) and os.path.exists(where):
         raise FileExistsError(f"{where}: exists; overwrite=True replaces it")
