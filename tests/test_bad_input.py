@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from problems import Problem
 
-from lstmcore import functional
+from lstmcore import _core, functional
 from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 
 P = Problem(3, 4, 5, 6)
@@ -367,6 +367,36 @@ def test_products_of_sizes_that_overflow_are_refused():
     for batch, steps in [(2**31, 2**29), (2**20, 2**36), (2**40, 3)]:
         with pytest.raises((ValueError, MemoryError)):
             call(x=np.broadcast_to(one, (batch, steps, 5)), state=None)
+
+
+@pytest.mark.parametrize(("dtype", "depth"), [("float32", 2**59), ("float32", 2**60), ("float64", 2**58)])
+def test_matrices_that_overflow_when_they_are_packed_are_refused(dtype, depth):
+    column = np.broadcast_to(np.ones(1, dtype), (depth, 1))
+    for call in (lambda: _core.PackedMatrix(column), lambda: _core.matmul(column.T, column)):
+        with pytest.raises(ValueError, match=r"^[ab]: the sizes asked for overflow the address space"):
+            call()
+
+
+def test_a_stream_of_very_many_steps_costs_no_more_than_others():
+    weights = functional.pack_rnn([np.ones((2, 3), "float32"), np.ones((3, 3), "float32")])
+    assert _core.Stream(weights, 1, 2**31 - 1, None).run(np.ones((1, 2, 2), "float32"), None).shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("sequences", [True, False])
+def test_gradients_that_overlap_what_they_are_made_of_are_refused(sequences):
+    p = Problem(2, 3, 4, 5, sequences=sequences)
+    _, _, cache = p.forward(functional, training=True)
+    memory, states = np.zeros(2000, "float32"), [np.zeros((2, 5), "float32")] * 2
+    bias = memory[:20]
+    arrays = [memory[: p.dy.size].reshape(p.dy.shape), *[memory[:10].reshape(2, 5)] * 2]
+    for k, name in enumerate(["d_outputs", "d_state", "d_state"]):
+        given = [np.zeros_like(p.dy), *states]
+        given[k] = arrays[k]
+        with pytest.raises(ValueError, match=rf"^d_weights\[2\] \(bias\): overlaps {name} in memory"):
+            _core.backward(cache, *given, False, [*map(np.zeros_like, p.weights[:2]), bias])
+    given = [arrays[0], None, None]
+    with pytest.raises(ValueError, match=r"^d_weights\[2\] \(bias\): overlaps d_outputs in memory"):
+        _core.backward(cache, *given, False, [*map(np.zeros_like, p.weights[:2]), bias])
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,7 @@ calls = [
     lambda: _core.ctc(x, labels, None, None, 0, True, False, True),
     lambda: decoders.greedy(x),
     lambda: decoders.beam_search(x, beam_width=10),
+    lambda: decoders.beam_search(x[:, :10], beam_width=10, lm=lambda prefix, label: -sum(range(50)) - 1.0),
 ]
 begun = [threading.Event() for _ in calls]
 def for_ever(k):
@@ -214,7 +215,7 @@ lstmcore.set_num_threads(1)
 want = functional.lstm(x, weights)[0]
 {limit}
 for _ in range(2):
-    lstmcore.set_num_threads(6)
+    lstmcore.set_num_threads({threads})
     np.testing.assert_array_equal(functional.lstm(x, weights)[0], want)
     np.testing.assert_array_equal(functional.lstm(x, weights)[0], want)
     print(lstmcore.get_num_threads())
@@ -231,10 +232,31 @@ resource.setrlimit(resource.RLIMIT_AS, ((size << 10) + (160 << 20), resource.RLI
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system does not say how large a process is")
 @pytest.mark.parametrize(("limit", "stack", "threads"), [("", "200000G", "1"), (LITTLE_MEMORY, "64M", "3")])
 def test_threads_that_cannot_be_started_are_done_without(limit, stack, threads):
-    run = python(GROWS.format(limit=limit), OMP_STACKSIZE=stack, OPENBLAS_NUM_THREADS="1")
+    run = python(GROWS.format(limit=limit, threads=6), OMP_STACKSIZE=stack, OPENBLAS_NUM_THREADS="1")
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == [threads, threads]
     assert run.stderr.count(f"lstmcore: {threads} of 6 threads can be started; going on with {threads}\n") == 1
+
+
+SHRINKS = """
+import os, time
+import numpy as np
+import lstmcore
+from lstmcore import functional
+x, weights = np.ones((64, 50, 64), "float32"), [np.full((n, 512), 0.01, "float32") for n in (64, 128)]
+for threads in (1, 12, 2):
+    lstmcore.set_num_threads(threads)
+    want = functional.lstm(x, weights)[0]
+while len(os.listdir("/proc/self/task")) > 2:
+    time.sleep(0.001)
+"""
+
+
+@needs_threads
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system does not say how large a process is")
+def test_threads_that_a_smaller_team_let_go_may_not_start_again():
+    run = python(SHRINKS + GROWS.format(limit=LITTLE_MEMORY, threads=12), OMP_STACKSIZE="64M", OPENBLAS_NUM_THREADS="1")
+    assert run.returncode == 0, run.stderr
 
 
 # Files of Linux as they are found in containers and services, and how many CPUs they leave.

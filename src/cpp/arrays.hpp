@@ -92,8 +92,10 @@ inline double number(const char* argument, py::handle value, double low, double 
     };
     const double x = PyFloat_AsDouble(value.ptr());
     if (PyErr_Occurred()) {
-        if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
+        const bool huge = PyErr_ExceptionMatches(PyExc_OverflowError);
+        if (!huge && !PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
         PyErr_Clear();
+        if (huge) throw py::value_error(expected());
         throw py::type_error(expected());
     }
     if (!(x >= low && x <= high)) throw py::value_error(expected());

@@ -44,6 +44,8 @@ class Pool {
  public:
     static constexpr std::size_t smallest = std::size_t(256) << 10;  // below, malloc keeps them itself
 
+    Pool() { blocks.reserve(limit / smallest + 1); }  // destructors give
+
     // A block of at least `bytes`, which becomes its size.
     void* take(std::size_t& bytes) {
         auto best = blocks.end();
@@ -507,17 +509,19 @@ struct Run {
     }
 };
 
+std::pair<const void*, py::ssize_t> memory_of(const py::array& a) { return {a.data(), a.nbytes()}; }
+
 // What backward needs of a forward pass. Whatever is small is copied and so is h, which the outputs are handed out as;
 // of the inputs, as large, only where they are.
 struct Cache {
     Run run;
     std::variant<Buffer<float>, Buffer<double>> saved;
     std::size_t saved_bytes = 0, c_offset = 0, h_offset = 0;
-    const void* memory = nullptr;  // of the inputs' owner
+    std::pair<const void*, py::ssize_t> memory;  // of the inputs' owner: where it begins, its bytes
 
-    // NumPy lets one give an array other memory: resize(refcheck=False), and the like.
+    // NumPy lets one give an array other memory, or less of it: resize(refcheck=False), and the like.
     void must_still_have_inputs() const {
-        if (run.x.owner && py::detail::array_proxy(run.x.owner.ptr())->data != memory)
+        if (memory_of(array_of(run.x.owner)) != memory)
             throw py::value_error("inputs: their memory was given up between forward and backward");
     }
 };
@@ -783,7 +787,7 @@ class ForwardCall : public Call {
         auto cache = std::make_shared<Cache>();
         cache->run = std::move(call);
         cache->run.x.owner = owner_of(cache->run.x.owner);
-        cache->memory = py::detail::array_proxy(cache->run.x.owner.ptr())->data;
+        cache->memory = memory_of(array_of(cache->run.x.owner));
         cache->saved_bytes = (saved_size + c_size + h_size) * sizeof(T);
         cache->saved = std::move(saved);
         cache->c_offset = saved_size, cache->h_offset = saved_size + c_size;
@@ -899,11 +903,12 @@ class BackwardCall : public Call {
         if (a.dh_last)
             dh_last = dh_state = contiguous<T>(lstm ? "d_state[0] (h)" : "d_state", a.dh_last, {batch, outputs});
         if (a.dc_last) dc_last = contiguous<T>("d_state[1] (c)", a.dc_last, {batch, units});
+        View d_outputs;
         if (a.d_outputs && run.return_sequences) {
-            dy = features_contiguous<T>(checked<T>("d_outputs", a.d_outputs, {batch, steps, outputs}));
+            dy = d_outputs = features_contiguous<T>(checked<T>("d_outputs", a.d_outputs, {batch, steps, outputs}));
             if (run.plan && run.plan->repeat) dy = fold_repeated<T>(run, dy);
         } else if (a.d_outputs) {
-            dh_last = contiguous<T>("d_outputs", a.d_outputs, {batch, outputs});
+            dh_last = d_outputs = contiguous<T>("d_outputs", a.d_outputs, {batch, outputs});
             if (dh_state) {
                 dh_last = copy_of<T>(dh_last);
                 for (py::ssize_t k = 0; k < dh_last.size(); ++k)
@@ -927,7 +932,9 @@ class BackwardCall : public Call {
                 const std::string argument = "d_weights[" + std::to_string(index) + "] (" + spec.name + ")";
                 array = output<T>(argument.c_str(), a.d_weights[index], spec.dims);
                 for (const View& other : d_weights) must_not_overlap(argument.c_str(), array, "another of them", other);
-                if (dy) must_not_overlap(argument.c_str(), array, "d_outputs", dy);
+                if (d_outputs) must_not_overlap(argument.c_str(), array, "d_outputs", d_outputs);
+                for (const View* state : {&dh_state, &dc_last})
+                    if (*state) must_not_overlap(argument.c_str(), array, "d_state", *state);
                 must_not_overlap(argument.c_str(), array, "inputs", run.x);
             } else {
                 std::vector<py::ssize_t> shape;
@@ -1064,7 +1071,9 @@ class Stream {
     View h, c;  // nobody else's
     std::variant<Buffer<float>, Buffer<double>> workspace;
     Zoneout zoneout{};
-    std::vector<int> threads;  // for each number of steps
+    long steps = 0;  // of the last chunk: what follows is for so many
+    int threads = 1;
+    std::size_t workspace_size = 0;
     mutable Exclusive use{"RecurrentStream", {false}};
 
     template <class F>
@@ -1085,24 +1094,27 @@ class Stream {
     template <class T>
     void make() {
         h = zeros<T>({shape.batch, shape.outputs}), c = zeros<T>({shape.batch, shape.units});
+        workspace = Buffer<T>();
+        prepare<T>(shape.steps);
+    }
+
+    template <class T>
+    void prepare(long steps_of_chunk) {
         ForwardProblem<T> p = problem<T>();
-        std::size_t most = 0;
-        for (long steps = 1; steps <= shape.steps; ++steps) {
-            p.shape.steps = steps, p.threads = recurrent_threads(*weights, p.shape);
-            threads.push_back(p.threads);
-            most = std::max(most, weights->template kernels_of<T>().forward_workspace(p));
-        }
-        workspace = Buffer<T>(most);
+        p.shape.steps = steps_of_chunk, p.threads = recurrent_threads(*weights, p.shape);
+        const std::size_t size = weights->template kernels_of<T>().forward_workspace(p);
+        if (size > workspace_size) workspace = Buffer<T>(size), workspace_size = size;
+        threads = p.threads, steps = steps_of_chunk;
     }
 
     template <class T>
     py::object run_typed(const py::array& inputs, py::handle out) {
         const View x = features_contiguous<T>(
             checked<T>("inputs", inputs, {{"batch", shape.batch}, {"steps"}, {"inputs", shape.inputs}}));
-        const long steps = x.shape[1];
-        if (steps < 1 || steps > shape.steps)
+        if (x.shape[1] < 1 || x.shape[1] > shape.steps)
             throw py::value_error("inputs: expected 1 to " + std::to_string(shape.steps) + " steps, got " +
-                                  std::to_string(steps));
+                                  std::to_string(x.shape[1]));
+        if (x.shape[1] != steps) prepare<T>(x.shape[1]);
         View outputs;
         if (out.is_none()) {
             outputs = new_array<T>({shape.batch, steps, shape.outputs});
@@ -1113,7 +1125,7 @@ class Stream {
         }
         ForwardProblem<T> p = problem<T>();
         p.x = sequence<const T>(x), p.h = sequence<T>(outputs);
-        p.shape.steps = steps, p.threads = std::min(threads[steps - 1], max_threads());
+        p.shape.steps = steps, p.threads = std::min(threads, max_threads());
         p.workspace = std::get<Buffer<T>>(workspace).get();
         {
             const WithoutGil release(p.threads > 1 || !is_brief(*weights, p.shape));
@@ -1196,8 +1208,12 @@ class Stream {
 
 // The kernel wants one stride of 1: a row-major matrix or the transpose of one.
 template <class T>
-View matrix(const View& m, std::ptrdiff_t& row, std::ptrdiff_t& column) {
+View matrix(const char* argument, const py::array& given, const Dims& dims, std::ptrdiff_t& row,
+            std::ptrdiff_t& column) {
+    const View m = checked<T>(argument, given, dims);
     const py::ssize_t size = sizeof(T);
+    // An array that repeats a number has any size, and packing fills up the last panel of either side.
+    checked_product(argument, {std::size_t(m.shape[0]) + 64, std::size_t(m.shape[1]) + 64, sizeof(T)});
     const auto unit = [&](int k) { return m.strides[k] == size || m.shape[k] == 1; };
     const View ready = m.is_aligned(sizeof(T)) && (unit(0) || unit(1)) ? m : copy_of<T>(m);
     const bool row_major = ready.strides[1] == size || ready.shape[1] == 1;
@@ -1216,7 +1232,7 @@ struct PackedMatrix {
         by_dtype("b", b_, [&](auto tag) {
             using T = decltype(tag);
             MatmulProblem<T> p{};
-            const View b = matrix<T>(checked<T>("b", b_, {{"depth"}, {"columns"}}), p.b_row, p.b_column);
+            const View b = matrix<T>("b", b_, {{"depth"}, {"columns"}}, p.b_row, p.b_column);
             p.depth = depth = b.shape[0], p.columns = columns = b.shape[1], p.b = pointer<T>(b);
             Buffer<T> buffer(kernels<T>().packed_b_size(depth, columns));
             kernels<T>().pack_b(p, buffer.get());
@@ -1234,7 +1250,7 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
     return by_dtype("a", a_array, [&](auto tag) -> py::object {
         using T = decltype(tag);
         MatmulProblem<T> p{};
-        const View a = matrix<T>(checked<T>("a", a_array, {{"rows"}, {"depth"}}), p.a_row, p.a_column);
+        const View a = matrix<T>("a", a_array, {{"rows"}, {"depth"}}, p.a_row, p.a_column);
         const long rows = p.rows = a.shape[0], depth = p.depth = a.shape[1];
         p.a = pointer<T>(a), p.accumulate = adds;
         View b;
@@ -1247,7 +1263,7 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
                                       std::to_string(depth));
             p.packed_b = buffer->get(), p.columns = packed.columns;
         } else {
-            b = matrix<T>(checked<T>("b", b_array, {{"depth", depth}, {"columns"}}), p.b_row, p.b_column);
+            b = matrix<T>("b", b_array, {{"depth", depth}, {"columns"}}, p.b_row, p.b_column);
             p.b = pointer<T>(b), p.columns = b.shape[1];
         }
         const long columns = p.columns;
@@ -1389,13 +1405,13 @@ void check_labels(const int64_t* labels, const std::vector<int64_t>& lengths, lo
     for (std::size_t b = 0; b < lengths.size(); ++b)
         for (long s = 0; s < lengths[b]; ++s) {
             const int64_t label = labels[b * width + s];
+            if (label >= 0 && label < classes && label != blank) continue;
             const std::string where = " at (" + std::to_string(b) + ", " + std::to_string(s) + ")";
             if (label < 0 || label >= classes)
                 throw py::value_error("labels: expected numbers from 0 to " + std::to_string(classes - 1) +
                                       " (classes), got " + std::to_string(label) + where);
-            if (label == blank)
-                throw py::value_error("labels: expected no blank (" + std::to_string(blank) + ") among them, got one" +
-                                      where);
+            throw py::value_error("labels: expected no blank (" + std::to_string(blank) + ") among them, got one" +
+                                  where);
         }
 }
 

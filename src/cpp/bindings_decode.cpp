@@ -42,7 +42,7 @@ struct Inputs {
 
     template <class T>
     CtcBatch<T> batch(py::handle blank, py::handle kind) {
-        view = contiguous<T>("inputs", array, {{"batch"}, {"steps"}, {"classes"}});
+        view = contiguous<T>("inputs", array, {{"batch", long(lengths.size())}, {"steps"}, {"classes"}});
         const long classes = view.shape[2];
         must_be(classes > 0 && classes < std::numeric_limits<int>::max(), "inputs: expected 1 to 2**31 - 2 classes");
         for (const int64_t length : lengths)
@@ -129,8 +129,11 @@ class CallableScorer : public Scorer {
         const std::vector<int32_t> labels = prefixes->labels(node);
         py::tuple prefix(labels.size());
         for (std::size_t k = 0; k < labels.size(); ++k) prefix[k] = py::int_(labels[k]);
-        const py::object answer = function(prefix, label);
-        const double x = PyFloat_AsDouble(answer.ptr());
+        const py::int_ next(label);
+        const py::object answer = py::reinterpret_steal<py::object>(
+            in_python([&] { return PyObject_CallFunctionObjArgs(function.ptr(), prefix.ptr(), next.ptr(), nullptr); }));
+        if (!answer) throw py::error_already_set();
+        const double x = in_python([&] { return PyFloat_AsDouble(answer.ptr()); });
         if (PyErr_Occurred()) {
             if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw py::error_already_set();
             PyErr_Clear();

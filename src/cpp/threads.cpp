@@ -161,15 +161,15 @@ const char* threading_runtime() {
 // --- teams ----------------------------------------------------------------------------------
 
 #ifdef _OPENMP
-// The largest team of the pool of this thread: OpenMP keeps one for each thread that has begun a team.
-static thread_local int largest_team = 1;
+// The last team that this thread began: OpenMP keeps the threads of it, and lets those go that a smaller team leaves.
+static thread_local int last_team = 1;
 
 // A pool of OpenMP threads does not survive fork: the child would wait for threads that do not
 // exist. The forking thread therefore lets its pool go just before; parent and child each start
 // a new one when they next need it. (Other threads' pools do not exist in the child at all.)
 static void release_pool_before_fork() {
     omp_pause_resource_all(omp_pause_soft);
-    largest_team = 1;
+    last_team = 1;
 }
 
 #ifdef LSTMCORE_HAS_FORK
@@ -197,8 +197,8 @@ static int threads_that_start(int wanted) {
     if (const std::size_t size = stack_size_asked_for()) pthread_attr_setstacksize(&attributes, size);
     std::vector<pthread_t> started(wanted);
     int count = 0;
+    std::mutex gate;
     {
-        std::mutex gate;
         const std::lock_guard<std::mutex> closed(gate);
         const auto wait = [](void* gate) -> void* {
             const std::lock_guard<std::mutex> passed(*static_cast<std::mutex*>(gate));
@@ -214,13 +214,12 @@ static int threads_that_start(int wanted) {
 #endif
 
 // OpenMP ends the process where it cannot start a thread (no memory, a limit of the system, stacks of an absurd
-// size). So a pool does not grow before it has been tried whether it can, and grows to what there is.
-static int grown(int threads) {
-    if (threads <= largest_team) return threads;
+// size). So a team is no larger than the last before it has been tried whether it can be, and then what there is.
+static int startable(int threads) {
 #ifdef LSTMCORE_HAS_FORK
     static const int registered = pthread_atfork(release_pool_before_fork, nullptr, nullptr);
     (void)registered;
-    const int possible = std::max(largest_team, 1 + threads_that_start(threads - 1));
+    const int possible = threads <= last_team ? threads : last_team + threads_that_start(threads - last_team);
     if (possible < threads) {
         static std::atomic<bool> told{false};
         if (!told.exchange(true))
@@ -230,14 +229,16 @@ static int grown(int threads) {
         threads = possible;
     }
 #endif
-    largest_team = threads;
+    last_team = threads;
     return threads;
 }
 #endif
 
 void parallel(int threads, void (*body)(const void*, const Team&), const void* context) {
 #ifdef _OPENMP
-    if (threads > 1) threads = grown(threads);
+    if (threads > 1) threads = startable(threads);
+#else
+    threads = 1;
 #endif
     if (threads <= 1) {
         FlushDenormals mode;
