@@ -260,7 +260,8 @@ BELOW = (
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_argument_is_taken_or_named(name, monkeypatch):
+def test_an_argument_is_taken_or_named(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # for some of the values are names of files
     monkeypatch.setenv("LSTMCORE_DATA", "/nowhere")
     monkeypatch.setenv("LSTMCORE_CACHE", "/nowhere")
     function, arguments = CALLS[name]
