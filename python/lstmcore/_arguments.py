@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import math
 import numbers
 import operator
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -371,13 +373,44 @@ def valid_steps(
     return booleans(valid)
 
 
-def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collection[str]) -> None:
-    """Refuse options left over: those Keras has and we do not, unless unset, and unknown ones."""
+def check_sequences(name: str, shape: Sequence[int | None]) -> None:
+    """Refuse the shape of inputs that are no sequences of vectors, with what may have been meant."""
+    if len(shape) == 3:
+        return
+    hint = (
+        "; behind a recurrent layer, let that have return_sequences=True; of one sequence x give x[None], of steps of "
+        "one number x[..., None]"
+    )
+    raise ValueError(
+        f"{name}: inputs: expected shape (batch, steps, features), got {shape}{hint if len(shape) == 2 else ''}"
+    )
+
+
+def reject_options(
+    where: str, options: dict[str, Any], offered_by_keras: Collection[str], taker: type | None = None
+) -> None:
+    """Refuse options left over: those Keras has and we do not, unless unset, and unknown ones.
+
+    ``taker`` is the class whose constructor they were given to, one of whose arguments may have been meant.
+    """
     for name, value in options.items():
         if name not in offered_by_keras:
-            raise TypeError(f"{where} got an unexpected argument {name!r}")
+            raise TypeError(f"{where} got an unexpected argument {name!r}{_meant(name, taker)}")
         if value is not None and not (np.isscalar(value) and not value):
             raise NotImplementedError(f"{where}: {name}={shown(value)} is not offered")
+
+
+def _meant(name: str, taker: type | None) -> str:
+    """Return a question that ends a message on a name: whether an argument that is like it was meant."""
+    known = {
+        argument: argument
+        for kind in (taker.__mro__ if taker is not None else ())
+        if inspect.isfunction(constructor := vars(kind).get("__init__"))
+        for argument in inspect.signature(constructor).parameters
+    }
+    known |= {"".join(word[:1] for word in argument.split("_")): argument for argument in known if "_" in argument}
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 
 def rate(name: str, value: Any) -> float:
