@@ -374,7 +374,7 @@ def test_numbers_may_have_no_dimensions():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: layers.LSTM(3, return_sequence=True), "unexpected argument 'return_sequence'; did you mean 'return_sequences'?"),
+        (lambda: layers.LSTM(3, return_sequence=True), "argument 'return_sequence'; did you mean 'return_sequences'?"),
         (lambda: layers.Dense(3, activaton="relu"), "unexpected argument 'activaton'; did you mean 'activation'?"),
         (lambda: layers.GRU(3, recurent_dropout=0.1), "'recurent_dropout'; did you mean 'recurrent_dropout'?"),
         (lambda: optimizers.Adam(lr=0.1), "Adam got an unexpected argument 'lr'; did you mean 'learning_rate'?"),
