@@ -176,14 +176,31 @@ def _no_number(
     got = f"{name}: expected {expected}, got {array.dtype}"
     if at is None:
         return TypeError(got)
+    remedy = "fill it, as pandas does with .fillna(0) and NumPy with .filled(0), then "
     if not what:
-        text = repr(array[at].item() if array.dtype.kind in "USc" else array[at])
+        element = array[at].item() if array.dtype.kind in "USc" else array[at]
+        text = " ".join(repr(element).split())
         what = text if len(text) <= 60 else f"{text[:57]}..."
+        remedy = _remedy(element)
     columns = getattr(value, "columns", None)
     place = f" at [{', '.join(map(str, at))}]" if at else ""
     if columns is not None and len(at) == 2:
         place = f" in column {columns[at[1]]!r}, row {at[0]}"
-    return TypeError(f'{got}: {what}{place} is no real number; convert it, as with .astype("float32"), or leave it out')
+    return TypeError(
+        f'{got}: {what}{place} is no real number; {remedy}convert it, as with .astype("float32"), or leave it out'
+    )
+
+
+def _remedy(element: Any) -> str:
+    """Return what to do with an element that is no number before it can be converted."""
+    if isinstance(element, (list, tuple, np.ndarray)):
+        return "make one array of the rows, with np.stack or, where they differ in length, utils.pad_sequences, then "
+    if isinstance(element, str):
+        try:
+            float(element)
+        except ValueError:
+            return "give each a number, as pandas.get_dummies or pandas.factorize do, then "
+    return ""
 
 
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
