@@ -299,7 +299,8 @@ BELOW = (
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_argument_is_taken_or_named(name, monkeypatch):
+def test_an_argument_is_taken_or_named(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # for some of the values are names of files
     monkeypatch.setenv("LSTMCORE_DATA", "/nowhere")
     monkeypatch.setenv("LSTMCORE_CACHE", "/nowhere")
     function, arguments = CALLS[name]
@@ -455,3 +456,39 @@ def test_the_loss_of_a_single_sample_has_a_weight():
         ("none", 6.0),
     ):
         assert losses.MeanSquaredError(reduction)([1.0, 2.0], [1.0, 4.0], sample_weight=3.0) == want
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.LSTM(3, return_sequence=True), "argument 'return_sequence'; did you mean 'return_sequences'?"),
+        (lambda: layers.Dense(3, activaton="relu"), "unexpected argument 'activaton'; did you mean 'activation'?"),
+        (lambda: layers.GRU(3, recurent_dropout=0.1), "'recurent_dropout'; did you mean 'recurrent_dropout'?"),
+        (lambda: optimizers.Adam(lr=0.1), "Adam got an unexpected argument 'lr'; did you mean 'learning_rate'?"),
+        (lambda: optimizers.SGD(momentun=0.1), "SGD got an unexpected argument 'momentun'; did you mean 'momentum'?"),
+        (lambda: layers.Dense(3, colour=1), "Dense got an unexpected argument 'colour'"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_argument_is_asked_about(make, message):
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value).endswith(message)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.LSTM(2),
+        layers.RNN(layers.GRUCell(2)),
+        layers.Bidirectional(layers.SimpleRNN(2)),
+        layers.MaxPooling1D(2),
+        layers.UpSampling1D(2),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_vectors_given_for_sequences_are_told_how_they_become_some(layer):
+    with pytest.raises(ValueError, match=r"expected shape \(batch, steps, features\), got \(4, 3\)") as caught:
+        Sequential([layers.LSTM(3), layer])(np.ones((4, 5, 2), "float32"))
+    assert "let that have return_sequences=True" in str(caught.value)
+    with pytest.raises(ValueError, match=r"got \(4, 3, 2, 2\)$"):
+        layer(np.ones((4, 3, 2, 2), "float32"))

@@ -378,9 +378,7 @@ def test_rows_without_a_path_are_as_if_they_were_not_there(how, reduction, weigh
     fewer = (labels[left], y[left], None if weights is None else weights[left], None if logits is None else x[left])
     want, slopes = loss().value_and_gradient(*fewer)
     ctc = loss()
-    with pytest.warns(
-        UserWarning, match=r"ctc: row 1 of the batch .* need 5 steps, .* and 4 steps; such rows, here 2 of 5,"
-    ):
+    with pytest.warns(UserWarning, match=r"ctc: row 1 of the batch .* need 5 steps, .* and 4 .* here 2 of 5, are left"):
         value, gradient = ctc.value_and_gradient(labels, y, weights, logits)
     np.testing.assert_allclose(value, want, rtol=1e-14)
     np.testing.assert_allclose(gradient[left], slopes, rtol=1e-12, atol=1e-15)
@@ -532,7 +530,7 @@ def test_training_leaves_out_rows_without_a_path():
         return model, history.history["loss"], model.evaluate(x[rows], y[rows], batch_size=2, verbose=0)
 
     with pytest.warns(
-        UserWarning, match=r"row 2 of the batch has 4 labels \(1, 1, 1, 1\), which need 7 steps, .* and 5 "
+        UserWarning, match=r"row 2 .* has 4 labels \(1, 1, 1, 1\), which need 7 steps, .* and 5 "
     ) as caught:
         with_them, losses_, value = train([0, 1, 2, 3, 4, 5], 3)  # batches of 2 and 2 that count; evaluated: 2, 1, 1
     assert len(caught) == 1

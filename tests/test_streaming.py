@@ -635,3 +635,25 @@ def test_cells_in_pieces_are_the_whole(make, batch):
         other.state = [kept[0][:, :-1], *kept[1:]]
     stream.reset()
     np.testing.assert_allclose(stream(x[:, 0]), whole[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_chunks_that_do_not_fit_are_told_the_shape_that_was_given():
+    words = Sequential([Embedding(10, 3, input_shape=(None,)), LSTM(2)])
+    numbers_ = Sequential([LSTM(2, input_shape=(None, 3))])
+    for model, inputs, message in (
+        (
+            words,
+            np.ones((1, 3), int),
+            "a step (1,) or a chunk (1, 1 to 1), got (1, 3); stream(steps=3) has room",
+        ),
+        (words, np.ones(2, int), "expected a step (1,) or a chunk (1, 1 to 1), got (2,)"),
+        (words, np.ones((1, 1, 2), int), "expected a step (1,) or a chunk (1, 1 to 1), got (1, 1, 2)"),
+        (numbers_, np.ones((1, 5, 3)), "a chunk (1, 1 to 1, 3), got (1, 5, 3); stream(steps=5) has room"),
+        (numbers_, np.ones((1, 2)), "expected a step (1, 3) or a chunk (1, 1 to 1, 3), got (1, 2)"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            model.stream()(inputs)
+        assert str(caught.value).endswith(message)
+    for wrong in (None, 1.0):
+        with pytest.raises(TypeError, match=r"^state: expected a list of arrays, got"):
+            numbers_.stream().state = wrong

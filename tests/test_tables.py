@@ -69,6 +69,30 @@ def test_the_first_element_that_is_no_number_is_named(value, what):
             convert("x", value)
 
 
+@pytest.mark.parametrize(
+    ("value", "remedy"),
+    [
+        (["Rome", "Oslo"], "give each a number, as pandas.get_dummies or pandas.factorize do, then"),
+        (["1.5", "2"], ""),
+        ([[1, 2], [3]], "make one array of the rows, with np.stack or, .* utils.pad_sequences, then"),
+        ([np.ones((3, 2)), np.ones((2, 2))], "make one array of the rows"),
+        (
+            np.ma.masked_array([1.0, 2.0], [False, True]),
+            r"fill it, .* \.fillna\(0\) and NumPy with \.filled\(0\), then",
+        ),
+    ],
+)
+def test_the_remedy_is_one_for_what_it_is(value, remedy):
+    array = value if isinstance(value, np.ndarray) else np.empty(len(value), object)
+    if array is not value:
+        array[:] = value
+    with pytest.raises(TypeError, match=rf"is no real number; {remedy}.*convert it, as with") as caught:
+        real_array("x", array)
+    assert "\n" not in str(caught.value)
+    if not remedy:
+        assert "is no real number; convert it" in str(caught.value)
+
+
 def test_what_no_float_can_hold_is_an_error():
     for value in (10**400, Fraction(10**400), Decimal("sNaN")):
         with pytest.raises(TypeError, match="x: expected numbers, got one that no float can hold"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 import math
 import numbers
 import operator
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,14 +183,31 @@ def _no_number(
     got = f"{name}: expected {expected}, got {array.dtype}"
     if at is None:
         return TypeError(got)
+    remedy = "fill it, as pandas does with .fillna(0) and NumPy with .filled(0), then "
     if not what:
-        text = repr(array[at].item() if array.dtype.kind in "USc" else array[at])
+        element = array[at].item() if array.dtype.kind in "USc" else array[at]
+        text = " ".join(repr(element).split())
         what = text if len(text) <= 60 else f"{text[:57]}..."
+        remedy = _remedy(element)
     columns = getattr(value, "columns", None)
     place = f" at [{', '.join(map(str, at))}]" if at else ""
     if columns is not None and len(at) == 2:
         place = f" in column {columns[at[1]]!r}, row {at[0]}"
-    return TypeError(f'{got}: {what}{place} is no real number; convert it, as with .astype("float32"), or leave it out')
+    return TypeError(
+        f'{got}: {what}{place} is no real number; {remedy}convert it, as with .astype("float32"), or leave it out'
+    )
+
+
+def _remedy(element: Any) -> str:
+    """Return what to do with an element that is no number before it can be converted."""
+    if isinstance(element, (list, tuple, np.ndarray)):
+        return "make one array of the rows, with np.stack or, where they differ in length, utils.pad_sequences, then "
+    if isinstance(element, str):
+        try:
+            float(element)
+        except ValueError:
+            return "give each a number, as pandas.get_dummies or pandas.factorize do, then "
+    return ""
 
 
 def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
@@ -381,13 +400,44 @@ def valid_steps(
     return booleans(valid)
 
 
-def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collection[str]) -> None:
-    """Refuse options left over: those Keras has and we do not, unless unset, and unknown ones."""
+def check_sequences(name: str, shape: Sequence[int | None]) -> None:
+    """Refuse the shape of inputs that are no sequences of vectors, with what may have been meant."""
+    if len(shape) == 3:
+        return
+    hint = (
+        "; behind a recurrent layer, let that have return_sequences=True; of one sequence x give x[None], of steps of "
+        "one number x[..., None]"
+    )
+    raise ValueError(
+        f"{name}: inputs: expected shape (batch, steps, features), got {shape}{hint if len(shape) == 2 else ''}"
+    )
+
+
+def reject_options(
+    where: str, options: dict[str, Any], offered_by_keras: Collection[str], taker: type | None = None
+) -> None:
+    """Refuse options left over: those Keras has and we do not, unless unset, and unknown ones.
+
+    ``taker`` is the class whose constructor they were given to, one of whose arguments may have been meant.
+    """
     for name, value in options.items():
         if name not in offered_by_keras:
-            raise TypeError(f"{where} got an unexpected argument {name!r}")
+            raise TypeError(f"{where} got an unexpected argument {name!r}{_meant(name, taker)}")
         if value is not None and not (np.isscalar(value) and not value):
             raise NotImplementedError(f"{where}: {name}={shown(value)} is not offered")
+
+
+def _meant(name: str, taker: type | None) -> str:
+    """Return a question that ends a message on a name: whether an argument that is like it was meant."""
+    known = {
+        argument: argument
+        for kind in (taker.__mro__ if taker is not None else ())
+        if inspect.isfunction(constructor := vars(kind).get("__init__"))
+        for argument in inspect.signature(constructor).parameters
+    }
+    known |= {"".join(word[:1] for word in argument.split("_")): argument for argument in known if "_" in argument}
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 
 def rate(name: str, value: Any) -> float:

@@ -67,7 +67,7 @@ class Stage:
 
     @state.setter
     def state(self, values: Sequence[ArrayLike]) -> None:
-        own, values = self.memory(), list(values)
+        own, values = self.memory(), items("state", values, "a list of arrays")
         if len(values) != len(own):
             raise ValueError(f"state: expected {len(own)} arrays, got {len(values)}")
         arrays = [float_array(f"state[{k}]", v, o.dtype) for k, (o, v) in enumerate(zip(own, values, strict=True))]
@@ -201,6 +201,14 @@ class Stream(Stage):
     >>> bool((np.stack(steps, axis=1) == model(x)).all())
     True
 
+    ``stream.state`` is all that it remembers, a list of arrays. Set on a stream of the same model, also in another
+    process, it makes that one go on from there; `reset` makes it begin anew.
+
+    >>> other = model.stream()
+    >>> other.state = stream.state
+    >>> bool((other(x[:, 0]) == stream(x[:, 0])).all())
+    True
+
     What is between the layers is allocated when it is made; a call allocates what it returns, and nothing with
     ``out``. The weights are those of that moment: later training does not reach it. One thread at a time may use
     it: a call, a reset or a look at the state while another runs raises RuntimeError; several streams of a model
@@ -253,9 +261,11 @@ class Stream(Stage):
         else:
             chunk = array
         if chunk.ndim != 3 or chunk.shape[0] != batch or chunk.shape[2] != features or not 1 <= chunk.shape[1] <= steps:
+            last, given = ("", shape[:-1]) if self._integers else (f" {features}", shape)
+            more = "" if chunk.ndim != 3 or chunk.shape[1] <= steps else f"; stream(steps={chunk.shape[1]}) has room"
             raise ValueError(
-                f"inputs: expected a step ({batch}, {features}) or a chunk ({batch}, 1 to {steps}, {features}), "
-                f"got {shape}"
+                f"inputs: expected a step ({batch},{last}) or a chunk ({batch}, 1 to {steps}{last and ','}{last}), "
+                f"got {given}{more}"
             )
         if out is not None:
             return self._into(out, chunk, shape)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import valid_steps
+from .._arguments import check_sequences, valid_steps
 from ._streams import ChunkStream
 from .layer import Array
 
@@ -31,8 +31,7 @@ class CellRunner:
         lengths: ArrayLike | None,
         zero_output_for_mask: bool,
     ) -> tuple[Array, list[Array]]:
-        if inputs.ndim != 3:
-            raise ValueError(f"{self.cell.name}: inputs: expected shape (batch, steps, features), got {inputs.shape}")
+        check_sequences(self.cell.name, inputs.shape)
         batch, steps, _ = inputs.shape
         if steps == 0:
             raise ValueError(f"{self.cell.name}: inputs: expected at least one step, got shape {inputs.shape}")

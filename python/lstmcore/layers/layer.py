@@ -132,7 +132,7 @@ class Layer(Configurable):
         **options: Any,
     ) -> None:
         kind = type(self).__name__
-        reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, ())
+        reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
         self.name = named(kind, name, "") or _automatic_name(kind)
         self.given_dtype = None if dtype is None else float_dtype("dtype", dtype)
         self.dtype: np.dtype[Any] = self.given_dtype or np.dtype(np.float32)

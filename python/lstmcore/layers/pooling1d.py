@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import channels_last, one_of, single_integer
+from .._arguments import channels_last, check_sequences, one_of, single_integer
 from . import _masks
 from ._windows import Windows
 from .layer import Array, Layer, Shape
@@ -34,8 +34,7 @@ class _Pooling1D(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (batch, windows, features)."""
-        if len(input_shape) != 3:
-            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+        check_sequences(self.name, input_shape)
         batch, steps, features = input_shape
         return batch, None if steps is None else self._windows.outputs(self.name, steps), features
 

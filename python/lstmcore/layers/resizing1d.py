@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import channels_last, positive_integer, two_integers
+from .._arguments import channels_last, check_sequences, positive_integer, two_integers
 from . import _masks
 from .layer import Array, Layer, Shape
 
@@ -26,8 +26,7 @@ class _Resizing1D(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape with another number of steps."""
-        if len(input_shape) != 3:
-            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+        check_sequences(self.name, input_shape)
         batch, steps, features = input_shape
         return batch, None if steps is None else self._steps(steps), features
 

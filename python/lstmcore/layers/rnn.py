@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import flag, float_array, positive_integer, reject_options
+from .._arguments import check_sequences, flag, float_array, positive_integer, reject_options
 from .._passes import run_forward
 from .._serialization import Configurable
 from ..streaming import Chain, Stage
@@ -456,7 +456,8 @@ class RNN(SequenceLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of all cells."""
-        if len(input_shape) != 3 or not input_shape[2]:
+        check_sequences(self.name, input_shape)
+        if not input_shape[2]:
             raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
         features: int | None = input_shape[2]
         for cell in self.cells:

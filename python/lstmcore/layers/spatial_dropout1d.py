@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import check_sequences
 from .dropout import Dropout
 from .layer import Array
 
@@ -31,6 +32,5 @@ class SpatialDropout1D(Dropout):
 
     def disturb(self, inputs: Array, rng: np.random.Generator) -> tuple[Array, Array | None]:
         """Return the outputs and the factors that make them."""
-        if inputs.ndim != 3:
-            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {inputs.shape}")
+        check_sequences(self.name, inputs.shape)
         return super().disturb(inputs, rng)

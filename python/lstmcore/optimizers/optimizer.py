@@ -69,7 +69,7 @@ class Optimizer(Configurable):
         kind = type(self).__name__
         if options.pop("decay", None) is not None:
             warnings.warn(f"{kind}: decay has no effect; use a learning-rate schedule", UserWarning, stacklevel=3)
-        reject_options(kind, options, ())
+        reject_options(kind, options, (), type(self))
         reject_options(kind, {"loss_scale_factor": loss_scale_factor}, {"loss_scale_factor"})
 
         def optional(check: Callable[..., T], name: str, value: Any, *interval: str) -> T | None:
