@@ -415,7 +415,7 @@ class Trainer(Layer):
         self._require_compiled()
         if y is None:
             raise ValueError("y: expected targets, got None")
-        inputs = self._inputs(x if isinstance(x, np.ndarray) else as_arrays("x", x, self.takes_several, self._axes))
+        inputs = self._inputs(x)
         targets = as_arrays("y", y, False, rows=rows_of(inputs))
         if targets.ndim == 0 or len(targets) != rows_of(inputs):
             raise ValueError(f"y: expected {rows_of(inputs)} rows as in x, got shape {targets.shape}")
@@ -473,6 +473,8 @@ class Trainer(Layer):
     # --- data ---
 
     def _inputs(self, x: Any, name: str = "x") -> Any:
+        if isinstance(x, (list, tuple, dict)) and not self.takes_several:
+            x = as_arrays(name, x, False, self._axes)  # one input in a list, as in `fit`
         array = self.convert(name, x)
         if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")

@@ -14,7 +14,18 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 # Name of the module, and the share of the time that it gets.
-GENERATORS = {"calls": 4, "doors": 3, "chains": 3, "masks": 3, "files": 2, "threads": 1, "interrupts": 1, "kills": 1}
+GENERATORS = {
+    "calls": 4,
+    "doors": 3,
+    "chains": 3,
+    "masks": 3,
+    "training": 2,
+    "changes": 2,
+    "files": 2,
+    "threads": 1,
+    "interrupts": 1,
+    "kills": 1,
+}
 
 
 def generator(name):

@@ -11,60 +11,76 @@ STEPS, FEATURES = 6, 3
 F64 = {"dtype": "float64"}
 
 
-def recurrent(rng):
+# The smooth ones, half of which the core does not have.
+SMOOTH = ("tanh", "sigmoid", "softsign", "gelu", "mish", "log_sigmoid", "tanh_shrink", "softmax")
+
+
+def recurrent(rng, features):
     """A recurrent layer with any of its options that have no random numbers."""
     kind = [layers.LSTM, layers.GRU, layers.SimpleRNN][rng.integers(3)]
+    others = {"activation": str(rng.choice(SMOOTH))} if rng.random() < 0.3 else {}
+    if kind is not layers.SimpleRNN and rng.random() < 0.2:
+        others["recurrent_activation"] = str(rng.choice(SMOOTH))
     return kind(
         int(rng.integers(1, 6)),
         return_sequences=True,
         go_backwards=bool(rng.random() < 0.2),
         use_bias=bool(rng.random() < 0.8),
         checkpoint=int(rng.integers(1, 5)) if rng.random() < 0.2 else None,
+        **others,
         **F64,
     )
 
 
-def bidirectional(rng):
+def bidirectional(rng, features):
     kind = [layers.LSTM, layers.GRU, layers.SimpleRNN][rng.integers(3)]
     merge = ["sum", "mul", "ave", "concat"][rng.integers(4)]
-    return layers.Bidirectional(kind(int(rng.integers(1, 5)), return_sequences=True, **F64), merge_mode=merge)
+    inner = (
+        kind(int(rng.integers(1, 5)), return_sequences=True, **F64) if rng.random() < 0.6 else stacked(rng, features)
+    )
+    return layers.Bidirectional(inner, merge_mode=merge)
 
 
-def stacked(rng):
+def stacked(rng, features):
     cells = [layers.LSTMCell(3, **F64), layers.GRUCell(2, **F64), layers.SimpleRNNCell(4, **F64)]
     chosen = [cells[k] for k in rng.permutation(3)[: rng.integers(1, 4)]]
     return layers.RNN(chosen if len(chosen) > 1 else chosen[0], return_sequences=True, **F64)
 
 
-def dense(rng):
+def dense(rng, features):
     activation = [None, "tanh", "sigmoid", "softmax", "gelu", "swish", "softplus"][rng.integers(7)]
     return layers.Dense(int(rng.integers(1, 6)), activation, **F64)
 
 
-def convolution(rng):
+def convolution(rng, features):
     padding = ["same", "causal"][rng.integers(2)]
-    return layers.Conv1D(int(rng.integers(1, 5)), int(rng.integers(1, 4)), padding=padding, **F64)
+    groups = features if rng.random() < 0.3 else 1
+    filters, size = groups * int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    return layers.Conv1D(filters, size, padding=padding, groups=groups, dilation_rate=int(rng.integers(1, 3)), **F64)
 
 
-def normalised(rng):
-    return [layers.LayerNormalization, layers.UnitNormalization][rng.integers(2)](**F64)
+def normalised(rng, features):
+    return [layers.LayerNormalization, layers.UnitNormalization, layers.RMSNormalization][rng.integers(3)](**F64)
 
 
-def within(rng):
+def within(rng, features):
     return layers.TimeDistributed(layers.Dense(int(rng.integers(1, 4)), "tanh", **F64))
 
 
-def residual(rng):
-    return layers.Residual([layers.Dense(FEATURES, "tanh", **F64)], **F64)
+def residual(rng, features):
+    return layers.Residual([layers.Dense(features, "tanh", **F64)], **F64)
 
 
-KINDS = (recurrent, recurrent, bidirectional, stacked, dense, convolution, normalised, within)
+KINDS = (recurrent, recurrent, bidirectional, stacked, dense, convolution, normalised, within, residual)
 
 
 def chain_of(rng, masking=False):
     """A built model of a few layers, all of which keep the steps, with random numbers in all its weights."""
     parts = [layers.Masking(0.0, **F64)] if masking else []
-    parts += [KINDS[rng.integers(len(KINDS))](rng) for _ in range(rng.integers(1, 4))]
+    features = FEATURES
+    for _ in range(rng.integers(1, 4)):
+        parts.append(KINDS[rng.integers(len(KINDS))](rng, features))
+        features = parts[-1].compute_output_shape((None, None, features))[-1]
     model = Sequential(parts)
     model.build((None, None, FEATURES))
     model.set_weights([0.5 * rng.standard_normal(w.shape) for w in model.get_weights()])
@@ -113,6 +129,31 @@ def padding(rng):
         np.testing.assert_allclose(whole[row, :length], alone[0], rtol=1e-9, atol=1e-11)
 
 
+def groups(rng):
+    """A convolution in groups is one of its own for each of them."""
+    count, into, out, size = (int(n) for n in rng.integers(1, 4, 4))
+    options = {"padding": str(rng.choice(["valid", "same", "causal"])), "activation": "tanh", **F64}
+    options["strides"] = int(rng.integers(1, 3))
+    whole = layers.Conv1D(count * out, size, groups=count, **options)
+    x = rng.standard_normal((2, STEPS, count * into))
+    whole.build(x.shape)
+    kernel, bias = (rng.standard_normal(w.shape) for w in whole.get_weights())
+    whole.set_weights([kernel, bias])
+    y = whole(x, training=True)
+    d = rng.standard_normal(y.shape)
+    d_x = whole.backward(d)
+    for k in range(count):
+        ins, outs = slice(k * into, (k + 1) * into), slice(k * out, (k + 1) * out)
+        part = layers.Conv1D(out, size, **options)
+        part.build((2, STEPS, into))
+        part.set_weights([kernel[..., outs], bias[outs]])
+        close = {"rtol": 1e-10, "atol": 1e-12}
+        np.testing.assert_allclose(y[..., outs], part(x[..., ins], training=True), **close)
+        np.testing.assert_allclose(d_x[..., ins], part.backward(d[..., outs]), **close)
+        for own, of_part in zip(whole.variables, part.variables, strict=True):
+            np.testing.assert_allclose(own.gradient[..., outs], of_part.gradient, **close)
+
+
 def bits(rng):
     """Rows and threads do not change bits; a copy and a restored configuration have the same."""
     model = chain_of(rng)
@@ -140,7 +181,10 @@ def streams(rng):
     parts = []
     for _ in range(rng.integers(1, 4)):
         kind = [layers.LSTM, layers.GRU, layers.SimpleRNN][rng.integers(3)]
-        parts.append(kind(int(rng.integers(1, 20)), return_sequences=True))
+        options = {"activation": "gelu"} if rng.random() < 0.3 else {}
+        parts.append(kind(int(rng.integers(1, 20)), return_sequences=True, **options))
+        if rng.random() < 0.2:
+            parts.append(layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True))
         if rng.random() < 0.5:
             parts.append(layers.Conv1D(int(rng.integers(1, 5)), int(rng.integers(1, 4)), padding="causal"))
         if rng.random() < 0.5:
@@ -152,7 +196,10 @@ def streams(rng):
     stream, got, at = model.stream(batch, 4), [], 0
     while at < steps:
         size = min(int(rng.integers(1, 5)), steps - at)
-        got.append(stream(x[:, at : at + size]))
+        shape = (batch, size, model.output_shape[-1])
+        out = [None, np.empty(shape, "float32"), np.empty(shape[::-1], "float32").T][rng.integers(3)]
+        got.append(stream(x[:, at : at + size], out))
+        assert out is None or got[-1] is out
         at += size
         if rng.random() < 0.3:
             state, stream = stream.state, model.stream(batch, 4)
@@ -160,7 +207,7 @@ def streams(rng):
     np.testing.assert_array_equal(np.concatenate(got, axis=1), model(x))
 
 
-CASES = (gradients, padding, bits, streams)
+CASES = (gradients, gradients, padding, padding, groups, bits, streams)
 
 
 def case(rng):

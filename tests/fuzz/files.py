@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+import warnings
 
 import numpy as np
 
@@ -131,7 +132,26 @@ def language_models(rng, folder):
     decoders.NGram.from_arpa(path).score(["a", "a"])
 
 
-CASES = (whole_models, whole_models, weights, backups, architectures, tokenizers, sounds, language_models)
+def names(rng, folder):
+    """A file of any name holds the whole model, or is refused and not made: none lies about what is in it."""
+    ending = str(
+        rng.choice(["", ".safetensors", ".keras", ".h5", ".hdf5", ".KERAS", ".onnx", ".pt", ".npz", ".", ". "])
+    )
+    path = os.path.join(folder, str(rng.choice(["m", "m.weights", "m.v1", "é", "m" * 240])) + ending)
+    model, x = model_of(rng), rng.standard_normal((2, 5, 2)).astype("float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            model.save(path)
+        except CLEAR:
+            assert not os.listdir(folder)
+            raise
+    loaded = models.load_model(path)
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert os.listdir(folder) == [os.path.basename(path)]
+
+
+CASES = (whole_models, whole_models, weights, backups, architectures, tokenizers, sounds, language_models, names)
 
 
 def case(rng):
