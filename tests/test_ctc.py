@@ -378,7 +378,9 @@ def test_rows_without_a_path_are_as_if_they_were_not_there(how, reduction, weigh
     fewer = (labels[left], y[left], None if weights is None else weights[left], None if logits is None else x[left])
     want, slopes = loss().value_and_gradient(*fewer)
     ctc = loss()
-    with pytest.warns(UserWarning, match="ctc: row 1 has 5 labels, which need 5 steps, .* and 4 steps; such rows are"):
+    with pytest.warns(
+        UserWarning, match="ctc: row 1 of the batch has 5 labels, which need 5 steps, .* and 4 steps; such rows are"
+    ):
         value, gradient = ctc.value_and_gradient(labels, y, weights, logits)
     np.testing.assert_allclose(value, want, rtol=1e-14)
     np.testing.assert_allclose(gradient[left], slopes, rtol=1e-12, atol=1e-15)
@@ -407,14 +409,14 @@ def test_lengths_and_masks_say_what_has_a_path():
     x, labels = infeasible()
     rows = CTC("none")(labels, x, input_lengths=[4, 4, 3, 4, 2])
     assert np.isfinite(rows).tolist() == [True, False, False, False, False]
-    with pytest.warns(UserWarning, match="row 1 has"):
+    with pytest.warns(UserWarning, match="row 1 of the batch has"):
         assert CTC()(labels, x, input_lengths=[4, 4, 3, 4, 2]) == pytest.approx(rows[0])
-    with pytest.warns(UserWarning, match="row 2 has 4 labels, which need 4 steps, .* and 3 steps"):
+    with pytest.warns(UserWarning, match="row 2 of the batch has 4 labels, which need 4 steps, .* and 3 steps"):
         CTC()(labels, x, input_lengths=[4, 4, 3, 4, 4], label_lengths=[2, 1, 4, 1, 2])
     true, _ = CTC().with_mask(labels, np.arange(4) < np.array([[4], [4], [3], [4], [2]]))
-    with pytest.warns(UserWarning, match="row 1 has"):
+    with pytest.warns(UserWarning, match="row 1 of the batch has"):
         assert CTC().value(true, x) == pytest.approx(rows[0])
-    with pytest.warns(UserWarning, match="row 0 has 2 labels, which need 3 steps, .* and 2 steps"):
+    with pytest.warns(UserWarning, match="row 0 of the batch has 2 labels, which need 3 steps, .* and 2 steps"):
         assert CTC()([[1, 1]], x[:1, :2]) == 0  # there is none left
 
 
@@ -529,7 +531,9 @@ def test_training_leaves_out_rows_without_a_path():
         history = model.fit(x[rows], y[rows], batch_size=batch, epochs=2, shuffle=False, verbose=0)
         return model, history.history["loss"], model.evaluate(x[rows], y[rows], batch_size=2, verbose=0)
 
-    with pytest.warns(UserWarning, match="ctc: row 2 has 4 labels, which need 7 steps, .* and 5 steps") as caught:
+    with pytest.warns(
+        UserWarning, match="ctc: row 2 of the batch has 4 labels, which need 7 steps, .* and 5 steps"
+    ) as caught:
         with_them, losses_, value = train([0, 1, 2, 3, 4, 5], 3)  # batches of 2 and 2 that count; evaluated: 2, 1, 1
     assert len(caught) == 1
     without, wanted, wanted_value = train(left, 2)

@@ -241,8 +241,8 @@ class CTC(Loss):
             self._told_of_rows = True
             row = int(fitting.argmin())
             warnings.warn(
-                f"{self.name}: row {row} has {counts[row]} labels, which need {needed[row]} steps, with a blank between"
-                f" any two that are equal, and {np.broadcast_to(available, fitting.shape)[row]} steps; such rows are "
+                f"{self.name}: row {row} of the batch has {counts[row]} labels, which need {needed[row]} steps, with a "
+                f"blank between any two that are equal, and {np.broadcast_to(available, fitting.shape)[row]} steps; such rows are "
                 "left out",
                 UserWarning,
                 stacklevel=2,
