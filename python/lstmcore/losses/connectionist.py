@@ -242,8 +242,8 @@ class CTC(Loss):
             row = int(fitting.argmin())
             warnings.warn(
                 f"{self.name}: row {row} of the batch has {counts[row]} labels, which need {needed[row]} steps, with a "
-                f"blank between any two that are equal, and {np.broadcast_to(available, fitting.shape)[row]} steps; such rows are "
-                "left out",
+                "blank between any two that are equal, and "
+                f"{np.broadcast_to(available, fitting.shape)[row]} steps; such rows are left out",
                 UserWarning,
                 stacklevel=2,
             )
