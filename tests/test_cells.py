@@ -535,12 +535,19 @@ def test_so_do_cells_and_layers_of_ours_that_a_user_has_changed():
     for cell, layer in ((LSTMCell, LSTM), (GRUCell, GRU), (SimpleRNNCell, SimpleRNN)):
         changed_cell = RNN(type("Changed", (cell,), {"get_initial_state": ones})(5), return_sequences=True)
         changed_layer = type("Changed", (layer,), {"get_initial_state": ones})(5, return_sequences=True)
+        changed_rnn = type("Changed", (RNN,), {"get_initial_state": ones})(cell(5), return_sequences=True)
         plain = layer(5, return_sequences=True)
-        same_weights(plain, changed_cell, changed_layer)
+        same_weights(plain, changed_cell, changed_layer, changed_rnn)
         want = plain(x, ones(plain, BATCH))
         np.testing.assert_array_equal(changed_cell(x), want)
         np.testing.assert_array_equal(changed_layer(x), want)
-        for changed in (changed_cell, changed_layer):
+        np.testing.assert_array_equal(changed_rnn(x), want)
+        np.testing.assert_array_equal(changed_rnn(x, training=True), want)
+        np.testing.assert_array_equal(
+            changed_rnn.backward(np.ones_like(want)),
+            (plain(x, ones(plain, BATCH), training=True), plain.backward(np.ones_like(want)))[1],
+        )
+        for changed in (changed_cell, changed_layer, changed_rnn):
             stream = Sequential([lstmcore.Input(shape=(None, FEATURES)), changed]).stream(BATCH)
             for _ in range(2):
                 np.testing.assert_array_equal(stream(x[:, 0]), want[:, 0])

@@ -484,14 +484,23 @@ class RNN(SequenceLayer):
                     f"{self.name}: inputs: expected a batch of {len(states[0])} rows, as this stateful layer has had "
                     f"before, got {batch}; reset_states() makes it forget"
                 )
-        first: list[list[Array] | None]
-        if states is None:
-            first = [cell.initial_states(batch) for cell in self.cells]
-        else:
-            first = [list(group) for group in self._by_cell(self._flat("initial_state", states))]
+        first: list[Any] = (
+            self._by_cell(self._flat("initial_state", states)) if states is not None else self._own(batch)
+        )
         if training:
-            self._begun = [states is None and group is not None for group in first]
+            self._begun = [states is None and not self._begins and group is not None for group in first]
         return first
+
+    @property
+    def _begins(self) -> bool:
+        """Whether a subclass says what a call begins with."""
+        return type(self).get_initial_state is not RNN.get_initial_state
+
+    def _own(self, batch: int) -> list[Any]:
+        """Return the states that each cell begins with where none are given, None for zeros."""
+        if self._begins:
+            return self._by_cell(self._flat("get_initial_state", self.get_initial_state(batch)))
+        return [cell.initial_states(batch) for cell in self.cells]
 
     def _flat(self, argument: str, states: Any) -> list[Array]:
         """Return the states of all cells one after the other, whether or not they came in a list for each cell."""
@@ -609,12 +618,13 @@ class RNN(SequenceLayer):
         if self.go_backwards:
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
         stages: list[Stage] = []
-        for cell, runner in zip(self.cells, self._runners, strict=True):
+        first = self._own(batch_size)
+        for k, (cell, runner) in enumerate(zip(self.cells, self._runners, strict=True)):
 
-            def start(cell: Cell = cell) -> list[Array]:
-                return cell.initial_states(batch_size) or cell.zeros(batch_size)
+            def start(k: int = k, cell: Cell = cell) -> list[Array]:
+                return self._own(batch_size)[k] or cell.zeros(batch_size)
 
-            if isinstance(runner, Recurrent) and cell.initial_states(batch_size) is None:
+            if isinstance(runner, Recurrent) and first[k] is None:
                 stages.append(runner.stream(batch_size, steps))
             else:
                 stages.append(runner.stream_from(start))
