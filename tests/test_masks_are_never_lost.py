@@ -164,6 +164,9 @@ def test_a_mask_that_does_not_fit_is_refused_by_the_name_of_the_layer(name):
         if layer.consumes_mask and not isinstance(wrong, list):
             with pytest.raises(error, match=rf"(^|: )mask: .*{text}"):
                 layer.forward(x, True, mask=wrong)
+        if error is ValueError and isinstance(wrong, np.ndarray):
+            with pytest.raises(error, match=rf"^{layer.name}\S*: mask: .*{text}"):
+                layer.forward_with_mask(x, True, wrong)
     model = Sequential([CASES[name]()])
     model(x)
     for wrong, error, text in wrong_masks(mask.shape[:2]):
