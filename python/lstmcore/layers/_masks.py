@@ -107,7 +107,7 @@ def forward(layer: Layer, inputs: Any, training: bool, mask: Any, options: dict[
             check(layer.name, mask, inputs.shape)
         if layer.consumes_mask:
             options["mask"] = mask
-    outputs = layer.forward(inputs, training, **options)
+    outputs = layer.forward(inputs, training=training, **options)  # which may have its mask second
     return outputs, after(layer, inputs, outputs, mask)
 
 

@@ -33,6 +33,7 @@ from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
 from .._serialization import Configurable
 from ..activations import Activation
+from ..initializers import GlorotUniform
 from ..initializers import get as get_initializer
 from ..streaming import Stage
 from ..variables import Variable
@@ -43,6 +44,7 @@ Shape = tuple[int | None, ...]
 
 _WITHOUT_EFFECT = {"autocast", "aggregation", "overwrite_with_gradient"}
 
+_ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 _names: dict[str, Iterator[int]] = {}  # counts the layers of each class
 
 # Held while weights are made or moved, so that threads which use a new model at once build it once.
@@ -163,6 +165,8 @@ class Layer(Configurable):
             cls._takes_lengths = "lengths" in arguments
             if "consumes_mask" not in cls.__dict__:
                 cls.consumes_mask = "mask" in arguments
+            if list(arguments)[2:3] == ["mask"]:
+                cls._second = "mask"
         if "compute_mask" in cls.__dict__:
             cls.computes_mask = True
         for method, argument in cls._optional_arguments.items():
@@ -389,7 +393,7 @@ class Layer(Configurable):
                 raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {_shapes(arrays)}")
             mask = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
             if self._takes_lengths:
-                outputs = self.forward(arrays, training, **options | {"lengths": lengths})
+                outputs = self.forward(arrays, training=training, **options | {"lengths": lengths})
                 mask = _masks.after(self, arrays, outputs, mask)
             else:
                 outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
@@ -455,7 +459,7 @@ class Layer(Configurable):
         try:
             value = placeholder(shape, self.dtype)
             if value is None:
-                make = get_initializer("glorot_uniform" if given["initializer"] is None else given["initializer"])
+                make = get_initializer(given["initializer"]) or GlorotUniform()
                 value = np.asarray(make(shape, dtype=self.dtype), self.dtype)
         except MemoryError as error:
             raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error
@@ -640,16 +644,17 @@ def own_outputs(outputs: Any, inputs: Any) -> Any:
 
 
 def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that takes ``argument`` second, which ``method`` may leave out."""
+    """Return a method that takes ``argument``, second or by name, which ``method`` may leave out."""
     parameters = list(inspect.signature(method).parameters.values())
     needed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-    if any(p.name == argument or p.kind is p.VAR_POSITIONAL for p in parameters) or len(needed) > 2:
+    any_number, any_name = (any(p.kind is kind for p in parameters) for kind in (_ANY_NUMBER, _ANY_NAME))
+    if any(p.name == argument for p in parameters) or (any_number and any_name) or len(needed) > 2:
         return method
 
     @functools.wraps(method)
     def taking(self: Any, first: Any, /, *second: Any, **options: Any) -> Any:
-        options.pop(argument, None)
-        return method(self, first, **options)
+        by_name = (options.pop(argument),) if argument in options else ()
+        return method(self, first, *((*second, *by_name) if any_number else ()), **options)
 
     return taking
 

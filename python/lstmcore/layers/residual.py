@@ -105,7 +105,7 @@ class Residual(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Pass the mask on."""
-        return self.forward_with_mask(inputs, mask=mask)[1] if mask is None else mask
+        return self.forward_with_mask(self._accept(inputs), mask=mask)[1] if mask is None else mask
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""

@@ -94,7 +94,7 @@ class TimeDistributed(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return what the layer makes of a mask, at every step."""
-        return self.forward_with_mask(self.convert(f"{self.name}: inputs", inputs), mask=mask)[1]
+        return self.forward_with_mask(self._accept(inputs), mask=mask)[1]
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""

@@ -202,7 +202,7 @@ class Sequential(Model):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return the mask of the outputs, by passing a batch through the layers."""
-        return self.run(self.convert(f"{self.name}: inputs", inputs), mask=mask)[1]
+        return self.run(self._accept(inputs), mask=mask)[1]
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of all weights, from that of the outputs; return that of the inputs, if needed."""
