@@ -314,6 +314,8 @@ def test_the_learning_rate_can_be_assigned_to():
     optimizer = SGD(0.1)
     assert isinstance(optimizer.learning_rate, float)
     optimizer.learning_rate.assign(optimizer.learning_rate / 2)
+    assert type(optimizer.learning_rate.value) is float
+    assert optimizer.learning_rate.value == optimizer.learning_rate
     assert optimizer.learning_rate == optimizer.lr == optimizer.learning_rate.numpy() == 0.05
     optimizer.lr = 0.2
     assert optimizer.learning_rate == 0.2

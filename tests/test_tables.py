@@ -64,9 +64,18 @@ def test_the_first_element_that_is_no_number_is_named(value, what):
         (integer_array, "(integers|numbers)"),
     ):
         with pytest.raises(
-            TypeError, match=rf'x: expected {expected}, got {what} is no real number; .*astype\("float32"\)'
+            TypeError, match=rf'x: expected {expected}, got {what} is no real number; .*(astype\("float32"\)|np\.stack)'
         ):
             convert("x", value)
+
+
+def test_an_array_of_arrays_is_told_how_to_become_one():
+    rows = np.empty(2, object)
+    rows[:] = [np.ones(3), np.ones(3)]
+    with pytest.raises(ValueError, match=r"array\(.*\) at \[0\] is no real number; np.stack makes one array"):
+        Dense(2)(rows)
+    with pytest.raises(ValueError, match=r"'a' at .* is no real number; convert it"):
+        Dense(2)(np.array(["a", 1], object))
 
 
 def test_what_no_float_can_hold_is_an_error():

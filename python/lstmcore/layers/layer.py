@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
 from .._arguments import (
+    ArgumentTypeError,
     flag,
     float_array,
     float_dtype,
@@ -67,7 +68,9 @@ def _built_once(build: Build) -> Build:
             given = [*shape, *by_name.values()]
             input_shape: Any = given[0] if given else None
             if given and not isinstance(input_shape, (tuple, list, dict)):
-                raise TypeError(f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}")
+                raise ArgumentTypeError(
+                    f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}"
+                )
             before = list(self.variables)
             try:
                 for layer in self.sublayers:

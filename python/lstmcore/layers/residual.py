@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import among, items
+from .._arguments import ArgumentTypeError, among, items
 from ..streaming import Chain, Stage
 from . import _masks
 from .dense import Dense
@@ -42,7 +42,7 @@ class Residual(Layer):
     def __init__(self, layer: Layer | Sequence[Layer], projection: str | None = None, **options: Any) -> None:
         layers: list[Any] = [layer] if isinstance(layer, Layer) else items("Residual: layer", layer, "a list of layers")
         if not layers or not all(isinstance(one, Layer) for one in layers):
-            raise TypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
+            raise ArgumentTypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
         if not among(projection, (None, "auto")):
             raise ValueError(f"Residual: projection: expected None or 'auto', got {projection!r}")
         super().__init__(**{"dtype": layers[0].given_dtype} | options)

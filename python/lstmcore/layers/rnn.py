@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import flag, float_array, reject_options
+from .._arguments import ArgumentTypeError, flag, float_array, reject_options
 from .._passes import run_forward
 from .._serialization import Configurable
 from ..streaming import Chain, Stage
@@ -159,7 +159,7 @@ class _LayerCell(Cell):
         kind = type(self).__name__
         for name in _OF_THE_RNN:
             if name in options:
-                raise TypeError(f"{kind} got an unexpected argument {name!r}; it belongs to RNN")
+                raise ArgumentTypeError(f"{kind} got an unexpected argument {name!r}; it belongs to RNN")
         base = {k: options[k] for k in ("name", "dtype", "trainable") if k in options}
         super().__init__(**base)
         self.layer = self.layer_class(units, **(options | {"name": self.name}))
@@ -409,8 +409,7 @@ class RNN(SequenceLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of all cells."""
-        if len(input_shape) != 3 or not input_shape[2]:
-            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+        self._check_shape(input_shape)
         features: int | None = input_shape[2]
         for cell in self.cells:
             cell.ensure_built((input_shape[0], features))
@@ -465,6 +464,10 @@ class RNN(SequenceLayer):
         groups = zip(self.cells, self._by_cell(flat), strict=True)
         return [group if cell.nests_states else group[0] for cell, group in groups]
 
+    def _check_shape(self, shape: Shape) -> None:
+        if len(shape) != 3 or not shape[2]:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {shape}")
+
     # --- passes ---
 
     def run(
@@ -477,6 +480,7 @@ class RNN(SequenceLayer):
         zero_output_for_mask: bool | None = None,
     ) -> tuple[Array, list[Any]]:
         """Return outputs, each at its own step whatever the direction, and the last states."""
+        self._check_shape(inputs.shape)
         states: list[Array] = []
         outputs = inputs
         zero = self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask

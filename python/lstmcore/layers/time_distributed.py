@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arguments import ArgumentTypeError
 from ..streaming import Stage
 from . import _masks
 from .layer import Array, Layer, Shape
@@ -33,7 +34,7 @@ class TimeDistributed(Layer):
 
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):
-            raise TypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
+            raise ArgumentTypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
         super().__init__(**{"dtype": layer.given_dtype} | options)
         self.adopt(layer)
         self.layer = layer

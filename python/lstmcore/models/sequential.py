@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import flag, items, mapping, positive_integer
+from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer
 from .._serialization import custom_object_scope, deserialize, serialize
 from ..activations import Activation
 from ..layers.embedding import Embedding
@@ -58,7 +58,7 @@ class Sequential(Model):
     def add(self, layer: Layer) -> None:
         """Append a layer."""
         if not isinstance(layer, Layer):
-            raise TypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
+            raise ArgumentTypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
         layer.claim(self.name)
         try:
             if layer.name in self._taken:
