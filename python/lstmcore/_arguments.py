@@ -98,7 +98,7 @@ def booleans(array: Array) -> Array:
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Return ``value`` as an array, or raise ValueError: lists of different lengths are none."""
+    """Return ``value`` as an array, one of our own if it is of booleans; lists of different lengths are no array."""
     if type(value) is np.ndarray:
         return booleans(value) if value.dtype.kind == "b" else value
     try:
@@ -375,7 +375,7 @@ def valid_steps(
         raise ArgumentTypeError(f"{where}mask: expected bool, got {valid.dtype}")
     if valid.shape != (batch, steps):
         raise ValueError(f"{where}mask: expected shape (batch={batch}, steps={steps}), got {valid.shape}")
-    return booleans(valid)
+    return valid
 
 
 def reject_options(where: str, options: dict[str, Any], offered_by_keras: Collection[str]) -> None:
