@@ -1,5 +1,6 @@
 """Whatever comes in place of an argument is taken, or is an error of the usual kinds that names it; nothing crashes."""
 
+import contextlib
 import inspect
 import math
 import random
@@ -79,6 +80,17 @@ VALUES = {
 X, Y, P = np.ones((2, 4, 3), "float32"), np.eye(2), np.array([[0.2, 0.8], [0.6, 0.4]])
 LSTM = [np.zeros((3, 8), "float32"), np.zeros((2, 8), "float32"), np.zeros(8, "float32")]
 GRU = [np.zeros((3, 6), "float32"), np.zeros((2, 6), "float32"), np.zeros((2, 6), "float32")]
+
+
+# Layers that have their weights, and so do not look at the inputs as they do where they make them.
+BUILT = {
+    "Dense": layers.Dense(2),
+    "Residual": layers.Residual(layers.Dense(3)),
+    "RNN": layers.RNN([layers.LSTMCell(2), layers.GRUCell(2)]),
+    "Conv1D": layers.Conv1D(2, 2),
+}
+for layer in BUILT.values():
+    layer(X)
 
 
 def model():
@@ -172,11 +184,16 @@ CALLS = {
     ),
     "set_num_threads": (set_num_threads, {"num_threads": 1}),
     "LSTM": (lambda **o: layers.LSTM(**o)(X), {"units": 2}),
-    "LSTM, called": (layers.LSTM(2), {"inputs": X, "training": False, "initial_state": None}),
-    "GRU, called": (layers.GRU(2), {"inputs": X, "training": False, "initial_state": None}),
-    "RNN, called": (layers.RNN(layers.GRUCell(2)), {"inputs": X, "training": False, "initial_state": None}),
-    "Bidirectional, called": (layers.Bidirectional(layers.GRU(2)), {"inputs": X, "initial_state": None}),
+    "LSTM, called": (layers.LSTM(2), {"sequences": X, "training": False, "initial_state": None}),
+    "GRU, called": (layers.GRU(2), {"sequences": X, "training": False, "initial_state": None}),
+    "RNN, called": (layers.RNN(layers.GRUCell(2)), {"sequences": X, "training": False, "initial_state": None}),
+    "Bidirectional, called": (layers.Bidirectional(layers.GRU(2)), {"sequences": X, "initial_state": None}),
     "Dense": (lambda **o: layers.Dense(**o)(X), {"units": 2}),
+    "Dense, called": (BUILT["Dense"], {"inputs": X, "training": False}),
+    "Residual, called": (BUILT["Residual"], {"inputs": X, "training": False}),
+    "RNN with weights, called": (BUILT["RNN"], {"sequences": X, "training": False}),
+    "Conv1D, called": (BUILT["Conv1D"], {"inputs": X, "training": False}),
+    "Sparsemax, called": (layers.Activation("sparsemax"), {"inputs": X, "training": False}),
     "Conv1D": (lambda **o: layers.Conv1D(**o)(X), {"filters": 2, "kernel_size": 2}),
     "Embedding": (lambda **o: layers.Embedding(**o)(np.array([[1]])), {"input_dim": 4, "output_dim": 2}),
     "Softmax": (lambda axis: layers.Softmax(axis)(X), {"axis": -1}),
@@ -190,7 +207,7 @@ CALLS = {
         {"name": "a", "shape": (1,), "initializer": "zeros", "dtype": "float32", "trainable": True},
     ),
     "set_weights": (model().set_weights, {"weights": model().get_weights()}),
-    "a weight": (lambda weights: model().set_weights([weights] * 5), {"weights": np.zeros(1)}),
+    "a weight": (lambda w: model().set_weights([w, *model().get_weights()[1:]]), {"w": np.zeros((3, 8))}),
     "from_config": (layers.Dense.from_config, {"config": {"units": 2}}),
     "build": (lambda input_shape: layers.Dense(2).build(input_shape), {"input_shape": (None, 3)}),
     "load_state": (layers.LSTM(2).load_state, {"state": {}}),
@@ -304,6 +321,8 @@ def test_an_argument_is_taken_or_named(name, monkeypatch, tmp_path):
     monkeypatch.setenv("LSTMCORE_DATA", "/nowhere")
     monkeypatch.setenv("LSTMCORE_CACHE", "/nowhere")
     function, arguments = CALLS[name]
+    with contextlib.suppress(FileNotFoundError):
+        function(**arguments)  # is right
     wrong = []
     for argument in arguments:
         for kind, value in VALUES.items():
@@ -352,6 +371,8 @@ def test_damaged_language_models_are_read_or_refused(tmp_path):
     whole = "\n".join([*lines, "\\2-grams:", "-0.2\tä b", "", "\\end\\"])
     path = tmp_path / "model.arpa"
     path.write_text(whole, encoding="utf-8")
+    assert decoders.NGram.from_arpa(path).order == 2
+    path.write_text(whole, encoding="utf-8-sig")  # as some editors write it
     assert decoders.NGram.from_arpa(path).order == 2
     for encoding in ("latin-1", "utf-16", "cp037"):
         path.write_text(whole, encoding=encoding)
@@ -492,3 +513,53 @@ def test_vectors_given_for_sequences_are_told_how_they_become_some(layer):
     assert "let that have return_sequences=True" in str(caught.value)
     with pytest.raises(ValueError, match=r"got \(4, 3, 2, 2\)$"):
         layer(np.ones((4, 3, 2, 2), "float32"))
+
+
+# --- the kinds of errors ---
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Dense("8"),
+        lambda: layers.LSTM(1.5),
+        lambda: layers.LSTM(None),
+        lambda: layers.LSTM(4, foo=3),
+        lambda: layers.LSTM(4, name=3),
+        lambda: layers.LSTM(4, dtype="foo"),
+        lambda: layers.LSTM(4, trainable="yes"),
+        lambda: layers.SimpleRNN(4, recurrent_activation="tanh"),
+        lambda: layers.Embedding("a", 2),
+        lambda: layers.Conv1D(2, 1.5),
+        lambda: layers.ZeroPadding1D("a"),
+        lambda: layers.Permute("a"),
+        lambda: layers.TimeDistributed(3),
+        lambda: layers.Dense(2, input_shape=3),
+        lambda: layers.Input("a"),
+        lambda: optimizers.SGD(lr=0.1),
+        lambda: optimizers.SGD(momentum="a"),
+        lambda: optimizers.Adam(name=3),
+        lambda: losses.MeanSquaredError(dtype="foo"),
+        lambda: metrics.F1Score(threshold="a"),
+        lambda: regularizers.L1("a"),
+        lambda: utils.to_categorical(["a"]),
+        lambda: utils.normalize("a"),
+        lambda: schedules.CosineDecay("a", 3),
+        lambda: Sequential([3]),
+        lambda: model().fit(np.array([["a"]]), np.ones(1), verbose=0),
+        lambda: model().fit(X, np.array(["a", "b"]), verbose=0),
+        lambda: model().fit(X, Y, sample_weight="a", verbose=0),
+    ],
+)
+def test_what_is_a_value_error_in_keras_is_one_here(make):
+    """It may be a TypeError too, which Python has for arguments of another type or name."""
+    with pytest.raises(ValueError, match=r":|unexpected argument"):
+        make()
+
+
+def test_an_argument_of_a_wrong_type_is_both_errors():
+    for kind in (TypeError, ValueError):
+        with pytest.raises(kind, match="Dense: units: expected a positive integer, got '8'"):
+            layers.Dense("8")
+        with pytest.raises(kind, match="LSTM got an unexpected argument 'foo'"):
+            layers.LSTM(4, foo=3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstmcore
-from lstmcore import _serialization, initializers
+from lstmcore import _serialization, initializers, layers
 from lstmcore.initializers import (
     Constant,
     GlorotNormal,
@@ -208,7 +208,6 @@ def test_classes_of_ones_own_are_found_by_name():
             ValueError,
             "initializer: expected one of glorot_uniform, .*, got 'glorot'",
         ),
-        (lambda: initializers.get(None), ValueError, "initializer: expected a name .*, got None"),
         (lambda: initializers.get({"class_name": "L2", "config": {}}), ValueError, "initializer: .*, got 'L2'"),
         (
             lambda: initializers.get({"module": "lstmcore.regularizers", "class_name": "L2", "config": {}}),
@@ -257,3 +256,32 @@ def test_values_and_axes_are_numbers(make, text):
 def test_the_names_that_keras_exports_beside_the_short_ones():
     assert initializers.OrthogonalInitializer is initializers.Orthogonal
     assert initializers.IdentityInitializer is initializers.Identity
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (lambda **o: layers.Dense(2, **o), ["kernel", "bias"]),
+        (lambda **o: layers.Conv1D(2, 2, **o), ["kernel", "bias"]),
+        (lambda **o: layers.Embedding(2, 2, **o), ["embeddings"]),
+        (lambda **o: layers.PReLU(**o), ["alpha"]),
+        (lambda **o: layers.LSTM(2, **o), ["kernel", "recurrent", "bias"]),
+        (lambda **o: layers.GRUCell(2, **o), ["kernel", "recurrent", "bias"]),
+        (lambda **o: layers.LayerNormalization(**o), ["gamma", "beta"]),
+        (lambda **o: layers.BatchNormalization(**o), ["gamma", "beta", "moving_mean", "moving_variance"]),
+    ],
+)
+def test_a_layer_refuses_what_is_no_initializer_when_it_is_made(make, arguments):
+    for argument in arguments:
+        for wrong in ("no_such", 3, ["zeros"]):
+            with pytest.raises(ValueError, match="initializer"):
+                make(**{f"{argument}_initializer": wrong})
+        make(**{f"{argument}_initializer": None})  # the layer's own choice, as in Keras
+
+
+def test_no_initializer_is_the_choice_of_the_layer():
+    assert initializers.get(None) is None
+    layer = layers.LSTM(2, bias_initializer=None, kernel_initializer=None)
+    layer.build((None, 3, 4))
+    np.testing.assert_array_equal(layer.get_weights()[2], [0, 0, 1, 1, 0, 0, 0, 0])
+    assert layer.get_weights()[0].any()

@@ -815,15 +815,25 @@ def test_a_layer_of_ones_own_gets_the_mask_it_asks_for():
             got.append(mask)
             return inputs
 
+    class AsksFirst(layers.Layer):
+        def forward(self, inputs, mask=None, training=False):
+            assert isinstance(training, bool)
+            got.append(mask)
+            return inputs
+
     class Inherits(Asks):
         pass
+
+    class PassesOn(AsksFirst):
+        def forward(self, *arrays, mask=None, **options):
+            return super().forward(*arrays, mask, **options)
 
     class AsksNot(Asks):
         def forward(self, inputs, training=False):
             got.append("nothing")
             return inputs
 
-    for kind in (Asks, AsksForNothingElse, Inherits):
+    for kind in (Asks, AsksForNothingElse, AsksFirst, Inherits, PassesOn):
         got.clear()
         model = Sequential([Masking(), kind(), LSTM(2)])
         x = np.where(MASK[..., None], table.STEPS, 0)
@@ -836,8 +846,34 @@ def test_a_layer_of_ones_own_gets_the_mask_it_asks_for():
         assert got[-1] is None
         kind()(x, mask=MASK)
         np.testing.assert_array_equal(got[-1], MASK)
+    AsksFirst()(x, MASK)  # second, as in Keras
+    np.testing.assert_array_equal(got[-1], MASK)
+    AsksFirst()(x, True)
+    assert got[-1] is None
     AsksNot()(x, mask=MASK)
     assert got[-1] == "nothing"
+
+
+def test_a_forward_may_take_any_number_of_arguments():
+    class Any(layers.Layer):
+        def forward(self, inputs, *others):
+            return inputs + sum(others)
+
+    np.testing.assert_array_equal(Any()(table.STEPS), table.STEPS)
+    np.testing.assert_array_equal(Any()(table.STEPS, training=True), table.STEPS + 1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TimeDistributed(Dense(2)),
+        lambda: TimeDistributed(LSTM(2)),
+        lambda: layers.Residual(Dense(3)),
+        lambda: Sequential([Dense(2), LSTM(2)]),
+    ],
+)
+def test_a_mask_can_be_asked_for_before_the_layer_has_weights(make):
+    assert make().compute_mask(np.ones((2, 4, 5, 3) if isinstance(make(), TimeDistributed) else (2, 4, 3))) is None
 
 
 def test_a_layer_of_ones_own_that_does_away_with_steps_ends_the_mask():

@@ -54,6 +54,11 @@ def test_every_name_of_keras_is_there_or_says_what_to_use_instead():
         ("from lstmcore.preprocessing.image import load_img", "lstmcore.preprocessing.image is not offered"),
         ("from lstmcore import keras", "import lstmcore as keras"),
         ("from lstmcore.optimizers.schedules import deserialize", "from_config"),
+        ("from lstmcore.layers import Dense, CuDNNLSTM", "use layers.GRU and layers.LSTM"),
+        ("from lstmcore.layers import ThresholdedReLU", "layers.Activation of activations.threshold"),
+        ("from lstmcore.preprocessing.sequence import pad_sequences, skipgrams", "sequence.skipgrams is not offered"),
+        ("from lstmcore.utils import np_utils", "utils.to_categorical and utils.normalize stand in utils itself"),
+        ("from lstmcore.losses import Reduction", "a reduction is given by its name"),
         ("from lstmcore.initializers import STFT", "an initializer is a function of shape and dtype"),
     ],
 )

@@ -314,6 +314,8 @@ def test_the_learning_rate_can_be_assigned_to():
     optimizer = SGD(0.1)
     assert isinstance(optimizer.learning_rate, float)
     optimizer.learning_rate.assign(optimizer.learning_rate / 2)
+    assert type(optimizer.learning_rate.value) is float
+    assert optimizer.learning_rate.value == optimizer.learning_rate
     assert optimizer.learning_rate == optimizer.lr == optimizer.learning_rate.numpy() == 0.05
     optimizer.lr = 0.2
     assert optimizer.learning_rate == 0.2
@@ -648,3 +650,18 @@ def test_sums_of_squares_are_summed_in_float64():
     assert _core.sum_of_squares(np.full((2, 3), 1e30, "float32")) == pytest.approx(6e60, rel=1e-6)
     with pytest.raises(TypeError, match="x: expected dtype float32 or float64, got int64"):
         _core.sum_of_squares(np.ones(3, int))
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, optimizers.AdamW, optimizers.Lion])
+def test_a_configuration_has_what_all_optimizers_take(kind):
+    config = kind(clipnorm=2.0).get_config()
+    assert config["clipnorm"] == 2
+    assert config["weight_decay"] == (0.004 if kind is optimizers.AdamW else None)
+    assert config["use_ema"] is False
+    assert kind.from_config(config).get_config() == config
+
+    class Own(kind):  # which says itself what a base gets
+        def __init__(self, **options):
+            super().__init__(weight_decay=0.1, **options)
+
+    assert Own.from_config(Own(clipvalue=3.0).get_config()).clipvalue == 3

@@ -641,3 +641,11 @@ def test_a_class_of_the_users_knows_its_own_defaults_only():
     assert config["slope"] == 0.5
     assert "kernel_initializer" not in config
     assert Relu.from_config({k: v for k, v in config.items() if k != "activation"}).options.activation == "relu"
+
+
+@pytest.mark.parametrize("kind", [LSTM, GRU, lambda n: RNN(LSTMCell(n))])
+def test_states_in_a_list_with_the_inputs_are_told_where_they_belong(kind):
+    x, h = np.ones((2, 4, 3), "float32"), np.zeros((2, 2), "float32")
+    with pytest.raises(ValueError, match=r"inputs: expected one array, got a list of them; .* initial_state"):
+        kind(2)([x, h, h])
+    np.testing.assert_array_equal(kind(2)([x[0], x[1]]).shape, (2, 2))  # a list of rows is an array

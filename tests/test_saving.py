@@ -508,6 +508,7 @@ KERAS_CONFIGS = {
     },
     "a graph": {"module": "keras.src.models.functional", "class_name": "Functional", "config": {}},
     "a policy": {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}},
+    "a model of Keras 1": {"class_name": "Sequential", "config": [{"class_name": "LSTM", "config": {"units": 4}}]},
     "a model of Keras 2": {"class_name": "Sequential", "config": {"layers": []}, "keras_version": "2.4.0"},
     "a layer of Keras 2": {"class_name": "LSTM", "config": {"units": 3}},
     "a graph of Keras 2": {"class_name": "Functional", "config": {"layers": []}},

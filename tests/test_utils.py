@@ -56,6 +56,7 @@ def test_padding_takes_vectors_floats_and_strings():
         (([[1]], None, "int32", "pre", "pre", 2**70), f"value: expected what int32 can hold, got {2**70}"),
         (([[1]], None, "int8", "pre", "pre", -129), "value: expected what int8 can hold, got -129"),
         (([[1]], None, "int32", "pre", "pre", float("nan")), "value: expected what int32 can hold, got nan"),
+        (([[1]], None, "float32", "pre", "pre", 1e300), r"value: expected what float32 can hold, got 1e\+300"),
         (([[1]], None, "float32", "pre", "pre", None), "value: expected what float32 can hold, got None"),
         (([[1]], None, "int32", "pre", "pre", [0, 1]), "value: expected one number, got"),
         (([[1.0, None]], None, "float32"), "sequences: expected what float32 can hold, got .*None"),

@@ -18,6 +18,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 Array = NDArray[Any]
 
 
+class ArgumentTypeError(TypeError, ValueError):
+    """An argument has a type that is not taken, or an unknown name: a TypeError, and the ValueError that Keras has."""
+
+
 def shown(value: Any) -> str:
     """Return what a message says of a value: its `repr`, cut short."""
     try:
@@ -32,7 +36,7 @@ def positive_integer(name: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected a positive integer, got {shown(value)}") from None
+        raise ArgumentTypeError(f"{name}: expected a positive integer, got {shown(value)}") from None
     if isinstance(value, bool) or number < 1:
         raise ValueError(f"{name}: expected a positive integer, got {shown(value)}")
     if number >= 2**63:
@@ -45,7 +49,7 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
     if isinstance(value, np.ndarray) and not value.ndim:
         value = value[()]
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name}: expected a number in {interval}, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected a number in {interval}, got {shown(value)}")
     try:
         found = float(value)
     except OverflowError:  # an integer that no float can hold
@@ -61,7 +65,7 @@ def number(name: str, value: Any, interval: str = "(-inf, inf)") -> float:
 def path(name: str, value: Any) -> str:
     """Return the name of a file or folder as a string, or raise TypeError: a number would be an open file's."""
     if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name}: expected a path, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected a path, got {shown(value)}")
     text = str(os.fspath(value))
     try:
         valid = b"\0" not in os.fsencode(text)
@@ -75,7 +79,7 @@ def path(name: str, value: Any) -> str:
 def flag(name: str, value: Any) -> bool:
     """Return ``value`` as a bool, or raise TypeError: numbers and strings are more likely a slip."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected True or False, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -84,9 +88,9 @@ def float_dtype(name: str, dtype: DTypeLike) -> np.dtype[Any]:
     try:
         result = np.dtype(dtype)
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
+        raise ArgumentTypeError(f"{name}: expected float32 or float64, got {dtype!r}") from None
     if result not in (np.float32, np.float64):
-        raise TypeError(f"{name}: expected float32 or float64, got {result}")
+        raise ArgumentTypeError(f"{name}: expected float32 or float64, got {result}")
     return result
 
 
@@ -103,7 +107,7 @@ def read_only(array: Array) -> Array:
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Return ``value`` as an array, or raise ValueError: lists of different lengths are none."""
+    """Return ``value`` as an array, one of our own if it is of booleans; lists of different lengths are no array."""
     if type(value) is np.ndarray:
         return booleans(value) if value.dtype.kind == "b" else value
     try:
@@ -144,7 +148,7 @@ def real_array(name: str, value: Any, expected: str = "numbers") -> Array:
     try:
         return _from_objects(array, kinds)
     except (OverflowError, ValueError) as error:  # an integer or a fraction that is too large, a signaling NaN
-        raise TypeError(f"{name}: expected {expected}, got one that no float can hold ({error})") from None
+        raise ArgumentTypeError(f"{name}: expected {expected}, got one that no float can hold ({error})") from None
 
 
 def _is_number(kind: type) -> bool:
@@ -178,11 +182,11 @@ def _missing(value: Any) -> Array | None:
 
 def _no_number(
     name: str, expected: str, value: Any, array: Array, at: tuple[Any, ...] | None, what: str = ""
-) -> TypeError:
+) -> ArgumentTypeError:
     """Return the error that names the first element that is no number, by its column if it has one."""
     got = f"{name}: expected {expected}, got {array.dtype}"
     if at is None:
-        return TypeError(got)
+        return ArgumentTypeError(got)
     remedy = "fill it, as pandas does with .fillna(0) and NumPy with .filled(0), then "
     if not what:
         element = array[at].item() if array.dtype.kind in "USc" else array[at]
@@ -193,7 +197,7 @@ def _no_number(
     place = f" at [{', '.join(map(str, at))}]" if at else ""
     if columns is not None and len(at) == 2:
         place = f" in column {columns[at[1]]!r}, row {at[0]}"
-    return TypeError(
+    return ArgumentTypeError(
         f'{got}: {what}{place} is no real number; {remedy}convert it, as with .astype("float32"), or leave it out'
     )
 
@@ -222,7 +226,7 @@ def integer_array(name: str, value: Any) -> Array:
     """Return ``value`` as an array of integers, or raise; without elements it may be of any type."""
     array = real_array(name, value, "integers")
     if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"{name}: expected integers, got {array.dtype}")
+        raise ArgumentTypeError(f"{name}: expected integers, got {array.dtype}")
     return array
 
 
@@ -231,9 +235,9 @@ def whole_number(name: str, value: Any) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expected an integer, got {shown(value)}") from None
+        raise ArgumentTypeError(f"{name}: expected an integer, got {shown(value)}") from None
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expected an integer, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected an integer, got {shown(value)}")
     return number
 
 
@@ -251,7 +255,7 @@ def whole_array(name: str, value: Any) -> Array:
     if array.dtype.kind == "f" and np.array_equal(array, np.trunc(array)):
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name}: expected integers, got {array.dtype}")
+        raise ArgumentTypeError(f"{name}: expected integers, got {array.dtype}")
     return array
 
 
@@ -268,14 +272,14 @@ def named(kind: str, name: Any, default: str) -> str:
 def mapping(name: str, value: Any) -> Mapping[str, Any]:
     """Return ``value``, a dict, or raise TypeError."""
     if not isinstance(value, Mapping):
-        raise TypeError(f"{name}: expected a dict, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected a dict, got {shown(value)}")
     return value
 
 
 def string(name: str, value: Any) -> str:
     """Return ``value``, a string, or raise TypeError."""
     if not isinstance(value, str):
-        raise TypeError(f"{name}: expected a string, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected a string, got {shown(value)}")
     return value
 
 
@@ -284,14 +288,14 @@ def strings(name: str, value: Any) -> list[str]:
     found = items(name, value, "a sequence of strings")
     for text in found:
         if not isinstance(text, str):
-            raise TypeError(f"{name}: expected strings, got {text!r}")
+            raise ArgumentTypeError(f"{name}: expected strings, got {text!r}")
     return found
 
 
 def function(name: str, value: Any) -> Any:
     """Return ``value``, which can be called, or raise TypeError."""
     if not callable(value):
-        raise TypeError(f"{name}: expected a function, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected a function, got {shown(value)}")
     return value
 
 
@@ -301,7 +305,7 @@ def items(name: str, value: Any, of: str) -> list[Any]:
         with contextlib.suppress(TypeError):
             iterator = iter(value)
             return list(iterator)
-    raise TypeError(f"{name}: expected {of}, got {shown(value)}")
+    raise ArgumentTypeError(f"{name}: expected {of}, got {shown(value)}")
 
 
 def filled(name: str, shape: tuple[int, ...], value: Any, dtype: DTypeLike) -> Array:
@@ -318,7 +322,7 @@ def integers(name: str, value: Any) -> tuple[int, ...]:
     try:
         return tuple(integer(name, n) for n in (value if several else [value]))
     except TypeError:
-        raise TypeError(f"{name}: expected an integer or several, got {shown(value)}") from None
+        raise ArgumentTypeError(f"{name}: expected an integer or several, got {shown(value)}") from None
 
 
 def axes_of(name: str, axis: int | tuple[int, ...], array: Array) -> int | tuple[int, ...]:
@@ -334,7 +338,7 @@ def axes_of(name: str, axis: int | tuple[int, ...], array: Array) -> int | tuple
 def shape(name: str, value: Any) -> tuple[int | None, ...]:
     """Return a shape: integers, with None for those not known."""
     if not isinstance(value, (list, tuple)) and np.ndim(value) != 1:
-        raise TypeError(f"{name}: expected a tuple of integers and None, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected a tuple of integers and None, got {shown(value)}")
     return tuple(None if n is None else positive_integer(name, n) for n in value)
 
 
@@ -358,7 +362,7 @@ def two_integers(name: str, value: Any) -> tuple[int, int]:
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
     """Return ``value``, a string of any case, as it stands in ``choices``, or raise TypeError or ValueError."""
     if not isinstance(value, str):
-        raise TypeError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {shown(value)}")
+        raise ArgumentTypeError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {shown(value)}")
     if value.lower() not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(map(repr, choices))}, got {shown(value)}")
     return value.lower()
@@ -381,7 +385,7 @@ def valid_steps(
     if lengths is not None:
         n = as_array(f"{where}lengths", lengths)
         if n.size and n.dtype.kind not in "iu":
-            raise TypeError(f"{where}lengths: expected integers, got {n.dtype}")
+            raise ArgumentTypeError(f"{where}lengths: expected integers, got {n.dtype}")
         if n.shape != (batch,):
             raise ValueError(f"{where}lengths: expected shape (batch={batch},), got {n.shape}")
         wrong = np.flatnonzero((n < 0) | (n > steps))
@@ -394,10 +398,10 @@ def valid_steps(
         return np.ones((batch, steps), bool)
     valid = as_array(f"{where}mask", mask)
     if valid.dtype != bool:
-        raise TypeError(f"{where}mask: expected bool, got {valid.dtype}")
+        raise ArgumentTypeError(f"{where}mask: expected bool, got {valid.dtype}")
     if valid.shape != (batch, steps):
         raise ValueError(f"{where}mask: expected shape (batch={batch}, steps={steps}), got {valid.shape}")
-    return booleans(valid)
+    return valid
 
 
 def check_sequences(name: str, shape: Sequence[int | None]) -> None:
@@ -422,7 +426,7 @@ def reject_options(
     """
     for name, value in options.items():
         if name not in offered_by_keras:
-            raise TypeError(f"{where} got an unexpected argument {name!r}{_meant(name, taker)}")
+            raise ArgumentTypeError(f"{where} got an unexpected argument {name!r}{_meant(name, taker)}")
         if value is not None and not (np.isscalar(value) and not value):
             raise NotImplementedError(f"{where}: {name}={shown(value)} is not offered")
 

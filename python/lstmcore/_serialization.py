@@ -186,19 +186,18 @@ def _deserialized(data: Any) -> Any:
     if isinstance(data, list):
         return [deserialize(v) for v in data]
     if isinstance(data, dict) and "class_name" in data and "config" in data:
-        name, config = str(data["class_name"]), data["config"]
-        if not isinstance(config, dict):
-            raise ValueError(f"{name}: config: expected a dict, got {config!r}")
-        if name == _FUNCTION:
-            name = str(config.get("name"))
-            return _looked_up(name, _scope.get().get(name) or _registered_functions.get(name))
-        module = str(data.get("module") or "")
+        name, config, module = str(data["class_name"]), data["config"], str(data.get("module") or "")
         found = _scope.get().get(name) or _KNOWN.get((module, name))
         if found is None and _is_keras(module, name):
             raise UnknownClassError(
                 f"class_name: {name!r} is described as Keras does, which is not read; make the model of lstmcore's "
                 "layers, and give its set_weights what the get_weights of Keras's returns"
             )
+        if not isinstance(config, dict):
+            raise ValueError(f"{name}: config: expected a dict, got {config!r}")
+        if name == _FUNCTION:
+            name = str(config.get("name"))
+            return _looked_up(name, _scope.get().get(name) or _registered_functions.get(name))
         cls = _looked_up(name, found)
         if not hasattr(cls, "from_config"):
             raise ValueError(f"class_name: {name!r}: expected a class with from_config, got {cls!r}")

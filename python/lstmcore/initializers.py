@@ -365,8 +365,10 @@ _KNOWN: dict[str, type[Initializer]] = {
 }
 
 
-def get(identifier: str | dict[str, Any] | Array | Callable[..., Array]) -> Callable[..., Array]:
+def get(identifier: str | dict[str, Any] | Array | Callable[..., Array] | None) -> Callable[..., Array] | None:
     """Return the initializer of that name, or from its description, or the one given; an array is a `Constant`.
+
+    None is None, as for regularizers and constraints: the layer's own choice.
 
     >>> from lstmcore import initializers
     >>> initializers.get("zeros")
@@ -375,11 +377,9 @@ def get(identifier: str | dict[str, Any] | Array | Callable[..., Array]) -> Call
     Raises
     ------
     ValueError
-        There is none of that name; the message lists those there are.
-    TypeError
-        It is something else.
+        There is none of that name; or it is something else.
     """
-    if callable(identifier) and not isinstance(identifier, type):
+    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
     if isinstance(identifier, np.ndarray):
         return Constant(identifier)

@@ -124,3 +124,12 @@ NAMES = {
         timeseries_dataset_from_array to_categorical unpack_x_y_sample_weight
     """,
 }
+
+# Those that tensorflow.keras and Keras 2 have beside them, and programs for sequences use.
+OLDER_NAMES = {
+    "layers": "AbstractRNNCell CuDNNGRU CuDNNLSTM LocallyConnected1D RandomHeight RandomWidth ThresholdedReLU",
+    "losses": "Reduction",
+    "models": "model_from_yaml",
+    "preprocessing.sequence": "make_sampling_table skipgrams",
+    "utils": "multi_gpu_model np_utils",
+}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .keras_names import NAMES
+from .keras_names import NAMES, OLDER_NAMES
 
 _IMAGES = "lstmcore is for sequences, not for images"
 _GRAPHS = "it is for graphs of layers (`Model` of inputs and outputs); a model is a `Sequential` or a class of your own"
@@ -59,12 +59,17 @@ _SUBSTITUTES = {
     r"layers:(Group|RMS|Spectral)Normalization": "use `layers.LayerNormalization` or `layers.BatchNormalization`",
     r"layers:Lambda": f"{_LAYER}, or use `layers.Activation`",
     r"layers:(EinsumDense|ReversibleEmbedding)": "use `layers.Dense` and `layers.Embedding`",
+    r"layers:AbstractRNNCell": "write a `layers.Cell` with forward and backward",
+    r"layers:CuDNN(GRU|LSTM)": "use `layers.GRU` and `layers.LSTM`",
+    r"layers:LocallyConnected1D": "use a `layers.Conv1D`",
+    r"layers:ThresholdedReLU": "use `layers.Activation` of `activations.threshold`",
     r"layers:InputSpec": "a layer checks its inputs in build",
     r"layers:.*[23]D.*": f"{_IMAGES}; the layers for sequences are those with 1D at the end",
     r"layers:(Random.*|.*Histogram.*|AugMix|AutoContrast|CenterCrop|CutMix|Equalization|MaxNumBoundingBoxes|MixUp|"
     r"RandAugment|Resizing|Solarization)": _IMAGES,
     r"layers:.*": _LAYER,
     # the rest
+    r"losses:Reduction": "a reduction is given by its name, as in Keras 3",
     r"losses:.*": "write a `losses.Loss` with call and gradient",
     r"metrics:.*": "write a `metrics.Metric` with update_state and result",
     r"activations:.*": "write an `activations.Activation` with value and backward",
@@ -78,6 +83,8 @@ _SUBSTITUTES = {
     r"datasets:.*": "`datasets.imdb` and `datasets.air_passengers` are there; other data are arrays of your own",
     r"preprocessing:text_dataset_from_directory": _FILES,
     r"preprocessing:.*": _IMAGES,
+    r"preprocessing\.sequence:.*": "pairs of words are made with NumPy; an `layers.Embedding` learns with its model",
+    r"models:model_from_yaml": "use `models.model_from_json`",
     r"saving:(load|save)_weights": "a model has save_weights and load_weights",
     r"saving:KerasFileEditor": "a model is a safetensors file, which that package reads and writes",
     r"utils:(.*_img|img_.*|image_.*|bounding_boxes)": _IMAGES,
@@ -90,12 +97,15 @@ _SUBSTITUTES = {
     r"utils:(un)?pack_x_y_sample_weight": "a batch is a tuple: x, y, sample_weight",
     r"utils:FeatureSpace": _PREPARE,
     r"utils:standardize_dtype": _DTYPES,
+    r"utils:np_utils": "`utils.to_categorical` and `utils.normalize` stand in `utils` itself",
+    r"utils:multi_gpu_model": "models are trained and run in one process, on a CPU",
 }
 
 
 def substitute(module: str, name: str) -> str | None:
     """Return what to use instead of a name in a module below lstmcore; None if Keras has none of that name there."""
-    known = name in NAMES.get(module, "").split() or (module, name) == ("", "keras")
+    names = f"{NAMES.get(module, '')} {OLDER_NAMES.get(module, '')}"
+    known = name in names.split() or (module, name) == ("", "keras")
     if not known:
         return None
     for pattern, instead in _SUBSTITUTES.items():

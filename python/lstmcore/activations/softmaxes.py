@@ -81,10 +81,10 @@ class Sparsemax(Activation):
 
     def value(self, x: Array) -> Array:
         """Return the function's value."""
-        axes_of("sparsemax: axis", self.axis, x)
+        axis = axes_of("sparsemax: axis", self.axis, x)
         if not x.size:
             return x.copy()
-        x = x - np.maximum.reduce(x, axis=self.axis, keepdims=True)  # which t follows, and sums lose no digits
+        x = x - np.maximum.reduce(x, axis=axis, keepdims=True)  # which t follows, and sums lose no digits
         largest = np.moveaxis(-np.sort(-x, axis=self.axis), self.axis, -1)
         sums = np.cumsum(largest, axis=-1, dtype=np.float64) - 1
         # Of the k largest alone t would be sums[k] / k; those above theirs are the ones that stay.

@@ -112,7 +112,7 @@ class NGram:
         """
         if not isinstance(source, (str, os.PathLike)):
             return cls(_parse(items("source", source, "a path or lines of text")), unknown)
-        with Path(path("source", source)).open(encoding="utf-8") as file:
+        with Path(path("source", source)).open(encoding="utf-8-sig") as file:
             try:
                 entries = _parse(file)
             except UnicodeDecodeError as error:

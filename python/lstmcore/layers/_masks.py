@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import as_array, booleans
+from .._arguments import as_array
 from .._data.tree import copies
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def fit(name: str, mask: Any, shape: tuple[int, ...], least: int | None = None) 
     if array.dtype != bool:
         raise TypeError(f"{name}: mask: expected bool, got {array.dtype}")
     check(name, array, shape, least)
-    return booleans(array)
+    return array
 
 
 def check(name: str, mask: Array, shape: tuple[int, ...], least: int | None = None) -> None:
@@ -115,7 +115,7 @@ def forward(layer: Layer, inputs: Any, training: bool, mask: Any, options: dict[
     own = inputs
     if layer.takes_copies:
         own, options = copies(inputs), copies(options)
-    outputs = layer.forward(own, training, **options)
+    outputs = layer.forward(own, training=training, **options)  # which may have its mask second
     return outputs, after(layer, inputs, outputs, mask)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import constraints, regularizers
+from .. import constraints, initializers, regularizers
 from .._arguments import flag, integer, number
 from ..streaming import Stage
 from ..variables import Variable
@@ -98,9 +98,10 @@ class BatchNormalization(Layer):
         self.epsilon = number("BatchNormalization: epsilon", epsilon, "[0, inf)")
         self.center = flag("BatchNormalization: center", center)
         self.scale = flag("BatchNormalization: scale", scale)
-        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
-        self.moving_mean_initializer = moving_mean_initializer
-        self.moving_variance_initializer = moving_variance_initializer
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
         self.beta_constraint = constraints.get(beta_constraint)

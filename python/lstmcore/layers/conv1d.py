@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, activations, constraints, regularizers
+from .. import _core, activations, constraints, initializers, regularizers
 from .._arguments import channels_last, flag, one_of, positive_integer, reject_options, single_integer
 from ..streaming import Stage
 from . import _masks
@@ -105,7 +105,8 @@ class Conv1D(Layer):
         self.activation = activations.get(activation)
         self.head = self.activation if self.activation.stepwise else None
         self.use_bias = flag("Conv1D: use_bias", use_bias)
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, activations, constraints, regularizers
+from .. import _core, activations, constraints, initializers, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
@@ -61,8 +61,8 @@ class Dense(Layer):
         self.activation = activations.get(activation)
         self.head = self.activation if self.activation.stepwise else None
         self.use_bias = flag("Dense: use_bias", use_bias)
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
@@ -97,7 +97,7 @@ class Dense(Layer):
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs, of the inputs' shape but for the last axis; ``logits`` leaves out the activation."""
         shape = inputs.shape
-        if shape[-1] != self.kernel.shape[0] or len(shape) < 2:
+        if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:
             self._features(shape)
         rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
         sums = _core.matmul(rows, self.kernel.value, None if self.bias is None else self.bias.value)

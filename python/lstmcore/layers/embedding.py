@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import _core, constraints, regularizers
+from .. import _core, constraints, initializers, regularizers
 from .._arguments import flag, float_array, positive_integer, real_array, reject_options
 from .._data.tree import copies
 from ..streaming import Stage
@@ -65,7 +65,7 @@ class Embedding(Layer):
         super().__init__(**options)
         self.input_dim = positive_integer("Embedding: input_dim", input_dim)
         self.output_dim = positive_integer("Embedding: output_dim", output_dim)
-        self.embeddings_initializer = embeddings_initializer
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.mask_zero = flag("Embedding: mask_zero", mask_zero)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _random, constraints, regularizers
 from .._arguments import (
+    ArgumentTypeError,
     as_array,
     flag,
     float_array,
@@ -35,6 +36,7 @@ from .._data.tree import copies
 from .._placeholders import placeholder
 from .._serialization import Configurable
 from ..activations import Activation
+from ..initializers import GlorotUniform
 from ..initializers import get as get_initializer
 from ..streaming import Stage
 from ..variables import Variable
@@ -45,6 +47,7 @@ Shape = tuple[int | None, ...]
 
 _WITHOUT_EFFECT = {"autocast", "aggregation", "overwrite_with_gradient"}
 
+_ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 _names: dict[str, Iterator[int]] = {}  # counts the layers of each class
 
 # Held while weights are made or moved, so that threads which use a new model at once build it once.
@@ -67,7 +70,9 @@ def _built_once(build: Build) -> Build:
             given = [*shape, *by_name.values()]
             input_shape: Any = given[0] if given else None
             if given and not isinstance(input_shape, (tuple, list, dict)):
-                raise TypeError(f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}")
+                raise ArgumentTypeError(
+                    f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}"
+                )
             before = list(self.variables)
             try:
                 for layer in self.sublayers:
@@ -175,6 +180,8 @@ class Layer(Configurable):
             cls.takes_copies = not cls.__module__.startswith("lstmcore.")
             if "consumes_mask" not in cls.__dict__:
                 cls.consumes_mask = "mask" in arguments
+            if list(arguments)[2:3] == ["mask"]:
+                cls._second = "mask"
         if "compute_mask" in cls.__dict__:
             cls.computes_mask = True
         for method, argument in cls._optional_arguments.items():
@@ -411,7 +418,7 @@ class Layer(Configurable):
             _masks.give(mask)
             if self._takes_lengths:
                 own = copies(arrays) if self.takes_copies else arrays
-                outputs = self.forward(own, training, **options | {"lengths": lengths})
+                outputs = self.forward(own, training=training, **options | {"lengths": lengths})
                 mask = _masks.after(self, arrays, outputs, mask)
             else:
                 outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
@@ -477,7 +484,7 @@ class Layer(Configurable):
         try:
             value = placeholder(shape, self.dtype)
             if value is None:
-                make = get_initializer("glorot_uniform" if given["initializer"] is None else given["initializer"])
+                make = get_initializer(given["initializer"]) or GlorotUniform()
                 value = np.asarray(make(shape, dtype=self.dtype), self.dtype)
         except MemoryError as error:
             raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error
@@ -651,16 +658,17 @@ def own_outputs(outputs: Any, inputs: Any) -> Any:
 
 
 def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that takes ``argument`` second, which ``method`` may leave out."""
+    """Return a method that takes ``argument``, second or by name, which ``method`` may leave out."""
     parameters = list(inspect.signature(method).parameters.values())
     needed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-    if any(p.name == argument or p.kind is p.VAR_POSITIONAL for p in parameters) or len(needed) > 2:
+    any_number, any_name = (any(p.kind is kind for p in parameters) for kind in (_ANY_NUMBER, _ANY_NAME))
+    if any(p.name == argument for p in parameters) or (any_number and any_name) or len(needed) > 2:
         return method
 
     @functools.wraps(method)
     def taking(self: Any, first: Any, /, *second: Any, **options: Any) -> Any:
-        options.pop(argument, None)
-        return method(self, first, **options)
+        by_name = (options.pop(argument),) if argument in options else ()
+        return method(self, first, *((*second, *by_name) if any_number else ()), **options)
 
     return taking
 

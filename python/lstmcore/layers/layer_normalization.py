@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import constraints, regularizers
+from .. import constraints, initializers, regularizers
 from .._arguments import flag
 from ._normalization import add_gamma_and_beta
 from ._row_normalization import _RowNormalization
@@ -66,7 +66,8 @@ class LayerNormalization(_RowNormalization):
         self.scale = flag("LayerNormalization: scale", scale)
         self.rms_scaling = flag("LayerNormalization: rms_scaling", rms_scaling)
         self.subtracts_mean = not self.rms_scaling
-        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
         self.beta_constraint = constraints.get(beta_constraint)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import constraints, regularizers
+from .. import constraints, initializers, regularizers
 from .._arguments import integers
 from ..streaming import Stage
 from .activation import ActivationStage
@@ -40,7 +40,7 @@ class PReLU(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.alpha_initializer = alpha_initializer
+        self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
         self.shared_axes = [] if shared_axes is None else list(integers("PReLU: shared_axes", shared_axes))

@@ -15,6 +15,7 @@ from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from .._serialization import defaults_of
 from .._stepwise import StepwiseWeights
+from ..initializers import Zeros
 from ..initializers import get as get_initializer
 from ..streaming import RecurrentStream, Stage
 from ._streams import ChunkStream
@@ -90,9 +91,9 @@ class Recurrent(SequenceLayer):
         super().__init__(**{k: v for k, v in options.items() if k not in _WITHOUT_EFFECT})
         self.units = positive_integer(f"{kind}: units", units)
         self.use_bias = flag(f"{kind}: use_bias", use_bias)
-        self.kernel_initializer = kernel_initializer
-        self.recurrent_initializer = recurrent_initializer
-        self.bias_initializer = bias_initializer
+        self.kernel_initializer = get_initializer(kernel_initializer)
+        self.recurrent_initializer = get_initializer(recurrent_initializer)
+        self.bias_initializer = get_initializer(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
@@ -179,7 +180,7 @@ class Recurrent(SequenceLayer):
         return (self.options.gates * self.units,)
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        return get_initializer(self.bias_initializer)(shape, dtype=dtype)
+        return (self.bias_initializer or Zeros())(shape, dtype=dtype)
 
     def _features(self, input_shape: Shape) -> int:
         check_sequences(self.name, input_shape)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import among, items
+from .._arguments import ArgumentTypeError, among, items
 from ..streaming import Chain, Stage
 from . import _masks
 from .dense import Dense
@@ -42,7 +42,7 @@ class Residual(Layer):
     def __init__(self, layer: Layer | Sequence[Layer], projection: str | None = None, **options: Any) -> None:
         layers: list[Any] = [layer] if isinstance(layer, Layer) else items("Residual: layer", layer, "a list of layers")
         if not layers or not all(isinstance(one, Layer) for one in layers):
-            raise TypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
+            raise ArgumentTypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
         if not among(projection, (None, "auto")):
             raise ValueError(f"Residual: projection: expected None or 'auto', got {projection!r}")
         super().__init__(**{"dtype": layers[0].given_dtype} | options)
@@ -105,7 +105,7 @@ class Residual(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Pass the mask on."""
-        return self.forward_with_mask(inputs, mask=mask)[1] if mask is None else mask
+        return self.forward_with_mask(self._accept(inputs), mask=mask)[1] if mask is None else mask
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""

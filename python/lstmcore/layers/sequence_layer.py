@@ -44,6 +44,10 @@ class SequenceLayer(Layer):
                 f"{self.name}: initial_state: expected the states, got {initial_state}; training is given by name: "
                 f"layer(x, training={initial_state})"
             )
+        if isinstance(sequences, (list, tuple)) and getattr([*sequences, 0][0], "ndim", 0) == 3:
+            raise ValueError(
+                f"{self.name}: inputs: expected one array, got a list of them; states are given as initial_state"
+            )
         given = {"initial_state": initial_state, "mask": mask}
         options |= {name: value for name, value in given.items() if value is not None}
         return super().__call__(sequences, training=training, **options)
@@ -59,7 +63,10 @@ class SequenceLayer(Layer):
 
 def flat_states(where: str, given: Any, names: Sequence[str], dtype: np.dtype[Any]) -> list[Array]:
     """Return states as a list of arrays: they may be nested in lists or, if there is one, come bare."""
-    flat = _flat(where, given)
+    try:
+        flat = _flat(where, given)
+    except RecursionError:
+        raise ValueError(f"{where}: expected the states {', '.join(names)}, got lists nested too deeply") from None
     if len(flat) != len(names):
         raise ValueError(f"{where}: expected the states {', '.join(names)}, got {len(flat)} arrays")
     return [float_array(where, s, dtype) for s in flat]

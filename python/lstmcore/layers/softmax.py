@@ -59,7 +59,7 @@ class Softmax(Activation):
         """Return the outputs and the mask of their steps."""
         if mask is None or mask.shape != inputs.shape:
             return super().forward_with_mask(inputs, training, mask, **options)
-        return self.forward(inputs, training, mask=mask, **options), mask if mask.ndim == 2 else None
+        return self.forward(inputs, training=training, mask=mask, **options), mask if mask.ndim == 2 else None
 
     def forward(
         self, inputs: Array, training: bool = False, logits: bool = False, mask: ArrayLike | None = None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._arguments import ArgumentTypeError
 from ..streaming import Stage
 from . import _masks
 from .layer import Array, Layer, Shape
@@ -33,7 +34,7 @@ class TimeDistributed(Layer):
 
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):
-            raise TypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
+            raise ArgumentTypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
         super().__init__(**{"dtype": layer.given_dtype} | options)
         self.adopt(layer)
         self.layer = layer
@@ -94,7 +95,7 @@ class TimeDistributed(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return what the layer makes of a mask, at every step."""
-        return self.forward_with_mask(self.convert(f"{self.name}: inputs", inputs), mask=mask)[1]
+        return self.forward_with_mask(self._accept(inputs), mask=mask)[1]
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""

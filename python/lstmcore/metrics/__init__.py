@@ -164,7 +164,8 @@ mae = MAE = mean_absolute_error
 mape = MAPE = mean_absolute_percentage_error
 msle = MSLE = mean_squared_logarithmic_error
 bce = BCE = binary_crossentropy
-kld = KLD = kl_divergence
+kld = KLD = kullback_leibler_divergence = kl_divergence
+logcosh = log_cosh
 
 _CLASSES: dict[str, type[Metric]] = {
     name: value

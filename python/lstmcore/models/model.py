@@ -247,7 +247,7 @@ class Model(Savable, Trainer):
         options: dict[str, Any] = {"mask": copies(mask)} if self.consumes_mask and mask is not None else {}
         with _masks.watched(self):
             own = _masks.private(self.name, inputs, mask, by_hand=self.consumes_mask)
-            outputs = self.forward(own, training, **options)
+            outputs = self.forward(own, training=training, **options)
             if not isinstance(outputs, np.ndarray):
                 raise TypeError(f"{self.name}: forward: expected to return one array, got {type(outputs).__name__}")
             left = _masks.seen(outputs)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._arguments import flag, items, mapping, positive_integer, read_only
+from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer, read_only
 from .._data.tree import map_leaves
 from .._serialization import custom_object_scope, deserialize, serialize
 from ..activations import Activation
@@ -60,7 +60,7 @@ class Sequential(Model):
     def add(self, layer: Layer) -> None:
         """Append a layer."""
         if not isinstance(layer, Layer):
-            raise TypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
+            raise ArgumentTypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
         layer.claim(self.name)
         try:
             if layer.name in self._taken:
@@ -207,7 +207,7 @@ class Sequential(Model):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return the mask of the outputs, by passing a batch through the layers."""
-        return self.run(self.convert(f"{self.name}: inputs", inputs), mask=mask)[1]
+        return self.run(self._accept(inputs), mask=mask)[1]
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
         """Add to the gradients of all weights, from that of the outputs; return that of the inputs, if needed."""

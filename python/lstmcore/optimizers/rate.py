@@ -37,6 +37,11 @@ class Rate(float):
         """Set the optimizer's learning rate."""
         self._optimizer.learning_rate = value
 
+    @property
+    def value(self) -> float:
+        """The number alone."""
+        return float(self)
+
     def numpy(self) -> np.float64:
         """Return the number as NumPy's."""
         return np.float64(self)

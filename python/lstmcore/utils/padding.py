@@ -88,8 +88,9 @@ def _converted(name: str, value: Any, kind: np.dtype[Any]) -> NDArray[Any]:
             low, high, bounds = array.min(), array.max(), np.iinfo(kind)
             if not (bounds.min <= low and high <= bounds.max):  # NaN neither
                 raise OverflowError(f"its numbers go from {low} to {high}")
-        return array.astype(kind, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
+        with np.errstate(over="raise"):
+            return array.astype(kind, copy=False)
+    except (TypeError, ValueError, OverflowError, FloatingPointError) as error:
         raise ValueError(f"{name}: expected what {kind} can hold, got {value!r} ({error})") from None
 
 
