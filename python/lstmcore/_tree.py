@@ -1,9 +1,11 @@
-"""Arrays in lists, tuples and dicts: what models with several inputs take."""
+"""Arrays in lists, tuples and dicts: what layers and models with several inputs take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -25,6 +27,16 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map_leaves(function, part) for part in value)
     return function(value)
+
+
+def copies(value: Any) -> Any:
+    """Return ``value`` with copies of the arrays in it."""
+    return map_leaves(lambda part: part.copy() if isinstance(part, np.ndarray) else part, value)
+
+
+def shapes(value: Any) -> Any:
+    """Return the shape of an array, or the shapes of several in their places."""
+    return map_leaves(np.shape, value)
 
 
 def rows_of(value: Any) -> int:
