@@ -335,6 +335,17 @@ def test_activations_are_plain_data(name, arguments):
     assert Dense.from_config(json.loads(json.dumps(dense.get_config()))).activation.name == activation.name
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax", "glu"])
+def test_an_axis_that_is_not_there_is_named_and_one_without_elements_is_none(name):
+    function = getattr(activations, name)
+    for axis, shape in ((2, (2, 2)), (-3, (2, 2)), (-1, ())):
+        with pytest.raises(
+            ValueError, match=f"{name}: axis: expected one of the axes of inputs of shape .* got {axis}"
+        ):
+            function(np.ones(shape), axis=axis)
+    assert function(np.ones((2, 0))).shape == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [

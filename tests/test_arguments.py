@@ -291,6 +291,8 @@ CALLS = {
     "UnitNorm": (constraints.UnitNorm, {"axis": 0}),
     "a regularizer": (regularizers.L2(), {"x": np.ones((2, 2))}),
     "softmax": (activations.softmax, {"x": P, "axis": -1}),
+    "sparsemax": (activations.sparsemax, {"x": P, "axis": -1}),
+    "glu": (activations.glu, {"x": P, "axis": -1}),
     "gelu": (activations.gelu, {"x": P}),
     "Int": (HyperParameters().Int, {"name": "a", "min_value": 1, "max_value": 5, "step": None, "sampling": "log"}),
     "Float": (HyperParameters().Float, {"name": "a", "min_value": 0.1, "max_value": 5.0, "step": None}),

@@ -24,7 +24,29 @@ class Stage:
     ----------
     width, dtype : of its outputs.
 
-    One that remembers returns its `memory`, and sets it in `load`.
+    One that remembers returns its `memory`, and sets it in `load`. A layer of your own returns one from its ``stream``,
+    for `models.Sequential.stream`:
+
+    >>> import numpy as np
+    >>> from lstmcore.streaming import Stage
+    >>> class Difference(Stage):
+    ...     def __init__(self, batch_size, width):
+    ...         super().__init__(width, "float32")
+    ...         self.last = np.zeros((batch_size, 1, width), "float32")
+    ...     def __call__(self, inputs, out=None):
+    ...         outputs = self.new(inputs, out)
+    ...         np.subtract(inputs, np.concatenate([self.last, inputs[:, :-1]], axis=1), out=outputs)
+    ...         self.last[...] = inputs[:, -1:]
+    ...         return outputs
+    ...     def memory(self):
+    ...         return [self.last.copy()]
+    ...     def load(self, state):
+    ...         self.last[...] = state[0]
+    ...     def reset(self):
+    ...         self.last[...] = 0
+    >>> difference = Difference(1, 1)
+    >>> difference(np.array([[[1], [3], [6]]], "float32")).ravel()
+    array([1., 2., 3.], dtype=float32)
     """
 
     def __init__(self, width: int, dtype: DTypeLike) -> None:

@@ -16,12 +16,12 @@ from . import _random, losses, optimizers
 from ._arguments import as_array, flag, items, positive_integer, rate, read_only, real_array
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
-from ._data.tree import copies, map_leaves
 from ._loop import Loop
 from ._measures import Logs, Measures
 from ._progress import Progress
 from ._serialization import deserialize, serialize
 from ._state import join, split
+from ._tree import copies, map_leaves
 from ._turns import Turns, in_turn
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger

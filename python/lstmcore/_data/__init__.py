@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from .._tree import rows_of
 from .arrays import Arrays, as_arrays
 from .batches import Iterable, Numbered, Streamed
 from .feed import Feed
 from .source import Batch, Source, warn_of_the_end
-from .tree import rows_of
 
 __all__ = ["Arrays", "Batch", "Feed", "Source", "as_arrays", "rows_of", "source", "warn_of_the_end"]
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from .. import _random
 from .._arguments import real_array
+from .._tree import leaves, map_leaves, rows_of
 from .source import Batch, Source
-from .tree import leaves, map_leaves, rows_of
 
 Array = NDArray[Any]
 

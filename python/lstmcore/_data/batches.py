@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import _random
+from .._tree import rows_of
 from .arrays import as_arrays
 from .source import Batch, Source
-from .tree import rows_of
 
 
 def _batch(name: str, batch: Any, several: bool) -> Batch:

@@ -58,7 +58,9 @@ class LogSoftmax(Activation):
     def value(self, x: Array) -> Array:
         """Return the function's value."""
         axis = axes_of("log_softmax: axis", self.axis, x)
-        y: Array = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+        if not x.size:
+            return x.copy()
+        y: Array = x - np.maximum.reduce(x, axis=axis, keepdims=True)
         y -= np.log(np.add.reduce(np.exp(y), axis=axis, keepdims=True))
         return y
 
@@ -120,6 +122,7 @@ class GLU(Activation):
         return (*shape[:axis], None if size is None else size // 2, *shape[axis + 1 :])
 
     def _halves(self, x: Array) -> tuple[Array, Array]:
+        axes_of("glu: axis", self.axis, x)
         self.compute_output_shape(x.shape)
         a, b = np.split(x, 2, axis=self.axis)
         return a, b

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import as_array
-from .._data.tree import copies
+from .._tree import copies
 
 if TYPE_CHECKING:
     from .layer import Layer

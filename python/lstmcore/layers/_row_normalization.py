@@ -116,7 +116,7 @@ class _RowNormalization(Layer):
         return from_rows(d_inputs, d_outputs.shape, axes)
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         if self.axis not in ([-1], [2]):
             raise ValueError(f"{self.name}: axis: a stream needs that of the features, -1, got {self.axis}")
         return _RowNormalizationStage(self, batch_size, steps)

@@ -52,7 +52,7 @@ class Activation(Layer):
         return d_outputs if logits else self.activation.backward(inputs, outputs, d_outputs)
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         if self.head is None:
             raise ValueError(f"{self.name}: axis: only the last axis needs nothing but its own step; it cannot stream")
         return ActivationStage(self.activation.in_place, self)

@@ -243,7 +243,7 @@ class BatchNormalization(Layer):
         return factor, shift
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         if self._axes != (2,):
             raise ValueError(f"{self.name}: axis: a stream needs that of the features, -1, got {self.axis}")
         return _BatchNormalizationStage(self)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arguments import among, items
-from .._data.tree import copies
 from .._passes import run_both_backward, run_both_forward
 from .._serialization import serialize
+from .._tree import copies
 from .layer import Array, Layer, Shape
 from .recurrent import Recurrent
 from .rnn import RNN

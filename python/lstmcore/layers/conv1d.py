@@ -273,7 +273,7 @@ class Conv1D(Layer):
         return left_out if left_out.any() else None
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         if self.padding != "causal" or self.strides > 1:
             raise ValueError(
                 f"{self.name}: padding: a stream gives one output for each step and sees none of the later ones: "

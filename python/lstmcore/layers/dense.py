@@ -128,7 +128,7 @@ class Dense(Layer):
         return d_inputs if len(shape) == 2 else d_inputs.reshape(*shape[:-1], rows.shape[1])
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         if self.head is None:
             raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
         return _DenseStage(self)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _core, constraints, initializers, regularizers
 from .._arguments import flag, float_array, positive_integer, real_array, reject_options
-from .._data.tree import copies
+from .._tree import copies
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
@@ -129,7 +129,7 @@ class Embedding(Layer):
         return (*input_shape, self.output_dim)
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         if self.mask_zero:
             raise ValueError(
                 f"{self.name}: mask_zero: a stream has no padding; leave those steps out, stream without it"

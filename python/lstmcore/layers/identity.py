@@ -24,7 +24,7 @@ class Identity(Layer):
         return d_outputs
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         assert self.input_shape is not None
         return _PassOn(self.input_shape[-1] or 1, self.dtype)
 

@@ -32,9 +32,9 @@ from .._arguments import (
     whole_number,
 )
 from .._arguments import shape as checked_shape
-from .._data.tree import copies
 from .._placeholders import placeholder
 from .._serialization import Configurable
+from .._tree import copies, leaves, shapes
 from ..activations import Activation
 from ..initializers import GlorotUniform
 from ..initializers import get as get_initializer
@@ -259,7 +259,7 @@ class Layer(Configurable):
         """Forget what was kept from earlier batches."""
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         raise NotImplementedError(f"{self.name}: a {type(self).__name__} cannot be run piece by piece")
 
     # --- the same for all ---
@@ -413,7 +413,7 @@ class Layer(Configurable):
             outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
         else:
             if not isinstance(arrays, np.ndarray) or arrays.ndim < 2:
-                raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {_shapes(arrays)}")
+                raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {shapes(arrays)}")
             mask = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
             _masks.give(mask)
             if self._takes_lengths:
@@ -429,7 +429,7 @@ class Layer(Configurable):
         """Return the inputs of a call as arrays, and have the weights they need."""
         arrays = self.convert(f"{self.name}: inputs", inputs)
         if not self.built:
-            self.build(_shapes(arrays))
+            self.build(shapes(arrays))
         return arrays
 
     def add_weight(
@@ -652,8 +652,7 @@ def own_outputs(outputs: Any, inputs: Any) -> Any:
         return copies(outputs)
     if isinstance(outputs, (tuple, list)):
         return type(outputs)(own_outputs(part, inputs) for part in outputs)
-    given = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else (inputs,)
-    shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in given)
+    shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in leaves(inputs))
     return outputs.copy() if shared else outputs
 
 
@@ -680,13 +679,6 @@ def _any_batch(shape: Any) -> Any:
     if shape and not isinstance(shape[0], (int, np.integer, type(None))):
         return [_any_batch(s) for s in shape]
     return (None, *shape[1:])
-
-
-def _shapes(arrays: Any) -> Any:
-    """Return the shape of an array, or the shapes of a list or a dict of them."""
-    if isinstance(arrays, np.ndarray):
-        return arrays.shape
-    return {k: a.shape for k, a in arrays.items()} if isinstance(arrays, dict) else [a.shape for a in arrays]
 
 
 def _automatic_name(class_name: str) -> str:

@@ -124,6 +124,11 @@ def add(inputs: Any, **options: Any) -> Array:
     >>> from lstmcore import layers
     >>> layers.add([np.ones((1, 2)), np.ones((1, 2))]).tolist()
     [[2.0, 2.0]]
+
+    Parameters
+    ----------
+    inputs : a list, tuple or dict of arrays of one shape.
+    **options : those of `Add`.
     """
     outputs: Array = Add(**options)(inputs)
     return outputs
@@ -136,6 +141,11 @@ def concatenate(inputs: Any, axis: int = -1, **options: Any) -> Array:
     >>> from lstmcore import layers
     >>> layers.concatenate([np.ones((1, 2)), np.zeros((1, 3))]).shape
     (1, 5)
+
+    Parameters
+    ----------
+    inputs : a list, tuple or dict of arrays that differ in size along the axis only.
+    axis, **options : those of `Concatenate`.
     """
     outputs: Array = Concatenate(axis=axis, **options)(inputs)
     return outputs

@@ -85,7 +85,7 @@ class PReLU(Layer):
         return np.where(above, d_outputs, self.alpha.value * d_outputs) if need_d_inputs else None
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         if self.alpha.shape[0] != 1:
             raise ValueError(f"{self.name}: shared_axes: a stream has no numbered steps; stream with shared_axes=[1]")
         alpha = self.alpha.numpy()

@@ -124,7 +124,7 @@ class Residual(Layer):
             layer.reset_states()
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         stages = [layer.stream(batch_size, steps) for layer in self.layers]
         projection = None if self.projection is None else self.projection.stream(batch_size, steps)
         return _ResidualStage(stages, projection, batch_size, steps)

@@ -114,6 +114,6 @@ class TimeDistributed(Layer):
         self.layer.reset_states()
 
     def stream(self, batch_size: int, steps: int) -> Stage:
-        """Return a function that does for the next chunk of steps what the layer does for all."""
+        """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         # A chunk is (batch, steps, features): the layer takes vectors, so it has no steps of its own.
         return self.layer.stream(batch_size, steps)

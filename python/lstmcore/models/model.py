@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import flag, function, integer, positive_integer, real_array
-from .._data.tree import copies, map_leaves
+from .._tree import copies, map_leaves
 from ..layers import _masks
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric

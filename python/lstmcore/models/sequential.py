@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer, read_only
-from .._data.tree import map_leaves
 from .._serialization import custom_object_scope, deserialize, serialize
+from .._tree import shapes
 from ..activations import Activation
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
@@ -122,7 +122,7 @@ class Sequential(Model):
         self._output_shape: Shape = (None, *shape[1:])
 
     def _build_for(self, inputs: Any) -> None:
-        self.build(map_leaves(np.shape, inputs))
+        self.build(shapes(inputs))
 
     def _gather(self, moved: Iterable[Variable] | None = None) -> None:
         super()._gather(moved)

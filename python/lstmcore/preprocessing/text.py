@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import filled, flag, function, integer, items, positive_integer, string, strings, whole_array
+from .._arguments import among, filled, flag, function, integer, items, positive_integer, string, strings, whole_array
 
 __all__ = ["Tokenizer", "hashing_trick", "one_hot", "text_to_word_sequence", "tokenizer_from_json"]
 
@@ -237,7 +237,7 @@ class Tokenizer:
         mode : "binary" for 1; "count" for how often it comes; "freq" for that divided by the
             length of the sequence; "tfidf" for (1 + ln count) ln(1 + texts / (1 + texts with the word)).
         """
-        if not isinstance(mode, str) or mode not in ("binary", "count", "freq", "tfidf"):
+        if not among(mode, ("binary", "count", "freq", "tfidf")):
             raise ValueError(f"mode: expected 'binary', 'count', 'freq' or 'tfidf', got {mode!r}")
         if not self.num_words and not self.word_index:
             raise ValueError("Tokenizer: num_words: expected a number, or texts to be fitted first, got None")

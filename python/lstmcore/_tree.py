@@ -1,4 +1,4 @@
-"""Arrays in lists, tuples and dicts: what models with several inputs take."""
+"""Arrays in lists, tuples and dicts: what layers and models with several inputs take."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
 def copies(value: Any) -> Any:
     """Return ``value`` with copies of the arrays in it."""
     return map_leaves(lambda part: part.copy() if isinstance(part, np.ndarray) else part, value)
+
+
+def shapes(value: Any) -> Any:
+    """Return the shape of an array, or the shapes of several in their places."""
+    return map_leaves(np.shape, value)
 
 
 def rows_of(value: Any) -> int:
