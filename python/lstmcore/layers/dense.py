@@ -97,7 +97,7 @@ class Dense(Layer):
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs, of the inputs' shape but for the last axis; ``logits`` leaves out the activation."""
         shape = inputs.shape
-        if shape[-1] != self.kernel.shape[0] or len(shape) < 2:
+        if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:
             self._features(shape)
         rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
         sums = _core.matmul(rows, self.kernel.value, None if self.bias is None else self.bias.value)

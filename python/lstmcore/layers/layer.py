@@ -26,6 +26,7 @@ from .._arguments import (
     positive_integer,
     real_array,
     reject_options,
+    shown,
     valid_steps,
     whole_number,
 )
@@ -64,8 +65,10 @@ def _built_once(build: Build) -> Build:
                 return
             given = [*shape, *by_name.values()]
             input_shape: Any = given[0] if given else None
-            if given and not isinstance(input_shape, (tuple, list, dict)):
-                raise TypeError(f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}")
+            if given and not _is_shape(input_shape, self.takes_several):
+                raise TypeError(
+                    f"{self.name}: input_shape: expected a tuple of integers and None, got {shown(input_shape)}"
+                )
             before = list(self.variables)
             try:
                 for layer in self.sublayers:
@@ -652,6 +655,17 @@ def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, first, **options)
 
     return taking
+
+
+def _is_shape(value: Any, several: bool) -> bool:
+    """Whether a value is a shape or, where there are several inputs, a list or a dict of shapes."""
+    if several and isinstance(value, dict):
+        return all(_is_shape(part, several) for part in value.values())
+    if not isinstance(value, (tuple, list)):
+        return False
+    if several and any(isinstance(part, (tuple, list, dict)) for part in value):
+        return all(_is_shape(part, several) for part in value)
+    return all(n is None or (isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0) for n in value)
 
 
 def _any_batch(shape: Any) -> Any:

@@ -199,6 +199,8 @@ class _LayerCell(Cell):
         return [self.layer]
 
     def build(self, input_shape: Shape) -> None:
+        if len(input_shape) < 2:
+            raise ValueError(f"{self.name}: input_shape: expected (batch, features), got {input_shape}")
         self.layer.ensure_built((input_shape[0], None, input_shape[-1]))
         self.variables = self.layer.variables
 
@@ -409,10 +411,13 @@ class RNN(SequenceLayer):
         """Names of all states, for messages."""
         return [f"{name} of {cell.name}" for cell in self.cells for name in cell.state_names]
 
-    def build(self, input_shape: Shape) -> None:
-        """Create the weights of all cells."""
+    def _check(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or not input_shape[2]:
             raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the weights of all cells."""
+        self._check(input_shape)
         features: int | None = input_shape[2]
         for cell in self.cells:
             cell.ensure_built((input_shape[0], features))
@@ -479,6 +484,7 @@ class RNN(SequenceLayer):
         zero_output_for_mask: bool | None = None,
     ) -> tuple[Array, list[Any]]:
         """Return outputs, each at its own step whatever the direction, and the last states."""
+        self._check(inputs.shape)
         states: list[Array] = []
         outputs = inputs
         zero = self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask
