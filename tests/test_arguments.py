@@ -263,7 +263,8 @@ BELOW = (
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_argument_is_taken_or_named(name, monkeypatch):
+def test_an_argument_is_taken_or_named(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # some of them write files
     monkeypatch.setenv("LSTMCORE_DATA", "/nowhere")
     monkeypatch.setenv("LSTMCORE_CACHE", "/nowhere")
     function, arguments = CALLS[name]

@@ -6,6 +6,7 @@ import inspect
 import linecache
 import os
 import re
+import tempfile
 import types
 import warnings
 
@@ -269,17 +270,24 @@ def error_of(function, kinds=CLEAR):
 def case(rng):
     if not FUNCTIONS:
         FUNCTIONS.extend(_functions())
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    threads, here = _core.get_num_threads(), os.getcwd()
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        before = _core.get_num_threads()
         try:
+            os.chdir(folder)  # some of them write files
             for _ in range(20):
-                kind = rng.integers(3)
-                function = method_of(rng) if kind == 0 else FUNCTIONS[rng.integers(len(FUNCTIONS))]
-                once = recurrent_call if kind == 1 else functools.partial(call, function=function)
-                inside = kind == 2 and function.__module__ == _core.__name__
-                error = error_of(lambda: once(rng), Exception if inside else CLEAR)  # noqa: B023
-                clear = error is None or inside or is_ours(error)
-                assert clear, f"{function}: {type(error).__name__}: {str(error)[:500]}"
+                one_call(rng)
         finally:
-            _core.set_num_threads(before)
+            os.chdir(here)
+            _core.set_num_threads(threads)
+
+
+def one_call(rng):
+    """A call of anything ends well, or in an error of ours."""
+    kind = rng.integers(3)
+    function = method_of(rng) if kind == 0 else FUNCTIONS[rng.integers(len(FUNCTIONS))]
+    once = recurrent_call if kind == 1 else functools.partial(call, function=function)
+    inside = kind == 2 and function.__module__ == _core.__name__
+    error = error_of(lambda: once(rng), Exception if inside else CLEAR)
+    clear = error is None or inside or is_ours(error)
+    assert clear, f"{function}: {type(error).__name__}: {str(error)[:500]}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import as_array, booleans
+from .._arguments import as_array
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -37,7 +37,7 @@ def fit(name: str, mask: Any, shape: tuple[int, ...], least: int | None = None) 
     if array.dtype != bool:
         raise TypeError(f"{name}: mask: expected bool, got {array.dtype}")
     check(name, array, shape, least)
-    return booleans(array)
+    return array
 
 
 def check(name: str, mask: Array, shape: tuple[int, ...], least: int | None = None) -> None:
