@@ -433,6 +433,12 @@ def test_numbers_may_have_no_dimensions():
             assert softmax(np.zeros((2, 0))).shape == (2, 0)
 
 
+def built_rnn():
+    layer = layers.RNN(layers.GRUCell(2))
+    layer.build((None, None, 3))
+    return layer
+
+
 EMPTY, NUMBER = np.zeros((2, 0)), np.float32(1)
 CLEARLY = {
     "losses without outputs": (lambda: losses.CategoricalHinge()(EMPTY, EMPTY), "y_pred: expected at least one"),
@@ -445,6 +451,28 @@ CLEARLY = {
     "an axis twice": (lambda: activations.softmax(np.ones((2, 3)), (1, -1)), "softmax: axis: expected different axes"),
     "a number's mask": (lambda: layers.Activation("relu")(NUMBER, mask=np.ones(3, bool)), "mask: expected none"),
     "a cell of nothing": (lambda: layers.RNN(layers.Cell())(np.ones((1, 2, 3))), "cell.*sets state_size"),
+    "inputs of Dense": (lambda: layers.Dense(2, input_shape=(3,))(NUMBER), r"expected shape \(batch, ..., features\)"),
+    "inputs of RNN": (lambda: built_rnn()(NUMBER), r"inputs: expected shape \(batch, steps, features\), got \(\)"),
+    "a shape": (lambda: layers.LSTM(2).build([1, [2, 3]]), "input_shape: expected a tuple of integers and None"),
+    "a shape of arrays": (lambda: layers.Dense(2).build((None, np.ones(3))), "input_shape: expected a tuple"),
+    "a shape of Embedding": (lambda: layers.Embedding(5, 3).build(((), 1)), "input_shape: expected a tuple"),
+    "a cell's shape": (lambda: layers.GRUCell(2).build(()), r"input_shape: expected \(batch, features\), got \(\)"),
+    "loss_weights": (
+        lambda: Sequential().compile("sgd", "mse", np.ones(2)),
+        "compile: loss_weights: expected a number",
+    ),
+    "no states": (
+        lambda: layers.LSTM(2, stateful=True).reset_states(np.zeros((0, 2, 2))),
+        "states: expected the states",
+    ),
+    "infinite labels": (
+        lambda: losses.SparseCategoricalCrossentropy()([np.inf], [[0.5, 0.5]]),
+        r"y_true: expected whole numbers \(class labels\), got inf",
+    ),
+    "sorted ids": (
+        lambda: metrics.sparse_top_k_categorical_accuracy([1], [[1, 2]], 1, np.ones(2)),
+        "from_sorted_ids: expected True or False",
+    ),
     "a name": (lambda: losses.LossFunctionWrapper(len, name=np.ones(2)), "name: expected a string"),
     "save_model": (lambda: models.save_model(3, "m.safetensors"), "model: expected a model, got 3"),
     "backup_training": (lambda: saving.backup_training([], "m"), r"model: expected a model, got \[\]"),
@@ -462,6 +490,15 @@ def test_errors_come_from_us_not_from_below(name):
     call, message = CLEARLY[name]
     with pytest.raises((TypeError, ValueError, NotImplementedError), match=message):
         call()
+
+
+def test_one_input_in_a_list_or_dict_is_that_input_in_all_methods():
+    model = Sequential([layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    x = np.ones((2, 3), "f4")
+    for given in ([x], {"x": x}, x.tolist()):
+        np.testing.assert_array_equal(model.predict_on_batch(given), model(x))
+        assert model.test_on_batch(given, [[1.0], [2.0]]) == model.test_on_batch(x, [[1.0], [2.0]])
 
 
 def test_options_that_were_tampered_with_are_refused():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from fuzz import GENERATORS, generator
 
-CASES = {"calls": 25, "doors": 15, "chains": 30, "files": 25, "threads": 8, "interrupts": 8, "kills": 1}
+CASES = {"calls": 50, "doors": 40, "chains": 40, "masks": 50, "training": 20, "changes": 50}
+CASES |= {"files": 30, "threads": 10, "interrupts": 10, "kills": 1}
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _random, losses, optimizers
-from ._arguments import as_array, flag, items, positive_integer, rate, read_only, real_array
+from ._arguments import as_array, flag, items, number, positive_integer, rate, read_only, real_array
 from ._class_weights import ClassWeights
 from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
 from ._loop import Loop
@@ -152,7 +152,8 @@ class Trainer(Layer):
         for name in options:
             if name not in _COMPILE_WITHOUT_EFFECT:
                 raise TypeError(f"compile got an unexpected argument {name!r}")
-        if _one("loss_weights", loss_weights) not in (None, 1):
+        weight = _one("loss_weights", loss_weights)
+        if weight is not None and number("compile: loss_weights", weight) != 1:
             raise NotImplementedError(
                 f"compile: loss_weights={loss_weights!r} is not offered: with one output, scale the learning rate"
             )

@@ -28,8 +28,8 @@ def spoil(rng, array):
     elif kind in (2, 3) and array.flags.owndata:
         with contextlib.suppress(ValueError):  # of an array that others look at
             array.resize((3 * array.size + 1000) * (kind - 2), refcheck=False)
-    elif kind == 4 and array.ndim > 1:
-        array.strides = (0,) * array.ndim
+    elif kind == 4 and array.flags.c_contiguous:
+        array.shape = array.shape[::-1]
     elif kind == 5:
         array.dtype = np.dtype("u1") if array.flags.c_contiguous and array.ndim else array.dtype
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from lstmcore import Sequential, layers
+from lstmcore.layers import _masks
 
 from .doors import error_of
 
@@ -59,6 +60,10 @@ def any_layer(rng):
         given = layer(x, mask=[own, mask[1]] if several else own)
         np.testing.assert_array_equal(given, layer(x, mask=mask))
         np.testing.assert_array_equal(given, marked[0])
+        left = _masks.of(given)
+        assert (left is None) == (marked[1] is None)
+        if left is not None:
+            np.testing.assert_array_equal(np.ascontiguousarray(left).view("u1"), marked[1])
         shape = [int(n) for n in rng.integers(0, 6, rng.integers(0, 5))]
         wrong = np.ones(shape, str(rng.choice(["?", "f4", "i8", "O", "U1"])))
         first = x[0] if several else x
@@ -111,6 +116,8 @@ def both_ways(rng):
     merge = [None, "concat", "sum", "mul", "ave"][rng.integers(5)]
     layer = built(layers.Bidirectional(recurrent(rng, return_sequences=True), merge_mode=merge), rng, x)
     got = layer(x, mask=mask)
+    for part in got if merge is None else [got]:
+        assert not part[~mask].any()
     for row in range(batch):
         there = np.flatnonzero(mask[row])
         if not there.size:

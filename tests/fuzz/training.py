@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lstmcore import Sequential, callbacks, layers
+from lstmcore import Sequential, callbacks, layers, optimizers
 from lstmcore.utils import PyDataset
 
 from .doors import error_of, is_ours, value_of
@@ -104,6 +104,17 @@ def forms(rng):
     np.testing.assert_allclose(model.predict_on_batch(dressed(rng, x)), out, rtol=1e-5, atol=1e-6)
 
 
+def orders(rng):
+    """Shuffled in any way, each row is seen once in an epoch: without steps the loss is that of all rows."""
+    x, y, weight, size = data_of(rng)
+    model = model_of(rng)
+    model.compile(optimizers.SGD(0.0), "mse")
+    want = model.evaluate(x, y, sample_weight=weight, verbose=0)
+    shuffle = [True, False, "batch"][rng.integers(3)]
+    options = {"batch_size": size, "shuffle": shuffle, "sample_weight": weight, "epochs": 3, "verbose": 0}
+    np.testing.assert_allclose(model.fit(dressed(rng, x), dressed(rng, y), **options).history["loss"], want, rtol=1e-5)
+
+
 def wrong(rng):
     """One argument that is anything at all: taken, or refused by us before anything is changed."""
     x, y, weight, size = data_of(rng)
@@ -176,7 +187,7 @@ def observers(rng):
             np.testing.assert_array_equal([float(line[names.index(name)]) for line in lines], history[name])
 
 
-CASES = (forms, forms, wrong, wrong, observers)
+CASES = (forms, forms, orders, wrong, wrong, observers)
 
 
 def case(rng):

@@ -28,6 +28,7 @@ from .._arguments import (
     positive_integer,
     real_array,
     reject_options,
+    shown,
     valid_steps,
     whole_number,
 )
@@ -69,9 +70,9 @@ def _built_once(build: Build) -> Build:
                 return
             given = [*shape, *by_name.values()]
             input_shape: Any = given[0] if given else None
-            if given and not isinstance(input_shape, (tuple, list, dict)):
+            if given and not _is_shape(input_shape, self.takes_several):
                 raise ArgumentTypeError(
-                    f"{self.name}: input_shape: expected a tuple of integers and None, got {input_shape!r}"
+                    f"{self.name}: input_shape: expected a tuple of integers and None, got {shown(input_shape)}"
                 )
             before = list(self.variables)
             try:
@@ -670,6 +671,17 @@ def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self, first, *((*second, *by_name) if any_number else ()), **options)
 
     return taking
+
+
+def _is_shape(value: Any, several: bool) -> bool:
+    """Whether a value is a shape or, where there are several inputs, a list or a dict of shapes."""
+    if several and isinstance(value, dict):
+        return all(_is_shape(part, several) for part in value.values())
+    if not isinstance(value, (tuple, list)):
+        return False
+    if several and any(isinstance(part, (tuple, list, dict)) for part in value):
+        return all(_is_shape(part, several) for part in value)
+    return all(n is None or (isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0) for n in value)
 
 
 def _any_batch(shape: Any) -> Any:

@@ -238,6 +238,8 @@ class _LayerCell(Cell):
         return [self.layer]
 
     def build(self, input_shape: Shape) -> None:
+        if len(input_shape) < 2:
+            raise ValueError(f"{self.name}: input_shape: expected (batch, features), got {input_shape}")
         self.layer.ensure_built((input_shape[0], None, input_shape[-1]))
         self.variables = self.layer.variables
 

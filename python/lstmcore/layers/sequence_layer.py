@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,4 +83,6 @@ def _flat(where: str, given: Any) -> list[Any]:
             return [state for part in given for state in _flat(where, part)]
     else:
         array = as_array(where, given)
-    return list(array.reshape(-1, *array.shape[-2:])) if array.ndim > 2 else [array]
+    if array.ndim < 3:
+        return [array]
+    return list(array.reshape((math.prod(array.shape[:-2]), *array.shape[-2:])))

@@ -60,7 +60,7 @@ def labels(name: str, value: ArrayLike, shape: Shape, ignored: int | None = None
         hint = "; for one-hot targets use categorical_crossentropy" if fits(array, shape) else ""
         raise ValueError(f"{name}: expected class labels of shape {shape[:-1]}, got shape {np.shape(value)}{hint}")
     if array.dtype.kind == "f":
-        wrong = np.flatnonzero(array != np.floor(array))  # NaN too
+        wrong = np.flatnonzero((array != np.floor(array)) | np.isinf(array))  # NaN too
         if wrong.size:
             raise ValueError(f"{name}: expected whole numbers (class labels), got {array.flat[wrong[0]]!s}")
     # Compared before the conversion, which could wrap large numbers around.

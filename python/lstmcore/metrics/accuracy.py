@@ -84,7 +84,7 @@ def sparse_top_k_categorical_accuracy(
     """
     true, pred = _labels(y_true, y_pred)
     k = positive_integer("k", k)
-    if from_sorted_ids:
+    if flag("from_sorted_ids", from_sorted_ids):
         return np.asarray((pred[..., :k] == true[..., None]).any(-1), np.float64)
     if true.size and not (true.min() >= 0 and true.max() < pred.shape[-1]):
         wrong = true.min() if true.min() < 0 else true.max()
