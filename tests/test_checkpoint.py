@@ -242,11 +242,11 @@ WRONG = [
 
 
 def error_of(function):
-    """The type and the text of the error that the function raises."""
+    """The kind and the text of the error that the function raises; in Python a TypeError may be a ValueError too."""
     try:
         function()
     except Exception as error:
-        return type(error), str(error)
+        return TypeError if isinstance(error, TypeError) else type(error), str(error)
     raise AssertionError("no error")
 
 

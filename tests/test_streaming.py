@@ -572,7 +572,7 @@ def test_wrong_sizes_are_named(options, error, text):
 def test_sizes_beyond_all_memory_are_named():
     for make in (MODELS["gru"], MODELS["dense alone"]):
         for sizes in ({"steps": 10**30}, {"batch_size": 2**31}, {"batch_size": 2**16, "steps": 2**16}):
-            with pytest.raises(ValueError, match=r"steps: expected fewer than 2\*\*31, times batch_size, got"):
+            with pytest.raises(ValueError, match=r"steps: expected (fewer|a positive integer below) .*, got"):
                 model_of(make).stream(**sizes)
 
 
