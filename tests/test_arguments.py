@@ -450,8 +450,11 @@ CLEARLY = {
     "a number's axis": (lambda: activations.sparsemax(NUMBER), "sparsemax: axis: expected one of the axes"),
     "an axis twice": (lambda: activations.softmax(np.ones((2, 3)), (1, -1)), "softmax: axis: expected different axes"),
     "a number's mask": (lambda: layers.Activation("relu")(NUMBER, mask=np.ones(3, bool)), "mask: expected none"),
-    "a cell of nothing": (lambda: layers.RNN(layers.Cell())(np.ones((1, 2, 3))), "cell.*: state_size: expected the width"),
-    "inputs of Dense": (lambda: layers.Dense(2, input_shape=(3,))(NUMBER), r"expected shape \(batch, ..., features\)"),
+    "a cell of nothing": (
+        lambda: layers.RNN(layers.Cell())(np.ones((1, 2, 3))),
+        "cell.*: state_size: expected the width",
+    ),
+    "inputs of Dense": (lambda: layers.Dense(2, input_shape=(3,))(NUMBER), r"expected shape \(batch, .*features\)"),
     "inputs of RNN": (lambda: built_rnn()(NUMBER), r"inputs: expected shape \(batch, steps, features\), got \(\)"),
     "a shape": (lambda: layers.LSTM(2).build([1, [2, 3]]), "input_shape: expected a tuple of integers and None"),
     "a shape of arrays": (lambda: layers.Dense(2).build((None, np.ones(3))), "input_shape: expected a tuple"),

@@ -15,6 +15,7 @@ from layer_tools import numbers
 
 import lstmcore
 from lstmcore import Model, Sequential, layers
+from lstmcore._interrupts import DeferredInterrupt
 from lstmcore._turns import Turns
 from lstmcore.callbacks import LambdaCallback
 from lstmcore.layers.layer import _automatic_name
@@ -256,7 +257,7 @@ def test_an_interrupt_at_any_moment_leaves_a_model_that_can_be_trained():
             raise PressedError
 
     model, pressed = trained(), 0
-    before = signal.signal(signal.SIGALRM, press)
+    before, ours = signal.signal(signal.SIGALRM, press), signal.getsignal(signal.SIGINT)
     try:
         start = time.perf_counter()
         model.fit(X, Y, verbose=0)
@@ -282,7 +283,30 @@ def test_an_interrupt_at_any_moment_leaves_a_model_that_can_be_trained():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGINT, ours)
     assert pressed == 60
+
+
+def test_ctrl_c_works_again_whatever_has_interrupted_a_fit():
+    deferred = DeferredInterrupt()
+
+    def interrupted():
+        deferred.__enter__()
+        raise PressedError  # as if from another signal, before the block has begun or while it ends
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(PressedError):
+            interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with DeferredInterrupt() as deferred:
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                deferred.check()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_turn_that_was_not_ended_is_over_with_its_lock():
