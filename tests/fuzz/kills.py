@@ -5,11 +5,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
 PROGRAM = """
-import sys
+import os, sys
 import numpy as np
 from lstmcore import Sequential, callbacks, layers, losses, optimizers, utils
 
@@ -27,15 +28,21 @@ model.compile(name, "mse", metrics=["mae"])
 x = rng.standard_normal((40, 5, 3)).astype("float32")
 y = x.sum((1, 2))[:, None]
 freq = [1, 2, 3, 7, "epoch"][rng.integers(5)]
+
+
+def save(logs):  # before the backup is removed, and whole
+    np.save(folder + "/part.npy", np.concatenate([w.ravel() for w in model.get_weights()]))
+    os.replace(folder + "/part.npy", folder + "/end.npy")
+
+
 model.fit(x, y, batch_size=int(rng.integers(3, 9)), epochs=6, validation_split=0.2, verbose=0,
-          callbacks=[callbacks.BackupAndRestore(folder + "/backup", save_freq=freq),
+          callbacks=[callbacks.LambdaCallback(on_train_end=save), callbacks.BackupAndRestore(folder + "/backup", save_freq=freq),
                      callbacks.LambdaCallback(on_train_batch_end=lambda *_: print("batch", flush=True))])
-np.save(folder + "/end.npy", np.concatenate([w.ravel() for w in model.get_weights()]))
 """
 
 
 def run(folder, seed, first, kill_after=None):
-    """Run the program to its end, or kill it so many seconds after its first batch; return whether it ended."""
+    """Run the program, or kill it so many seconds after its first batch; return whether training ended."""
     command = [sys.executable, "-c", PROGRAM, folder, str(seed), str(first)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if kill_after is not None:
@@ -44,7 +51,7 @@ def run(folder, seed, first, kill_after=None):
         process.kill()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0 or kill_after is not None, errors.decode()
-    return process.returncode == 0
+    return Path(folder, "end.npy").exists()
 
 
 def case(rng):
@@ -65,6 +72,4 @@ def case(rng):
 
 
 def _begun(folder):
-    from pathlib import Path
-
     return any(Path(folder, "backup").glob("*.safetensors"))
