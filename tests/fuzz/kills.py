@@ -55,9 +55,8 @@ def case(rng):
         for _ in range(int(rng.integers(1, 4))):
             if run(killed, seed, first, kill_after=float(rng.uniform(0, 0.05))):
                 break
-            if not _begun(killed):
-                continue  # killed before the first backup: it begins again as it had begun
-            first = int(rng.integers(2**31))
+            # Killed before the first backup, or after the last was removed, it begins again as it had begun.
+            first = int(rng.integers(2**31)) if _begun(killed) else 7
         else:
             run(killed, seed, first)
         want, got = (np.load(f"{folder}/end.npy") for folder in (whole, killed))
