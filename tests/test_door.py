@@ -211,8 +211,10 @@ def test_indices_that_another_thread_changes_reach_nothing_else():
     memory = np.zeros((300, 1), "float32")
     sums, indices, rows = memory[100:200], np.zeros(200000, np.int64), np.ones((200000, 1), "float32")
     with toggled(indices, -1, [0, 150]):
-        list(of_many_calls(lambda: _core.add_rows(sums, indices, rows), 60))
-    assert sums[0, 0] > 0
+        list(of_many_calls(lambda: _core.add_rows(sums, indices, rows), 60))  # all may be refused, on a busy machine
+    sums[:] = 0
+    _core.add_rows(sums, indices, rows)
+    assert sums[0, 0] == len(rows)
     assert not memory[:100].any()
     assert not memory[200:].any()
 
