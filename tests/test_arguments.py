@@ -506,9 +506,15 @@ def test_one_input_in_a_list_or_dict_is_that_input_in_all_methods():
 
 def test_options_that_were_tampered_with_are_refused():
     options = functional.GRUOptions()
+    weights = [np.ones((2, 9), "f4"), np.ones((3, 9), "f4")]
     object.__setattr__(options, "activation", 1.5)
     with pytest.raises(TypeError, match=r"options: activation: expected the name of an activation, got 1.5"):
-        functional.pack_gru([np.ones((2, 9), "f4"), np.ones((3, 9), "f4")], options=options)
+        functional.pack_gru(weights, options=options)
+    for cell in ("lstm", 7, np.ones(2)):
+        options = functional.GRUOptions()
+        object.__setattr__(options, "cell", cell)
+        with pytest.raises(TypeError, match="options: cell: expected 'gru', got"):
+            functional.pack_gru(weights, options=options)
 
 
 def test_the_loss_of_a_single_sample_has_a_weight():

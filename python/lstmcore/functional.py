@@ -612,6 +612,8 @@ def _pack(
         options = _PLAIN[kind]
     elif not isinstance(options, kind):
         raise TypeError(f"options: expected {kind.__name__}, got {options!r}")
+    elif not isinstance(options.cell, str) or options.cell != kind.cell:
+        raise TypeError(f"options: cell: expected {kind.cell!r}, got {options.cell!r}")
     if not isinstance(weights, Sequence):
         raise TypeError(f"weights: expected a sequence of arrays or packed weights, got {weights!r}")
     most = 3 + len(options.extra_weights)

@@ -36,7 +36,8 @@ def save(logs):  # before the backup is removed, and whole
 
 
 model.fit(x, y, batch_size=int(rng.integers(3, 9)), epochs=6, validation_split=0.2, verbose=0,
-          callbacks=[callbacks.LambdaCallback(on_train_end=save), callbacks.BackupAndRestore(folder + "/backup", save_freq=freq),
+          callbacks=[callbacks.LambdaCallback(on_train_end=save),
+                     callbacks.BackupAndRestore(folder + "/backup", save_freq=freq),
                      callbacks.LambdaCallback(on_train_batch_end=lambda *_: print("batch", flush=True))])
 """
 
@@ -62,9 +63,8 @@ def case(rng):
         for _ in range(int(rng.integers(1, 4))):
             if run(killed, seed, first, kill_after=float(rng.uniform(0, 0.05))):
                 break
-            if not _begun(killed):
-                continue  # killed before the first backup: it begins again as it had begun
-            first = int(rng.integers(2**31))
+            # Killed before the first backup, or after the last was removed, it begins again as it had begun.
+            first = int(rng.integers(2**31)) if _begun(killed) else 7
         else:
             run(killed, seed, first)
         want, got = (np.load(f"{folder}/end.npy") for folder in (whole, killed))
