@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, constraints, functional, regularizers
-from .._arguments import check_sequences, flag, float_array, mapping, positive_integer, rate, reject_options
+from .._arguments import flag, float_array, mapping, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from .._serialization import defaults_of
@@ -181,12 +181,6 @@ class Recurrent(SequenceLayer):
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return (self.bias_initializer or Zeros())(shape, dtype=dtype)
-
-    def _features(self, input_shape: Shape) -> int:
-        check_sequences(self.name, input_shape)
-        if not input_shape[2]:
-            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
-        return input_shape[2]
 
     def _weights(self, training: bool) -> functional.Packed:
         versions = [v.vectors.version for v in self.variables]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import ArgumentTypeError, check_sequences, flag, float_array, positive_integer, reject_options
+from .._arguments import ArgumentTypeError, flag, float_array, positive_integer, reject_options
 from .._passes import run_forward
 from .._serialization import Configurable
 from ..streaming import Chain, Stage
@@ -458,8 +458,7 @@ class RNN(SequenceLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of all cells."""
-        self._check_inputs(input_shape)
-        features: int | None = input_shape[2]
+        features: int | None = self._features(input_shape)
         for cell in self.cells:
             cell.ensure_built((input_shape[0], features))
             features = cell.compute_output_shape((None, features))[1]
@@ -522,11 +521,6 @@ class RNN(SequenceLayer):
         groups = zip(self.cells, self._by_cell(flat), strict=True)
         return [group if cell.nests_states else group[0] for cell, group in groups]
 
-    def _check_inputs(self, shape: Shape) -> None:
-        check_sequences(self.name, shape)
-        if not shape[2]:
-            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {shape}")
-
     # --- passes ---
 
     def run(
@@ -539,7 +533,7 @@ class RNN(SequenceLayer):
         zero_output_for_mask: bool | None = None,
     ) -> tuple[Array, list[Any]]:
         """Return outputs, each at its own step whatever the direction, and the last states."""
-        self._check_inputs(inputs.shape)
+        self._features(inputs.shape)
         states: list[Array] = []
         outputs = inputs
         zero = self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask

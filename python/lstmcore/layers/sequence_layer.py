@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import as_array, float_array
-from .layer import Array, Layer
+from .._arguments import as_array, check_sequences, float_array
+from .layer import Array, Layer, Shape
 
 
 class SequenceLayer(Layer):
@@ -52,6 +52,13 @@ class SequenceLayer(Layer):
         given = {"initial_state": initial_state, "mask": mask}
         options |= {name: value for name, value in given.items() if value is not None}
         return super().__call__(sequences, training=training, **options)
+
+    def _features(self, input_shape: Shape) -> int:
+        """Return the number of features of inputs of that shape, or refuse them."""
+        check_sequences(self.name, input_shape)
+        if not input_shape[2]:
+            raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, features), got {input_shape}")
+        return input_shape[2]
 
     def reset_states(self, states: Any = None) -> None:
         """Make a stateful layer begin anew, or with ``states``."""
