@@ -675,7 +675,7 @@ def test_integers_of_any_kind_are_taken(set_threads):
 
     for value in (np.int8(2), np.uint64(2), Index()):
         lstmcore.set_num_threads(value)
-        assert _core.get_num_threads() == 2
+        assert _core.get_num_threads() == (2 if _core.config()["openmp"] else 1)
         x = np.random.default_rng(0).standard_normal((1, 4, 3))
         same(functional.ctc_loss(x, [[1]], blank=value), functional.ctc_loss(x, [[1]], blank=2))
 
