@@ -762,3 +762,60 @@ def test_what_is_given_of_the_weights_may_be_reshaped_in_place():
     before = model(x)
     model.train_on_batch(x, y)
     assert (model(x) != before).all()
+
+
+class TwiceLSTM(layers.LSTM):
+    """A layer of the user's that writes over what the one it is derived from returns."""
+
+    def forward(self, inputs, training=False, mask=None):
+        outputs = super().forward(inputs, training, mask=mask)
+        outputs *= 2
+        return outputs
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return super().backward(2 * d_outputs, need_d_inputs)
+
+
+SHARED = {
+    "LSTM": lambda: layers.LSTM(5, return_sequences=True),
+    "GRU": lambda: layers.GRU(5, return_sequences=True, go_backwards=True),
+    "SimpleRNN": lambda: layers.SimpleRNN(5, return_sequences=True),
+    "Bidirectional": lambda: layers.Bidirectional(layers.LSTM(5, return_sequences=True)),
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_outputs_that_backward_reads_cannot_be_written_to(name):
+    x = numbers(2, 3, 4).astype("float32")
+    layer = SHARED[name]()
+    layer(x)
+    outputs = layer.forward(x, training=True)
+    with pytest.raises(ValueError, match="read-only"):
+        outputs[...] = 0
+    if name != "Bidirectional":
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            outputs.flags.writeable = True
+    outputs.base.flags.writeable = True
+    outputs.base.resize(1, refcheck=False)
+    with pytest.raises(ValueError, match="outputs: their memory was given up between forward and backward"):
+        layer.backward(np.ones((2, 3, 10 if name == "Bidirectional" else 5), "float32"))
+    assert layer.forward(x).flags.writeable
+    assert layer(x, training=True).flags.writeable
+
+
+def test_a_layer_derived_from_ours_may_write_to_what_that_returns():
+    lstmcore.utils.set_random_seed(0)
+    derived = TwiceLSTM(5, return_sequences=True, dtype="float64")
+    plain = layers.LSTM(5, return_sequences=True, dtype="float64")
+    x, d = numbers(2, 3, 4), numbers(2, 3, 5, seed=1)
+    for layer in (derived, plain):
+        layer(x)
+    derived.set_weights(plain.get_weights())
+    for layer, factor in ((derived, 1), (plain, 2)):
+        for v in layer.variables:
+            v.gradient.fill(0)
+        layer.forward(x, training=True)
+        layer.d_inputs = layer.backward(factor * d)
+    np.testing.assert_array_equal(derived.d_inputs, plain.d_inputs)
+    for one, other in zip(derived.variables, plain.variables, strict=True):
+        np.testing.assert_array_equal(one.gradient, other.gradient)

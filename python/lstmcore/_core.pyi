@@ -77,6 +77,7 @@ def forward(
     dropout_mask: ArrayLike | None,
     recurrent_dropout_mask: ArrayLike | None,
     zoneout: Any,
+    shared: bool,
     cell: str | None,
     /,
 ) -> tuple[Any, Any, Any, Any]: ...

@@ -37,6 +37,7 @@ class Call(NamedTuple):
     dropout_mask: ArrayLike | None
     recurrent_dropout_mask: ArrayLike | None
     zoneout: Zoneout | None
+    shared: bool = False  # of training: the outputs, not copies of them, are kept, so nobody may write to them
     cell: str | None = None  # whose weights they must be, if that is to be checked
 
 
@@ -55,11 +56,15 @@ def run_forward(call: Call, checkpoint: int | None = None) -> Result:
     """Return outputs, h, c and, with ``training``, what the backward pass needs."""
     if checkpoint is not None and call.training:
         return _checkpointed(call, checkpoint)
+    if type(call.weights) is PackedWeights:
+        return _core.forward(*call)  # type: ignore[arg-type]
     return _forward(call)
 
 
 def run_backward(call: BackwardCall) -> Result:
     """Return the gradients of inputs, weights, h and c."""
+    if type(call.cache) is _core.Cache:
+        return _core.backward(*call)
     if isinstance(call.cache, (Checkpoints, StepwiseCache)):
         return call.cache.backward(*call[1:])
     return _core.backward(*call)
@@ -82,7 +87,7 @@ def run_both_backward(first: BackwardCall, second: BackwardCall) -> tuple[Result
 def _forward(call: Call) -> Result:
     if isinstance(call.weights, PackedWeights):
         return _core.forward(*call)  # type: ignore[arg-type]
-    stand_in = _all_padding(call)._replace(weights=call.weights.stand_in)
+    stand_in = _all_padding(call)._replace(weights=call.weights.stand_in, shared=False)
     valid = _checked(stand_in, call)
     batch, steps = valid.shape
     zero = call.zero_output_for_mask or call.mask is None
@@ -137,7 +142,7 @@ class Checkpoints:
         if d_outputs is not None and self.repeats is not None:
             d_outputs = _fold(d_outputs, self.repeats)
         for steps, call in reversed(self.segments):
-            *_, cache = _forward(call._replace(training=True))
+            *_, cache = _forward(call._replace(training=True, shared=True))
             part = None if d_outputs is None else d_outputs[:, steps]
             dx, d_weights, dh, dc = run_backward(BackwardCall(cache, part, dh, dc, need_d_inputs, d_weights))
             if need_d_inputs:
@@ -155,6 +160,7 @@ def _checkpointed(call: Call, every: int) -> Result:
     inputs = _features_contiguous(np.asarray(call.inputs))
     call = call._replace(
         inputs=inputs,
+        shared=False,
         dropout_mask=_contiguous(call.dropout_mask),
         recurrent_dropout_mask=_contiguous(call.recurrent_dropout_mask),
     )

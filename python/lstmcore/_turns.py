@@ -24,13 +24,15 @@ class Turns:
     def take(self, lock: threading.Lock) -> int | None:
         """Take a turn with a lock that the caller holds; return whose turn it is if not this lock's: a thread."""
         mine = lock, threading.get_ident()
-        for turn in self._taken[:]:
-            if not turn[0].locked():
-                with contextlib.suppress(ValueError):  # another thread has removed it
-                    self._taken.remove(turn)
         self._taken.append(mine)
-        first = next(turn for turn in self._taken[:] if turn[0].locked())
-        return None if first is mine else first[1]
+        while True:  # nobody removes this one, for its lock is held
+            first = self._taken[0]
+            if first is mine:
+                return None
+            if first[0].locked():
+                return first[1]
+            with contextlib.suppress(ValueError):  # another thread has removed it
+                self._taken.remove(first)
 
 
 def in_turn(within: bool) -> Callable[[F], F]:

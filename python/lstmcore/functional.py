@@ -25,6 +25,7 @@ What all recurrent layers take, beside inputs (batch, steps, inputs), weights an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -188,7 +189,9 @@ def lstm(
         h, c = (None, None) if initial_state is None else _pair("initial_state", initial_state)
     if type(weights) is not PackedWeights or options is not None or zoneout is not None:
         weights = _prepared(weights, LSTMOptions, options, training, zoneout)
-    arguments = (
+    in_core = checkpoint is None and type(weights) is PackedWeights
+    forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
+    y, h, c, cache = forward(
         weights,
         inputs,
         h,
@@ -203,10 +206,9 @@ def lstm(
         dropout_mask,
         recurrent_dropout_mask,
         zoneout,
+        False,
         "lstm",
     )
-    in_core = checkpoint is None and type(weights) is PackedWeights
-    y, h, c, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, (h, c), cache) if training else (y, (h, c))
 
 
@@ -336,7 +338,9 @@ def gru(
     """
     if type(weights) is not PackedWeights or options is not None or zoneout is not None:
         weights = _prepared(weights, GRUOptions, options, training, zoneout)
-    arguments = (
+    in_core = checkpoint is None and type(weights) is PackedWeights
+    forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
+    y, h, _, cache = forward(
         weights,
         inputs,
         initial_state,
@@ -351,10 +355,9 @@ def gru(
         dropout_mask,
         recurrent_dropout_mask,
         zoneout,
+        False,
         "gru",
     )
-    in_core = checkpoint is None and type(weights) is PackedWeights
-    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, h, cache) if training else (y, h)
 
 
@@ -427,7 +430,9 @@ def rnn(
     """
     if type(weights) is not PackedWeights or options is not None or zoneout is not None:
         weights = _prepared(weights, RNNOptions, options, training, zoneout)
-    arguments = (
+    in_core = checkpoint is None and type(weights) is PackedWeights
+    forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
+    y, h, _, cache = forward(
         weights,
         inputs,
         initial_state,
@@ -442,10 +447,9 @@ def rnn(
         dropout_mask,
         recurrent_dropout_mask,
         zoneout,
+        False,
         "rnn",
     )
-    in_core = checkpoint is None and type(weights) is PackedWeights
-    y, h, _, cache = _core.forward(*arguments) if in_core else _run(arguments, checkpoint)  # type: ignore[arg-type]
     return (y, h, cache) if training else (y, h)
 
 
@@ -661,7 +665,7 @@ def _prepared(
     return _pack(weights, kind, options, training, zoneout is not None)
 
 
-def _run(arguments: tuple[Any, ...], checkpoint: int | None) -> Any:
+def _run(checkpoint: int | None, *arguments: Any) -> Any:
     call = Call(*arguments)
     for name in ("return_sequences", "training", "zero_output_for_mask", "go_backwards"):
         flag(name, getattr(call, name))

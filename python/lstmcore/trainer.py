@@ -247,6 +247,8 @@ class Trainer(Layer):
 
     def _own_metrics(self) -> list[Metric]:
         """Return the metrics that are none of `compile`'s: attributes, or what a subclass has as `metrics`."""
+        if not self._has_metrics and type(self).metrics is Trainer.metrics:
+            return []
         compiled = () if self._measures is None else self._measures.metrics
         return _without(self.metrics, compiled)
 
@@ -279,7 +281,7 @@ class Trainer(Layer):
         """Take a step; return the loss before it."""
         optimizer, loss, parameters, measures = self._ready()
         if not optimizer.accumulating:
-            parameters.gradients.fill(0)
+            parameters.vectors.gradients.fill(0)
         targets, taken, mask, penalties = self._pass(loss, x, y, sample_weight, True, "y")
         true, outputs, _, logits = taken
         value, gradient = loss.value_and_gradient(*taken)
@@ -417,9 +419,10 @@ class Trainer(Layer):
         if y is None:
             raise ValueError("y: expected targets, got None")
         inputs = self._inputs(x)
-        targets = as_arrays("y", y, False, rows=rows_of(inputs))
-        if targets.ndim == 0 or len(targets) != rows_of(inputs):
-            raise ValueError(f"y: expected {rows_of(inputs)} rows as in x, got shape {targets.shape}")
+        rows = rows_of(inputs)
+        targets = as_arrays("y", y, False, rows=rows)
+        if targets.ndim == 0 or len(targets) != rows:
+            raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
         weight = None if sample_weight is None else real_array("sample_weight", sample_weight)
         if class_weight is not None:
             if weight is not None:

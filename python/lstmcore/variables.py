@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -37,13 +36,15 @@ class Vectors:
         self.version = next(_versions)
         self.left = False
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[Array]:
-        """Give the values to be written to within the ``with`` block; then they have another version."""
-        try:
-            yield self._memory
-        finally:
-            self.version = next(_versions)
+    def writing(self) -> Vectors:
+        """Give, by ``with vectors.writing() as values``, the values to write to; then they have another version."""
+        return self
+
+    def __enter__(self) -> Array:
+        return self._memory
+
+    def __exit__(self, *error: object) -> None:
+        self.version = next(_versions)
 
 
 class Parameters:
@@ -60,8 +61,8 @@ class Parameters:
         self.vectors = Vectors(values, np.concatenate([empty, *(v.gradient.reshape(-1) for v in self.variables)]))
         offset = 0
         for variable in self.variables:
-            variable._place.vectors.left = True
-            variable._place = _Place.of(variable.shape, self.vectors, offset)
+            variable.place.vectors.left = True
+            variable.place = Place(variable.shape, self.vectors, offset)
             offset += variable.size
 
     @property
@@ -89,19 +90,24 @@ class Parameters:
         return tuple(v.shape for v in self.variables)
 
 
-class _Place(NamedTuple):
-    """Where a variable is: in one attribute, so that no thread ever sees half of a move."""
+class Place:
+    """Where a variable is: in one attribute, so that no thread ever sees half of a move.
 
-    vectors: Vectors
-    memory: Array
-    value: Array
-    gradient: Array
+    For the passes, which ask for all of them at each step: nobody reshapes these arrays in place or hands them out.
+    """
 
-    @classmethod
-    def of(cls, shape: tuple[int, ...], vectors: Vectors, offset: int) -> _Place:
+    __slots__ = ("_memory", "gradient", "value", "vectors")
+
+    def __init__(self, shape: tuple[int, ...], vectors: Vectors, offset: int) -> None:
         part = slice(offset, offset + math.prod(shape))
-        flat = vectors._memory, vectors.values, vectors.gradients
-        return cls(vectors, *(vector[part].reshape(shape) for vector in flat))
+        self.vectors = vectors
+        self.value, self.gradient = vectors.values[part].reshape(shape), vectors.gradients[part].reshape(shape)
+        self._memory = vectors._memory[part].reshape(shape)
+
+    def write(self, value: Array) -> None:
+        """Set the value, and with it the version of the vectors."""
+        with self.vectors.writing():
+            self._memory[...] = value
 
 
 class Variable:
@@ -132,22 +138,22 @@ class Variable:
         self.shape: tuple[int, ...] = value.shape
         self.dtype = value.dtype
         self.size = value.size
-        self._place = _Place.of(self.shape, Vectors(value.flatten(), np.zeros(self.size, self.dtype)), 0)
+        self.place = Place(self.shape, Vectors(value.flatten(), np.zeros(self.size, self.dtype)), 0)
 
     @property
     def vectors(self) -> Vectors:
         """The flat vectors that it is a part of."""
-        return self._place.vectors
+        return self.place.vectors
 
     @property
     def value(self) -> Array:
         """The weight, read-only: a view of the flat vector. Set it with `assign`."""
-        return self._place.value.view()  # another each time: a caller may reshape it in place
+        return self.place.value.view()  # another each time: a caller may reshape it in place
 
     @property
     def gradient(self) -> Array:
         """The gradient, to be added to: a view of the flat vector."""
-        return self._place.gradient.view()
+        return self.place.gradient.view()
 
     @gradient.setter
     def gradient(self, value: ArrayLike) -> None:
@@ -158,9 +164,7 @@ class Variable:
         array = real_array(self.path, value, self.dtype.name)
         if array.shape != self.shape:
             raise ValueError(f"{self.path}: expected shape {self.shape}, got {array.shape}")
-        place = self._place
-        with place.vectors.writing():
-            place.memory[...] = array
+        self.place.write(array)
 
     def numpy(self) -> Array:
         """Return a copy of the value."""

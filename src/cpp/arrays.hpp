@@ -142,7 +142,7 @@ class Dims {
                           numbers_text(shape, dimensions));
 }
 
-inline void must_be_shaped(const char* argument, const Dims& dims, const py::array& a) {
+[[gnu::always_inline]] inline void must_be_shaped(const char* argument, const Dims& dims, const py::array& a) {
     bool right = a.ndim() == py::ssize_t(dims.size());
     for (std::size_t k = 0; right && k < dims.size(); ++k) right = dims[k].size < 0 || a.shape(k) == dims[k].size;
     if (!right) wrong_shape(argument, dims, a.shape(), a.ndim());
@@ -178,13 +178,13 @@ inline py::array array_of(const py::object& o) { return py::reinterpret_borrow<p
 
 // NumPy's own descriptor of T; never destroyed.
 template <class T>
-PyObject* descriptor() {
+[[gnu::always_inline]] inline PyObject* descriptor() {
     static PyObject* const own = py::dtype::of<T>().release().ptr();
     return own;
 }
 
 template <class T>
-bool is_of(const py::array& a) {
+[[gnu::always_inline]] inline bool is_of(const py::array& a) {
     return py::detail::array_proxy(a.ptr())->descr == descriptor<T>() || py::isinstance<py::array_t<T>>(a);
 }
 
@@ -237,13 +237,13 @@ T* pointer(const View& view) {
 }
 
 template <class T>
-View view_of(py::array a) {  // of at most that many dimensions
+[[gnu::always_inline]] inline View view_of(const py::array& a) {  // of at most that many dimensions
     const py::detail::PyArray_Proxy* proxy = py::detail::array_proxy(a.ptr());
     View view;
-    view.data = proxy->data, view.dimensions = a.ndim(), view.itemsize = sizeof(T);
+    view.data = proxy->data, view.dimensions = proxy->nd, view.itemsize = sizeof(T);
     for (std::size_t k = 0; k < View::most; ++k)
         if (py::ssize_t(k) < view.dimensions) view.shape[k] = proxy->dimensions[k], view.strides[k] = proxy->strides[k];
-    view.owner = std::move(a);
+    view.owner = a;
     return view;
 }
 
@@ -259,11 +259,31 @@ py::array new_array_of(const py::ssize_t* shape, std::size_t dimensions) {
 }
 template <class T>
 View new_array(const py::ssize_t* shape, std::size_t dimensions) {
-    return view_of<T>(new_array_of<T>(shape, dimensions));
+    View view;
+    view.owner = new_array_of<T>(shape, dimensions);
+    view.data = py::detail::array_proxy(view.owner.ptr())->data;
+    view.dimensions = py::ssize_t(dimensions), view.itemsize = sizeof(T);
+    py::ssize_t step = sizeof(T);
+    for (std::size_t k = dimensions; k-- > 0; step *= shape[k]) view.shape[k] = shape[k], view.strides[k] = step;
+    return view;
 }
 template <class T>
 View new_array(std::initializer_list<py::ssize_t> shape) {
     return new_array<T>(shape.begin(), shape.size());
+}
+
+// An array of the same memory that cannot be written to, nor be made so: its base cannot either.
+template <class T>
+py::array read_only_array(const View& a) {
+    const auto& numpy = py::detail::npy_api::get();
+    py::detail::array_proxy(a.owner.ptr())->flags &= ~py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+    Py_INCREF(descriptor<T>());
+    PyObject* array = numpy.PyArray_NewFromDescr_(numpy.PyArray_Type_, descriptor<T>(), int(a.dimensions), a.shape,
+                                                  a.strides, a.data, py::detail::npy_api::NPY_ARRAY_ALIGNED_, nullptr);
+    if (!array) throw py::error_already_set();
+    py::array made = py::reinterpret_steal<py::array>(array);
+    if (numpy.PyArray_SetBaseObject_(array, py::object(a.owner).release().ptr())) throw py::error_already_set();
+    return made;
 }
 
 template <class T>
@@ -301,13 +321,14 @@ View copy_of(const View& from) {
 }
 
 template <class T>
-void must_be_of(const char* argument, const py::array& a) {
+[[gnu::always_inline]] inline void must_be_of(const char* argument, const py::array& a) {
     if (!is_of<T>(a))
         throw py::type_error(std::string(argument) + ": expected dtype " + (sizeof(T) == 4 ? "float32" : "float64") +
                              ", got " + dtype_name(a));
 }
 
-// An array of exactly T and of the expected shape; a clear error otherwise.
+// An array of exactly T and of the expected shape; a clear error otherwise. A step of a stream has three of them and
+// takes less than a microsecond: hence what is inline.
 template <class T>
 View checked(const char* argument, const py::array& a, const Dims& dims) {
     must_be_of<T>(argument, a);
@@ -319,24 +340,26 @@ View checked(const char* argument, py::handle object, const Dims& dims) {
     return checked<T>(argument, as_array(argument, object), dims);
 }
 
-// The array itself where it is C-contiguous and aligned, else a copy.
+// Makes it a view of a copy unless strides are whole elements and the last dimension is contiguous.
 template <class T>
-View c_contiguous(View a) {
-    return a.is_contiguous() && reinterpret_cast<std::uintptr_t>(a.data) % sizeof(T) == 0 ? std::move(a)
-                                                                                          : copy_of<T>(a);
-}
-
-// Strides in whole elements, the last dimension contiguous: the array itself or a copy of it.
-template <class T>
-View features_contiguous(View a) {
+void make_features_contiguous(View& a) {
     const py::ssize_t last = a.dimensions - 1;
     const bool fits = a.is_aligned(sizeof(T)) && (a.shape[last] <= 1 || a.strides[last] == py::ssize_t(sizeof(T)));
-    return fits ? std::move(a) : copy_of<T>(a);
+    if (!fits) a = copy_of<T>(a);
+}
+template <class T>
+View features_contiguous(const char* argument, const py::array& a, const Dims& dims) {
+    View view = checked<T>(argument, a, dims);
+    make_features_contiguous<T>(view);
+    return view;
 }
 
+// The array itself where it is C-contiguous and aligned, else a copy.
 template <class T>
 View contiguous(const char* argument, const py::array& a, const Dims& dims) {
-    return c_contiguous<T>(checked<T>(argument, a, dims));
+    View view = checked<T>(argument, a, dims);
+    if (!view.is_contiguous() || reinterpret_cast<std::uintptr_t>(view.data) % sizeof(T)) view = copy_of<T>(view);
+    return view;
 }
 template <class T>
 View contiguous(const char* argument, py::handle object, const Dims& dims) {

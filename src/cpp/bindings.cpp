@@ -232,13 +232,14 @@ struct WeightSpec {
     std::size_t index;  // in Weights
 };
 
+const char* output_name(const CellWeights& w) { return w.options.projection ? "outputs" : "units"; }
+
 std::vector<WeightSpec> weight_specs(const CellWeights& w) {
     const RecurrentShape& s = w.shape;
     static const char* const columns_names[] = {"", "units", "2*units", "3*units", "4*units"};
     const Dim columns{columns_names[w.gates], w.gates * s.units};
-    std::vector<WeightSpec> specs = {
-        {"kernel", {{"inputs", s.inputs}, columns}, 0},
-        {"recurrent_kernel", {{w.options.projection ? "outputs" : "units", s.outputs}, columns}, 1}};
+    std::vector<WeightSpec> specs = {{"kernel", {{"inputs", s.inputs}, columns}, 0},
+                                     {"recurrent_kernel", {{output_name(w), s.outputs}, columns}, 1}};
     if (w.has_bias) {
         if (w.options.reset_after)
             specs.push_back({"bias", {{"rows", 2}, columns}, 2});
@@ -445,15 +446,103 @@ std::shared_ptr<CellWeights> packed_weights(py::handle given) {
     return py::detail::cast_op<std::shared_ptr<CellWeights>&>(weights);
 }
 
+// All of them arrays already, or absent: only then is the first looked at.
+struct ForwardArguments {
+    py::array inputs;
+    py::object h0, c0;
+    bool return_sequences, training;
+    py::object out, lengths, mask;
+    bool zero_output, backwards;
+    py::object x_dropout, h_dropout;
+    Zoneout zoneout;
+    bool shared;
+};
+
+template <class T>
+View state_or_zeros(const char* argument, const py::object& state, long batch, const char* name, long width) {
+    if (!state) return zeros<T>({batch, width});
+    return contiguous<T>(argument, array_of(state), {{"batch", batch}, {name, width}});
+}
+
+// Dropout factors: (batch, width) for all gates or (gates, batch, width).
+template <class T>
+View dropout_factors(const char* argument, const py::object& given, const CellWeights& w, long batch, const char* name,
+                     long width) {
+    if (!given) return {};
+    if (array_of(given).ndim() == 3)
+        return contiguous<T>(argument, given, {{"gates", w.gates}, {"batch", batch}, {name, width}});
+    return contiguous<T>(argument, given, {{"batch", batch}, {name, width}});
+}
+
+// Rates and a seed, or None.
+Zoneout read_zoneout(py::handle given, const CellWeights& w) {
+    Zoneout zoneout{};
+    if (given.is_none()) return zoneout;
+    zoneout.h = number("zoneout: h", given.attr("h"), 0, 1), zoneout.c = number("zoneout: c", given.attr("c"), 0, 1);
+    const py::object seed = given.attr("seed");
+    zoneout.random = !seed.is_none();
+    if (zoneout.random)
+        zoneout.seed = uint32_t(integer("zoneout: seed", seed, 0, std::numeric_limits<uint32_t>::max()));
+    if (!w.lstm) zoneout.c = 0;
+    if ((zoneout.h > 0 || zoneout.c > 0) && w.cell != "rnn" && !w.staged)
+        throw py::value_error("zoneout: the weights were packed without it; pack them with zoneout=True");
+    return zoneout;
+}
+
+// The inputs, checked. What is of a call is made where it stays: a view that is moved after it was made, word by word,
+// is waited for.
+template <class T>
+View inputs_of(const CellWeights& w, const ForwardArguments& a) {
+    if (a.training && !w.training)
+        throw py::value_error("weights: were packed for inference; pack them with training=True");
+    View x = checked<T>("inputs", a.inputs, {{"batch"}, {"steps"}, {"inputs", w.shape.inputs}});
+    const long batch = x.shape[0], steps = x.shape[1], inputs = w.shape.inputs;
+    if (steps == 0) wrong_shape("inputs", {{"batch"}, {"steps > 0"}, {"inputs", inputs}}, x.shape, x.dimensions);
+    if (batch > (1l << 31) - 1 || steps > (1l << 31) - 1)
+        throw py::value_error("inputs: expected fewer than 2**31 rows and steps");
+    checked_product("inputs", {std::size_t(batch), std::size_t(steps), std::size_t(16 * w.shape.units), sizeof(T)});
+    make_features_contiguous<T>(x);
+    return x;
+}
+
+RecurrentShape with_rows(RecurrentShape shape, long batch, long steps) {
+    shape.batch = batch, shape.steps = steps;
+    return shape;
+}
+
 // Everything of a call that the two passes share.
 struct Run {
     std::shared_ptr<CellWeights> weights;
-    RecurrentShape shape{};  // of the arrays
     bool return_sequences = false, backwards = false;
     bool has_h0 = false;
-    std::shared_ptr<Plan> plan;
-    View x, h0, c0, x_dropout, h_dropout;  // the last two may be absent
+    View x;
+    RecurrentShape shape{};             // of the arrays
+    View h0, c0, x_dropout, h_dropout;  // the last two may be absent
     Zoneout zoneout{};
+    std::shared_ptr<Plan> plan;
+
+    Run() = default;
+    template <class T>
+    Run(T, const std::shared_ptr<CellWeights>& packed, const ForwardArguments& a)
+        : weights(packed),
+          return_sequences(a.return_sequences),
+          backwards(a.backwards),
+          has_h0(a.h0 || a.c0),
+          x(inputs_of<T>(*packed, a)),
+          shape(with_rows(packed->shape, x.shape[0], x.shape[1])),
+          h0(state_or_zeros<T>(packed->lstm ? "initial_state[0] (h)" : "initial_state", a.h0, shape.batch,
+                               output_name(*packed), shape.outputs)),
+          c0(packed->lstm ? state_or_zeros<T>("initial_state[1] (c)", a.c0, shape.batch, "units", shape.units)
+                          : View()),
+          x_dropout(dropout_factors<T>("dropout_mask", a.x_dropout, *packed, shape.batch, "inputs", shape.inputs)),
+          h_dropout(dropout_factors<T>("recurrent_dropout_mask", a.h_dropout, *packed, shape.batch,
+                                       output_name(*packed), shape.outputs)),
+          zoneout(a.zoneout) {
+        if (a.training && !zoneout.random && (zoneout.h > 0 || zoneout.c > 0))
+            throw py::value_error("zoneout: training needs a seed");
+        // Masks of zoneout belong to the steps of the arrays, so these must be known.
+        plan = padding_plan(shape, a.lengths, a.mask, a.zero_output, backwards, backwards && zoneout.random);
+    }
 
     RecurrentShape kernel_shape() const {
         RecurrentShape s = shape;
@@ -509,110 +598,41 @@ struct Run {
     }
 };
 
-std::pair<const void*, py::ssize_t> memory_of(const py::array& a) { return {a.data(), a.nbytes()}; }
+// The memory of an array that is referred to from one pass to the other. NumPy lets one give the array that owns it
+// other memory, or less of it: resize(refcheck=False), and the like.
+class Memory {
+    py::array owner;
+    const void* begin = nullptr;
+    py::ssize_t bytes = 0;
 
-// What backward needs of a forward pass. Whatever is small is copied and so is h, which the outputs are handed out as;
-// of the inputs, as large, only where they are.
-struct Cache {
-    Run run;
-    std::variant<Buffer<float>, Buffer<double>> saved;
-    std::size_t saved_bytes = 0, c_offset = 0, h_offset = 0;
-    std::pair<const void*, py::ssize_t> memory;  // of the inputs' owner: where it begins, its bytes
-
-    // NumPy lets one give an array other memory, or less of it: resize(refcheck=False), and the like.
-    void must_still_have_inputs() const {
-        if (memory_of(array_of(run.x.owner)) != memory)
-            throw py::value_error("inputs: their memory was given up between forward and backward");
+ public:
+    Memory() = default;
+    explicit Memory(const View& view) : owner(array_of(view.owner)) {
+        for (py::handle base = owner; base && py::isinstance<py::array>(base);
+             base = py::detail::array_proxy(base.ptr())->base)
+            owner = py::reinterpret_borrow<py::array>(base);
+        begin = owner.data(), bytes = owner.nbytes();
+    }
+    void must_be_there(const char* name) const {
+        if (begin && (owner.data() != begin || owner.nbytes() != bytes))
+            throw py::value_error(std::string(name) + ": their memory was given up between forward and backward");
     }
 };
 
-// The array whose memory `a` is a view of.
-py::object owner_of(py::object a) {
-    for (;;) {
-        const py::handle base = py::detail::array_proxy(a.ptr())->base;
-        if (!base || !py::isinstance<py::array>(base)) return a;
-        a = py::reinterpret_borrow<py::object>(base);
-    }
-}
-
-template <class T>
-View state_or_zeros(const char* argument, const py::object& state, long batch, const char* name, long width) {
-    if (!state) return zeros<T>({batch, width});
-    return contiguous<T>(argument, array_of(state), {{"batch", batch}, {name, width}});
-}
-
-// Dropout factors: (batch, width) for all gates or (gates, batch, width).
-template <class T>
-View dropout_factors(const char* argument, const py::object& given, const CellWeights& w, long batch, const char* name,
-                     long width) {
-    if (!given) return {};
-    if (array_of(given).ndim() == 3)
-        return contiguous<T>(argument, given, {{"gates", w.gates}, {"batch", batch}, {name, width}});
-    return contiguous<T>(argument, given, {{"batch", batch}, {name, width}});
-}
-
-// Rates and a seed, or None.
-Zoneout read_zoneout(py::handle given, const CellWeights& w) {
-    Zoneout zoneout{};
-    if (given.is_none()) return zoneout;
-    zoneout.h = number("zoneout: h", given.attr("h"), 0, 1), zoneout.c = number("zoneout: c", given.attr("c"), 0, 1);
-    const py::object seed = given.attr("seed");
-    zoneout.random = !seed.is_none();
-    if (zoneout.random)
-        zoneout.seed = uint32_t(integer("zoneout: seed", seed, 0, std::numeric_limits<uint32_t>::max()));
-    if (!w.lstm) zoneout.c = 0;
-    if ((zoneout.h > 0 || zoneout.c > 0) && w.cell != "rnn" && !w.staged)
-        throw py::value_error("zoneout: the weights were packed without it; pack them with zoneout=True");
-    return zoneout;
-}
+// What backward needs of a forward pass. Whatever is small is copied and so is h, which the outputs are handed out as,
+// unless these are shared: then nobody may write to them. Of the inputs, as large, only where they are.
+struct Cache {
+    Run run;
+    View outputs;  // if they are shared
+    Memory memory_of_inputs, memory_of_outputs;
+    std::variant<Buffer<float>, Buffer<double>> saved;
+    std::size_t saved_bytes = 0, c_offset = 0, h_offset = 0;
+};
 
 void copy_rows(void* to, std::ptrdiff_t to_stride, const void* from, std::ptrdiff_t from_stride, long rows,
                std::size_t bytes) {
     for (long b = 0; b < rows; ++b)
         std::memcpy(static_cast<char*>(to) + b * to_stride, static_cast<const char*>(from) + b * from_stride, bytes);
-}
-
-// All of them arrays already, or absent: only then is the first looked at.
-struct ForwardArguments {
-    py::array inputs;
-    py::object h0, c0;
-    bool return_sequences, training;
-    py::object out, lengths, mask;
-    bool zero_output, backwards;
-    py::object x_dropout, h_dropout;
-    Zoneout zoneout;
-};
-
-template <class T>
-Run make_run(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a) {
-    const CellWeights& w = *weights;
-    if (a.training && !w.training)
-        throw py::value_error("weights: were packed for inference; pack them with training=True");
-    Run run;
-    run.weights = weights, run.return_sequences = a.return_sequences, run.backwards = a.backwards;
-    run.x = checked<T>("inputs", a.inputs, {{"batch"}, {"steps"}, {"inputs", w.shape.inputs}});
-    const View& x = run.x;
-    run.shape = w.shape;
-    run.shape.batch = x.shape[0], run.shape.steps = x.shape[1];
-    RecurrentShape& s = run.shape;
-    if (s.steps == 0) wrong_shape("inputs", {{"batch"}, {"steps > 0"}, {"inputs", s.inputs}}, x.shape, x.dimensions);
-    if (s.batch > (1l << 31) - 1 || s.steps > (1l << 31) - 1)
-        throw py::value_error("inputs: expected fewer than 2**31 rows and steps");
-    checked_product("inputs", {std::size_t(s.batch), std::size_t(s.steps), std::size_t(16 * s.units), sizeof(T)});
-    const bool lstm = w.lstm;
-    const char* width = w.options.projection ? "outputs" : "units";
-    run.has_h0 = a.h0 || a.c0;
-    run.h0 = state_or_zeros<T>(lstm ? "initial_state[0] (h)" : "initial_state", a.h0, s.batch, width, s.outputs);
-    if (lstm) run.c0 = state_or_zeros<T>("initial_state[1] (c)", a.c0, s.batch, "units", s.units);
-    run.x_dropout = dropout_factors<T>("dropout_mask", a.x_dropout, w, s.batch, "inputs", s.inputs);
-    run.h_dropout = dropout_factors<T>("recurrent_dropout_mask", a.h_dropout, w, s.batch, width, s.outputs);
-    run.zoneout = a.zoneout;
-    if (a.training && !run.zoneout.random && (run.zoneout.h > 0 || run.zoneout.c > 0))
-        throw py::value_error("zoneout: training needs a seed");
-    // Masks of zoneout belong to the steps of the arrays, so these must be known.
-    run.plan = padding_plan(s, a.lengths, a.mask, a.zero_output, a.backwards, a.backwards && run.zoneout.random);
-    run.x = features_contiguous<T>(std::move(run.x));
-    return run;
 }
 
 // A pass: everything found and made under the GIL, run without it, its results handed over under it again.
@@ -678,6 +698,8 @@ py::tuple run_both(Call& first, Call& second) {
 template <class T>
 class ForwardCall : public Call {
     const bool training;
+    const bool given_out;
+    const bool shared;  // of training: backward reads the outputs, which nobody may write to until then
     Run call;
     const CellWeights* const weights;
     View outputs, h_last, c_last;
@@ -686,48 +708,60 @@ class ForwardCall : public Call {
     ForwardProblem<T> p{};
     Sequence<T> handed_out{};  // of training: the outputs that become the caller's, who may write to them
 
+    View outputs_of(const ForwardArguments& a) const {
+        const RecurrentShape& s = call.shape;
+        if (!a.out)
+            return a.return_sequences ? new_array<T>({s.batch, s.steps, s.outputs})
+                                      : new_array<T>({s.batch, s.outputs});
+        const Dim batch{"batch", s.batch}, steps{"steps", s.steps}, width{output_name(*weights), s.outputs};
+        return a.return_sequences ? strided_output<T>("out", a.out, {batch, steps, width})
+                                  : strided_output<T>("out", a.out, {batch, width});
+    }
+    // Where the last state goes; rows without steps keep theirs.
+    View last_of(const View& state) const {
+        return call.plan ? copy_of<T>(state) : new_array<T>({state.shape[0], state.shape[1]});
+    }
+
  public:
     ForwardCall(const std::shared_ptr<CellWeights>& weights, const ForwardArguments& a)
-        : training(a.training), call(make_run<T>(weights, a)), weights(weights.get()) {
+        : training(a.training),
+          given_out(bool(a.out)),
+          shared(a.training && a.shared && a.return_sequences),
+          call(T{}, weights, a),
+          weights(weights.get()),
+          outputs(outputs_of(a)),
+          h_last(last_of(call.h0)),
+          c_last(weights->lstm ? last_of(call.c0) : View()) {
         const RecurrentShape& s = call.shape;
         const bool lstm = weights->lstm;
-        const char* width = weights->options.projection ? "outputs" : "units";
         if (a.out) {
-            outputs =
-                a.return_sequences
-                    ? strided_output<T>("out", a.out, {{"batch", s.batch}, {"steps", s.steps}, {width, s.outputs}})
-                    : strided_output<T>("out", a.out, {{"batch", s.batch}, {width, s.outputs}});
             must_not_overlap("out", outputs, "inputs", call.x);
             must_not_overlap("out", outputs, "initial_state", call.h0);
             if (lstm) must_not_overlap("out", outputs, "initial_state", call.c0);
             if (call.x_dropout) must_not_overlap("out", outputs, "dropout_mask", call.x_dropout);
             if (call.h_dropout) must_not_overlap("out", outputs, "recurrent_dropout_mask", call.h_dropout);
-        } else if (a.return_sequences) {
-            outputs = new_array<T>({s.batch, s.steps, s.outputs});
-        } else {
-            outputs = new_array<T>({s.batch, s.outputs});
         }
         if (training)  // the caller may change them until the backward pass
             for (View* given : {&call.h0, &call.c0, &call.x_dropout, &call.h_dropout})
                 if (*given) *given = copy_of<T>(*given);
-        h_last = copy_of<T>(call.h0);  // what rows without steps keep
-        if (lstm) c_last = copy_of<T>(call.c0);
 
-        // One block holds what training saves (gates and the like, c and h), or the pair of rows of h.
+        // One block holds what training saves (gates and the like, c, and h where the outputs are not shared), or the
+        // pair of rows of h.
         const std::size_t rows = call.rows(),
                           saved_width = weights->template kernels_of<T>().saved(s, weights->options);
         saved_size = training ? saved_width * rows : 0, c_size = training && lstm ? rows * s.units : 0;
-        h_size = training ? rows * s.outputs : a.return_sequences ? 0 : 2 * s.batch * s.outputs;
+        const bool keeps_h = training && !shared;
+        h_size = keeps_h ? rows * s.outputs : a.return_sequences ? 0 : 2 * s.batch * s.outputs;
         saved = Buffer<T>(saved_size + c_size + h_size);
         T* h_store = saved.get() + saved_size + c_size;
         empty = call.empty();
         if (empty) return;
         call.fill(p, T{});
         threads = p.threads, brief = threads == 1 && is_brief(*weights, p.shape);
-        p.h = training             ? call.kept(h_store, s.outputs)
+        p.h = keeps_h              ? call.kept(h_store, s.outputs)
               : a.return_sequences ? call.outer<T>(outputs)
                                    : Sequence<T>{h_store, s.outputs, s.batch * s.outputs, 1, nullptr, nullptr, nullptr};
-        if (training && a.return_sequences) handed_out = call.outer<T>(outputs);
+        if (keeps_h && a.return_sequences) handed_out = call.outer<T>(outputs);
         if (lstm && training)
             p.c = call.kept(saved.get() + saved_size, s.units);
         else if (lstm)
@@ -786,18 +820,23 @@ class ForwardCall : public Call {
 
         auto cache = std::make_shared<Cache>();
         cache->run = std::move(call);
-        cache->run.x.owner = owner_of(cache->run.x.owner);
-        cache->memory = memory_of(array_of(cache->run.x.owner));
+        cache->memory_of_inputs = Memory(cache->run.x);
         cache->saved_bytes = (saved_size + c_size + h_size) * sizeof(T);
         cache->saved = std::move(saved);
         cache->c_offset = saved_size, cache->h_offset = saved_size + c_size;
+        if (shared) {
+            cache->memory_of_outputs = Memory(outputs);
+            cache->outputs = std::move(outputs);
+            const py::object handed = given_out ? cache->outputs.owner : read_only_array<T>(cache->outputs);
+            return py::make_tuple(handed, h_last.owner, py::handle(c_state), cache);
+        }
         return py::make_tuple(outputs.owner, h_last.owner, py::handle(c_state), cache);
     }
 };
 
 // The arguments of a forward pass in their order, from a tuple or from CPython; `cell`, the last, says whose
 // weights they must be, or is None.
-constexpr Py_ssize_t forward_argument_count = 15;
+constexpr Py_ssize_t forward_argument_count = 16;
 
 template <class F>
 auto with_forward_arguments(PyObject* const* a, F f) {
@@ -819,7 +858,8 @@ auto with_forward_arguments(PyObject* const* a, F f) {
                                      flag("go_backwards", a[10]),
                                      as_array_or_none("dropout_mask", a[11]),
                                      as_array_or_none("recurrent_dropout_mask", a[12]),
-                                     read_zoneout(a[13], *w)};
+                                     read_zoneout(a[13], *w),
+                                     flag("shared", a[14])};
     return f(w, arguments);
 }
 
@@ -896,16 +936,17 @@ class BackwardCall : public Call {
         const RecurrentShape& s = run.shape;
         const bool lstm = w.lstm;
         const Buffer<T>& saved = std::get<Buffer<T>>(cache.saved);
-        const char* width = w.options.projection ? "outputs" : "units";
+        const char* width = output_name(w);
         const Dim batch{"batch", s.batch}, steps{"steps", s.steps}, outputs{width, s.outputs}, units{"units", s.units};
 
-        cache.must_still_have_inputs();
+        cache.memory_of_inputs.must_be_there("inputs");
+        cache.memory_of_outputs.must_be_there("outputs");
         if (a.dh_last)
             dh_last = dh_state = contiguous<T>(lstm ? "d_state[0] (h)" : "d_state", a.dh_last, {batch, outputs});
         if (a.dc_last) dc_last = contiguous<T>("d_state[1] (c)", a.dc_last, {batch, units});
         View d_outputs;
         if (a.d_outputs && run.return_sequences) {
-            dy = d_outputs = features_contiguous<T>(checked<T>("d_outputs", a.d_outputs, {batch, steps, outputs}));
+            dy = d_outputs = features_contiguous<T>("d_outputs", array_of(a.d_outputs), {batch, steps, outputs});
             if (run.plan && run.plan->repeat) dy = fold_repeated<T>(run, dy);
         } else if (a.d_outputs) {
             dh_last = d_outputs = contiguous<T>("d_outputs", a.d_outputs, {batch, outputs});
@@ -925,6 +966,7 @@ class BackwardCall : public Call {
             throw py::value_error("d_weights: expected " + std::to_string(specs.size()) + " arrays, got " +
                                   std::to_string(a.d_weights.size()));
         std::vector<View> d_weights;
+        d_weights.reserve(specs.size());
         for (const WeightSpec& spec : specs) {
             const std::size_t index = d_weights.size();
             View array;
@@ -957,7 +999,8 @@ class BackwardCall : public Call {
         run.fill(p, T{});
         threads = p.threads;
         p.saved = read_only(run.kept(saved.get(), w.template kernels_of<T>().saved(s, w.options)));
-        p.h = read_only(run.kept(saved.get() + cache.h_offset, s.outputs));
+        p.h =
+            read_only(cache.outputs ? run.outer<T>(cache.outputs) : run.kept(saved.get() + cache.h_offset, s.outputs));
         if (lstm) p.c = read_only(run.kept(saved.get() + cache.c_offset, s.units));
         if (dy) p.dh = read_only(run.outer<T>(dy));
         if (dh_last) p.dh_last = pointer<T>(dh_last);
@@ -1109,8 +1152,8 @@ class Stream {
 
     template <class T>
     py::object run_typed(const py::array& inputs, py::handle out) {
-        const View x = features_contiguous<T>(
-            checked<T>("inputs", inputs, {{"batch", shape.batch}, {"steps"}, {"inputs", shape.inputs}}));
+        const View x =
+            features_contiguous<T>("inputs", inputs, {{"batch", shape.batch}, {"steps"}, {"inputs", shape.inputs}});
         if (x.shape[1] < 1 || x.shape[1] > shape.steps)
             throw py::value_error("inputs: expected 1 to " + std::to_string(shape.steps) + " steps, got " +
                                   std::to_string(x.shape[1]));
@@ -1119,7 +1162,7 @@ class Stream {
         if (out.is_none()) {
             outputs = new_array<T>({shape.batch, steps, shape.outputs});
         } else {
-            const char* width = weights->options.projection ? "outputs" : "units";
+            const char* width = output_name(*weights);
             outputs = strided_output<T>("out", out, {{"batch", shape.batch}, {"steps", steps}, {width, shape.outputs}});
             must_not_overlap("out", outputs, "inputs", x);
         }
@@ -1427,8 +1470,7 @@ py::tuple ctc(py::handle inputs_, py::handle labels_, py::handle input_lengths_,
                wants_gradient = flag("gradient", gradient);
     return by_dtype("inputs", inputs_array, [&](auto tag) -> py::tuple {
         using T = decltype(tag);
-        const View inputs =
-            features_contiguous<T>(checked<T>("inputs", inputs_array, {{"batch"}, {"steps"}, {"classes"}}));
+        const View inputs = features_contiguous<T>("inputs", inputs_array, {{"batch"}, {"steps"}, {"classes"}});
         CtcProblem<T> p{};
         const long batch = p.batch = inputs.shape[0], steps = p.steps = inputs.shape[1];
         const long classes = p.classes = inputs.shape[2];

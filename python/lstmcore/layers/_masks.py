@@ -103,8 +103,11 @@ def within_rows() -> bool:
     return _local.rows
 
 
-def forward(layer: Layer, inputs: Any, training: bool, mask: Any, options: dict[str, Any]) -> tuple[Any, Any]:
-    """Return the outputs of a layer and their mask; it gets the mask if its `forward` takes one."""
+def forward(layer: Layer, inputs: Any, training: bool = False, mask: Any = None, **options: Any) -> tuple[Any, Any]:
+    """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
+    if mask is None and not layer.takes_copies:
+        outputs = layer.forward(inputs, training=training, **options)
+        return outputs, after(layer, inputs, outputs, None) if layer.computes_mask else None
     if mask is not None:
         if isinstance(inputs, np.ndarray):
             if mask.ndim == 1 and inputs.ndim > 2 and _local.rows:

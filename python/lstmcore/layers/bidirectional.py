@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import among, items
+from .._arguments import among, items, read_only
 from .._passes import run_both_backward, run_both_forward
 from .._serialization import serialize
 from .._tree import copies
@@ -171,6 +171,8 @@ class Bidirectional(SequenceLayer):
             b, more_states = second.run(inputs, training, split[1], mask, lengths, zero)
             if whole is not None:
                 whole[..., : first.outputs], whole[..., first.outputs :] = a, b
+        if whole is not None and training and self.return_sequences:  # where each layer keeps its part of them
+            whole = read_only(whole)
         if training and self.merge_mode == "mul":
             self._cache = a, b
         outputs: Any

@@ -100,7 +100,7 @@ class Dense(Layer):
         if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:
             self._features(shape)
         rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
-        sums = _core.matmul(rows, self.kernel.value, None if self.bias is None else self.bias.value)
+        sums = _core.matmul(rows, self.kernel.place.value, None if self.bias is None else self.bias.place.value)
         if len(shape) > 2:
             sums = sums.reshape(*shape[:-1], self.units)
         activation = activations.linear if logits else self.activation
@@ -119,12 +119,13 @@ class Dense(Layer):
         d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
         shape = d_sums.shape
         d_rows = d_sums if len(shape) == 2 else d_sums.reshape(-1, self.units)
-        _core.matmul(rows.T, d_rows, None, self.kernel.gradient, True)
+        _core.matmul(rows.T, d_rows, None, self.kernel.place.gradient, True)
         if self.bias is not None:
-            self.bias.gradient += np.add.reduce(d_rows, axis=0)
+            d_bias = self.bias.place.gradient
+            d_bias += np.add.reduce(d_rows, axis=0)
         if not need_d_inputs:
             return None
-        d_inputs = _core.matmul(d_rows, self.kernel.value.T)
+        d_inputs = _core.matmul(d_rows, self.kernel.place.value.T)
         return d_inputs if len(shape) == 2 else d_inputs.reshape(*shape[:-1], rows.shape[1])
 
     def stream(self, batch_size: int, steps: int) -> Stage:

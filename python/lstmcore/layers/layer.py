@@ -236,11 +236,7 @@ class Layer(Configurable):
         """
         return mask if self.supports_masking else None
 
-    def forward_with_mask(
-        self, inputs: Any, training: bool = False, mask: Any = None, **options: Any
-    ) -> tuple[Any, Any]:
-        """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
-        return _masks.forward(self, inputs, training, mask, options)
+    forward_with_mask = _masks.forward
 
     def fit_mask(self, mask: Any, inputs: Any) -> Any:
         """Return a mask that a call was given, after checking that it fits the inputs."""

@@ -183,11 +183,11 @@ class Recurrent(SequenceLayer):
         return (self.bias_initializer or Zeros())(shape, dtype=dtype)
 
     def _weights(self, training: bool) -> functional.Packed:
-        versions = [v.vectors.version for v in self.variables]
+        versions = [v.place.vectors.version for v in self.variables]
         if (known := self._packed) is not None and known[0] == versions and training <= known[1].training:
             return known[1]
         packed = type(self).pack(
-            [v.value for v in self.variables],
+            [v.place.value for v in self.variables],
             options=self.options,
             training=training,
             zoneout=any(self._zoneout.values()),
@@ -307,6 +307,7 @@ class Recurrent(SequenceLayer):
             self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask,
             self.go_backwards,
             *noise,
+            training and not self.takes_copies,
         )
 
     def finish(self, result: tuple[Any, Any, Any, Any], training: bool) -> tuple[Array, list[Array]]:
@@ -339,7 +340,7 @@ class Recurrent(SequenceLayer):
         if d_state is not None and len(d_state) != len(self.state_names):
             raise ValueError(f"{self.name}: d_state: expected {len(self.state_names)} arrays, got {len(d_state)}")
         dh, dc = (*(d_state or ()), None, None)[:2]
-        return BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, [v.gradient for v in self.variables])
+        return BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, [v.place.gradient for v in self.variables])
 
     def finish_backward(self, result: tuple[Any, Any, Any, Any]) -> Array | None:
         """Keep what is needed of the core's results and return the gradient of the inputs."""
@@ -361,8 +362,9 @@ class Recurrent(SequenceLayer):
         of each row do.
 
         With ``training`` this method, which models use, does not copy ``inputs`` but refers to them until
-        `backward` is done: they must not be written to before that. Calling the layer, ``layer(inputs,
-        training=True)``, does copy them. ``initial_state``, ``mask`` and all that is returned may be written to.
+        `backward` is done: they must not be written to before that; outputs of all steps are read-only. Calling
+        the layer, ``layer(inputs, training=True)``, does copy both. ``initial_state``, ``mask`` and the states
+        returned may be written to.
         """
         outputs, states = self.run(inputs, training, initial_state, mask, lengths)
         if self.go_backwards and self.return_sequences:

@@ -227,7 +227,7 @@ class Optimizer(Configurable):
         self._shapes = parameters.shapes
 
     def _move(self, parameters: Parameters, values: Array) -> None:
-        gradients, variables = parameters.gradients, parameters.variables
+        gradients, variables = parameters.vectors.gradients, parameters.variables
         rate = self._rate()
         scale = 1 / (self.gradient_accumulation_steps or 1)
         if self.global_clipnorm is not None:
