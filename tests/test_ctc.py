@@ -192,6 +192,25 @@ def test_impossible_classes():
     assert np.isnan(functional.ctc_loss(x, labels, zero_infinity=True)[2])
 
 
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_one_nan_on_the_way_makes_the_loss_nan(from_logits):
+    rng, labels = np.random.default_rng(0), [[1, 2, 1]]
+    for steps in (3, 4, 9, 20):  # the first is the only path, and has no blank
+        x = rng.dirichlet(np.ones(4), (1, steps))
+        for t in range(steps):
+            for c in range(4) if from_logits else (0, 1, 2):  # class 3 is on no path
+                spoilt = np.log(x) if from_logits else x.copy()
+                spoilt[0, t, c] = np.nan
+                loss, gradient = functional.ctc_loss_and_gradient(spoilt, labels, blank=0, from_logits=from_logits)
+                assert np.isnan(loss).all()
+                assert np.isnan(gradient).all()
+                assert np.isnan(functional.ctc_loss(spoilt, labels, blank=0, from_logits=from_logits)).all()
+                # A path's certainty ends elsewhere: what is nowhere possible hides nothing.
+                if not from_logits:
+                    spoilt[0, t] = np.where(np.isnan(spoilt[0, t]), np.nan, 0)
+                    assert np.isnan(functional.ctc_loss(spoilt, labels, blank=0, from_logits=False)).all()
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_gradient_of_reductions(reduction):
     x, labels, _, _ = problem(3, steps=8)

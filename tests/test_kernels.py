@@ -396,6 +396,17 @@ def test_infinity_and_nan_go_where_they_go_in_the_reference(name, where):
                 assert_same_bits(not_finite(p.run(functional)), not_finite(p.run(reference)))
 
 
+@pytest.mark.parametrize("name", CELLS | UNBOUNDED)
+def test_infinity_among_few_rows_goes_where_it_goes_in_the_reference(name):
+    # The products with the inputs of few rows are computed ahead, if there are more than four inputs.
+    with np.errstate(all="ignore"):
+        for units in (1, 5, 16, 18, 35):
+            for dtype in ("float32", "float64"):
+                p = Problem(2, 3, 5, units, dtype, seed=units, options=(CELLS | UNBOUNDED)[name])
+                p.x[0, 1, 2], p.x[1, 0] = np.inf, -np.inf
+                assert_same_bits(not_finite(p.run(functional)), not_finite(p.run(reference)))
+
+
 def test_a_state_that_decays_to_nothing_stays_finite():
     # Gates shut and a tiny state: the products run into denormals, which are flushed to zero.
     units = 16

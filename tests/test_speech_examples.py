@@ -77,16 +77,18 @@ def test_a_speaker_can_be_held_out(tmp_path):
 @pytest.mark.slow
 @needs_data
 def test_digits_are_told_apart_better_than_published(program):
-    # Published: 0.9733. Asked for: 0.98.
-    assert program("spoken_digits").main(["--picture=", "--verbose=0", f"--data={folder}"])["accuracy"] >= 0.98
+    # Published: 0.9733. Asked for: 0.98, reached in a third of the epochs that the program takes.
+    options = ["--picture=", "--verbose=0", f"--data={folder}", "--epochs=6", "--units=48"]
+    assert program("spoken_digits").main(options)["accuracy"] >= 0.98
 
 
 @pytest.mark.slow
 @needs_data
 def test_joined_digits_are_spelled_with_few_errors(program):
-    assert (
-        program("transcription").main(["--picture=", "--verbose=0", f"--data={folder}"])["character_error_rate"] <= 0.02
-    )
+    # The whole program: 0.01 (examples/README.md). Of a third of it: 0.035 with seeds 0 and 1; and 0.8 for whoever
+    # always says the same.
+    options = ["--picture=", "--verbose=0", f"--data={folder}", "--epochs=10", "--sequences=700", "--tests=120"]
+    assert program("transcription").main([*options, "--units=48"])["character_error_rate"] <= 0.06
 
 
 @pytest.fixture
