@@ -502,6 +502,15 @@ def test_one_input_in_a_list_or_dict_is_that_input_in_all_methods():
     for given in ([x], {"x": x}, x.tolist()):
         np.testing.assert_array_equal(model.predict_on_batch(given), model(x))
         assert model.test_on_batch(given, [[1.0], [2.0]]) == model.test_on_batch(x, [[1.0], [2.0]])
+    y, weight = np.array([[1.0], [2.0]], "f4"), np.array([1.0, 3.0], "f4")
+    model.set_weights([np.ones((3, 1)), np.zeros(1)])
+    error = (3 - y[:, 0]) ** 2 * weight
+    for evaluated in (
+        model.test_on_batch([x], [y], [weight]),
+        model.evaluate([x], [y], sample_weight=[weight], verbose=0),
+        model.train_on_batch([x], [y], [weight]),
+    ):
+        assert evaluated == error.mean()
 
 
 def test_options_that_were_tampered_with_are_refused():

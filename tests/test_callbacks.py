@@ -405,6 +405,19 @@ def test_a_log_is_appended_to_or_begun_again(tmp_path, append):
     assert rows(path) == [["epoch", "val_loss"], *kept, ["2", "3.0"]]
 
 
+def test_a_log_goes_on_after_a_backup_that_does_not_count_its_rows(tmp_path):
+    path = tmp_path / "log.csv"
+    run(CSVLogger(path), [1.0, 2.0])
+    logger = CSVLogger(path)
+    hooks = CallbackList([logger], Model(), {})
+    hooks.on_train_begin()
+    logger.set_state({"keys": ["val_loss"], "size": 20})
+    hooks.on_epoch_begin(2)
+    hooks.on_epoch_end(2, {"val_loss": 3.0})
+    hooks.on_train_end()
+    assert rows(path) == [["epoch", "val_loss"], ["0", "1.0"], ["1", "2.0"], ["2", "3.0"]]
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_a_key_that_comes_later_gets_a_column(tmp_path, separator):
     path, every = tmp_path / "log.csv", [{"loss": 4.0}, {"loss": 3.0, "val_loss": 9.0}, {"val_loss": 8.0, "a,b;c": 1.0}]

@@ -319,3 +319,10 @@ def test_a_turn_that_was_not_ended_is_over_with_its_lock():
     with third:
         assert turns.take(third) is None
     assert len(turns._taken) == 1
+
+
+def test_labels_are_looked_at_and_used_as_they_were_when_they_came():
+    labels, loss = np.array([0, 1]), lstmcore.losses.SparseCategoricalCrossentropy()
+    taken = loss.targets(labels, (2, 3), np.dtype("float32"))
+    labels[:] = 7  # by another thread, between the look and the use
+    np.testing.assert_array_equal(taken, [0, 1])

@@ -194,6 +194,18 @@ def test_names_shapes_and_order_of_the_weights(layer, shapes):
     assert layer.count_params() == sum(int(np.prod(shape)) for shape in shapes.values())
 
 
+@pytest.mark.parametrize("make", [LSTM, GRU, SimpleRNN])
+def test_weights_are_attributes_once_there_are_any(make):
+    layer = make(3)
+    for name in ("kernel", "recurrent_kernel", "bias"):
+        with pytest.raises(AttributeError, match=f"has no {name} before it is built"):
+            getattr(layer, name)
+    layer.build((None, None, 2))
+    assert [layer.kernel, layer.recurrent_kernel, layer.bias] == layer.variables
+    layer = make(3, use_bias=False, input_shape=(None, 2))
+    assert layer.bias is None
+
+
 def test_parameter_counts_are_those_that_keras_prints():
     model = Sequential([GRU(50, return_sequences=True, input_shape=(12, 1)), SimpleRNN(50), Dense(1)])
     # 3 units (inputs + units + 2) with the two biases of a GRU, units (inputs + units + 1) for a simple layer.

@@ -115,9 +115,8 @@ def as_array(name: str, value: Any) -> Array:
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise ValueError(f"{name}: expected an array, got {type(value).__name__} ({error})") from error
-        raise ValueError(
-            f"{name}: expected an array, got lists of different lengths; utils.pad_sequences makes them one"
-        ) from None
+        advice = "" if name.endswith("y") else "; utils.pad_sequences makes them one"  # of targets it makes up some
+        raise ValueError(f"{name}: expected an array, got lists of different lengths{advice}") from None
     missing = _missing(value)
     if missing is not None and missing.any():
         raise _no_number(name, "numbers", value, array, tuple(np.argwhere(missing)[0]), "a missing value")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from ._data import Arrays, Feed, Source, warn_of_the_end
 from ._interrupts import DeferredInterrupt
 from ._measures import Logs
 from ._progress import Progress
+from ._warnings import warn
 from .callbacks import CallbackList, ProgbarLogger
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Loop:
                 if self.model.stop_training:  # in the epoch before, or in the one that was resumed
                     break
                 if not progress.begun and self.feed.finished:
-                    warn_of_the_end(3)
+                    warn_of_the_end()
                     break
                 if not progress.begun:
                     progress.begin(epoch)
@@ -87,11 +87,10 @@ class Loop:
             progress.step = step + 1
             if self._finite and not math.isfinite(value):
                 self._finite = False
-                warnings.warn(
-                    f"{model.name}: the loss is {value} at step {step} of epoch {progress.epoch + 1}; look for NaN in "
-                    "the data, or lower the learning rate",
+                warn(
+                    f"{model.name}: the loss is {value} at step {step + 1} of epoch {progress.epoch + 1}; "
+                    "look for NaN in the data, or lower the learning rate",
                     RuntimeWarning,
-                    stacklevel=4,
                 )
             if batch_end:
                 hooks.on_train_batch_end(step, model._logs(model._given))

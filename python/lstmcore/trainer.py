@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -23,6 +22,7 @@ from ._serialization import deserialize, serialize
 from ._state import join, split
 from ._tree import copies, map_leaves
 from ._turns import Turns, in_turn
+from ._warnings import warn
 from .activations import Activation
 from .callbacks import Callback, CallbackList, History, ProgbarLogger
 from .layers.layer import Layer, building, names_within, own_outputs
@@ -182,7 +182,7 @@ class Trainer(Layer):
         try:
             return {name: serialize(value, name) for name, value in self._recipe.items()}
         except TypeError as error:
-            warnings.warn(f"{self.name}: compile's arguments are not kept: {error}", UserWarning, stacklevel=2)
+            warn(f"{self.name}: compile's arguments are not kept: {error}")
             return None
 
     @property
@@ -423,7 +423,7 @@ class Trainer(Layer):
         targets = as_arrays("y", y, False, rows=rows)
         if targets.ndim == 0 or len(targets) != rows:
             raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
-        weight = None if sample_weight is None else real_array("sample_weight", sample_weight)
+        weight = None if sample_weight is None else as_arrays("sample_weight", sample_weight, False, rows=rows)
         if class_weight is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")

@@ -1532,7 +1532,7 @@ py::dict config() {
     return d;
 }
 
-void set_num_threads(py::handle n) { set_max_threads(int(integer("num_threads", n, 1, 4096))); }
+void set_num_threads(py::handle n) { set_max_threads(int(integer("num_threads", n, 1, most_threads))); }
 
 double multiply_add_loop(long rounds, bool float64) {
     const WithoutGil release;

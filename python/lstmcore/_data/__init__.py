@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .._tree import rows_of
 from .arrays import Arrays, as_arrays
 from .batches import Iterable, Numbered, Streamed
@@ -67,12 +65,7 @@ def source(
         raise ValueError(f"{prefix}y: expected targets, got None")
     x = as_arrays(f"{prefix}x", x, several, dimensions)
     rows = rows_of(x)
-    y = None if y is None else as_arrays(f"{prefix}y", y, False, _like(y), rows)
+    y = None if y is None else as_arrays(f"{prefix}y", y, False, rows=rows)
     if sample_weight is not None:
-        sample_weight = as_arrays(f"{prefix}sample_weight", sample_weight, False, _like(sample_weight), rows)
+        sample_weight = as_arrays(f"{prefix}sample_weight", sample_weight, False, rows=rows)
     return Arrays(x, y, sample_weight, batch_size, steps, shuffle, prefix)
-
-
-def _like(value: Any) -> int | None:
-    """Return the dimensions of the one array in a list, for targets in a list of one output."""
-    return value[0].ndim if isinstance(value, list) and len(value) == 1 and isinstance(value[0], np.ndarray) else None

@@ -53,7 +53,7 @@ class Feed:
                 self.finished = self.source.once
                 break
         if self._pass is None and steps is not None and done < steps:
-            warn_of_the_end(5)
+            warn_of_the_end()
         self._offset += done
         if self._offset == self.source.steps:
             self._pass = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from .. import _random
+from .._warnings import warn
 
 # x, y or None, sample_weight or None
 Batch = tuple[Any, Any, Any]
@@ -46,7 +46,7 @@ class Source:
             yield batch
             done += 1
         if limit is not None and done < limit:
-            warn_of_the_end(4)
+            warn_of_the_end()
 
     def begin_epoch(self) -> None:
         """Take notice of the beginning of an epoch of training."""
@@ -61,11 +61,9 @@ class Source:
         """Make the next pass the one that came after `position`."""
 
 
-def warn_of_the_end(level: int) -> None:
-    """Warn, in Keras's words, that there are fewer batches than were asked for, of a line so many calls up."""
-    warnings.warn(
+def warn_of_the_end() -> None:
+    """Warn, in Keras's words, that there are fewer batches than were asked for."""
+    warn(
         "Your input ran out of data; interrupting training. Make sure that your dataset or generator can generate at "
         "least `steps_per_epoch * epochs` batches.",
-        UserWarning,
-        stacklevel=level + 1,
     )

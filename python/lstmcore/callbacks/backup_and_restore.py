@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 from .._arguments import flag, path
+from .._warnings import warn
 from .callback import Callback, Logs
 from .save_frequency import SaveFrequency
 
@@ -90,7 +90,7 @@ class BackupAndRestore(Callback):
             except (OSError, ValueError) as error:
                 if file is files[-1]:
                     raise
-                warnings.warn(f"BackupAndRestore: {error}; goes on from {files[-1]}", UserWarning, stacklevel=2)
+                warn(f"BackupAndRestore: {error}; goes on from {files[-1]}")
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Write the backup, if it is time."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .._arguments import items
+from .._warnings import warn
 from .callback import HOOKS, Callback, Logs
 
 
@@ -76,10 +76,9 @@ class CallbackList(Callback):
             if name in left:
                 callback.set_state(left.pop(name))
         if left:
-            warnings.warn(
+            warn(
                 f"callbacks: the interrupted training had {', '.join(left)}, which this one has not",
                 RuntimeWarning,
-                stacklevel=2,
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-import warnings
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from .._arguments import flag, path, string
+from .._warnings import warn
 from .callback import Callback, Logs
 
 _MISSING = "NA"
@@ -129,11 +130,7 @@ class CSVLogger(Callback):
     def _widen(self, new: list[str]) -> IO[str]:
         """Give the file columns that its rows so far have not, and return it."""
         if not self.filename.is_file():
-            warnings.warn(
-                f"CSVLogger: {', '.join(new)}: not written, for {self.filename} is no file with a header to change",
-                UserWarning,
-                stacklevel=4,
-            )
+            warn(f"CSVLogger: {', '.join(new)}: not written, for {self.filename} is no file with a header to change")
             return self._open()
         self._close()
         rows = self._read()
@@ -155,7 +152,7 @@ class CSVLogger(Callback):
     def set_state(self, state: dict[str, Any]) -> None:
         """Carry on after the rows there were."""
         self._close()
-        self._keep = state["rows"]
+        self._keep = state.get("rows", sys.maxsize)  # that of an older version does not say: all of them
 
 
 def _text(value: Any) -> Any:

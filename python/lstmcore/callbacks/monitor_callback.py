@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .._arguments import among, number
+from .._warnings import warn
 from .callback import Callback, Logs
 
 ANY = "[-inf, inf]"  # of numbers: infinity is a way to say never
@@ -50,9 +50,8 @@ class MonitorCallback(Callback):
     ) -> None:
         super().__init__()
         if not among(mode, ("auto", "min", "max")):
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: mode: expected 'auto', 'min' or 'max', got {mode!r}; 'auto' is used",
-                stacklevel=3,
             )
             mode = "auto"
         if not isinstance(monitor, str):
@@ -101,10 +100,8 @@ class MonitorCallback(Callback):
             name = self.monitor.removeprefix("val_")
             if self.mode == "auto" and name != "loss" and name not in self._metrics():
                 raise ValueError(f"{text}; if it is to come later, give mode='max' or mode='min'")
-            warnings.warn(text, stacklevel=2)
+            warn(text)
         elif np.ndim(value):
-            warnings.warn(
-                f"{type(self).__name__}: monitor: expected a number as {self.monitor!r}, got {value!r}", stacklevel=2
-            )
+            warn(f"{type(self).__name__}: monitor: expected a number as {self.monitor!r}, got {value!r}")
             return None
         return value

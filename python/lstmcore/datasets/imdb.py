@@ -13,7 +13,6 @@ import os
 import re
 import string
 import tarfile
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from .._arguments import integer
 from .._arguments import path as checked_path
+from .._warnings import warn
 from ..saving import atomic
 from ._files import cache_folder, fetch, find
 
@@ -211,7 +211,7 @@ def _write(cache: Path, data: _Data, key: str) -> None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         atomic.write(cache, content.getvalue())
     except OSError as error:
-        warnings.warn(f"the reviews are not cached, so that every call builds them anew: {error}", stacklevel=4)
+        warn(f"the reviews are not cached, so that every call builds them anew: {error}")
 
 
 # --- from texts to numbers ---

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from .._arguments import as_array
 from .._tree import copies
+from .._warnings import warn
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -158,12 +158,10 @@ def _warn_of_end(layer: Layer) -> None:
     if layer.told_of_mask:
         return
     layer.told_of_mask = True
-    warnings.warn(
+    warn(
         f"{layer.name}: a {type(layer).__name__} ends the mask of its inputs: layers behind it take padding for data; "
         "put a layer before it that takes the mask and gives one vector a row (a recurrent layer without "
         "return_sequences, GlobalAveragePooling1D), or leave the padding out of the inputs",
-        UserWarning,
-        stacklevel=2,
     )
 
 
@@ -269,12 +267,10 @@ def watched(model: Layer) -> Iterator[None]:
     what = "is given" if lost[:1] == [model.name] else "returns"
     if lost and not model.told_of_mask:
         model.told_of_mask = True
-        warnings.warn(
+        warn(
             f"{model.name}: forward: the mask of what {lost[0]} {what} has reached neither a layer nor the loss: "
             "it goes from layer to layer where they are called on one another's outputs, not through NumPy; "
             "give the layer behind it mask=..., from compute_mask",
-            UserWarning,
-            stacklevel=3,
         )
 
 

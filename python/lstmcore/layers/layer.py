@@ -381,7 +381,8 @@ class Layer(Configurable):
     ) -> Any:
         """Return the outputs for a batch.
 
-        Whatever the layer keeps for `backward` is its own: arrays that go in and come out may be written to.
+        Whatever the layer keeps for `backward` is its own: arrays that go in and come out may be written to. It keeps
+        that of one call: several threads may call it at a time, but one with ``training``.
 
         Parameters
         ----------

@@ -18,6 +18,7 @@ from .._stepwise import StepwiseWeights
 from ..initializers import Zeros
 from ..initializers import get as get_initializer
 from ..streaming import RecurrentStream, Stage
+from ..variables import Variable
 from ._streams import ChunkStream
 from .layer import Array, Shape
 from .sequence_layer import SequenceLayer, flat_states
@@ -175,6 +176,27 @@ class Recurrent(SequenceLayer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+
+    def _weight(self, name: str) -> Variable:
+        for variable in self.variables:
+            if variable.name == name:
+                return variable
+        raise AttributeError(f"{self.name}: has no {name} before it is built")
+
+    @property
+    def kernel(self) -> Variable:
+        """The weights of the inputs, once built."""
+        return self._weight("kernel")
+
+    @property
+    def recurrent_kernel(self) -> Variable:
+        """The weights of h, once built."""
+        return self._weight("recurrent_kernel")
+
+    @property
+    def bias(self) -> Variable | None:
+        """The bias, once built; None without ``use_bias``."""
+        return self._weight("bias") if self.use_bias else None
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.options.gates * self.units,)

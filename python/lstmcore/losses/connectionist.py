@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
 from .._arguments import flag, integer, integer_array, real_array
+from .._warnings import warn
 from .loss import Loss
 from .regression import EPSILON
 from .targets import Shape
@@ -242,13 +242,11 @@ class CTC(Loss):
             row = int(fitting.argmin())
             first = ", ".join(map(str, labels[row, : min(8, counts[row])])) + (", …" if counts[row] > 8 else "")
             # Of the batch, for rows are shuffled; by its labels it is found among all.
-            warnings.warn(
+            warn(
                 f"{self.name}: row {row} of the batch has {counts[row]} labels ({first}), which need {needed[row]} "
                 "steps, with a blank between any two that are equal, and "
                 f"{np.broadcast_to(available, fitting.shape)[row]} steps; such rows, here "
                 f"{np.count_nonzero(~fitting)} of {len(fitting)}, are left out",
-                UserWarning,
-                stacklevel=2,
             )
         return fitting
 
@@ -268,11 +266,9 @@ class CTC(Loss):
         elif logits is None and not self._looked_at_outputs and y_pred.size:
             self._looked_at_outputs = True
             if _are_probabilities(y_pred):
-                warnings.warn(
+                warn(
                     f"{self.name}: the outputs look like probabilities, where logits are expected; leave out the "
                     "softmax, or say from_logits=False",
-                    UserWarning,
-                    stacklevel=2,
                 )
         scales = np.full(len(inputs), scale, inputs.dtype) if isinstance(scale, float) else scale
         losses, slopes = _core.ctc(

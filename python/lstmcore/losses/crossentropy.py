@@ -7,7 +7,6 @@ overflows: the gradient by z is p - y.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
 from .._arguments import flag, integer, number, real_array
+from .._warnings import warn
 from .elementwise import Elementwise
 from .regression import EPSILON
 from .targets import Shape, labels, matching, probabilities
@@ -143,10 +143,9 @@ class CategoricalCrossentropy(Elementwise):
         """Return targets as the loss takes them, for outputs of that shape and dtype; errors begin with ``name``."""
         self._check_axis(y_pred_shape)
         if y_pred_shape[self.axis] == 1:
-            warnings.warn(
+            warn(
                 f"{self.name}: the outputs have one class, whose probability is always 1; use binary_crossentropy",
                 SyntaxWarning,
-                stacklevel=3,
             )
         hint = "; for integer labels use sparse_categorical_crossentropy"
         return matching(name, y, y_pred_shape, np.dtype(dtype), hint)

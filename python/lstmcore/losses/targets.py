@@ -53,7 +53,7 @@ def labels(name: str, value: ArrayLike, shape: Shape, ignored: int | None = None
 
     ``ignored`` is a label that stands for none and may lie outside the classes.
     """
-    array = real_array(name, value, "whole numbers (class labels)")
+    array = real_array(name, value, "whole numbers (class labels)").copy()  # another thread may change them meanwhile
     if array.ndim == len(shape) and array.shape[-1] == 1:
         array = array[..., 0]
     if not fits(array, shape[:-1]):

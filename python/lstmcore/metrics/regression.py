@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import losses
 from .._arguments import among, integer
+from .._warnings import warn
 from ..losses.weights import combine_weights, without_masked
 from .mean import Mean, MeanMetricWrapper
 from .metric import Metric, pair
@@ -213,9 +213,7 @@ class R2Score(Metric):
         if self.num_regressors:
             free = self.num_samples - self.num_regressors - 1
             if free <= 0:
-                warnings.warn(
-                    f"{self.name}: too few samples for an adjusted score; the plain one is reported", stacklevel=2
-                )
+                warn(f"{self.name}: too few samples for an adjusted score; the plain one is reported")
             else:
                 score = 1 - (1 - score) * (self.num_samples - 1) / free
         return score

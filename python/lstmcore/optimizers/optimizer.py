@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arguments import flag, float_array, integer, named, number, positive_integer, reject_options
 from .._serialization import Configurable, serialize
+from .._warnings import warn
 from ..variables import Parameters, Variable
 from .rate import Rate, RateLike
 from .schedules import LearningRateSchedule
@@ -68,7 +68,7 @@ class Optimizer(Configurable):
     ) -> None:
         kind = type(self).__name__
         if options.pop("decay", None) is not None:
-            warnings.warn(f"{kind}: decay has no effect; use a learning-rate schedule", UserWarning, stacklevel=3)
+            warn(f"{kind}: decay has no effect; use a learning-rate schedule")
         reject_options(kind, options, (), type(self))
         reject_options(kind, {"loss_scale_factor": loss_scale_factor}, {"loss_scale_factor"})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import warnings
+
+from .._warnings import warn
 
 _OURS = ".safetensors"
 _KERAS = (".keras", ".h5", ".hdf5")  # so that programs written for Keras run
@@ -27,8 +28,7 @@ def warn_of_ending(name: str, path: str) -> None:
     ending = os.path.splitext(path)[1]
     if ending.lower() in _KERAS:
         # The same text for all files of a kind: Python then says it once.
-        warnings.warn(
+        warn(
             f"{name}: a file named {ending} is written as a safetensors file, which Keras and readers of HDF5 cannot "
             f"read; better name it {_OURS}",
-            stacklevel=4,
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from .._warnings import warn
 from ..variables import Variable
 from .container import Array
 
@@ -53,7 +53,7 @@ def assign_all(
         text = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         if not skip_mismatch:
             raise ValueError(f"{where}: {text}")
-        warnings.warn(f"{where}: skipped: {text}", stacklevel=3)
+        warn(f"{where}: skipped: {text}")
     for name, array in fitting.items():
         variables[name].assign(array)
 
