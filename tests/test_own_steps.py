@@ -191,6 +191,9 @@ def test_a_call_that_would_never_be_called_is_refused_when_defined(base):
     with pytest.raises(TypeError, match=r"Mine: define forward\(inputs, training=False\) instead of call"):
         type("Mine", (base,), {"call": call})
 
+    if base is Sequential:
+        return  # has no forward of one's own
+
     class Calls(base):
         def forward(self, inputs, training=False):
             return self.call(inputs)

@@ -115,7 +115,8 @@ def as_array(name: str, value: Any) -> Array:
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise ValueError(f"{name}: expected an array, got {type(value).__name__} ({error})") from error
-        advice = "" if name.endswith("y") else "; utils.pad_sequences makes them one"  # of targets it makes up some
+        # Padding makes up some: not of targets.
+        advice = "" if name.rpartition(": ")[2] == "y" else "; utils.pad_sequences makes them one"
         raise ValueError(f"{name}: expected an array, got lists of different lengths{advice}") from None
     missing = _missing(value)
     if missing is not None and missing.any():

@@ -56,15 +56,11 @@ def run_forward(call: Call, checkpoint: int | None = None) -> Result:
     """Return outputs, h, c and, with ``training``, what the backward pass needs."""
     if checkpoint is not None and call.training:
         return _checkpointed(call, checkpoint)
-    if type(call.weights) is PackedWeights:
-        return _core.forward(*call)  # type: ignore[arg-type]
     return _forward(call)
 
 
 def run_backward(call: BackwardCall) -> Result:
     """Return the gradients of inputs, weights, h and c."""
-    if type(call.cache) is _core.Cache:
-        return _core.backward(*call)
     if isinstance(call.cache, (Checkpoints, StepwiseCache)):
         return call.cache.backward(*call[1:])
     return _core.backward(*call)

@@ -24,6 +24,8 @@ class Turns:
     def take(self, lock: threading.Lock) -> int | None:
         """Take a turn with a lock that the caller holds; return whose turn it is if not this lock's: a thread."""
         mine = lock, threading.get_ident()
+        while (last := self._taken[-1:]) and not last[0][0].locked():  # turns within the first one's, which are over
+            self._remove(last[0])
         self._taken.append(mine)
         while True:  # nobody removes this one, for its lock is held
             first = self._taken[0]
@@ -31,8 +33,11 @@ class Turns:
                 return None
             if first[0].locked():
                 return first[1]
-            with contextlib.suppress(ValueError):  # another thread has removed it
-                self._taken.remove(first)
+            self._remove(first)
+
+    def _remove(self, turn: tuple[threading.Lock, int]) -> None:
+        with contextlib.suppress(ValueError):  # another thread has removed it
+            self._taken.remove(turn)
 
 
 def in_turn(within: bool) -> Callable[[F], F]:

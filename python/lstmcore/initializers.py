@@ -225,6 +225,9 @@ class VarianceScaling(Initializer):
 
     def _fans(self, shape: tuple[int, ...]) -> tuple[int, int]:
         if self.input_axes is not None and self.output_axes is not None:
+            for name, axes in (("input_axes", self.input_axes), ("output_axes", self.output_axes)):
+                if any(not -len(shape) <= k < len(shape) for k in axes):
+                    raise ValueError(f"{type(self).__name__}: {name}: expected axes of shape {shape}, got {axes}")
             return math.prod(shape[k] for k in self.input_axes), math.prod(shape[k] for k in self.output_axes)
         if len(shape) < 2:
             return math.prod(shape), math.prod(shape)

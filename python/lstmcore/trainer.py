@@ -308,7 +308,9 @@ class Trainer(Layer):
         """Take a step on a batch; return the means of loss and metrics so far, by name.
 
         `fit` and `train_on_batch` call what a subclass defines here. It does something before or after
-        ``super().train_step(data)``, or takes the step itself. What it returns for an epoch's last batch is reported.
+        ``super().train_step(data)``, or takes the step itself, with ``self.backward(gradient)`` and
+        ``self.optimizer.step(self.parameters)``; the gradients of the weights are zero when it begins. What it returns
+        for an epoch's last batch is reported.
 
         >>> import numpy as np
         >>> from lstmcore import Sequential, layers
@@ -357,6 +359,10 @@ class Trainer(Layer):
             else:
                 self._test_step(x, y, weight, name)
             return None
+        if training:
+            optimizer, _, parameters, _ = self._ready()
+            if not optimizer.accumulating:  # for steps that are taken by hand
+                parameters.vectors.gradients.fill(0)
         data = (x, y) if weight is None else (x, y, weight)
         logs = getattr(self, method)(copies(data))  # the user's code may write over it
         if not isinstance(logs, Mapping):
@@ -421,9 +427,13 @@ class Trainer(Layer):
         inputs = self._inputs(x)
         rows = rows_of(inputs)
         targets = as_arrays("y", y, False, rows=rows)
-        if targets.ndim == 0 or len(targets) != rows:
+        if len(targets) != rows:
             raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
-        weight = None if sample_weight is None else as_arrays("sample_weight", sample_weight, False, rows=rows)
+        weight = sample_weight
+        if isinstance(sample_weight, (list, tuple, dict)):
+            weight = as_arrays("sample_weight", sample_weight, False, rows=rows)
+        elif sample_weight is not None:
+            weight = real_array("sample_weight", sample_weight)
         if class_weight is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")

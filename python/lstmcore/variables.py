@@ -166,6 +166,14 @@ class Variable:
             raise ValueError(f"{self.path}: expected shape {self.shape}, got {array.shape}")
         self.place.write(array)
 
+    def assign_add(self, value: ArrayLike) -> None:
+        """Add to the value; the shape must be the same."""
+        self.assign(self.value + real_array(self.path, value))
+
+    def assign_sub(self, value: ArrayLike) -> None:
+        """Subtract from the value; the shape must be the same."""
+        self.assign(self.value - real_array(self.path, value))
+
     def numpy(self) -> Array:
         """Return a copy of the value."""
         return self.value.copy()

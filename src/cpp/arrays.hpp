@@ -272,7 +272,7 @@ View new_array(std::initializer_list<py::ssize_t> shape) {
     return new_array<T>(shape.begin(), shape.size());
 }
 
-// An array of the same memory that cannot be written to, nor be made so: its base cannot either.
+// An array of the same memory that cannot be written to, nor be made so unless its base is made so first.
 template <class T>
 py::array read_only_array(const View& a) {
     const auto& numpy = py::detail::npy_api::get();

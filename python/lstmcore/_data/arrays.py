@@ -39,8 +39,8 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
     ):
         if several:
             return type(value)(as_arrays(f"{name}[{k}]", part, several) for k, part in enumerate(value))
-        one = len(value) == 1 and dimensions is None and rows is not None and isinstance(value[0], np.ndarray)
-        if one or (len(value) == 1 and np.ndim(value[0]) == dimensions):  # in a list, as Keras allows
+        one = dimensions is None and isinstance(value[0], np.ndarray) and len(value[0]) == rows
+        if len(value) == 1 and (one or np.ndim(value[0]) == dimensions):  # in a list, as Keras allows
             value = value[0]
         else:
             whole = all(np.ndim(part) == dimensions or len(part) == rows for part in value)

@@ -103,7 +103,9 @@ def within_rows() -> bool:
     return _local.rows
 
 
-def forward(layer: Layer, inputs: Any, training: bool = False, mask: Any = None, **options: Any) -> tuple[Any, Any]:
+def forward_with_mask(
+    layer: Layer, inputs: Any, training: bool = False, mask: Any = None, **options: Any
+) -> tuple[Any, Any]:
     """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
     if mask is None and not layer.takes_copies:
         outputs = layer.forward(inputs, training=training, **options)
@@ -124,6 +126,9 @@ def forward(layer: Layer, inputs: Any, training: bool = False, mask: Any = None,
 
 def after(layer: Layer, inputs: Any, outputs: Any, mask: Any) -> Any:
     """Return the mask of a layer's outputs; there is a warning where the layer, not being done with it, ends it."""
+    if mask is not None and layer.loses_mask:
+        _warn_of_end(layer)
+        return None
     keeps = mask is None or layer.supports_masking
     result = layer.compute_mask(inputs, mask) if keeps else None
     if result is None and mask is None:
@@ -158,11 +163,16 @@ def _warn_of_end(layer: Layer) -> None:
     if layer.told_of_mask:
         return
     layer.told_of_mask = True
-    warn(
-        f"{layer.name}: a {type(layer).__name__} ends the mask of its inputs: layers behind it take padding for data; "
-        "put a layer before it that takes the mask and gives one vector a row (a recurrent layer without "
-        "return_sequences, GlobalAveragePooling1D), or leave the padding out of the inputs",
-    )
+    kind = type(layer).__name__
+    if layer.loses_mask:
+        text = f"the forward of {kind} takes no mask, so that padding is taken for data; give it an argument mask"
+    else:
+        text = (
+            f"a {kind} ends the mask of its inputs: layers behind it take padding for data; put a layer before it that "
+            "takes the mask and gives one vector a row (a recurrent layer without return_sequences, "
+            "GlobalAveragePooling1D), or leave the padding out of the inputs"
+        )
+    warn(f"{layer.name}: {text}")
 
 
 # --- with the arrays ---
@@ -260,10 +270,13 @@ def watched(model: Layer) -> Iterator[None]:
     finally:
         _local.lost, _local.given = before
     missed = [entry for entry in made if not (entry.seen or entry.by_hand)]
-    lost = [entry.maker for entry in missed if not any(np.array_equal(entry.mask, mask) for mask in given)]
+    missing = [entry for entry in missed if not any(np.array_equal(entry.mask, mask) for mask in given)]
     # What else was given is another's mask changed as its array was: reversed, or cut.
-    changed = [mask for mask in given if not any(np.array_equal(entry.mask, mask) for entry in missed)]
-    lost = lost[len(changed) :]
+    for mask in given:
+        if not any(np.array_equal(entry.mask, mask) for entry in missed):
+            same = next((entry for entry in missing if _may_come_from(mask, entry.mask)), None)
+            missing = [entry for entry in missing if entry is not same]
+    lost = [entry.maker for entry in missing]
     what = "is given" if lost[:1] == [model.name] else "returns"
     if lost and not model.told_of_mask:
         model.told_of_mask = True
@@ -272,6 +285,14 @@ def watched(model: Layer) -> Iterator[None]:
             "it goes from layer to layer where they are called on one another's outputs, not through NumPy; "
             "give the layer behind it mask=..., from compute_mask",
         )
+
+
+def _may_come_from(mask: Array, other: Array) -> bool:
+    """Whether a mask can be another one whose steps were reversed or cut."""
+    if mask.ndim != other.ndim or len(mask) != len(other) or mask.shape[1] > other.shape[1]:
+        return False
+    axes = tuple(range(1, mask.ndim))
+    return bool((mask.sum(axes) <= other.sum(axes)).all())
 
 
 def seen(array: Array) -> Any:

@@ -27,7 +27,6 @@ class Activation(Layer):
     def __init__(self, activation: str | activations.Activation | Callable[..., Any] | None, **options: Any) -> None:
         super().__init__(**options)
         self.activation = activations.get(activation)
-        self.head = self.activation if self.activation.stepwise else None
 
     def as_activation(self) -> activations.Activation:
         """Return the function, for another layer to apply."""
@@ -36,6 +35,11 @@ class Activation(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the function's value."""
         return self.activation.compute_output_shape(input_shape)
+
+    @property
+    def head(self) -> activations.Activation | None:  # type: ignore[override]
+        """The activation that the layer ends with, if it can leave it out."""
+        return self.activation if self.activation.stepwise else None
 
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs; ``logits`` leaves the activation out."""
@@ -53,7 +57,7 @@ class Activation(Layer):
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
-        if self.head is None:
+        if not self.activation.stepwise:
             raise ValueError(f"{self.name}: axis: only the last axis needs nothing but its own step; it cannot stream")
         return ActivationStage(self.activation.in_place, self)
 

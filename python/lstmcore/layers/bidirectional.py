@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import among, items, read_only
+from .._arguments import among, items
 from .._passes import run_both_backward, run_both_forward
 from .._serialization import serialize
 from .._tree import copies
@@ -63,6 +63,12 @@ class Bidirectional(SequenceLayer):
                 continue
             if not isinstance(given, (Recurrent, RNN)):
                 raise ValueError(f"Bidirectional: {name}: expected a recurrent layer, got {given!r}")
+            for method in ("forward", "backward"):
+                if not getattr(type(given), method).__module__.startswith("lstmcore."):
+                    raise ValueError(
+                        f"Bidirectional: {name}: {type(given).__name__} has a {method} of its own, which would not be "
+                        "called; make it a layers.Cell within an RNN"
+                    )
             if given.variables or given.owner:
                 raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
             if isinstance(given, Recurrent) and given.checkpoint is not None:
@@ -166,13 +172,14 @@ class Bidirectional(SequenceLayer):
                 second.prepare(inputs, training, split[1], mask, lengths, zero, parts[1]),
             )
             (a, states), (b, more_states) = first.finish(one, training), second.finish(other, training)
+            if whole is not None and training and self.return_sequences:  # each layer keeps its part of them
+                whole.flags.writeable = False
+                whole = whole.view()
         else:
             a, states = first.run(inputs, training, split[0], mask, lengths, zero)
             b, more_states = second.run(inputs, training, split[1], mask, lengths, zero)
             if whole is not None:
                 whole[..., : first.outputs], whole[..., first.outputs :] = a, b
-        if whole is not None and training and self.return_sequences:  # where each layer keeps its part of them
-            whole = read_only(whole)
         if training and self.merge_mode == "mul":
             self._cache = a, b
         outputs: Any
@@ -188,8 +195,8 @@ class Bidirectional(SequenceLayer):
             outputs = [part[:, ::-1] for part in outputs] if self.merge_mode is None else outputs[:, ::-1]
         if first.return_state:
             both = outputs if isinstance(outputs, list) else [outputs]
-            return (*both, *states, *more_states)
-        return outputs
+            outputs = (*both, *states, *more_states)
+        return copies(outputs) if training and self.takes_copies else outputs
 
     def _split(self, argument: str, states: Sequence[ArrayLike]) -> list[Any]:
         """Return the states of the forward and those of the backward layer."""

@@ -103,7 +103,6 @@ class Conv1D(Layer):
         if self.filters % self.groups:
             raise ValueError(f"Conv1D: groups: expected a divisor of filters={filters}, got {groups}")
         self.activation = activations.get(activation)
-        self.head = self.activation if self.activation.stepwise else None
         self.use_bias = flag("Conv1D: use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -112,6 +111,11 @@ class Conv1D(Layer):
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self._windows = Windows(self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
+    @property
+    def head(self) -> activations.Activation | None:  # type: ignore[override]
+        """The activation that the layer ends with, if it can leave it out."""
+        return self.activation if self.activation.stepwise else None
 
     def build(self, input_shape: Shape) -> None:
         """Create kernel and bias."""
@@ -279,7 +283,7 @@ class Conv1D(Layer):
                 f"{self.name}: padding: a stream gives one output for each step and sees none of the later ones: "
                 f"expected padding='causal' and strides=1, got {self.padding!r} and {self.strides}"
             )
-        if self.head is None:
+        if not self.activation.stepwise:
             raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
         return _Conv1DStage(self, batch_size, steps)
 

@@ -59,7 +59,6 @@ class Dense(Layer):
         super().__init__(activity_regularizer=activity_regularizer, **options)
         self.units = positive_integer("Dense: units", units)
         self.activation = activations.get(activation)
-        self.head = self.activation if self.activation.stepwise else None
         self.use_bias = flag("Dense: use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -67,6 +66,11 @@ class Dense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+
+    @property
+    def head(self) -> activations.Activation | None:  # type: ignore[override]
+        """The activation that the layer ends with, if it can leave it out."""
+        return self.activation if self.activation.stepwise else None
 
     def build(self, input_shape: Shape) -> None:
         """Create kernel and bias."""
@@ -130,7 +134,7 @@ class Dense(Layer):
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
-        if self.head is None:
+        if not self.activation.stepwise:
             raise ValueError(f"{self.name}: activation: one of another axis than the last cannot stream")
         return _DenseStage(self)
 

@@ -178,16 +178,35 @@ class Layer(Configurable):
         if "forward" in cls.__dict__:
             arguments = inspect.signature(cls.forward).parameters
             cls._takes_lengths = "lengths" in arguments
-            cls.takes_copies = not cls.__module__.startswith("lstmcore.")
+            cls.takes_copies = not _is_ours(cls)
             if "consumes_mask" not in cls.__dict__:
-                cls.consumes_mask = "mask" in arguments
+                consumed, any_name = cls.consumes_mask, any(p.kind is _ANY_NAME for p in arguments.values())
+                cls.consumes_mask = "mask" in arguments or (consumed and any_name)
+                cls.loses_mask = consumed and not cls.consumes_mask and _is_ours(super(cls, cls).forward)
             if list(arguments)[2:3] == ["mask"]:
                 cls._second = "mask"
-        if "compute_mask" in cls.__dict__:
-            cls.computes_mask = True
+        if not _is_ours(cls):
+            cls._follow_own_passes()
+        if "backward" in cls.__dict__:
+            cls.backward = _checked(cls.__dict__["backward"], _is_ours(cls))  # type: ignore[method-assign]
+        cls.computes_mask = cls.compute_mask is not Layer.compute_mask
         for method, argument in cls._optional_arguments.items():
             if method in cls.__dict__:
                 setattr(cls, method, _taking(argument, cls.__dict__[method]))
+
+    @classmethod
+    def _follow_own_passes(cls) -> None:
+        """See to it that passes that a class of the user's defines are not gone around."""
+        own = [name for name in ("forward", "backward", "compute_mask", "forward_with_mask") if name in cls.__dict__]
+        if own and cls.passes_are_fixed is not None:
+            raise TypeError(f"{cls.__name__}: defines {', '.join(own)}, {cls.passes_are_fixed}")
+        if "forward" in own and "stream" not in cls.__dict__:
+            cls.stream = Layer.stream  # type: ignore[method-assign]
+        for name in ("forward", "backward"):
+            if name in own:
+                parameters = inspect.signature(cls.__dict__[name]).parameters
+                if "logits" not in parameters and not any(p.kind is _ANY_NAME for p in parameters.values()):
+                    cls.head = None
 
     # --- to be defined by the layers ---
 
@@ -222,6 +241,9 @@ class Layer(Configurable):
     supports_masking = True  # whether the outputs have a mask where the inputs have one
     computes_mask = False  # whether `compute_mask` is its own: told by its being defined
     told_of_mask = False  # whether there has been a warning that a mask ends here
+    loses_mask = False  # whether `forward` takes no mask where that of the class it is derived from does
+    passes_are_fixed: str | None = None  # why a class derived from this one cannot have passes of its own, if it cannot
+    returned: Any = None  # shape and dtype of what a call with training=True has returned, until `backward`
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 
@@ -236,7 +258,7 @@ class Layer(Configurable):
         """
         return mask if self.supports_masking else None
 
-    forward_with_mask = _masks.forward
+    forward_with_mask = _masks.forward_with_mask
 
     def fit_mask(self, mask: Any, inputs: Any) -> Any:
         """Return a mask that a call was given, after checking that it fits the inputs."""
@@ -257,7 +279,9 @@ class Layer(Configurable):
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
-        raise NotImplementedError(f"{self.name}: a {type(self).__name__} cannot be run piece by piece")
+        kind = type(self)
+        own = "" if kind.stream is not Layer.stream or _is_ours(kind) else "; define stream beside forward"
+        raise NotImplementedError(f"{self.name}: a {kind.__name__} cannot be run piece by piece{own}")
 
     # --- the same for all ---
 
@@ -399,6 +423,11 @@ class Layer(Configurable):
             training, mask = False, training
         training = training is not None and flag(f"{self.name}: training", training)
         by_hand = mask is not None or lengths is not None
+        if by_hand and self.loses_mask:
+            raise ValueError(
+                f"{self.name}: {'mask' if lengths is None else 'lengths'}: the forward of {type(self).__name__} takes "
+                "no mask; give it an argument mask"
+            )
         if not by_hand:
             mask = _masks.of(inputs)
         arrays = self._accept(inputs)
@@ -421,6 +450,8 @@ class Layer(Configurable):
             else:
                 outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
         outputs = own_outputs(outputs, None if training else arrays)
+        if training:
+            self.returned = (outputs.shape, outputs.dtype) if isinstance(outputs, np.ndarray) else None
         return _masks.attach(self.name, inputs, outputs, mask, by_hand)
 
     def _accept(self, inputs: Any) -> Any:
@@ -497,7 +528,7 @@ class Layer(Configurable):
     @property
     def weights(self) -> list[Variable]:
         """The variables, in Keras's order."""
-        return self.variables
+        return list(self.variables)
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -652,6 +683,30 @@ def own_outputs(outputs: Any, inputs: Any) -> Any:
         return type(outputs)(own_outputs(part, inputs) for part in outputs)
     shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in leaves(inputs))
     return outputs.copy() if shared else outputs
+
+
+def _is_ours(value: Any) -> bool:
+    """Whether a class or a function is the library's, not the user's."""
+    return bool(value.__module__.startswith("lstmcore."))
+
+
+def _checked(backward: Callable[..., Any], ours: bool) -> Callable[..., Any]:
+    """Return a ``backward`` that refuses gradients of outputs that do not fit what a call has returned."""
+
+    @functools.wraps(backward)
+    def checked(self: Layer, *arguments: Any, **options: Any) -> Any:
+        if self.returned is not None:
+            (shape, dtype), self.returned = self.returned, None
+            given = arguments[0] if arguments else options.get("d_outputs")
+            if given is not None:
+                got = given.shape if isinstance(given, np.ndarray) else type(given).__name__
+                if got != shape:
+                    raise ValueError(f"{self.name}: d_outputs: expected shape {shape}, got {got}")
+                if ours and given.dtype != dtype:
+                    raise TypeError(f"{self.name}: d_outputs: expected dtype {dtype}, got {given.dtype}")
+        return backward(self, *arguments, **options)
+
+    return checked
 
 
 def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -39,6 +39,8 @@ class Residual(Layer):
         The outputs of the layers cannot be added to the inputs.
     """
 
+    passes_are_fixed = "which would not be called; derive it from Layer"
+
     def __init__(self, layer: Layer | Sequence[Layer], projection: str | None = None, **options: Any) -> None:
         layers: list[Any] = [layer] if isinstance(layer, Layer) else items("Residual: layer", layer, "a list of layers")
         if not layers or not all(isinstance(one, Layer) for one in layers):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arguments import ArgumentTypeError
+from ..activations import Activation
 from ..streaming import Stage
 from . import _masks
 from .layer import Array, Layer, Shape
@@ -32,13 +33,14 @@ class TimeDistributed(Layer):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
+    passes_are_fixed = "which would not be called; derive it from Layer"
+
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):
             raise ArgumentTypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
         super().__init__(**{"dtype": layer.given_dtype} | options)
         self.adopt(layer)
         self.layer = layer
-        self.head = layer.head
         self.consumes_mask = layer.consumes_mask
         if self.activity_regularizer is None:
             self.activity_regularizer = layer.activity_regularizer
@@ -52,6 +54,11 @@ class TimeDistributed(Layer):
         if len(shape) < 3:
             raise ValueError(f"{self.name}: inputs: expected shape (batch, steps, ...), got {shape}")
         return (shape[0], *shape[2:])
+
+    @property
+    def head(self) -> Activation | None:  # type: ignore[override]
+        """The activation that the layer ends with, if it can leave it out."""
+        return self.layer.head
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of the layer."""

@@ -41,6 +41,19 @@ class Loss(Configurable):
     dtype : "float32" or "float64" to compute in; that of the outputs by default.
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("lstmcore."):
+            return
+        own = cls.__dict__
+        if "__call__" in own:
+            raise TypeError(f"{cls.__name__}: define call and gradient, of each sample, instead of __call__")
+        if "call" in own and "gradient" not in own and cls.gradient.__module__.startswith("lstmcore."):
+            cls.gradient = Loss.gradient  # type: ignore[method-assign]  # one of ours is not that of another call
+        if ("call" in own or "gradient" in own) and "value_and_gradient" not in own:  # what is derived from them only
+            cls.value, cls.value_and_gradient = Loss.value, Loss.value_and_gradient  # type: ignore[method-assign]
+            cls.fuses = None  # type: ignore[assignment]
+
     def __init__(
         self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: DTypeLike | None = None
     ) -> None:
@@ -120,11 +133,15 @@ class Loss(Configurable):
         if pred.ndim == 1 and np.shape(as_array("y_true", y_true))[1:] == (1,):
             pred = pred[:, None]  # as in Keras, a column of targets makes one of the outputs
         true = self.targets(y_true, pred.shape, dtype, "y_true")
-        return true, np.asarray(self.call(true, pred))
+        return true, self._called(true, pred)
+
+    def _called(self, y_true: Array, y_pred: Array) -> Array:
+        """Return what `call` does, which may be the user's, as an array of numbers."""
+        return real_array(f"{self.name}: call", self.call(y_true, y_pred))
 
     def value(self, y_true: Array, y_pred: Array, weights: Array | None = None, logits: Array | None = None) -> float:
         """Return what `value_and_gradient` does without the gradient."""
-        losses = self.call(y_true, y_pred)
+        losses = self._called(y_true, y_pred)
         return total(losses, self._factor(losses.shape, weights, losses.dtype))
 
     def value_and_gradient(
@@ -141,7 +158,13 @@ class Loss(Configurable):
             taken from them, and the gradient is theirs.
         """
         scale = self._factor(y_pred.shape[:-1], weights, y_pred.dtype)
-        losses, slopes = self.call(y_true, y_pred), self.gradient(y_true, y_pred)
+        losses = self._called(y_true, y_pred)
+        if losses.shape != y_pred.shape[:-1]:
+            raise ValueError(
+                f"{self.name}: expected the loss of each sample, shape {y_pred.shape[:-1]}, got shape {losses.shape}; "
+                "to train with it, take the mean over the last axis alone, and gradient likewise: of each sample's loss"
+            )
+        slopes = self.gradient(y_true, y_pred)
         across = scale if isinstance(scale, float) else scale[..., None]
         return total(losses, scale), without_masked(np.asarray(slopes * across, y_pred.dtype), across)
 

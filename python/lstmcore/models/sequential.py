@@ -44,6 +44,8 @@ class Sequential(Model):
     name : "sequential" by default.
     """
 
+    passes_are_fixed = "which a chain would not call; derive it from Model"
+
     def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
         self._layers: list[Layer] = []
         self._taken: set[str] = set()  # names that layers have been added with
@@ -220,7 +222,8 @@ class Sequential(Model):
                 assert regularizer is not None
                 assert gradient is not None
                 gradient = gradient + regularizer.gradient(outputs) / max(1, len(outputs))
-            assert gradient is not None
+            if gradient is None:
+                raise ValueError(f"{layers[k + 1].name}: backward: expected the gradient of its inputs, got None")
             options = {"logits": True} if logits and k == len(layers) - 1 else {}
             gradient = layer.backward(gradient, need_d_inputs or k > first, **options)
         self._activities.clear()

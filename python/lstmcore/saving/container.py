@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._arguments import shown
 from . import atomic
 
 Array = NDArray[Any]
@@ -82,7 +83,7 @@ def unpack(content: bytes, where: str) -> Container:
         wrong = (
             f"expected a file that lstmcore has saved, got {others[0]}" if others else "not a whole safetensors file"
         )
-        raise ValueError(f"{where}: {wrong}" if others else f"{where}: {wrong} ({error})") from None
+        raise ValueError(f"{where}: {wrong}" if others else f"{where}: {wrong} ({shown(error)})") from None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])  # deserialize has checked it
     text = (header.get("__metadata__") or {}).get(_ENTRY)
     if text is None:
