@@ -58,7 +58,7 @@ def same_bits_from_any_threads(p, set_threads):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @every_plain_cell
 def test_bits_do_not_depend_on_threads(cell, shape, dtype, set_threads):
-    # Big enough for the work to be shared: recurrent_threads in bindings.cpp decides.
+    # Big enough for the work to be shared: pass_threads in runtime/cost.cpp decides.
     same_bits_from_any_threads(Problem(*shape, dtype, cell=cell), set_threads)
 
 

@@ -132,7 +132,7 @@ def test_steps_and_chunks_give_the_bits_of_the_whole(make, dtype, batch, threads
 
 @pytest.mark.parametrize("batch", [1, 16])
 def test_a_large_layer_gives_the_bits_of_the_whole_whatever_the_threads(batch, set_threads):
-    """Large enough for the threads to share the work: recurrent_threads in bindings.cpp decides."""
+    """Large enough for the threads to share the work: pass_threads in runtime/cost.cpp decides."""
     model = model_of(lambda d: [lstm(300, d), GRU(300, dtype=d, **EACH_STEP), Dense(30, dtype=d)], features=60)
     x = inputs_for(model, batch, steps=12)
     set_threads(1)

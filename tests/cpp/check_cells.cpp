@@ -53,7 +53,8 @@ int check_all(int& cases) {
     all(k.gru, {"gru, dropout", 0, 0, 0, 0, gru_options(true), 3, 3, 3, false, false, {}});
     all(k.lstm, {"lstm", 0, 0, 0, 0, lstm_options(), 4, 0, 0, false, false, {}});
     all(k.lstm, {"lstm, dropout", 0, 0, 0, 0, lstm_options(), 4, 1, 4, false, false, {}});
-    all(k.staged_gru, {"gru, reset before", 0, 0, 0, 0, gru_options(false), 3, 3, 3, false, false, zoneout});
+    all(k.staged_gru, {"gru, reset before", 0, 0, 0, 0, gru_options(false), 3, 0, 0, false, false, {}});
+    all(k.staged_gru, {"gru, reset before, dropout", 0, 0, 0, 0, gru_options(false), 3, 3, 3, false, false, zoneout});
     all(k.staged_gru, {"gru, layer norm", 0, 0, 0, 0, normalized_gru, 3, 0, 1, false, false, {}});
     all(k.staged_lstm, {"lstm, everything", 0, 0, 0, 0, everything, 4, 1, 4, false, false, zoneout});
     return failures;

@@ -3,9 +3,9 @@
 #include <limits>
 
 #include "check.hpp"
-#include "ctc_decode.hpp"
-#include "edit_distance.hpp"
-#include "ngram.hpp"
+#include "decode/ctc_decode.hpp"
+#include "decode/edit_distance.hpp"
+#include "decode/ngram.hpp"
 
 using namespace lstmcore;
 

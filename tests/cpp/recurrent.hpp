@@ -54,7 +54,7 @@ struct Numbers {
     }
 };
 
-// Rows of different lengths, one of them 0, as bindings.cpp plans them.
+// Rows of different lengths, one of them 0, as runtime/padding.cpp plans them.
 struct Rows {
     std::vector<long> first, length;
     std::vector<int> step, row, at_step;

@@ -49,7 +49,7 @@ def is_ours(error):
     if "lstmcore" not in code.co_filename.replace(os.sep, "/").split("/"):
         return False
     line = linecache.getline(code.co_filename, at.tb_lineno)
-    if any(name in line for name in (".fn(", ".function(", "make(", "print_fn(")):  # the caller's
+    if any(name in line for name in (".fn(", ".function(", "return function(", "make(", "print_fn(")):  # the caller's
         return True
     if dis.opname[code.co_code[at.tb_lasti]] == "RAISE_VARARGS":
         return True

@@ -91,8 +91,7 @@ class ChunkGradients {
     // Adds the chunk's share to the gradients, further() to those of further weights; all threads of the team.
     template <class F>
     void finish(F further) {
-        team.wait();
-        weights();
+        weights();  // which waits before it reads what the others have computed
         if (p.dx.data) inputs();
         further();
         team.wait();
@@ -105,7 +104,8 @@ class ChunkGradients {
         team.wait();
     }
 
-    // out (height, columns) += the sum over the chunk of left(b, t)^T times dpre's columns from `right` on.
+    // out (height, columns) += the sum over the chunk of left(b, t)^T times dpre's columns from `right` on. Once a
+    // chunk: `packed` is free when `finish` has waited.
     template <class Left>
     void add_products(T* packed, long height, long columns, Left left, long right, T* out) {
         const long first = number_of(p, t0), rows = number_of(p, t1) - first;
@@ -126,7 +126,6 @@ class ChunkGradients {
             multiply_panel<T>(PackedRows<T>{packed, rows}, height, 0, tile_count(height), panel, rows, count, nullptr,
                               RowsAt<T>(out + column, columns), true);
         }
-        team.wait();
     }
 
     // out += the sum over the chunk of left(b, t) right(b, t), element by element; right null: of left.

@@ -1,7 +1,5 @@
 // Decoders, n-gram tables and edit distances, for Python. Dtypes, shapes and most arguments are checked in
 // python/lstmcore/decoders/ and metrics/edit_distance.py; here whatever could reach beyond the memory.
-#include "bindings_decode.hpp"
-
 #include <pybind11/stl.h>
 
 #include <cmath>
@@ -12,11 +10,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include "arrays.hpp"
-#include "ctc_decode.hpp"
-#include "edit_distance.hpp"
-#include "gil.hpp"
-#include "ngram.hpp"
+#include "bindings/arrays.hpp"
+#include "bindings/gil.hpp"
+#include "bindings/objects.hpp"
+#include "bindings/register.hpp"
+#include "decode/ctc_decode.hpp"
+#include "decode/edit_distance.hpp"
+#include "decode/ngram.hpp"
 #include "threads.hpp"
 
 namespace lstmcore {
@@ -300,7 +300,7 @@ py::object edit_counts(py::handle a_, py::handle a_first, py::handle b_, py::han
 
 }  // namespace
 
-void register_decoders(py::module_& m) {
+void register_decode(py::module_& m) {
     m.def("ctc_greedy", greedy, py::arg("inputs"), py::arg("lengths"), py::arg("blank"), py::arg("kind"),
           py::arg("merge_repeated"));
     m.def("ctc_beam_search", beam_search, py::arg("inputs"), py::arg("lengths"), py::arg("blank"), py::arg("kind"),

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "ctc_decode.hpp"
+#include "decode/ctc_decode.hpp"
 
 namespace lstmcore {
 

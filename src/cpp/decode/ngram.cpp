@@ -1,4 +1,4 @@
-#include "ngram.hpp"
+#include "decode/ngram.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 // Greedy decoding (Graves et al. 2006, section 3.2) and prefix beam search (Graves & Jaitly 2014,
 // algorithm 1; Hannun et al. 2014, algorithm 1), in double whatever the inputs are. The twin in plain
 // Python is python/lstmcore/reference/ctc_decode.py; both add the same numbers in the same order.
-#include "ctc_decode.hpp"
+#include "decode/ctc_decode.hpp"
 
 #include <algorithm>
 #include <atomic>

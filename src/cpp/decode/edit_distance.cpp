@@ -1,4 +1,4 @@
-#include "edit_distance.hpp"
+#include "decode/edit_distance.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,0 +1,106 @@
+#include "runtime/cells.hpp"
+
+#include <cstring>
+
+#include "runtime/kernel_table.hpp"
+
+namespace lstmcore {
+
+const char* const activation_names[] = {"tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", nullptr};
+
+namespace {
+
+// A row's kernels, by members of Kernels: the fused and the staged one, which may be the same.
+template <class T, CellKernels<T> Kernels<T>::* fused, CellKernels<T> Kernels<T>::* staged>
+const CellKernels<T>& choose(bool by_stages) {
+    return kernels<T>().*(by_stages ? staged : fused);
+}
+
+bool plain(const CellOptions& o) {
+    return o.activation == Activation::tanh && o.recurrent_activation == Activation::sigmoid && !o.layer_norm;
+}
+const char* nothing(const CellOptions&) { return nullptr; }
+
+const OptionInfo no_options[] = {{}};
+const OptionInfo gru_options[] = {
+    {"layer_norm", &CellOptions::layer_norm}, {"reset_after", &CellOptions::reset_after}, {}};
+const OptionInfo lstm_options[] = {{"layer_norm", &CellOptions::layer_norm},
+                                   {"peepholes", &CellOptions::peepholes},
+                                   {"coupled", &CellOptions::coupled},
+                                   {"projection", &CellOptions::projection},
+                                   {"input_gate", &CellOptions::input_gate},
+                                   {"forget_gate", &CellOptions::forget_gate},
+                                   {"output_gate", &CellOptions::output_gate},
+                                   {"input_activation", &CellOptions::input_activation},
+                                   {"output_activation", &CellOptions::output_activation},
+                                   {}};
+
+long lstm_gates(const CellOptions& o) { return 1 + o.input_gate + (o.forget_gate && !o.coupled) + o.output_gate; }
+
+}  // namespace
+
+#define LSTMCORE_KERNELS(fused, staged)                             \
+    choose<float, &Kernels<float>::fused, &Kernels<float>::staged>, \
+        choose<double, &Kernels<double>::fused, &Kernels<double>::staged>
+
+const CellInfo cells[] = {
+    {"rnn", 1, false, true, no_options, [](const CellOptions&) { return 1l; }, [](const CellOptions&) { return true; },
+     nothing, LSTMCORE_KERNELS(rnn, rnn)},
+    {"gru", 1, true, false, gru_options, [](const CellOptions&) { return 3l; },
+     [](const CellOptions& o) { return plain(o) && o.reset_after; },
+     [](const CellOptions& o) -> const char* {
+         return o.layer_norm && !o.reset_after ? "layer_norm: needs reset_after=True" : nullptr;
+     },
+     LSTMCORE_KERNELS(gru, staged_gru)},
+    {"lstm", 2, true, false, lstm_options, lstm_gates,
+     [](const CellOptions& o) {
+         return plain(o) && lstm_gates(o) == 4 && !o.peepholes && !o.projection && o.input_activation &&
+                o.output_activation;
+     },
+     [](const CellOptions& o) -> const char* {
+         return o.coupled && !(o.input_gate && o.forget_gate) ? "coupled: needs input_gate=True and forget_gate=True"
+                                                              : nullptr;
+     },
+     LSTMCORE_KERNELS(lstm, staged_lstm)},
+    {},
+};
+
+CellOptions plain_options() {
+    CellOptions o{};
+    o.input_gate = o.forget_gate = o.output_gate = o.input_activation = o.output_activation = true;
+    return o;
+}
+
+const CellInfo* find_cell(const char* name) {
+    for (const CellInfo* cell = cells; cell->name; ++cell)
+        if (!std::strcmp(cell->name, name)) return cell;
+    return nullptr;
+}
+
+std::size_t WeightInfo::size() const {
+    std::size_t n = 1;
+    for (const Dim& d : dims) n *= std::size_t(d.size);
+    return n;
+}
+
+std::vector<WeightInfo> weights_of(const CellInfo& cell, const CellOptions& options, const RecurrentShape& s,
+                                   bool has_bias) {
+    static const char* const columns_names[] = {"", "units", "2*units", "3*units", "4*units"};
+    const long gates = cell.gates(options);
+    const Dim columns{columns_names[gates], gates * s.units}, units{"units", s.units},
+        outputs{output_name(options), s.outputs};
+    std::vector<WeightInfo> weights = {{"kernel", {{"inputs", s.inputs}, columns}, WeightRole::kernel},
+                                       {"recurrent_kernel", {outputs, columns}, WeightRole::recurrent}};
+    if (has_bias && options.reset_after)
+        weights.push_back({"bias", {{"rows", 2}, columns}, WeightRole::bias});
+    else if (has_bias)
+        weights.push_back({"bias", {columns}, WeightRole::bias});
+    if (options.peepholes) weights.push_back({"peephole", {{"gates", 3}, units}, WeightRole::peephole});
+    if (options.projection) weights.push_back({"projection", {units, {"outputs", s.outputs}}, WeightRole::projection});
+    if (options.layer_norm) weights.push_back({"gain", {{"products", 2}, columns}, WeightRole::gain});
+    if (options.layer_norm && cell.has_c())
+        weights.push_back({"cell_norm", {{"rows", 2}, units}, WeightRole::cell_norm});
+    return weights;
+}
+
+}  // namespace lstmcore

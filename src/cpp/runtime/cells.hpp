@@ -1,0 +1,79 @@
+// What a cell is, said once: its name, gates, weights and states, and the kernel for given options. Whoever packs
+// weights, runs passes, makes gradients or speaks to Python reads it from here.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "core.hpp"
+
+namespace lstmcore {
+
+// One expected dimension: its name, and its size where that is known.
+struct Dim {
+    const char* name;
+    long size = -1;
+};
+
+// A weight, or its gradient: what it is called, its dimensions, and which of the pointers of Weights it is.
+enum class WeightRole { kernel, recurrent, bias, peephole, projection, gain, cell_norm };
+struct WeightInfo {
+    const char* name;
+    std::vector<Dim> dims;
+    WeightRole role;
+    std::size_t size() const;
+};
+
+// An option that is on or off: what the caller calls it.
+struct OptionInfo {
+    const char* name;
+    bool CellOptions::* flag;
+};
+
+struct CellInfo {
+    const char* name;
+    int states;                 // h, or h and c
+    bool recurrent_activation;  // whether its gates have an activation of their own
+    bool zoneout_is_fused;      // whether the fused kernel knows zoneout
+    const OptionInfo* options;  // beside the activations; a null name ends the list
+    long (*gates)(const CellOptions&);
+    bool (*is_fused)(const CellOptions&);              // whether the fused kernel can do it
+    const char* (*contradiction)(const CellOptions&);  // what of the options cannot be together, or null
+    const CellKernels<float>& (*f32)(bool staged);
+    const CellKernels<double>& (*f64)(bool staged);
+
+    template <class T>
+    const CellKernels<T>& kernels(bool staged) const {
+        if constexpr (sizeof(T) == 4)
+            return f32(staged);
+        else
+            return f64(staged);
+    }
+    bool has_c() const { return states == 2; }
+};
+
+// All cells; a null name ends the list.
+extern const CellInfo cells[];
+const CellInfo* find_cell(const char* name);  // null where there is none of that name
+
+// What holds where a cell has no option of that name.
+CellOptions plain_options();
+
+// The names of the activations that are in the core, as the enumeration has them; null ends the list.
+extern const char* const activation_names[];
+
+// What the width of h is called.
+inline const char* output_name(const CellOptions& options) { return options.projection ? "outputs" : "units"; }
+
+// The weights in the caller's order.
+std::vector<WeightInfo> weights_of(const CellInfo& cell, const CellOptions& options, const RecurrentShape& shape,
+                                   bool has_bias);
+
+// The pointer of a role.
+template <class T>
+T*& pointer_of(Weights<T>& w, WeightRole role) {
+    T** const pointers[] = {&w.kernel, &w.recurrent, &w.bias, &w.peephole, &w.projection, &w.gain, &w.cell_norm};
+    return *pointers[int(role)];
+}
+
+}  // namespace lstmcore

@@ -1,0 +1,62 @@
+#include "runtime/weights.hpp"
+
+#include <utility>
+
+#include "runtime/cost.hpp"
+
+namespace lstmcore {
+namespace {
+
+// The arrays of packed weights and their sizes, in the same order; the transposed ones are for the backward pass.
+template <class T>
+struct Part {
+    T* PackedWeights<T>::* pointer;
+    std::size_t PackedSizes::* size;
+    bool transposed;
+};
+template <class T>
+constexpr Part<T> parts[] = {
+    {&PackedWeights<T>::kernel, &PackedSizes::kernel, false},
+    {&PackedWeights<T>::recurrent, &PackedSizes::recurrent, false},
+    {&PackedWeights<T>::bias, &PackedSizes::bias, false},
+    {&PackedWeights<T>::peephole, &PackedSizes::peephole, false},
+    {&PackedWeights<T>::projection, &PackedSizes::projection, false},
+    {&PackedWeights<T>::gain, &PackedSizes::gain, false},
+    {&PackedWeights<T>::cell_norm, &PackedSizes::cell_norm, false},
+    {&PackedWeights<T>::kernel_transposed, &PackedSizes::kernel_transposed, true},
+    {&PackedWeights<T>::recurrent_transposed, &PackedSizes::recurrent_transposed, true},
+    {&PackedWeights<T>::projection_transposed, &PackedSizes::projection_transposed, true},
+};
+
+std::size_t rounded(std::size_t n) { return (n + 15) / 16 * 16; }
+
+}  // namespace
+
+template <class T>
+std::shared_ptr<CellWeights> pack(CellDescription description, const Weights<const T>& weights) {
+    auto made = std::make_shared<CellWeights>();
+    static_cast<CellDescription&>(*made) = std::move(description);
+    const CellKernels<T>& kernels = made->template kernels<T>();
+    const PackedSizes sizes = kernels.packed_sizes(made->shape, made->options);
+    const auto for_each_part = [&](auto f) {
+        for (const Part<T>& part : parts<T>)
+            if (sizes.*part.size && (made->training || !part.transposed)) f(part);
+    };
+    std::size_t total = 0;
+    for_each_part([&](const Part<T>& part) { total += rounded(sizes.*part.size); });
+    Packed<T> packed;
+    packed.memory = Buffer<T>(total);
+    T* next = packed.memory.get();
+    for_each_part([&](const Part<T>& part) {
+        packed.weights.*part.pointer = next;
+        next += rounded(sizes.*part.size);
+    });
+    kernels.pack({made->shape, made->options, weights, packed.weights, pack_threads(*made)});
+    made->packed = std::move(packed);
+    return made;
+}
+
+template std::shared_ptr<CellWeights> pack(CellDescription, const Weights<const float>&);
+template std::shared_ptr<CellWeights> pack(CellDescription, const Weights<const double>&);
+
+}  // namespace lstmcore

@@ -1,0 +1,56 @@
+// Weights as the kernels read them.
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "runtime/cells.hpp"
+#include "runtime/memory.hpp"
+
+namespace lstmcore {
+
+template <class T>
+struct Packed {
+    Buffer<T> memory;
+    PackedWeights<T> weights{};
+};
+
+// What a cell's weights are, without their numbers.
+struct CellDescription {
+    const CellInfo* cell = nullptr;
+    CellOptions options{};
+    RecurrentShape shape{};  // without batch and steps
+    bool has_bias = false, training = false, staged = false;
+    long gates = 0;                   // columns of the kernels, in units
+    std::vector<WeightInfo> weights;  // in the caller's order
+
+    bool has_c() const { return cell->has_c(); }
+};
+
+// Packed, once: immutable, so that any number of threads may use them at once.
+struct CellWeights : CellDescription {
+    std::variant<Packed<float>, Packed<double>> packed;
+
+    bool is_float32() const { return std::holds_alternative<Packed<float>>(packed); }
+    template <class T>
+    const CellKernels<T>& kernels() const {
+        return cell->kernels<T>(staged);
+    }
+    template <class T>
+    const PackedWeights<T>& packed_as() const {
+        return std::get<Packed<T>>(packed).weights;
+    }
+    // f(T()) of the element type.
+    template <class F>
+    auto by_type(F f) const {
+        return is_float32() ? f(float{}) : f(double{});
+    }
+};
+
+// Packs the caller's weights, all of them there.
+template <class T>
+std::shared_ptr<CellWeights> pack(CellDescription description, const Weights<const T>& weights);
+
+}  // namespace lstmcore
