@@ -182,7 +182,8 @@ class Layer(Configurable):
             if "consumes_mask" not in cls.__dict__:
                 consumed, any_name = cls.consumes_mask, any(p.kind is _ANY_NAME for p in arguments.values())
                 cls.consumes_mask = "mask" in arguments or (consumed and any_name)
-                cls.loses_mask = consumed and not cls.consumes_mask and _is_ours(super(cls, cls).forward)
+                base: Any = cls.__mro__[1]
+                cls.loses_mask = consumed and not cls.consumes_mask and _is_ours(base.forward)
             if list(arguments)[2:3] == ["mask"]:
                 cls._second = "mask"
         if not _is_ours(cls):
