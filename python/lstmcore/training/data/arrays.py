@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
-from .._arguments import real_array
-from .._tree import leaves, map_leaves, rows_of
+from ... import _random
+from ..._arguments import real_array
+from ..._tree import leaves, map_leaves, rows_of
 from .source import Batch, Source
 
 Array = NDArray[Any]

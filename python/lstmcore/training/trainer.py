@@ -11,23 +11,23 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _random, losses, optimizers
-from ._arguments import as_array, flag, items, number, positive_integer, rate, read_only, real_array
-from ._class_weights import ClassWeights
-from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
-from ._loop import Loop
-from ._measures import Logs, Measures
-from ._progress import Progress
-from ._serialization import deserialize, serialize
-from ._state import join, split
-from ._tree import copies, map_leaves
-from ._turns import Turns, in_turn
-from ._warnings import warn
-from .activations import Activation
-from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer, building, names_within, own_outputs
-from .metrics import Metric
-from .variables import Parameters, Variable
+from .. import _random, losses, optimizers
+from .._arguments import as_array, flag, items, number, positive_integer, rate, read_only, real_array
+from .._serialization import deserialize, serialize
+from .._state import join, split
+from .._tree import copies, map_leaves
+from .._warnings import warn
+from ..activations import Activation
+from ..callbacks import Callback, CallbackList, History, ProgbarLogger
+from ..layers.layer import Layer, building, names_within, own_outputs
+from ..metrics import Metric
+from ..variables import Parameters, Variable
+from .class_weights import ClassWeights
+from .data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
+from .loop import Loop
+from .measures import Logs, Measures
+from .progress import Progress
+from .turns import Turns, in_turn
 
 Array = NDArray[Any]
 
