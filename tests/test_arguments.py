@@ -12,6 +12,7 @@ import pytest
 
 from lstmcore import (
     Sequential,
+    _core,
     activations,
     audio,
     callbacks,
@@ -620,3 +621,64 @@ def test_an_argument_of_a_wrong_type_is_both_errors():
             layers.Dense("8")
         with pytest.raises(kind, match="LSTM got an unexpected argument 'foo'"):
             layers.LSTM(4, foo=3)
+
+
+def within_itself():
+    inner = {}
+    inner["a"] = inner
+    outer = []
+    outer.append([outer])
+    return inner, outer
+
+
+@pytest.mark.parametrize("value", within_itself(), ids=["dict", "list"])
+def test_what_is_within_itself_is_refused(value):
+    model = Sequential([layers.Dense(1, input_shape=(3,))])
+    with pytest.raises(ValueError, match=r"metrics: .* within itself"):
+        model.compile("sgd", "mse", metrics=value)
+    with pytest.raises(ValueError, match=r"loss: .* within itself"):
+        model.compile("sgd", loss=value)
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 3)), np.ones((2, 1))
+    calls = [lambda: model.fit(x, value, verbose=0), lambda: model.train_on_batch(x, y, value)]
+    for call in [*calls, lambda: model.fit(value, y, verbose=0), lambda: model.predict(value), lambda: model(value)]:
+        with pytest.raises(ValueError, match=r"(x|y|inputs|sample_weight)\b.*: expected"):
+            call()
+    model.note = value  # has no layers
+    assert len(model.layers) == 1
+
+
+def test_optimizers_are_told_what_is_wrong():
+    optimizer = optimizers.SGD()
+    for config in (3, None):
+        with pytest.raises(TypeError, match="SGD: config: expected a dict, got"):
+            optimizers.SGD.from_config(config)
+    for variables in (3, ["kernel"]):
+        with pytest.raises(TypeError, match="var_list: expected a list of variables, got"):
+            optimizer.exclude_from_weight_decay(variables)
+    with pytest.raises(TypeError, match="SGD: state: expected a dict, got b'x'"):
+        optimizer.load_state(b"x", None)
+
+
+def test_integers_of_numpy_number_words_too():
+    assert text.hashing_trick("the cat", np.int8(100), "md5") == [51, 3]
+
+
+def test_a_zoneout_and_options_that_are_none_are_named():
+    weights = functional.pack_lstm([np.ones((1, 4)), np.ones((1, 4))], zoneout=True)
+    with pytest.raises(TypeError, match=r"zoneout: expected a Zoneout, got 0\.5"):
+        _core.forward(
+            weights,
+            np.ones((1, 1, 1)),
+            *[None] * 2,
+            True,
+            False,
+            *[None] * 3,
+            *[False] * 2,
+            *[None] * 2,
+            0.5,
+            False,
+            None,
+        )
+    with pytest.raises(TypeError, match=r"options: expected those of a cell, got 1\.5"):
+        _core.pack(1.5, [], False, False)

@@ -15,10 +15,10 @@ from layer_tools import numbers
 
 import lstmcore
 from lstmcore import Model, Sequential, layers
-from lstmcore._interrupts import DeferredInterrupt
-from lstmcore._turns import Turns
 from lstmcore.callbacks import LambdaCallback
 from lstmcore.layers.layer import _automatic_name
+from lstmcore.training.interrupts import DeferredInterrupt
+from lstmcore.training.turns import Turns
 from lstmcore.variables import Vectors
 
 THREADS = 4

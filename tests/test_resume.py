@@ -295,7 +295,7 @@ def test_layers_and_metrics_take_up_all_of_a_state_or_nothing():
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[k], after[k]) for k in before)
 
-    from lstmcore._measures import Measures
+    from lstmcore.training.measures import Measures
 
     measures = Measures(["mae", "auc"], [], lstmcore.losses.MeanSquaredError(), (None, 1))
     measures.update(0.5, 4, np.ones((4, 1)), np.full((4, 1), 0.25), None, None)

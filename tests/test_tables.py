@@ -194,7 +194,7 @@ class TestPandas:
         np.testing.assert_array_equal(real_array("x", gap["a"]), [np.nan, 1.5, 2.5])  # as in an array
 
     def test_several_inputs_in_a_list_may_be_tables(self, pd):
-        from lstmcore._data import source
+        from lstmcore.training.data import source
 
         table = pd.DataFrame({"a": [0.5, 1.5], "b": [True, False]})
         ((x, _, _),) = source([table, table], needs_targets=False, several=True).steps_of(1)

@@ -276,6 +276,23 @@ def mapping(name: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
+def not_within_itself(name: str, value: Any) -> None:
+    """Refuse lists, tuples and dicts that contain themselves, at whatever depth."""
+    above: list[int] = []
+
+    def look(part: Any) -> None:
+        if not isinstance(part, (list, tuple, dict)):
+            return
+        if id(part) in above:
+            raise ValueError(f"{name}: expected what can be looked through, got a {type(part).__name__} within itself")
+        above.append(id(part))
+        for inner in part.values() if isinstance(part, dict) else part:
+            look(inner)
+        above.pop()
+
+    look(value)
+
+
 def string(name: str, value: Any) -> str:
     """Return ``value``, a string, or raise TypeError."""
     if not isinstance(value, str):

@@ -668,12 +668,18 @@ def names_within(function: Any) -> list[str]:
 
 
 def layers_in(value: Any) -> list[Layer]:
-    """Return a layer in a list, and the layers in lists, tuples and dicts."""
+    """Return a layer in a list, and the layers in lists, tuples and dicts; of what is within itself those above it."""
+    return _layers_in(value, ())
+
+
+def _layers_in(value: Any, above: tuple[int, ...]) -> list[Layer]:
     if isinstance(value, Layer):
         return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [layer for part in value for layer in layers_in(part)] if isinstance(value, (list, tuple)) else []
+    if not isinstance(value, (list, tuple, dict)) or id(value) in above:
+        return []
+    above = (*above, id(value))
+    parts = value.values() if isinstance(value, dict) else value
+    return [layer for part in parts for layer in _layers_in(part, above)]
 
 
 def own_outputs(outputs: Any, inputs: Any) -> Any:

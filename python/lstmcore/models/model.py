@@ -15,7 +15,7 @@ from ..layers import _masks
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
 from ..saving import Savable
-from ..trainer import Trainer
+from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .summary import print_summary
 

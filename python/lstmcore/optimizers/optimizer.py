@@ -11,7 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .._arguments import flag, float_array, integer, named, number, positive_integer, reject_options
+from .._arguments import (
+    ArgumentTypeError,
+    flag,
+    float_array,
+    integer,
+    items,
+    mapping,
+    named,
+    number,
+    positive_integer,
+    reject_options,
+    shown,
+    strings,
+)
 from .._serialization import Configurable, serialize
 from .._warnings import warn
 from ..variables import Parameters, Variable
@@ -188,7 +201,11 @@ class Optimizer(Configurable):
             raise TypeError(f"var_names: expected a list of strings, got {var_names!r}")
         if self._shapes is not None:
             raise ValueError(f"{type(self).__name__}: exclude_from_weight_decay: call it before the first step")
-        self._excluded = list(var_names or ()), [v.path for v in var_list or ()]
+        variables = items("var_list", var_list or (), "a list of variables")
+        for variable in variables:
+            if not isinstance(variable, Variable):
+                raise ArgumentTypeError(f"var_list: expected a list of variables, got {shown(variable)} in it")
+        self._excluded = strings("var_names", var_names or ()), [v.path for v in variables]
 
     # --- a step ---
 
@@ -296,6 +313,7 @@ class Optimizer(Configurable):
             The state is not that of such an optimizer with such parameters; the message says where.
         """
         where = f"{type(self).__name__}: state"
+        state = mapping(where, state)
         calls = integer(f"{where}: iterations", state.get("iterations", 0))
         if calls < 0:
             raise ValueError(f"{where}: iterations: expected a number of at least 0, got {calls}")
@@ -341,7 +359,7 @@ class Optimizer(Configurable):
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
         """Make an optimizer from what `get_config` returned."""
-        arguments = dict(config)
+        arguments = dict(mapping(f"{cls.__name__}: config", config))
         names, paths = arguments.pop("exclude_from_weight_decay", ([], []))
         optimizer = super().from_config(arguments)
         optimizer._excluded = list(names), list(paths)

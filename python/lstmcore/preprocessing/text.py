@@ -79,7 +79,8 @@ def hashing_trick(
     filters, lower, split : as in `text_to_word_sequence`.
     analyzer : a function that returns the words of a text, instead of that.
     """
-    if positive_integer("n", n) < 2:
+    n = positive_integer("n", n)
+    if n < 2:
         raise ValueError(f"n: expected 2 at least (0 stands for no word), got {n}")
     if isinstance(hash_function, str) and hash_function == "md5":
         hashed: Callable[[str], int] = _md5

@@ -55,6 +55,15 @@ inline std::string dtype_name(const py::array& a) { return std::string(py::str(a
 
 // --- flags, numbers, names ------------------------------------------------------------------
 
+// An attribute of an object that is expected to have it.
+inline py::object attribute(const char* argument, const char* expected, py::handle from, const char* name) {
+    if (PyObject* const value = PyObject_GetAttrString(from.ptr(), name))
+        return py::reinterpret_steal<py::object>(value);
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw py::error_already_set();
+    PyErr_Clear();
+    throw py::type_error(std::string(argument) + ": expected " + expected + ", got " + text_of(from));
+}
+
 inline bool flag(const char* argument, py::handle value) {
     if (value.ptr() == Py_True) return true;
     if (value.ptr() == Py_False) return false;

@@ -22,8 +22,9 @@ std::shared_ptr<CellWeights> packed_weights(py::handle given) {
 Zoneout read_zoneout(py::handle given, const CellWeights& w) {
     Zoneout zoneout{};
     if (given.is_none()) return zoneout;
-    zoneout.h = number("zoneout: h", given.attr("h"), 0, 1), zoneout.c = number("zoneout: c", given.attr("c"), 0, 1);
-    const py::object seed = given.attr("seed");
+    const auto of_zoneout = [&](const char* name) { return attribute("zoneout", "a Zoneout", given, name); };
+    zoneout.h = number("zoneout: h", of_zoneout("h"), 0, 1), zoneout.c = number("zoneout: c", of_zoneout("c"), 0, 1);
+    const py::object seed = of_zoneout("seed");
     zoneout.random = !seed.is_none();
     if (zoneout.random)
         zoneout.seed = uint32_t(integer("zoneout: seed", seed, 0, std::numeric_limits<uint32_t>::max()));
@@ -35,8 +36,10 @@ Zoneout read_zoneout(py::handle given, const CellWeights& w) {
 
 namespace {
 
+py::object option(py::handle from, const char* name) { return attribute("options", "those of a cell", from, name); }
+
 Activation read_activation(py::handle from, const char* name) {
-    const std::string given = string(name, from.attr(name));
+    const std::string given = string(name, option(from, name));
     for (int k = 0; activation_names[k]; ++k)
         if (given == activation_names[k]) return Activation(k);
     throw py::value_error(std::string(name) + ": unknown activation " + given);
@@ -48,8 +51,8 @@ CellOptions read_options(py::handle from, const CellInfo& cell) {
     CellOptions o = plain_options();
     o.activation = read_activation(from, "activation");
     if (cell.recurrent_activation) o.recurrent_activation = read_activation(from, "recurrent_activation");
-    for (const OptionInfo* option = cell.options; option->name; ++option)
-        o.*option->flag = flag(option->name, from.attr(option->name));
+    for (const OptionInfo* info = cell.options; info->name; ++info)
+        o.*info->flag = flag(info->name, option(from, info->name));
     if (const char* contradiction = cell.contradiction(o)) throw py::value_error(contradiction);
     return o;
 }
@@ -75,8 +78,9 @@ void read_shape(CellDescription& d, const std::vector<py::array>& arrays) {
 std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<py::object>& given, py::handle training,
                                          py::handle zoneout) {
     CellDescription d;
-    d.cell = find_cell(string("cell", options.attr("cell")).c_str());
-    if (!d.cell) throw py::value_error("cell: expected 'rnn', 'gru' or 'lstm', got " + text_of(options.attr("cell")));
+    const py::object name = option(options, "cell");
+    d.cell = find_cell(string("cell", name).c_str());
+    if (!d.cell) throw py::value_error("cell: expected 'rnn', 'gru' or 'lstm', got " + text_of(name));
     d.options = read_options(options, *d.cell);
     d.gates = d.cell->gates(d.options);
     d.training = flag("training", training);

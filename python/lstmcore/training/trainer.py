@@ -11,23 +11,23 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _random, losses, optimizers
-from ._arguments import as_array, flag, items, number, positive_integer, rate, read_only, real_array
-from ._class_weights import ClassWeights
-from ._data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
-from ._loop import Loop
-from ._measures import Logs, Measures
-from ._progress import Progress
-from ._serialization import deserialize, serialize
-from ._state import join, split
-from ._tree import copies, map_leaves
-from ._turns import Turns, in_turn
-from ._warnings import warn
-from .activations import Activation
-from .callbacks import Callback, CallbackList, History, ProgbarLogger
-from .layers.layer import Layer, building, names_within, own_outputs
-from .metrics import Metric
-from .variables import Parameters, Variable
+from .. import _random, losses, optimizers
+from .._arguments import as_array, flag, items, not_within_itself, number, positive_integer, rate, read_only, real_array
+from .._serialization import deserialize, serialize
+from .._state import join, split
+from .._tree import copies, map_leaves
+from .._warnings import warn
+from ..activations import Activation
+from ..callbacks import Callback, CallbackList, History, ProgbarLogger
+from ..layers.layer import Layer, building, names_within, own_outputs
+from ..metrics import Metric
+from ..variables import Parameters, Variable
+from .class_weights import ClassWeights
+from .data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
+from .loop import Loop
+from .measures import Logs, Measures
+from .progress import Progress
+from .turns import Turns, in_turn
 
 Array = NDArray[Any]
 
@@ -845,6 +845,7 @@ class Trainer(Layer):
 
 def _one(name: str, value: Any) -> Any:
     """Return what `compile` was given for the one output, which may stand in a list or a dict."""
+    not_within_itself(name, value)
     if isinstance(value, dict) and "class_name" not in value:
         value = list(value.values())
     if isinstance(value, (list, tuple)):
@@ -858,13 +859,12 @@ def _flat(name: str, value: Any) -> list[Any]:
     """Return a list of metrics, which may stand in a list or a dict for the one output."""
     if value is None:
         return []
+    not_within_itself(name, value)
     if not isinstance(value, (list, tuple, dict)) or (isinstance(value, dict) and "class_name" in value):
         raise ValueError(f"{name}: expected a list, got {value!r}")
     if isinstance(value, dict):
         value = list(value.values())
     result: list[Any] = []
-    if any(part is value for part in value):
-        raise ValueError(f"{name}: expected a list, got one that contains itself")
     for part in value:
         nested = isinstance(part, (list, tuple)) or (isinstance(part, dict) and "class_name" not in part)
         result += _flat(name, part) if nested else [part]

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._class_weights import ClassWeights
-from ._data import Arrays, Feed, Source, warn_of_the_end
-from ._interrupts import DeferredInterrupt
-from ._measures import Logs
-from ._progress import Progress
-from ._warnings import warn
-from .callbacks import CallbackList, ProgbarLogger
+from .._warnings import warn
+from ..callbacks import CallbackList, ProgbarLogger
+from .class_weights import ClassWeights
+from .data import Arrays, Feed, Source, warn_of_the_end
+from .interrupts import DeferredInterrupt
+from .measures import Logs
+from .progress import Progress
 
 if TYPE_CHECKING:
     from .trainer import Trainer

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import real_array
+from .._arguments import real_array
 
 Array = NDArray[Any]
 
@@ -16,7 +16,7 @@ Array = NDArray[Any]
 class ClassWeights:
     """Weights for labels: class -> weight, 1 for the others.
 
-    >>> from lstmcore._class_weights import ClassWeights
+    >>> from lstmcore.training.class_weights import ClassWeights
     >>> weights = ClassWeights({0: 1.0, 1: 5.0})
     >>> weights([1, 0, 2], 3)
     array([5., 1., 1.])

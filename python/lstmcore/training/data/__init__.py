@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._tree import rows_of
+from ..._tree import rows_of
 from .arrays import Arrays, as_arrays
 from .batches import Iterable, Numbered, Streamed
 from .feed import Feed

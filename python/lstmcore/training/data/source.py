@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from .. import _random
-from .._warnings import warn
+from ... import _random
+from ..._warnings import warn
 
 # x, y or None, sample_weight or None
 Batch = tuple[Any, Any, Any]

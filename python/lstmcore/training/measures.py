@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import metrics as metrics_module
-from ._arguments import read_only
+from .. import metrics as metrics_module
+from .._arguments import read_only
 
 if TYPE_CHECKING:
-    from .losses import Loss
-    from .metrics import Metric
+    from ..losses import Loss
+    from ..metrics import Metric
 
 Array = NDArray[Any]
 Logs = dict[str, Any]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
-from .._arguments import real_array
-from .._tree import leaves, map_leaves, rows_of
+from ... import _random
+from ..._arguments import not_within_itself, real_array
+from ..._tree import leaves, map_leaves, rows_of
 from .source import Batch, Source
 
 Array = NDArray[Any]
@@ -23,6 +23,7 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
     ``dimensions`` and ``rows`` are what one array is expected to have, where that is known.
     """
     if isinstance(value, dict):
+        not_within_itself(name, value)
         if not value:
             raise ValueError(f"{name}: expected arrays, got an empty dict")
         if not several and len(value) > 1:

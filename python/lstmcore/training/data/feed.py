@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .. import _random
+from ... import _random
 from .source import Batch, Source, warn_of_the_end
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._data import Feed, Source
-from ._measures import Logs, Measures
-from .callbacks import CallbackList
+from ..callbacks import CallbackList
+from .data import Feed, Source
+from .measures import Logs, Measures
 
 if TYPE_CHECKING:
     from .trainer import Trainer

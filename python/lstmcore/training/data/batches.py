@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from .. import _random
-from .._tree import rows_of
+from ... import _random
+from ..._tree import rows_of
 from .arrays import as_arrays
 from .source import Batch, Source
 
