@@ -326,3 +326,18 @@ def test_labels_are_looked_at_and_used_as_they_were_when_they_came():
     taken = loss.targets(labels, (2, 3), np.dtype("float32"))
     labels[:] = 7  # by another thread, between the look and the use
     np.testing.assert_array_equal(taken, [0, 1])
+
+
+def test_turns_within_a_long_one_leave_nothing_behind():
+    turns, first = Turns(), threading.Lock()
+    with first:
+        assert turns.take(first) is None
+        for _ in range(100):  # what a callback of fit does at every batch
+            within = threading.Lock()
+            with within:
+                assert turns.take(within) == threading.get_ident()
+        assert len(turns._taken) <= 2
+    again = threading.Lock()
+    with again:
+        assert turns.take(again) is None
+        assert len(turns._taken) == 1
