@@ -8,7 +8,8 @@
 int main() {
     std::printf("instruction set %s, %s\n", lstmcore::instruction_set().name, lstmcore::threading_runtime());
     int cases = 0;
-    const int failures = check_lstm(cases) + check_cells(cases) + check_products(cases) + check_passes(cases);
+    const int failures =
+        check_lstm(cases) + check_cells(cases) + check_products(cases) + check_passes(cases) + check_runtime(cases);
     std::printf("%d passed, %d failed\n", cases - failures, failures);
     return failures ? 1 : 0;
 }
