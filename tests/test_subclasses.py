@@ -234,6 +234,28 @@ def test_gradients_that_do_not_fit_what_was_returned_are_refused(name):
     layer.backward(outputs)
 
 
+@pytest.mark.parametrize("name", EAGER)
+def test_what_a_call_has_returned_does_not_count_in_later_passes(name):
+    model = layer = EAGER[name]()
+    layer(np.concatenate([X, X, X]), training=True)  # of more rows, and no way back
+    if not isinstance(layer, Sequential):
+        model = Sequential([layer])
+        model.build((None, 4, 3))
+    for outer in (model, Sequential([model])):
+        outer.compile("sgd", "mse")
+        outer.train_on_batch(X, np.zeros(outer(X).shape, "float32"))
+        layer(np.concatenate([X, X, X]), training=True)
+
+
+def test_nor_does_what_a_model_of_ones_own_has_returned():
+    model = Hand()
+    model(np.concatenate([X, X]), training=True)
+    outer = Sequential([model])
+    outer.build((None, 4, 3))
+    outer.compile("sgd", "mse")
+    outer.train_on_batch(X, np.zeros((2, 4, 1), "float32"))
+
+
 class Hand(Model):
     """Takes its steps by hand."""
 

@@ -107,6 +107,8 @@ def forward_with_mask(
     layer: Layer, inputs: Any, training: bool = False, mask: Any = None, **options: Any
 ) -> tuple[Any, Any]:
     """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
+    if layer.returned is not None:
+        layer.returned = None
     if mask is None and not layer.takes_copies:
         outputs = layer.forward(inputs, training=training, **options)
         return outputs, after(layer, inputs, outputs, None) if layer.computes_mask else None

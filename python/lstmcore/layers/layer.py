@@ -244,7 +244,7 @@ class Layer(Configurable):
     told_of_mask = False  # whether there has been a warning that a mask ends here
     loses_mask = False  # whether `forward` takes no mask where that of the class it is derived from does
     passes_are_fixed: str | None = None  # why a class derived from this one cannot have passes of its own, if it cannot
-    returned: Any = None  # shape and dtype of what a call with training=True has returned, until `backward`
+    returned: Any = None  # shape and dtype of what a call with training=True has returned, until the next pass
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 

@@ -100,6 +100,7 @@ class Residual(Layer):
     ) -> tuple[Array, Array | None]:
         """Return the sum and its mask: that of the inputs or, if they have none, of the layers' outputs."""
         outputs, left = inputs, mask
+        self.returned = None
         for layer in self.layers:
             outputs, left = layer.forward_with_mask(outputs, training, left)
         skip = inputs if self.projection is None else self.projection.forward(inputs, training)

@@ -80,6 +80,7 @@ class TimeDistributed(Layer):
         self, inputs: Array, training: bool = False, mask: Array | None = None, **options: Any
     ) -> tuple[Array, Array | None]:
         """Return the outputs and their mask."""
+        self.returned = None
         self._inner(inputs.shape)
         batch, steps, *inner = inputs.shape
         rows, own = inputs.reshape(batch * steps, *inner), None

@@ -244,6 +244,8 @@ class Model(Savable, Trainer):
     def _run(
         self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
     ) -> tuple[Array, Array | None]:
+        if self.returned is not None:
+            self.returned = None
         options: dict[str, Any] = {"mask": copies(mask)} if self.consumes_mask and mask is not None else {}
         with _masks.watched(self):
             own = _masks.private(self.name, inputs, mask, by_hand=self.consumes_mask)

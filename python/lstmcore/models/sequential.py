@@ -172,6 +172,8 @@ class Sequential(Model):
         With ``logits`` the last layer leaves out its activation, `head`. The penalties of activity
         regularizers are added to ``penalties``.
         """
+        if self.returned is not None:
+            self.returned = None
         last = len(self._layers) - 1 if logits else -1
         for k, layer in enumerate(self._layers):
             if isinstance(layer, Sequential):

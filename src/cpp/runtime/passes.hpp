@@ -54,7 +54,7 @@ struct Run {
     Sequence<T> kept(T* data, long width) const {
         return {data, width, shape.batch * width, -1, plan ? plan->first.data() : nullptr, nullptr, nullptr};
     }
-    // The steps of a row, and where one of them is.
+    // The steps of a row, and where one of them is: as `at` of the kernels, whose code is not for every CPU.
     long steps_of(long b) const { return plan ? plan->length[b] : shape.steps; }
     static T* place(const Sequence<T>& s, long b, long t) {
         if (s.first) {
