@@ -332,3 +332,78 @@ def test_a_class_derived_from_bidirectional_may_write_to_what_that_returns():
         gradients.append([layer.backward(factor * d), *(v.gradient.copy() for v in layer.variables)])
     for a, b in zip(*gradients, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_what_a_mixin_defines_counts_too():
+    class Zero:
+        def call(self, y_true, y_pred):
+            return np.zeros(y_pred.shape[:-1], y_pred.dtype)
+
+        def gradient(self, y_true, y_pred):
+            return np.zeros_like(y_pred)
+
+    class Mine(Zero, losses.MeanSquaredError):
+        pass
+
+    model, y = model_for(Mine()), np.ones((2, 4, 3), "float32")
+    assert model.evaluate(X, y, verbose=0) == model.train_on_batch(X, y) == 0.0
+
+    class Doubles:
+        def forward(self, inputs, training=False):
+            return 2 * super().forward(inputs, training)
+
+    class Layer(Doubles, Dense):
+        pass
+
+    with pytest.raises(NotImplementedError, match="cannot be run piece by piece"):
+        Sequential([Layer(3, input_shape=(None, 3))]).stream()
+    assert Layer(3, "softmax").head is None
+    with pytest.raises(TypeError, match="defines forward, which would not be called"):
+        type("Mine", (Doubles, layers.Residual), {})
+
+
+def test_a_layer_of_ones_own_may_go_back_through_its_calls_in_any_order():
+    class Queue(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.kept_inputs = []
+
+        def forward(self, inputs, training=False):
+            self.kept_inputs.append(inputs)
+            return 2 * inputs
+
+        def backward(self, d_outputs, need_d_inputs=True):
+            self.kept_inputs.pop(0)
+            return 2 * np.asarray(d_outputs)
+
+    layer = Queue()
+    layer(X[:1], training=True)
+    layer(X, training=True)
+    assert layer.backward(X[:1]).shape == X[:1].shape
+    assert layer.backward(X.tolist()).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("change", "warns"),
+    [
+        (lambda a: np.repeat(a, 2, 1), False),
+        (lambda a: np.concatenate([np.ones_like(a[:, :1]), a], 1), False),
+        (lambda a: a[:, ::-1], False),
+        (lambda a: a[:, 1:], False),
+        (lambda a: np.ones((len(a), 7, *a.shape[2:]), a.dtype), True),
+    ],
+)
+def test_masks_that_are_changed_by_hand_with_their_arrays_are_not_lost(change, warns):
+    class Mine(Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.lstm = layers.Embedding(10, 3, mask_zero=True), LSTM(4)
+
+        def forward(self, inputs, training=False):
+            hidden = self.embedding(inputs)
+            return self.lstm(change(hidden), mask=change(inputs != 0))
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Mine()(np.array([[1, 2, 0, 0], [3, 1, 4, 0]]))
+    assert [str(w.message).count("has reached neither") for w in caught] == [1] * warns

@@ -279,16 +279,17 @@ def mapping(name: str, value: Any) -> Mapping[str, Any]:
 def not_within_itself(name: str, value: Any) -> None:
     """Refuse lists, tuples and dicts that contain themselves, at whatever depth."""
     above: list[int] = []
+    seen: set[int] = set()  # and found right, so that what is shared is looked at once
 
     def look(part: Any) -> None:
-        if not isinstance(part, (list, tuple, dict)):
+        if not isinstance(part, (list, tuple, dict)) or id(part) in seen:
             return
         if id(part) in above:
             raise ValueError(f"{name}: expected what can be looked through, got a {type(part).__name__} within itself")
         above.append(id(part))
         for inner in part.values() if isinstance(part, dict) else part:
             look(inner)
-        above.pop()
+        seen.add(above.pop())
 
     look(value)
 

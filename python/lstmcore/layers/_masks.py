@@ -273,7 +273,7 @@ def watched(model: Layer) -> Iterator[None]:
         _local.lost, _local.given = before
     missed = [entry for entry in made if not (entry.seen or entry.by_hand)]
     missing = [entry for entry in missed if not any(np.array_equal(entry.mask, mask) for mask in given)]
-    # What else was given is another's mask changed as its array was: reversed, or cut.
+    # What else was given may be another's mask changed as its array was.
     for mask in given:
         if not any(np.array_equal(entry.mask, mask) for entry in missed):
             same = next((entry for entry in missing if _may_come_from(mask, entry.mask)), None)
@@ -290,11 +290,16 @@ def watched(model: Layer) -> Iterator[None]:
 
 
 def _may_come_from(mask: Array, other: Array) -> bool:
-    """Whether a mask can be another one whose steps were reversed or cut."""
-    if mask.ndim != other.ndim or len(mask) != len(other) or mask.shape[1] > other.shape[1]:
-        return False
-    axes = tuple(range(1, mask.ndim))
-    return bool((mask.sum(axes) <= other.sum(axes)).all())
+    """Whether a mask can be another one whose steps were reversed, cut, repeated or set among others, or whose rows."""
+    if mask.ndim != other.ndim or mask.ndim < 2 or len(mask) != len(other):
+        return True
+    steps, more = other.shape[1], mask.shape[1] - other.shape[1]
+    if more <= 0:
+        axes = tuple(range(1, mask.ndim))
+        return bool((mask.sum(axes) <= other.sum(axes)).all())
+    windows = (mask[:, k : k + steps] for k in range(more + 1))
+    repeated = mask[:, :: mask.shape[1] // steps][:, :steps] if steps else mask
+    return any(np.array_equal(part, other) for part in (*windows, repeated))
 
 
 def seen(array: Array) -> Any:

@@ -188,8 +188,8 @@ class Layer(Configurable):
                 cls._second = "mask"
         if not _is_ours(cls):
             cls._follow_own_passes()
-        if "backward" in cls.__dict__:
-            cls.backward = _checked(cls.__dict__["backward"], _is_ours(cls))  # type: ignore[method-assign]
+        elif "backward" in cls.__dict__:
+            cls.backward = _checked(cls.__dict__["backward"])  # type: ignore[method-assign]
         cls.computes_mask = cls.compute_mask is not Layer.compute_mask
         for method, argument in cls._optional_arguments.items():
             if method in cls.__dict__:
@@ -198,14 +198,16 @@ class Layer(Configurable):
     @classmethod
     def _follow_own_passes(cls) -> None:
         """See to it that passes that a class of the user's defines are not gone around."""
-        own = [name for name in ("forward", "backward", "compute_mask", "forward_with_mask") if name in cls.__dict__]
+        base: Any = next(kind for kind in cls.__mro__ if _is_ours(kind))
+        names = ("forward", "backward", "compute_mask", "forward_with_mask")
+        own = [name for name in names if getattr(cls, name) is not getattr(base, name)]  # also what a mixin has
         if own and cls.passes_are_fixed is not None:
             raise TypeError(f"{cls.__name__}: defines {', '.join(own)}, {cls.passes_are_fixed}")
-        if "forward" in own and "stream" not in cls.__dict__:
+        if "forward" in own and cls.stream is base.stream:
             cls.stream = Layer.stream  # type: ignore[method-assign]
         for name in ("forward", "backward"):
             if name in own:
-                parameters = inspect.signature(cls.__dict__[name]).parameters
+                parameters = inspect.signature(getattr(cls, name)).parameters
                 if "logits" not in parameters and not any(p.kind is _ANY_NAME for p in parameters.values()):
                     cls.head = None
 
@@ -244,7 +246,7 @@ class Layer(Configurable):
     told_of_mask = False  # whether there has been a warning that a mask ends here
     loses_mask = False  # whether `forward` takes no mask where that of the class it is derived from does
     passes_are_fixed: str | None = None  # why a class derived from this one cannot have passes of its own, if it cannot
-    returned: Any = None  # shape and dtype of what a call with training=True has returned, until the next pass
+    returned: Any = None  # shape and dtype of what a call with training=True has returned, and the cache it has left
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 
@@ -452,7 +454,7 @@ class Layer(Configurable):
                 outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
         outputs = own_outputs(outputs, None if training else arrays)
         if training:
-            self.returned = (outputs.shape, outputs.dtype) if isinstance(outputs, np.ndarray) else None
+            self.returned = (outputs.shape, outputs.dtype, self._cache) if isinstance(outputs, np.ndarray) else None
         return _masks.attach(self.name, inputs, outputs, mask, by_hand)
 
     def _accept(self, inputs: Any) -> Any:
@@ -697,19 +699,19 @@ def _is_ours(value: Any) -> bool:
     return bool(value.__module__.startswith("lstmcore."))
 
 
-def _checked(backward: Callable[..., Any], ours: bool) -> Callable[..., Any]:
+def _checked(backward: Callable[..., Any]) -> Callable[..., Any]:
     """Return a ``backward`` that refuses gradients of outputs that do not fit what a call has returned."""
 
     @functools.wraps(backward)
     def checked(self: Layer, *arguments: Any, **options: Any) -> Any:
         if self.returned is not None:
-            (shape, dtype), self.returned = self.returned, None
+            (shape, dtype, cache), self.returned = self.returned, None
             given = arguments[0] if arguments else options.get("d_outputs")
-            if given is not None:
+            if given is not None and cache is self._cache:  # not that of a forward without a call
                 got = given.shape if isinstance(given, np.ndarray) else type(given).__name__
                 if got != shape:
                     raise ValueError(f"{self.name}: d_outputs: expected shape {shape}, got {got}")
-                if ours and given.dtype != dtype:
+                if given.dtype != dtype:
                     raise TypeError(f"{self.name}: d_outputs: expected dtype {dtype}, got {given.dtype}")
         return backward(self, *arguments, **options)
 

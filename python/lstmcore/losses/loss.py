@@ -45,7 +45,9 @@ class Loss(Configurable):
         super().__init_subclass__(**options)
         if cls.__module__.startswith("lstmcore."):
             return
-        own = cls.__dict__
+        base: type[Loss] = next(kind for kind in cls.__mro__ if kind.__module__.startswith("lstmcore."))
+        names = ("__call__", "call", "gradient", "value_and_gradient")
+        own = [name for name in names if getattr(cls, name) is not getattr(base, name)]  # also what a mixin has
         if "__call__" in own:
             raise TypeError(f"{cls.__name__}: define call and gradient, of each sample, instead of __call__")
         if "call" in own and "gradient" not in own and cls.gradient.__module__.startswith("lstmcore."):
