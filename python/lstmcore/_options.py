@@ -9,9 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import activations
-from ._arguments import flag, shown
+from ._arguments import flag, positive_integer, shown
 
-__all__ = ["ACTIVATIONS", "GRUOptions", "LSTMOptions", "RNNOptions", "Zoneout"]
+__all__ = [
+    "ACTIVATIONS",
+    "GRUOptions",
+    "LSTMOptions",
+    "MinGRUOptions",
+    "MinLSTMOptions",
+    "RNNOptions",
+    "SLSTMOptions",
+    "Zoneout",
+]
 
 # Those that the core has, in the order of its enumeration.
 ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign")
@@ -167,6 +176,60 @@ class LSTMOptions(_Options):
         names = [("peephole", self.peepholes), ("projection", self.projection)]
         names += [("gain", self.layer_norm), ("cell_norm", self.layer_norm)]
         return tuple(name for name, there in names if there)
+
+
+@dataclass(frozen=True)
+class MinGRUOptions(_Options):
+    """Of `min_gru`.
+
+    Parameters
+    ----------
+    log_space : keep the candidate, and so the states, positive (Feng et al. 2024, appendix B).
+    """
+
+    log_space: bool = False
+
+    cell: ClassVar[str] = "min_gru"
+
+    def __post_init__(self) -> None:
+        _check_flags(self, "log_space")
+
+
+@dataclass(frozen=True)
+class MinLSTMOptions(_Options):
+    """Of `min_lstm`.
+
+    Parameters
+    ----------
+    log_space : keep the candidate, and so the states, positive (Feng et al. 2024, appendix B).
+    """
+
+    log_space: bool = False
+
+    cell: ClassVar[str] = "min_lstm"
+
+    def __post_init__(self) -> None:
+        _check_flags(self, "log_space")
+
+
+@dataclass(frozen=True)
+class SLSTMOptions(_Options):
+    """Of `slstm` (Beck et al. 2024).
+
+    Parameters
+    ----------
+    heads : parts of the units that do not see one another's h; it must divide the units.
+    exponential_forget : the forget gate is an exponential, as the input gate is, instead of a sigmoid.
+    """
+
+    heads: int = 1
+    exponential_forget: bool = False
+
+    cell: ClassVar[str] = "slstm"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heads", positive_integer("heads", self.heads))
+        _check_flags(self, "exponential_forget")
 
 
 @dataclass(frozen=True)
