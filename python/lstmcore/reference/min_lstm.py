@@ -40,8 +40,8 @@ class Saved(NamedTuple):
     pre_h: Array  # what goes into g
     f: Array
     i: Array
-    f_part: Array
-    i_part: Array
+    f_part: Array  # f'
+    i_part: Array  # i'
     hh: Array
 
 
@@ -50,11 +50,11 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     """One step (Feng et al. 2024), with * for the elementwise product with the dropout masks mx of each gate::
 
     a = (x * mx) W + b
-    f = s(a_f)    i = s(a_i)    hh = g(a_h)                       g(v) = v
-    f_part = f / (f + i)        i_part = i / (f + i)              with log_space: g(v) = v + 1/2 where v >= 0,
-    h = f_part h_prev + i_part hh                                     s(v) elsewhere
+    f = s(a_f)    i = s(a_i)    hh = g(a_h)       g(v) = v
+    f' = f / (f + i)    i' = i / (f + i)          with log_space: g(v) = v + 1/2 where v >= 0, s(v) elsewhere
+    h = f' h_prev + i' hh
 
-    Where both gates vanish, their logarithms do not: f_part = s(log f - log i), i_part = s(log i - log f).
+    Where both gates vanish, their logarithms do not: f' = s(log f - log i), i' = s(log i - log f).
     """
     w, g = cell.w, POSITIVE if cell.options.log_space else activation("linear")
     (h_prev,) = state
@@ -70,8 +70,8 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
     """The gradients of a step, with dpre those of what stands within s(...) and g(...)::
 
-    df_part = dh h_prev    di_part = dh hh    dhh = dh i_part    dh_prev = dh f_part
-    d(log f - log i) = (df_part - di_part) f_part i_part
+    df' = dh h_prev    di' = dh hh    dhh = dh i'    dh_prev = dh f'
+    d(log f - log i) = (df' - di') f' i'
     dpre_f = d(log f - log i) (1 - f)    dpre_i = -d(log f - log i) (1 - i)    dpre_h = dhh g'(hh)
     db = sum dpre    dW = (x * mx)^T dpre    dx = (dpre W^T) * mx
     """

@@ -43,9 +43,9 @@ class Saved(NamedTuple):
     c_prev: Array
     n_prev: Array
     pre_f: Array  # what goes into the forget gate
-    carried: Array  # whether m is that of the step before, with log f, and not that of the input gate
-    i: Array
-    f: Array
+    keeps: Array  # whether m is that of the step before, with log f, and not that of the input gate
+    i: Array  # i'
+    f: Array  # f'
     z: Array
     o: Array
     c: Array
@@ -73,12 +73,12 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     a = (x * mx) W + (h_prev * mh) R + b          R block-diagonal, a block for each head
     log f = log s(a_f)                            with exponential_forget: a_f
     m = max(log f + m_prev, a_i)                  a_i where c_prev = n_prev = 0: there is nothing to forget
-    i = exp(a_i - m)
-    f = exp(log f + m_prev - m)                   0 where c_prev = n_prev = 0
+    i' = exp(a_i - m)
+    f' = exp(log f + m_prev - m)                  0 where c_prev = n_prev = 0
     z = tanh(a_z)
     o = s(a_o)
-    c = f c_prev + i z
-    n = f n_prev + i
+    c = f' c_prev + i' z
+    n = f' n_prev + i'
     h = o c / n
     """
     w, options = cell.w, cell.options
@@ -88,30 +88,30 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     pre_i, pre_f, pre_z, pre_o = np.split(a + w["bias"] if "bias" in w else a, 4, axis=1)
     log_f = pre_f if options.exponential_forget else -softplus(-pre_f)
     # Nothing has the weight exp(-inf), whatever m_prev is.
-    log_memory = np.where((c_prev == 0) & (n_prev == 0), -np.inf, log_f + m_prev)
-    m = np.maximum(log_memory, pre_i)
-    i, f = np.exp(pre_i - m), np.exp(log_memory - m)
+    kept = np.where((c_prev == 0) & (n_prev == 0), -np.inf, log_f + m_prev)
+    m = np.maximum(kept, pre_i)
+    i, f = np.exp(pre_i - m), np.exp(kept - m)
     z, o = np.tanh(pre_z), sigmoid(pre_o)
     c = f * c_prev + i * z
     n = f * n_prev + i
     h = o * c / n
-    return (h, c, n, m), Saved(x, h_prev, c_prev, n_prev, pre_f, log_memory >= pre_i, i, f, z, o, c, n, h)
+    return (h, c, n, m), Saved(x, h_prev, c_prev, n_prev, pre_f, kept >= pre_i, i, f, z, o, c, n, h)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
     """The gradients of a step, with dpre those of the sums a::
 
     do = dh c / n    dc += dh o / n    dn -= dh h / n
-    df = dc c_prev + dn n_prev    di = dc z + dn    dz = dc i
-    dc_prev = dc f    dn_prev = dn f
+    df' = dc c_prev + dn n_prev    di' = dc z + dn    dz = dc i'
+    dc_prev = dc f'    dn_prev = dn f'
 
-    where m = log f + m_prev, and f = 1::
+    Where m = log f + m_prev, and f' = 1::
 
-        dpre_i = di i    d(log f + m_prev) = dm - dpre_i
+        dpre_i = di' i'    d(log f + m_prev) = dm - dpre_i
 
-    where m = a_i, and i = 1::
+    Where m = a_i, and i' = 1::
 
-        d(log f + m_prev) = df f    dpre_i = dm - d(log f + m_prev)
+        d(log f + m_prev) = df' f'    dpre_i = dm - d(log f + m_prev)
 
     Then::
 
@@ -120,15 +120,15 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         dW = (x * mx)^T dpre    dx = (dpre W^T) * mx    dR = (h_prev * mh)^T dpre    dh_prev = (dpre R^T) * mh
     """
     w, options = cell.w, cell.options
-    x, h_prev, c_prev, n_prev, pre_f, carried, i, f, z, o, c, n, h = saved
+    x, h_prev, c_prev, n_prev, pre_f, keeps, i, f, z, o, c, n, h = saved
     dh, dc, dn, dm = d_state
 
     do = dh * c / n
     dc, dn = dc + dh * o / n, dn - dh * h / n
     df, di, dz = dc * c_prev + dn * n_prev, dc * z + dn, dc * i
-    d_log_memory = np.where(carried, dm - di * i, df * f)
-    dpre_i = np.where(carried, di * i, dm - df * f)
-    dpre_f = d_log_memory if options.exponential_forget else d_log_memory * sigmoid(-pre_f)
+    d_kept = np.where(keeps, dm - di * i, df * f)
+    dpre_i = np.where(keeps, di * i, dm - df * f)
+    dpre_f = d_kept if options.exponential_forget else d_kept * sigmoid(-pre_f)
     dpre = np.concatenate([dpre_i, dpre_f, dz * (1 - z**2), do * o * (1 - o)], axis=1)
 
     if "bias" in d:
@@ -138,7 +138,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     dR = np.zeros_like(R)
     dh_prev = product_backward(cell.matmul, dpre, h_prev, cell.mh, R, dR)
     d["recurrent_kernel"] += diagonal_blocks(dR, options.heads).reshape(d["recurrent_kernel"].shape)
-    return dx, (dh_prev, dc * f, dn * f, d_log_memory)
+    return dx, (dh_prev, dc * f, dn * f, d_kept)
 
 
 def slstm(
