@@ -22,6 +22,20 @@ def run_sums(options, sums, state=None, dtype="float64", **more):
     return getattr(reference, options.cell)(np.asarray(sums, dtype), weights, state, options=options, **more)
 
 
+def test_options_that_cannot_be_are_refused():
+    for heads, error in [(0, ValueError), (-2, ValueError), (True, ValueError), (1.5, TypeError), ("2", TypeError)]:
+        with pytest.raises(error, match="heads: expected a positive integer"):
+            SLSTMOptions(heads=heads)
+    with pytest.raises(TypeError, match="exponential_forget: expected True or False"):
+        SLSTMOptions(exponential_forget=1)
+    for options in (MinGRUOptions, MinLSTMOptions):
+        with pytest.raises(TypeError, match="log_space: expected True or False"):
+            options(log_space="yes")
+    # Heads that do not divide the units have no recurrent kernel that fits.
+    with pytest.raises(ValueError):
+        reference.slstm(np.ones((1, 1, 2)), [np.ones((2, 20)), np.ones((2, 20))], options=SLSTMOptions(heads=2))
+
+
 # By hand: one unit, one step, numbers one can follow. sigmoid(LN3) = 3/4, tanh(HALF) = 1/2.
 
 LN3, HALF = np.log(3), np.arctanh(0.5)
