@@ -181,21 +181,16 @@ def lstm(
     Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000 (forget gate); Greff et
     al. 2017 (variants).
     """
-    h: ArrayLike | None
-    c: ArrayLike | None
-    if type(initial_state) is tuple and len(initial_state) == 2:
-        h, c = initial_state
-    else:
-        h, c = (None, None) if initial_state is None else _pair("initial_state", initial_state)
+    if initial_state is not None and not (type(initial_state) is tuple and len(initial_state) == 2):
+        initial_state = _states("initial_state", initial_state, "lstm")
     if type(weights) is not PackedWeights or options is not None or zoneout is not None:
         weights = _prepared(weights, LSTMOptions, options, training, zoneout)
     in_core = checkpoint is None and type(weights) is PackedWeights
     forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
-    y, h, c, cache = forward(
+    y, state, cache = forward(
         weights,
         inputs,
-        h,
-        c,
+        initial_state,
         return_sequences,
         training,
         out,
@@ -209,7 +204,7 @@ def lstm(
         False,
         "lstm",
     )
-    return (y, (h, c), cache) if training else (y, (h, c))
+    return (y, state, cache) if training else (y, state)
 
 
 def lstm_backward(
@@ -251,9 +246,8 @@ def lstm_backward(
     ValueError, TypeError
         A shape or a dtype does not fit; the message names the argument.
     """
-    dh, dc = (None, None) if d_state is None else _pair("d_state", d_state)
-    d_inputs, gradients, d_h0, d_c0 = _backward(cache, "lstm", d_outputs, dh, dc, d_weights, need_d_inputs)
-    return d_inputs, gradients, None if d_h0 is None or d_c0 is None else (d_h0, d_c0)
+    d_state = None if d_state is None else _states("d_state", d_state, "lstm")
+    return _backward(cache, "lstm", d_outputs, d_state, d_weights, need_d_inputs)
 
 
 # --- GRU ---
@@ -340,11 +334,10 @@ def gru(
         weights = _prepared(weights, GRUOptions, options, training, zoneout)
     in_core = checkpoint is None and type(weights) is PackedWeights
     forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
-    y, h, _, cache = forward(
+    y, (h,), cache = forward(
         weights,
         inputs,
-        initial_state,
-        None,
+        None if initial_state is None else (initial_state,),
         return_sequences,
         training,
         out,
@@ -373,8 +366,7 @@ def gru_backward(
 
     ``d_state`` and the last value returned are of h alone, (batch, units).
     """
-    d_inputs, gradients, d_h0, _ = _backward(cache, "gru", d_outputs, d_state, None, d_weights, need_d_inputs)
-    return d_inputs, gradients, d_h0
+    return _backward_of_h(cache, "gru", d_outputs, d_state, d_weights, need_d_inputs)
 
 
 # --- RNN ---
@@ -432,11 +424,10 @@ def rnn(
         weights = _prepared(weights, RNNOptions, options, training, zoneout)
     in_core = checkpoint is None and type(weights) is PackedWeights
     forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
-    y, h, _, cache = forward(
+    y, (h,), cache = forward(
         weights,
         inputs,
-        initial_state,
-        None,
+        None if initial_state is None else (initial_state,),
         return_sequences,
         training,
         out,
@@ -465,8 +456,7 @@ def rnn_backward(
 
     ``d_state`` and the last value returned are of h alone, (batch, units).
     """
-    d_inputs, gradients, d_h0, _ = _backward(cache, "rnn", d_outputs, d_state, None, d_weights, need_d_inputs)
-    return d_inputs, gradients, d_h0
+    return _backward_of_h(cache, "rnn", d_outputs, d_state, d_weights, need_d_inputs)
 
 
 # --- connectionist temporal classification ---
@@ -635,11 +625,10 @@ def _backward(
     cache: Caches,
     cell: str,
     d_outputs: ArrayLike | None,
-    dh: Any,
-    dc: Any,
+    d_state: Sequence[ArrayLike | None] | None,
     d_weights: Sequence[Array] | None,
     need_d_inputs: bool,
-) -> tuple[Array | None, tuple[Array, ...], Array | None, Array | None]:
+) -> tuple[Array | None, tuple[Array, ...], Any]:
     if not isinstance(cache, (Cache, StepwiseCache, Checkpoints)):
         raise TypeError(f"cache: expected what {cell}(..., training=True) returns, got {cache!r}")
     if cache.cell != cell:
@@ -648,9 +637,21 @@ def _backward(
     if d_weights is not None and len(gradients_of) != cache.weight_count:
         raise ValueError(f"d_weights: expected {cache.weight_count} arrays, got {len(gradients_of)}")
     need_d_inputs = flag("need_d_inputs", need_d_inputs)
-    call = BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, gradients_of)
-    d_inputs, gradients, d_h0, d_c0 = run_backward(call)
-    return d_inputs, tuple(gradients), d_h0, d_c0
+    d_inputs, gradients, d_initial = run_backward(BackwardCall(cache, d_outputs, d_state, need_d_inputs, gradients_of))
+    return d_inputs, tuple(gradients), d_initial
+
+
+def _backward_of_h(
+    cache: Caches,
+    cell: str,
+    d_outputs: ArrayLike | None,
+    d_state: ArrayLike | None,
+    d_weights: Sequence[Array] | None,
+    need_d_inputs: bool,
+) -> tuple[Array | None, tuple[Array, ...], Array | None]:
+    d_states = None if d_state is None else (d_state,)
+    d_inputs, gradients, d_initial = _backward(cache, cell, d_outputs, d_states, d_weights, need_d_inputs)
+    return d_inputs, gradients, None if d_initial is None else d_initial[0]
 
 
 def _prepared(
@@ -672,10 +673,12 @@ def _run(checkpoint: int | None, *arguments: Any) -> Any:
     return run_forward(call, None if checkpoint is None else positive_integer("checkpoint", checkpoint))
 
 
-def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:
-    if not isinstance(state, (Sequence, np.ndarray)) or not getattr(state, "ndim", 1):
-        raise TypeError(f"{argument}: expected a pair (h, c), got {state!r}")
-    if (isinstance(state, np.ndarray) and state.ndim == 2) or len(state) != 2:
-        got = state.shape if isinstance(state, np.ndarray) else f"{len(state)} arrays"
-        raise ValueError(f"{argument}: expected a pair (h, c), got {got}")
-    return state[0], state[1]
+def _states(argument: str, states: Sequence[Any], cell: str) -> tuple[Any, ...]:
+    names = _core.cells[cell]
+    expected = f"a {'pair' if len(names) == 2 else 'sequence'} ({', '.join(names)})"
+    if not isinstance(states, (Sequence, np.ndarray)) or not getattr(states, "ndim", 1):
+        raise TypeError(f"{argument}: expected {expected}, got {states!r}")
+    if (isinstance(states, np.ndarray) and states.ndim == 2) or len(states) != len(names):
+        got = states.shape if isinstance(states, np.ndarray) else f"{len(states)} arrays"
+        raise ValueError(f"{argument}: expected {expected}, got {got}")
+    return tuple(states)
