@@ -1,4 +1,4 @@
-"""What a recurrent cell can be told to do otherwise, and what follows from it for its weights."""
+"""What a recurrent cell can be told to do otherwise. What follows from it for its weights, the core says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import activations
+from . import _core, activations
 from ._arguments import flag, positive_integer, shown
 
 __all__ = [
@@ -22,8 +22,7 @@ __all__ = [
     "Zoneout",
 ]
 
-# Those that the core has, in the order of its enumeration.
-ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign")
+ACTIVATIONS = _core.activations  # those that the core has
 
 
 def _check_activation(owner: object, name: str) -> None:
@@ -40,8 +39,20 @@ def _check_flags(owner: object, *names: str) -> None:
         flag(name, getattr(owner, name))
 
 
-class _Options:
+class CellOptions:
     """What the options of all cells know of themselves."""
+
+    cell: ClassVar[str]
+
+    @functools.cached_property
+    def gates(self) -> int:
+        """The number of gates that have weights."""
+        return _core.describe(self)[0]
+
+    @functools.cached_property
+    def weight_names(self) -> tuple[str, ...]:
+        """The weights in their order, with the bias, which may be left out."""
+        return _core.describe(self)[1]
 
     @functools.cached_property
     def foreign_activations(self) -> tuple[str, ...]:
@@ -56,25 +67,19 @@ class _Options:
 
 
 @dataclass(frozen=True)
-class RNNOptions(_Options):
+class RNNOptions(CellOptions):
     """Of `rnn`: ``h = activation(x W + h R + b)``, with any of `activations`, by its name or as an object."""
 
     activation: Any = "tanh"
 
     cell: ClassVar[str] = "rnn"
-    gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _check_activation(self, "activation")
 
-    @property
-    def extra_weights(self) -> tuple[str, ...]:
-        """Weights beside kernel, recurrent_kernel and bias."""
-        return ()
-
 
 @dataclass(frozen=True)
-class GRUOptions(_Options):
+class GRUOptions(CellOptions):
     """Of `gru`.
 
     Parameters
@@ -91,7 +96,6 @@ class GRUOptions(_Options):
     layer_norm: bool = False
 
     cell: ClassVar[str] = "gru"
-    gates: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         _check_flags(self, "reset_after", "layer_norm")
@@ -100,14 +104,9 @@ class GRUOptions(_Options):
         if self.layer_norm and not self.reset_after:
             raise ValueError("layer_norm: needs reset_after=True")
 
-    @property
-    def extra_weights(self) -> tuple[str, ...]:
-        """Weights beside kernel, recurrent_kernel and bias."""
-        return ("gain",) if self.layer_norm else ()
-
 
 @dataclass(frozen=True)
-class LSTMOptions(_Options):
+class LSTMOptions(CellOptions):
     """Of `lstm`: the variants of Greff et al. 2017, projection and layer normalisation.
 
     Parameters
@@ -154,32 +153,9 @@ class LSTMOptions(_Options):
         if self.coupled and not (self.input_gate and self.forget_gate):
             raise ValueError("coupled: the forget gate is 1 - i, so it needs input_gate=True and forget_gate=True")
 
-    @functools.cached_property
-    def gate_names(self) -> str:
-        """The gates that have weights, in order, of "ifgo"."""
-        dropped = {
-            "i": not self.input_gate,
-            "f": not self.forget_gate or self.coupled,
-            "g": False,
-            "o": not self.output_gate,
-        }
-        return "".join(g for g in "ifgo" if not dropped[g])
-
-    @functools.cached_property
-    def gates(self) -> int:
-        """The number of gates that have weights."""
-        return len(self.gate_names)
-
-    @functools.cached_property
-    def extra_weights(self) -> tuple[str, ...]:
-        """Weights beside kernel, recurrent_kernel and bias."""
-        names = [("peephole", self.peepholes), ("projection", self.projection)]
-        names += [("gain", self.layer_norm), ("cell_norm", self.layer_norm)]
-        return tuple(name for name, there in names if there)
-
 
 @dataclass(frozen=True)
-class MinGRUOptions(_Options):
+class MinGRUOptions(CellOptions):
     """Of `min_gru`.
 
     Parameters
@@ -196,7 +172,7 @@ class MinGRUOptions(_Options):
 
 
 @dataclass(frozen=True)
-class MinLSTMOptions(_Options):
+class MinLSTMOptions(CellOptions):
     """Of `min_lstm`.
 
     Parameters
@@ -213,7 +189,7 @@ class MinLSTMOptions(_Options):
 
 
 @dataclass(frozen=True)
-class SLSTMOptions(_Options):
+class SLSTMOptions(CellOptions):
     """Of `slstm` (Beck et al. 2024).
 
     Parameters
