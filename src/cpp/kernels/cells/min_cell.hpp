@@ -1,7 +1,7 @@
 // What minGRU and minLSTM share: the candidate, the way of h from step to step, zoneout.
 #pragma once
 
-#include "../backward.hpp"
+#include "../linear_recurrence.hpp"
 #include "options.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
