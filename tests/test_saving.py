@@ -22,7 +22,6 @@ from safetensors.numpy import save as pack
 import lstmcore
 from lstmcore import Sequential, callbacks, initializers, models, optimizers, utils
 from lstmcore._random import generator
-from lstmcore._serialization import custom_object_scope, deserialize
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -40,7 +39,7 @@ from lstmcore.layers import (
     SimpleRNN,
 )
 from lstmcore.models import Model
-from lstmcore.saving import atomic, container
+from lstmcore.serialization import atomic, container, custom_object_scope, deserialize
 
 X = np.random.default_rng(1).normal(size=(23, 5, 3)).astype("float32")
 Y = np.random.default_rng(2).normal(size=(23, 2)).astype("float32")

@@ -34,11 +34,12 @@ from .._arguments import (
 )
 from .._arguments import shape as checked_shape
 from .._placeholders import placeholder
-from .._serialization import Configurable
 from .._tree import copies, leaves, shapes
 from ..activations import Activation
 from ..initializers import GlorotUniform
 from ..initializers import get as get_initializer
+from ..serialization import Configurable
+from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable
 from . import _masks
@@ -628,8 +629,6 @@ class Layer(Configurable):
 
     def __reduce__(self) -> Any:
         """Pickle and copy the arguments, the weights and the random state."""
-        from ..saving.layers import reduce_layer  # here, because it needs this module
-
         return reduce_layer(self)
 
     def __repr__(self) -> str:

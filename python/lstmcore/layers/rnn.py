@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from .._arguments import ArgumentTypeError, flag, float_array, positive_integer, reject_options
 from .._passes import run_forward
-from .._serialization import Configurable
+from ..serialization import Configurable
 from ..streaming import Chain, Stage
 from ._cell_runner import CellRunner
 from .gru import GRU

@@ -14,7 +14,7 @@ from .._tree import copies, map_leaves
 from ..layers import _masks
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
-from ..saving import Savable
+from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .summary import print_summary

@@ -13,14 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _random, losses, optimizers
 from .._arguments import as_array, flag, items, not_within_itself, number, positive_integer, rate, read_only, real_array
-from .._serialization import deserialize, serialize
-from .._state import join, split
 from .._tree import copies, map_leaves
 from .._warnings import warn
 from ..activations import Activation
 from ..callbacks import Callback, CallbackList, History, ProgbarLogger
 from ..layers.layer import Layer, building, names_within, own_outputs
 from ..metrics import Metric
+from ..serialization import deserialize, serialize
+from ..serialization.state import join, split
 from ..variables import Parameters, Variable
 from .class_weights import ClassWeights
 from .data import Arrays, Batch, Feed, Source, as_arrays, rows_of, source
