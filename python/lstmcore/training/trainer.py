@@ -17,7 +17,10 @@ from .._tree import copies, map_leaves
 from .._warnings import warn
 from ..activations import Activation
 from ..callbacks import Callback, CallbackList, History, ProgbarLogger
-from ..layers.layer import Layer, building, names_within, own_outputs
+from ..layers._building import building
+from ..layers._calls import own_outputs
+from ..layers._subclasses import names_within
+from ..layers.layer import Layer
 from ..metrics import Metric
 from ..serialization import deserialize, serialize
 from ..serialization.state import join, split

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .._arguments import flag
-from ..layers import layer
+from ..layers import _naming
 
 
 def clear_session(free_memory: bool = True) -> None:
@@ -21,4 +21,4 @@ def clear_session(free_memory: bool = True) -> None:
     free_memory : accepted for Keras's sake, without effect.
     """
     flag("free_memory", free_memory)
-    layer._names.clear()
+    _naming.begin_anew()
