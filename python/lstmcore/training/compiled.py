@@ -173,7 +173,8 @@ class Compiled(Layer):
             objective = Objective(loss, recipe["metrics"], recipe["weighted_metrics"], self.output_shape)
             measures = Measures([objective])
             self._objective, self._measures = objective, measures
-        objective.loss, objective.head = loss, self.head  # another last layer may have come since
+        # Another last layer may have come since; few losses ask for it, and each step is here.
+        objective.loss, objective.head = loss, None if loss.fuses is None else self.head
         return optimizer, parameters, objective, measures
 
     def _refuse_uncompiled(self) -> NoReturn:

@@ -84,8 +84,7 @@ class Objective:
     @property
     def takes_logits(self) -> bool:
         """Whether `look` is to be given what goes into the last activation, and gradients are of that."""
-        fused = self.loss.fuses
-        return fused is not None and self.head is not None and self.head.name == fused
+        return self.head is not None and self.head.name == self.loss.fuses
 
     def look(self, result: Array, mask: Array | None, y: Array, sample_weight: Array | None, name: str = "y") -> Seen:
         """Return what there is to see of a batch.

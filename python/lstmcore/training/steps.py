@@ -200,7 +200,8 @@ class Stepping(Compiled):
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
             weight = ClassWeights(class_weight)(targets, len(self.output_shape))
-        self._ready()
+        if self._measures is None:  # which a step of the user's own may not need, but its report does
+            self._ready()
         if self._progress is not None:  # called by a callback: what fit reports is not to change
             with self._own_measures():
                 return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
