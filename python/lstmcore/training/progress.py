@@ -40,12 +40,13 @@ class Progress:
         model: Trained,
         measures: Measures,
         own_metrics: Callable[[], Sequence[Metric]],
+        logs_of: Callable[[Logs | None], Logs],
         feed: Feed,
         validation: Source | None,
         hooks: CallbackList,
     ) -> None:
         self.begin(epoch)
-        self._model, self._measures, self._own_metrics = model, measures, own_metrics
+        self._model, self._measures, self._own_metrics, self._logs_of = model, measures, own_metrics, logs_of
         self._feed, self._validation, self._hooks = feed, validation, hooks
 
     def begin(self, epoch: int) -> None:
@@ -56,7 +57,7 @@ class Progress:
 
     def report(self) -> Logs:
         """Return the loss and the metrics of the epoch so far, or what a step of the user's own gave."""
-        return self._measures.logs() if self.given is None else dict(self.given)
+        return self._logs_of(self.given)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""

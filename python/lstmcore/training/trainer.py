@@ -155,7 +155,7 @@ class Trainer(Evaluating):
         loop = Loop(self, feed, take_step, validate, validates, hooks, bar, epochs)
         self.stop_training = False
         self._resume = None
-        progress = Progress(initial_epoch, self, measures, self._own_metrics, feed, validation, hooks)
+        progress = Progress(initial_epoch, self, measures, self._own_metrics, self._logs, feed, validation, hooks)
         self._progress = progress
         try:
             hooks.on_train_begin()
