@@ -108,9 +108,10 @@ class Objective:
 
     def value_and_gradient(self, seen: Seen) -> tuple[float, Array]:
         """Return the loss, times its weight, and its gradient by what `look` was given."""
-        value, gradient = self.loss.value_and_gradient(seen.true, seen.outputs, seen.weights, seen.logits)
+        both = self.loss.value_and_gradient(seen.true, seen.outputs, seen.weights, seen.logits)
         if self.weight == 1:
-            return value, gradient
+            return both
+        value, gradient = both
         return self.weight * value, np.multiply(gradient, self.weight, dtype=gradient.dtype)
 
     def value(self, seen: Seen) -> float:

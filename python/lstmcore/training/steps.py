@@ -229,7 +229,8 @@ class Stepping(Compiled):
         if list(logs) != names:  # from a step of the user's own
             names = [name for name in names if name in logs]
             names += sorted(logs.keys() - set(names))
-        values = [logs[name] for name in names]
+            logs = {name: logs[name] for name in names}
+        values = list(logs.values())
         return values[0] if len(values) == 1 else values
 
     @contextlib.contextmanager
