@@ -266,6 +266,8 @@ def test_the_names_that_keras_exports_beside_the_short_ones():
         (lambda **o: layers.Embedding(2, 2, **o), ["embeddings"]),
         (lambda **o: layers.PReLU(**o), ["alpha"]),
         (lambda **o: layers.LSTM(2, **o), ["kernel", "recurrent", "bias"]),
+        (lambda **o: layers.MinGRU(2, **o), ["kernel", "bias"]),
+        (lambda **o: layers.SLSTM(2, **o), ["kernel", "recurrent", "bias"]),
         (lambda **o: layers.GRUCell(2, **o), ["kernel", "recurrent", "bias"]),
         (lambda **o: layers.LayerNormalization(**o), ["gamma", "beta"]),
         (lambda **o: layers.BatchNormalization(**o), ["gamma", "beta", "moving_mean", "moving_variance"]),

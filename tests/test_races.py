@@ -114,7 +114,7 @@ def test_predictions_while_weights_move_into_other_vectors():
     assert not wrong
 
 
-@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN, layers.MinGRU, layers.SLSTM])
 def test_packed_weights_are_those_of_the_last_change(kind):
     layer, twin, x = kind(8), kind(8), numbers(2, 3, 4, dtype="float32")
     layer(x)

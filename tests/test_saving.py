@@ -26,6 +26,7 @@ from lstmcore.layers import (
     GRU,
     LSTM,
     RNN,
+    SLSTM,
     BatchNormalization,
     Bidirectional,
     Conv1D,
@@ -36,6 +37,8 @@ from lstmcore.layers import (
     Layer,
     LayerNormalization,
     LSTMCell,
+    MinGRU,
+    MinLSTM,
     SimpleRNN,
 )
 from lstmcore.models import Model
@@ -145,6 +148,8 @@ def start_small(shape, dtype=None):
         (lambda: Sequential([Embedding(7, 4, mask_zero=True), Bidirectional(LSTM(3)), Dense(1)]), TOKENS),
         (lambda: Sequential([RNN([LSTMCell(4), GRUCell(3)], input_shape=(5, 3)), Dense(1, activation="tanh")]), X),
         (lambda: Sequential([Bidirectional(GRU(3), input_shape=(None, 3)), Dense(4), Dense(4)]), X),
+        (lambda: Sequential([Bidirectional(MinGRU(3, return_sequences=True), input_shape=(None, 3)), MinLSTM(2)]), X),
+        (lambda: Sequential([SLSTM(6, 3, exponential_forget=True, input_shape=(None, 3)), Dense(4)]), X),
     ],
 )
 def test_a_loaded_model_gives_the_same_bits(make, data, tmp_path):
@@ -332,6 +337,8 @@ def test_a_clone_has_new_weights():
     [
         lambda: LSTM(4, dropout=0.5, kernel_initializer=start_small),
         lambda: Bidirectional(GRU(3, return_sequences=True)),
+        lambda: MinLSTM(4, dropout=0.5),
+        lambda: Bidirectional(SLSTM(4, 2, recurrent_dropout=0.5)),
         lambda: RNN([LSTMCell(4), GRUCell(3)]),
         lambda: Scale(2.0),
         lambda: Bare(2.0),
