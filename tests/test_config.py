@@ -7,7 +7,6 @@ import pytest
 from layer_tools import numbers, with_weights
 
 from lstmcore import layers, metrics, optimizers
-from lstmcore._serialization import custom_object_scope, deserialize, serialize
 from lstmcore.initializers import Orthogonal
 from lstmcore.layers import (
     GRU,
@@ -24,6 +23,7 @@ from lstmcore.layers import (
     SimpleRNNCell,
     StackedRNNCells,
 )
+from lstmcore.serialization import custom_object_scope, deserialize, serialize
 
 BATCH, STEPS, FEATURES = 2, 5, 3
 

@@ -20,9 +20,8 @@ from layer_tools import set_values
 from safetensors.numpy import save as pack
 
 import lstmcore
-from lstmcore import Sequential, callbacks, initializers, models, optimizers, utils
+from lstmcore import Sequential, callbacks, initializers, layers, models, optimizers, utils
 from lstmcore._random import generator
-from lstmcore._serialization import custom_object_scope, deserialize
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -43,7 +42,7 @@ from lstmcore.layers import (
     SimpleRNN,
 )
 from lstmcore.models import Model
-from lstmcore.saving import atomic, container
+from lstmcore.serialization import atomic, container, custom_object_scope, deserialize
 
 X = np.random.default_rng(1).normal(size=(23, 5, 3)).astype("float32")
 Y = np.random.default_rng(2).normal(size=(23, 2)).astype("float32")
@@ -365,6 +364,25 @@ def test_a_weight_is_not_copied_without_its_layer():
     for how in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=r"/kernel: cannot be copied or pickled by itself; copy its layer"):
             how(model.weights[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "found"),
+    [
+        ("layers.layer", "Layer", Layer),
+        ("layers.rnn", "Cell", layers.Cell),
+        ("layers.rnn", "GRUCell", GRUCell),
+        ("layers.rnn", "LSTMCell", LSTMCell),
+        ("layers.rnn", "RNN", RNN),
+        ("layers.rnn", "SimpleRNNCell", layers.SimpleRNNCell),
+        ("layers.rnn", "StackedRNNCells", layers.StackedRNNCells),
+        ("saving.layers", "_from_bytes", Dense(1).__reduce__()[0]),
+        ("saving.models", "_from_bytes", Sequential().__reduce__()[0]),
+        ("saving.models", "load_model", models.load_model),
+    ],
+)
+def test_older_pickles_find_what_they_name(module, name, found):
+    assert pickle.loads(f"clstmcore.{module}\n{name}\n.".encode()) is found
 
 
 def test_users_classes_and_functions(tmp_path):

@@ -10,7 +10,6 @@ from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 import lstmcore
 from lstmcore import Sequential, constraints, layers, regularizers
-from lstmcore._serialization import custom_object_scope, deserialize, serialize
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -47,6 +46,7 @@ from lstmcore.layers import (
     TimeDistributed,
     UnitNormalization,
 )
+from lstmcore.serialization import custom_object_scope, deserialize, serialize
 
 BATCH, STEPS, FEATURES = 2, 4, 3
 F64 = {"dtype": "float64"}
