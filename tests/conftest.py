@@ -32,6 +32,7 @@ ONCE = {
     "initializers",
     "losses",
     "metrics",
+    "new_cell",
     "not_offered",
     "objective",
     "ownership",
