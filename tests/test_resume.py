@@ -23,6 +23,8 @@ def make(optimizer=None):
             layers.LSTM(4, dropout=0.2, recurrent_dropout=0.1, return_sequences=True, input_shape=(None, 2)),
             layers.BatchNormalization(),
             layers.Dropout(0.2),
+            layers.MinGRU(4, zoneout=0.1, dropout=0.1, return_sequences=True),
+            layers.SLSTM(4, 2, recurrent_dropout=0.1, return_sequences=True),
             layers.LSTM(3),
             layers.Dense(1, "sigmoid"),
         ]
