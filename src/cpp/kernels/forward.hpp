@@ -388,14 +388,4 @@ class Forward {
     }
 };
 
-template <class Cell, class T>
-std::size_t forward_workspace(const ForwardProblem<T>& p) {
-    return Forward<Cell, T>::workspace(p);
-}
-
-template <class Cell, class T>
-void forward(const ForwardProblem<T>& problem, const Team& team) {
-    Forward<Cell, T>(problem, team).run();
-}
-
 }  // namespace lstmcore::LSTMCORE_ISA

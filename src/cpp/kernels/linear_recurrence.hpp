@@ -157,16 +157,6 @@ class LinearForward {
     }
 };
 
-template <class Cell, class T>
-std::size_t linear_forward_workspace(const ForwardProblem<T>& p) {
-    return LinearForward<Cell, T>::workspace(p);
-}
-
-template <class Cell, class T>
-void linear_forward(const ForwardProblem<T>& problem, const Team& team) {
-    LinearForward<Cell, T>(problem, team).run();
-}
-
 // --- backward -------------------------------------------------------------------------------
 
 // dL/dh of the step at hand stands in p.dh0.
@@ -223,15 +213,5 @@ class LinearBackward {
         }
     }
 };
-
-template <class Cell, class T>
-std::size_t linear_backward_workspace(const BackwardProblem<T>& p) {
-    return LinearBackward<Cell, T>::workspace(p);
-}
-
-template <class Cell, class T>
-void linear_backward(const BackwardProblem<T>& problem, const Team& team) {
-    LinearBackward<Cell, T>(problem, team).run();
-}
 
 }  // namespace lstmcore::LSTMCORE_ISA
