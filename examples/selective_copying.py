@@ -43,6 +43,7 @@ COLORS = {"LSTM": common.BLUE, "GRU": common.INK, "sLSTM": "#8a62b0", "minGRU": 
 ALPHABET, TOKENS = 8, 8
 BLANK, MARKER = ALPHABET, ALPHABET + 1
 BATCH, BATCHES = 32, 100
+GOAL = 0.95  # how much of the tokens counts as learnt
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
@@ -78,11 +79,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         said = model.predict(tests[0], verbose=0).argmax(-1)
         right = history.history["val_accuracy"]
         whole = float((said == tests[1]).all(axis=1).mean())
-        rows[cell] = (units, model.count_params(), right[-1], whole, clock.seconds[-1])
+        reached = next((BATCHES * k for k, share in enumerate(right, 1) if share >= GOAL), None)
+        rows[cell] = (units, model.count_params(), right[-1], whole, reached, clock.seconds[-1])
         curves[cell] = (clock.seconds, right)
 
-    rows["by chance"] = (None, None, 1 / ALPHABET, ALPHABET**-TOKENS, None)
-    columns = ["units", "weights", "tokens", "whole answers", "seconds"]
+    rows["by chance"] = (None, None, 1 / ALPHABET, ALPHABET**-TOKENS, None, None)
+    columns = ["units", "weights", "tokens", "whole answers", f"steps to {GOAL}", "seconds"]
     common.print_table(f"{TOKENS} tokens among {options.length} steps", columns, rows, 3)
     if options.picture:
         draw(options.picture, curves, options.length)
