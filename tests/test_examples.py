@@ -31,7 +31,11 @@ programs = {
     "movement": ("--folds 2 --epochs 1", "IndoorMovement.zip", "314 traces"),
     "addition": ("--questions 500 --units 16 --epochs 1", None, "50 questions"),
     # An LSTM of 16 units on one of 16 on 10 symbols, and Dense: 4 * 16 * (27 + 33) + 8 * 17 weights.
-    "selective_copying": ("--cells LSTM minGRU --short 10 --length 20 --units 16 --epochs 2 --long-epochs 1", None, "LSTM +16 +3976 "),
+    "selective_copying": (
+        "--cells LSTM minGRU --short 10 --length 20 --units 16 --epochs 2 --long-epochs 1",
+        None,
+        "LSTM +16 +3976 ",
+    ),
     "hyperparameters": ("--trials 2 --epochs 2", None, "best trials"),
 }
 

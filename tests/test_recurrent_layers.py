@@ -297,11 +297,15 @@ def test_the_forget_gate_of_an_slstm_starts_open():
 
 
 @pytest.mark.parametrize("heads", [1, 2, 8])
-def test_the_recurrent_rows_of_an_slstm_start_orthonormal(heads):
-    layer = SLSTM(64, heads)
-    layer.ensure_built((None, None, 3))
-    recurrent_kernel = layer.get_weights()[1]
-    np.testing.assert_allclose(recurrent_kernel @ recurrent_kernel.T, np.eye(64 // heads), atol=2e-6)
+def test_the_recurrent_kernel_of_each_head_of_an_slstm_starts_with_orthonormal_rows(heads):
+    layer = SLSTM(16, heads)
+    layer.ensure_built((None, None, 1))
+    width = 16 // heads
+    by_gate_and_head = layer.recurrent_kernel.value.reshape(width, 4, heads, width)
+    of_heads = [by_gate_and_head[:, :, k].reshape(width, 4 * width) for k in range(heads)]
+    for kernel in of_heads:
+        np.testing.assert_allclose(kernel @ kernel.T, np.eye(width), atol=2e-6)
+    assert len({kernel.tobytes() for kernel in of_heads}) == heads
 
 
 def test_a_new_layer_with_options_is_the_plain_one():
@@ -564,7 +568,7 @@ def test_the_gradient_stops_where_a_batch_begins():
         (lambda: GRU(2, dropout=float("nan")), ValueError, "dropout: .* got nan"),
         (lambda: LSTM(2, zoneout=1.5), ValueError, "zoneout: .* got 1.5"),
         (lambda: LSTM(2, zoneout=(0.1, 0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h, c"),
-        (lambda: GRU(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h"),
+        (lambda: GRU(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number, the rate of h, got"),
         (lambda: GRU(2, seed=-1), ValueError, "seed: expected an integer from 0 on, got -1"),
         (lambda: GRU(2, seed=1.5), ValueError, "seed: .* got 1.5"),
         (lambda: LSTM(2, checkpoint=0), ValueError, "checkpoint: expected a positive integer, got 0"),
@@ -777,3 +781,9 @@ def test_states_in_a_list_with_the_inputs_are_told_where_they_belong(kind):
     with pytest.raises(ValueError, match=r"inputs: expected one array, got a list of them; .* initial_state"):
         kind(2)([x, h, h])
     np.testing.assert_array_equal(kind(2)([x[0], x[1]]).shape, (2, 2))  # a list of rows is an array
+
+
+@pytest.mark.parametrize("name", ["activation", "recurrent_activation"])
+def test_the_activations_of_minimal_cells_are_fixed(name):
+    with pytest.raises(ValueError, match=f"^MinGRU: {name}: is fixed, but for log_space; got 'tanh'$"):
+        MinGRU(2, **{name: "tanh"})
