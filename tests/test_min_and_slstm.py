@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from problems import MIN_AND_SLSTM, Problem, gates, relative_errors
 
-from lstmcore import reference
+from lstmcore import functional, reference
 from lstmcore._options import MinGRUOptions, MinLSTMOptions, SLSTMOptions
 
 every_cell = pytest.mark.parametrize("options", MIN_AND_SLSTM.values(), ids=MIN_AND_SLSTM)
@@ -341,3 +341,31 @@ def test_gradients_are_those_of_pytorch(options, more, state):
     # Rounding of 1e-16 over some tens of terms and steps, relative to the largest value.
     for name, error in relative_errors(problem.run(reference), want).items():
         assert error < 1e-12, name
+
+
+@pytest.mark.parametrize("module", [reference, functional], ids=["reference", "functional"])
+@pytest.mark.parametrize("exponential", [False, True])
+def test_states_of_zeros_have_gradients_too(module, exponential):
+    # h is smooth there, though m jumps: a first state that is learnt begins with zeros.
+    options = SLSTMOptions(heads=2, exponential_forget=exponential)
+    p = Problem(3, 4, 2, 4, "float64", seed=3, options=options)
+    m = p.state[3]  # what it is must tell in the gradients of c and n
+
+    def total(c, n):
+        return module.slstm(p.x, p.weights, (p.state[0], c, n, m), options=options)[0].sum()
+
+    zeros = np.zeros((3, 4))
+    y, _, cache = module.slstm(p.x, p.weights, (p.state[0], zeros, zeros, m), options=options, training=True)
+    _, _, (_, dc, dn, dm) = module.slstm_backward(cache, np.ones_like(y))
+    assert np.abs(dc).min() > 0
+    assert np.abs(dn).min() > 0
+    np.testing.assert_allclose(dm, 0, atol=1e-12)  # any m before nothing is as good
+    step = 1e-6
+    for row in range(3):
+        for unit in range(4):
+            one = np.zeros((3, 4))
+            one[row, unit] = step
+            by_c = (total(one, zeros) - total(-one, zeros)) / (2 * step)
+            by_n = (4 * total(zeros, one) - 3 * total(zeros, zeros) - total(zeros, 2 * one)) / (2 * step)  # n >= 0
+            assert dc[row, unit] == pytest.approx(by_c, rel=1e-5, abs=1e-8)
+            assert dn[row, unit] == pytest.approx(by_n, rel=1e-5, abs=1e-8)

@@ -559,10 +559,22 @@ def min_gru(
     Feng et al. 2024, "Were RNNs all we needed?", arXiv:2410.01201.
     """
     packed = _prepared(weights, MinGRUOptions, options, training, zoneout)
-    return _forward(
-        *(checkpoint, packed, inputs, _alone(initial_state), return_sequences, training, out, lengths, mask),
-        *(zero_output_for_mask, go_backwards, dropout_mask, None, zoneout),
+    call = Call(
+        weights=packed,
+        inputs=inputs,
+        state=_alone(initial_state),
+        return_sequences=return_sequences,
+        training=training,
+        out=out,
+        lengths=lengths,
+        mask=mask,
+        zero_output_for_mask=zero_output_for_mask,
+        go_backwards=go_backwards,
+        dropout_mask=dropout_mask,
+        recurrent_dropout_mask=None,
+        zoneout=zoneout,
     )
+    return _forward(call, checkpoint)
 
 
 def min_gru_backward(
@@ -638,10 +650,22 @@ def min_lstm(
     Feng et al. 2024, "Were RNNs all we needed?", arXiv:2410.01201.
     """
     packed = _prepared(weights, MinLSTMOptions, options, training, zoneout)
-    return _forward(
-        *(checkpoint, packed, inputs, _alone(initial_state), return_sequences, training, out, lengths, mask),
-        *(zero_output_for_mask, go_backwards, dropout_mask, None, zoneout),
+    call = Call(
+        weights=packed,
+        inputs=inputs,
+        state=_alone(initial_state),
+        return_sequences=return_sequences,
+        training=training,
+        out=out,
+        lengths=lengths,
+        mask=mask,
+        zero_output_for_mask=zero_output_for_mask,
+        go_backwards=go_backwards,
+        dropout_mask=dropout_mask,
+        recurrent_dropout_mask=None,
+        zoneout=zoneout,
     )
+    return _forward(call, checkpoint)
 
 
 def min_lstm_backward(
@@ -746,10 +770,22 @@ def slstm(
     """
     packed = _prepared(weights, SLSTMOptions, options, training, zoneout)
     state = None if initial_state is None else _states("initial_state", initial_state, "slstm")
-    return _forward(
-        *(checkpoint, packed, inputs, state, return_sequences, training, out, lengths, mask),
-        *(zero_output_for_mask, go_backwards, dropout_mask, recurrent_dropout_mask, zoneout),
+    call = Call(
+        weights=packed,
+        inputs=inputs,
+        state=state,
+        return_sequences=return_sequences,
+        training=training,
+        out=out,
+        lengths=lengths,
+        mask=mask,
+        zero_output_for_mask=zero_output_for_mask,
+        go_backwards=go_backwards,
+        dropout_mask=dropout_mask,
+        recurrent_dropout_mask=recurrent_dropout_mask,
+        zoneout=zoneout,
     )
+    return _forward(call, checkpoint)
 
 
 def slstm_backward(
@@ -974,15 +1010,18 @@ def _prepared(
     return _pack(weights, kind, options, training, zoneout is not None)
 
 
-def _forward(checkpoint: int | None, *arguments: Any) -> Any:
+def _forward(call: Call, checkpoint: int | None) -> Any:
     """Return what a forward function does, h by itself where it is all of the state."""
-    y, state, cache = _run(checkpoint, *arguments)
+    y, state, cache = _run_checked(call, checkpoint)
     result = y, state if len(state) > 1 else state[0]
     return result if cache is None else (*result, cache)
 
 
 def _run(checkpoint: int | None, *arguments: Any) -> Any:
-    call = Call(*arguments)
+    return _run_checked(Call(*arguments), checkpoint)
+
+
+def _run_checked(call: Call, checkpoint: int | None) -> Any:
     for name in ("return_sequences", "training", "zero_output_for_mask", "go_backwards"):
         flag(name, getattr(call, name))
     return run_forward(call, None if checkpoint is None else positive_integer("checkpoint", checkpoint))

@@ -155,7 +155,6 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
 
 constexpr int max_optimizer_slots = 3, max_optimizer_numbers = 6;
 
-// One step of an optimizer on flat vectors.
 template <class T>
 struct AddRowsProblem {  // sums[index[r]] += rows[r], in order
     long rows, width;
@@ -165,6 +164,7 @@ struct AddRowsProblem {  // sums[index[r]] += rows[r], in order
     int threads;
 };
 
+// One step of an optimizer on flat vectors.
 template <class T>
 struct OptimizerProblem {
     std::size_t size;

@@ -58,11 +58,13 @@ const InstructionSet& choose() {
             if (candidate.supported()) return candidate.table();
         } else if (!std::strcmp(wanted, candidate.name)) {
             if (candidate.supported()) return candidate.table();
+            const char* best = available_instruction_sets()[0];
             throw std::runtime_error(std::string("LSTMCORE_ISA=") + wanted +
                                      ": this CPU does not have that instruction set; it has " +
-                                     available_instruction_sets()[0] + " and what is below it");
+                                     (best ? best + std::string(" and what is below it") : "none of those built"));
         }
     }
+    if (!wanted || !*wanted) throw std::runtime_error("this CPU has none of the instruction sets built: " + built);
     throw std::runtime_error(std::string("LSTMCORE_ISA=") + wanted + ": expected one of " + built);
 }
 }  // namespace

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._arguments import shown
+from ..serialization import defaults_of
 from .recurrent import Recurrent
+
+_OF_RECURRENT_KERNELS = {name for name in defaults_of(Recurrent.__init__) if name.startswith("recurrent_")}
 
 
 class Minimal(Recurrent):
@@ -21,8 +24,9 @@ class Minimal(Recurrent):
         for name in ("activation", "recurrent_activation"):
             if name in options:
                 raise ValueError(f"{kind}: {name}: is fixed, but for log_space; got {shown(options[name])}")
-        for name in [name for name in options if name.startswith("recurrent_")]:
-            if value := options.pop(name):
+        for name in [name for name in options if name in _OF_RECURRENT_KERNELS]:
+            value = options.pop(name)
+            if value is not None and not (isinstance(value, (int, float)) and value == 0):
                 raise ValueError(
                     f"{kind}: {name}: expected none, as h goes from step to step without a recurrent kernel, which is "
                     f"what lets steps be computed side by side; got {shown(value)}"
@@ -32,4 +36,4 @@ class Minimal(Recurrent):
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        return {name: value for name, value in super()._defaults().items() if not name.startswith("recurrent_")}
+        return {name: value for name, value in super()._defaults().items() if name not in _OF_RECURRENT_KERNELS}

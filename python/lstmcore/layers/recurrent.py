@@ -121,11 +121,6 @@ class Recurrent(SequenceLayer):
         self.stateful = flag(f"{kind}: stateful", stateful)
         self.zero_output_for_mask = flag(f"{kind}: zero_output_for_mask", zero_output_for_mask)
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
-        if self.checkpoint is not None and any(self._zoneout.values()):
-            raise ValueError(
-                f"{kind}: checkpoint: expected None with zoneout, whose masks are numbered by the steps of the whole "
-                f"sequence; got {checkpoint!r}"
-            )
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
         self._packed: tuple[list[int], functional.Packed] | None = None  # and the versions it was made from
@@ -330,6 +325,11 @@ class Recurrent(SequenceLayer):
     ) -> Call:
         """Return the arguments of the core's forward pass."""
         self._features(inputs.shape)
+        if training and self.checkpoint is not None and any(self._zoneout.values()):
+            raise ValueError(
+                f"{self.name}: checkpoint: expected None with zoneout, whose masks are numbered by the steps of the "
+                f"whole sequence; got {self.checkpoint}"
+            )
         state = self._initial_state(len(inputs), initial_state)
         noise = self.noise(len(inputs), inputs.shape[2], training)
         return Call(

@@ -46,6 +46,7 @@ class Saved(NamedTuple):
     keeps: Array  # whether m is that of the step before, with log f, and not that of the input gate
     i: Array  # i'
     f: Array  # f'
+    weight: Array  # of the c and n before beside i': f', or what it would be if they were anything
     z: Array
     o: Array
     c: Array
@@ -95,11 +96,12 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     keeps, lesser = lead >= 0, np.exp(-np.abs(lead))
     i, f = np.where(keeps, lesser, 1), np.where(keeps, 1, lesser)
     m = np.where(nothing, pre_i, np.maximum(kept, pre_i))
+    weight = np.where(nothing, np.exp(np.minimum(kept - pre_i, np.log(np.finfo(kept.dtype).max) - 1)), f)
     z, o = np.tanh(pre_z), sigmoid(pre_o)
     c = f * c_prev + i * z
     n = f * n_prev + i
     h = o * c / n
-    return (h, c, n, m), Saved(x, h_prev, c_prev, n_prev, pre_f, keeps, i, f, z, o, c, n, h)
+    return (h, c, n, m), Saved(x, h_prev, c_prev, n_prev, pre_f, keeps, i, f, weight, z, o, c, n, h)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -107,7 +109,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
 
     do = dh c / n    dc += dh o / n    dn -= dh h / n
     df' = dc c_prev + dn n_prev    di' = dc z + dn    dz = dc i'
-    dc_prev = dc f'    dn_prev = dn f'
+    dc_prev = dc f'    dn_prev = dn f'            with exp(log f + m_prev - m) for f' where c_prev = n_prev = 0
 
     Where m = log f + m_prev, and f' = 1::
 
@@ -124,7 +126,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         dW = (x * mx)^T dpre    dx = (dpre W^T) * mx    dR = (h_prev * mh)^T dpre    dh_prev = (dpre R^T) * mh
     """
     w, options = cell.w, cell.options
-    x, h_prev, c_prev, n_prev, pre_f, keeps, i, f, z, o, c, n, h = saved
+    x, h_prev, c_prev, n_prev, pre_f, keeps, i, f, weight, z, o, c, n, h = saved
     dh, dc, dn, dm = d_state
 
     do = dh * c / n
@@ -144,7 +146,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         dh_prev.append(product_backward(cell.matmul, of_head(dpre, options.heads, head), h_k, masks, R, dR[-1]))
     by_gate = [dR_k.reshape(len(dR_k), 4, len(dR_k)) for dR_k in dR]
     d["recurrent_kernel"] += np.stack(by_gate, axis=2).reshape(d["recurrent_kernel"].shape)
-    return dx, (np.concatenate(dh_prev, axis=1), dc * f, dn * f, d_kept)
+    return dx, (np.concatenate(dh_prev, axis=1), dc * weight, dn * weight, d_kept)
 
 
 def slstm(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -80,8 +81,9 @@ def find_function(name: str) -> Any:
 
 
 def is_name_of_ours(name: str) -> bool:
-    """Whether a class that is known has that name, in whatever module."""
-    return any(known == name for _, known in _classes)
+    """Whether a public class that is known has that name, in whatever module."""
+    packages = (module for module, known in _classes if known == name)
+    return any(name in getattr(sys.modules.get(module), "__all__", ()) for module in packages)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,8 @@
 //   width             columns of dpre, in units; the first `gates` of them are those of the recurrent product
 //   columns(shape, options)   which columns of dpre belong to which of the weights
 //   carries(p)        whether part of dL/dh goes straight to the step before, through p.dh0
-//   BackwardRow       a row's step: what it reads and writes, and the gradients of a vector of units
+//   saved             what the forward pass saved, in units
+//   BackwardRow       a row's step: what it reads and writes (prefetch asks for it), the gradients of a vector of units
 #pragma once
 
 #include "forward.hpp"

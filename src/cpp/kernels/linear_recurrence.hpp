@@ -5,9 +5,10 @@
 // side by side there too, does about log2(steps) as many of them and has only their latency to gain, which other units
 // hide already where there is more than a vector of them. So the results are those of the plain loop, bit for bit.
 //
-// Threads share rows, or units where rows are few; either way they never meet.
+// Threads share units, or rows where there are more of them or too few units; either way they never meet.
 //
-// A cell has what the fused cells have (forward.hpp, backward.hpp); its steps come one after the other.
+// A cell has what packing.hpp says, forward(sums, problem, row, step, unit) of one row, and what backward.hpp says of
+// `width`, `saved`, `columns` and BackwardRow.
 #pragma once
 
 #include "gradients.hpp"
@@ -64,7 +65,7 @@ class LinearForward {
     LinearForward(const ForwardProblem<T>& problem, const Team& team)
         : p(problem), partial(p.workspace + team.index * workspace_of_thread(p)), dropped(partial + partial_size(p)) {
         row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = blocks_of(p);
-        if (split_by_units(p.shape.batch, team.size))
+        if (split_by_units(p.shape.batch, team.size) && block1 >= team.size)
             team.split(block1, block0, block1);
         else
             split_rows(p, team, row0, row1);
@@ -179,8 +180,9 @@ class LinearBackward {
           row1(p.shape.batch),
           unit0(0),
           unit1(p.shape.units) {
-        if (split_by_units(p.shape.batch, team.size)) {
-            team.split(ceil_div(p.shape.units, L), unit0, unit1);
+        const long vectors = ceil_div(p.shape.units, L);
+        if (split_by_units(p.shape.batch, team.size) && vectors >= team.size) {
+            team.split(vectors, unit0, unit1);
             unit0 *= L, unit1 = min(p.shape.units, unit1 * L);
         } else {
             split_rows(p, team, row0, row1);

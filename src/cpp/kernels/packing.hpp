@@ -17,6 +17,13 @@ namespace lstmcore::LSTMCORE_ISA {
 // What holds for most cells.
 struct FusedCell {
     static constexpr bool recurrent = true, has_heads = false;
+    static constexpr int shift = 0;
+
+    // Biases of n units of a gate; n may be 0 where a block has no units any more.
+    template <class T>
+    static Vec<T> bias(const T* bias, long units, int gate, long unit, int n) {
+        return n ? load(bias + gate * units + unit, n) : Vec<T>{};
+    }
 };
 
 template <class Cell, class T>

@@ -26,9 +26,9 @@ template <class Problem>
 LSTMCORE_INLINE auto previous_h(const Problem& p, long b, long t) {
     return t > 0 ? at(p.h, b, t - 1) : p.h0 + row_of(p, b) * p.shape.outputs;
 }
-template <class Problem>
+template <int carried = 1, class Problem>
 LSTMCORE_INLINE auto previous_c(const Problem& p, long b, long t) {
-    return t > 0 ? at(p.c, b, t - 1) : p.c0 + row_of(p, b) * p.shape.units;
+    return t > 0 ? at(p.c, b, t - 1) : p.c0 + row_of(p, b) * carried * p.shape.units;
 }
 
 // Rows that have a step t, and the number of step t of row 0 among all steps of all rows.

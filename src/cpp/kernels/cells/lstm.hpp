@@ -7,7 +7,7 @@
 namespace lstmcore::LSTMCORE_ISA {
 
 struct LstmCell : FusedCell {
-    static constexpr int gates = 4, vectors = 1, sums = 4, shift = 0;  // i, f, g, o
+    static constexpr int gates = 4, vectors = 1, sums = 4;  // i, f, g, o
     static constexpr int width = 4, saved = 4;                         // dpre and saved: i, f, g, o
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
@@ -18,11 +18,6 @@ struct LstmCell : FusedCell {
     static bool carries(const Problem&) {
         return false;
     }
-    template <class T>
-    static Vec<T> bias(const T* bias, long units, int gate, long unit, int n) {
-        return load(bias + gate * units + unit, n);
-    }
-
     // Pre-activations of a tile, rows b to b + R and one vector of units -> h and c of this step.
     //   i = sigmoid(.)   f = sigmoid(.)   g = tanh(.)   o = sigmoid(.)
     //   c = f c_prev + i g                h = o tanh(c)

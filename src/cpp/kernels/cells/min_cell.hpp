@@ -6,13 +6,10 @@
 
 namespace lstmcore::LSTMCORE_ISA {
 
-struct MinCell {
-    static constexpr bool recurrent = false, has_heads = false;
+struct MinCell : FusedCell {
+    static constexpr bool recurrent = false;
 
-    template <class T>
-    static Vec<T> bias(const T* bias, long units, int gate, long unit, int n) {
-        return n ? load(bias + gate * units + unit, n) : Vec<T>{};
-    }
+    static Columns columns_of(long columns) { return {{{0, columns, 0, -1, false}}, 1, columns, 1}; }
 
     // f(v, unit, count) for the vectors of a block that are there.
     template <class T, class F>

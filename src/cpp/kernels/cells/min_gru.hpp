@@ -10,9 +10,7 @@ struct MinGruCell : MinCell {
     static constexpr int gates = 2, vectors = 2, sums = gates * vectors;  // z, h
     static constexpr int width = 2, saved = 2;                            // dpre: z, h; saved: z, candidate
 
-    static Columns columns(const RecurrentShape& s, const CellOptions&) {
-        return {{{0, gates * s.units, 0, -1, false}}, 1, width * s.units, 1};
-    }
+    static Columns columns(const RecurrentShape& s, const CellOptions&) { return columns_of(gates * s.units); }
 
     // z = sigmoid(.)   hh = g(.)   h = (1 - z) h_prev + z hh
     template <class T>

@@ -2,6 +2,8 @@
 // python/lstmcore/reference/min_lstm.py.
 #pragma once
 
+#include <limits>
+
 #include "min_cell.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
@@ -10,9 +12,7 @@ struct MinLstmCell : MinCell {
     static constexpr int gates = 3, vectors = 1, sums = gates * vectors;  // f, i, h
     static constexpr int width = 3, saved = 3;  // dpre: f, i, h; saved: the sums of f and of i, candidate
 
-    static Columns columns(const RecurrentShape& s, const CellOptions&) {
-        return {{{0, gates * s.units, 0, -1, false}}, 1, width * s.units, 1};
-    }
+    static Columns columns(const RecurrentShape& s, const CellOptions&) { return columns_of(gates * s.units); }
 
     // f' = f / (f + i) and i' = i / (f + i) of f = sigmoid(a), i = sigmoid(k), by 1 / f = 1 + e^-a and 1 / i = 1 +
     // e^-k. All exponents are made smaller by the largest, so that nothing overflows and one of the terms is 1.
@@ -22,7 +22,7 @@ struct MinLstmCell : MinCell {
         Vec<T> f, i;              // f', i'
         Vec<T> slope_f, slope_i;  // f' i' (1 - f), f' i' (1 - i): df'/da and -df'/dk
         LSTMCORE_INLINE Gates(Vec<T> a, Vec<T> k) {
-            const Vec<T> zero{}, one = broadcast(T(1)), huge = broadcast(T(1e30));  // for inf - inf is NaN
+            const Vec<T> zero{}, one = broadcast(T(1)), huge = broadcast(std::numeric_limits<T>::max());
             const Vec<T> of_a = smaller(huge, -a), of_k = smaller(huge, -k);
             const Vec<T> most = larger(larger(zero, of_a), of_k), base = exp<T>(-most);
             of_f = exp<T>(of_a - most), of_i = exp<T>(of_k - most);

@@ -9,7 +9,7 @@ namespace lstmcore::LSTMCORE_ISA {
 
 struct RnnCell : FusedCell {
     // One gate: a panel takes four vectors of units, for enough sums in flight.
-    static constexpr int gates = 1, vectors = tile_vectors, sums = tile_vectors, shift = 0;
+    static constexpr int gates = 1, vectors = tile_vectors, sums = tile_vectors;
     static constexpr int width = 1, saved = 1;  // saved: the activation's output, which zoneout hides
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
@@ -20,11 +20,6 @@ struct RnnCell : FusedCell {
     static bool carries(const Problem& p) {
         return p.zoneout.h > 0;
     }
-    template <class T>
-    static Vec<T> bias(const T* bias, long, int, long unit, int n) {
-        return n ? load(bias + unit, n) : Vec<T>{};
-    }
-
     // y = activation(.)   h = y, or h_prev where zoneout says so
     template <class T, int R>
     static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,

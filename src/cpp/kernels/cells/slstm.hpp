@@ -9,7 +9,7 @@ namespace lstmcore::LSTMCORE_ISA {
 
 struct SlstmCell : FusedCell {
     static constexpr bool has_heads = true;
-    static constexpr int gates = 4, vectors = 1, sums = 4, shift = 0;  // i, f, z, o
+    static constexpr int gates = 4, vectors = 1, sums = 4;  // i, f, z, o
     // dpre: i, f, z, o; saved: i', f', z, o and the slope of log f. c: c, n, m.
     static constexpr int width = 4, saved = 5, carried = 3;
 
@@ -22,20 +22,12 @@ struct SlstmCell : FusedCell {
     static bool carries(const Problem& p) {
         return p.zoneout.h > 0;
     }
-    template <class T>
-    static Vec<T> bias(const T* bias, long units, int gate, long unit, int n) {
-        return load(bias + gate * units + unit, n);
-    }
-    // What c begins a step with.
-    template <class Problem>
-    static LSTMCORE_INLINE auto state_before(const Problem& p, long b, long t) {
-        return t > 0 ? at(p.c, b, t - 1) : p.c0 + row_of(p, b) * carried * p.shape.units;
-    }
 
     //   z = tanh(.)   o = sigmoid(.)   log f = log(sigmoid(.)), or the sum itself   log i = the sum
     //   m = max(log f + m_prev, log i)   i' = exp(log i - m)   f' = exp(log f + m_prev - m)
     //   c = f' c_prev + i' z   n = f' n_prev + i'   h = o c / n
-    // The larger of the two exponents is 0. Where c_prev and n_prev are 0, nothing is remembered: m = log i, f' = 0.
+    // The larger of the two exponents is 0. Where c_prev and n_prev are 0, nothing is remembered: m = log i, f' = 0. Saved
+    // is what f' is beside it, for the gradients of c_prev and n_prev.
     template <class T, int R>
     static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,
                                         long unit) {
@@ -43,19 +35,19 @@ struct SlstmCell : FusedCell {
         const int n_ = int(min(lanes<T>, of_head - unit % of_head));
         const Vec<T> zero{}, one = broadcast(T(1));
         for (int r = 0; r < R; ++r) {
-            const T* before = state_before(p, b + r, t) + unit;
+            const T* before = previous_c<carried>(p, b + r, t) + unit;
             const Vec<T> c_prev = load(before, n_), n_prev = load(before + units, n_);
             const Vec<T> z = tanh<T>(pre[r][2]), o = sigmoid<T>(pre[r][3]);
             const Vec<T> log_f = p.options.exponential_forget ? pre[r][1] : log_sigmoid<T>(pre[r][1]);
             const Vec<T> log_i = pre[r][0], kept = log_f + load(before + 2 * units, n_);
             const auto nothing = (c_prev == zero) & (n_prev == zero);
             const auto keeps = (kept >= log_i) & ~nothing;
-            // NaN of either is in both.
-            const Vec<T> least = exp<T>(keeps ? log_i - kept : kept - log_i);
-            const Vec<T> lesser = nothing ? zero : least;
-            const Vec<T> i = keeps ? least : one, f = keeps ? one : lesser;
-            const Vec<T> m = keeps ? kept : nothing ? log_i : larger(kept, log_i);
-            const Vec<T> c = fma(f, c_prev, i * z), n = fma(f, n_prev, i);
+            // NaN of either exponent is in all of this; only of nothing is one larger than 0.
+            const Vec<T> limit = broadcast(ExpConstants<T>::overflow);
+            const Vec<T> lesser = exp<T>(smaller(limit, keeps ? log_i - kept : kept - log_i));
+            const Vec<T> i = keeps ? lesser : one, f = keeps ? one : lesser, used = nothing ? zero : f;
+            const Vec<T> m = keeps ? kept : (kept < log_i) | nothing ? log_i : kept + log_i;
+            const Vec<T> c = fma(used, c_prev, i * z), n = fma(used, n_prev, i);
             T* state = at(p.c, b + r, t) + unit;
             store(state, c, n_);
             store(state + units, n, n_);
@@ -80,7 +72,7 @@ struct SlstmCell : FusedCell {
 
         LSTMCORE_INLINE BackwardRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
             : ZonedRow<T>(p, b, t, dpre),
-              before(state_before(p, b, t)),
+              before(previous_c<carried>(p, b, t)),
               after(at(p.c, b, t)),
               dstate(p.dc0 + row_of(p, b) * carried * this->units) {}
 
@@ -109,9 +101,10 @@ struct SlstmCell : FusedCell {
             const Vec<T> by_n = dh * o * per_n;
             const Vec<T> dc = load(d, count) + by_n, dn = fma(-by_n, y, load(d + units, count));
             const Vec<T> dm = load(d + 2 * units, count);
-            const Vec<T> u = fma(dc, load(old, count), dn * load(old + units, count)) * f;
-            const Vec<T> v = fma(dc, z, dn) * i;
-            const auto keeps = f == one;
+            const Vec<T> zero{}, c_prev = load(old, count), n_prev = load(old + units, count);
+            const auto nothing = (c_prev == zero) & (n_prev == zero);
+            const auto keeps = (f == one) & ~nothing;
+            const Vec<T> u = fma(dc, c_prev, dn * n_prev) * f, v = fma(dc, z, dn) * i;
             const Vec<T> d_kept = keeps ? dm - v : u;
             store(d, dc * f, count);
             store(d + units, dn * f, count);
