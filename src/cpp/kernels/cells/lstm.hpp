@@ -8,7 +8,7 @@ namespace lstmcore::LSTMCORE_ISA {
 
 struct LstmCell : FusedCell {
     static constexpr int gates = 4, vectors = 1, sums = 4;  // i, f, g, o
-    static constexpr int width = 4, saved = 4;                         // dpre and saved: i, f, g, o
+    static constexpr int width = 4, saved = 4;              // dpre and saved: i, f, g, o
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
         const long units = s.units;

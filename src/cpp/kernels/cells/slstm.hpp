@@ -26,8 +26,8 @@ struct SlstmCell : FusedCell {
     //   z = tanh(.)   o = sigmoid(.)   log f = log(sigmoid(.)), or the sum itself   log i = the sum
     //   m = max(log f + m_prev, log i)   i' = exp(log i - m)   f' = exp(log f + m_prev - m)
     //   c = f' c_prev + i' z   n = f' n_prev + i'   h = o c / n
-    // The larger of the two exponents is 0. Where c_prev and n_prev are 0, nothing is remembered: m = log i, f' = 0. Saved
-    // is what f' is beside it, for the gradients of c_prev and n_prev.
+    // The larger of the two exponents is 0. Where c_prev and n_prev are 0, nothing is remembered: m = log i, f' = 0.
+    // Saved is what f' is beside it, for the gradients of c_prev and n_prev.
     template <class T, int R>
     static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,
                                         long unit) {
