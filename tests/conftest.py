@@ -32,6 +32,7 @@ ONCE = {
     "initializers",
     "losses",
     "metrics",
+    "mutants",
     "not_offered",
     "ownership",
     "reference",

@@ -422,3 +422,13 @@ def test_a_state_that_decays_to_nothing_stays_finite():
     )
     np.testing.assert_allclose(c, want_c, rtol=1e-5, atol=1e-37)
     np.testing.assert_allclose(h, want_h, rtol=1e-5, atol=1e-37)
+
+
+# --- what benchmarks are held against ---
+
+
+@pytest.mark.parametrize("float64", [False, True])
+def test_the_probe_counts_two_operations_for_each_multiply_add(float64):
+    lanes = _core.config()["vector_bytes"] // (8 if float64 else 4)
+    chains = 12
+    assert _core.multiply_add_loop(1000, float64) == 2 * chains * lanes * 1000

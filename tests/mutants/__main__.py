@@ -1,0 +1,71 @@
+"""Command line: ``python -m tests.mutants --help``."""
+
+import argparse
+import queue
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import kernel_files, mutants
+from .build import Build
+from .record import compilers, section, update
+from .trial import BAD, Trial, native_set
+
+RECORD = Path(__file__).with_name("record.md")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutants",
+        description="Makes the faults of the lists, one at a time, and sees whether their tests see them.",
+    )
+    parser.add_argument("--only", metavar="PATTERN", help="those whose file, text or test has this in it")
+    parser.add_argument("--isa", default=native_set(), help="instruction set, for all that need no other (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time (default 1)")
+    parser.add_argument("--list", action="store_true", help="print them and do nothing")
+    parser.add_argument("--build", metavar="DIRECTORY", help="keep the builds there for the next time")
+    parser.add_argument("--output", metavar="FILE", default=RECORD, help="the record (default %(default)s)")
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    everything = mutants()
+    chosen = [m for m in everything if not args.only or args.only in str(m) or args.only in m.killed_by]
+    if args.list:
+        print(*chosen, sep="\n")
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        work = Path(directory)
+        builds = {}
+        for kind in sorted({m.kind for m in chosen if not m.equivalent}):
+            print(f"building {kind} as it is", flush=True)
+            builds[kind] = Build(Path(args.build or work) / kind, kind)
+        places = queue.Queue()
+        for number in range(args.jobs):
+            places.put(work / f"place{number}")
+        trial = Trial(builds, places, args.isa)
+        failing = trial.fails_as_it_is(chosen)
+        if failing:
+            print(f"fails without any fault: {failing}")
+            return 1
+        verdicts = {}
+        with ThreadPoolExecutor(args.jobs) as pool:
+            for mutant, verdict in zip(chosen, pool.map(trial.of, chosen), strict=True):
+                verdicts[mutant] = verdict
+                print(f"{verdict.word:10} {verdict.seconds:5.1f} s  {mutant}  [{verdict.by}]", flush=True)
+    built_by, sections = compilers(builds.values()), {}
+    for file in sorted({m.file for m in chosen}):
+        of_file = {m: verdicts[m] for m in everything if m.file == file and m in verdicts}
+        if len(of_file) == sum(m.file == file for m in everything):
+            sections[file] = section(of_file, args.isa, built_by)
+    update(Path(args.output), sections, kernel_files())
+    words = Counter(verdict.word for verdict in verdicts.values())
+    print(", ".join(f"{number} {word}" for word, number in words.items()))
+    return 1 if BAD & words.keys() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
