@@ -4,7 +4,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from lstmcore import _core
 
@@ -13,6 +13,8 @@ from lstmcore import _core
 common = {"deadline": None, "derandomize": bool(os.environ.get("CI")), "suppress_health_check": list(HealthCheck)}
 settings.register_profile("default", max_examples=250, **common)
 settings.register_profile("short", max_examples=25, **common)
+# A mutant needs to be seen, and no smallest example.
+settings.register_profile("mutants", max_examples=25, phases=[Phase.explicit, Phase.generate], **common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Files that do not touch the kernels, or not in ways that depend on the instruction set and the number of threads:

@@ -117,10 +117,12 @@ BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 # the same for some more rows, the weights being large; threads share them
 @example(shape(20, 9, 100, 260), 1)
 @example(shape(23, 9, 20, 300, options=GRU, go_backwards=True), 2)
+@example(shape(10, 5, 20, 530), 2)
 # the same, and then sums in pieces
 @example(shape(2, 9, 20, 530), 1)
 @example(shape(20, 5, 9, 530, recurrent_dropout="per gate"), 2)
 @example(shape(3, 9, 20, 530, options=GRU, padding=RAGGED), 2)
+@example(shape(2, 20, 20, 530, options=GRU, padding=RAGGED), 1)
 @example(shape(5, 9, 20, 1100, options=RNN), 1)
 # few units or inputs are left over of a vector: their gates share vectors, their columns are dot products
 @example(shape(7, 5, 1, 50), 2)
@@ -153,7 +155,11 @@ BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 @example(shape(20, 12, 9, 70, options=GRU, **BOTH_PER_GATE), 2)
 @example(shape(20, 12, 9, 70, options=GRU, dropout="shared", recurrent_dropout="per gate", padding=RAGGED), 2)
 @example(shape(20, 12, 9, 70, options=RESET_BEFORE, **BOTH_PER_GATE), 2)
+@example(shape(20, 12, 9, 70, options=RESET_BEFORE, dropout="per gate", recurrent_dropout="shared"), 2)
 @example(shape(20, 12, 9, 70, options=ALL, **BOTH_PER_GATE, padding=RAGGED), 2)
+# the same over several chunks backward, and with few rows, whose inputs would else be projected ahead
+@example(shape(60, 30, 9, 40, padding=RAGGED, dropout="shared", recurrent_dropout="per gate"), 2)
+@example(shape(2, 30, 5, 16, dropout="shared"), 1)
 # padding
 @example(shape(90, 20, 10, 64, padding=RAGGED), 2)
 @example(shape(90, 20, 10, 64, options=GRU, padding=RAGGED, sequences=False), 3)

@@ -8,9 +8,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import kernel_files, mutants
+from . import mutants
 from .build import Build
-from .record import compilers, section, update
+from .record import seen, update
 from .trial import BAD, Trial, native_set
 
 RECORD = Path(__file__).with_name("record.md")
@@ -22,6 +22,7 @@ def arguments():
         description="Makes the faults of the lists, one at a time, and sees whether their tests see them.",
     )
     parser.add_argument("--only", metavar="PATTERN", help="those whose file, text or test has this in it")
+    parser.add_argument("--rest", action="store_true", help="those that the record has not seen killed")
     parser.add_argument("--isa", default=native_set(), help="instruction set, for all that need no other (%(default)s)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at a time (default 1)")
     parser.add_argument("--list", action="store_true", help="print them and do nothing")
@@ -34,6 +35,8 @@ def main():
     args = arguments()
     everything = mutants()
     chosen = [m for m in everything if not args.only or args.only in str(m) or args.only in m.killed_by]
+    if args.rest:
+        chosen = [m for m in chosen if not seen(Path(args.output), m)]
     if args.list:
         print(*chosen, sep="\n")
         return 0
@@ -47,6 +50,7 @@ def main():
         for number in range(args.jobs):
             places.put(work / f"place{number}")
         trial = Trial(builds, places, args.isa)
+        print("running the tests on the core as it is", flush=True)
         failing = trial.fails_as_it_is(chosen)
         if failing:
             print(f"fails without any fault: {failing}")
@@ -56,12 +60,7 @@ def main():
             for mutant, verdict in zip(chosen, pool.map(trial.of, chosen), strict=True):
                 verdicts[mutant] = verdict
                 print(f"{verdict.word:10} {verdict.seconds:5.1f} s  {mutant}  [{verdict.by}]", flush=True)
-    built_by, sections = compilers(builds.values()), {}
-    for file in sorted({m.file for m in chosen}):
-        of_file = {m: verdicts[m] for m in everything if m.file == file and m in verdicts}
-        if len(of_file) == sum(m.file == file for m in everything):
-            sections[file] = section(of_file, args.isa, built_by)
-    update(Path(args.output), sections, kernel_files())
+    update(Path(args.output), everything, verdicts, args.isa, builds.values())
     words = Counter(verdict.word for verdict in verdicts.values())
     print(", ".join(f"{number} {word}" for word, number in words.items()))
     return 1 if BAD & words.keys() else 0

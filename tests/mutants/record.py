@@ -1,4 +1,4 @@
-"""What runs have found, as Markdown: a section for each file, from the last run that tried all of its mutants."""
+"""What has been found of every mutant, and when, as Markdown."""
 
 import datetime
 import platform
@@ -6,9 +6,13 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+from .trial import KILLED
+
 HEAD = """# Mutants of the kernels
 
-Written by `python -m tests.mutants`, a section for each file whose mutants were all tried. In all: """
+Written by `python -m tests.mutants`. {total}. The last run: {machine}; {compilers}; {isa} where no set is named.
+"""
+COLUMNS = "\n## {}\n\n| text | fault | verdict | by | s | on |\n|---|---|---|---|---|---|\n"
 
 
 def cpu():
@@ -31,33 +35,33 @@ def code(text):
     return f"`{' '.join(text.split())}`".replace("|", "\\|") if text.strip() else "nothing"
 
 
-def section(verdicts, isa, built_by):
-    """The table of a file's mutants."""
-    counts = Counter(verdict.word for verdict in verdicts.values())
-    total = ", ".join(f"{number} {word}" for word, number in sorted(counts.items(), key=lambda item: item[0].lower()))
-    minutes = sum(verdict.seconds for verdict in verdicts.values()) / 60
-    lines = [
-        f"{total}; {datetime.date.today()}, {minutes:.0f} minutes, {cpu()}, {built_by}, {isa} unless said otherwise.",
-        "",
-        "| text | fault | verdict | by | s |",
-        "|---|---|---|---|---|",
-    ]
-    for mutant, verdict in verdicts.items():
-        word = f"{verdict.word} ({mutant.isa})" if mutant.isa else verdict.word
-        by = mutant.equivalent or verdict.by.replace("|", "\\|")
-        lines.append(f"| {code(mutant.text)} | {code(mutant.replacement)} | {word} | {by} | {verdict.seconds:.0f} |")
-    return "\n".join(lines) + "\n"
+def name(mutant):
+    """The cells by which a row is found again."""
+    return f"| {code(mutant.text)} | {code(mutant.replacement)} | "
 
 
-def update(path, sections, files):
-    """Write sections into a record; keep what it has of other files, and nothing of files that are no more."""
-    old = path.read_text().split("\n## ")[1:] if path.exists() else []
-    kept = dict(part.split("\n\n", 1) for part in old) | sections
-    kept = {file: text.strip() + "\n" for file, text in sorted(kept.items()) if file in files}
-    totals = Counter()
-    for text in kept.values():
-        for count in text.split(";")[0].split(", "):
-            number, word = count.split(" ", 1)
-            totals[word] += int(number)
-    head = HEAD + ", ".join(f"{number} {word}" for word, number in totals.items()) + ".\n"
-    path.write_text(head + "".join(f"\n## {file}\n\n{text}" for file, text in kept.items()))
+def row(mutant, verdict):
+    set_ = f" ({mutant.isa})" if mutant.isa else ""
+    by = mutant.equivalent or verdict.by.replace("|", "\\|")
+    return f"{name(mutant)}{verdict.word}{set_} | {by} | {verdict.seconds:.0f} | {datetime.date.today()} |\n"
+
+
+def seen(path, mutant):
+    """Whether the record has the mutant killed."""
+    return path.exists() and f"{name(mutant)}{KILLED}" in path.read_text()
+
+
+def update(path, mutants, verdicts, isa, builds):
+    """Write what was found into the record. Of what was not tried this time it keeps what it knows."""
+    before = path.read_text().splitlines(keepends=True) if path.exists() else []
+    text, file, words = "", None, Counter()
+    for mutant in mutants:
+        if mutant.file != file:
+            file = mutant.file
+            text += COLUMNS.format(file)
+        known = next((line for line in before if line.startswith(name(mutant))), f"{name(mutant)}not tried | | | |\n")
+        line = row(mutant, verdicts[mutant]) if mutant in verdicts else known
+        words[line.removeprefix(name(mutant)).split(" |")[0].split(" (")[0]] += 1
+        text += line
+    total = ", ".join(f"{number} {word}" for word, number in words.most_common())
+    path.write_text(HEAD.format(total=total, machine=cpu(), compilers=compilers(builds), isa=isa) + text)

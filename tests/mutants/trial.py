@@ -81,7 +81,7 @@ class Trial:
             made = self.builds[mutant.kind].make(place / mutant.kind, isa)
             verdict = check(made, [mutant.killed_by], isa)
         except RuntimeError as error:  # of the compiler
-            verdict = Verdict(UNBUILT, str(error)[-300:])
+            verdict = Verdict(UNBUILT, next((line for line in str(error).splitlines() if "error:" in line), ""))
         finally:
             shutil.copy(SOURCES / mutant.file, changed)
             self.places.put(place)
@@ -91,13 +91,13 @@ class Trial:
 def check(made, tests, isa):
     """Run tests on what was made."""
     # Hypothesis without chance, so that a mutant is killed today as it was yesterday.
-    environment = {**os.environ, "LSTMCORE_ISA": isa, "HYPOTHESIS_PROFILE": "short", "CI": "1"}
+    environment = {**os.environ, "LSTMCORE_ISA": isa, "HYPOTHESIS_PROFILE": "mutants", "CI": "1"}
     if made.name == "check_core":
         environment["TSAN_OPTIONS"] = "ignore_noninstrumented_modules=1 exitcode=66 halt_on_error=1"
         command = [*fixed_addresses(), made, *(test.removeprefix(CHECK_CORE) for test in tests)]
     else:
         environment["PYTHONPATH"] = str(made.parents[1])
-        command = [sys.executable, "-c", PYTEST, "-x", "-q", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-c", PYTEST, "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
         command += [f"tests/{test}" for test in tests]
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANGS_AFTER)

@@ -11,7 +11,7 @@ MUTANTS = [
     # packing
     Mutant("const int sum = gate == Cell::gates - 1 ? gate + shift : gate;", "const int sum = gate;", RECURRENT),
     Mutant("from + k * gates + gate * units + first,", "from + k * gates + gate * units,", RECURRENT),
-    Mutant("to + k * width + sum * group, from", "to + k * width + sum * L, from", RECURRENT),
+    Mutant("to + k * width + sum * group, from", "to + k * width + sum * lanes<T>, from", RECURRENT),
     Mutant("store(bias + sum * group,", "store(bias + sum * lanes<T>,", RECURRENT),
     Mutant("units, Cell::shift);", "units, 0);", RECURRENT),
     Mutant(
@@ -43,40 +43,26 @@ MUTANTS = [
     Mutant("s.steps == 1 || p.x_dropout.factors || by_gate(p)", "s.steps == 1 || by_gate(p)", RECURRENT),
     Mutant("number_of(p, t) - number_of(p, t0) + b : (t", "number_of(p, t) + b : (t", RECURRENT),
     Mutant("(t - t0) * (row1 - row0) + b - row0;", "(t - t0) * (row1 - row0) + b;", SHARED),
-    Mutant("if (ahead) project(t0, t1);", "if (ahead && t0 == 0) project(t0, t1);", RECURRENT),
     # tails
     Mutant("(n * L + l) / group >= end;", "(n * L + l) / group > end;", RECURRENT),
     Mutant("using JoinX = AddedBut<V, last + 1, last + 1 + Cell::shift>;", "using JoinX = Added;", INFINITY),
     Mutant("using JoinH = AddedBut<V, last, last + Cell::shift>;", "using JoinH = Added;", INFINITY),
-    Mutant("*bias = p.weights.bias + (block + 1) * S * L;", "*bias = p.weights.bias + block * S * L;", RECURRENT),
     Mutant("(sum[r][s * group / L])), ...);", "(sum[r][0])), ...);", RECURRENT),
-    Mutant("rotate<T, s * group % L>(sum", "rotate<T, s % L>(sum", RECURRENT),
     # tiles
-    Mutant("const long end = min(row1, rows_at(p, t));", "const long end = row1;", RECURRENT),
-    Mutant("panels.kernel + k0 * V * L,", "panels.kernel,", RECURRENT),
-    Mutant("min(k1, inputs) - k0, typename", "k1 - k0, typename", RECURRENT),
     Mutant("panels.recurrent + k * V * L,", "panels.recurrent,", RECURRENT),
-    Mutant("k1 - inputs - k, typename", "k1 - inputs, typename", RECURRENT),
     Mutant("accumulate<T, R, V, Panels::shift>(sum", "accumulate<T, R, V, 0>(sum", RECURRENT),
     Mutant("        if (k0 > 0)\n            load_tile", "        if (k0 > inputs)\n            load_tile", RECURRENT),
-    Mutant("        if (k1 > inputs) {", "        if (k1 > inputs && t > 0) {", RECURRENT),
     # dropout
     Mutant(
         "factors(p.h_dropout, p, 0, b, p.shape.units),",
         "factors(p.h_dropout, p, 0, b - row0, p.shape.units),",
         RECURRENT,
     ),
-    Mutant("? dropped_h + r * p.shape.units :", "? dropped_h + r * p.shape.inputs :", RECURRENT),
     Mutant(
         "with_vectors(min(tile_vectors, block1 - block)", "with_vectors(min(tile_vectors, block1 - block0)", RECURRENT
     ),
-    Mutant("weights + ((block + n) * depth * N + gate) * L;", "weights + (block + n) * depth * N * L;", RECURRENT),
-    Mutant("const int h_sum = gate == N - 1 ? gate + Cell::shift : gate;", "const int h_sum = gate;", RECURRENT),
     Mutant("finish(gate), start(h_sum);", "finish(gate);", RECURRENT),
     Mutant("const int copy = dropout.copies > 1 ? gate : 0;", "const int copy = gate;", RECURRENT),
-    Mutant(
-        "load(p.weights.bias + ((block + n) * S + s) * L);", "load(p.weights.bias + (block * S + s) * L);", RECURRENT
-    ),
     Mutant(
         "                    if (!dropout.factors) continue;\n",
         "                    if (!dropout.factors) return tile;\n",

@@ -8,13 +8,7 @@ RACES = CHECK_CORE + "products"
 MUTANTS = [
     Mutant("return (a + b - 1) / b; }", "return a / b + 1; }", PRODUCTS),
     # packing
-    Mutant("v[l] = load(source + l * column + k, rows);", "v[l] = load(source + l * column, rows);", PRODUCTS),
     Mutant("        transpose<T>(v);\n", "", PRODUCTS),
-    Mutant(
-        "pack_vector(packed + n * lanes<T>, vectors * lanes<T>,",
-        "pack_vector(packed + n * lanes<T>, panel_columns<T>,",
-        PRODUCTS,
-    ),
     Mutant("find(next, k0 + pack_run);", "find(next, k0);", PRODUCTS),
     Mutant("packed + begin * depth + k0 * R;", "packed + begin * depth + (k0 - k_begin) * R;", DEEP),
     Mutant("std::memcpy(to + k * R, sources[k] + begin,", "std::memcpy(to + k * R, sources[k],", PRODUCTS),
@@ -22,10 +16,8 @@ MUTANTS = [
     Mutant("const long k1 = min(depth, k0 + Tile::block);", "const long k1 = k0 + Tile::block;", PRODUCTS),
     Mutant("sum[r][n == N - 1 ? n + shift : n];", "sum[r][n];", RECURRENT),
     Mutant("total = join(total, block[r][n], r, n);", "total = total + block[r][n];", RECURRENT),
-    Mutant("return packed + (k * N + n) * lanes<T>;", "return packed + (k * tile_vectors + n) * lanes<T>;", PRODUCTS),
     Mutant("return vector[n] + k * stride; }", "return vector[n] + k * N * lanes<T>; }", RECURRENT),
     # loops
-    Mutant("return {packed + begin * depth + k * R};", "return {packed + begin * depth + k};", DEEP),
     Mutant("tile.row[r] = row(begin + r) + k;", "tile.row[r] = row(begin + r);", DEEP),
     Mutant("base + row * stride) + shift; }", "base + row * stride); }", RECURRENT),
     Mutant(
@@ -34,10 +26,7 @@ MUTANTS = [
         PRODUCTS,
     ),
     Mutant("const bool add = accumulate_c || k0 > 0;", "const bool add = accumulate_c;", DEEP),
-    Mutant("sum[r][n] = bias && k0 == 0 ? load", "sum[r][n] = bias ? load", DEEP),
     Mutant("panel + k0 * N * lanes<T>, block);", "panel, block);", DEEP),
-    Mutant("store(p, add ? load(p, count) + sum[r][n] : sum[r][n], count);", "store(p, sum[r][n], count);", PRODUCTS),
-    Mutant("p.b + j * p.b_column, p.b_row", "p.b + j, p.b_row", PRODUCTS),
     Mutant(
         "for (long j = begin * panel_columns<T>; j < min(p.columns, end",
         "for (long j = begin; j < min(p.columns, end",
@@ -49,7 +38,6 @@ MUTANTS = [
         DEEP,
     ),
     Mutant("p.bias && k == 0 ? p.bias + column", "p.bias ? p.bias + column", DEEP),
-    Mutant("p.accumulate || k > 0);", "p.accumulate);", DEEP),
     Mutant("p.a + (k + i) * p.a_column; }", "p.a + i * p.a_column; }", DEEP),
     # Without it a thread multiplies with panels that the other has not packed yet.
     Mutant("                team.wait();\n                return multiply(", "                return multiply(", RACES),

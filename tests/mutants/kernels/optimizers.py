@@ -7,56 +7,30 @@ DECAY = "test_optimizers.py::test_weight_decay_comes_before_the_step_and_leaves_
 NORM = "test_optimizers.py::test_the_norm_of_float32_is_summed_in_float64"
 
 MUTANTS = [
-    Mutant("sizeof(T) == 4 ? __builtin_sqrtf(x[l]) : __builtin_sqrt(x[l]);", "__builtin_sqrtf(x[l]);", EQUATIONS),
-    Mutant("average = fma(rate, x - average, average);", "average = fma(rate, x, average);", EQUATIONS),
-    Mutant(
-        "average = fma(rate, fma(x, x, -average), average);",
-        "average = fma(rate, fma(x, x, average), average);",
-        EQUATIONS,
-    ),
     # rules
-    Mutant("return fma(-n[0], g, w); }", "return fma(n[0], g, w); }", EQUATIONS),
-    Mutant(
-        "        m = fma(momentum, m, -rate * g);\n",
-        "        m = fma(momentum, m, (momentum - 1) * rate * g);\n",
-        EQUATIONS,
-    ),
     Mutant("return w + (nesterov ? fma(momentum, m, -rate * g) : m);", "return w + m;", EQUATIONS),
     Mutant("return w - alpha * m / (sqrt<T>(u) + epsilon);", "return w - alpha * m / sqrt<T>(u + epsilon);", EQUATIONS),
     Mutant("        if (amsgrad) u = larger(u, v);\n", "        if (amsgrad) u = v;\n", EQUATIONS),
     Mutant("u = larger(beta_2 * u, larger(-g, g));", "u = larger(beta_2 * u, g);", EQUATIONS),
-    Mutant("u = larger(beta_2 * u, larger(-g, g));", "u = larger(u, larger(-g, g));", EQUATIONS),
     Mutant(
         "fma(a, m, b * g) / (sqrt<T>(correction * v) + epsilon);",
         "fma(b, m, a * g) / (sqrt<T>(correction * v) + epsilon);",
         EQUATIONS,
     ),
-    Mutant(
-        "fma(a, m, b * g) / (sqrt<T>(correction * v) + epsilon);",
-        "fma(a, m, b * g) / (sqrt<T>(v) + epsilon);",
-        EQUATIONS,
-    ),
     Mutant("rate * g / sqrt<T>(square + epsilon);", "rate * g / (sqrt<T>(square) + epsilon);", EQUATIONS),
-    Mutant("square = fma(-a, a, v);", "square = v - a;", EQUATIONS),
-    Mutant("m = fma(n[3], m, d);", "m = d;", EQUATIONS),
     Mutant("&a = s[centered], &m = s[slots - 1];", "&a = s[centered], &m = s[1];", EQUATIONS),
-    Mutant("v = fma(g, g, v);", "v = g * g;", EQUATIONS),
     Mutant("follow_square(u, d, rate_2);", "follow_square(u, g, rate_2);", EQUATIONS),
-    Mutant("follow(direction, g, rate_1);", "follow(direction, g, rate_2);", EQUATIONS),
-    Mutant("up ? one : (down ? -one : direction), w);", "up ? one : -one, w);", EQUATIONS),
     Mutant("up ? one : (down ? -one : direction), w);", "up ? one : (down ? -one : zero), w);", NAN),
     # the pass
     Mutant(
         "team.split(long((p.size + 63) / 64), begin, end);", "team.split(long(p.size / 64), begin, end);", EQUATIONS
     ),
-    Mutant("larger(-limit, smaller(limit, scale *", "larger(-limit, larger(limit, scale *", CLIPPING),
     Mutant(
         "larger(-limit, smaller(limit, scale * load(p.gradients + k, n)));",
         "smaller(larger(scale * load(p.gradients + k, n), -limit), limit);",
         NAN,
     ),
     Mutant("Rule::step(fma(-decay, w, w), g, slots, numbers)", "Rule::step(w, g, slots, numbers) - decay * w", DECAY),
-    Mutant("store(p.slots[s] + k, slots[s], n);", "if (s == 0) store(p.slots[s] + k, slots[s], n);", EQUATIONS),
     Mutant("    for (int l = 0; k < n; ++k, ++l) sums[l] += double(x[k]) * double(x[k]);\n", "", CLIPPING),
     Mutant("double(x[k + l]) * double(x[k + l]);", "double(x[k + l] * x[k + l]);", NORM),
 ]

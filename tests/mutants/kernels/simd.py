@@ -17,24 +17,6 @@ MUTANTS = [
         PRODUCTS,
         "avx512",
     ),
-    Mutant(
-        "_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1u), p);",
-        "_mm512_maskz_loadu_pd(__mmask8((1u << n) - 2u), p);",
-        PRODUCTS,
-        "avx512",
-    ),
-    Mutant(
-        "_mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1u),",
-        "_mm512_mask_storeu_ps(p, __mmask16((2u << n) - 1u),",
-        PRODUCTS,
-        "avx512",
-    ),
-    Mutant(
-        "_mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1u),",
-        "_mm512_mask_storeu_pd(p, __mmask8((1u << n) / 2u),",
-        PRODUCTS,
-        "avx512",
-    ),
     # shuffles
     Mutant(
         "b = __builtin_shuffle(a, b, Int<T>{(l & s ? lanes<T> + l : l + s)...});",
@@ -58,21 +40,9 @@ MUTANTS = [
         "avx2",
     ),
     Mutant(
-        "_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);",
-        "_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);",
-        PRODUCTS,
-        "avx512",
-    ),
-    Mutant(
         "_mm512_maskz_max_ps(0xFFFF, (__m512)a, (__m512)b);",
         "_mm512_maskz_max_ps(0xFFFF, (__m512)b, (__m512)a);",
         EDGES,
-        "avx512",
-    ),
-    Mutant(
-        "_mm512_maskz_min_pd(0xFF, (__m512d)a, (__m512d)b);",
-        "_mm512_maskz_min_pd(0xF, (__m512d)a, (__m512d)b);",
-        ULPS,
         "avx512",
     ),
     Mutant(
@@ -81,15 +51,11 @@ MUTANTS = [
     Mutant("return a < b ? a : b;", "return a > b ? b : a;", EDGES),
     # exponentials
     Mutant("    r = fma(n, broadcast(-C::ln2_low), r);\n", "", ULPS),
-    Mutant("fraction = fma(q, r * r, r);", "fraction = fma(q, r, r);", ULPS),
-    Mutant("for (int d = degree - 1; d >= 0; --d)", "for (int d = degree - 1; d > 0; --d)", ULPS),
     Mutant("overflow = 88.3f;", "overflow = 88.7f;", ULPS),
     Mutant("underflow = -87.f;", "underflow = -89.f;", ULPS),
     Mutant("tanh_saturates = 20.f;", "tanh_saturates = 5.f;", ULPS),
-    Mutant("underflow = -708.;", "underflow = -710.;", ULPS),
     Mutant("2.4801587360669884517e-5", "2.4801587e-5", ULPS),
     Mutant("z <= broadcast(T(-1.25));", "z <= broadcast(T(-0.125));", ULPS),
-    Mutant("fma(scale, fraction, large ? scale : scale - one);", "fma(scale, fraction, scale - one);", ULPS),
     Mutant(
         "return (Vec<T>)((((Int<T>)x ^ (Int<T>)magnitude) & sign_bit) ^ (Int<T>)magnitude);",
         "return x < Vec<T>{} ? -magnitude : magnitude;",

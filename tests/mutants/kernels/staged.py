@@ -9,7 +9,6 @@ MUTANTS = [
     Mutant(
         "p.packed.recurrent + width * outputs, p.weights", "p.packed.recurrent + width * units, p.weights", RECURRENT
     ),
-    Mutant("p.weights.recurrent + g * units, columns", "p.weights.recurrent + g * outputs, columns", RECURRENT),
     Mutant(
         "copy(p.packed.bias, p.weights.bias, Cell::bias_rows(p.options) * columns);",
         "copy(p.packed.bias, p.weights.bias, columns);",
@@ -18,32 +17,16 @@ MUTANTS = [
     Mutant(
         "std::memset(p.packed.bias, 0, Cell::bias_rows(p.options) * columns * sizeof(T));", "(void)team;", RECURRENT
     ),
-    Mutant(
-        "copy(p.packed.peephole, p.weights.peephole, 3 * units);",
-        "copy(p.packed.peephole, p.weights.peephole, 2 * units);",
-        RECURRENT,
-    ),
-    Mutant(
-        "copy(p.packed.gain, p.weights.gain, 2 * columns);",
-        "copy(p.packed.gain, p.weights.gain, columns);",
-        NORMALIZED_IN_FLOAT32,
-    ),
     # layer normalisation
     Mutant("float(variance / T(n) + T(1e-5))", "float(variance / T(n) + T(1e-3))", NORMALIZED_IN_FLOAT32),
     Mutant("double(variance / T(n) + T(1e-5))", "double(variance / T(n - 1) + T(1e-5))", RECURRENT),
-    Mutant("normalized[k] = (x[k] - mean) * scale;", "normalized[k] = x[k] * scale;", NORMALIZED_IN_FLOAT32),
     Mutant(
         "d[k] = scale * (d[k] - mean - normalized[k] * slope);",
         "d[k] = scale * (d[k] - normalized[k] * slope);",
         NORMALIZED_IN_FLOAT32,
     ),
-    Mutant(
-        "d[k] = scale * (d[k] - mean - normalized[k] * slope);", "d[k] = scale * (d[k] - mean);", NORMALIZED_IN_FLOAT32
-    ),
     # forward
-    Mutant("nullptr, c.shifted(j), false);", "nullptr, c, false);", RECURRENT),
     Mutant("return x_products + (b - row0) * gates; }", "return x_products + b * gates; }", SHARED),
-    Mutant("return h_products + (b - row0) * gates; }", "return h_products + b * gates; }", SHARED),
     Mutant(
         "const int copy = p.h_dropout.copies > 1 ? gate : 0;\n        return",
         "const int copy = 0;\n        return",
@@ -54,22 +37,12 @@ MUTANTS = [
         "dropped_h + (copy * p.shape.batch + b) * p.shape.outputs;",
         SHARED,
     ),
-    Mutant("gate0 == 0 && copy < copies(dropout); ++copy)", "gate0 == 0 && copy < 1; ++copy)", RECURRENT),
     Mutant("factors(dropout, p, copy, row0 + r, width),", "factors(dropout, p, copy, r, width),", SHARED),
     Mutant("dropped + (dropout.copies > 1 ? g : 0) * copy_size", "dropped + g * copy_size", RECURRENT),
-    Mutant(
-        "packed + g * packed_columns<T>(units) * width, width, units,",
-        "packed + g * units * width, width, units,",
-        RECURRENT,
-    ),
     # backward
-    Mutant("rows_at(p, t + 1), outputs = p.shape.outputs;", "rows_at(p, t), outputs = p.shape.outputs;", RECURRENT),
     Mutant("if (b >= going_on && p.dh_last) sum", "if (p.dh_last) sum", RECURRENT),
-    Mutant("p.dh_last + row_of(p, b) * outputs + k", "p.dh_last + b * outputs + k", RECURRENT),
-    Mutant("return p.dh0 + row_of(p, b) * p.shape.outputs; }", "return p.dh0 + b * p.shape.outputs; }", RECURRENT),
     Mutant(
         "return p.dc0 + row_of(p, b) * p.shape.units; }", "return p.dc0 + row_of(p, b) * p.shape.outputs; }", RECURRENT
     ),
     Mutant("[&](long m) { return row0 + m; }, true);", "[&](long m) { return m; }, true);", SHARED),
-    Mutant("[&](long m) { return row0 + m; }, true);", "[&](long m) { return row0 + m; }, false);", RECURRENT),
 ]
