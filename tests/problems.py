@@ -4,10 +4,77 @@ import copy
 
 import numpy as np
 
-from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions
+from lstmcore._options import GRUOptions, LSTMOptions, MinGRUOptions, MinLSTMOptions, RNNOptions, SLSTMOptions
 
 LAYOUTS = ("contiguous", "time-major", "reversed", "broadcast", "every other feature", "unaligned", "read-only")
 OPTIONS = {"lstm": LSTMOptions, "gru": GRUOptions, "rnn": RNNOptions}
+# Cells that only the reference has, and what each can be told to do otherwise.
+NEW_OPTIONS = {"min_gru": MinGRUOptions, "min_lstm": MinLSTMOptions, "slstm": SLSTMOptions}
+NEW_CELLS = {
+    "min_gru": MinGRUOptions(),
+    "min_gru, log space": MinGRUOptions(log_space=True),
+    "min_lstm": MinLSTMOptions(),
+    "min_lstm, log space": MinLSTMOptions(log_space=True),
+    "slstm": SLSTMOptions(),
+    "slstm, heads": SLSTMOptions(heads=2),
+    "slstm, exponential forget": SLSTMOptions(exponential_forget=True),
+}
+
+
+# What the papers say of the cells
+
+
+def has_recurrent_kernel(options):
+    return options.cell not in ("min_gru", "min_lstm")
+
+
+def gates(options):
+    """The number of gates that have weights."""
+    if options.cell == "lstm":
+        dropped = [not options.input_gate, options.coupled or not options.forget_gate, not options.output_gate]
+        return 4 - sum(dropped)
+    return {"rnn": 1, "gru": 3, "min_gru": 2, "min_lstm": 3, "slstm": 4}[options.cell]
+
+
+def state_names(options):
+    return {"lstm": ["h", "c"], "slstm": ["h", "c", "n", "m"]}.get(options.cell, ["h"])
+
+
+def weight_shapes(options, inputs, units, outputs):
+    """The shapes of all weights by name, in their order; outputs is the width of h."""
+    columns = gates(options) * units
+    shapes = {
+        "kernel": (inputs, columns),
+        "recurrent_kernel": (outputs // getattr(options, "heads", 1), columns),
+        "bias": (2, columns) if getattr(options, "reset_after", False) else (columns,),
+        "peephole": (3, units),
+        "projection": (units, outputs),
+        "gain": (2, columns),
+        "cell_norm": (2, units),
+    }
+    layer_norm = getattr(options, "layer_norm", False)
+    there = {
+        "recurrent_kernel": has_recurrent_kernel(options),
+        "peephole": getattr(options, "peepholes", False),
+        "projection": getattr(options, "projection", False),
+        "gain": layer_norm,
+        "cell_norm": layer_norm and options.cell == "lstm",
+    }
+    return {name: shape for name, shape in shapes.items() if there.get(name, True)}
+
+
+def whole_heads(options, units):
+    """The next number of units that the heads divide."""
+    heads = getattr(options, "heads", 1)
+    return -(-units // heads) * heads
+
+
+def possible_state(options, arrays):
+    """Of random arrays, a state that the cell may come to: the sLSTM's n counts what it remembers, 1 or more."""
+    if options.cell != "slstm":
+        return arrays
+    h, c, n, m = arrays
+    return [h, c, 1 + np.abs(n), m]
 
 
 def lay_out(x, layout):
@@ -38,9 +105,9 @@ class Problem:
 
     Parameters
     ----------
-    batch, steps, inputs, units, outputs : sizes; outputs is the width of a projected h, about half of the units unless
-        given.
-    cell, options : "lstm", "gru" or "rnn", or the options of one, which say which.
+    batch, steps, inputs, units, outputs : sizes; units are rounded up to whole heads; outputs is the width of a
+        projected h, about half of the units unless given.
+    cell, options : a name of OPTIONS or NEW_OPTIONS, or the options of one, which say which.
     scale : of weights and initial state; a small one keeps the numbers small where the activations don't.
     dropout, recurrent_dropout : "shared" or "per gate" for a random mask.
     lengths, mask : as the cell takes them, or "random".
@@ -79,38 +146,42 @@ class Problem:
             return (scale * rng.standard_normal(shape)).astype(dtype)
 
         self.sequences = sequences
-        self.options = options or OPTIONS[cell]()
+        self.options = options or (OPTIONS | NEW_OPTIONS)[cell]()
         self.cell = self.options.cell
+        units = whole_heads(self.options, units)
         projected = getattr(self.options, "projection", False)
         outputs = (outputs or (units + 1) // 2) if projected else units
-        columns = self.options.gates * units
+        shapes = weight_shapes(self.options, inputs, units, outputs)
 
         self.x = lay_out(normal(batch, steps, inputs), layout)
         weights = {
-            "kernel": normal(inputs, columns, scale=scale * inputs**-0.5),
-            "recurrent_kernel": normal(outputs, columns, scale=scale * outputs**-0.5),
+            name: normal(*shapes[name], scale=scale * shapes[name][0] ** -0.5)
+            for name in ("kernel", "recurrent_kernel")
+            if name in shapes
         }
         if bias:
-            rows = (2,) if getattr(self.options, "reset_after", False) else ()
-            weights["bias"] = normal(*rows, columns, scale=0.5 * scale)
+            weights["bias"] = normal(*shapes["bias"], scale=0.5 * scale)
+        columns = gates(self.options) * units
         further = {
             "peephole": normal(3, units, scale=0.5 * scale, rng=extra),
             "projection": normal(units, outputs, scale=units**-0.5, rng=extra),
             "gain": (scale * (1 + 0.3 * extra.standard_normal((2, columns)))).astype(dtype),
             "cell_norm": (np.array([[1.0], [0.0]]) + 0.3 * extra.standard_normal((2, units))).astype(dtype),
         }
-        weights |= {name: further[name] for name in self.options.extra_weights}
+        weights |= {name: array for name, array in further.items() if name in shapes}
         self.weight_names, self.weights = list(weights), list(weights.values())
 
-        self.state_names = ["h", "c"] if self.cell == "lstm" else ["h"]
-        widths = [outputs, units][: len(self.state_names)]
-        self.state = [normal(batch, width, scale=scale) for width in widths] if state else None
+        self.state_names = state_names(self.options)
+        widths = [outputs, *[units] * (len(self.state_names) - 1)]
+        self.state = None
+        if state:
+            self.state = possible_state(self.options, [normal(batch, width, scale=scale) for width in widths])
         self.dy = lay_out(normal(batch, steps, outputs), layout) if sequences else normal(batch, outputs)
         self.d_state = [normal(batch, width) for width in widths]
 
         def dropout_mask(kind, width):
-            gates = {"shared": (), "per gate": (self.options.gates,)}[kind]
-            return ((extra.random((*gates, batch, width)) < 0.7) / 0.7).astype(dtype)
+            copies = {"shared": (), "per gate": (gates(self.options),)}[kind]
+            return ((extra.random((*copies, batch, width)) < 0.7) / 0.7).astype(dtype)
 
         if isinstance(lengths, str):
             lengths = padding.integers(0, steps + 1, batch)
@@ -136,8 +207,8 @@ class Problem:
         return part
 
     def of_cell(self, states):
-        """The arrays of a state as the cell's functions take them: (h, c) or h itself."""
-        return states if states is None or self.cell == "lstm" else states[0]
+        """The arrays of a state as the cell's functions take them: all of them, or h itself if it is alone."""
+        return states if states is None or len(self.state_names) > 1 else states[0]
 
     def forward(self, module, dtype=None, weights=None, **more):
         """What the cell's function of functional or reference returns: outputs, state and whatever follows."""
@@ -146,9 +217,10 @@ class Problem:
             "lengths": self.lengths,
             "mask": self.mask,
             "dropout_mask": _cast(self.dropout_mask, dtype),
-            "recurrent_dropout_mask": _cast(self.recurrent_dropout_mask, dtype),
             **self.call,
         }
+        if has_recurrent_kernel(self.options):
+            keywords["recurrent_dropout_mask"] = _cast(self.recurrent_dropout_mask, dtype)
         if weights is None:
             weights, keywords["options"] = _cast(self.weights, dtype), self.options
         state = self.of_cell(_cast(self.state, dtype))
@@ -177,7 +249,7 @@ class Problem:
         return self._named({"outputs": y}, "", state) | self.gradients(*self.backward(module, cache, dtype))
 
     def _named(self, result, prefix, state):
-        arrays = state if self.cell == "lstm" else (state,)
+        arrays = state if len(self.state_names) > 1 else (state,)
         return result | {prefix + name: array for name, array in zip(self.state_names, arrays, strict=True)}
 
 

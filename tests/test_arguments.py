@@ -670,7 +670,7 @@ def test_a_zoneout_and_options_that_are_none_are_named():
         _core.forward(
             weights,
             np.ones((1, 1, 1)),
-            *[None] * 2,
+            None,
             True,
             False,
             *[None] * 3,

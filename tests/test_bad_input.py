@@ -390,13 +390,11 @@ def test_gradients_that_overlap_what_they_are_made_of_are_refused(sequences):
     bias = memory[:20]
     arrays = [memory[: p.dy.size].reshape(p.dy.shape), *[memory[:10].reshape(2, 5)] * 2]
     for k, name in enumerate(["d_outputs", "d_state", "d_state"]):
-        given = [np.zeros_like(p.dy), *states]
-        given[k] = arrays[k]
+        d_outputs, *d_state = (arrays[n] if n == k else a for n, a in enumerate([np.zeros_like(p.dy), *states]))
         with pytest.raises(ValueError, match=rf"^d_weights\[2\] \(bias\): overlaps {name} in memory"):
-            _core.backward(cache, *given, False, [*map(np.zeros_like, p.weights[:2]), bias])
-    given = [arrays[0], None, None]
+            _core.backward(cache, d_outputs, d_state, False, [*map(np.zeros_like, p.weights[:2]), bias])
     with pytest.raises(ValueError, match=r"^d_weights\[2\] \(bias\): overlaps d_outputs in memory"):
-        _core.backward(cache, *given, False, [*map(np.zeros_like, p.weights[:2]), bias])
+        _core.backward(cache, arrays[0], None, False, [*map(np.zeros_like, p.weights[:2]), bias])
 
 
 @pytest.mark.parametrize(

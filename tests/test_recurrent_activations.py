@@ -65,7 +65,7 @@ def test_every_activation_is_the_references(name, dtype):
         columns = options.gates * UNITS
         shapes = [(FEATURES, columns), (UNITS, columns)]
         shapes += [(2, columns) if options.cell == "gru" and options.reset_after else (columns,)]
-        shapes += [(3, UNITS)] * len(options.extra_weights)
+        shapes += [(3, UNITS)] * ("peephole" in options.weight_names)
         weights = [(0.2 * rng.standard_normal(shape)).astype(dtype) for shape in shapes]
         x, h = (rng.standard_normal(shape).astype(dtype) for shape in ((BATCH, STEPS, FEATURES), (BATCH, UNITS)))
         state = (h, 0.5 * h) if options.cell == "lstm" else h

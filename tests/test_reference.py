@@ -5,32 +5,35 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from problems import (
+    NEW_CELLS,
+    NEW_OPTIONS,
+    gates,
+    has_recurrent_kernel,
+    possible_state,
+    state_names,
+    weight_shapes,
+    whole_heads,
+)
 
 from lstmcore import functional, reference
-from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions, Zoneout
+from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions, SLSTMOptions, Zoneout
 from lstmcore.reference import activations, sequences
 
 NAMES = ["lstm", "lstm_backward", "gru", "gru_backward", "rnn", "rnn_backward"]
-CELLS = [LSTMOptions(), GRUOptions(), GRUOptions(reset_after=False), RNNOptions()]
-CELL_IDS = ["lstm", "gru", "gru reset before", "rnn"]
+NEW_NAMES = [cell + direction for cell in NEW_OPTIONS for direction in ("", "_backward")]
+CELLS = [LSTMOptions(), GRUOptions(), GRUOptions(reset_after=False), RNNOptions(), *NEW_CELLS.values()]
+CELL_IDS = ["lstm", "gru", "gru reset before", "rnn", *NEW_CELLS]
+OF_ONE_STATE = [options for options in CELLS if len(state_names(options)) == 1]
 
 BATCH, STEPS, INPUTS, UNITS, PROJECTED = 4, 5, 2, 3, 2
 LENGTHS = np.array([3, 0, 5, 1])
 MASK = np.array([[0, 1, 0, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 0, 1, 1, 0]], bool)
 
 
-def weight_shapes(options, inputs, units, projected, bias):
-    outputs = projected if getattr(options, "projection", False) else units
-    columns = options.gates * units
-    extra = {
-        "peephole": (3, units),
-        "projection": (units, outputs),
-        "gain": (2, columns),
-        "cell_norm": (2, units),
-    }
-    biases = (2, columns) if options.cell == "gru" and options.reset_after else (columns,)
-    shapes = [(inputs, columns), (outputs, columns)] + ([biases] if bias else [])
-    return outputs, shapes + [extra[name] for name in options.extra_weights]
+def zoneout(options, h, c, seed=None):
+    """Of both h and c where the cell can."""
+    return Zoneout(h, 0.0 if options.cell == "slstm" else c, seed)
 
 
 @dataclass
@@ -54,20 +57,24 @@ class Case:
             return rng.standard_normal(shape)
 
         def mask(kind, width):
-            shape = {"shared": (BATCH, width), "per gate": (self.options.gates, BATCH, width)}[kind]
+            shape = {"shared": (BATCH, width), "per gate": (gates(self.options), BATCH, width)}[kind]
             return (rng.random(shape) < 0.6) / 0.6
 
-        outputs, shapes = weight_shapes(self.options, INPUTS, UNITS, PROJECTED, self.bias)
-        self.weights = [self.scale * normal(*shape) for shape in shapes]
-        self.widths = (outputs, UNITS) if self.options.cell == "lstm" else (outputs,)
+        units = whole_heads(self.options, UNITS)
+        outputs = PROJECTED if getattr(self.options, "projection", False) else units
+        shapes = weight_shapes(self.options, INPUTS, units, outputs)
+        self.weights = [self.scale * normal(*shape) for name, shape in shapes.items() if self.bias or name != "bias"]
+        self.widths = (outputs, units, units, units)[: len(state_names(self.options))]
         self.x = normal(BATCH, STEPS, INPUTS)
-        self.initial = [normal(BATCH, width) for width in self.widths] if self.state else None
+        self.initial = None
+        if self.state:
+            self.initial = possible_state(self.options, [normal(BATCH, width) for width in self.widths])
         self.dy = normal(BATCH, STEPS, outputs) if self.sequences else normal(BATCH, outputs)
         self.d_state = [normal(BATCH, width) for width in self.widths]
         self.keywords = {"options": self.options, "return_sequences": self.sequences, **self.arguments}
         if self.dropout:
             self.keywords["dropout_mask"] = mask(self.dropout, INPUTS)
-        if self.recurrent_dropout:
+        if self.recurrent_dropout and has_recurrent_kernel(self.options):
             self.keywords["recurrent_dropout_mask"] = mask(self.recurrent_dropout, outputs)
 
     def forward(self, **more):
@@ -77,12 +84,12 @@ class Case:
             (initial,) = initial
         forward = getattr(reference, self.options.cell)
         y, state, *cache = forward(self.x, self.weights, initial, **(self.keywords | more))
-        return y, state if len(self.widths) == 2 else (state,), *cache
+        return y, state if len(self.widths) > 1 else (state,), *cache
 
     def backward(self, cache, **more):
         """The gradients of inputs, weights and, if there is one, initial state."""
         backward = getattr(reference, f"{self.options.cell}_backward")
-        d_state = self.d_state if len(self.widths) == 2 else self.d_state[0]
+        d_state = self.d_state if len(self.widths) > 1 else self.d_state[0]
         dx, d_weights, d_initial = backward(cache, self.dy, d_state, **more)
         if d_initial is not None and len(self.widths) == 1:
             d_initial = (d_initial,)
@@ -93,7 +100,7 @@ class Case:
         return (y * self.dy).sum() + sum((s * d).sum() for s, d in zip(state, self.d_state, strict=True))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *(name for name in NEW_NAMES if hasattr(functional, name))])
 def test_reference_and_functional_take_the_same_arguments(name):
     ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (functional, reference))
     assert [(p.name, p.kind, p.default) for p in ours.values()] == [
@@ -101,12 +108,23 @@ def test_reference_and_functional_take_the_same_arguments(name):
     ]
 
 
+@pytest.mark.parametrize("name", NEW_NAMES)
+def test_all_cells_take_the_same_arguments(name):
+    several_states, backward = name.startswith("slstm"), "_backward" * name.endswith("_backward")
+    like = getattr(reference, ("lstm" if several_states else "gru") + backward)
+    ours, theirs = (
+        [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+        for function in (getattr(reference, name), like)
+    )
+    assert ours == [p for p in theirs if several_states or p[0] != "recurrent_dropout_mask"]
+
+
 # Gradients
 
 
 def every_way_to_call(options):
     """The arguments that all cells share, one or two at a time."""
-    zoneout = {"zoneout": Zoneout(0.4, 0.3, seed=7)}
+    zoned = {"zoneout": zoneout(options, 0.4, 0.3, seed=7)}
     return {
         "plain": Case(options),
         "last output": Case(options, sequences=False),
@@ -116,7 +134,7 @@ def every_way_to_call(options):
         "dropout": Case(options, dropout="shared", recurrent_dropout="shared"),
         "dropout per gate": Case(options, dropout="per gate"),
         "recurrent dropout per gate": Case(options, recurrent_dropout="per gate"),
-        "zoneout": Case(options, arguments=zoneout),
+        "zoneout": Case(options, arguments=zoned),
         "lengths": Case(options, arguments={"lengths": LENGTHS}),
         "lengths, last output": Case(options, sequences=False, arguments={"lengths": LENGTHS}),
         "mask": Case(options, arguments={"mask": MASK}),
@@ -126,13 +144,13 @@ def every_way_to_call(options):
         "backwards, lengths": Case(options, arguments={"go_backwards": True, "lengths": LENGTHS}),
         "backwards, mask": Case(options, arguments={"go_backwards": True, "mask": MASK}),
         "backwards, mask, last output": Case(
-            options, sequences=False, arguments={"go_backwards": True, "mask": MASK, **zoneout}
+            options, sequences=False, arguments={"go_backwards": True, "mask": MASK, **zoned}
         ),
         "everything": Case(
             options,
             dropout="per gate",
             recurrent_dropout="per gate",
-            arguments={"go_backwards": True, "mask": MASK, **zoneout},
+            arguments={"go_backwards": True, "mask": MASK, **zoned},
         ),
     }
 
@@ -226,11 +244,13 @@ def test_gradients_are_added_to_arrays_given(options):
         np.testing.assert_allclose(array, 1 + gradient, rtol=1e-12, atol=1e-12)
 
 
-def test_no_gradient_from_outside_is_zero():
-    case = Case(LSTMOptions())
+@pytest.mark.parametrize("options", [LSTMOptions(), SLSTMOptions()])
+def test_no_gradient_from_outside_is_zero(options):
+    case = Case(options)
     cache = case.forward(training=True)[2]
-    for d_state in (None, (None, None)):
-        dx, d_weights, d_initial = reference.lstm_backward(cache, None, d_state)
+    backward = getattr(reference, f"{options.cell}_backward")
+    for d_state in (None, [None] * len(case.widths)):
+        dx, d_weights, d_initial = backward(cache, None, d_state)
         assert not any(v.any() for v in (dx, *d_weights, *d_initial))
 
 
@@ -259,14 +279,14 @@ def test_outputs_are_written_where_asked(options, sequences):
 
 @pytest.mark.parametrize("options", [*CELLS, LSTMOptions(peepholes=True, projection=True, layer_norm=True)])
 def test_float32_stays_float32(options):
-    padded = {"lengths": LENGTHS, "zoneout": Zoneout(0.5, 0.5, 1)}
+    padded = {"lengths": LENGTHS, "zoneout": zoneout(options, 0.5, 0.5, 1)}
     case = Case(options, dropout="shared", recurrent_dropout="per gate", arguments=padded)
     case.x, case.dy = case.x.astype("float32"), case.dy.astype("float32")
     case.weights = [w.astype("float32") for w in case.weights]
     case.initial = [v.astype("float32") for v in case.initial]
     y, state, cache = case.forward(training=True)
     dx, d_weights, d_initial = case.backward(cache)
-    mixed, _ = case.forward(zoneout=Zoneout(np.float64(0.5), 0.5))
+    mixed, _ = case.forward(zoneout=zoneout(options, np.float64(0.5), 0.5))
     assert {v.dtype for v in (y, *state, dx, *d_weights, *d_initial, mixed)} == {np.dtype("float32")}
 
 
@@ -283,9 +303,9 @@ def test_empty_batch(options):
     case = Case(options, arguments={"lengths": LENGTHS[:0]})
     case.x, case.dy = case.x[:0], case.dy[:0]
     case.initial, case.d_state = [v[:0] for v in case.initial], [v[:0] for v in case.d_state]
-    y, _, cache = case.forward(training=True, zoneout=Zoneout(0.5, 0.5, 1))
+    y, _, cache = case.forward(training=True, zoneout=zoneout(options, 0.5, 0.5, 1))
     dx, d_weights, _ = case.backward(cache)
-    assert y.shape == (0, STEPS, UNITS)
+    assert y.shape == (0, STEPS, case.widths[0])
     assert dx.shape == case.x.shape
     assert not any(d.any() for d in d_weights)
 
@@ -297,7 +317,7 @@ def test_bad_arguments_are_refused(options):
         case.forward(lengths=LENGTHS, mask=MASK)
     with pytest.raises(ValueError, match="zoneout"):
         case.forward(training=True, zoneout=Zoneout(0.5))
-    case.weights = case.weights[:1]
+    case.weights = case.weights[:0]
     with pytest.raises(ValueError, match="weights"):
         case.forward()
 
@@ -307,14 +327,17 @@ def test_dropout_masks_scale_inputs_and_weights(options):
     case = Case(options, dropout="shared")
     y, _ = case.forward()
     mask = case.keywords.pop("dropout_mask")
-    np.testing.assert_array_equal(case.forward(dropout_mask=np.stack([mask] * options.gates))[0], y)
+    np.testing.assert_array_equal(case.forward(dropout_mask=np.stack([mask] * gates(options)))[0], y)
     case.x = case.x * mask[:, np.newaxis]
     np.testing.assert_allclose(case.forward()[0], y, rtol=1e-12, atol=1e-12)
+    if not has_recurrent_kernel(options):
+        return
     # A mask that leaves a gate's state alone but doubles it for the last gate doubles that gate's weights.
-    masks = np.ones((options.gates, BATCH, UNITS))
+    units = case.widths[0]
+    masks = np.ones((gates(options), BATCH, units))
     masks[-1] = 2
     y, _ = case.forward(recurrent_dropout_mask=masks)
-    case.weights[1][:, -UNITS:] *= 2
+    case.weights[1][:, -units:] *= 2
     np.testing.assert_allclose(case.forward()[0], y, rtol=1e-12, atol=1e-12)
 
 
@@ -421,9 +444,10 @@ def test_backwards_is_forwards_on_flipped_sequences(options):
 @pytest.mark.parametrize("options", CELLS, ids=CELL_IDS)
 def test_zoneout_of_all_or_nothing(options, seed):
     case = Case(options)
-    y, state = case.forward(zoneout=Zoneout(1.0, 1.0, seed))
+    y, state = case.forward(zoneout=zoneout(options, 1.0, 1.0, seed))
     np.testing.assert_array_equal(y, np.repeat(case.initial[0][:, np.newaxis], STEPS, axis=1))
-    np.testing.assert_array_equal(np.hstack(state), np.hstack(case.initial))
+    kept = 1 if options.cell == "slstm" else len(state)
+    np.testing.assert_array_equal(np.hstack(state[:kept]), np.hstack(case.initial[:kept]))
     np.testing.assert_array_equal(case.forward(zoneout=Zoneout(0.0, 0.0, seed))[0], case.forward()[0])
 
 
@@ -496,7 +520,19 @@ def test_no_two_zoneout_masks_are_shifts_of_one_another():
     assert len(np.unique(windows)) == windows.size
 
 
-@pytest.mark.parametrize("options", CELLS[1:], ids=CELL_IDS[1:])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_zoneout_of_an_slstm_leaves_the_other_states_alone(seed):
+    case = Case(SLSTMOptions())
+    case.x = case.x[:, :1]
+    _, (h, *others) = case.forward()
+    _, (zoned, *same) = case.forward(zoneout=Zoneout(0.5, seed=seed))
+    assert (h != zoned).any()
+    np.testing.assert_array_equal(np.hstack(same), np.hstack(others))
+    with pytest.raises(ValueError, match=r"zoneout: c: expected 0.*got 0\.1"):
+        case.forward(zoneout=Zoneout(0.5, 0.1, seed))
+
+
+@pytest.mark.parametrize("options", OF_ONE_STATE)
 def test_zoneout_of_c_is_the_lstms_alone(options):
     case = Case(options)
     for seed in (None, 3):

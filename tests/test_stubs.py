@@ -51,8 +51,8 @@ def test_forward_takes_as_many_arguments_as_the_stubs_say():
     arguments = declared(STUBS.body)["forward"].args
     count = len(arguments.posonlyargs) + len(arguments.args)
     weights = _core.pack(LSTMOptions(), [np.zeros((1, 4)), np.zeros((1, 4))], False, False)
-    call = [weights, np.zeros((1, 1, 1)), None, None, True, False, *[None] * (count - 6)]
-    for k in (9, 10, 14):
+    call = [weights, np.zeros((1, 1, 1)), None, True, False, *[None] * (count - 5)]
+    for k in (8, 9, 13):
         call[k] = False
     _core.forward(*call)
     with pytest.raises(TypeError, match=f"expected {count} arguments, got {count - 1}"):

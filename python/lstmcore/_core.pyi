@@ -61,12 +61,15 @@ class Config(TypedDict):
     threads: int
     threading: str
 
+cells: dict[str, tuple[str, ...]]  # the states of each
+activations: tuple[str, ...]
+
+def describe(options: Any, /) -> tuple[int, tuple[str, ...]]: ...
 def pack(options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, /) -> PackedWeights: ...
 def forward(
     weights: PackedWeights,
     inputs: ArrayLike,
-    h: ArrayLike | None,
-    c: ArrayLike | None,
+    state: Sequence[ArrayLike | None] | None,
     return_sequences: bool,
     training: bool,
     out: NDArray[Any] | None,
@@ -80,16 +83,15 @@ def forward(
     shared: bool,
     cell: str | None,
     /,
-) -> tuple[Any, Any, Any, Any]: ...
+) -> tuple[Any, Any, Any]: ...
 def backward(
     cache: Cache,
     d_outputs: ArrayLike | None,
-    d_h: ArrayLike | None,
-    d_c: ArrayLike | None,
+    d_state: Sequence[ArrayLike | None] | None,
     need_d_inputs: bool,
     d_weights: list[NDArray[Any]],
     /,
-) -> tuple[Any, Any, Any, Any]: ...
+) -> tuple[Any, Any, Any]: ...
 def forward_both(first: tuple[Any, ...], second: tuple[Any, ...], /) -> tuple[Any, Any]: ...
 def backward_both(first: tuple[Any, ...], second: tuple[Any, ...], /) -> tuple[Any, Any]: ...
 

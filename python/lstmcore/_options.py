@@ -1,4 +1,4 @@
-"""What a recurrent cell can be told to do otherwise, and what follows from it for its weights."""
+"""What a recurrent cell can be told to do otherwise. What follows from it for its weights, the core says."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import activations
-from ._arguments import flag, shown
+from . import _core, activations
+from ._arguments import flag, positive_integer, shown
 
-__all__ = ["ACTIVATIONS", "GRUOptions", "LSTMOptions", "RNNOptions", "Zoneout"]
+__all__ = [
+    "ACTIVATIONS",
+    "GRUOptions",
+    "LSTMOptions",
+    "MinGRUOptions",
+    "MinLSTMOptions",
+    "RNNOptions",
+    "SLSTMOptions",
+    "Zoneout",
+]
 
-# Those that the core has, in the order of its enumeration.
-ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign")
+ACTIVATIONS = _core.activations  # those that the core has
 
 
 def _check_activation(owner: object, name: str) -> None:
@@ -31,8 +39,20 @@ def _check_flags(owner: object, *names: str) -> None:
         flag(name, getattr(owner, name))
 
 
-class _Options:
+class CellOptions:
     """What the options of all cells know of themselves."""
+
+    cell: ClassVar[str]
+
+    @functools.cached_property
+    def gates(self) -> int:
+        """The number of gates that have weights."""
+        return _core.describe(self)[0]
+
+    @functools.cached_property
+    def weight_names(self) -> tuple[str, ...]:
+        """The weights in their order, with the bias, which may be left out."""
+        return _core.describe(self)[1]
 
     @functools.cached_property
     def foreign_activations(self) -> tuple[str, ...]:
@@ -47,25 +67,19 @@ class _Options:
 
 
 @dataclass(frozen=True)
-class RNNOptions(_Options):
+class RNNOptions(CellOptions):
     """Of `rnn`: ``h = activation(x W + h R + b)``, with any of `activations`, by its name or as an object."""
 
     activation: Any = "tanh"
 
     cell: ClassVar[str] = "rnn"
-    gates: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _check_activation(self, "activation")
 
-    @property
-    def extra_weights(self) -> tuple[str, ...]:
-        """Weights beside kernel, recurrent_kernel and bias."""
-        return ()
-
 
 @dataclass(frozen=True)
-class GRUOptions(_Options):
+class GRUOptions(CellOptions):
     """Of `gru`.
 
     Parameters
@@ -82,7 +96,6 @@ class GRUOptions(_Options):
     layer_norm: bool = False
 
     cell: ClassVar[str] = "gru"
-    gates: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         _check_flags(self, "reset_after", "layer_norm")
@@ -91,14 +104,9 @@ class GRUOptions(_Options):
         if self.layer_norm and not self.reset_after:
             raise ValueError("layer_norm: needs reset_after=True")
 
-    @property
-    def extra_weights(self) -> tuple[str, ...]:
-        """Weights beside kernel, recurrent_kernel and bias."""
-        return ("gain",) if self.layer_norm else ()
-
 
 @dataclass(frozen=True)
-class LSTMOptions(_Options):
+class LSTMOptions(CellOptions):
     """Of `lstm`: the variants of Greff et al. 2017, projection and layer normalisation.
 
     Parameters
@@ -145,28 +153,59 @@ class LSTMOptions(_Options):
         if self.coupled and not (self.input_gate and self.forget_gate):
             raise ValueError("coupled: the forget gate is 1 - i, so it needs input_gate=True and forget_gate=True")
 
-    @functools.cached_property
-    def gate_names(self) -> str:
-        """The gates that have weights, in order, of "ifgo"."""
-        dropped = {
-            "i": not self.input_gate,
-            "f": not self.forget_gate or self.coupled,
-            "g": False,
-            "o": not self.output_gate,
-        }
-        return "".join(g for g in "ifgo" if not dropped[g])
 
-    @functools.cached_property
-    def gates(self) -> int:
-        """The number of gates that have weights."""
-        return len(self.gate_names)
+@dataclass(frozen=True)
+class MinGRUOptions(CellOptions):
+    """Of `min_gru`.
 
-    @functools.cached_property
-    def extra_weights(self) -> tuple[str, ...]:
-        """Weights beside kernel, recurrent_kernel and bias."""
-        names = [("peephole", self.peepholes), ("projection", self.projection)]
-        names += [("gain", self.layer_norm), ("cell_norm", self.layer_norm)]
-        return tuple(name for name, there in names if there)
+    Parameters
+    ----------
+    log_space : keep the candidate, and so the states, positive (Feng et al. 2024, appendix B).
+    """
+
+    log_space: bool = False
+
+    cell: ClassVar[str] = "min_gru"
+
+    def __post_init__(self) -> None:
+        _check_flags(self, "log_space")
+
+
+@dataclass(frozen=True)
+class MinLSTMOptions(CellOptions):
+    """Of `min_lstm`.
+
+    Parameters
+    ----------
+    log_space : keep the candidate, and so the states, positive (Feng et al. 2024, appendix B).
+    """
+
+    log_space: bool = False
+
+    cell: ClassVar[str] = "min_lstm"
+
+    def __post_init__(self) -> None:
+        _check_flags(self, "log_space")
+
+
+@dataclass(frozen=True)
+class SLSTMOptions(CellOptions):
+    """Of `slstm` (Beck et al. 2024).
+
+    Parameters
+    ----------
+    heads : parts of the units that do not see one another's h; it must divide the units.
+    exponential_forget : the forget gate is an exponential, as the input gate is, instead of a sigmoid.
+    """
+
+    heads: int = 1
+    exponential_forget: bool = False
+
+    cell: ClassVar[str] = "slstm"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "heads", positive_integer("heads", self.heads))
+        _check_flags(self, "exponential_forget")
 
 
 @dataclass(frozen=True)

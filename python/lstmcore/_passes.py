@@ -4,6 +4,7 @@ keeping the states at every so many steps and computing the steps between them a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from ._stepwise import StepwiseCache, StepwiseWeights
 from .reference.sequences import make_padding
 
 Array = NDArray[Any]
-Result = tuple[Any, Any, Any, Any]
+Result = tuple[Any, Any, Any]
 
 
 class Call(NamedTuple):
@@ -25,8 +26,7 @@ class Call(NamedTuple):
 
     weights: PackedWeights | StepwiseWeights
     inputs: ArrayLike
-    h: ArrayLike | None
-    c: ArrayLike | None
+    state: Sequence[ArrayLike | None] | None
     return_sequences: bool
     training: bool
     out: Array | None
@@ -46,21 +46,20 @@ class BackwardCall(NamedTuple):
 
     cache: Any
     d_outputs: ArrayLike | None
-    d_h: ArrayLike | None
-    d_c: ArrayLike | None
+    d_state: Sequence[ArrayLike | None] | None
     need_d_inputs: bool
     d_weights: list[Array]
 
 
 def run_forward(call: Call, checkpoint: int | None = None) -> Result:
-    """Return outputs, h, c and, with ``training``, what the backward pass needs."""
+    """Return outputs, the last states and, with ``training``, what the backward pass needs."""
     if checkpoint is not None and call.training:
         return _checkpointed(call, checkpoint)
     return _forward(call)
 
 
 def run_backward(call: BackwardCall) -> Result:
-    """Return the gradients of inputs, weights, h and c."""
+    """Return the gradients of inputs, weights and the first states, or None where no state was given."""
     if isinstance(call.cache, (Checkpoints, StepwiseCache)):
         return call.cache.backward(*call[1:])
     return _core.backward(*call)
@@ -123,28 +122,29 @@ class Checkpoints:
     @property
     def nbytes(self) -> int:
         """Bytes of the states kept."""
-        return sum(np.asarray(s).nbytes for _, call in self.segments for s in (call.h, call.c) if s is not None)
+        return sum(np.asarray(s).nbytes for _, call in self.segments for s in call.state or () if s is not None)
 
-    def backward(self, d_outputs: Any, dh: Any, dc: Any, need_d_inputs: bool, d_weights: list[Array]) -> Result:
+    def backward(self, d_outputs: Any, d_state: Any, need_d_inputs: bool, d_weights: list[Array]) -> Result:
         """Do what the core's backward pass does."""
         # Of padding alone this checks its arguments against the whole sequence and makes what it returns.
-        d_inputs, d_weights, *_ = run_backward(BackwardCall(self.empty, d_outputs, dh, dc, need_d_inputs, d_weights))
+        d_inputs, d_weights, *_ = run_backward(BackwardCall(self.empty, d_outputs, d_state, need_d_inputs, d_weights))
         if d_outputs is not None:
             d_outputs = np.asarray(d_outputs)
         if d_outputs is not None and not self.call.return_sequences:  # the output was the last h
             last = np.where(self.valid.any(axis=1, keepdims=True), d_outputs, 0).astype(d_outputs.dtype)
-            dh = last if dh is None else last + np.asarray(dh)
+            dh, *rest = d_state or (None,) * len(_core.cells[self.cell])
+            d_state = (last if dh is None else last + np.asarray(dh), *rest)
             d_outputs = None
         if d_outputs is not None and self.repeats is not None:
             d_outputs = _fold(d_outputs, self.repeats)
         for steps, call in reversed(self.segments):
             *_, cache = _forward(call._replace(training=True, shared=True))
             part = None if d_outputs is None else d_outputs[:, steps]
-            dx, d_weights, dh, dc = run_backward(BackwardCall(cache, part, dh, dc, need_d_inputs, d_weights))
+            dx, d_weights, d_state = run_backward(BackwardCall(cache, part, d_state, need_d_inputs, d_weights))
             if need_d_inputs:
                 d_inputs[:, steps] = dx
-        has_state = self.call.h is not None or self.call.c is not None
-        return (d_inputs, d_weights, dh, dc) if has_state else (d_inputs, d_weights, None, None)
+        has_state = self.call.state is not None and any(s is not None for s in self.call.state)
+        return d_inputs, d_weights, d_state if has_state else None
 
 
 def _checkpointed(call: Call, every: int) -> Result:
@@ -160,7 +160,7 @@ def _checkpointed(call: Call, every: int) -> Result:
         dropout_mask=_contiguous(call.dropout_mask),
         recurrent_dropout_mask=_contiguous(call.recurrent_dropout_mask),
     )
-    outputs, h, c, empty = _forward(_all_padding(call))
+    outputs, state, empty = _forward(_all_padding(call))
     call = call._replace(  # the caller may write to theirs before the backward pass
         dropout_mask=_copy(call.dropout_mask), recurrent_dropout_mask=_copy(call.recurrent_dropout_mask)
     )
@@ -173,8 +173,7 @@ def _checkpointed(call: Call, every: int) -> Result:
         part = slice(start, min(steps, start + every))
         segment = call._replace(
             inputs=inputs[:, part],
-            h=h,
-            c=c,
+            state=state,
             training=False,
             out=None,
             lengths=None,
@@ -183,14 +182,14 @@ def _checkpointed(call: Call, every: int) -> Result:
         )
         kept.segments.append((part, segment))
         where = outputs[:, part] if call.return_sequences else None
-        _, h, c, _ = _forward(segment._replace(out=where))
+        _, state, _ = _forward(segment._replace(out=where))
     if not call.return_sequences:
-        outputs[...] = np.where(valid.any(axis=1, keepdims=True), h, 0)
+        outputs[...] = np.where(valid.any(axis=1, keepdims=True), state[0], 0)
     elif kept.repeats is not None:
         rows, at = np.nonzero(~valid)
         source = kept.repeats[rows, at]
         outputs[rows, at] = np.where(source[:, None] >= 0, outputs[rows, source], 0)
-    return outputs, h, c, kept
+    return outputs, state, kept
 
 
 def _all_padding(call: Call) -> Call:

@@ -54,11 +54,11 @@ class StepwiseWeights:
         """What does not depend on the activations."""
         return getattr(self.stand_in, name)
 
-    def forward(self, call: Any, padding: sequences.Padding, checked: tuple[Any, ...]) -> tuple[Any, Any, Any, Any]:
+    def forward(self, call: Any, padding: sequences.Padding, checked: tuple[Any, ...]) -> tuple[Any, Any, Any]:
         """Do what the core's forward pass does; ``checked`` is what that returns if all steps are padding."""
-        outputs, h, c, empty = checked
+        outputs, first, empty = checked  # the states given, or zeros
         if not padding.valid.any():
-            return outputs, h, c, StepwiseCache(self, empty, None) if call.training else None
+            return outputs, first, StepwiseCache(self, empty, None) if call.training else None
         x = np.asarray(call.inputs)
         x_mask, h_mask = (None if m is None else np.array(m) for m in (call.dropout_mask, call.recurrent_dropout_mask))
         steps = _STEPS[self.cell]
@@ -67,15 +67,14 @@ class StepwiseWeights:
             result, state, *cache = sequences.run(
                 cell,
                 x,
-                [h] if c is None else [h, c],  # those given, or zeros
+                first,
                 padding,
                 call.zoneout,
                 return_sequences=call.return_sequences,
                 training=call.training,
                 out=outputs,
             )
-        h, c = (*state, None)[:2]
-        return result, h, c, StepwiseCache(self, empty, cache[0]) if call.training else None
+        return result, state, StepwiseCache(self, empty, cache[0]) if call.training else None
 
 
 class StepwiseCache:
@@ -87,21 +86,17 @@ class StepwiseCache:
         self.empty = empty
         self.cache = cache
 
-    def backward(self, d_outputs: Any, dh: Any, dc: Any, need_d_inputs: bool, d_weights: list[Array]) -> Any:
+    def backward(self, d_outputs: Any, d_state: Any, need_d_inputs: bool, d_weights: list[Array]) -> Any:
         """Do what the core's backward pass does."""
         # Of padding alone it checks its arguments and makes what it returns.
-        d_inputs, d_weights, dh0, dc0 = _core.backward(self.empty, d_outputs, dh, dc, need_d_inputs, d_weights)
+        d_inputs, d_weights, d_initial = _core.backward(self.empty, d_outputs, d_state, need_d_inputs, d_weights)
         if self.cache is None:
-            return d_inputs, d_weights, dh0, dc0
-        d_states = [dh, dc][: len(self.cache.cell.widths)]
+            return d_inputs, d_weights, d_initial
         with np.errstate(all="ignore"):
-            d_x, _, d_state = sequences.run_backward(
-                self.cache, d_outputs, d_states, d_weights=d_weights, need_d_inputs=need_d_inputs
+            d_x, _, d_first = sequences.run_backward(
+                self.cache, d_outputs, d_state, d_weights=d_weights, need_d_inputs=need_d_inputs
             )
-        if dh0 is None:
-            return d_x, d_weights, None, None
-        assert d_state is not None
-        return d_x, d_weights, d_state[0], d_state[1] if len(d_state) == 2 else None
+        return d_x, d_weights, None if d_initial is None else d_first
 
 
 class _Checked:

@@ -17,7 +17,7 @@ What all recurrent layers take, beside inputs (batch, steps, inputs), weights an
 - ``go_backwards``: take the steps from the last to the first; outputs stand at their own steps.
 - ``dropout_mask``: factors for the inputs, fixed over the steps: (batch, inputs) for all gates or
   (gates, batch, inputs); already scaled by 1 / (1 - rate). ``recurrent_dropout_mask`` the same for h
-  on its way into the recurrent product, (batch, units) or (gates, batch, units).
+  on its way into the recurrent product, (batch, units) or (gates, batch, units); not of cells without one.
 - ``zoneout``: a `Zoneout`.
 - ``checkpoint``: with ``training``, keep the states only at every so many steps and compute the rest
   again in the backward pass: long sequences in little memory, for about a third more time.
@@ -35,7 +35,16 @@ from numpy.typing import ArrayLike, NDArray
 from . import _core
 from ._arguments import as_array, flag, integer, items, one_of, positive_integer
 from ._core import Cache, PackedWeights
-from ._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
+from ._options import (
+    CellOptions,
+    GRUOptions,
+    LSTMOptions,
+    MinGRUOptions,
+    MinLSTMOptions,
+    RNNOptions,
+    SLSTMOptions,
+    Zoneout,
+)
 from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
 from ._stepwise import StepwiseCache, StepwiseWeights
 
@@ -44,8 +53,11 @@ __all__ = [
     "Checkpoints",
     "GRUOptions",
     "LSTMOptions",
+    "MinGRUOptions",
+    "MinLSTMOptions",
     "PackedWeights",
     "RNNOptions",
+    "SLSTMOptions",
     "StepwiseCache",
     "StepwiseWeights",
     "Zoneout",
@@ -55,27 +67,38 @@ __all__ = [
     "gru_backward",
     "lstm",
     "lstm_backward",
+    "min_gru",
+    "min_gru_backward",
+    "min_lstm",
+    "min_lstm_backward",
     "pack_gru",
     "pack_lstm",
+    "pack_min_gru",
+    "pack_min_lstm",
     "pack_rnn",
+    "pack_slstm",
     "rnn",
     "rnn_backward",
+    "slstm",
+    "slstm_backward",
 ]
 
 Array: TypeAlias = NDArray[Any]
-State: TypeAlias = tuple[Array, Array]
+State: TypeAlias = tuple[Array, ...]
 Packed: TypeAlias = PackedWeights | StepwiseWeights
 Caches: TypeAlias = Cache | StepwiseCache | Checkpoints
 Weights: TypeAlias = Sequence[ArrayLike] | Packed
-Options: TypeAlias = LSTMOptions | GRUOptions | RNNOptions
-_SomeOptions = TypeVar("_SomeOptions", LSTMOptions, GRUOptions, RNNOptions)
+_SomeOptions = TypeVar("_SomeOptions", bound=CellOptions)
 
-_PLAIN: dict[type[Any], Any] = {kind: kind() for kind in (LSTMOptions, GRUOptions, RNNOptions)}
+_PLAIN: dict[type[Any], Any] = {
+    kind: kind() for kind in (LSTMOptions, GRUOptions, RNNOptions, MinGRUOptions, MinLSTMOptions, SLSTMOptions)
+}
 
 
 # What the forward functions take beside inputs, weights and state is meant to be given by keyword. It is not
 # keyword-only because CPython looks every such argument that is absent up in a dictionary: for a step of a
-# stream that is 0.1 of 2.3 microseconds.
+# stream that is 0.1 of 2.3 microseconds. For as little, one more call in Python, those of cells that are run step by
+# step the most (LSTM, GRU, RNN) call the core themselves; the others do so by `_forward`.
 
 
 # --- LSTM ---
@@ -181,21 +204,16 @@ def lstm(
     Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000 (forget gate); Greff et
     al. 2017 (variants).
     """
-    h: ArrayLike | None
-    c: ArrayLike | None
-    if type(initial_state) is tuple and len(initial_state) == 2:
-        h, c = initial_state
-    else:
-        h, c = (None, None) if initial_state is None else _pair("initial_state", initial_state)
+    if initial_state is not None and not (type(initial_state) is tuple and len(initial_state) == 2):
+        initial_state = _states("initial_state", initial_state, "lstm")
     if type(weights) is not PackedWeights or options is not None or zoneout is not None:
         weights = _prepared(weights, LSTMOptions, options, training, zoneout)
     in_core = checkpoint is None and type(weights) is PackedWeights
     forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
-    y, h, c, cache = forward(
+    y, state, cache = forward(
         weights,
         inputs,
-        h,
-        c,
+        initial_state,
         return_sequences,
         training,
         out,
@@ -209,7 +227,7 @@ def lstm(
         False,
         "lstm",
     )
-    return (y, (h, c), cache) if training else (y, (h, c))
+    return (y, state, cache) if training else (y, state)
 
 
 def lstm_backward(
@@ -251,9 +269,8 @@ def lstm_backward(
     ValueError, TypeError
         A shape or a dtype does not fit; the message names the argument.
     """
-    dh, dc = (None, None) if d_state is None else _pair("d_state", d_state)
-    d_inputs, gradients, d_h0, d_c0 = _backward(cache, "lstm", d_outputs, dh, dc, d_weights, need_d_inputs)
-    return d_inputs, gradients, None if d_h0 is None or d_c0 is None else (d_h0, d_c0)
+    d_state = None if d_state is None else _states("d_state", d_state, "lstm")
+    return _backward(cache, "lstm", d_outputs, d_state, d_weights, need_d_inputs)
 
 
 # --- GRU ---
@@ -340,11 +357,10 @@ def gru(
         weights = _prepared(weights, GRUOptions, options, training, zoneout)
     in_core = checkpoint is None and type(weights) is PackedWeights
     forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
-    y, h, _, cache = forward(
+    y, (h,), cache = forward(
         weights,
         inputs,
-        initial_state,
-        None,
+        None if initial_state is None else (initial_state,),
         return_sequences,
         training,
         out,
@@ -373,8 +389,7 @@ def gru_backward(
 
     ``d_state`` and the last value returned are of h alone, (batch, units).
     """
-    d_inputs, gradients, d_h0, _ = _backward(cache, "gru", d_outputs, d_state, None, d_weights, need_d_inputs)
-    return d_inputs, gradients, d_h0
+    return _backward_of_h(cache, "gru", d_outputs, d_state, d_weights, need_d_inputs)
 
 
 # --- RNN ---
@@ -432,11 +447,10 @@ def rnn(
         weights = _prepared(weights, RNNOptions, options, training, zoneout)
     in_core = checkpoint is None and type(weights) is PackedWeights
     forward: Any = _core.forward if in_core else functools.partial(_run, checkpoint)
-    y, h, _, cache = forward(
+    y, (h,), cache = forward(
         weights,
         inputs,
-        initial_state,
-        None,
+        None if initial_state is None else (initial_state,),
         return_sequences,
         training,
         out,
@@ -465,8 +479,293 @@ def rnn_backward(
 
     ``d_state`` and the last value returned are of h alone, (batch, units).
     """
-    d_inputs, gradients, d_h0, _ = _backward(cache, "rnn", d_outputs, d_state, None, d_weights, need_d_inputs)
-    return d_inputs, gradients, d_h0
+    return _backward_of_h(cache, "rnn", d_outputs, d_state, d_weights, need_d_inputs)
+
+
+# --- minGRU ---
+
+
+def pack_min_gru(
+    weights: Weights, *, options: MinGRUOptions | None = None, training: bool = False, zoneout: bool = False
+) -> Packed:
+    """Arrange the weights of a minGRU as its kernel reads them; see `pack_lstm`.
+
+    Parameters
+    ----------
+    weights : kernel (inputs, 2*units) and, if there is one, bias (2*units); gates in the order z, h.
+    options, training, zoneout : as for `pack_lstm`.
+    """
+    return _pack(weights, MinGRUOptions, options, training, zoneout)
+
+
+def min_gru(
+    inputs: ArrayLike,
+    weights: Weights,
+    initial_state: ArrayLike | None = None,
+    options: MinGRUOptions | None = None,
+    return_sequences: bool = True,
+    training: bool = False,
+    out: Array | None = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    zero_output_for_mask: bool = False,
+    go_backwards: bool = False,
+    dropout_mask: ArrayLike | None = None,
+    zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
+) -> Any:
+    """Run a minGRU over a batch of sequences.
+
+    For every step::
+
+        z = sigmoid(x W_z + b_z)      hh = g(x W_h + b_h)
+        h = (1 - z) h + z hh
+
+    ``g(v) = v`` or, with ``log_space``, ``v + 1/2`` where ``v >= 0`` and ``sigmoid(v)`` elsewhere, which keeps states
+    positive that begin so. (``1 - z`` weighs the state before, where in `gru` it weighs the candidate.)
+
+    No gate sees ``h``: the products of many steps are computed side by side, and what is left is taken step by step.
+    So the results are those of the plain loop, bit for bit, however many steps go together.
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> x = np.ones((2, 7, 3), "float32")
+    >>> outputs, h = functional.min_gru(x, [np.full((3, 10), 0.1, "float32"), np.zeros(10, "float32")])
+    >>> outputs.shape, h.shape
+    ((2, 7, 5), (2, 5))
+
+    Parameters
+    ----------
+    inputs : (batch, steps, inputs) float32 or float64, any strides. ``batch`` may be 0.
+    weights : (kernel[, bias]) as `pack_min_gru` describes them, or what it makes of them.
+    initial_state : (batch, units); zeros by default. With ``log_space`` they are meant to be positive.
+    options : variants of the cell; not with packed weights, which have theirs.
+    return_sequences, training, out, lengths, mask, zero_output_for_mask, go_backwards, dropout_mask,
+    zoneout, checkpoint : see the top of this module.
+
+    Returns
+    -------
+    outputs : (batch, steps, units), or (batch, units) without ``return_sequences``.
+    state : h after the last step, (batch, units).
+    cache : only with ``training``; see `lstm`. It holds 3 * units numbers for each row and step.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A shape or a dtype does not fit; the message names the argument, what was expected and what came.
+
+    References
+    ----------
+    Feng et al. 2024, "Were RNNs all we needed?", arXiv:2410.01201.
+    """
+    packed = _prepared(weights, MinGRUOptions, options, training, zoneout)
+    return _forward(
+        *(checkpoint, packed, inputs, _alone(initial_state), return_sequences, training, out, lengths, mask),
+        *(zero_output_for_mask, go_backwards, dropout_mask, None, zoneout),
+    )
+
+
+def min_gru_backward(
+    cache: Caches,
+    d_outputs: ArrayLike | None = None,
+    d_state: ArrayLike | None = None,
+    *,
+    d_weights: Sequence[Array] | None = None,
+    need_d_inputs: bool = True,
+) -> tuple[Array | None, tuple[Array, ...], Array | None]:
+    """Gradients of a loss with respect to all that `min_gru` took; see `lstm_backward`.
+
+    ``d_state`` and the last value returned are of h alone, (batch, units).
+    """
+    return _backward_of_h(cache, "min_gru", d_outputs, d_state, d_weights, need_d_inputs)
+
+
+# --- minLSTM ---
+
+
+def pack_min_lstm(
+    weights: Weights, *, options: MinLSTMOptions | None = None, training: bool = False, zoneout: bool = False
+) -> Packed:
+    """Arrange the weights of a minLSTM as its kernel reads them; see `pack_lstm`.
+
+    Parameters
+    ----------
+    weights : kernel (inputs, 3*units) and, if there is one, bias (3*units); gates in the order f, i, h.
+    options, training, zoneout : as for `pack_lstm`.
+    """
+    return _pack(weights, MinLSTMOptions, options, training, zoneout)
+
+
+def min_lstm(
+    inputs: ArrayLike,
+    weights: Weights,
+    initial_state: ArrayLike | None = None,
+    options: MinLSTMOptions | None = None,
+    return_sequences: bool = True,
+    training: bool = False,
+    out: Array | None = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    zero_output_for_mask: bool = False,
+    go_backwards: bool = False,
+    dropout_mask: ArrayLike | None = None,
+    zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
+) -> Any:
+    """Run a minLSTM over a batch of sequences.
+
+    For every step::
+
+        f = sigmoid(x W_f + b_f)      i = sigmoid(x W_i + b_i)      hh = g(x W_h + b_h)
+        h = f / (f + i) h + i / (f + i) hh
+
+    with the ``g`` of `min_gru`, whose remark on the order of steps holds here too. Where both gates vanish, their
+    shares are those of their logarithms.
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> x = np.ones((2, 7, 3), "float32")
+    >>> options = functional.MinLSTMOptions(log_space=True)
+    >>> outputs, h = functional.min_lstm(x, [np.full((3, 15), -0.1, "float32")], options=options)
+    >>> outputs.shape, bool((outputs > 0).all())
+    ((2, 7, 5), True)
+
+    Parameters, returns and errors are those of `min_gru`; weights as `pack_min_lstm` describes them. With
+    ``training`` the cache holds 4 * units numbers for each row and step.
+
+    References
+    ----------
+    Feng et al. 2024, "Were RNNs all we needed?", arXiv:2410.01201.
+    """
+    packed = _prepared(weights, MinLSTMOptions, options, training, zoneout)
+    return _forward(
+        *(checkpoint, packed, inputs, _alone(initial_state), return_sequences, training, out, lengths, mask),
+        *(zero_output_for_mask, go_backwards, dropout_mask, None, zoneout),
+    )
+
+
+def min_lstm_backward(
+    cache: Caches,
+    d_outputs: ArrayLike | None = None,
+    d_state: ArrayLike | None = None,
+    *,
+    d_weights: Sequence[Array] | None = None,
+    need_d_inputs: bool = True,
+) -> tuple[Array | None, tuple[Array, ...], Array | None]:
+    """Gradients of a loss with respect to all that `min_lstm` took; see `lstm_backward`.
+
+    ``d_state`` and the last value returned are of h alone, (batch, units).
+    """
+    return _backward_of_h(cache, "min_lstm", d_outputs, d_state, d_weights, need_d_inputs)
+
+
+# --- sLSTM ---
+
+
+def pack_slstm(
+    weights: Weights, *, options: SLSTMOptions | None = None, training: bool = False, zoneout: bool = False
+) -> Packed:
+    """Arrange the weights of an sLSTM as its kernel reads them; see `pack_lstm`.
+
+    Parameters
+    ----------
+    weights : kernel (inputs, 4*units), recurrent_kernel (units/heads, 4*units) and, if there is one, bias
+        (4*units); gates in the order i, f, z, o. In the recurrent kernel each unit's columns have a row for
+        each unit of its own head.
+    options, training, zoneout : as for `pack_lstm`.
+    """
+    return _pack(weights, SLSTMOptions, options, training, zoneout)
+
+
+def slstm(
+    inputs: ArrayLike,
+    weights: Weights,
+    initial_state: Sequence[ArrayLike] | None = None,
+    options: SLSTMOptions | None = None,
+    return_sequences: bool = True,
+    training: bool = False,
+    out: Array | None = None,
+    lengths: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    zero_output_for_mask: bool = False,
+    go_backwards: bool = False,
+    dropout_mask: ArrayLike | None = None,
+    recurrent_dropout_mask: ArrayLike | None = None,
+    zoneout: Zoneout | None = None,
+    checkpoint: int | None = None,
+) -> Any:
+    """Run an sLSTM over a batch of sequences: an LSTM whose input gate has no bound, and which divides by what it adds.
+
+    For every step::
+
+        i = exp(x W_i + h R_i + b_i)      f = sigmoid(x W_f + h R_f + b_f)      exp with exponential_forget
+        z = tanh(x W_z + h R_z + b_z)     o = sigmoid(x W_o + h R_o + b_o)
+        c = f c + i z                     n = f n + i                           h = o c / n
+
+    with ``R`` block-diagonal, a block for each head. So that nothing overflows, c and n are kept without their
+    common factor exp(m)::
+
+        m = max(log f + m, log i)         i' = exp(log i - m)                   f' = exp(log f + m_before - m)
+        c = f' c + i' z                   n = f' n + i'                         h = o c / n
+
+    Where c and n are 0, as at the beginning, there is nothing to forget: f' = 0 and m = log i.
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> x = np.ones((2, 7, 3), "float32")
+    >>> weights = [np.full((3, 24), 0.1, "float32"), np.full((3, 24), 0.1, "float32")]
+    >>> outputs, (h, c, n, m) = functional.slstm(x, weights, options=functional.SLSTMOptions(heads=2))
+    >>> outputs.shape, n.shape
+    ((2, 7, 6), (2, 6))
+
+    Parameters
+    ----------
+    inputs : (batch, steps, inputs) float32 or float64, any strides. ``batch`` may be 0.
+    weights : (kernel, recurrent_kernel[, bias]) as `pack_slstm` describes them, or what it makes of them.
+    initial_state : (h, c, n, m), each (batch, units); zeros by default.
+    options : variants of the cell; not with packed weights, which have theirs.
+    return_sequences, training, out, lengths, mask, zero_output_for_mask, go_backwards, dropout_mask,
+    recurrent_dropout_mask, checkpoint : see the top of this module.
+    zoneout : of h alone: c, n and m have a factor in common, so none can keep its value without the others.
+
+    Returns
+    -------
+    outputs : (batch, steps, units), or (batch, units) without ``return_sequences``.
+    state : (h, c, n, m) after the last step.
+    cache : only with ``training``; see `lstm`. It holds 9 * units numbers for each row and step.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A shape or a dtype does not fit, or the heads do not divide the units; the message names the argument, what
+        was expected and what came.
+
+    References
+    ----------
+    Beck et al. 2024, "xLSTM: Extended long short-term memory", arXiv:2405.04517.
+    """
+    packed = _prepared(weights, SLSTMOptions, options, training, zoneout)
+    state = None if initial_state is None else _states("initial_state", initial_state, "slstm")
+    return _forward(
+        *(checkpoint, packed, inputs, state, return_sequences, training, out, lengths, mask),
+        *(zero_output_for_mask, go_backwards, dropout_mask, recurrent_dropout_mask, zoneout),
+    )
+
+
+def slstm_backward(
+    cache: Caches,
+    d_outputs: ArrayLike | None = None,
+    d_state: Sequence[ArrayLike | None] | None = None,
+    *,
+    d_weights: Sequence[Array] | None = None,
+    need_d_inputs: bool = True,
+) -> tuple[Array | None, tuple[Array, ...], State | None]:
+    """Gradients of a loss with respect to all that `slstm` took; see `lstm_backward`.
+
+    ``d_state`` and the last value returned are of (h, c, n, m).
+    """
+    d_state = None if d_state is None else _states("d_state", d_state, "slstm")
+    return _backward(cache, "slstm", d_outputs, d_state, d_weights, need_d_inputs)
 
 
 # --- connectionist temporal classification ---
@@ -620,12 +919,12 @@ def _pack(
         raise TypeError(f"options: cell: expected {kind.cell!r}, got {options.cell!r}")
     if not isinstance(weights, Sequence):
         raise TypeError(f"weights: expected a sequence of arrays or packed weights, got {weights!r}")
-    most = 3 + len(options.extra_weights)
-    if not most - 1 <= len(weights) <= most:
-        then = f", then {', '.join(options.extra_weights)}" if options.extra_weights else ""
-        raise ValueError(
-            f"weights: expected kernel, recurrent_kernel and at most a bias{then}, got {len(weights)} arrays"
-        )
+    names = options.weight_names
+    if not len(names) - 1 <= len(weights) <= len(names):
+        bias = names.index("bias")
+        before, after = (", ".join(part) for part in (names[:bias], names[bias + 1 :]))
+        then = f", then {after}" if after else ""
+        raise ValueError(f"weights: expected {before} and at most a bias{then}, got {len(weights)} arrays")
     if options.foreign_activations:
         return StepwiseWeights(options, list(weights), training, zoneout)
     return _core.pack(options, list(weights), training, zoneout)
@@ -635,11 +934,10 @@ def _backward(
     cache: Caches,
     cell: str,
     d_outputs: ArrayLike | None,
-    dh: Any,
-    dc: Any,
+    d_state: Sequence[ArrayLike | None] | None,
     d_weights: Sequence[Array] | None,
     need_d_inputs: bool,
-) -> tuple[Array | None, tuple[Array, ...], Array | None, Array | None]:
+) -> tuple[Array | None, tuple[Array, ...], Any]:
     if not isinstance(cache, (Cache, StepwiseCache, Checkpoints)):
         raise TypeError(f"cache: expected what {cell}(..., training=True) returns, got {cache!r}")
     if cache.cell != cell:
@@ -648,9 +946,20 @@ def _backward(
     if d_weights is not None and len(gradients_of) != cache.weight_count:
         raise ValueError(f"d_weights: expected {cache.weight_count} arrays, got {len(gradients_of)}")
     need_d_inputs = flag("need_d_inputs", need_d_inputs)
-    call = BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, gradients_of)
-    d_inputs, gradients, d_h0, d_c0 = run_backward(call)
-    return d_inputs, tuple(gradients), d_h0, d_c0
+    d_inputs, gradients, d_initial = run_backward(BackwardCall(cache, d_outputs, d_state, need_d_inputs, gradients_of))
+    return d_inputs, tuple(gradients), d_initial
+
+
+def _backward_of_h(
+    cache: Caches,
+    cell: str,
+    d_outputs: ArrayLike | None,
+    d_state: ArrayLike | None,
+    d_weights: Sequence[Array] | None,
+    need_d_inputs: bool,
+) -> tuple[Array | None, tuple[Array, ...], Array | None]:
+    d_inputs, gradients, d_initial = _backward(cache, cell, d_outputs, _alone(d_state), d_weights, need_d_inputs)
+    return d_inputs, gradients, None if d_initial is None else d_initial[0]
 
 
 def _prepared(
@@ -665,6 +974,13 @@ def _prepared(
     return _pack(weights, kind, options, training, zoneout is not None)
 
 
+def _forward(checkpoint: int | None, *arguments: Any) -> Any:
+    """Return what a forward function does, h by itself where it is all of the state."""
+    y, state, cache = _run(checkpoint, *arguments)
+    result = y, state if len(state) > 1 else state[0]
+    return result if cache is None else (*result, cache)
+
+
 def _run(checkpoint: int | None, *arguments: Any) -> Any:
     call = Call(*arguments)
     for name in ("return_sequences", "training", "zero_output_for_mask", "go_backwards"):
@@ -672,10 +988,17 @@ def _run(checkpoint: int | None, *arguments: Any) -> Any:
     return run_forward(call, None if checkpoint is None else positive_integer("checkpoint", checkpoint))
 
 
-def _pair(argument: str, state: Sequence[Any]) -> tuple[Any, Any]:
-    if not isinstance(state, (Sequence, np.ndarray)) or not getattr(state, "ndim", 1):
-        raise TypeError(f"{argument}: expected a pair (h, c), got {state!r}")
-    if (isinstance(state, np.ndarray) and state.ndim == 2) or len(state) != 2:
-        got = state.shape if isinstance(state, np.ndarray) else f"{len(state)} arrays"
-        raise ValueError(f"{argument}: expected a pair (h, c), got {got}")
-    return state[0], state[1]
+def _alone(h: Any) -> tuple[Any] | None:
+    """Return the state of a cell that has no other than h."""
+    return None if h is None else (h,)
+
+
+def _states(argument: str, states: Sequence[Any], cell: str) -> tuple[Any, ...]:
+    names = _core.cells[cell]
+    expected = f"a {'pair' if len(names) == 2 else 'sequence'} ({', '.join(names)})"
+    if not isinstance(states, (Sequence, np.ndarray)) or not getattr(states, "ndim", 1):
+        raise TypeError(f"{argument}: expected {expected}, got {states!r}")
+    if (isinstance(states, np.ndarray) and states.ndim == 2) or len(states) != len(names):
+        got = states.shape if isinstance(states, np.ndarray) else f"{len(states)} arrays"
+        raise ValueError(f"{argument}: expected {expected}, got {got}")
+    return tuple(states)

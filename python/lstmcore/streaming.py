@@ -133,7 +133,7 @@ class RecurrentStream(Stage):
 
     Parameters
     ----------
-    weights : from `functional.pack_lstm`, `pack_gru` or `pack_rnn`.
+    weights : from `functional.pack_lstm` or that of another cell.
     batch_size : rows of every chunk.
     steps : the most steps of a chunk.
     zoneout : rates to mix by, if the layer was trained with zoneout.

@@ -16,6 +16,9 @@ struct CellOptions {
     bool reset_after;                                                                                    // GRU
     bool peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation;  // LSTM
     bool projection, layer_norm;
+    bool log_space;           // minGRU, minLSTM
+    bool exponential_forget;  // sLSTM
+    int heads = 1;            // sLSTM: blocks of the recurrent matrix
 };
 
 struct RecurrentShape {
@@ -49,7 +52,7 @@ struct Sequence {
 template <class T>
 struct Weights {
     T* kernel;      // (inputs, gates*units)
-    T* recurrent;   // (outputs, gates*units)
+    T* recurrent;   // (outputs / heads, gates*units); null: the cell has none
     T* bias;        // (gates*units), or two such rows; null: none. The next are null where not asked for.
     T* peephole;    // (3, units): i, f, o
     T* projection;  // (units, outputs)
@@ -101,9 +104,10 @@ struct ForwardProblem {
     PackedWeights<T> weights;
     Ragged ragged;
     Sequence<const T> x;
-    const T *h0, *c0;   // (batch, outputs), (batch, units) contiguous, rows of the arrays
+    // What is carried from step to step beside h is "c": one array of the units' width or several, side by side.
+    const T *h0, *c0;   // (batch, outputs), (batch, carried*units) contiguous, rows of the arrays
     Sequence<T> h;      // output of every step, or a pair of rows used in turn
-    Sequence<T> c;      // cell state of every step (training), or one row
+    Sequence<T> c;      // c of every step (training), or one row
     Sequence<T> saved;  // what the backward pass needs besides; data null outside training
     Dropout<T> x_dropout, h_dropout;
     Zoneout zoneout;
@@ -127,7 +131,7 @@ struct BackwardProblem {
     Weights<T> gradients;  // added to, or
     bool new_gradients;    // kernel and recurrent kernel written to; then there is at least one step
     T* dh0;                // (batch, outputs), zero on entry, leaves as the gradient of h0
-    T* dc0;                // (batch, units), enters as the gradient of the last c, leaves as that of c0
+    T* dc0;                // (batch, carried*units), enters as the gradient of the last c, leaves as that of c0
     bool need_dh0;
     T* workspace;
     int threads;
@@ -217,7 +221,8 @@ struct CellKernels {
 template <class T>
 struct Kernels {
     // Fused: the gates are applied to the sums in registers. Staged: any option, sums go through memory.
-    CellKernels<T> rnn, gru, lstm, staged_gru, staged_lstm;
+    CellKernels<T> rnn, gru, lstm, staged_gru, staged_lstm, slstm;
+    CellKernels<T> min_gru, min_lstm;  // those without a recurrent matrix: steps side by side
     std::size_t (*packed_b_size)(long depth, long columns);
     void (*pack_b)(const MatmulProblem<T>&, T* packed);
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);

@@ -179,7 +179,7 @@ def call(rng, function):
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (ValueError, TypeError):  # of the core
-        return function(*[value_of(rng) for _ in range(16 if function is _core.forward else rng.integers(0, 8))])
+        return function(*[value_of(rng) for _ in range(15 if function is _core.forward else rng.integers(0, 8))])
     needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     others = [p for p in parameters if p.default is not p.empty and rng.random() < 0.3]
     positional = [p for p in needed if p.kind is p.POSITIONAL_ONLY]

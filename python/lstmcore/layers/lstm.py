@@ -114,9 +114,9 @@ class LSTM(Recurrent):
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any) -> Array:
         bias = super()._initial_bias(shape, dtype)
-        gate = self.options.gate_names.find("f")
-        if self.unit_forget_bias and gate >= 0:
-            bias[gate * self.units : (gate + 1) * self.units] = 1
+        if self.unit_forget_bias and self.options.forget_gate and not self.options.coupled:
+            first = self.units if self.options.input_gate else 0  # i, if there is one, stands before f
+            bias[first : first + self.units] = 1
         return bias
 
 

@@ -314,13 +314,12 @@ class Recurrent(SequenceLayer):
     ) -> Call:
         """Return the arguments of the core's forward pass."""
         self._features(inputs.shape)
-        h, c, *_ = [*(self._initial_state(len(inputs), initial_state) or []), None, None]
+        state = self._initial_state(len(inputs), initial_state)
         noise = self.noise(len(inputs), inputs.shape[2], training)
         return Call(
             self._weights(training),
             inputs,
-            h,
-            c,
+            state,
             self.return_sequences,
             training,
             out,
@@ -332,15 +331,14 @@ class Recurrent(SequenceLayer):
             training and not self.takes_copies,
         )
 
-    def finish(self, result: tuple[Any, Any, Any, Any], training: bool) -> tuple[Array, list[Array]]:
+    def finish(self, result: tuple[Any, Any, Any], training: bool) -> tuple[Array, list[Array]]:
         """Keep what is needed of the core's results and return outputs and states."""
-        outputs, h, c, cache = result
+        outputs, states, cache = result
         if training:
             self._cache = cache
-        states = [h] if c is None else [h, c]
         if self.stateful:
             self.states = [s.copy() for s in states]  # the caller may write to those returned
-        return outputs, states
+        return outputs, list(states)
 
     def run_backward(
         self,
@@ -361,13 +359,12 @@ class Recurrent(SequenceLayer):
         cache = self.kept()
         if d_state is not None and len(d_state) != len(self.state_names):
             raise ValueError(f"{self.name}: d_state: expected {len(self.state_names)} arrays, got {len(d_state)}")
-        dh, dc = (*(d_state or ()), None, None)[:2]
-        return BackwardCall(cache, d_outputs, dh, dc, need_d_inputs, [v.place.gradient for v in self.variables])
+        return BackwardCall(cache, d_outputs, d_state, need_d_inputs, [v.place.gradient for v in self.variables])
 
-    def finish_backward(self, result: tuple[Any, Any, Any, Any]) -> Array | None:
+    def finish_backward(self, result: tuple[Any, Any, Any]) -> Array | None:
         """Keep what is needed of the core's results and return the gradient of the inputs."""
-        d_inputs, _, dh, dc = result
-        self.d_initial_state = None if dh is None else [dh] if dc is None else [dh, dc]
+        d_inputs, _, d_initial = result
+        self.d_initial_state = None if d_initial is None else list(d_initial)
         return d_inputs  # type: ignore[no-any-return]
 
     def forward(
@@ -453,8 +450,8 @@ class Recurrent(SequenceLayer):
 
         def run(inputs: Array, states: list[Array]) -> tuple[Array, list[Array]]:
             call = self.prepare(inputs, False, states)
-            outputs, h, c, _ = run_forward(call._replace(weights=weights, return_sequences=True))
-            return outputs, [h] if c is None else [h, c]
+            outputs, states, _ = run_forward(call._replace(weights=weights, return_sequences=True))
+            return outputs, list(states)
 
         return ChunkStream(run, start, self.outputs, self.dtype)
 

@@ -10,7 +10,10 @@ from .ctc import ctc_loss, ctc_loss_and_gradient
 from .ctc_decode import ctc_beam_search, ctc_greedy
 from .gru import gru, gru_backward
 from .lstm import lstm, lstm_backward
+from .min_gru import min_gru, min_gru_backward
+from .min_lstm import min_lstm, min_lstm_backward
 from .rnn import rnn, rnn_backward
+from .slstm import slstm, slstm_backward
 
 __all__ = [
     "conv1d",
@@ -23,7 +26,13 @@ __all__ = [
     "gru_backward",
     "lstm",
     "lstm_backward",
+    "min_gru",
+    "min_gru_backward",
+    "min_lstm",
+    "min_lstm_backward",
     "rnn",
     "rnn_backward",
     "sigmoid",
+    "slstm",
+    "slstm_backward",
 ]

@@ -107,6 +107,16 @@ def d_selu(x: Array, y: Array) -> Array:
     return np.asarray(SELU_SCALE * np.where(x > 0, 1, SELU_ALPHA * np.exp(np.minimum(x, 0))))
 
 
+def positive(x: Array) -> Array:
+    """x + 1/2 above 0, sigmoid(x) below (Feng et al. 2024, appendix B)."""
+    return np.where(x >= 0, x + 0.5, sigmoid(x))
+
+
+def d_positive(x: Array, y: Array) -> Array:
+    """1 above 0, sigmoid'(x) below"""
+    return np.where(x >= 0, 1, y * (1 - y))
+
+
 # Of a row
 
 
@@ -189,6 +199,8 @@ ACTIVATIONS: dict[str, Activation | RowActivation] = {
     "log_softmax": RowActivation(log_softmax, log_softmax_backward),
     "sparsemax": RowActivation(sparsemax, sparsemax_backward),
 }
+
+POSITIVE = Activation(positive, d_positive)  # of the minimal cells alone: it has no name in Keras
 
 
 def get(activation: Any) -> Any:

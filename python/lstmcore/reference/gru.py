@@ -14,6 +14,7 @@ from .activations import get as activation
 from .sequences import (
     Cache,
     Cell,
+    Layout,
     State,
     Weights,
     layer_norm,
@@ -24,7 +25,18 @@ from .sequences import (
     product_backward,
     run,
     run_backward,
+    step_of,
 )
+
+
+def layout(options: GRUOptions) -> Layout:
+    """Return what the arrays of the cell are."""
+    extra = ("gain",) if options.layer_norm else ()
+    return Layout(
+        gates=("z", "r", "h"),
+        weights=("kernel", "recurrent_kernel", "bias", *extra),
+        widths=lambda w: (w["kernel"].shape[1] // 3,),
+    )
 
 
 class Saved(NamedTuple):
@@ -40,6 +52,7 @@ class Saved(NamedTuple):
     norms: tuple[tuple[Array, Array], ...]  # of a and u: layer_norm's results
 
 
+@step_of(layout)
 def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     """One step, with * for elementwise products with the dropout masks mx and mh of each gate.
 

@@ -14,6 +14,7 @@ from .activations import get as activation
 from .sequences import (
     Cache,
     Cell,
+    Layout,
     State,
     Weights,
     layer_norm,
@@ -24,7 +25,30 @@ from .sequences import (
     product_backward,
     run,
     run_backward,
+    step_of,
 )
+
+
+def layout(options: LSTMOptions) -> Layout:
+    """Return what the arrays of the cell are."""
+    gates = {
+        "i": options.input_gate,
+        "f": options.forget_gate and not options.coupled,
+        "g": True,
+        "o": options.output_gate,
+    }
+    extra = {
+        "peephole": options.peepholes,
+        "projection": options.projection,
+        "gain": options.layer_norm,
+        "cell_norm": options.layer_norm,
+    }
+    names = tuple(gate for gate, there in gates.items() if there)
+    return Layout(
+        gates=names,
+        weights=("kernel", "recurrent_kernel", "bias", *(name for name, there in extra.items() if there)),
+        widths=lambda w: (len(w["recurrent_kernel"]), w["kernel"].shape[1] // len(names)),
+    )
 
 
 class Saved(NamedTuple):
@@ -54,6 +78,7 @@ def activations(options: LSTMOptions) -> tuple[Any, Any, Any]:
     )
 
 
+@step_of(layout)
 def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     """One step, with * for elementwise products with the dropout masks mx and mh of each gate::
 
@@ -79,7 +104,8 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
         a = norms[0][0] * w["gain"][0]
         u = norms[1][0] * w["gain"][1]
     sums = a + u + w["bias"] if "bias" in w else a + u
-    pre = dict(zip(options.gate_names, np.split(sums, options.gates, axis=1), strict=True))
+    gates = cell.layout.gates
+    pre = dict(zip(gates, np.split(sums, len(gates), axis=1), strict=True))
 
     def gate(name: str, c: Array) -> Array:
         if name not in pre:
@@ -151,7 +177,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
                 d["peephole"][row] += (dpre_of[gate] * c_prev).sum(axis=0)
                 dc_prev = dc_prev + dpre_of[gate] * w["peephole"][row]
 
-    dpre = np.concatenate([dpre_of[gate] for gate in options.gate_names], axis=1)
+    dpre = np.concatenate([dpre_of[gate] for gate in cell.layout.gates], axis=1)
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     da = du = dpre

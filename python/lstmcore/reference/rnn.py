@@ -13,6 +13,7 @@ from .activations import get as activation
 from .sequences import (
     Cache,
     Cell,
+    Layout,
     State,
     Weights,
     make_cell,
@@ -21,7 +22,13 @@ from .sequences import (
     product_backward,
     run,
     run_backward,
+    step_of,
 )
+
+
+def layout(options: RNNOptions) -> Layout:
+    """Return what the arrays of the cell are."""
+    return Layout(("h",), ("kernel", "recurrent_kernel", "bias"), lambda w: (w["kernel"].shape[1],))
 
 
 class Saved(NamedTuple):
@@ -33,6 +40,7 @@ class Saved(NamedTuple):
     h: Array
 
 
+@step_of(layout)
 def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     """One step, with * for elementwise products with the dropout masks mx and mh::
 

@@ -5,12 +5,14 @@ A cell is two functions of one step, forward and backward, which know nothing of
     step(cell, x, state) -> new state, saved
     step_backward(cell, saved, d_state, d) -> dx, gradients of the state before
 
-A state is a tuple: (h, c) of the LSTM, (h,) of the others. ``saved`` is what the cell wants back in
-the backward step. The backward step adds to ``d``, the gradients of the weights by name.
+and the `Layout` of its arrays, which `step_of` adds to the first of the two. A state is a tuple: (h,), or h and what
+else the cell carries along, as (h, c) of the LSTM. ``saved`` is what the cell wants back in the backward step. The
+backward step adds to ``d``, the gradients of the weights by name.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -28,9 +30,40 @@ Matmul: TypeAlias = Callable[[Array, Array], Array]
 EPSILON = 1e-5  # of the layer normalisation
 
 
-def name_weights(weights: Sequence[Array], options: Any) -> Weights:
+# What a cell says of its arrays
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the arrays of a cell are, for its options."""
+
+    gates: tuple[str, ...]  # those that have weights, in the order of the kernels' columns
+    weights: tuple[str, ...]  # by name, in their order; the bias may be left out
+    widths: Callable[[Weights], tuple[int, ...]]  # of the arrays of the state, h first
+
+
+class Step:
+    """A cell's step and, for given options, its layout."""
+
+    def __init__(
+        self, layout: Callable[[Any], Layout], function: Callable[[Cell, Array, State], tuple[State, Any]]
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.layout, self.function = layout, function
+
+    def __call__(self, cell: Cell, x: Array, state: State) -> tuple[State, Any]:
+        """Return the new state and what the backward step needs."""
+        return self.function(cell, x, state)
+
+
+def step_of(layout: Callable[[Any], Layout]) -> Callable[[Callable[[Cell, Array, State], tuple[State, Any]]], Step]:
+    """Decorate the step of a cell of that layout."""
+    return functools.partial(Step, layout)
+
+
+def name_weights(weights: Sequence[Array], layout: Layout) -> Weights:
     """The weights (or their gradients) of a cell by name, in their order; "bias" is there if there is one."""
-    names = ["kernel", "recurrent_kernel", "bias", *options.extra_weights]
+    names = list(layout.weights)
     if len(weights) == len(names) - 1:
         names.remove("bias")
     if len(weights) != len(names):
@@ -115,7 +148,7 @@ def zone_out(zoneout: Zoneout | None, t: int, state: State, new: State) -> tuple
     nowhere = tuple(np.zeros(v.shape, bool) for v in new)
     if zoneout is None:
         return new, nowhere
-    rates = (float(zoneout.h), float(zoneout.c))[: len(new)]
+    rates = (float(zoneout.h), float(zoneout.c), *[0.0] * len(new))[: len(new)]
     if zoneout.seed is None:
         mixed = [rate * old + (1 - rate) * v for rate, old, v in zip(rates, state, new, strict=True)]
         return tuple(mixed), nowhere
@@ -184,13 +217,14 @@ def make_padding(
 class Cell:
     """The two functions of a cell and what they need at every step."""
 
-    step: Callable[[Cell, Array, State], tuple[State, Any]]
+    step: Step
     step_backward: Callable[[Cell, Any, State, Weights], tuple[Array, State]]
     weights: list[Array]
     options: Any
+    layout: Layout
     w: Weights  # the weights by name
     mx: Array  # dropout masks, (gates, batch, inputs)
-    mh: Array  # recurrent dropout masks, (gates, batch, outputs)
+    mh: Array  # recurrent dropout masks, (gates, batch, outputs), of cells with a recurrent kernel
     widths: tuple[int, ...]  # of the arrays of the state
     matmul: Matmul
 
@@ -202,7 +236,7 @@ class Cache:
     cell: Cell
     padding: Padding
     saved: list[Any]  # by step: what the cell's backward step needs
-    kept: list[State]  # by step, for h (and c): which units kept their value, bool (batch, width)
+    kept: list[State]  # by step, for each array of the state: which units kept their value, bool (batch, width)
     inputs_shape: tuple[int, ...]
     dtype: Any
     return_sequences: bool
@@ -264,7 +298,7 @@ def run_backward(
     batch, steps, _ = cache.inputs_shape
     if d_weights is None:
         d_weights = [np.zeros_like(v) for v in cell.weights]
-    d = name_weights(d_weights, cell.options)
+    d = name_weights(d_weights, cell.layout)
     d_last = np.zeros((batch, cell.widths[0]), dtype)
     d_sequence = np.zeros((batch, steps, cell.widths[0]), dtype)
     if d_outputs is not None and cache.return_sequences:
@@ -287,7 +321,7 @@ def run_backward(
 
 
 def make_cell(
-    step: Callable[[Cell, Array, State], tuple[State, Any]],
+    step: Step,
     step_backward: Callable[[Cell, Any, State, Weights], tuple[Array, State]],
     weights: Sequence[Array],
     options: Any,
@@ -297,9 +331,8 @@ def make_cell(
     matmul: Matmul = np.matmul,
 ) -> Cell:
     """`Cell` from the arguments of the cells' functions."""
-    w = name_weights(weights, options)
-    mx = gate_masks(dropout_mask, options.gates, dtype)
-    mh = gate_masks(recurrent_dropout_mask, options.gates, dtype)
-    outputs, columns = w["recurrent_kernel"].shape
-    widths = (outputs, columns // options.gates) if options.cell == "lstm" else (outputs,)
-    return Cell(step, step_backward, list(weights), options, w, mx, mh, widths, matmul)
+    layout = step.layout(options)
+    w = name_weights(weights, layout)
+    mx = gate_masks(dropout_mask, len(layout.gates), dtype)
+    mh = gate_masks(recurrent_dropout_mask, len(layout.gates), dtype)
+    return Cell(step, step_backward, list(weights), options, layout, w, mx, mh, layout.widths(w), matmul)

@@ -11,8 +11,9 @@
 namespace lstmcore {
 namespace {
 
-struct BackwardArguments {  // the first three arrays, or absent
-    py::object d_outputs, dh_last, dc_last;
+struct BackwardArguments {
+    py::object d_outputs;  // an array, or absent
+    States d_states;
     bool need_d_inputs;
     std::vector<py::object> d_weights;
 };
@@ -20,7 +21,7 @@ struct BackwardArguments {  // the first three arrays, or absent
 template <class T>
 class BackwardCall final : public Call {
     const Kept<T>& kept;
-    View d_inputs, dh0, dc0, d_outputs, dh_last, dc_last;  // some absent
+    View d_inputs, d_outputs, d_last[most_states], d_initial[most_states];  // some absent
     py::list d_weights;
     std::vector<View> held;
     Backward<T> own;
@@ -42,8 +43,8 @@ class BackwardCall final : public Call {
                 array = output<T>(argument.c_str(), a.d_weights[index], weight.dims);
                 for (const View& other : held) must_not_overlap(argument.c_str(), array, "another of them", other);
                 if (d_outputs) must_not_overlap(argument.c_str(), array, "d_outputs", d_outputs);
-                for (const View* state : {&dh_last, &dc_last})
-                    if (*state) must_not_overlap(argument.c_str(), array, "d_state", *state);
+                for (const View& state : d_last)
+                    if (state) must_not_overlap(argument.c_str(), array, "d_state", state);
                 must_not_overlap(argument.c_str(), array, "inputs", cache.inputs);
                 if (cache.outputs) must_not_overlap(argument.c_str(), array, "outputs", cache.outputs);
             } else {
@@ -61,38 +62,44 @@ class BackwardCall final : public Call {
     BackwardCall(const Cache& cache, const Kept<T>& kept, const BackwardArguments& a) : kept(kept), own(kept) {
         const Run<T>& run = kept.run;
         const RecurrentShape& s = run.shape;
-        const bool has_c = run.weights->has_c();
+        const CellInfo& cell = *run.weights->cell;
         const Dim batch{"batch", s.batch}, steps{"steps", s.steps},
             outputs{output_name(run.weights->options), s.outputs}, units{"units", s.units};
         cache.memory_of_inputs.must_be_there("inputs");
         cache.memory_of_outputs.must_be_there("outputs");
-        if (a.dh_last) dh_last = contiguous<T>(has_c ? "d_state[0] (h)" : "d_state", a.dh_last, {batch, outputs});
-        if (a.dc_last) dc_last = contiguous<T>("d_state[1] (c)", a.dc_last, {batch, units});
+        for (int k = 0; cell.states[k]; ++k)
+            if (a.d_states[k])
+                d_last[k] = contiguous<T>(state_name("d_state", cell, k).c_str(), a.d_states[k],
+                                          {batch, k ? units : outputs});
         if (a.d_outputs && run.return_sequences)
             d_outputs = features_contiguous<T>("d_outputs", array_of(a.d_outputs), {batch, steps, outputs});
         else if (a.d_outputs)
             d_outputs = contiguous<T>("d_outputs", a.d_outputs, {batch, outputs});
         set_gradients(a, cache);
-        dh0 = new_array<T>({s.batch, s.outputs});
-        if (has_c) dc0 = new_array<T>({s.batch, s.units});
+        for (int k = 0; cell.states[k]; ++k) {
+            d_initial[k] = new_array<T>({s.batch, k ? s.units : s.outputs});
+            own.d_initial[k] = pointer<T>(d_initial[k]);
+            own.d_last[k] = d_last[k] ? pointer<T>(d_last[k]) : nullptr;
+        }
         if (a.need_d_inputs) d_inputs = new_array<T>({s.batch, s.steps, s.inputs});
 
         if (d_outputs && run.return_sequences)
             own.d_outputs = sequence<const T>(d_outputs);
         else if (d_outputs)
             own.d_outputs = {pointer<T>(d_outputs), s.outputs, 0, -1, nullptr, nullptr, nullptr};
-        own.d_h = dh_last ? pointer<T>(dh_last) : nullptr, own.d_c = dc_last ? pointer<T>(dc_last) : nullptr;
         own.d_inputs = d_inputs ? pointer<T>(d_inputs) : nullptr;
-        own.d_h0 = pointer<T>(dh0), own.d_c0 = dc0 ? pointer<T>(dc0) : nullptr;
         own.start();
     }
 
     Pass& pass() override { return own; }
 
     py::tuple results() override {
-        const auto or_none = [](const View& view) { return view ? view.owner : py::none(); };
-        if (!kept.run.has_state) return py::make_tuple(or_none(d_inputs), d_weights, py::none(), py::none());
-        return py::make_tuple(or_none(d_inputs), d_weights, dh0.owner, or_none(dc0));
+        const py::object of_inputs = d_inputs ? d_inputs.owner : py::none();
+        if (!kept.run.has_state) return py::make_tuple(of_inputs, d_weights, py::none());
+        const py::tuple states(kept.run.weights->cell->state_count());
+        for (std::size_t k = 0; k < states.size(); ++k)
+            PyTuple_SET_ITEM(states.ptr(), py::ssize_t(k), d_initial[k].owner.inc_ref().ptr());
+        return py::make_tuple(of_inputs, d_weights, states);
     }
 };
 
@@ -102,30 +109,30 @@ const Cache& cache_of(py::handle given) {
     return given.cast<const Cache&>();
 }
 
-std::unique_ptr<Call> backward_call(py::handle cache_, py::handle d_outputs, py::handle dh_last, py::handle dc_last,
+std::unique_ptr<Call> backward_call(py::handle cache_, py::handle d_outputs, py::handle d_states,
                                     py::handle need_d_inputs, py::handle d_weights) {
     const Cache& cache = cache_of(cache_);
     if (!PyList_Check(d_weights.ptr()) && !PyTuple_Check(d_weights.ptr()))
         throw py::type_error("d_weights: expected a list of arrays, got " + text_of(d_weights));
-    const BackwardArguments arguments{as_array_or_none("d_outputs", d_outputs), as_array_or_none("d_state", dh_last),
-                                      as_array_or_none("d_state", dc_last), flag("need_d_inputs", need_d_inputs),
-                                      d_weights.cast<std::vector<py::object>>()};
+    const BackwardArguments arguments{as_array_or_none("d_outputs", d_outputs),
+                                      read_states("d_state", d_states, *cache.weights().cell),
+                                      flag("need_d_inputs", need_d_inputs), d_weights.cast<std::vector<py::object>>()};
     return cache.visit([&](const auto& kept) -> std::unique_ptr<Call> {
         return std::make_unique<BackwardCall<std::decay_t<decltype(*kept.saved.get())>>>(cache, kept, arguments);
     });
 }
 
-py::tuple backward(py::handle cache, py::handle d_outputs, py::handle dh_last, py::handle dc_last,
-                   py::handle need_d_inputs, py::handle d_weights) {
-    const std::unique_ptr<Call> call = backward_call(cache, d_outputs, dh_last, dc_last, need_d_inputs, d_weights);
+py::tuple backward(py::handle cache, py::handle d_outputs, py::handle d_states, py::handle need_d_inputs,
+                   py::handle d_weights) {
+    const std::unique_ptr<Call> call = backward_call(cache, d_outputs, d_states, need_d_inputs, d_weights);
     return run_call(*call);
 }
 
 // The arguments of backward in a tuple, twice.
 py::tuple backward_both(const py::tuple& first, const py::tuple& second) {
     const auto call_of = [](const py::tuple& a) {
-        if (a.size() != 6) throw py::type_error("backward_both: expected tuples of 6");
-        return backward_call(a[0], a[1], a[2], a[3], a[4], a[5]);
+        if (a.size() != 5) throw py::type_error("backward_both: expected tuples of 5");
+        return backward_call(a[0], a[1], a[2], a[3], a[4]);
     };
     const std::unique_ptr<Call> a = call_of(first), b = call_of(second);
     return run_both_calls(*a, *b);

@@ -15,7 +15,7 @@ namespace {
 // All of them arrays already, or absent: only then is the first looked at.
 struct ForwardArguments {
     py::array inputs;
-    py::object h0, c0;
+    States states;
     bool return_sequences, training;
     py::object out, lengths, mask;
     bool zero_output, backwards;
@@ -43,12 +43,6 @@ View inputs_of(const CellWeights& w, const ForwardArguments& a) {
 RecurrentShape with_rows(RecurrentShape shape, const View& x) {
     shape.batch = x.shape[0], shape.steps = x.shape[1];
     return shape;
-}
-
-template <class T>
-View state_of(const char* argument, const py::object& given, const Dim& batch, const Dim& width) {
-    if (!given) return {};
-    return contiguous<T>(argument, array_of(given), {batch, width});
 }
 
 // Dropout factors: (batch, width) for all gates or (gates, batch, width).
@@ -96,10 +90,20 @@ class ForwardCall final : public Call {
     View x;
     const RecurrentShape shape;
     const Dim batch, width;
-    View h0, c0, x_dropout, h_dropout, outputs, h_last, c_last;
+    View x_dropout, h_dropout, outputs, initial[most_states], last[most_states];  // some absent
     Memory memory_of_inputs, memory_of_outputs;  // of training, as it was before others ran
     Forward<T> own;
 
+    // A state that was given, and the one that is returned.
+    View given_state(const CellWeights& w, const ForwardArguments& a, int k) const {
+        if (!a.states[k]) return {};
+        return contiguous<T>(state_name("initial_state", *w.cell, k).c_str(), array_of(a.states[k]),
+                             {batch, k ? Dim{"units", shape.units} : width});
+    }
+    View new_state(const CellWeights& w, int k) const {
+        if (!w.cell->states[k]) return {};
+        return new_array<T>({shape.batch, k ? shape.units : shape.outputs});
+    }
     View outputs_of(const ForwardArguments& a) const {
         const Dim steps{"steps", shape.steps};
         if (!a.out)
@@ -118,28 +122,29 @@ class ForwardCall final : public Call {
           shape(with_rows(w->shape, x)),
           batch{"batch", shape.batch},
           width{output_name(w->options), shape.outputs},
-          h0(state_of<T>(w->has_c() ? "initial_state[0] (h)" : "initial_state", a.h0, batch, width)),
-          c0(w->has_c() ? state_of<T>("initial_state[1] (c)", a.c0, batch, {"units", shape.units}) : View()),
           x_dropout(factors_of<T>("dropout_mask", a.x_dropout, w->gates, batch, {"inputs", shape.inputs})),
           h_dropout(factors_of<T>("recurrent_dropout_mask", a.h_dropout, w->gates, batch, width)),
           outputs(outputs_of(a)),
-          h_last(new_array<T>({shape.batch, shape.outputs})),
-          c_last(w->has_c() ? new_array<T>({shape.batch, shape.units}) : View()) {
+          initial{given_state(*w, a, 0), given_state(*w, a, 1), given_state(*w, a, 2), given_state(*w, a, 3)},
+          last{new_state(*w, 0), new_state(*w, 1), new_state(*w, 2), new_state(*w, 3)} {
+        static_assert(most_states == 4, "an initializer for each");
+        if (h_dropout && !w->cell->recurrent)
+            throw py::value_error("recurrent_dropout_mask: " + std::string(w->cell->name) +
+                                  " has no recurrent product to drop h in");
         if (a.training && !a.zoneout.random && (a.zoneout.h > 0 || a.zoneout.c > 0))
             throw py::value_error("zoneout: training needs a seed");
         if (given_out) {
             must_not_overlap("out", outputs, "inputs", x);
-            for (const View* state : {&h0, &c0})
-                if (*state) must_not_overlap("out", outputs, "initial_state", *state);
+            for (const View& state : initial)
+                if (state) must_not_overlap("out", outputs, "initial_state", state);
             if (x_dropout) must_not_overlap("out", outputs, "dropout_mask", x_dropout);
             if (h_dropout) must_not_overlap("out", outputs, "recurrent_dropout_mask", h_dropout);
         }
         Run<T>& run = own.call;
         run.weights = w, run.shape = shape;
-        run.return_sequences = a.return_sequences, run.backwards = a.backwards, run.has_state = a.h0 || a.c0;
+        run.return_sequences = a.return_sequences, run.backwards = a.backwards;
         run.plan = padding_plan(shape, a);
         run.x = sequence<const T>(x);
-        run.h0 = h0 ? pointer<T>(h0) : nullptr, run.c0 = c0 ? pointer<T>(c0) : nullptr;
         run.x_dropout = dropout<T>(x_dropout), run.h_dropout = dropout<T>(h_dropout);
         run.zoneout = a.zoneout;
         own.training = training, own.shared = shared;
@@ -151,7 +156,10 @@ class ForwardCall final : public Call {
                                                                     nullptr,
                                                                     nullptr,
                                                                     nullptr};
-        own.h = pointer<T>(h_last), own.c = c_last ? pointer<T>(c_last) : nullptr;
+        for (int k = 0; w->cell->states[k]; ++k) {
+            run.has_state = run.has_state || initial[k];
+            run.initial[k] = initial[k] ? pointer<T>(initial[k]) : nullptr, own.last[k] = pointer<T>(last[k]);
+        }
         if (training) memory_of_inputs = Memory(x);
         if (shared) memory_of_outputs = Memory(outputs);
         own.start();
@@ -160,10 +168,11 @@ class ForwardCall final : public Call {
     Pass& pass() override { return own; }
 
     py::tuple results() override {
-        PyObject* const c_state = c_last ? c_last.owner.ptr() : Py_None;
+        const int count = own.call.weights->cell->state_count();
+        const py::tuple states(count);
+        for (int k = 0; k < count; ++k) PyTuple_SET_ITEM(states.ptr(), k, last[k].owner.inc_ref().ptr());
         if (!training)
-            return py::reinterpret_steal<py::tuple>(
-                PyTuple_Pack(4, outputs.owner.ptr(), h_last.owner.ptr(), c_state, Py_None));
+            return py::reinterpret_steal<py::tuple>(PyTuple_Pack(3, outputs.owner.ptr(), states.ptr(), Py_None));
         auto cache = std::make_shared<Cache>();
         cache->kept = own.keep();
         cache->memory_of_inputs = std::move(memory_of_inputs);
@@ -174,13 +183,13 @@ class ForwardCall final : public Call {
             if (!given_out) handed_out = read_only_array<T>(outputs);
             cache->outputs = std::move(outputs);
         }
-        return py::make_tuple(handed_out, h_last.owner, py::handle(c_state), cache);
+        return py::make_tuple(handed_out, states, cache);
     }
 };
 
 // The arguments of a forward pass in their order, from a tuple or from CPython; `cell`, the last, says whose
 // weights they must be, or is None.
-constexpr Py_ssize_t forward_argument_count = 16;
+constexpr Py_ssize_t forward_argument_count = 15;
 
 template <class F>
 auto with_forward_arguments(PyObject* const* a, F f) {
@@ -191,19 +200,18 @@ auto with_forward_arguments(PyObject* const* a, F f) {
         throw py::value_error("weights: expected weights packed for " + std::string(py::str(cell)) + ", got those of " +
                               w->cell->name);
     const ForwardArguments arguments{as_array("inputs", a[1]),
-                                     as_array_or_none("initial_state", a[2]),
-                                     as_array_or_none("initial_state", a[3]),
-                                     flag("return_sequences", a[4]),
-                                     flag("training", a[5]),
-                                     a[6] == Py_None ? py::object() : py::reinterpret_borrow<py::object>(a[6]),
-                                     as_array_or_none("lengths", a[7]),
-                                     as_array_or_none("mask", a[8]),
-                                     flag("zero_output_for_mask", a[9]),
-                                     flag("go_backwards", a[10]),
-                                     as_array_or_none("dropout_mask", a[11]),
-                                     as_array_or_none("recurrent_dropout_mask", a[12]),
-                                     read_zoneout(a[13], *w),
-                                     flag("shared", a[14])};
+                                     read_states("initial_state", a[2], *w->cell),
+                                     flag("return_sequences", a[3]),
+                                     flag("training", a[4]),
+                                     a[5] == Py_None ? py::object() : py::reinterpret_borrow<py::object>(a[5]),
+                                     as_array_or_none("lengths", a[6]),
+                                     as_array_or_none("mask", a[7]),
+                                     flag("zero_output_for_mask", a[8]),
+                                     flag("go_backwards", a[9]),
+                                     as_array_or_none("dropout_mask", a[10]),
+                                     as_array_or_none("recurrent_dropout_mask", a[11]),
+                                     read_zoneout(a[12], *w),
+                                     flag("shared", a[13])};
     return f(w, arguments);
 }
 

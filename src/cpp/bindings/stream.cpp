@@ -110,20 +110,22 @@ class Stream {
         const Taken taken(use);
         return std::visit(
             [&](const auto& own) {
-                using T = std::remove_pointer_t<decltype(own.state(0))>;
+                using T = typename std::decay_t<decltype(own)>::Element;
                 py::list copies;
+                T* data[most_states] = {};
                 for (int k = 0; k < own.state_count(); ++k) {
                     const View copy = new_array<T>({own.most().batch, own.state_width(k)});
-                    std::memcpy(copy.data, own.state(k), copy.nbytes());
+                    data[k] = pointer<T>(copy);
                     copies.append(copy.owner);
                 }
+                own.read_states(data);
                 return copies;
             },
             stream);
     }
     void set_state(const std::vector<py::object>& values) {
         const Taken taken(use);
-        const std::size_t count = std::size_t(weights->cell->states);
+        const std::size_t count = std::size_t(weights->cell->state_count());
         if (values.size() != count)
             throw py::value_error("state: expected " + std::to_string(count) + " arrays, got " +
                                   std::to_string(values.size()));
@@ -132,13 +134,15 @@ class Stream {
         for (std::size_t k = 0; k < count; ++k) arrays.push_back(as_array(name(k).c_str(), values[k]));
         std::visit(
             [&](auto& own) {
-                using T = std::remove_pointer_t<decltype(own.state(0))>;
+                using T = typename std::decay_t<decltype(own)>::Element;
                 std::vector<View> given;
-                for (std::size_t k = 0; k < count; ++k)
+                const T* data[most_states] = {};
+                for (std::size_t k = 0; k < count; ++k) {
                     given.push_back(contiguous<T>(name(k).c_str(), arrays[k],
                                                   {{"batch", own.most().batch}, {"width", own.state_width(int(k))}}));
-                for (std::size_t k = 0; k < count; ++k)
-                    std::memcpy(own.state(int(k)), given[k].data, given[k].nbytes());
+                    data[k] = pointer<T>(given.back());
+                }
+                own.write_states(data);
             },
             stream);
     }

@@ -19,6 +19,28 @@ std::shared_ptr<CellWeights> packed_weights(py::handle given) {
     return py::detail::cast_op<std::shared_ptr<CellWeights>&>(weights);
 }
 
+States read_states(const char* argument, py::handle given, const CellInfo& cell) {
+    States states;
+    if (given.is_none()) return states;
+    const int count = cell.state_count();
+    const bool is_tuple = PyTuple_Check(given.ptr());
+    if (!is_tuple && !PyList_Check(given.ptr()))
+        throw py::type_error(std::string(argument) + ": expected a list of arrays, got " + text_of(given));
+    // A list may change as soon as Python runs, which making an array can do.
+    const py::tuple own = is_tuple ? py::reinterpret_borrow<py::tuple>(given)
+                                   : py::reinterpret_steal<py::tuple>(PyList_AsTuple(given.ptr()));
+    if (py::ssize_t(own.size()) != count)
+        throw py::value_error(std::string(argument) + ": expected " + std::to_string(count) + " arrays, got " +
+                              std::to_string(own.size()));
+    for (int k = 0; k < count; ++k) states[k] = as_array_or_none(argument, PyTuple_GET_ITEM(own.ptr(), k));
+    return states;
+}
+
+std::string state_name(const char* argument, const CellInfo& cell, int k) {
+    if (!cell.carried()) return argument;
+    return std::string(argument) + "[" + std::to_string(k) + "] (" + cell.states[k] + ")";
+}
+
 Zoneout read_zoneout(py::handle given, const CellWeights& w) {
     Zoneout zoneout{};
     if (given.is_none()) return zoneout;
@@ -28,7 +50,11 @@ Zoneout read_zoneout(py::handle given, const CellWeights& w) {
     zoneout.random = !seed.is_none();
     if (zoneout.random)
         zoneout.seed = uint32_t(integer("zoneout: seed", seed, 0, std::numeric_limits<uint32_t>::max()));
-    if (!w.has_c()) zoneout.c = 0;
+    if (!w.cell->zoneout_of_c) {
+        if (zoneout.c > 0 && w.carried())
+            throw py::value_error("zoneout: c: " + std::string(w.cell->name) + " has zoneout of h only");
+        zoneout.c = 0;
+    }
     if ((zoneout.h > 0 || zoneout.c > 0) && !w.cell->zoneout_is_fused && !w.staged)
         throw py::value_error("zoneout: the weights were packed without it; pack them with zoneout=True");
     return zoneout;
@@ -45,12 +71,20 @@ Activation read_activation(py::handle from, const char* name) {
     throw py::value_error(std::string(name) + ": unknown activation " + given);
 }
 
-// What the caller's options say. What follows from it, such as the number of gates, the core knows: nothing that Python
-// says about it is believed.
+const CellInfo& cell_of(py::handle options) {
+    const py::object name = option(options, "cell");
+    if (const CellInfo* cell = find_cell(string("cell", name).c_str())) return *cell;
+    std::string names;
+    for (const CellInfo* cell = cells; cell->name; ++cell)
+        names += (names.empty() ? "'" : ", '") + std::string(cell->name) + "'";
+    throw py::value_error("cell: expected one of " + names + ", got " + text_of(name));
+}
+
+// What the caller's options say, but for activations. What follows from it, such as the number of gates, the core
+// knows: nothing that Python says about it is believed.
 CellOptions read_options(py::handle from, const CellInfo& cell) {
     CellOptions o = plain_options();
-    o.activation = read_activation(from, "activation");
-    if (cell.recurrent_activation) o.recurrent_activation = read_activation(from, "recurrent_activation");
+    if (cell.has_heads) o.heads = int(integer("heads", option(from, "heads"), 1, std::numeric_limits<int>::max()));
     for (const OptionInfo* info = cell.options; info->name; ++info)
         o.*info->flag = flag(info->name, option(from, info->name));
     if (const char* contradiction = cell.contradiction(o)) throw py::value_error(contradiction);
@@ -66,6 +100,9 @@ void read_shape(CellDescription& d, const std::vector<py::array>& arrays) {
     if (d.shape.inputs == 0 || d.shape.units == 0 || kernel.shape[1] % d.gates)
         wrong_shape("kernel", kernel_dims, kernel.shape, kernel.dimensions);
     d.shape.outputs = d.shape.units;
+    if (d.shape.units % d.options.heads)
+        throw py::value_error("heads: expected a divisor of units=" + std::to_string(d.shape.units) + ", got " +
+                              std::to_string(d.options.heads));
     if (!d.options.projection) return;
     const View recurrent = checked<T>("recurrent_kernel", arrays[1], {{"outputs"}, {"gates*units"}});
     d.shape.outputs = recurrent.shape[0];
@@ -78,15 +115,17 @@ void read_shape(CellDescription& d, const std::vector<py::array>& arrays) {
 std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<py::object>& given, py::handle training,
                                          py::handle zoneout) {
     CellDescription d;
-    const py::object name = option(options, "cell");
-    d.cell = find_cell(string("cell", name).c_str());
-    if (!d.cell) throw py::value_error("cell: expected 'rnn', 'gru' or 'lstm', got " + text_of(name));
+    d.cell = &cell_of(options);
     d.options = read_options(options, *d.cell);
+    if (d.cell->activations > 0) d.options.activation = read_activation(options, "activation");
+    if (d.cell->activations > 1) d.options.recurrent_activation = read_activation(options, "recurrent_activation");
     d.gates = d.cell->gates(d.options);
     d.training = flag("training", training);
     d.staged = (flag("zoneout", zoneout) && !d.cell->zoneout_is_fused) || !d.cell->is_fused(d.options);
-    if (given.size() < 2)
-        throw py::value_error("weights: expected two arrays or more, got " + std::to_string(given.size()));
+    const std::size_t least = d.cell->recurrent ? 2 : 1;
+    if (given.size() < least)
+        throw py::value_error("weights: expected " + std::to_string(least) + " arrays or more, got " +
+                              std::to_string(given.size()));
     std::vector<py::array> arrays;
     for (std::size_t k = 0; k < given.size(); ++k)
         arrays.push_back(as_array(("weights[" + std::to_string(k) + "]").c_str(), given[k]));
@@ -110,6 +149,22 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
     });
 }
 
+// What follows from options: the number of gates, and the names of the weights in their order, the bias among them.
+py::tuple describe(py::handle options) {
+    const CellInfo& cell = cell_of(options);
+    const CellOptions o = read_options(options, cell);
+    const std::vector<WeightInfo> weights = weights_of(cell, o, {1, 1, 1, 1, 1}, true);
+    py::tuple names(weights.size());
+    for (std::size_t k = 0; k < weights.size(); ++k) names[k] = weights[k].name;
+    return py::make_tuple(cell.gates(o), names);
+}
+
+py::tuple names_in(const char* const* list) {
+    py::list names;
+    for (; *list; ++list) names.append(*list);
+    return py::tuple(names);
+}
+
 }  // namespace
 
 void register_weights(py::module_& m) {
@@ -125,6 +180,11 @@ void register_weights(py::module_& m) {
         .def_property_readonly("dtype", [](const CellWeights& w) { return w.is_float32() ? "float32" : "float64"; });
     made_by_core(packed_weights_class);
     m.def("pack", pack_arrays);
+    m.def("describe", describe);
+    py::dict states;  // of every cell
+    for (const CellInfo* cell = cells; cell->name; ++cell) states[cell->name] = names_in(cell->states);
+    m.attr("cells") = states;
+    m.attr("activations") = names_in(activation_names);
 }
 
 }  // namespace lstmcore

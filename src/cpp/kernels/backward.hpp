@@ -3,9 +3,9 @@
 // the forward loop.
 //
 // A cell has:
-//   gates         columns of its weights, in units
+//   gates             columns of its weights, in units
 //   width             columns of dpre, in units; the first `gates` of them are those of the recurrent product
-//   columns(units)    which columns of dpre belong to which of the weights
+//   columns(shape, options)   which columns of dpre belong to which of the weights
 //   carries(p)        whether part of dL/dh goes straight to the step before, through p.dh0
 //   BackwardRow       a row's step: what it reads and writes, and the gradients of a vector of units
 #pragma once
@@ -22,6 +22,7 @@ class Backward {
     const BackwardProblem<T>& p;
     const Team& team;
     const long gates;
+    const Blocks<Cell, T> blocks;  // their heads and terms: panels are wider
     const bool by_units, carries;
     const bool far;                   // what the forward pass left is not in the second-level cache
     long row0, row1, panel0, panel1;  // this thread's rows and panels of units
@@ -30,19 +31,20 @@ class Backward {
 
  public:
     static std::size_t workspace(const BackwardProblem<T>& p) {
-        return partial_size * p.threads + ChunkGradients<T>::workspace(p, Cell::width * p.shape.units);
+        return partial_size * p.threads + ChunkGradients<T>::workspace(p, Cell::columns(p.shape, p.options));
     }
 
     Backward(const BackwardProblem<T>& problem, const Team& team)
         : p(problem),
           team(team),
           gates(Cell::gates * p.shape.units),
+          blocks(p.shape, p.options),
           by_units(split_by_units(p.shape.batch, team.size)),
           carries(Cell::carries(p)),
           far(number_of(p, p.shape.steps) * Cell::saved * p.shape.units * long(sizeof(T)) > 512l << 10),
           partial(p.workspace + team.index * partial_size),
-          chunk(p, team, Cell::columns(p.shape.units), gates, p.workspace + p.threads * partial_size) {
-        row0 = 0, row1 = p.shape.batch, panel0 = 0, panel1 = ceil_div(p.shape.units, panel_columns<T>);
+          chunk(p, team, Cell::columns(p.shape, p.options), gates, p.workspace + p.threads * partial_size) {
+        row0 = 0, row1 = p.shape.batch, panel0 = 0, panel1 = PanelOfUnits::count_of(blocks);
         if (by_units)
             team.split(panel1, panel0, panel1);
         else
@@ -64,12 +66,26 @@ class Backward {
     }
 
  private:
+    // The units of a panel: none of them is of two heads.
+    struct PanelOfUnits {
+        long head_begin, first, count;  // the head's first unit; the panel's, counted from there
+
+        static long of_head(const Blocks<Cell, T>& blocks) { return ceil_div(blocks.depth, panel_columns<T>); }
+        static long count_of(const Blocks<Cell, T>& blocks) { return blocks.heads * of_head(blocks); }
+        PanelOfUnits(const Blocks<Cell, T>& blocks, long panel) {
+            const long of_head = PanelOfUnits::of_head(blocks);
+            head_begin = panel / of_head * blocks.depth, first = panel % of_head * panel_columns<T>;
+            count = min(panel_columns<T>, blocks.depth - first);
+        }
+        long unit() const { return head_begin + first; }
+    };
+
     void step(long t, long begin, long end, bool last) {
-        const bool whole = last || p.h_dropout.factors;  // in one piece
+        const bool whole = last || p.h_dropout.factors || blocks.heads > 1;  // in one piece
         for (long j = panel0; j < panel1; ++j) {
-            const long unit = j * panel_columns<T>, columns = min(panel_columns<T>, p.shape.units - unit);
+            const PanelOfUnits panel(blocks, j);
             const auto tile_of = [&](long b, long height, long slot, long k0, long k1) {
-                tile(t, b, height, slot, unit, ceil_div(columns, L), k0, k1, last);
+                tile(t, b, height, slot, panel, k0, k1, last);
             };
             if (!whole) {
                 for_each_piece(begin, end, 0, gates, tile_of);
@@ -82,10 +98,11 @@ class Backward {
     }
 
     // dL/dh comes from the gates of the next step, here their terms [k0, k1), and from the outputs.
-    void tile(long t, long b, long height, long slot, long unit, long vectors, long k0, long k1, bool last) {
+    void tile(long t, long b, long height, long slot, const PanelOfUnits& panel, long k0, long k1, bool last) {
+        const long vectors = ceil_div(panel.count, L);
         T* dh = partial + slot * (vectors * L);
-        const auto unit_of = [&](long n) { return unit + n * L; };
-        const auto count = [&](long n) { return int(min(L, p.shape.units - unit_of(n))); };
+        const auto unit_of = [&](long n) { return panel.unit() + n * L; };
+        const auto count = [&](long n) { return int(min(L, panel.count - n * L)); };
         if (k0 == 0)
             for (long k = 0; k < height * vectors; ++k) store(dh + k * L, Vec<T>{});
         using Row = typename Cell::template BackwardRow<T>;
@@ -99,7 +116,7 @@ class Backward {
                     if (d_outputs) __builtin_prefetch(d_outputs + unit_of(n));
                 }
             }
-        if (!last) next_step(dh, t, b, height, unit, k0, k1);
+        if (!last) next_step(dh, t, b, height, panel, k0, k1);
         if (k1 < gates) return;
         for (long r = 0; r < height; ++r) {
             const Row row(p, b + r, t, chunk.row(b + r, t));
@@ -117,23 +134,31 @@ class Backward {
     }
 
     // dh += dpre R^T, each gate's part times its dropout factors
-    void next_step(T* dh, long t, long b, long height, long unit, long k0, long k1) const {
-        const long columns = min(panel_columns<T>, p.shape.units - unit);
-        const TransposedPanel<T> panel(p.weights.recurrent_transposed, gates, unit, columns);
+    void next_step(T* dh, long t, long b, long height, const PanelOfUnits& of, long k0, long k1) const {
+        const TransposedPanel<T> panel(p.weights.recurrent_transposed, gates, of.first, of.count);
         const T *rows[tile_rows], *factors_of[tile_rows];
         const auto find_rows = [&](long begin) {
             for (long r = 0; r < height; ++r) rows[r] = chunk.row(b + r, t + 1) + begin;
         };
-        if (!p.h_dropout.factors) {
+        if (!p.h_dropout.factors && blocks.heads == 1) {
             find_rows(k0);
             return accumulate_in_memory(dh, panel, height, rows, k0, k1 - k0);
         }
-        const long depth = gates / p.h_dropout.copies;
-        for (int copy = 0; copy < p.h_dropout.copies; ++copy) {
-            find_rows(copy * depth);
+        // A head has some of every gate's columns.
+        const long copies = p.h_dropout.factors ? p.h_dropout.copies : 1;
+        const long parts = blocks.heads > 1 ? Cell::gates : copies, stride = gates / parts;
+        const long depth = blocks.heads > 1 ? blocks.depth : stride;
+        for (long part = 0; part < parts; ++part) {
+            const long k = part * stride + of.head_begin;
+            find_rows(k);
+            if (!p.h_dropout.factors) {
+                accumulate_in_memory(dh, panel, height, rows, k, depth);
+                continue;
+            }
             for (long r = 0; r < height; ++r)
-                factors_of[r] = factors(p.h_dropout, p, copy, b + r, p.shape.units) + unit;
-            accumulate_in_memory(dh, panel, height, rows, copy * depth, depth, JoinedScaled<T>{factors_of, columns});
+                factors_of[r] =
+                    factors(p.h_dropout, p, int(copies > 1 ? part : 0), b + r, p.shape.units) + of.unit();
+            accumulate_in_memory(dh, panel, height, rows, k, depth, JoinedScaled<T>{factors_of, of.count});
         }
     }
 

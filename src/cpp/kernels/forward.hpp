@@ -12,6 +12,7 @@
 // A cell has:
 //   gates, vectors    its panels hold `vectors` vectors of units of every gate
 //   sums, shift       a tile's sums; the recurrent product's last gate has sums of its own if shift > 0
+//   recurrent, has_heads    whether there is a recurrent product, and whether its matrix can be in blocks
 #pragma once
 
 #include "sequence.hpp"
@@ -19,10 +20,36 @@
 
 namespace lstmcore::LSTMCORE_ISA {
 
+// What holds for most cells.
+struct FusedCell {
+    static constexpr bool recurrent = true, has_heads = false;
+};
+
 // --- packing --------------------------------------------------------------------------------
 
 template <class Cell, class T>
 constexpr long block_units = long(Cell::vectors) * lanes<T>;
+
+// Where the blocks of units are. Those of a head, which see its h alone, begin a block of their own.
+template <class Cell, class T>
+struct Blocks {
+    long units, heads, depth, of_head;  // depth: terms of the recurrent product; of_head: blocks
+
+    Blocks(const RecurrentShape& s, const CellOptions& options)
+        : units(s.units),
+          heads(Cell::has_heads ? options.heads : 1),
+          depth(Cell::recurrent ? units / heads : 0),
+          of_head(ceil_div(units / heads, block_units<Cell, T>)) {}
+    long count() const { return heads * of_head; }
+    LSTMCORE_INLINE long head_of(long block) const { return Cell::has_heads ? block / of_head : 0; }
+    // Its head's first unit, its own, and the one after its head's last.
+    LSTMCORE_INLINE long begin_of(long block) const { return head_of(block) * depth; }
+    LSTMCORE_INLINE long unit_of(long block) const {
+        if constexpr (Cell::has_heads) return begin_of(block) + block % of_head * block_units<Cell, T>;
+        return block * block_units<Cell, T>;
+    }
+    LSTMCORE_INLINE long end_of(long block) const { return Cell::has_heads ? begin_of(block) + depth : units; }
+};
 
 // Lanes of each of the sums in a tail of one vector or two.
 template <class Cell, class T>
@@ -34,7 +61,7 @@ constexpr long tail_group(long vectors) {
 template <class Cell, class T>
 long tail_vectors(long units) {
     const long rest = units % lanes<T>;
-    if (Cell::vectors > 1 || rest == 0) return 0;
+    if (Cell::vectors > 1 || Cell::has_heads || !Cell::recurrent || rest == 0) return 0;
     for (long vectors = 1; vectors <= 2; ++vectors)
         if (rest <= tail_group<Cell, T>(vectors)) return vectors;
     return 0;
@@ -43,15 +70,16 @@ long tail_vectors(long units) {
 // Forward panels hold one block of units of every gate; the tail has panels of its own, beside those of its
 // block, which dropout by gate needs.
 template <class Cell, class T>
-PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions&) {
-    const std::size_t blocks = ceil_div(s.units, block_units<Cell, T>), gates = Cell::gates * s.units;
+PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions& options) {
+    const Blocks<Cell, T> blocks(s, options);
+    const std::size_t count = blocks.count(), gates = Cell::gates * s.units;
     const std::size_t tail = tail_vectors<Cell, T>(s.units) * lanes<T>;
-    const std::size_t width = blocks * block_units<Cell, T> * Cell::gates + tail;
+    const std::size_t width = count * block_units<Cell, T> * Cell::gates + tail;
     PackedSizes sizes{};
-    sizes.kernel = width * s.inputs, sizes.recurrent = width * s.units,
-    sizes.bias = blocks * Cell::sums * lanes<T> + tail;
+    sizes.kernel = width * s.inputs, sizes.recurrent = width * blocks.depth,
+    sizes.bias = count * Cell::sums * lanes<T> + tail;
     sizes.kernel_transposed = gates * packed_columns<T>(s.inputs);
-    sizes.recurrent_transposed = gates * packed_columns<T>(s.units);
+    sizes.recurrent_transposed = gates * packed_columns<T>(blocks.depth);
     return sizes;
 }
 
@@ -91,28 +119,33 @@ void pack(const PackProblem<T>& problem) {
             const PackProblem<T>& p = *static_cast<const PackProblem<T>*>(context);
             constexpr int V = Cell::vectors, L = lanes<T>, N = Cell::gates * V;
             const long units = p.shape.units, gates = Cell::gates * units;
+            const Blocks<Cell, T> blocks(p.shape, p.options);
             long begin, end;
-            team.split(ceil_div(units, V * L), begin, end);
+            team.split(blocks.count(), begin, end);
             for (long block = begin; block < end; ++block) {
-                const auto count = [&](int v) { return int(max(0, min(L, units - (block * V + v) * L))); };
+                const auto unit_of = [&](int v) { return blocks.unit_of(block) + v * L; };
+                const auto count = [&](int v) { return int(max(0, min(L, blocks.end_of(block) - unit_of(v)))); };
                 for (int n = 0; n < N; ++n) {
-                    const long unit = (block * V + n % V) * L, column = n / V * units + unit;
+                    const long column = n / V * units + unit_of(n % V);
                     pack_vector(p.packed.kernel + (block * p.shape.inputs * N + n) * L, N * L,
                                 p.weights.kernel + column, gates, 1, p.shape.inputs, count(n % V));
-                    pack_vector(p.packed.recurrent + (block * units * N + n) * L, N * L, p.weights.recurrent + column,
-                                gates, 1, units, count(n % V));
+                    if constexpr (Cell::recurrent)
+                        pack_vector(p.packed.recurrent + (block * blocks.depth * N + n) * L, N * L,
+                                    p.weights.recurrent + column, gates, 1, blocks.depth, count(n % V));
                 }
                 for (int sum = 0; sum < Cell::sums; ++sum)
                     store(p.packed.bias + (block * Cell::sums + sum) * L,
-                          p.weights.bias ? Cell::template bias<T>(p.weights.bias, units, sum / V,
-                                                                  (block * V + sum % V) * L, count(sum % V))
+                          p.weights.bias ? Cell::template bias<T>(p.weights.bias, units, sum / V, unit_of(sum % V),
+                                                                  count(sum % V))
                                          : Vec<T>{});
             }
-            if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
-                pack_tail<Cell>(p, vectors);
+            if constexpr (Cell::recurrent)
+                if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
+                    pack_tail<Cell>(p, vectors);
             if (p.packed.kernel_transposed) {
                 pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.shape.inputs, gates);
-                pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, units, gates);
+                if constexpr (Cell::recurrent)
+                    pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, blocks.depth, gates);
             }
         },
         &problem);
@@ -154,6 +187,7 @@ class Forward {
     static constexpr int N = Cell::gates * Cell::vectors, S = Cell::sums, L = lanes<T>;
     const ForwardProblem<T>& p;
     const Team& team;
+    const Blocks<Cell, T> blocks;
     const bool by_units, ahead;
     const long chunk;
     long row0, row1, block0, block1;  // this thread's rows and blocks of units
@@ -170,23 +204,24 @@ class Forward {
     static bool plan_ahead(const ForwardProblem<T>& p) {
         const RecurrentShape& s = p.shape;
         if (s.inputs <= 4 || s.steps == 1 || p.x_dropout.factors || by_gate(p)) return false;
-        const long bytes = N * L * (s.inputs + s.units) * ceil_div(s.units, block_units<Cell, T>) * long(sizeof(T));
+        const Blocks<Cell, T> blocks(s, p.options);
+        const long bytes = N * L * (s.inputs + blocks.depth) * blocks.count() * long(sizeof(T));
         return s.batch < tile_rows || (s.batch <= 4 * tile_rows && bytes > large_weights && !p.ragged.first);
     }
     static constexpr long large_weights = 768l << 10, projected_bytes = 128l << 10;
-    static long sums_of(const RecurrentShape& s) { return ceil_div(s.units, block_units<Cell, T>) * S * L; }
+    static long sums_of(const ForwardProblem<T>& p) { return Blocks<Cell, T>(p.shape, p.options).count() * S * L; }
     static long plan_chunk(const ForwardProblem<T>& p) {
         if (!plan_ahead(p)) return p.shape.steps;
-        const long rows = (p.shape.batch < tile_rows ? 1 : 4) * projected_bytes / (sums_of(p.shape) * long(sizeof(T)));
+        const long rows = (p.shape.batch < tile_rows ? 1 : 4) * projected_bytes / (sums_of(p) * long(sizeof(T)));
         return min(p.shape.steps, ceil_div(max(2 * tile_rows, rows), p.shape.batch));
     }
     static long projected_size(const ForwardProblem<T>& p) {
-        return plan_ahead(p) ? plan_chunk(p) * p.shape.batch * sums_of(p.shape) : 0;
+        return plan_ahead(p) ? plan_chunk(p) * p.shape.batch * sums_of(p) : 0;
     }
     static long partial_size(const ForwardProblem<T>& p) {
-        const long inputs = plan_ahead(p) ? 0 : p.shape.inputs, depth = inputs + p.shape.units;
-        return piece_end(0, inputs, p.shape.units) == depth ? 0
-                                                            : min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
+        const long inputs = plan_ahead(p) ? 0 : p.shape.inputs, depth = Blocks<Cell, T>(p.shape, p.options).depth;
+        return piece_end(0, inputs, depth) == inputs + depth ? 0
+                                                             : min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
     }
     // Whether the factors differ between gates.
     static bool by_gate(const ForwardProblem<T>& p) {
@@ -206,17 +241,18 @@ class Forward {
     Forward(const ForwardProblem<T>& problem, const Team& team)
         : p(problem),
           team(team),
+          blocks(p.shape, p.options),
           by_units(split_by_units(p.shape.batch, team.size)),
           ahead(plan_ahead(p)),
           chunk(plan_chunk(p)),
           tail(tail_vectors<Cell, T>(p.shape.units)),
           tail_block(tail ? p.shape.units / L : -1),
           projected(p.workspace + team.index * workspace_of_thread(p)),
-          projected_row(sums_of(p.shape)),
+          projected_row(sums_of(p)),
           partial_sums(projected + projected_size(p)),
           dropped_x(partial_sums + partial_size(p)),
           dropped_h(dropped_x + dropped_size(p, p.x_dropout, p.shape.inputs)) {
-        row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = ceil_div(p.shape.units, block_units<Cell, T>);
+        row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = blocks.count();
         if (by_units)
             team.split(block1, block0, block1);
         else
@@ -295,7 +331,7 @@ class Forward {
     LSTMCORE_INLINE void with_panels(long block, F f) const {
         const long inputs = p.shape.inputs, units = p.shape.units;
         if (block != tail_block)
-            return f(Block{p.weights.kernel + block * inputs * N * L, p.weights.recurrent + block * units * N * L,
+            return f(Block{p.weights.kernel + block * inputs * N * L, p.weights.recurrent + block * blocks.depth * N * L,
                            p.weights.bias + block * S * L});
         if constexpr (Cell::vectors == 1) {
             const T *kernel = tail_of<Cell>(p.weights.kernel, units, inputs),
@@ -331,7 +367,7 @@ class Forward {
             if (by_gate(p)) return step_by_gate(t, end);
         drop(t, end);
         for (long block = block0; block < block1; ++block)
-            for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, p.shape.units,
+            for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, blocks.depth,
                            [&](long b, long height, long slot, long k0, long k1) {
                                with_rows(height, [&](auto R) {
                                    with_panels(block, [&](auto panels) {
@@ -347,9 +383,9 @@ class Forward {
             return p.x_dropout.factors ? dropped_x + r * p.shape.inputs : at(p.x, r, t);
         });
     }
-    auto h_rows(long t) const {
-        return rows_of<T>([this, t](long r) -> const T* {
-            return p.h_dropout.factors ? dropped_h + r * p.shape.units : previous_h(p, r, t);
+    auto h_rows(long t, long unit) const {
+        return rows_of<T>([this, t, unit](long r) -> const T* {
+            return (p.h_dropout.factors ? dropped_h + r * p.shape.units : previous_h(p, r, t)) + unit;
         });
     }
 
@@ -360,13 +396,13 @@ class Forward {
     // The terms [k0, k1) of the inputs and the previous h, one after the other.
     template <int R, class Panels>
     void tile(const Panels& panels, long t, long t0, long b, long slot, long block, long k0, long k1) {
-        const long inputs = ahead ? 0 : p.shape.inputs, units = p.shape.units;
+        const long inputs = ahead ? 0 : p.shape.inputs, depth = blocks.depth;
         T* partial = partial_sums + slot * (S * L);
-        if (k1 == inputs + units)
+        if (k1 == inputs + depth)
             for (int r = 0; r < R; ++r) {
-                const long unit = block * block_units<Cell, T>;
+                const long unit = blocks.unit_of(block);
                 __builtin_prefetch(at(p.h, b + r, t) + unit, 1);
-                if (p.saved.data) prefetch_columns<true>(at(p.saved, b + r, t) + unit, Cell::saved, units);
+                if (p.saved.data) prefetch_columns<true>(at(p.saved, b + r, t) + unit, Cell::saved, p.shape.units);
             }
         constexpr long line = 64 / sizeof(T);
         if (k0 == 0 && block == block0 && inputs >= line && t + 1 < p.shape.steps)
@@ -387,10 +423,10 @@ class Forward {
                                 min(k1, inputs) - k0, typename Panels::JoinX{});
         if (k1 > inputs) {
             const long k = max(0, k0 - inputs);
-            accumulate<T, R, V, Panels::shift>(sum, h_rows(t).template tile<R>(b, k), panels.recurrent + k * V * L,
-                                               k1 - inputs - k, typename Panels::JoinH{});
+            accumulate<T, R, V, Panels::shift>(sum, h_rows(t, blocks.begin_of(block)).template tile<R>(b, k),
+                                               panels.recurrent + k * V * L, k1 - inputs - k, typename Panels::JoinH{});
         }
-        if (k1 < inputs + units) return store_tile<T, R>(sum, partial, S * L);
+        if (k1 < inputs + depth) return store_tile<T, R>(sum, partial, S * L);
         if constexpr (Panels::sums == S) {
             activate(sum, t, b, block);
         } else {
@@ -403,7 +439,7 @@ class Forward {
     // The sums are in memory by then; one copy of this code serves all who come to it.
     template <int R>
     __attribute__((noinline)) void activate(const Vec<T> (&sum)[R][S], long t, long b, long block) const {
-        Cell::template forward<T, R>(sum, p, b, t, block * block_units<Cell, T>);
+        Cell::template forward<T, R>(sum, p, b, t, blocks.unit_of(block));
     }
 
     // --- dropout ---
@@ -424,58 +460,65 @@ class Forward {
     // first-level cache.
     void step_by_gate(long t, long end) {
         const long rows = end - row0;
-        for (long block = block0; block < block1; block += tile_vectors)
+        for (long block = block0, count; block < block1; block += count) {
+            count = min(tile_vectors, min(block1 - block, blocks.of_head - block % blocks.of_head));
             for (long i = 0; rows > 0 && i < tile_count(rows); ++i)
                 with_rows(tile_begin(rows, i + 1) - tile_begin(rows, i), [&](auto R) {
-                    with_vectors(min(tile_vectors, block1 - block), [&](auto blocks) {
-                        this->template tile_by_gate<decltype(R)::value, decltype(blocks)::value>(
+                    with_vectors(count, [&](auto together) {
+                        this->template tile_by_gate<decltype(R)::value, decltype(together)::value>(
                             t, row0 + tile_begin(rows, i), block);
                     });
                 });
+        }
     }
 
-    template <int R, int blocks>
+    template <int R, int B>
     void tile_by_gate(long t, long b, long block) {
-        T sums[blocks][R * S * L];
+        T sums[B][R * S * L];
         const auto panel_of = [&](const T* weights, long depth, int gate) {
-            GatePanel<T, blocks> panel;
+            GatePanel<T, B> panel;
             panel.stride = N * L;
-            for (int n = 0; n < blocks; ++n) panel.vector[n] = weights + ((block + n) * depth * N + gate) * L;
+            for (int n = 0; n < B; ++n) panel.vector[n] = weights + ((block + n) * depth * N + gate) * L;
             return panel;
         };
         for (int gate = 0; gate < N; ++gate) {
-            Vec<T> sum[R][blocks];
+            Vec<T> sum[R][B];
             const auto start = [&](int s) {
-                for (int n = 0; n < blocks; ++n)
+                for (int n = 0; n < B; ++n)
                     for (int r = 0; r < R; ++r) sum[r][n] = load(p.weights.bias + ((block + n) * S + s) * L);
             };
             const auto finish = [&](int s) {
-                for (int n = 0; n < blocks; ++n)
+                for (int n = 0; n < B; ++n)
                     for (int r = 0; r < R; ++r) store(sums[n] + (r * S + s) * L, sum[r][n]);
             };
-            const auto rows = [&](const Dropout<T>& dropout, T* dropped, long width, auto row) {
+            // `count` columns of rows of `width`, from `first` on
+            const auto rows = [&](const Dropout<T>& dropout, T* dropped, long width, long first, long count, auto row) {
                 RowTile<T, R> tile;
                 for (int r = 0; r < R; ++r) {
-                    tile.row[r] = row(b + r);
+                    tile.row[r] = row(b + r) + first;
                     if (!dropout.factors) continue;
                     const int copy = dropout.copies > 1 ? gate : 0;
-                    multiply_rows(tile.row[r], factors(dropout, p, copy, b + r, width), dropped + r * width, width);
+                    multiply_rows(tile.row[r], factors(dropout, p, copy, b + r, width) + first, dropped + r * width,
+                                  count);
                     tile.row[r] = dropped + r * width;
                 }
                 return tile;
             };
             start(gate);
-            accumulate_from<T, R, blocks>(
-                sum, rows(p.x_dropout, dropped_x, p.shape.inputs, [&](long r) { return at(p.x, r, t); }),
+            accumulate_from<T, R, B>(
+                sum,
+                rows(p.x_dropout, dropped_x, p.shape.inputs, 0, p.shape.inputs, [&](long r) { return at(p.x, r, t); }),
                 panel_of(p.weights.kernel, p.shape.inputs, gate), p.shape.inputs);
             const int h_sum = gate == N - 1 ? gate + Cell::shift : gate;
             if (h_sum != gate) finish(gate), start(h_sum);
-            accumulate_from<T, R, blocks>(
-                sum, rows(p.h_dropout, dropped_h, p.shape.units, [&](long r) { return previous_h(p, r, t); }),
-                panel_of(p.weights.recurrent, p.shape.units, gate), p.shape.units);
+            accumulate_from<T, R, B>(
+                sum,
+                rows(p.h_dropout, dropped_h, p.shape.units, blocks.begin_of(block), blocks.depth,
+                     [&](long r) { return previous_h(p, r, t); }),
+                panel_of(p.weights.recurrent, blocks.depth, gate), blocks.depth);
             finish(h_sum);
         }
-        for (int n = 0; n < blocks; ++n) {
+        for (int n = 0; n < B; ++n) {
             Vec<T> sum[R][S];
             load_tile<T, R, S>(sum, sums[n], S * L);
             activate(sum, t, b, block + n);

@@ -11,7 +11,8 @@ namespace lstmcore::LSTMCORE_ISA {
 // A range of columns of dpre and the columns of kernel and recurrent kernel (or -1) they belong to.
 struct Run {
     long begin, count, kernel, recurrent;
-    bool reset;  // the recurrent product is that of r * h (GRU, reset before)
+    bool reset;     // the recurrent product is that of r * h (GRU, reset before)
+    long head = 0;  // whose h it is; set where runs are cut
 };
 
 constexpr int most_runs = 3;
@@ -32,11 +33,13 @@ class ChunkGradients {
     const Team& team;
     const Columns layout;
     const long gates, limit;  // columns of the weights; rows of a chunk
+    const long heads, head;   // of the recurrent matrix, and the units of one
+    const bool recurrent;     // whether there is such a matrix
     T* dpre;                  // [step of chunk + 1][batch][column]
     // Left-hand sides, packed by tiles: x or h of the chunk, the same with dropout, dropout's factors by row b.
     struct Left {
         T *plain, *dropped, *factors;
-    } x, h;
+    } x, h{};
     T *panel, *scratch;  // this thread's
     bool factors_packed = false;
 
@@ -51,6 +54,11 @@ class ChunkGradients {
         return aligned(std::size_t(rows_of_chunk(s) + s.batch) * width);
     }
 
+    static bool is_recurrent(const Columns& layout) {
+        bool found = false;
+        for (int r = 0; r < layout.runs; ++r) found = found || layout.run[r].recurrent >= 0;
+        return found;
+    }
     static std::size_t left_size(const BackwardProblem<T>& p, const Dropout<T>& dropout, long width) {
         const std::size_t plain = aligned(rows_of_chunk(p.shape) * width);
         return dropout.factors ? 2 * plain + aligned(dropout.copies * p.shape.batch * width) : plain;
@@ -64,20 +72,31 @@ class ChunkGradients {
     const long width;     // columns of dpre
     long t0 = 0, t1 = 0;  // the chunk: steps [t0, t1)
 
-    static std::size_t workspace(const BackwardProblem<T>& p, long width) {
+    static std::size_t workspace(const BackwardProblem<T>& p, const Columns& layout) {
         const RecurrentShape& s = p.shape;
-        return dpre_size(s, width) + left_size(p, p.x_dropout, s.inputs) + left_size(p, p.h_dropout, s.outputs) +
+        return dpre_size(s, layout.width) + left_size(p, p.x_dropout, s.inputs) +
+               (is_recurrent(layout) ? left_size(p, p.h_dropout, s.outputs) : 0) +
                p.threads * (panel_size(s) + scratch_size(s));
     }
 
     ChunkGradients(const BackwardProblem<T>& problem, const Team& team, const Columns& layout, long gates, T* workspace)
-        : p(problem), team(team), layout(layout), gates(gates), limit(rows_of_chunk(p.shape)), width(layout.width) {
+        : p(problem),
+          team(team),
+          layout(layout),
+          gates(gates),
+          limit(rows_of_chunk(p.shape)),
+          heads(p.options.heads),
+          head(p.shape.outputs / heads),
+          recurrent(is_recurrent(layout)),
+          width(layout.width) {
         dpre = workspace;
         T* next = dpre + dpre_size(p.shape, width);
         x = left_at(next, p.x_dropout, p.shape.inputs);
         next += left_size(p, p.x_dropout, p.shape.inputs);
-        h = left_at(next, p.h_dropout, p.shape.outputs);
-        next += left_size(p, p.h_dropout, p.shape.outputs);
+        if (recurrent) {
+            h = left_at(next, p.h_dropout, p.shape.outputs);
+            next += left_size(p, p.h_dropout, p.shape.outputs);
+        }
         panel = next + team.index * (panel_size(p.shape) + scratch_size(p.shape));
         scratch = panel + panel_size(p.shape);
     }
@@ -153,16 +172,28 @@ class ChunkGradients {
 
     // out (+)= the sum over the runs of dpre_run W^T, each gate's part times its dropout factors, for the
     // tiles [tile0, tile1) of `rows` rows. `column` says which columns of the runs, `packed` is the
-    // transposed W, batch_row(m) says which row b row m belongs to.
+    // transposed W, batch_row(m) says which row b row m belongs to. The recurrent matrix has a part for each head.
     template <class BatchRow>
     void back_through(const T* packed, long columns, long Run::* column, const Dropout<T>& dropout,
                       const RowsAt<const T>& dpre_rows, long rows, long tile0, long tile1, const RowsAt<T>& out,
                       BatchRow batch_row, bool accumulate) const {
+        const long parts = column == &Run::recurrent ? heads : 1;
+        for (long part = 0; part < parts; ++part)
+            back_through_head(part, packed, columns / parts, columns, column, dropout, dpre_rows, rows, tile0, tile1,
+                              out.shifted(part * (columns / parts)), batch_row, accumulate);
+    }
+
+ private:
+    // `width_of_factors` is that of the rows of dropout factors, of which a head has some.
+    template <class BatchRow>
+    void back_through_head(long of_head, const T* packed, long columns, long width_of_factors, long Run::* column,
+                           const Dropout<T>& dropout, const RowsAt<const T>& dpre_rows, long rows, long tile0,
+                           long tile1, const RowsAt<T>& out, BatchRow batch_row, bool accumulate) const {
         for (long j = 0; j < columns; j += panel_columns<T>) {
             const long count = min(panel_columns<T>, columns - j), width = ceil_div(count, L) * L;
             const TransposedPanel<T> panel(packed, gates, j, count);
             const auto belongs = [&](const Run& run) {
-                return run.*column >= 0 && !(run.reset && column == &Run::recurrent);
+                return run.*column >= 0 && !(column == &Run::recurrent && (run.reset || run.head != of_head));
             };
             bool add = accumulate;
             if (!dropout.factors)
@@ -182,7 +213,8 @@ class ChunkGradients {
                     const T *left[tile_rows], *factors_of[tile_rows];
                     for (long r = 0; r < height; ++r) {
                         left[r] = dpre_rows(begin + r) + run.begin;
-                        factors_of[r] = factors(dropout, p, copy, of_batch[r], columns) + j;
+                        factors_of[r] =
+                            factors(dropout, p, copy, of_batch[r], width_of_factors) + of_head * columns + j;
                     }
                     accumulate_in_memory(total, panel, height, left, run.*column, run.count,
                                          JoinedScaled<T>{factors_of, count});
@@ -198,28 +230,35 @@ class ChunkGradients {
         }
     }
 
- private:
     long first_step(long end) const {
         long t = end - 1;
         while (t > 0 && number_of(p, end) - number_of(p, t - 1) <= limit) --t;
         return t;
     }
 
-    // Calls f(run, copy) for the runs, cut between gates where each has dropout factors of its own.
+    // Calls f(run, copy) for the runs, cut between gates where each has dropout factors of its own, and between heads.
     template <class F>
     void for_each_part(int copies, F f) const {
         for (int r = 0; r < layout.runs; ++r) {
             const Run& run = layout.run[r];
-            if (copies == 1) {
+            const bool by_head = heads > 1 && run.recurrent >= 0;
+            if (copies == 1 && !by_head) {
                 f(run, 0);
                 continue;
             }
             const long units = p.shape.units, gate = (run.kernel < 0 ? run.recurrent : run.kernel) / units;
-            for (long k = 0; k < run.count; k += units)
-                f(Run{run.begin + k, units, run.kernel < 0 ? -1 : run.kernel + k,
-                      run.recurrent < 0 ? -1 : run.recurrent + k, run.reset},
-                  int(gate + k / units));
+            const long part = by_head ? head : units;
+            for (long k = 0; k < run.count; k += part)
+                f(Run{run.begin + k, part, run.kernel < 0 ? -1 : run.kernel + k,
+                      run.recurrent < 0 ? -1 : run.recurrent + k, run.reset, k % units / part},
+                  copies == 1 ? 0 : int(gate + k / units));
         }
+    }
+
+    // Calls f(first, count) for the columns of h that are packed together: those of a head.
+    template <class F>
+    void for_each_head(F f) const {
+        for (long k = 0; recurrent && k < heads; ++k) f(k * head, head);
     }
 
     static int copies_of(const Dropout<T>& dropout) { return dropout.factors ? dropout.copies : 1; }
@@ -231,8 +270,8 @@ class ChunkGradients {
         pack(false);
         for (int pass = 0; pass < copies; ++pass) {
             if (pass > 0) team.wait();
-            drop(x, p.x_dropout, p.shape.inputs, pass);
-            drop(h, p.h_dropout, p.shape.outputs, pass);
+            drop(x, p.x_dropout, p.shape.inputs, 0, p.shape.inputs, pass);
+            drop_h(pass);
             team.wait();
             panels(copies, pass, false);
         }
@@ -240,7 +279,7 @@ class ChunkGradients {
         team.wait();
         pack(true);
         if (p.h_dropout.factors)
-            drop(h, p.h_dropout, p.shape.outputs, copies - 1, true);  // the candidate is the last gate
+            drop_h(copies - 1, true);  // the candidate is the last gate
         team.wait();
         panels(copies, copies - 1, true);
     }
@@ -264,32 +303,40 @@ class ChunkGradients {
             return at(p.x, place.b, place.t);
         };
         if (!reset) pack_tiles(x.plain, x_row, p.shape.inputs, rows, begin, end);
-        pack_tiles(h.plain, h_row, p.shape.outputs, rows, begin, end);
+        for_each_head([&](long unit, long count) {
+            pack_tiles(h.plain + unit * rows, [&](long k) { return h_row(k) + unit; }, count, rows, begin, end);
+        });
         if (!factors_packed) {
             team.split(p.shape.batch, begin, end);
-            const auto pack_factors = [&](const Left& left, const Dropout<T>& dropout, long columns) {
+            const auto pack_factors = [&](const Left& left, const Dropout<T>& dropout, long width, long column,
+                                          long count) {
                 for (int copy = 0; dropout.factors && copy < dropout.copies; ++copy)
                     pack_tiles(
-                        left.factors + copy * p.shape.batch * columns,
-                        [&](long b) { return factors(dropout, p, copy, b, columns); }, columns, p.shape.batch, begin,
-                        end);
+                        left.factors + (copy * width + column) * p.shape.batch,
+                        [&](long b) { return factors(dropout, p, copy, b, width) + column; }, count, p.shape.batch,
+                        begin, end);
             };
-            pack_factors(x, p.x_dropout, p.shape.inputs);
-            pack_factors(h, p.h_dropout, p.shape.outputs);
+            pack_factors(x, p.x_dropout, p.shape.inputs, 0, p.shape.inputs);
+            for_each_head(
+                [&](long unit, long count) { pack_factors(h, p.h_dropout, p.shape.outputs, unit, count); });
             factors_packed = true;
         }
         if (p.x_dropout.factors || p.h_dropout.factors) team.wait();
     }
 
     // Multiplies what is packed by the factors of a pass: in both, the rows b of a step stand side by side.
-    void drop(const Left& left, const Dropout<T>& dropout, long columns, int pass, bool again = false) {
+    void drop_h(int pass, bool again = false) {
+        for_each_head([&](long unit, long count) { drop(h, p.h_dropout, p.shape.outputs, unit, count, pass, again); });
+    }
+    void drop(const Left& left, const Dropout<T>& dropout, long width, long column, long count, int pass,
+              bool again = false) {
         if (!dropout.factors || (pass > 0 && dropout.copies == 1 && !again)) return;
         const long first = number_of(p, t0), rows = number_of(p, t1) - first;
-        const T* factors_of_pass = left.factors + (dropout.copies > 1 ? pass : 0) * p.shape.batch * columns;
+        const T* factors_of_pass = left.factors + (dropout.copies > 1 ? pass : 0) * p.shape.batch * width;
         long begin, end;
-        team.split(tile_count(columns), begin, end);
+        team.split(tile_count(count), begin, end);
         for (long tile = begin; tile < end; ++tile) {
-            const long row = tile_begin(columns, tile), height = tile_begin(columns, tile + 1) - row;
+            const long row = column + tile_begin(count, tile), height = column + tile_begin(count, tile + 1) - row;
             for (long t = t0; t < t1; ++t) {
                 const long place = row * rows + (number_of(p, t) - first) * height;
                 multiply_rows(left.plain + place, factors_of_pass + row * p.shape.batch, left.dropped + place,
@@ -335,7 +382,7 @@ class ChunkGradients {
             if (biases && layout.bias_rows) add_rows(panel, rows, columns, to.bias + run.kernel + offset);
         }
         if (run.recurrent >= 0) {
-            product(h.dropped, p.shape.outputs, to.recurrent + run.recurrent + offset);
+            product(h.dropped + run.head * head * rows, head, to.recurrent + run.recurrent + offset);
             if (biases && layout.bias_rows == 2)
                 add_rows(panel, rows, columns, to.bias + gates + run.recurrent + offset);
         }

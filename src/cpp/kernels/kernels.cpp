@@ -2,7 +2,10 @@
 // and the compiler flags that go with it.
 #include "cells/gru.hpp"
 #include "cells/lstm.hpp"
+#include "cells/min_gru.hpp"
+#include "cells/min_lstm.hpp"
 #include "cells/rnn.hpp"
+#include "cells/slstm.hpp"
 #include "cells/staged_gru.hpp"
 #include "cells/staged_lstm.hpp"
 #include "ctc.hpp"
@@ -35,6 +38,19 @@ constexpr CellKernels<T> staged() {
     };
 }
 
+template <class Cell, class T>
+constexpr CellKernels<T> linear() {
+    return {
+        packed_sizes<Cell, T>,
+        pack<Cell, T>,
+        saved_of_fused<Cell>,
+        linear_forward_workspace<Cell, T>,
+        linear_forward<Cell, T>,
+        linear_backward_workspace<Cell, T>,
+        linear_backward<Cell, T>,
+    };
+}
+
 template <class T>
 static constexpr Kernels<T> table() {
     return {
@@ -43,6 +59,9 @@ static constexpr Kernels<T> table() {
         fused<LstmCell, T>(),
         staged<StagedGru, T>(),
         staged<StagedLstm, T>(),
+        fused<SlstmCell, T>(),
+        linear<MinGruCell, T>(),
+        linear<MinLstmCell, T>(),
         packed_b_size<T>,
         pack_b<T>,
         matmul_workspace<T>,

@@ -205,8 +205,8 @@ class StagedBackward {
     static std::size_t workspace_of_thread(const BackwardProblem<T>& p) {
         return std::size_t(p.shape.batch) * 6 * p.shape.units;
     }
-    static std::size_t workspace(const BackwardProblem<T>& p, long width) {
-        return p.threads * workspace_of_thread(p) + packed_size(p.shape) + ChunkGradients<T>::workspace(p, width);
+    static std::size_t workspace(const BackwardProblem<T>& p, const Columns& layout) {
+        return p.threads * workspace_of_thread(p) + packed_size(p.shape) + ChunkGradients<T>::workspace(p, layout);
     }
 
     StagedBackward(const BackwardProblem<T>& problem, const Team& team, const Columns& layout, long gates)
@@ -250,7 +250,7 @@ class StagedBackward {
 
 template <class Cell, class T>
 std::size_t staged_backward_workspace(const BackwardProblem<T>& p) {
-    return StagedBackward<T>::workspace(p, Cell::columns(p.shape, p.options).width);
+    return StagedBackward<T>::workspace(p, Cell::columns(p.shape, p.options));
 }
 
 template <class Cell, class T>

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "runtime/passes.hpp"
+#include "runtime/states.hpp"
 
 namespace lstmcore {
 
@@ -27,18 +28,18 @@ void Backward<T>::start() {
     const Run<T>& run = kept.run;
     const CellWeights& w = *run.weights;
     const RecurrentShape& s = run.shape;
-    const bool has_c = w.has_c();
-    const std::size_t h_elements = std::size_t(s.batch) * s.outputs, c_elements = std::size_t(s.batch) * s.units;
+    const long carried = w.carried(), c_width = carried * s.units;
+    const std::size_t h_elements = std::size_t(s.batch) * s.outputs, c_elements = std::size_t(s.batch) * c_width;
+    const T* const d_h = d_last[0];
     empty = run.empty();
     if (new_gradients)  // those of the large matrices are written as they come
         for (const WeightInfo& weight : w.weights)
             if (empty || (weight.role != WeightRole::kernel && weight.role != WeightRole::recurrent))
                 std::memset(pointer_of(gradients, weight.role), 0, weight.size() * sizeof(T));
-    std::memset(d_h0, 0, h_elements * sizeof(T));
-    if (has_c && d_c)
-        std::memcpy(d_c0, d_c, c_elements * sizeof(T));
-    else if (has_c)
-        std::memset(d_c0, 0, c_elements * sizeof(T));
+    std::memset(d_initial[0], 0, h_elements * sizeof(T));
+    if (carried > 1) d_c = Buffer<T>(c_elements);
+    T* const d_c0 = carried > 1 ? d_c.get() : d_initial[1];
+    gather_c(d_c0, d_last, s, carried);
     if (d_inputs && run.plan) std::memset(d_inputs, 0, std::size_t(s.batch) * s.steps * s.inputs * sizeof(T));
     if (empty) return;
 
@@ -47,7 +48,7 @@ void Backward<T>::start() {
     p.saved = read_only(run.kept(kept.saved.get(), run.kernels().saved(s, w.options)));
     p.h =
         read_only(kept.outputs.data ? run.outer(kept.outputs) : run.kept(kept.saved.get() + kept.h_offset, s.outputs));
-    if (has_c) p.c = read_only(run.kept(kept.saved.get() + kept.c_offset, s.units));
+    if (carried) p.c = read_only(run.kept(kept.saved.get() + kept.c_offset, c_width));
     p.dh_last = d_h;
     if (d_outputs.data && run.return_sequences) {
         const bool repeated = run.plan && run.plan->repeat;
@@ -61,7 +62,7 @@ void Backward<T>::start() {
     }
     if (d_inputs) p.dx = run.outer(Sequence<T>{d_inputs, s.steps * s.inputs, s.inputs, -1, nullptr, nullptr, nullptr});
     p.gradients = gradients, p.new_gradients = new_gradients;
-    p.dh0 = d_h0, p.dc0 = has_c ? d_c0 : nullptr, p.need_dh0 = run.has_state;
+    p.dh0 = d_initial[0], p.dc0 = d_c0, p.need_dh0 = run.has_state;
 }
 
 template <class T>
@@ -79,7 +80,10 @@ void Backward<T>::run(const Team& team) const {
 template <class T>
 void Backward<T>::finish() {
     const Run<T>& run = kept.run;
-    const long outputs = run.shape.outputs;
+    const long outputs = run.shape.outputs, carried = run.weights->carried();
+    const T* const d_h = d_last[0];
+    T* const d_h0 = d_initial[0];
+    if (carried > 1) scatter_c<T>(d_c.get(), d_initial, run.shape, carried);
     for (long b = 0; run.plan && d_h && b < run.shape.batch; ++b)  // rows without steps pass the gradient on
         if (run.plan->length[b] == 0) {
             const long row = run.plan->row[b];

@@ -20,6 +20,11 @@ bool plain(const CellOptions& o) {
     return o.activation == Activation::tanh && o.recurrent_activation == Activation::sigmoid && !o.layer_norm;
 }
 const char* nothing(const CellOptions&) { return nullptr; }
+bool always(const CellOptions&) { return true; }
+template <long n>
+long gates(const CellOptions&) {
+    return n;
+}
 
 const OptionInfo no_options[] = {{}};
 const OptionInfo gru_options[] = {
@@ -34,6 +39,8 @@ const OptionInfo lstm_options[] = {{"layer_norm", &CellOptions::layer_norm},
                                    {"input_activation", &CellOptions::input_activation},
                                    {"output_activation", &CellOptions::output_activation},
                                    {}};
+const OptionInfo min_options[] = {{"log_space", &CellOptions::log_space}, {}};
+const OptionInfo slstm_options[] = {{"exponential_forget", &CellOptions::exponential_forget}, {}};
 
 long lstm_gates(const CellOptions& o) { return 1 + o.input_gate + (o.forget_gate && !o.coupled) + o.output_gate; }
 
@@ -44,15 +51,14 @@ long lstm_gates(const CellOptions& o) { return 1 + o.input_gate + (o.forget_gate
         choose<double, &Kernels<double>::fused, &Kernels<double>::staged>
 
 const CellInfo cells[] = {
-    {"rnn", 1, false, true, no_options, [](const CellOptions&) { return 1l; }, [](const CellOptions&) { return true; },
-     nothing, LSTMCORE_KERNELS(rnn, rnn)},
-    {"gru", 1, true, false, gru_options, [](const CellOptions&) { return 3l; },
+    {"rnn", {"h"}, true, 1, false, false, true, no_options, gates<1>, always, nothing, LSTMCORE_KERNELS(rnn, rnn)},
+    {"gru", {"h"}, true, 2, false, false, false, gru_options, gates<3>,
      [](const CellOptions& o) { return plain(o) && o.reset_after; },
      [](const CellOptions& o) -> const char* {
          return o.layer_norm && !o.reset_after ? "layer_norm: needs reset_after=True" : nullptr;
      },
      LSTMCORE_KERNELS(gru, staged_gru)},
-    {"lstm", 2, true, false, lstm_options, lstm_gates,
+    {"lstm", {"h", "c"}, true, 2, false, true, false, lstm_options, lstm_gates,
      [](const CellOptions& o) {
          return plain(o) && lstm_gates(o) == 4 && !o.peepholes && !o.projection && o.input_activation &&
                 o.output_activation;
@@ -62,6 +68,12 @@ const CellInfo cells[] = {
                                                               : nullptr;
      },
      LSTMCORE_KERNELS(lstm, staged_lstm)},
+    {"min_gru", {"h"}, false, 0, false, false, true, min_options, gates<2>, always, nothing,
+     LSTMCORE_KERNELS(min_gru, min_gru)},
+    {"min_lstm", {"h"}, false, 0, false, false, true, min_options, gates<3>, always, nothing,
+     LSTMCORE_KERNELS(min_lstm, min_lstm)},
+    {"slstm", {"h", "c", "n", "m"}, true, 0, true, false, true, slstm_options, gates<4>, always, nothing,
+     LSTMCORE_KERNELS(slstm, slstm)},
     {},
 };
 
@@ -89,8 +101,11 @@ std::vector<WeightInfo> weights_of(const CellInfo& cell, const CellOptions& opti
     const long gates = cell.gates(options);
     const Dim columns{columns_names[gates], gates * s.units}, units{"units", s.units},
         outputs{output_name(options), s.outputs};
-    std::vector<WeightInfo> weights = {{"kernel", {{"inputs", s.inputs}, columns}, WeightRole::kernel},
-                                       {"recurrent_kernel", {outputs, columns}, WeightRole::recurrent}};
+    std::vector<WeightInfo> weights = {{"kernel", {{"inputs", s.inputs}, columns}, WeightRole::kernel}};
+    if (cell.recurrent) {
+        const Dim rows = options.heads == 1 ? outputs : Dim{"units/heads", s.outputs / options.heads};
+        weights.push_back({"recurrent_kernel", {rows, columns}, WeightRole::recurrent});
+    }
     if (has_bias && options.reset_after)
         weights.push_back({"bias", {{"rows", 2}, columns}, WeightRole::bias});
     else if (has_bias)
@@ -98,7 +113,7 @@ std::vector<WeightInfo> weights_of(const CellInfo& cell, const CellOptions& opti
     if (options.peepholes) weights.push_back({"peephole", {{"gates", 3}, units}, WeightRole::peephole});
     if (options.projection) weights.push_back({"projection", {units, {"outputs", s.outputs}}, WeightRole::projection});
     if (options.layer_norm) weights.push_back({"gain", {{"products", 2}, columns}, WeightRole::gain});
-    if (options.layer_norm && cell.has_c())
+    if (options.layer_norm && cell.carried())
         weights.push_back({"cell_norm", {{"rows", 2}, units}, WeightRole::cell_norm});
     return weights;
 }

@@ -30,12 +30,16 @@ struct OptionInfo {
     bool CellOptions::* flag;
 };
 
+constexpr int most_states = 4;
+
 struct CellInfo {
     const char* name;
-    int states;                 // h, or h and c
-    bool recurrent_activation;  // whether its gates have an activation of their own
-    bool zoneout_is_fused;      // whether the fused kernel knows zoneout
-    const OptionInfo* options;  // beside the activations; a null name ends the list
+    const char* states[most_states + 1];  // h and what else it carries from step to step; null ends the list
+    bool recurrent;                       // whether h goes through a matrix of its own
+    int activations;                      // that can be chosen: none, the candidate's, or the gates' too
+    bool has_heads;                       // whether its recurrent matrix can be in blocks
+    bool zoneout_of_c, zoneout_is_fused;  // whether there is zoneout beside that of h; in the fused kernel
+    const OptionInfo* options;            // that are on or off; a null name ends the list
     long (*gates)(const CellOptions&);
     bool (*is_fused)(const CellOptions&);              // whether the fused kernel can do it
     const char* (*contradiction)(const CellOptions&);  // what of the options cannot be together, or null
@@ -49,7 +53,12 @@ struct CellInfo {
         else
             return f64(staged);
     }
-    bool has_c() const { return states == 2; }
+    int state_count() const {
+        int count = 0;
+        while (states[count]) ++count;
+        return count;
+    }
+    long carried() const { return state_count() - 1; }  // arrays of the units' width beside h
 };
 
 // All cells; a null name ends the list.

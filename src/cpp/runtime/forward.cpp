@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "runtime/passes.hpp"
+#include "runtime/states.hpp"
 
 namespace lstmcore {
 
@@ -16,9 +17,11 @@ void Forward<T>::own_states() {
     };
     const RecurrentShape& s = call.shape;
     const std::size_t batch = std::size_t(s.batch);
+    const long carried = call.weights->carried();
+    call.h0 = call.initial[0], call.c0 = carried == 1 ? call.initial[1] : nullptr;
     const Part parts[] = {
         {&call.h0, batch * s.outputs, true},
-        {&call.c0, batch * s.units, call.weights->has_c()},
+        {&call.c0, batch * carried * s.units, carried > 0},
         {&call.x_dropout.factors, batch * s.inputs * call.x_dropout.copies, call.x_dropout.factors != nullptr},
         {&call.h_dropout.factors, batch * s.outputs * call.h_dropout.copies, call.h_dropout.factors != nullptr}};
     const auto owned = [&](const Part& part) { return part.there && (training || !*part.pointer); };
@@ -33,25 +36,34 @@ void Forward<T>::own_states() {
             std::memcpy(next, *part.pointer, part.size * sizeof(T));
         else
             std::memset(next, 0, part.size * sizeof(T));
+        if (part.pointer == &call.c0 && carried > 1) gather_c(next, call.initial, s, carried);
         *part.pointer = next;
         next += part.size;
     }
 }
 
+// A row of c becomes the caller's arrays.
+template <class T>
+void Forward<T>::hand_out_c(long row, const T* c) const {
+    const long units = call.shape.units;
+    for (long k = 0; k < call.weights->carried(); ++k)
+        std::memcpy(last[1 + k] + row * units, c + k * units, units * sizeof(T));
+}
+
 template <class T>
 void Forward<T>::start() {
     const RecurrentShape& s = call.shape;
-    const bool has_c = call.weights->has_c();
+    const long carried = call.weights->carried(), c_width = carried * s.units;
     own_states();
     if (call.plan) {  // rows without steps keep their states
-        std::memcpy(h, call.h0, s.batch * s.outputs * sizeof(T));
-        if (has_c) std::memcpy(c, call.c0, s.batch * s.units * sizeof(T));
+        std::memcpy(last[0], call.h0, s.batch * s.outputs * sizeof(T));
+        for (long b = 0; b < s.batch; ++b) hand_out_c(b, call.c0 + b * c_width);
     }
     // One block holds what training saves (gates and the like, c, and h where the outputs are not shared), or the
     // pair of rows of h.
     const std::size_t rows = call.rows(), saved_width = training ? call.kernels().saved(s, call.weights->options) : 0;
     const bool keeps_h = training && !shared;
-    saved_size = saved_width * rows, c_size = training && has_c ? rows * s.units : 0;
+    saved_size = saved_width * rows, c_size = training ? rows * c_width : carried > 1 ? s.batch * c_width : 0;
     h_size = keeps_h ? rows * s.outputs : call.return_sequences ? 0 : 2 * s.batch * s.outputs;
     saved = Buffer<T>(saved_size + c_size + h_size);
     T* h_store = saved.get() + saved_size + c_size;
@@ -63,10 +75,16 @@ void Forward<T>::start() {
           : call.return_sequences ? call.outer(outputs)
                                   : Sequence<T>{h_store, s.outputs, s.batch * s.outputs, 1, nullptr, nullptr, nullptr};
     if (keeps_h && call.return_sequences) handed_out = call.outer(outputs);
-    if (has_c && training)
-        p.c = call.kept(saved.get() + saved_size, s.units);
-    else if (has_c)
-        p.c = {c, s.units, 0, -1, p.ragged.first, p.ragged.row, p.ragged.at_step};
+    if (carried && training)
+        p.c = call.kept(saved.get() + saved_size, c_width);
+    else if (carried)
+        p.c = {carried > 1 ? saved.get() + saved_size : last[1],
+               c_width,
+               0,
+               -1,
+               p.ragged.first,
+               p.ragged.row,
+               p.ragged.at_step};
     if (training) p.saved = call.kept(saved.get(), saved_width);
 }
 
@@ -92,19 +110,19 @@ void Forward<T>::run(const Team& team) const {
 template <class T>
 void Forward<T>::finish() {
     const RecurrentShape& s = call.shape;
-    const bool has_c = call.weights->has_c();
+    const long carried = call.weights->carried();
     const std::size_t bytes = s.outputs * sizeof(T);
     const Plan* plan = call.plan.get();
     for (long b = 0; !empty && b < s.batch; ++b) {
-        const long last = call.steps_of(b) - 1;
-        if (last < 0) continue;
+        const long end = call.steps_of(b) - 1;
+        if (end < 0) continue;
         const long row = plan ? plan->row[b] : b;
-        std::memcpy(h + row * s.outputs, call.place(p.h, b, last), bytes);
-        if (has_c && training) std::memcpy(c + row * s.units, call.place(p.c, b, last), s.units * sizeof(T));
+        std::memcpy(last[0] + row * s.outputs, call.place(p.h, b, end), bytes);
+        if (carried > 1 || (carried && training)) hand_out_c(row, call.place(p.c, b, end));
     }
     if (!call.return_sequences) {
         for (long b = 0; b < s.batch; ++b)
-            std::memcpy(outputs.data + b * outputs.batch_stride, h + b * s.outputs, bytes);
+            std::memcpy(outputs.data + b * outputs.batch_stride, last[0] + b * s.outputs, bytes);
         for (long b = 0; plan && b < s.batch; ++b)
             if (plan->length[b] == 0) std::memset(outputs.data + plan->row[b] * outputs.batch_stride, 0, bytes);
     } else if (plan) {

@@ -22,10 +22,11 @@ struct Run {
     std::shared_ptr<const CellWeights> weights;
     RecurrentShape shape{};  // of the arrays
     bool return_sequences = false, backwards = false;
-    bool has_state = false;  // whether its gradient is wanted
+    bool has_state = false;            // whether its gradient is wanted
     std::shared_ptr<const Plan> plan;
     Sequence<const T> x{};
-    const T *h0 = nullptr, *c0 = nullptr;  // contiguous; null: zeros
+    const T* initial[most_states] = {};    // by state, contiguous; null: zeros
+    const T *h0 = nullptr, *c0 = nullptr;  // the same as the kernels have them
     Dropout<T> x_dropout{}, h_dropout{};
     Zoneout zoneout{};
 
@@ -114,6 +115,7 @@ class Forward final : public Pass {
     Sequence<T> handed_out{};  // of training: the outputs that become the caller's, who may write to them
 
     void own_states();
+    void hand_out_c(long row, const T* c) const;
 
  public:
     // To be set before `start`.
@@ -121,7 +123,7 @@ class Forward final : public Pass {
     bool training = false;
     bool shared = false;           // of training with return_sequences: the outputs are kept, not a copy of them
     Sequence<T> outputs{};         // of every step, or (step_stride 0) of the last
-    T *h = nullptr, *c = nullptr;  // the last states, contiguous
+    T* last[most_states] = {};     // the last states, contiguous
 
     void start();
     void prepare(int team) override;
@@ -134,19 +136,19 @@ class Forward final : public Pass {
 template <class T>
 class Backward final : public Pass {
     const Kept<T>& kept;
-    Buffer<T> workspace, folded, summed;
+    Buffer<T> workspace, folded, summed, d_c;
     BackwardProblem<T> p{};
 
     Sequence<const T> fold_repeated(const Sequence<const T>& d_outputs);
 
  public:
     // To be set before `start`. Gradients of outputs may be absent (null).
-    Sequence<const T> d_outputs{};           // of every step, or (step_stride 0) of the last, contiguous
-    const T *d_h = nullptr, *d_c = nullptr;  // of the last states, contiguous
-    Weights<T> gradients{};                  // added to, or
-    bool new_gradients = false;              // written to
-    T* d_inputs = nullptr;                   // contiguous; null: not wanted
-    T *d_h0 = nullptr, *d_c0 = nullptr;      // contiguous
+    Sequence<const T> d_outputs{};       // of every step, or (step_stride 0) of the last, contiguous
+    const T* d_last[most_states] = {};   // of the last states, contiguous
+    Weights<T> gradients{};              // added to, or
+    bool new_gradients = false;          // written to
+    T* d_inputs = nullptr;               // contiguous; null: not wanted
+    T* d_initial[most_states] = {};      // of the first states, contiguous
 
     explicit Backward(const Kept<T>& kept) : kept(kept) {}
     void start();

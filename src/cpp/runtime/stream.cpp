@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "runtime/states.hpp"
 #include "threads.hpp"
 
 namespace lstmcore {
@@ -13,7 +14,7 @@ StreamOf<T>::StreamOf(std::shared_ptr<const CellWeights> given, long batch, long
     : weights(std::move(given)), shape(weights->shape), zoneout(zoneout_) {
     shape.batch = batch, shape.steps = steps_;
     zoneout.random = false;  // inference mixes by the rates
-    states = Buffer<T>(std::size_t(batch) * (shape.outputs + (weights->has_c() ? shape.units : 0)));
+    states = Buffer<T>(std::size_t(batch) * (shape.outputs + weights->carried() * shape.units));
     reset();
     prepare(steps_);
 }
@@ -23,10 +24,10 @@ ForwardProblem<T> StreamOf<T>::problem(long steps_of_chunk) const {
     ForwardProblem<T> p{};
     p.shape = shape, p.shape.steps = steps_of_chunk;
     p.options = weights->options, p.weights = weights->template packed_as<T>();
-    p.h0 = state(0);
-    if (weights->has_c()) {
-        p.c0 = state(1);
-        p.c = {state(1), shape.units, 0, -1, nullptr, nullptr, nullptr};
+    p.h0 = h();
+    if (const long carried = weights->carried()) {
+        p.c0 = c();
+        p.c = {c(), carried * shape.units, 0, -1, nullptr, nullptr, nullptr};
     }
     p.zoneout = zoneout;
     return p;
@@ -43,8 +44,24 @@ void StreamOf<T>::prepare(long steps_of_chunk) {
 
 template <class T>
 void StreamOf<T>::reset() {
-    for (int k = 0; k < state_count(); ++k)
-        std::memset(state(k), 0, std::size_t(shape.batch) * state_width(k) * sizeof(T));
+    const T* nothing[most_states] = {};
+    write_states(nothing);
+}
+
+template <class T>
+void StreamOf<T>::read_states(T* const* to) const {
+    std::memcpy(to[0], h(), std::size_t(shape.batch) * shape.outputs * sizeof(T));
+    scatter_c<T>(c(), to, shape, weights->carried());
+}
+
+template <class T>
+void StreamOf<T>::write_states(const T* const* from) {
+    const std::size_t bytes = std::size_t(shape.batch) * shape.outputs * sizeof(T);
+    if (from[0])
+        std::memcpy(h(), from[0], bytes);
+    else
+        std::memset(h(), 0, bytes);
+    gather_c(c(), from, shape, weights->carried());
 }
 
 template <class T>
@@ -73,7 +90,7 @@ void StreamOf<T>::run(const Sequence<const T>& inputs, const Sequence<T>& output
         },
         &context);
     for (long b = 0; b < shape.batch; ++b)
-        std::memcpy(state(0) + b * shape.outputs, p.h.data + b * p.h.batch_stride + (steps - 1) * p.h.step_stride,
+        std::memcpy(h() + b * shape.outputs, p.h.data + b * p.h.batch_stride + (steps - 1) * p.h.step_stride,
                     shape.outputs * sizeof(T));
 }
 

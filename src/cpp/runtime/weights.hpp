@@ -26,7 +26,7 @@ struct CellDescription {
     long gates = 0;                   // columns of the kernels, in units
     std::vector<WeightInfo> weights;  // in the caller's order
 
-    bool has_c() const { return cell->has_c(); }
+    long carried() const { return cell->carried(); }  // arrays of the units' width beside h
 };
 
 // Packed, once: immutable, so that any number of threads may use them at once.

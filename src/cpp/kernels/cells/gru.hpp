@@ -6,12 +6,13 @@
 
 namespace lstmcore::LSTMCORE_ISA {
 
-struct GruCell {
+struct GruCell : FusedCell {
     // Weights z, r, h. The sums are those of z, r, the candidate's share of x (a) and of h (u).
     static constexpr int gates = 3, vectors = 1, sums = 4, shift = 1;
     static constexpr int width = 4, saved = 4;  // dpre: z, r, u, a; saved: z, r, candidate, u
 
-    static Columns columns(long units) {
+    static Columns columns(const RecurrentShape& s, const CellOptions&) {
+        const long units = s.units;
         const long h = 2 * units;
         return {{{0, h, 0, 0, false}, {h, units, -1, h, false}, {3 * units, units, h, -1, false}}, 3, width * units, 2};
     }

@@ -6,11 +6,12 @@
 
 namespace lstmcore::LSTMCORE_ISA {
 
-struct LstmCell {
+struct LstmCell : FusedCell {
     static constexpr int gates = 4, vectors = 1, sums = 4, shift = 0;  // i, f, g, o
     static constexpr int width = 4, saved = 4;                         // dpre and saved: i, f, g, o
 
-    static Columns columns(long units) { return {{{0, 4 * units, 0, 0, false}}, 1, width * units, 1}; }
+    static Columns columns(const RecurrentShape& s, const CellOptions&) {
+        const long units = s.units; return {{{0, 4 * units, 0, 0, false}}, 1, width * units, 1}; }
     template <class Problem>
     static bool carries(const Problem&) {
         return false;

@@ -73,13 +73,14 @@ LSTMCORE_INLINE void philox(uint32_t (&x)[4], uint32_t key_0, uint32_t key_1) {
 template <class T>
 __attribute__((noinline)) void draw(T* takes, const Zoneout& zoneout, int state, double rate, long row, long step,
                                     long unit) {
-    constexpr int L = lanes<T>, of_word = L < 4 ? L : 4;
     const uint64_t below = uint64_t(rate * 4294967296.0);
-    for (int l = 0; l < L; l += of_word) {
-        uint32_t x[4] = {uint32_t((unit + l) / 4), uint32_t(row), uint32_t(step), uint32_t(state)};
-        philox(x, zoneout.seed, 0);
-        const long first = of_word < 4 ? (unit + l) % 4 : 0;
-        for (int i = 0; i < of_word; ++i) takes[l + i] = x[first + i] < below ? T(0) : T(1);
+    uint32_t x[4];
+    for (long u = unit; u < unit + lanes<T>; ++u) {
+        if (u == unit || u % 4 == 0) {
+            x[0] = uint32_t(u / 4), x[1] = uint32_t(row), x[2] = uint32_t(step), x[3] = uint32_t(state);
+            philox(x, zoneout.seed, 0);
+        }
+        takes[u - unit] = x[u % 4] < below ? T(0) : T(1);
     }
 }
 

@@ -7,12 +7,13 @@
 
 namespace lstmcore::LSTMCORE_ISA {
 
-struct RnnCell {
+struct RnnCell : FusedCell {
     // One gate: a panel takes four vectors of units, for enough sums in flight.
     static constexpr int gates = 1, vectors = tile_vectors, sums = tile_vectors, shift = 0;
     static constexpr int width = 1, saved = 1;  // saved: the activation's output, which zoneout hides
 
-    static Columns columns(long units) { return {{{0, units, 0, 0, false}}, 1, width * units, 1}; }
+    static Columns columns(const RecurrentShape& s, const CellOptions&) {
+        const long units = s.units; return {{{0, units, 0, 0, false}}, 1, width * units, 1}; }
     template <class Problem>
     static bool carries(const Problem& p) {
         return p.zoneout.h > 0;

@@ -1,0 +1,74 @@
+// What minGRU and minLSTM share: the candidate, the way of h from step to step, zoneout.
+#pragma once
+
+#include "../backward.hpp"
+#include "options.hpp"
+
+namespace lstmcore::LSTMCORE_ISA {
+
+struct MinCell {
+    static constexpr bool recurrent = false, has_heads = false;
+
+    template <class T>
+    static Vec<T> bias(const T* bias, long units, int gate, long unit, int n) {
+        return n ? load(bias + gate * units + unit, n) : Vec<T>{};
+    }
+
+    // f(v, unit, count) for the vectors of a block that are there.
+    template <class T, class F>
+    static LSTMCORE_INLINE void for_each_vector(const ForwardProblem<T>& p, int vectors, long first, F f) {
+        for (int v = 0; v < vectors; ++v) {
+            const long unit = first + v * lanes<T>;
+            if (unit >= p.shape.units) return;
+            f(v, unit, int(min(lanes<T>, p.shape.units - unit)));
+        }
+    }
+
+    // g(x) = x, or in the form whose states stay positive x + 1/2 where x >= 0 and sigmoid(x) elsewhere.
+    template <class T>
+    static LSTMCORE_INLINE Vec<T> candidate(const ForwardProblem<T>& p, Vec<T> x) {
+        const Vec<T> zero{};
+        if (!p.options.log_space) return x;
+        return x >= zero ? x + broadcast(T(0.5)) : sigmoid<T>(x);
+    }
+    // Its derivative, from its value.
+    template <class T>
+    static LSTMCORE_INLINE Vec<T> candidate_slope(const BackwardProblem<T>& p, Vec<T> y) {
+        const Vec<T> one = broadcast(T(1));
+        if (!p.options.log_space) return one;
+        return y >= broadcast(T(0.5)) ? one : y * (one - y);
+    }
+
+    template <class T>
+    static LSTMCORE_INLINE void store_h(const ForwardProblem<T>& p, Vec<T> h, Vec<T> h_prev, long b, long t, long unit,
+                                        int n) {
+        store(at(p.h, b, t) + unit, zone_out<T>(h, h_prev, p, 0, p.zoneout.h, b, t, unit), n);
+    }
+
+    // What a row's step back reads and writes.
+    template <class T>
+    struct MinRow {
+        const BackwardProblem<T>& p;
+        const long b, t, units;
+        const T *saved, *h_prev;
+        T *dh_prev, *dpre;
+
+        LSTMCORE_INLINE MinRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
+            : p(p),
+              b(b),
+              t(t),
+              units(p.shape.units),
+              saved(at(p.saved, b, t)),
+              h_prev(previous_h(p, b, t)),
+              dh_prev(p.dh0 + row_of(p, b) * units),
+              dpre(dpre) {}
+
+        // What of dh the new value gets; the rest, which is left there, belongs to the one before.
+        LSTMCORE_INLINE Vec<T> taken(Vec<T>& dh, long unit) const {
+            return zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, unit);
+        }
+        LSTMCORE_INLINE void hand_on(Vec<T> dh, long unit, int n) const { store(dh_prev + unit, dh, n); }
+    };
+};
+
+}  // namespace lstmcore::LSTMCORE_ISA
