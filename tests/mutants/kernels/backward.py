@@ -9,7 +9,7 @@ MUTANTS = [
     Mutant(
         "max(row0, going_on), min(row1, rows_at(p, t)), true);", "going_on, min(row1, rows_at(p, t)), true);", RECURRENT
     ),
-    Mutant("const bool whole = last || p.h_dropout.factors;", "const bool whole = last;", RECURRENT),
+    Mutant("const bool whole = last || p.h_dropout.factors || blocks", "const bool whole = last || blocks", RECURRENT),
     Mutant(
         "        if (k0 == 0)\n            for (long k = 0; k < height * vectors; ++k)",
         "            for (long k = 0; k < height * vectors; ++k)",
@@ -25,8 +25,8 @@ MUTANTS = [
         equivalent="At a row's last step nothing has been written there: it is zero on entry.",
     ),
     Mutant(
-        "factors(p.h_dropout, p, copy, b + r, p.shape.units) + unit;",
-        "factors(p.h_dropout, p, copy, b + r, p.shape.units);",
+        "b + r, p.shape.units) + of.unit();",
+        "b + r, p.shape.units) + of.head_begin;",
         RECURRENT,
     ),
 ]

@@ -16,14 +16,11 @@ MUTANTS = [
         SURE,
     ),
     Mutant("const V e = larger(larger(a.e, b.e), c.e);", "const V e = larger(a.e, b.e);", SURE),
-    Mutant("v.e + (exponent - broadcast(1023.))};", "v.e + (exponent - broadcast(1022.))};", LONG),
     Mutant(
         "{none ? V{} : broadcast(1.) + fraction,", "{broadcast(1.) + fraction,", "test_ctc.py::test_impossible_classes"
     ),
     # classes
-    Mutant("l < n ? p[l] : -__builtin_inff();", "l < n ? p[l] : 0.f;", REFERENCE),
     # what is possible
-    Mutant("needed += labels[s] == labels[s - 1];", "needed += labels[s] != labels[s - 1];", BARELY),
     Mutant("return needed <= steps;", "return needed < steps;", BARELY),
     Mutant("if (labels[s] != labels[s - 1]) memory.no_skip[s]", "memory.no_skip[s]", REFERENCE),
     # forward
@@ -33,7 +30,6 @@ MUTANTS = [
     # backward
     Mutant("            if (normalise) new_l = normalised(new_l), new_b = normalised(new_b);\n", "", LONG),
     Mutant("g[p.blank] -= T(total(blank_part));", "g[p.blank] -= T(blank_part[0]);", REFERENCE),
-    Mutant("broadcast(scale / p_m), exponent", "broadcast(1 / p_m), exponent", SCALE),
     # a row
     Mutant(
         "gradient || steps == 0 ? steps - 1 : (steps - 1) & 1;",
@@ -42,11 +38,6 @@ MUTANTS = [
     ),
     Mutant("if (gradient && (none || scale == 0)) {", "if (gradient && none) {", SCALE),
     Mutant("        fill(steps, T(0));\n", "", "test_ctc.py::test_what_does_not_count_may_be_anything"),
-    Mutant(
-        "if (impossible_labels) return p.zero_infinity ? T(0) : infinity;",
-        "if (impossible_labels) return infinity;",
-        BARELY,
-    ),
     # rows among threads
     Mutant(
         "double(p.classes + 2 * p.label_lengths[b]) + 1;",

@@ -19,11 +19,11 @@ MUTANTS = [
         "return packed + units / block_units<Cell, T> * Cell::gates",
         RECURRENT,
     ),
-    Mutant("column = n / V * units + unit;", "column = n * units + unit;", RECURRENT),
-    Mutant("(block * V + sum % V) * L, count(sum % V))", "sum % V * L, count(sum % V))", RECURRENT),
+    Mutant("column = n / V * units + unit_of(n % V);", "column = n * units + unit_of(n % V);", RECURRENT),
+    Mutant("sum / V, unit_of(sum % V),", "sum / V, unit_of(0),", RECURRENT),
     Mutant(
-        "p.packed.recurrent + (block * units * N + n) * L, N * L,",
-        "p.packed.recurrent + (block * units * N + n) * L, L,",
+        "p.packed.recurrent + (block * blocks.depth * N + n) * L, N * L,",
+        "p.packed.recurrent + (block * blocks.depth * N + n) * L, L,",
         RECURRENT,
     ),
     # pieces of a sum
@@ -59,7 +59,9 @@ MUTANTS = [
         RECURRENT,
     ),
     Mutant(
-        "with_vectors(min(tile_vectors, block1 - block)", "with_vectors(min(tile_vectors, block1 - block0)", RECURRENT
+        "count = min(tile_vectors, min(block1 - block, blocks",
+        "count = min(tile_vectors, min(block1 - block0, blocks",
+        RECURRENT,
     ),
     Mutant("finish(gate), start(h_sum);", "finish(gate);", RECURRENT),
     Mutant("const int copy = dropout.copies > 1 ? gate : 0;", "const int copy = gate;", RECURRENT),

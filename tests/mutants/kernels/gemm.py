@@ -10,15 +10,11 @@ MUTANTS = [
     # packing
     Mutant("        transpose<T>(v);\n", "", PRODUCTS),
     Mutant("find(next, k0 + pack_run);", "find(next, k0);", PRODUCTS),
-    Mutant("packed + begin * depth + k0 * R;", "packed + begin * depth + (k0 - k_begin) * R;", DEEP),
     Mutant("std::memcpy(to + k * R, sources[k] + begin,", "std::memcpy(to + k * R, sources[k],", PRODUCTS),
     # micro-kernel
     Mutant("const long k1 = min(depth, k0 + Tile::block);", "const long k1 = k0 + Tile::block;", PRODUCTS),
-    Mutant("sum[r][n == N - 1 ? n + shift : n];", "sum[r][n];", RECURRENT),
     Mutant("total = join(total, block[r][n], r, n);", "total = total + block[r][n];", RECURRENT),
-    Mutant("return vector[n] + k * stride; }", "return vector[n] + k * N * lanes<T>; }", RECURRENT),
     # loops
-    Mutant("tile.row[r] = row(begin + r) + k;", "tile.row[r] = row(begin + r);", DEEP),
     Mutant("base + row * stride) + shift; }", "base + row * stride); }", RECURRENT),
     Mutant(
         "k0 == 0 || k0 < depth; k0 += depth_block) {\n            const long block",
@@ -28,17 +24,11 @@ MUTANTS = [
     Mutant("const bool add = accumulate_c || k0 > 0;", "const bool add = accumulate_c;", DEEP),
     Mutant("panel + k0 * N * lanes<T>, block);", "panel, block);", DEEP),
     Mutant(
-        "for (long j = begin * panel_columns<T>; j < min(p.columns, end",
-        "for (long j = begin; j < min(p.columns, end",
-        DEEP,
-    ),
-    Mutant(
         "packed_b + column * p.depth + k * packed_columns<T>(columns)",
         "packed_b + column * p.depth + k * columns",
         DEEP,
     ),
     Mutant("p.bias && k == 0 ? p.bias + column", "p.bias ? p.bias + column", DEEP),
-    Mutant("p.a + (k + i) * p.a_column; }", "p.a + i * p.a_column; }", DEEP),
     # Without it a thread multiplies with panels that the other has not packed yet.
     Mutant("                team.wait();\n                return multiply(", "                return multiply(", RACES),
     Mutant("                team.wait();\n                multiply(", "                multiply(", RACES),

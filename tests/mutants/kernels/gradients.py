@@ -5,21 +5,13 @@ ADDED = "test_kernels.py::test_gradients_are_added_and_the_cache_can_be_used_aga
 RACES = CHECK_CORE + "cells"
 
 MUTANTS = [
-    Mutant("number_of(p, t - 1) <= limit) --t;", "number_of(p, t) <= limit) --t;", RECURRENT),
     # barriers
     Mutant("        further();\n        team.wait();", "        further();", RACES),
     Mutant("(end - begin) * sizeof(T));\n        team.wait();", "(end - begin) * sizeof(T));", RACES),
     Mutant("height, rows, begin, end);\n        team.wait();", "height, rows, begin, end);", RACES),
-    Mutant("            if (pass > 0) team.wait();\n", "", RACES),
     Mutant(
         "            team.wait();\n            panels(copies, pass, false);",
         "            panels(copies, pass, false);",
-        RACES,
-    ),
-    Mutant("        if (!any_reset) return;\n        team.wait();", "        if (!any_reset) return;", RACES),
-    Mutant(
-        "        team.wait();\n        panels(copies, copies - 1, true);",
-        "        panels(copies, copies - 1, true);",
         RACES,
     ),
     Mutant("        if (p.x_dropout.factors || p.h_dropout.factors) team.wait();\n", "", RACES),
@@ -29,14 +21,17 @@ MUTANTS = [
         "dpre + (number_of(p, t0) - number_of(p, t0 - 1)) * width;",
         RECURRENT,
     ),
-    Mutant("m < min(rows, m0 + row_block); ++m)", "m < m0 + row_block; ++m)", RECURRENT),
     Mutant("store(out + v * L, load(out + v * L, count) + sum, count);", "store(out + v * L, sum, count);", ADDED),
     # back through the weights
-    Mutant("!(run.reset && column == &Run::recurrent);", "!run.reset;", RECURRENT),
+    Mutant(
+        "!(column == &Run::recurrent && (run.reset || run.head != of_head));",
+        "!(run.reset || (column == &Run::recurrent && run.head != of_head));",
+        RECURRENT,
+    ),
     Mutant("                    add = true;\n", "", RECURRENT),
     Mutant(
-        "factors(dropout, p, copy, of_batch[r], columns) + j;",
-        "factors(dropout, p, copy, of_batch[r], columns);",
+        "width_of_factors) + of_head * columns + j;",
+        "width_of_factors) + of_head * columns;",
         RECURRENT,
     ),
     Mutant("store(to + k, accumulate ? load(to + k, n) + sum : sum, n);", "store(to + k, sum, n);", RECURRENT),

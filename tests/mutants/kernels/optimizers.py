@@ -17,9 +17,6 @@ MUTANTS = [
         "fma(b, m, a * g) / (sqrt<T>(correction * v) + epsilon);",
         EQUATIONS,
     ),
-    Mutant("rate * g / sqrt<T>(square + epsilon);", "rate * g / (sqrt<T>(square) + epsilon);", EQUATIONS),
-    Mutant("&a = s[centered], &m = s[slots - 1];", "&a = s[centered], &m = s[1];", EQUATIONS),
-    Mutant("follow_square(u, d, rate_2);", "follow_square(u, g, rate_2);", EQUATIONS),
     Mutant("up ? one : (down ? -one : direction), w);", "up ? one : (down ? -one : zero), w);", NAN),
     # the pass
     Mutant(

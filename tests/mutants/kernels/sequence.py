@@ -17,12 +17,6 @@ MUTANTS = [
     Mutant("return {number - number_of(p, t), t};", "return {number % p.shape.batch, t};", RECURRENT),
     Mutant("return index == team.size ? p.shape.batch : row;", "return row;", equivalent=NO_ROWS),
     Mutant(
-        "dropout.factors + (copy * p.shape.batch + row_of(p, b)) * width;",
-        "dropout.factors + (copy * p.shape.batch + b) * width;",
-        RECURRENT,
-    ),
-    Mutant("    if (k < n) f(k, int(n - k));\n", "", RECURRENT),
-    Mutant(
         "for (; k + lanes<T> <= n; k += lanes<T>) f(k, lanes<T>);",
         "for (; k + lanes<T> < n; k += lanes<T>) f(k, lanes<T>);",
         equivalent="The last whole vector then is a part that is all of it.",

@@ -18,7 +18,6 @@ MUTANTS = [
         "std::memset(p.packed.bias, 0, Cell::bias_rows(p.options) * columns * sizeof(T));", "(void)team;", RECURRENT
     ),
     # layer normalisation
-    Mutant("float(variance / T(n) + T(1e-5))", "float(variance / T(n) + T(1e-3))", NORMALIZED_IN_FLOAT32),
     Mutant("double(variance / T(n) + T(1e-5))", "double(variance / T(n - 1) + T(1e-5))", RECURRENT),
     Mutant(
         "d[k] = scale * (d[k] - mean - normalized[k] * slope);",
@@ -37,12 +36,8 @@ MUTANTS = [
         "dropped_h + (copy * p.shape.batch + b) * p.shape.outputs;",
         SHARED,
     ),
-    Mutant("factors(dropout, p, copy, row0 + r, width),", "factors(dropout, p, copy, r, width),", SHARED),
     Mutant("dropped + (dropout.copies > 1 ? g : 0) * copy_size", "dropped + g * copy_size", RECURRENT),
     # backward
     Mutant("if (b >= going_on && p.dh_last) sum", "if (p.dh_last) sum", RECURRENT),
-    Mutant(
-        "return p.dc0 + row_of(p, b) * p.shape.units; }", "return p.dc0 + row_of(p, b) * p.shape.outputs; }", RECURRENT
-    ),
     Mutant("[&](long m) { return row0 + m; }, true);", "[&](long m) { return m; }, true);", SHARED),
 ]

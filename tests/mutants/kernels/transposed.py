@@ -4,11 +4,9 @@ RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
 
 MUTANTS = [
     Mutant("return packed + k * vectors * lanes<T>; }", "return packed; }", RECURRENT),
-    Mutant("(vectors * lanes<T> + dot) * depth + k; }", "(vectors * lanes<T> + dot) * depth; }", RECURRENT, "avx2"),
     Mutant("(vectors * lanes<T> + dot) * depth + k; }", "vectors * lanes<T> * depth + k; }", RECURRENT, "avx2"),
     Mutant("            if (i < depth) add(i, int(depth - i));\n", "", RECURRENT),
     Mutant("load(factors[r] + n * lanes<T>, int(min", "load(factors[r], int(min", RECURRENT),
     Mutant("return sum + product * factors[r][column]; }", "return sum + product * factors[r][0]; }", RECURRENT),
-    Mutant("(panel.vectors + (panel.dots > 0)) * lanes<T>", "panel.vectors * lanes<T>", RECURRENT),
     Mutant("to = add ? to + product : product;", "to = product;", RECURRENT),
 ]

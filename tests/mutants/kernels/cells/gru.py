@@ -4,11 +4,6 @@ RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
 LAYERS = "test_recurrent_layers.py::test_outputs_states_and_gradients_are_the_reference"
 
 MUTANTS = [
-    Mutant(
-        "{h, units, -1, h, false}, {3 * units, units, h, -1, false}}",
-        "{h, units, h, -1, false}, {3 * units, units, -1, h, false}}",
-        LAYERS,
-    ),
     Mutant("if (sum < 2) return", "if (sum < 3) return", LAYERS),
     Mutant("fma(z, h_prev - hh, hh), n);", "fma(z, hh - h_prev, h_prev), n);", LAYERS),
     Mutant("store(dh_prev + unit, dh * z, n);", "store(dh_prev + unit, dh, n);", LAYERS),

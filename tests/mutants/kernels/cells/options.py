@@ -11,13 +11,10 @@ MUTANTS = [
     ),
     Mutant("return smaller(one, larger(zero, line));", "return smaller(larger(line, zero), one);", NAN),
     Mutant("(y > zero) & (y < one);", "(y >= zero) & (y < one);", ACTIVATIONS),
-    Mutant("const auto positive = y > zero;", "const auto positive = y >= zero;", ACTIVATIONS),
     # random masks
-    Mutant("key_0 += 0x9E3779B9, key_1", "key_1", RECURRENT),
     Mutant("for (int round = 0; round < 10; ++round)", "for (int round = 0; round < 7; ++round)", RECURRENT),
-    Mutant("uint32_t(row), uint32_t(step), uint32_t(state)};", "uint32_t(row), uint32_t(step), 0};", RECURRENT),
-    Mutant("of_word < 4 ? (unit + l) % 4 : 0;", "0;", RECURRENT),
-    Mutant("p.ragged.at_step ? p.ragged.at_step[number_of(p, t) + b] : t,", "t,", RECURRENT),
+    Mutant("x[3] = uint32_t(state);", "x[3] = 0;", RECURRENT),
+    Mutant("takes[u - unit] = x[u % 4] < below", "takes[u - unit] = x[(u - unit) % 4] < below", RECURRENT),
     # zoneout
     Mutant("return share * value + (one - share) * before;", "return share * before + (one - share) * value;", MIXED),
     Mutant("    d = takes ? zero : whole;\n", "    d = takes ? zero : zero;\n", RECURRENT),

@@ -11,9 +11,4 @@ MUTANTS = [
         "if (p.zoneout.h > 0) store(dh_prev + unit, dy, n);",
         RECURRENT,
     ),
-    Mutant(
-        "slope<T>(p.options.activation, load(y + unit, n)), n);",
-        "slope<T>(p.options.activation, load(y, n)), n);",
-        RECURRENT,
-    ),
 ]

@@ -16,11 +16,6 @@ MUTANTS = [
         NORMALIZED,
     ),
     Mutant("nullptr : s.seen_h(b, t, 2);", "nullptr : s.seen_h(b, t, 0);", RECURRENT),
-    Mutant(
-        "p.weights.recurrent + 2 * packed_columns<T>(units) * units,",
-        "p.weights.recurrent + 2 * units * units,",
-        RECURRENT,
-    ),
     # backward
     Mutant("store(dh_row + k, fma(taken, z, dh), n);", "store(dh_row + k, taken * z, n);", RECURRENT),
     Mutant(
@@ -29,8 +24,6 @@ MUTANTS = [
         NORMALIZED,
     ),
     Mutant("d = load(d_rh(b) + k, n) * mask;", "d = load(d_rh(b) + k, n);", RECURRENT),
-    Mutant("const int copy = p.h_dropout.copies > 1 ? 2 : 0;", "const int copy = 0;", RECURRENT),
     # gradients of the further weights
     Mutant("column(pre), of_saved(7 * units), gain_h);", "column(pre), of_saved(4 * units), gain_h);", NORMALIZED),
-    Mutant("column(u), nothing, bias_h + 2 * units);", "column(u - units), nothing, bias_h + 2 * units);", NORMALIZED),
 ]

@@ -12,27 +12,17 @@ MUTANTS = [
         "test_door.py::test_what_options_say_of_their_gates_is_not_believed",
     ),
     # forward
-    Mutant(
-        "load(p.weights.gain + s.gates + column, n), bias));", "load(p.weights.gain + column, n), bias));", NORMALIZED
-    ),
     Mutant("load(peephole + row * units + k, n), c, sum);", "load(peephole + g * units + k, n), c, sum);", VARIANTS),
     Mutant("options.coupled ? one - i : one;", "one;", VARIANTS),
     Mutant("gate_of(gate.o, 2, c) : one;", "gate_of(gate.o, 2, before) : one;", NORMALIZED),
-    Mutant("zone_out<T>(c, load(c_prev + k, n), p, 1,", "zone_out<T>(c, load(c_prev + k, n), p, 0,", RECURRENT),
     Mutant(
         "p, 1, p.zoneout.c, b, t, k), n);\n            });",
         "p, 1, p.zoneout.h, b, t, k), n);\n            });",
         RECURRENT,
     ),
     # backward
-    Mutant(
-        "if (options.output_activation) dn = dn * slope<T>(options.activation, y);",
-        "dn = dn * slope<T>(options.activation, y);",
-        VARIANTS,
-    ),
     Mutant("if (options.coupled) di = di - df;", "if (options.coupled) di = di + df;", VARIANTS),
     Mutant("Vec<T> dc_before = fma(dc_new, f, dc_passed);", "Vec<T> dc_before = dc_new * f;", RECURRENT),
-    Mutant("hats[2 * s.gates + product], s.gates);", "hats[2 * s.gates], s.gates);", NORMALIZED),
     # gradients of the further weights
     Mutant(
         "column(layout.pre + gate.o * units), column(layout.c),",

@@ -1,0 +1,9 @@
+from ... import Mutant
+
+RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+
+MUTANTS = [
+    Mutant("fma(z, hh - h_prev, h_prev), h_prev,", "fma(z, h_prev - hh, hh), h_prev,", RECURRENT),
+    Mutant("this->hand_on(fma(dh, kept, dh_), unit, n);", "this->hand_on(dh * kept, unit, n);", RECURRENT),
+    Mutant("dh * z * candidate_slope<T>(this->p, hh), n);", "dh * z, n);", RECURRENT),
+]

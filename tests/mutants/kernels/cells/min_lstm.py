@@ -1,0 +1,12 @@
+from ... import Mutant
+
+RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+
+MUTANTS = [
+    Mutant("f = per_i * per_sum, i = per_f * per_sum;", "f = per_f * per_sum, i = per_i * per_sum;", RECURRENT),
+    Mutant("most = larger(larger(zero, -a), -k),", "most = larger(zero, -a),", RECURRENT),
+    Mutant("slope_f = f * of_f * per_sum,", "slope_f = f * of_i * per_sum,", RECURRENT),
+    Mutant(
+        "store(to + this->units, -df * gate.slope_i, n);", "store(to + this->units, df * gate.slope_i, n);", RECURRENT
+    ),
+]
