@@ -1,16 +1,23 @@
 """Problems for the recurrent cells, made from a seed: random arrays in every layout that NumPy can give."""
 
 import copy
+import dataclasses
 
 import numpy as np
 
 from lstmcore._options import GRUOptions, LSTMOptions, MinGRUOptions, MinLSTMOptions, RNNOptions, SLSTMOptions
 
 LAYOUTS = ("contiguous", "time-major", "reversed", "broadcast", "every other feature", "unaligned", "read-only")
-OPTIONS = {"lstm": LSTMOptions, "gru": GRUOptions, "rnn": RNNOptions}
-# Cells that only the reference has, and what each can be told to do otherwise.
-NEW_OPTIONS = {"min_gru": MinGRUOptions, "min_lstm": MinLSTMOptions, "slstm": SLSTMOptions}
-NEW_CELLS = {
+OPTIONS = {
+    "lstm": LSTMOptions,
+    "gru": GRUOptions,
+    "rnn": RNNOptions,
+    "min_gru": MinGRUOptions,
+    "min_lstm": MinLSTMOptions,
+    "slstm": SLSTMOptions,
+}
+# All that these three can be told to do otherwise.
+MIN_AND_SLSTM = {
     "min_gru": MinGRUOptions(),
     "min_gru, log space": MinGRUOptions(log_space=True),
     "min_lstm": MinLSTMOptions(),
@@ -77,6 +84,11 @@ def possible_state(options, arrays):
     return [h, c, 1 + np.abs(n), m]
 
 
+def possible_zoneout(options, zoneout):
+    """The same, of h alone for the sLSTM, whose c, n and m belong together."""
+    return dataclasses.replace(zoneout, c=0.0) if options.cell == "slstm" else zoneout
+
+
 def lay_out(x, layout):
     """Return an array equal to x, or near it for "broadcast", laid out otherwise in memory."""
     if layout == "time-major":
@@ -107,11 +119,12 @@ class Problem:
     ----------
     batch, steps, inputs, units, outputs : sizes; units are rounded up to whole heads; outputs is the width of a
         projected h, about half of the units unless given.
-    cell, options : a name of OPTIONS or NEW_OPTIONS, or the options of one, which say which.
+    cell, options : a name of OPTIONS, or the options of one, which say which.
     scale : of weights and initial state; a small one keeps the numbers small where the activations don't.
     dropout, recurrent_dropout : "shared" or "per gate" for a random mask.
     lengths, mask : as the cell takes them, or "random".
-    zero_output_for_mask, go_backwards, zoneout : as the cell takes them.
+    zero_output_for_mask, go_backwards : as the cell takes them.
+    zoneout : of both h and c where the cell can.
     """
 
     def __init__(
@@ -146,7 +159,7 @@ class Problem:
             return (scale * rng.standard_normal(shape)).astype(dtype)
 
         self.sequences = sequences
-        self.options = options or (OPTIONS | NEW_OPTIONS)[cell]()
+        self.options = options or OPTIONS[cell]()
         self.cell = self.options.cell
         units = whole_heads(self.options, units)
         projected = getattr(self.options, "projection", False)
@@ -190,6 +203,7 @@ class Problem:
         self.lengths, self.mask = lengths, mask
         self.dropout_mask = dropout and dropout_mask(dropout, inputs)
         self.recurrent_dropout_mask = recurrent_dropout and dropout_mask(recurrent_dropout, outputs)
+        zoneout = zoneout and possible_zoneout(self.options, zoneout)
         self.call = {"zero_output_for_mask": zero_output_for_mask, "go_backwards": go_backwards, "zoneout": zoneout}
 
     def rows(self, rows):

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from problems import LAYOUTS, OPTIONS, Problem, assert_same_bits, lay_out
+from problems import LAYOUTS, MIN_AND_SLSTM, OPTIONS, Problem, assert_same_bits, lay_out
 
 from lstmcore import functional
 from lstmcore.functional import GRUOptions, LSTMOptions, Zoneout
@@ -28,7 +28,7 @@ STAGED = {
     "lstm, projection": LSTMOptions(projection=True),
     "lstm, layer norm": LSTMOptions(layer_norm=True),
 }
-CELLS = {cell: options() for cell, options in OPTIONS.items()} | STAGED
+CELLS = {cell: options() for cell, options in OPTIONS.items()} | MIN_AND_SLSTM | STAGED
 every_cell = pytest.mark.parametrize("options", CELLS.values(), ids=CELLS)
 every_plain_cell = pytest.mark.parametrize("cell", OPTIONS)
 

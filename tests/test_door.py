@@ -16,14 +16,25 @@ from problems import Problem
 
 import lstmcore
 from lstmcore import Sequential, _core, decoders, functional
-from lstmcore._options import GRUOptions, LSTMOptions, RNNOptions, SLSTMOptions, Zoneout
-from lstmcore.layers import GRU, LSTM, Bidirectional, Conv1D, Dense, SimpleRNN
+from lstmcore.functional import (
+    GRUOptions,
+    LSTMOptions,
+    MinGRUOptions,
+    MinLSTMOptions,
+    RNNOptions,
+    SLSTMOptions,
+    Zoneout,
+)
+from lstmcore.layers import GRU, LSTM, SLSTM, Bidirectional, Conv1D, Dense, MinGRU, MinLSTM, SimpleRNN
 
 OPTIONS = {
     "lstm": LSTMOptions(),
     "gru": GRUOptions(),
     "rnn": RNNOptions(),
     "reset before": GRUOptions(reset_after=False),
+    "min_gru": MinGRUOptions(),
+    "min_lstm": MinLSTMOptions(log_space=True),
+    "slstm": SLSTMOptions(heads=5),
 }
 each_cell = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
@@ -40,7 +51,7 @@ def reshape(array, shape):
 
 
 def states(p, state):
-    return list(state) if p.cell == "lstm" else [state]
+    return list(state) if len(p.state_names) > 1 else [state]
 
 
 def gradients(p, cache):
@@ -51,6 +62,12 @@ def gradients(p, cache):
 def everything(p, **more):
     """Outputs, last states and all gradients."""
     y, state, cache = p.forward(functional, training=True, **more)
+    return [y, *states(p, state), *gradients(p, cache)]
+
+
+def everything_packed(p, weights):
+    """The same with weights packed before."""
+    y, state, cache = p.forward(functional, training=True, weights=weights)
     return [y, *states(p, state), *gradients(p, cache)]
 
 
@@ -150,7 +167,7 @@ def test_whatever_is_changed_between_the_passes_but_the_inputs_changes_nothing(o
             same(a, b)
 
 
-@pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN])
+@pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN, MinGRU, MinLSTM, SLSTM])
 @pytest.mark.parametrize("wrap", [lambda layer: layer, Bidirectional], ids=["one way", "both"])
 def test_the_outputs_of_a_layer_may_be_written_to_before_the_way_back(kind, wrap):
     x = np.random.default_rng(0).standard_normal((4, 9, 3)).astype("float32")
@@ -227,6 +244,27 @@ def test_indices_that_another_thread_changes_reach_nothing_else():
         assert len(list(itertools.islice(calls, 30))) == 30
     assert not memory[:100].any()
     assert not memory[200:].any()
+
+
+@each_cell
+def test_lengths_that_another_thread_changes_are_those_of_one_moment(options):
+    p = Problem(400, 3, 2, 5, options=options)
+    lengths = np.full(400, 3)
+    want = p.forward(functional)[0]
+    with toggled(lengths, slice(1, None), [3, 10**9]):
+        for got, _ in of_many_calls(lambda: p.forward(functional, lengths=lengths), 20):
+            same(got, want)
+
+
+@each_cell
+def test_numbers_that_another_thread_changes_stay_numbers(options):
+    # A value may be that of before or after, even within a call; what they are not is read from elsewhere.
+    p = Problem(50, 4, 3, 5, options=options, scale=0.1)
+    packed = getattr(functional, f"pack_{p.cell}")(p.weights, options=options)
+    with toggled(p.x, slice(None), [p.x.copy(), np.float32(0.5)]):
+        for _ in range(20):
+            y, _ = p.forward(functional, weights=packed)
+            assert np.abs(y).max() < 50
 
 
 def test_labels_that_another_thread_changes_are_those_of_one_moment():
@@ -355,7 +393,7 @@ BAD = [None, 0, 7, -1, 1.5, float("nan"), "", "tanh", "text", b"lstm", [], {}, o
 @each_cell
 def test_options_of_any_kind_are_read_or_refused(options):
     p = Problem(2, 3, 4, 5, options=options)
-    for name in ("cell", *vars(LSTMOptions()), *vars(GRUOptions())):
+    for name in ("cell", *(field for kind in OPTIONS.values() for field in vars(kind))):
         for value in BAD:
             try:
                 packed = _core.pack(tampered(options, **{name: value}), list(p.weights), True, False)
@@ -372,6 +410,7 @@ def test_options_of_any_kind_are_read_or_refused(options):
     [
         ({"cell": "mlp"}, f"cell: expected one of {', '.join(map(repr, _core.cells))}, got 'mlp'"),
         ({"cell": 3}, "cell: expected a string, got 3"),
+        ({"cell": "slstm"}, "options: expected those of a cell, got one of type LSTMOptions"),  # without heads
         ({"activation": "swash"}, "activation: unknown activation swash"),
         ({"activation": 3}, "activation: expected a string, got 3"),
         ({"peepholes": 1}, "peepholes: expected True or False, got 1"),
@@ -383,6 +422,53 @@ def test_wrong_options_are_named(changes, text):
     p = Problem(2, 3, 4, 5)
     with pytest.raises((TypeError, ValueError), match=text):
         _core.pack(tampered(LSTMOptions(), **changes), list(p.weights), True, False)
+
+
+# Of 5 units. (A float or a name is refused where options are made; a divisor, where the units are known.)
+BAD_HEADS = [0, -1, -5, 2, 3, 4, 10, 2**31, 2**40, 2**63, 10**30, True, False, 5.0, float("nan"), "5", None, [5]]
+
+
+@pytest.mark.parametrize("heads", BAD_HEADS, ids=str)
+def test_heads_that_cannot_be_are_named_at_every_door(heads):
+    p = Problem(2, 3, 4, 5, cell="slstm")
+    for call in (
+        lambda: functional.slstm(p.x, p.weights, options=SLSTMOptions(heads=heads)),
+        lambda: functional.pack_slstm(p.weights, options=tampered(SLSTMOptions(), heads=heads)),
+        lambda: _core.pack(tampered(SLSTMOptions(), heads=heads), p.weights, True, False),
+        lambda: SLSTM(5, heads),
+    ):
+        with pytest.raises((TypeError, ValueError), match=r"^(SLSTM: )?heads: expected .*, got "):
+            call()
+
+
+@pytest.mark.parametrize("heads", [2, 3, 7])
+def test_heads_are_divisors_of_the_units(heads):
+    p = Problem(2, 3, 4, 5, cell="slstm")
+    with pytest.raises(ValueError, match=f"^heads: expected a divisor of units=5, got {heads}$"):
+        functional.slstm(p.x, p.weights, options=SLSTMOptions(heads=heads))
+    with pytest.raises(ValueError, match=f"^SLSTM: heads: expected a divisor of units=5, got {heads}$"):
+        SLSTM(5, heads)
+
+
+class Fickle(SLSTMOptions):
+    """Options that say another number of heads each time they are asked."""
+
+    said = itertools.cycle([1, 5, 3, 10**6, 5, 2, 7])
+    heads = property(lambda self: next(Fickle.said), lambda self, value: None)
+
+
+def test_heads_that_change_are_those_of_one_moment():
+    p = Problem(2, 3, 4, 5, options=SLSTMOptions(heads=5))
+    want, taken = everything(p), 0
+    for _ in range(70):
+        try:
+            packed = _core.pack(Fickle(), p.weights, True, False)
+        except ValueError:
+            continue
+        taken += 1
+        for got, expected in zip(everything_packed(p, packed), want, strict=True):
+            same(got, expected)
+    assert taken
 
 
 @pytest.mark.parametrize(
@@ -407,6 +493,11 @@ def test_wrong_rates_are_named(changes, text):
 PLAIN = Problem(2, 3, 4, 5)
 PACKED = functional.pack_lstm(PLAIN.weights, training=True)
 CACHE = functional.lstm(PLAIN.x, PACKED, training=True)[2]
+SLSTM_PLAIN = Problem(2, 3, 4, 6, options=SLSTMOptions(heads=2))
+SLSTM_PACKED = functional.pack_slstm(SLSTM_PLAIN.weights, options=SLSTM_PLAIN.options, training=True)
+SLSTM_CACHE = functional.slstm(SLSTM_PLAIN.x, SLSTM_PACKED, training=True)[2]
+MIN_PLAIN = Problem(2, 3, 4, 5, cell="min_lstm")
+MIN_PACKED = functional.pack_min_lstm(MIN_PLAIN.weights, training=True)
 OBJECTS = {
     "PackedWeights": PACKED,
     "Cache": CACHE,
@@ -452,10 +543,24 @@ CALLS = {  # every function of the core and every method, with arguments that ar
         *(_core.forward, PACKED, PLAIN.x, None, True, False, np.zeros((2, 3, 5), "float32"), np.array([3, 1])),
         *(None, False, True, None, None, None, False, None),
     ),
+    "forward of minLSTM": (
+        *(_core.forward, MIN_PACKED, MIN_PLAIN.x, list(MIN_PLAIN.state), True, True, None, np.array([3, 1]), None),
+        *(False, True, np.ones((3, 2, 4), "float32"), None, Zoneout(0.1, seed=3), False, "min_lstm"),
+    ),
+    "forward of sLSTM": (
+        *(_core.forward, SLSTM_PACKED, SLSTM_PLAIN.x, list(SLSTM_PLAIN.state), False, True, None, None, None),
+        *(False, True, None, np.ones((4, 2, 6), "float32"), Zoneout(0.1, seed=3), False, "slstm"),
+    ),
+    "backward of sLSTM": (
+        *(_core.backward, SLSTM_CACHE, SLSTM_PLAIN.dy, list(SLSTM_PLAIN.state), True),
+        [np.zeros_like(w) for w in SLSTM_PLAIN.weights],
+    ),
     "backward": (_core.backward, CACHE, PLAIN.dy, list(PLAIN.state), True, [np.zeros_like(w) for w in PLAIN.weights]),
     "cpu_quota": (_core.cpu_quota, ""),
     "Stream": (_core.Stream, PACKED, 1, 1, None),
     "Stream.run": (_core.Stream(PACKED, 2, 3, None).run, PLAIN.x, None),
+    "Stream.run of sLSTM": (_core.Stream(SLSTM_PACKED, 2, 3, Zoneout(0.1)).run, SLSTM_PLAIN.x, None),
+    "Stream.set_state of sLSTM": (_core.Stream(SLSTM_PACKED, 2, 3, None).set_state, list(SLSTM_PLAIN.state)),
     "Stream.set_state": (_core.Stream(PACKED, 2, 3, None).set_state, list(PLAIN.state)),
     "exclusive": (_core.exclusive, "name"),
     "an exclusive function": (_core.exclusive("name"), abs, 1),
@@ -621,7 +726,9 @@ class Raises:
 
 ARRAYS = [
     *((name, k) for name in ("forward", "forward of lengths") for k in (1, 6, 7, 10, 11)),
+    *((name, k) for name in ("forward of minLSTM", "forward of sLSTM") for k in (1, 6, 7, 10, 11)),
     *(("forward", (2, k)) for k in (0, 1)),
+    *((name, (2, k)) for name in ("forward of sLSTM", "backward of sLSTM") for k in range(4)),
     ("backward", 1),
     *(("backward", (2, k)) for k in (0, 1)),
     ("Stream.run", 0),

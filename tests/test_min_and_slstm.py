@@ -4,12 +4,12 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from problems import NEW_CELLS, Problem, gates, relative_errors
+from problems import MIN_AND_SLSTM, Problem, gates, relative_errors
 
 from lstmcore import reference
 from lstmcore._options import MinGRUOptions, MinLSTMOptions, SLSTMOptions
 
-every_cell = pytest.mark.parametrize("options", NEW_CELLS.values(), ids=NEW_CELLS)
+every_cell = pytest.mark.parametrize("options", MIN_AND_SLSTM.values(), ids=MIN_AND_SLSTM)
 every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from problems import OPTIONS, Problem, relative_errors
+from problems import Problem, relative_errors
 
 from lstmcore import functional, reference
 from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions
@@ -185,7 +185,7 @@ def test_float32_is_as_near_the_truth_as_that_of_pytorch(torch, cell, limit):
         assert np.sqrt(ours[name] / theirs[name]) <= limit, (name, ours[name], theirs[name])
 
 
-@pytest.mark.parametrize("cell", OPTIONS)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_stacked_layers_are_those_of_pytorch(torch, cell):
     first = Problem(6, 9, 5, 12, "float64", cell=cell)
     second = Problem(6, 9, 12, 7, "float64", seed=1, cell=cell)

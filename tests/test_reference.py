@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 from problems import (
-    NEW_CELLS,
-    NEW_OPTIONS,
+    MIN_AND_SLSTM,
+    OPTIONS,
     gates,
     has_recurrent_kernel,
     possible_state,
+    possible_zoneout,
     state_names,
     weight_shapes,
     whole_heads,
@@ -20,20 +21,14 @@ from lstmcore import functional, reference
 from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions, SLSTMOptions, Zoneout
 from lstmcore.reference import activations, sequences
 
-NAMES = ["lstm", "lstm_backward", "gru", "gru_backward", "rnn", "rnn_backward"]
-NEW_NAMES = [cell + direction for cell in NEW_OPTIONS for direction in ("", "_backward")]
-CELLS = [LSTMOptions(), GRUOptions(), GRUOptions(reset_after=False), RNNOptions(), *NEW_CELLS.values()]
-CELL_IDS = ["lstm", "gru", "gru reset before", "rnn", *NEW_CELLS]
+NAMES = [cell + direction for cell in OPTIONS for direction in ("", "_backward")]
+CELLS = [LSTMOptions(), GRUOptions(), GRUOptions(reset_after=False), RNNOptions(), *MIN_AND_SLSTM.values()]
+CELL_IDS = ["lstm", "gru", "gru reset before", "rnn", *MIN_AND_SLSTM]
 OF_ONE_STATE = [options for options in CELLS if len(state_names(options)) == 1]
 
 BATCH, STEPS, INPUTS, UNITS, PROJECTED = 4, 5, 2, 3, 2
 LENGTHS = np.array([3, 0, 5, 1])
 MASK = np.array([[0, 1, 0, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [1, 0, 1, 1, 0]], bool)
-
-
-def zoneout(options, h, c, seed=None):
-    """Of both h and c where the cell can."""
-    return Zoneout(h, 0.0 if options.cell == "slstm" else c, seed)
 
 
 @dataclass
@@ -100,7 +95,7 @@ class Case:
         return (y * self.dy).sum() + sum((s * d).sum() for s, d in zip(state, self.d_state, strict=True))
 
 
-@pytest.mark.parametrize("name", [*NAMES, *(name for name in NEW_NAMES if hasattr(functional, name))])
+@pytest.mark.parametrize("name", NAMES)
 def test_reference_and_functional_take_the_same_arguments(name):
     ours, theirs = (inspect.signature(getattr(m, name)).parameters for m in (functional, reference))
     assert [(p.name, p.kind, p.default) for p in ours.values()] == [
@@ -108,15 +103,15 @@ def test_reference_and_functional_take_the_same_arguments(name):
     ]
 
 
-@pytest.mark.parametrize("name", NEW_NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_all_cells_take_the_same_arguments(name):
-    several_states, backward = name.startswith("slstm"), "_backward" * name.endswith("_backward")
+    several_states, backward = "lstm" in name and "min" not in name, "_backward" * name.endswith("_backward")
     like = getattr(reference, ("lstm" if several_states else "gru") + backward)
     ours, theirs = (
         [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
         for function in (getattr(reference, name), like)
     )
-    assert ours == [p for p in theirs if several_states or p[0] != "recurrent_dropout_mask"]
+    assert ours == [p for p in theirs if "min" not in name or p[0] != "recurrent_dropout_mask"]
 
 
 # Gradients
@@ -124,7 +119,7 @@ def test_all_cells_take_the_same_arguments(name):
 
 def every_way_to_call(options):
     """The arguments that all cells share, one or two at a time."""
-    zoned = {"zoneout": zoneout(options, 0.4, 0.3, seed=7)}
+    zoned = {"zoneout": possible_zoneout(options, Zoneout(0.4, 0.3, seed=7))}
     return {
         "plain": Case(options),
         "last output": Case(options, sequences=False),
@@ -279,14 +274,14 @@ def test_outputs_are_written_where_asked(options, sequences):
 
 @pytest.mark.parametrize("options", [*CELLS, LSTMOptions(peepholes=True, projection=True, layer_norm=True)])
 def test_float32_stays_float32(options):
-    padded = {"lengths": LENGTHS, "zoneout": zoneout(options, 0.5, 0.5, 1)}
+    padded = {"lengths": LENGTHS, "zoneout": possible_zoneout(options, Zoneout(0.5, 0.5, 1))}
     case = Case(options, dropout="shared", recurrent_dropout="per gate", arguments=padded)
     case.x, case.dy = case.x.astype("float32"), case.dy.astype("float32")
     case.weights = [w.astype("float32") for w in case.weights]
     case.initial = [v.astype("float32") for v in case.initial]
     y, state, cache = case.forward(training=True)
     dx, d_weights, d_initial = case.backward(cache)
-    mixed, _ = case.forward(zoneout=zoneout(options, np.float64(0.5), 0.5))
+    mixed, _ = case.forward(zoneout=possible_zoneout(options, Zoneout(np.float64(0.5), 0.5)))
     assert {v.dtype for v in (y, *state, dx, *d_weights, *d_initial, mixed)} == {np.dtype("float32")}
 
 
@@ -303,7 +298,7 @@ def test_empty_batch(options):
     case = Case(options, arguments={"lengths": LENGTHS[:0]})
     case.x, case.dy = case.x[:0], case.dy[:0]
     case.initial, case.d_state = [v[:0] for v in case.initial], [v[:0] for v in case.d_state]
-    y, _, cache = case.forward(training=True, zoneout=zoneout(options, 0.5, 0.5, 1))
+    y, _, cache = case.forward(training=True, zoneout=possible_zoneout(options, Zoneout(0.5, 0.5, 1)))
     dx, d_weights, _ = case.backward(cache)
     assert y.shape == (0, STEPS, case.widths[0])
     assert dx.shape == case.x.shape
@@ -444,7 +439,7 @@ def test_backwards_is_forwards_on_flipped_sequences(options):
 @pytest.mark.parametrize("options", CELLS, ids=CELL_IDS)
 def test_zoneout_of_all_or_nothing(options, seed):
     case = Case(options)
-    y, state = case.forward(zoneout=zoneout(options, 1.0, 1.0, seed))
+    y, state = case.forward(zoneout=possible_zoneout(options, Zoneout(1.0, 1.0, seed)))
     np.testing.assert_array_equal(y, np.repeat(case.initial[0][:, np.newaxis], STEPS, axis=1))
     kept = 1 if options.cell == "slstm" else len(state)
     np.testing.assert_array_equal(np.hstack(state[:kept]), np.hstack(case.initial[:kept]))

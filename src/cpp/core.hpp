@@ -217,12 +217,18 @@ struct CellKernels {
     void (*backward)(const BackwardProblem<T>&, const Team&);
 };
 
+// What computes a cell. Fused: the gates are applied to the sums in registers. Staged: any option, sums go through
+// memory; the same where the fused kernel can do them all.
+template <class T>
+struct NamedCell {
+    const char* name;
+    CellKernels<T> fused, staged;
+};
+
 // What one instruction set provides for one element type.
 template <class T>
 struct Kernels {
-    // Fused: the gates are applied to the sums in registers. Staged: any option, sums go through memory.
-    CellKernels<T> rnn, gru, lstm, staged_gru, staged_lstm, slstm;
-    CellKernels<T> min_gru, min_lstm;  // those without a recurrent matrix: steps side by side
+    const NamedCell<T>* cells;  // a null name ends the list
     std::size_t (*packed_b_size)(long depth, long columns);
     void (*pack_b)(const MatmulProblem<T>&, T* packed);
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core.hpp"
+#include "runtime/kernel_table.hpp"
 #include "threads.hpp"
 
 int check_lstm(int& cases);      // forward and backward against plain loops in double
@@ -17,13 +18,7 @@ int check_products(int& cases);  // matrix products against plain loops, and the
 int check_passes(int& cases);    // optimizers, sums of rows, CTC, decoders: the same
 int check_runtime(int& cases);   // whole layers: the same, whoever calls beside them
 
-template <class T>
-const lstmcore::Kernels<T>& kernels() {
-    if constexpr (sizeof(T) == 4)
-        return lstmcore::instruction_set().f32;
-    else
-        return lstmcore::instruction_set().f64;
-}
+using lstmcore::kernels;
 
 template <class T>
 constexpr const char* type_name = sizeof(T) == 4 ? "float32" : "float64";

@@ -30,7 +30,6 @@ int check(const CellKernels<T>& cell, const Setup& s, int& cases) {
 
 template <class T>
 int check_all(int& cases) {
-    const Kernels<T>& k = kernels<T>();
     CellOptions rnn{}, normalized_gru = gru_options(true), everything = lstm_options();
     rnn.activation = Activation::tanh;
     normalized_gru.layer_norm = true;
@@ -47,16 +46,27 @@ int check_all(int& cases) {
                 failures += check(cell, s, cases);
             }
     };
-    all(k.rnn, {"rnn", 0, 0, 0, 0, rnn, 1, 0, 0, false, false, {}});
-    all(k.rnn, {"rnn, dropout, zoneout", 0, 0, 0, 0, rnn, 1, 1, 1, false, false, zoneout});
-    all(k.gru, {"gru", 0, 0, 0, 0, gru_options(true), 3, 0, 0, false, false, {}});
-    all(k.gru, {"gru, dropout", 0, 0, 0, 0, gru_options(true), 3, 3, 3, false, false, {}});
-    all(k.lstm, {"lstm", 0, 0, 0, 0, lstm_options(), 4, 0, 0, false, false, {}});
-    all(k.lstm, {"lstm, dropout", 0, 0, 0, 0, lstm_options(), 4, 1, 4, false, false, {}});
-    all(k.staged_gru, {"gru, reset before", 0, 0, 0, 0, gru_options(false), 3, 0, 0, false, false, {}});
-    all(k.staged_gru, {"gru, reset before, dropout", 0, 0, 0, 0, gru_options(false), 3, 3, 3, false, false, zoneout});
-    all(k.staged_gru, {"gru, layer norm", 0, 0, 0, 0, normalized_gru, 3, 0, 1, false, false, {}});
-    all(k.staged_lstm, {"lstm, everything", 0, 0, 0, 0, everything, 4, 1, 4, false, false, zoneout});
+    all(cell_kernels<T>("rnn", false), {"rnn", 0, 0, 0, 0, rnn, 1, 0, 0, false, false, {}});
+    all(cell_kernels<T>("rnn", false), {"rnn, dropout, zoneout", 0, 0, 0, 0, rnn, 1, 1, 1, false, false, zoneout});
+    all(cell_kernels<T>("gru", false), {"gru", 0, 0, 0, 0, gru_options(true), 3, 0, 0, false, false, {}});
+    all(cell_kernels<T>("gru", false), {"gru, dropout", 0, 0, 0, 0, gru_options(true), 3, 3, 3, false, false, {}});
+    all(cell_kernels<T>("lstm", false), {"lstm", 0, 0, 0, 0, lstm_options(), 4, 0, 0, false, false, {}});
+    all(cell_kernels<T>("lstm", false), {"lstm, dropout", 0, 0, 0, 0, lstm_options(), 4, 1, 4, false, false, {}});
+    all(cell_kernels<T>("gru", true), {"gru, reset before", 0, 0, 0, 0, gru_options(false), 3, 0, 0, false, false, {}});
+    all(cell_kernels<T>("gru", true),
+        {"gru, reset before, dropout", 0, 0, 0, 0, gru_options(false), 3, 3, 3, false, false, zoneout});
+    all(cell_kernels<T>("gru", true), {"gru, layer norm", 0, 0, 0, 0, normalized_gru, 3, 0, 1, false, false, {}});
+    all(cell_kernels<T>("lstm", true), {"lstm, everything", 0, 0, 0, 0, everything, 4, 1, 4, false, false, zoneout});
+    // What one of its states is hardly matters to the sLSTM; its normaliser would not begin below 0 in a layer.
+    CellOptions slstm{}, heads{}, positive{};
+    heads.heads = 2, positive.log_space = true;
+    all(cell_kernels<T>("slstm", false), {"slstm", 0, 0, 0, 0, slstm, 4, 0, 0, false, false, {}, 3});
+    all(cell_kernels<T>("slstm", false),
+        {"slstm, heads, dropout, zoneout", 0, 0, 0, 0, heads, 4, 1, 4, false, false, {0.3, 0, true, 5}, 3});
+    all(cell_kernels<T>("min_gru", false), {"min_gru", 0, 0, 0, 0, {}, 2, 0, 0, false, false, {}});
+    all(cell_kernels<T>("min_gru", false),
+        {"min_gru, dropout, zoneout", 0, 0, 0, 0, positive, 2, 2, 0, false, false, zoneout});
+    all(cell_kernels<T>("min_lstm", false), {"min_lstm", 0, 0, 0, 0, {}, 3, 1, 0, false, false, {}});
     return failures;
 }
 

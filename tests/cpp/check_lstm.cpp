@@ -71,7 +71,7 @@ int check(const Setup& s, unsigned seed, int& cases) {
     int failures = 0;
     for (const int threads : {1, 2, 3})
         for (const bool staged : {false, true}) {
-            const Results<T> got = run_cell(staged ? kernels<T>().staged_lstm : kernels<T>().lstm, s, in, threads);
+            const Results<T> got = run_cell(cell_kernels<T>("lstm", staged), s, in, threads);
             ++cases;
             bool right = true;
             const auto compare = [&](const char* what, const std::vector<T>& a, const std::vector<double>& b) {

@@ -64,18 +64,19 @@ std::vector<T> both_passes(const Layer& layer, const std::shared_ptr<const CellW
     forward.call.has_state = true;
     forward.call.plan = make_plan(batch, steps, valid, layer.backwards, true, layer.backwards && layer.zoneout);
     forward.call.x = array(x.data(), steps, layer.inputs);
-    if (layer.zoneout) forward.call.zoneout = {0.3, weights->has_c() ? 0.2 : 0., true, 5};
-    std::vector<T> y(batch * units * (layer.return_sequences ? steps : 1)), h(batch * units), c(batch * units);
+    if (layer.zoneout) forward.call.zoneout = {0.3, layer.cell->zoneout_of_c ? 0.2 : 0., true, 5};
+    const int states = layer.cell->state_count();
+    std::vector<T> y(batch * units * (layer.return_sequences ? steps : 1)), last(states * batch * units);
     forward.training = true, forward.shared = shared && layer.return_sequences;
     forward.outputs = layer.return_sequences ? array(y.data(), steps, units)
                                              : Sequence<T>{y.data(), units, 0, -1, nullptr, nullptr, nullptr};
-    forward.h = h.data(), forward.c = weights->has_c() ? c.data() : nullptr;
+    for (int k = 0; k < states; ++k) forward.last[k] = last.data() + k * batch * units;
     forward.start();
     lstmcore::run(forward);
     const Kept<T> kept = forward.keep();
 
     Backward<T> backward(kept);
-    std::vector<T> dx(x.size()), dh0(h.size()), dc0(c.size());
+    std::vector<T> dx(x.size()), d_initial(last.size());
     std::vector<std::vector<T>> gradients;
     for (const WeightInfo& weight : weights->weights) {
         gradients.emplace_back(weight.size());
@@ -84,13 +85,13 @@ std::vector<T> both_passes(const Layer& layer, const std::shared_ptr<const CellW
     backward.new_gradients = true;
     backward.d_outputs = layer.return_sequences ? array(dy.data(), steps, units)
                                                 : Sequence<const T>{dy.data(), units, 0, -1, nullptr, nullptr, nullptr};
-    backward.d_h = h.data(), backward.d_inputs = dx.data(), backward.d_h0 = dh0.data();
-    backward.d_c0 = weights->has_c() ? dc0.data() : nullptr;
+    backward.d_last[0] = last.data(), backward.d_inputs = dx.data();
+    for (int k = 0; k < states; ++k) backward.d_initial[k] = d_initial.data() + k * batch * units;
     backward.start();
     lstmcore::run(backward);
 
     std::vector<T> all;
-    for (const std::vector<T>* part : {&y, &h, &c, &dx, &dh0, &dc0}) all.insert(all.end(), part->begin(), part->end());
+    for (const std::vector<T>* part : {&y, &last, &dx, &d_initial}) all.insert(all.end(), part->begin(), part->end());
     for (const std::vector<T>& part : gradients) all.insert(all.end(), part.begin(), part.end());
     return all;
 }

@@ -15,8 +15,10 @@ struct Setup {
     int x_copies, h_copies;  // masks of dropout: 0 none, 1, or one for each gate
     bool ragged, sequences;  // rows of different length; whether all outputs have gradients, or the last alone
     lstmcore::Zoneout zoneout;
+    long carried = 1;  // arrays of the units' width beside h
 
     bool lstm() const { return options.output_activation; }
+    long c_width() const { return carried * units; }
     long outputs() const { return options.projection ? (units + 1) / 2 : units; }
     lstmcore::RecurrentShape shape() const { return {batch, steps, inputs, units, outputs()}; }
 };
@@ -43,13 +45,14 @@ struct Numbers {
             return values;
         };
         x = random.normal<T>(s.batch * s.steps * s.inputs, 1);
-        kernel = random.normal<T>(s.inputs * columns, 0.2), recurrent = random.normal<T>(outputs * columns, 0.2);
+        kernel = random.normal<T>(s.inputs * columns, 0.2),
+        recurrent = random.normal<T>(outputs / s.options.heads * columns, 0.2);
         bias = random.normal<T>(2 * columns, 1);  // the second row is that of a GRU
         peephole = random.normal<T>(3 * s.units, 0.3), projection = random.normal<T>(s.units * outputs, 0.2);
         gain = random.normal<T>(2 * columns, 1), cell_norm = random.normal<T>(2 * s.units, 1);
-        h0 = random.normal<T>(s.batch * outputs, 1), c0 = random.normal<T>(s.batch * s.units, 1);
+        h0 = random.normal<T>(s.batch * outputs, 1), c0 = random.normal<T>(s.batch * s.c_width(), 1);
         dh = random.normal<T>(s.batch * s.steps * outputs, 1), dh_last = random.normal<T>(s.batch * outputs, 1);
-        dc_last = random.normal<T>(s.batch * s.units, 1);
+        dc_last = random.normal<T>(s.batch * s.c_width(), 1);
         x_factors = factors(s.x_copies * s.batch * s.inputs), h_factors = factors(s.h_copies * s.batch * outputs);
     }
 };
@@ -129,14 +132,14 @@ Results<T> run_cell(const lstmcore::CellKernels<T>& cell, const Setup& s, const 
     };
     const long outputs = s.outputs(), of_step = s.batch * s.steps, saved_width = long(cell.saved(shape, s.options));
     Results<T> out;
-    out.h.resize(of_step * outputs), out.c.resize(of_step * s.units);
+    out.h.resize(of_step * outputs), out.c.resize(of_step * s.c_width());
     std::vector<T> saved(of_step * saved_width);
 
     ForwardProblem<T> forward{};
     forward.shape = shape, forward.options = s.options, forward.weights = pack.packed, forward.threads = threads;
     if (s.ragged) forward.ragged = rows.view(), forward.shape.steps = long(rows.first.size()) - 1;
     forward.x = array(in.x.data(), s.inputs), forward.h0 = in.h0.data(), forward.c0 = in.c0.data();
-    forward.h = array(out.h.data(), outputs), forward.c = kept(out.c.data(), s.units);
+    forward.h = array(out.h.data(), outputs), forward.c = kept(out.c.data(), s.c_width());
     forward.saved = kept(saved.data(), saved_width);
     if (s.x_copies) forward.x_dropout = {in.x_factors.data(), s.x_copies};
     if (s.h_copies) forward.h_dropout = {in.h_factors.data(), s.h_copies};
@@ -155,7 +158,7 @@ Results<T> run_cell(const lstmcore::CellKernels<T>& cell, const Setup& s, const 
     backward.h0 = forward.h0, backward.c0 = forward.c0;
     backward.x_dropout = forward.x_dropout, backward.h_dropout = forward.h_dropout, backward.zoneout = s.zoneout;
     backward.h = array(static_cast<const T*>(out.h.data()), outputs);
-    backward.c = kept(static_cast<const T*>(out.c.data()), s.units);
+    backward.c = kept(static_cast<const T*>(out.c.data()), s.c_width());
     backward.saved = kept(static_cast<const T*>(saved.data()), saved_width);
     if (s.sequences) backward.dh = array(in.dh.data(), outputs);
     backward.dh_last = in.dh_last.data();

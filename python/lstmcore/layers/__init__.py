@@ -26,6 +26,8 @@ from .leaky_relu import LeakyReLU
 from .lstm import LSTM
 from .masking import Masking
 from .merging import Add, Concatenate, add, concatenate
+from .min_gru import MinGRU
+from .min_lstm import MinLSTM
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -39,6 +41,7 @@ from .resizing1d import Cropping1D, UpSampling1D, ZeroPadding1D
 from .rms_normalization import RMSNormalization
 from .rnn import RNN, Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from .simple_rnn import SimpleRNN
+from .slstm import SLSTM
 from .softmax import Softmax
 from .spatial_dropout1d import SpatialDropout1D
 from .time_distributed import TimeDistributed
@@ -49,6 +52,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "SLSTM",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -83,6 +87,8 @@ __all__ = [
     "Masking",
     "MaxPool1D",
     "MaxPooling1D",
+    "MinGRU",
+    "MinLSTM",
     "PReLU",
     "Permute",
     "RMSNormalization",

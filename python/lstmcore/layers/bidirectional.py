@@ -33,7 +33,7 @@ class Bidirectional(SequenceLayer):
 
     Parameters
     ----------
-    layer : the forward layer, an `LSTM`, `GRU`, `SimpleRNN` or `RNN` that has not been used yet. With
+    layer : the forward layer, an `RNN` or the layer of a cell, as `LSTM` or `GRU`, that has not been used yet. With
         ``go_backwards=True`` it needs a ``backward_layer`` that goes forwards; the steps of all
         outputs are then in reversed order, as they are in Keras.
     merge_mode : how the outputs are put together: "concat", "sum", "mul", "ave", or None for a list

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import functional
+from .. import _core, functional
 from .._arguments import flag, positive_integer
 from ..initializers import Ones
 from .layer import Array, Shape
@@ -55,7 +55,7 @@ class LSTM(Recurrent):
         An argument of Keras's that is not offered here.
     """
 
-    state_names = ("h", "c")
+    state_names = zoneout_names = _core.cells["lstm"]
     pack = staticmethod(functional.pack_lstm)
     options: functional.LSTMOptions
 

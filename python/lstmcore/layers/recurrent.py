@@ -1,4 +1,4 @@
-"""What SimpleRNN, GRU and LSTM have in common: everything but the cell."""
+"""What the layers of a cell each have in common: everything but the cell."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from .. import _core, _random, constraints, functional, regularizers
 from .._arguments import flag, float_array, mapping, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
+from .._options import CellOptions
 from .._passes import BackwardCall, Call, run_backward, run_forward
 from .._serialization import defaults_of
 from .._stepwise import StepwiseWeights
@@ -31,8 +32,8 @@ _NOT_OFFERED = {"time_major"}
 class Recurrent(SequenceLayer):
     """A layer that takes a sequence step by step.
 
-    A subclass names its ``pack`` function (of `lstmcore.functional`) and its states, and makes its
-    options.
+    A subclass names its ``pack`` function (of `lstmcore.functional`), its states and those of them that
+    zoneout is for, and makes its options. Which weights it has follows from these.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class Recurrent(SequenceLayer):
     dropout : share of the inputs left out, fixed over the steps (Gal & Ghahramani 2016).
     recurrent_dropout : share of h left out on its way into the recurrent product; both are then
         drawn for each gate.
-    zoneout : share of h, or (of h, of c), that keeps its value for a step (Krueger et al. 2017).
+    zoneout : share of h, or of an LSTM (of h, of c), that keeps its value for a step (Krueger et al. 2017).
     seed : of the random masks; drawn from the global seed by default.
     return_sequences : return the output of every step instead of the last.
     return_state : also return the last states.
@@ -58,8 +59,9 @@ class Recurrent(SequenceLayer):
     """
 
     state_names: tuple[str, ...] = ("h",)
+    zoneout_names: tuple[str, ...] = ("h",)
     pack: Callable[..., functional.Packed]
-    options: functional.LSTMOptions | functional.GRUOptions | functional.RNNOptions
+    options: CellOptions
 
     def __init__(
         self,
@@ -103,13 +105,13 @@ class Recurrent(SequenceLayer):
         self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = rate(f"{kind}: dropout", dropout)
         self.recurrent_dropout = rate(f"{kind}: recurrent_dropout", recurrent_dropout)
-        rates = zoneout if isinstance(zoneout, Sequence) else (zoneout,) * len(self.state_names)
-        if len(rates) != len(self.state_names):
-            names = ", ".join(self.state_names)
+        rates = zoneout if isinstance(zoneout, Sequence) else (zoneout,) * len(self.zoneout_names)
+        if len(rates) != len(self.zoneout_names):
+            names = ", ".join(self.zoneout_names)
             raise ValueError(f"{kind}: zoneout: expected a number or one for each of {names}, got {zoneout!r}")
         self.zoneout = zoneout
         self._zoneout: dict[str, Any] = dict(
-            zip(self.state_names, (rate(f"{kind}: zoneout", r) for r in rates), strict=True)
+            zip(self.zoneout_names, (rate(f"{kind}: zoneout", r) for r in rates), strict=True)
         )
         self.reseed(seed)
         self.return_sequences = flag(f"{kind}: return_sequences", return_sequences)
@@ -132,7 +134,7 @@ class Recurrent(SequenceLayer):
     @property
     def state_sizes(self) -> list[int]:
         """Widths of the states."""
-        return [self.outputs, self.units][: len(self.state_names)]
+        return [self.outputs, *[self.units] * (len(self.state_names) - 1)]
 
     state_size = state_sizes
 
@@ -152,7 +154,7 @@ class Recurrent(SequenceLayer):
         return {"unroll": False, "activity_regularizer": None} | super().get_config() | names
 
     def build(self, input_shape: Shape) -> None:
-        """Create kernel, recurrent_kernel, bias and what the options call for."""
+        """Create kernel, recurrent_kernel if the cell has one, bias and what the options call for."""
         features, columns = self._features(input_shape), self.options.gates * self.units
         self.add_weight(
             "kernel",
@@ -161,13 +163,14 @@ class Recurrent(SequenceLayer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.add_weight(
-            "recurrent_kernel",
-            (self.outputs, columns),
-            self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
+        if "recurrent_kernel" in self.options.weight_names:
+            self.add_weight(
+                "recurrent_kernel",
+                self._recurrent_shape(),
+                self.recurrent_initializer,
+                regularizer=self.recurrent_regularizer,
+                constraint=self.recurrent_constraint,
+            )
         if self.use_bias:
             self.add_weight(
                 "bias",
@@ -181,7 +184,8 @@ class Recurrent(SequenceLayer):
         for variable in self.variables:
             if variable.name == name:
                 return variable
-        raise AttributeError(f"{self.name}: has no {name} before it is built")
+        when = " before it is built" if name in self.options.weight_names else ""
+        raise AttributeError(f"{self.name}: has no {name}{when}")
 
     @property
     def kernel(self) -> Variable:
@@ -197,6 +201,9 @@ class Recurrent(SequenceLayer):
     def bias(self) -> Variable | None:
         """The bias, once built; None without ``use_bias``."""
         return self._weight("bias") if self.use_bias else None
+
+    def _recurrent_shape(self) -> tuple[int, ...]:
+        return (self.outputs, self.options.gates * self.units)
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.options.gates * self.units,)

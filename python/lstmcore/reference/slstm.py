@@ -53,17 +53,18 @@ class Saved(NamedTuple):
     h: Array
 
 
-def diagonal_blocks(R: Array, heads: int) -> Array:
-    """What of R (units, 4 units) is within a head: a view, (units / heads, 4, heads, units / heads)."""
-    width = len(R) // heads
-    return np.asarray(np.einsum("kagkb->agkb", R.reshape(heads, width, 4, heads, width)))
+def of_head(v: Array, heads: int, head: int) -> Array:
+    """A head's columns of every gate, side by side, of v (rows, 4 units)."""
+    width = v.shape[1] // (4 * heads)
+    return np.asarray(v.reshape(len(v), 4, heads, width)[:, :, head].reshape(len(v), 4 * width))
 
 
-def block_diagonal(R: Array, heads: int) -> Array:
-    """R (units / heads, 4 units) with a row for each unit: zero in the columns of other heads than its own."""
-    wide = np.zeros((heads * len(R), R.shape[1]), R.dtype)
-    diagonal_blocks(wide, heads)[...] = R.reshape(len(R), 4, heads, -1)
-    return wide
+def each_head(cell: Cell, h: Array) -> list[tuple[Array, Array, Array]]:
+    """For each head its h, its masks and its part of R: it sees no other's h, not even times zero."""
+    heads, R = cell.options.heads, cell.w["recurrent_kernel"]
+    masks = np.broadcast_to(cell.mh, (len(cell.mh), *np.broadcast_shapes(cell.mh.shape[1:], (1, h.shape[1]))))
+    h_by_head, masks_by_head = np.split(h, heads, axis=1), np.split(masks, heads, axis=2)
+    return [(h_by_head[k], masks_by_head[k], of_head(R, heads, k)) for k in range(heads)]
 
 
 @step_of(layout)
@@ -73,7 +74,7 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     a = (x * mx) W + (h_prev * mh) R + b          R block-diagonal, a block for each head
     log f = log s(a_f)                            with exponential_forget: a_f
     m = max(log f + m_prev, a_i)                  a_i where c_prev = n_prev = 0: there is nothing to forget
-    i' = exp(a_i - m)
+    i' = exp(a_i - m)                             1 where m = a_i, be it infinite
     f' = exp(log f + m_prev - m)                  0 where c_prev = n_prev = 0
     z = tanh(a_z)
     o = s(a_o)
@@ -84,18 +85,21 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     w, options = cell.w, cell.options
     h_prev, c_prev, n_prev, m_prev = state
     a = product(cell.matmul, x, cell.mx, w["kernel"])
-    a = a + product(cell.matmul, h_prev, cell.mh, block_diagonal(w["recurrent_kernel"], options.heads))
+    by_head = [product(cell.matmul, *of_it).reshape(len(x), 4, of_it[0].shape[1]) for of_it in each_head(cell, h_prev)]
+    a = a + np.stack(by_head, axis=2).reshape(a.shape)
     pre_i, pre_f, pre_z, pre_o = np.split(a + w["bias"] if "bias" in w else a, 4, axis=1)
     log_f = pre_f if options.exponential_forget else -softplus(-pre_f)
-    # Nothing has the weight exp(-inf), whatever m_prev is.
-    kept = np.where((c_prev == 0) & (n_prev == 0), -np.inf, log_f + m_prev)
-    m = np.maximum(kept, pre_i)
-    i, f = np.exp(pre_i - m), np.exp(kept - m)
+    kept = log_f + m_prev
+    nothing = (c_prev == 0) & (n_prev == 0)  # has the weight exp(-inf), whatever m_prev is
+    lead = np.where(nothing, -np.inf, kept - pre_i)
+    keeps, lesser = lead >= 0, np.exp(-np.abs(lead))
+    i, f = np.where(keeps, lesser, 1), np.where(keeps, 1, lesser)
+    m = np.where(nothing, pre_i, np.maximum(kept, pre_i))
     z, o = np.tanh(pre_z), sigmoid(pre_o)
     c = f * c_prev + i * z
     n = f * n_prev + i
     h = o * c / n
-    return (h, c, n, m), Saved(x, h_prev, c_prev, n_prev, pre_f, kept >= pre_i, i, f, z, o, c, n, h)
+    return (h, c, n, m), Saved(x, h_prev, c_prev, n_prev, pre_f, keeps, i, f, z, o, c, n, h)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -134,11 +138,13 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     dx = product_backward(cell.matmul, dpre, x, cell.mx, w["kernel"], d["kernel"])
-    R = block_diagonal(w["recurrent_kernel"], options.heads)
-    dR = np.zeros_like(R)
-    dh_prev = product_backward(cell.matmul, dpre, h_prev, cell.mh, R, dR)
-    d["recurrent_kernel"] += diagonal_blocks(dR, options.heads).reshape(d["recurrent_kernel"].shape)
-    return dx, (dh_prev, dc * f, dn * f, d_kept)
+    dh_prev, dR = [], []
+    for head, (h_k, masks, R) in enumerate(each_head(cell, h_prev)):
+        dR.append(np.zeros_like(R))
+        dh_prev.append(product_backward(cell.matmul, of_head(dpre, options.heads, head), h_k, masks, R, dR[-1]))
+    by_gate = [dR_k.reshape(len(dR_k), 4, len(dR_k)) for dR_k in dR]
+    d["recurrent_kernel"] += np.stack(by_gate, axis=2).reshape(d["recurrent_kernel"].shape)
+    return dx, (np.concatenate(dh_prev, axis=1), dc * f, dn * f, d_kept)
 
 
 def slstm(

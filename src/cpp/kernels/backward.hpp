@@ -156,8 +156,7 @@ class Backward {
                 continue;
             }
             for (long r = 0; r < height; ++r)
-                factors_of[r] =
-                    factors(p.h_dropout, p, int(copies > 1 ? part : 0), b + r, p.shape.units) + of.unit();
+                factors_of[r] = factors(p.h_dropout, p, int(copies > 1 ? part : 0), b + r, p.shape.units) + of.unit();
             accumulate_in_memory(dh, panel, height, rows, k, depth, JoinedScaled<T>{factors_of, of.count});
         }
     }

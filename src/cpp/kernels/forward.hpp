@@ -135,9 +135,9 @@ void pack(const PackProblem<T>& problem) {
                 }
                 for (int sum = 0; sum < Cell::sums; ++sum)
                     store(p.packed.bias + (block * Cell::sums + sum) * L,
-                          p.weights.bias ? Cell::template bias<T>(p.weights.bias, units, sum / V, unit_of(sum % V),
-                                                                  count(sum % V))
-                                         : Vec<T>{});
+                          p.weights.bias
+                              ? Cell::template bias<T>(p.weights.bias, units, sum / V, unit_of(sum % V), count(sum % V))
+                              : Vec<T>{});
             }
             if constexpr (Cell::recurrent)
                 if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
@@ -331,8 +331,8 @@ class Forward {
     LSTMCORE_INLINE void with_panels(long block, F f) const {
         const long inputs = p.shape.inputs, units = p.shape.units;
         if (block != tail_block)
-            return f(Block{p.weights.kernel + block * inputs * N * L, p.weights.recurrent + block * blocks.depth * N * L,
-                           p.weights.bias + block * S * L});
+            return f(Block{p.weights.kernel + block * inputs * N * L,
+                           p.weights.recurrent + block * blocks.depth * N * L, p.weights.bias + block * S * L});
         if constexpr (Cell::vectors == 1) {
             const T *kernel = tail_of<Cell>(p.weights.kernel, units, inputs),
                     *recurrent = tail_of<Cell>(p.weights.recurrent, units, units),
@@ -511,11 +511,10 @@ class Forward {
                 panel_of(p.weights.kernel, p.shape.inputs, gate), p.shape.inputs);
             const int h_sum = gate == N - 1 ? gate + Cell::shift : gate;
             if (h_sum != gate) finish(gate), start(h_sum);
-            accumulate_from<T, R, B>(
-                sum,
-                rows(p.h_dropout, dropped_h, p.shape.units, blocks.begin_of(block), blocks.depth,
-                     [&](long r) { return previous_h(p, r, t); }),
-                panel_of(p.weights.recurrent, blocks.depth, gate), blocks.depth);
+            accumulate_from<T, R, B>(sum,
+                                     rows(p.h_dropout, dropped_h, p.shape.units, blocks.begin_of(block), blocks.depth,
+                                          [&](long r) { return previous_h(p, r, t); }),
+                                     panel_of(p.weights.recurrent, blocks.depth, gate), blocks.depth);
             finish(h_sum);
         }
         for (int n = 0; n < B; ++n) {

@@ -278,8 +278,7 @@ class ChunkGradients {
         if (!any_reset) return;
         team.wait();
         pack(true);
-        if (p.h_dropout.factors)
-            drop_h(copies - 1, true);  // the candidate is the last gate
+        if (p.h_dropout.factors) drop_h(copies - 1, true);  // the candidate is the last gate
         team.wait();
         panels(copies, copies - 1, true);
     }
@@ -317,8 +316,7 @@ class ChunkGradients {
                         begin, end);
             };
             pack_factors(x, p.x_dropout, p.shape.inputs, 0, p.shape.inputs);
-            for_each_head(
-                [&](long unit, long count) { pack_factors(h, p.h_dropout, p.shape.outputs, unit, count); });
+            for_each_head([&](long unit, long count) { pack_factors(h, p.h_dropout, p.shape.outputs, unit, count); });
             factors_packed = true;
         }
         if (p.x_dropout.factors || p.h_dropout.factors) team.wait();

@@ -41,27 +41,29 @@ constexpr CellKernels<T> staged() {
 template <class Cell, class T>
 constexpr CellKernels<T> linear() {
     return {
-        packed_sizes<Cell, T>,
-        pack<Cell, T>,
-        saved_of_fused<Cell>,
-        linear_forward_workspace<Cell, T>,
-        linear_forward<Cell, T>,
-        linear_backward_workspace<Cell, T>,
+        packed_sizes<Cell, T>,    pack<Cell, T>,
+        saved_of_fused<Cell>,     linear_forward_workspace<Cell, T>,
+        linear_forward<Cell, T>,  linear_backward_workspace<Cell, T>,
         linear_backward<Cell, T>,
     };
 }
 
+// A row for each cell: runtime/cells.cpp says what it is.
+template <class T>
+constexpr NamedCell<T> cells[] = {
+    {"rnn", fused<RnnCell, T>(), fused<RnnCell, T>()},
+    {"gru", fused<GruCell, T>(), staged<StagedGru, T>()},
+    {"lstm", fused<LstmCell, T>(), staged<StagedLstm, T>()},
+    {"min_gru", linear<MinGruCell, T>(), linear<MinGruCell, T>()},
+    {"min_lstm", linear<MinLstmCell, T>(), linear<MinLstmCell, T>()},
+    {"slstm", fused<SlstmCell, T>(), fused<SlstmCell, T>()},
+    {},
+};
+
 template <class T>
 static constexpr Kernels<T> table() {
     return {
-        fused<RnnCell, T>(),
-        fused<GruCell, T>(),
-        fused<LstmCell, T>(),
-        staged<StagedGru, T>(),
-        staged<StagedLstm, T>(),
-        fused<SlstmCell, T>(),
-        linear<MinGruCell, T>(),
-        linear<MinLstmCell, T>(),
+        cells<T>,
         packed_b_size<T>,
         pack_b<T>,
         matmul_workspace<T>,

@@ -89,6 +89,15 @@ class LinearForward {
     void tile(const Place* places, T* sums, long block, long k0) {
         const long inputs = p.shape.inputs, depth = min(depth_block, inputs - k0);
         const T* panel = p.weights.kernel + (block * inputs + k0) * N * L;
+        if (k0 + depth == inputs)  // ask early for what the steps will write
+            for (int r = 0; r < R; ++r)
+                for (int v = 0; v < V; ++v) {
+                    const long unit = block * block_units<Cell, T> + v * L;
+                    __builtin_prefetch(at(p.h, places[r].b, places[r].t) + unit, 1);
+                    if (p.saved.data)
+                        prefetch_columns<true>(at(p.saved, places[r].b, places[r].t) + unit, Cell::saved,
+                                               p.shape.units);
+                }
         Vec<T> sum[R][N];
         if (k0 == 0)
             for (int n = 0; n < N; ++n)

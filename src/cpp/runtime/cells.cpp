@@ -2,19 +2,11 @@
 
 #include <cstring>
 
-#include "runtime/kernel_table.hpp"
-
 namespace lstmcore {
 
 const char* const activation_names[] = {"tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", nullptr};
 
 namespace {
-
-// A row's kernels, by members of Kernels: the fused and the staged one, which may be the same.
-template <class T, CellKernels<T> Kernels<T>::* fused, CellKernels<T> Kernels<T>::* staged>
-const CellKernels<T>& choose(bool by_stages) {
-    return kernels<T>().*(by_stages ? staged : fused);
-}
 
 bool plain(const CellOptions& o) {
     return o.activation == Activation::tanh && o.recurrent_activation == Activation::sigmoid && !o.layer_norm;
@@ -42,40 +34,36 @@ const OptionInfo lstm_options[] = {{"layer_norm", &CellOptions::layer_norm},
 const OptionInfo min_options[] = {{"log_space", &CellOptions::log_space}, {}};
 const OptionInfo slstm_options[] = {{"exponential_forget", &CellOptions::exponential_forget}, {}};
 
+bool gru_is_fused(const CellOptions& o) { return plain(o) && o.reset_after; }
+const char* gru_conflict(const CellOptions& o) {
+    return o.layer_norm && !o.reset_after ? "layer_norm: needs reset_after=True" : nullptr;
+}
+
 long lstm_gates(const CellOptions& o) { return 1 + o.input_gate + (o.forget_gate && !o.coupled) + o.output_gate; }
+bool lstm_is_fused(const CellOptions& o) {
+    return plain(o) && lstm_gates(o) == 4 && !o.peepholes && !o.projection && o.input_activation && o.output_activation;
+}
+const char* lstm_conflict(const CellOptions& o) {
+    const bool wrong = o.coupled && !(o.input_gate && o.forget_gate);
+    return wrong ? "coupled: needs input_gate=True and forget_gate=True" : nullptr;
+}
+
+constexpr bool yes = true, no = false;
 
 }  // namespace
 
-#define LSTMCORE_KERNELS(fused, staged)                             \
-    choose<float, &Kernels<float>::fused, &Kernels<float>::staged>, \
-        choose<double, &Kernels<double>::fused, &Kernels<double>::staged>
-
+// clang-format off
 const CellInfo cells[] = {
-    {"rnn", {"h"}, true, 1, false, false, true, no_options, gates<1>, always, nothing, LSTMCORE_KERNELS(rnn, rnn)},
-    {"gru", {"h"}, true, 2, false, false, false, gru_options, gates<3>,
-     [](const CellOptions& o) { return plain(o) && o.reset_after; },
-     [](const CellOptions& o) -> const char* {
-         return o.layer_norm && !o.reset_after ? "layer_norm: needs reset_after=True" : nullptr;
-     },
-     LSTMCORE_KERNELS(gru, staged_gru)},
-    {"lstm", {"h", "c"}, true, 2, false, true, false, lstm_options, lstm_gates,
-     [](const CellOptions& o) {
-         return plain(o) && lstm_gates(o) == 4 && !o.peepholes && !o.projection && o.input_activation &&
-                o.output_activation;
-     },
-     [](const CellOptions& o) -> const char* {
-         return o.coupled && !(o.input_gate && o.forget_gate) ? "coupled: needs input_gate=True and forget_gate=True"
-                                                              : nullptr;
-     },
-     LSTMCORE_KERNELS(lstm, staged_lstm)},
-    {"min_gru", {"h"}, false, 0, false, false, true, min_options, gates<2>, always, nothing,
-     LSTMCORE_KERNELS(min_gru, min_gru)},
-    {"min_lstm", {"h"}, false, 0, false, false, true, min_options, gates<3>, always, nothing,
-     LSTMCORE_KERNELS(min_lstm, min_lstm)},
-    {"slstm", {"h", "c", "n", "m"}, true, 0, true, false, true, slstm_options, gates<4>, always, nothing,
-     LSTMCORE_KERNELS(slstm, slstm)},
+    //                                 recurrent, activations, heads, zoneout of c, fused zoneout
+    {"rnn",      {"h"},                yes, 1, no,  no,  yes, no_options,    gates<1>,   always,        nothing},
+    {"gru",      {"h"},                yes, 2, no,  no,  no,  gru_options,   gates<3>,   gru_is_fused,  gru_conflict},
+    {"lstm",     {"h", "c"},           yes, 2, no,  yes, no,  lstm_options,  lstm_gates, lstm_is_fused, lstm_conflict},
+    {"min_gru",  {"h"},                no,  0, no,  no,  yes, min_options,   gates<2>,   always,        nothing},
+    {"min_lstm", {"h"},                no,  0, no,  no,  yes, min_options,   gates<3>,   always,        nothing},
+    {"slstm",    {"h", "c", "n", "m"}, yes, 0, yes, no,  yes, slstm_options, gates<4>,   always,        nothing},
     {},
 };
+// clang-format on
 
 CellOptions plain_options() {
     CellOptions o{};

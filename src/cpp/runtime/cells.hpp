@@ -1,4 +1,4 @@
-// What a cell is, said once: its name, gates, weights and states, and the kernel for given options. Whoever packs
+// What a cell is, said once: its name, gates, weights and states, and which kernel given options need. Whoever packs
 // weights, runs passes, makes gradients or speaks to Python reads it from here.
 #pragma once
 
@@ -43,16 +43,6 @@ struct CellInfo {
     long (*gates)(const CellOptions&);
     bool (*is_fused)(const CellOptions&);              // whether the fused kernel can do it
     const char* (*contradiction)(const CellOptions&);  // what of the options cannot be together, or null
-    const CellKernels<float>& (*f32)(bool staged);
-    const CellKernels<double>& (*f64)(bool staged);
-
-    template <class T>
-    const CellKernels<T>& kernels(bool staged) const {
-        if constexpr (sizeof(T) == 4)
-            return f32(staged);
-        else
-            return f64(staged);
-    }
     int state_count() const {
         int count = 0;
         while (states[count]) ++count;
@@ -61,7 +51,7 @@ struct CellInfo {
     long carried() const { return state_count() - 1; }  // arrays of the units' width beside h
 };
 
-// All cells; a null name ends the list.
+// All cells; a null name ends the list. The kernels of each: kernels/kernels.cpp.
 extern const CellInfo cells[];
 const CellInfo* find_cell(const char* name);  // null where there is none of that name
 

@@ -28,7 +28,7 @@ int pass_threads(const CellDescription& w, const RecurrentShape& s) {
     constexpr double of_call = 3e5, of_step = 1e5;
     const double step = work_of_step(w, s);
     const int threads = threads_for(step * double(s.steps), of_call);
-    if (!w.cell->recurrent) return threads;  // they meet once, whatever they share
+    if (!w.cell->recurrent) return threads;                                    // they meet once, whatever they share
     if (w.staged) return int(std::min(long(threads), std::max(1l, s.batch)));  // they share rows only
     if (s.batch >= 4l * threads) return threads;
     return std::max(int(s.batch / 4), std::min(threads, threads_for(step, of_step)));

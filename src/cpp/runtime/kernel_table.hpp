@@ -1,6 +1,8 @@
 // The kernels of an element type, of the instruction set of this process.
 #pragma once
 
+#include <cstring>
+
 #include "core.hpp"
 
 namespace lstmcore {
@@ -11,6 +13,14 @@ const Kernels<T>& kernels() {
         return instruction_set().f32;
     else
         return instruction_set().f64;
+}
+
+// Those of a cell that is there.
+template <class T>
+const CellKernels<T>& cell_kernels(const char* name, bool staged) {
+    const NamedCell<T>* cell = kernels<T>().cells;
+    while (std::strcmp(cell->name, name)) ++cell;
+    return staged ? cell->staged : cell->fused;
 }
 
 }  // namespace lstmcore

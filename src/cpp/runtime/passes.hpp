@@ -22,7 +22,7 @@ struct Run {
     std::shared_ptr<const CellWeights> weights;
     RecurrentShape shape{};  // of the arrays
     bool return_sequences = false, backwards = false;
-    bool has_state = false;            // whether its gradient is wanted
+    bool has_state = false;  // whether its gradient is wanted
     std::shared_ptr<const Plan> plan;
     Sequence<const T> x{};
     const T* initial[most_states] = {};    // by state, contiguous; null: zeros
@@ -121,9 +121,9 @@ class Forward final : public Pass {
     // To be set before `start`.
     Run<T> call;
     bool training = false;
-    bool shared = false;           // of training with return_sequences: the outputs are kept, not a copy of them
-    Sequence<T> outputs{};         // of every step, or (step_stride 0) of the last
-    T* last[most_states] = {};     // the last states, contiguous
+    bool shared = false;        // of training with return_sequences: the outputs are kept, not a copy of them
+    Sequence<T> outputs{};      // of every step, or (step_stride 0) of the last
+    T* last[most_states] = {};  // the last states, contiguous
 
     void start();
     void prepare(int team) override;
@@ -143,12 +143,12 @@ class Backward final : public Pass {
 
  public:
     // To be set before `start`. Gradients of outputs may be absent (null).
-    Sequence<const T> d_outputs{};       // of every step, or (step_stride 0) of the last, contiguous
-    const T* d_last[most_states] = {};   // of the last states, contiguous
-    Weights<T> gradients{};              // added to, or
-    bool new_gradients = false;          // written to
-    T* d_inputs = nullptr;               // contiguous; null: not wanted
-    T* d_initial[most_states] = {};      // of the first states, contiguous
+    Sequence<const T> d_outputs{};      // of every step, or (step_stride 0) of the last, contiguous
+    const T* d_last[most_states] = {};  // of the last states, contiguous
+    Weights<T> gradients{};             // added to, or
+    bool new_gradients = false;         // written to
+    T* d_inputs = nullptr;              // contiguous; null: not wanted
+    T* d_initial[most_states] = {};     // of the first states, contiguous
 
     explicit Backward(const Kept<T>& kept) : kept(kept) {}
     void start();

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/cost.hpp"
+#include "runtime/kernel_table.hpp"
 
 namespace lstmcore {
 namespace {
@@ -36,7 +37,7 @@ template <class T>
 std::shared_ptr<CellWeights> pack(CellDescription description, const Weights<const T>& weights) {
     auto made = std::make_shared<CellWeights>();
     static_cast<CellDescription&>(*made) = std::move(description);
-    const CellKernels<T>& kernels = made->template kernels<T>();
+    const CellKernels<T>& kernels = cell_kernels<T>(made->cell->name, made->staged);
     const PackedSizes sizes = kernels.packed_sizes(made->shape, made->options);
     const auto for_each_part = [&](auto f) {
         for (const Part<T>& part : parts<T>)
@@ -45,6 +46,7 @@ std::shared_ptr<CellWeights> pack(CellDescription description, const Weights<con
     std::size_t total = 0;
     for_each_part([&](const Part<T>& part) { total += rounded(sizes.*part.size); });
     Packed<T> packed;
+    packed.kernels = &kernels;
     packed.memory = Buffer<T>(total);
     T* next = packed.memory.get();
     for_each_part([&](const Part<T>& part) {

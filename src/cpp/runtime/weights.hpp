@@ -13,6 +13,7 @@ namespace lstmcore {
 
 template <class T>
 struct Packed {
+    const CellKernels<T>* kernels;  // that read them
     Buffer<T> memory;
     PackedWeights<T> weights{};
 };
@@ -36,7 +37,7 @@ struct CellWeights : CellDescription {
     bool is_float32() const { return std::holds_alternative<Packed<float>>(packed); }
     template <class T>
     const CellKernels<T>& kernels() const {
-        return cell->kernels<T>(staged);
+        return *std::get<Packed<T>>(packed).kernels;
     }
     template <class T>
     const PackedWeights<T>& packed_as() const {

@@ -11,7 +11,9 @@ struct LstmCell : FusedCell {
     static constexpr int width = 4, saved = 4;                         // dpre and saved: i, f, g, o
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
-        const long units = s.units; return {{{0, 4 * units, 0, 0, false}}, 1, width * units, 1}; }
+        const long units = s.units;
+        return {{{0, 4 * units, 0, 0, false}}, 1, width * units, 1};
+    }
     template <class Problem>
     static bool carries(const Problem&) {
         return false;

@@ -9,7 +9,7 @@ namespace lstmcore::LSTMCORE_ISA {
 
 struct MinGruCell : MinCell {
     static constexpr int gates = 2, vectors = 2, sums = gates * vectors;  // z, h
-    static constexpr int width = 2, saved = 2;    // dpre: z, h; saved: z, candidate
+    static constexpr int width = 2, saved = 2;                            // dpre: z, h; saved: z, candidate
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
         return {{{0, gates * s.units, 0, -1, false}}, 1, width * s.units, 1};

@@ -9,14 +9,14 @@ namespace lstmcore::LSTMCORE_ISA {
 
 struct MinLstmCell : MinCell {
     static constexpr int gates = 3, vectors = 1, sums = gates * vectors;  // f, i, h
-    static constexpr int width = 3, saved = 3;    // dpre: f, i, h; saved: the sums of f and of i, candidate
+    static constexpr int width = 3, saved = 3;  // dpre: f, i, h; saved: the sums of f and of i, candidate
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
         return {{{0, gates * s.units, 0, -1, false}}, 1, width * s.units, 1};
     }
 
-    // f' = f / (f + i) and i' = i / (f + i) of f = sigmoid(a), i = sigmoid(k), by 1 / f = 1 + e^-a and 1 / i = 1 + e^-k.
-    // All exponents are made smaller by the largest, so that nothing overflows and one of the terms is 1.
+    // f' = f / (f + i) and i' = i / (f + i) of f = sigmoid(a), i = sigmoid(k), by 1 / f = 1 + e^-a and 1 / i = 1 +
+    // e^-k. All exponents are made smaller by the largest, so that nothing overflows and one of the terms is 1.
     template <class T>
     struct Gates {
         Vec<T> of_f, of_i;        // in proportion to 1 / f - 1 = e^-a, and e^-k

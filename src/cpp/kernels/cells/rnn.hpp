@@ -13,7 +13,9 @@ struct RnnCell : FusedCell {
     static constexpr int width = 1, saved = 1;  // saved: the activation's output, which zoneout hides
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
-        const long units = s.units; return {{{0, units, 0, 0, false}}, 1, width * units, 1}; }
+        const long units = s.units;
+        return {{{0, units, 0, 0, false}}, 1, width * units, 1};
+    }
     template <class Problem>
     static bool carries(const Problem& p) {
         return p.zoneout.h > 0;
