@@ -121,6 +121,24 @@ RAGGED, HOLES = {"lengths": "random"}, {"mask": "random"}
 BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 
 
+def assert_is_the_reference(problem, threads):
+    p = make(**problem)
+    before = _core.get_num_threads()
+    _core.set_num_threads(threads)
+    try:
+        got = p.run(functional)
+    finally:
+        _core.set_num_threads(before)
+    assert all(a.dtype == p.x.dtype for a in got.values())
+    want = p.run(reference, "float64")
+    tolerance = NORMALIZED_TOLERANCE if "gain" in p.weight_names else TOLERANCE[str(p.x.dtype)]
+    for name, error in relative_errors(got, want, FLOOR).items():
+        # Rounded to float32 a number may lie on the other side of a kink than in float64, where slopes differ.
+        if p.x.dtype == "float32" and kinked(p.options) and name.startswith("d_"):
+            continue
+        assert error < tolerance, name
+
+
 @given(problem=problems, threads=st.sampled_from([1, 2, 3]))
 # inputs projected ahead, in chunks
 @example(shape(1, 30, 5, 16), 1)
@@ -185,21 +203,28 @@ BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 @example(shape(9, 12, 4, 30, padding=RAGGED, go_backwards=True, zoneout=Zoneout(0.3, 0.2, seed=3)), 2)
 @example(shape(9, 12, 4, 30, options=RNN, padding=HOLES, go_backwards=True, zoneout=Zoneout(0.3, seed=3)), 2)
 def test_forward_and_backward_are_the_reference(problem, threads):
-    p = make(**problem)
-    before = _core.get_num_threads()
-    _core.set_num_threads(threads)
-    try:
-        got = p.run(functional)
-    finally:
-        _core.set_num_threads(before)
-    assert all(a.dtype == p.x.dtype for a in got.values())
-    want = p.run(reference, "float64")
-    tolerance = NORMALIZED_TOLERANCE if "gain" in p.weight_names else TOLERANCE[str(p.x.dtype)]
-    for name, error in relative_errors(got, want, FLOOR).items():
-        # Rounded to float32 a number may lie on the other side of a kink than in float64, where slopes differ.
-        if p.x.dtype == "float32" and kinked(p.options) and name.startswith("d_"):
-            continue
-        assert error < tolerance, name
+    assert_is_the_reference(problem, threads)
+
+
+@pytest.mark.parametrize("options", MIN_AND_SLSTM.values(), ids=MIN_AND_SLSTM)
+@pytest.mark.parametrize(
+    ("more", "threads"),
+    [
+        (shape(9, 12, 6, 36), 1),
+        # threads share units, some of which are left over of a vector; rows of different length
+        (shape(3, 60, 20, 268), 2),
+        (shape(3, 60, 20, 268, padding=RAGGED, go_backwards=True), 2),
+        # several chunks backward, masks for each gate and unit
+        (shape(60, 30, 9, 36, padding=RAGGED, zoneout=Zoneout(0.2, seed=1), **BOTH_PER_GATE), 2),
+        (shape(60, 30, 9, 36, padding=HOLES, dropout="shared"), 2),
+        # sums in pieces
+        (shape(7, 5, 600, 36), 1),
+        (shape(7, 5, 600, 36, dropout="per gate"), 1),
+    ],
+    ids=["plain", "units", "units, lengths", "chunks, noise", "chunks, mask", "pieces", "pieces, dropout"],
+)
+def test_min_and_slstm_are_the_reference(options, more, threads):
+    assert_is_the_reference({**more, "options": options, "dtype": "float64"}, threads)
 
 
 @pytest.mark.parametrize("padding", paddings, ids=["none", "lengths", "mask", "zeroed mask"])

@@ -8,8 +8,8 @@ MUTANTS = [
     ),
     Mutant("map_array<T, sigmoid<T>>,", "map_array<T, tanh<T>>,", "test_activations.py::test_edges"),
     Mutant(
-        "staged<StagedGru, T>(),\n        staged<StagedLstm, T>(),",
-        "staged<StagedLstm, T>(),\n        staged<StagedGru, T>(),",
-        "test_kernels.py::test_packing_for_zoneout_and_training_changes_no_outputs",
+        '{"gru", fused<GruCell, T>(), staged<StagedGru, T>()},',
+        '{"gru", fused<GruCell, T>(), fused<GruCell, T>()},',
+        "test_recurrent_layers.py::test_outputs_states_and_gradients_are_the_reference",
     ),
 ]

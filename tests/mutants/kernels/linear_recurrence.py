@@ -1,6 +1,6 @@
 from .. import Mutant
 
-RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+RECURRENT = "test_kernels.py::test_min_and_slstm_are_the_reference"
 ROW_ALONE = "test_determinism.py::test_a_row_with_a_length_is_the_row_alone"
 
 MUTANTS = [

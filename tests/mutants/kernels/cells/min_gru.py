@@ -1,6 +1,6 @@
 from ... import Mutant
 
-RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+RECURRENT = "test_kernels.py::test_min_and_slstm_are_the_reference"
 
 MUTANTS = [
     Mutant("fma(z, hh - h_prev, h_prev), h_prev,", "fma(z, h_prev - hh, hh), h_prev,", RECURRENT),

@@ -1,6 +1,6 @@
 from ... import Mutant
 
-RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+RECURRENT = "test_kernels.py::test_min_and_slstm_are_the_reference"
 
 MUTANTS = [
     Mutant("f = per_i * per_sum, i = per_f * per_sum;", "f = per_f * per_sum, i = per_i * per_sum;", RECURRENT),

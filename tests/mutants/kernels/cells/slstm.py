@@ -1,6 +1,6 @@
 from ... import Mutant
 
-RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+RECURRENT = "test_kernels.py::test_min_and_slstm_are_the_reference"
 
 MUTANTS = [
     Mutant("if (options.heads == 1) return", "if (options.heads >= 1) return", RECURRENT),
