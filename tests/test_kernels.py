@@ -227,6 +227,27 @@ def test_min_and_slstm_are_the_reference(options, more, threads):
     assert_is_the_reference({**more, "options": options, "dtype": "float64"}, threads)
 
 
+@pytest.mark.parametrize("log_space", [False, True])
+def test_a_min_lstm_whose_gates_are_all_but_shut_is_the_reference(log_space):
+    # The inputs are the sums of the gates, of thousands of either sign: e^x is beyond any number.
+    p = Problem(5, 6, 12, 4, "float64", options=MinLSTMOptions(log_space=log_space), bias=False)
+    p.weights[0], p.x = np.eye(12), 1000 * p.x
+    for name, error in relative_errors(p.run(functional), p.run(reference), FLOOR).items():
+        assert error < TOLERANCE["float64"], name
+
+
+@pytest.mark.parametrize("exponential_forget", [False, True])
+def test_an_slstm_that_has_nothing_to_remember_hands_no_gradient_on(exponential_forget):
+    p = Problem(5, 3, 4, 12, "float64", options=SLSTMOptions(exponential_forget=exponential_forget))
+    for name, state in zip(p.state_names, p.state, strict=True):
+        if name in ("c", "n"):
+            state[...] = 0
+    got, want = p.run(functional), p.run(reference)
+    assert not got["d_c"].any()
+    for name, error in relative_errors(got, want, FLOOR).items():
+        assert error < TOLERANCE["float64"], name
+
+
 @pytest.mark.parametrize("padding", paddings, ids=["none", "lengths", "mask", "zeroed mask"])
 @pytest.mark.parametrize("name", ["gru, layer norm", "lstm, layer norm", "lstm, everything"])
 def test_layer_normalisation_in_float32_is_the_reference(name, padding):
@@ -235,6 +256,28 @@ def test_layer_normalisation_in_float32_is_the_reference(name, padding):
     p = Problem(12, 6, 30, 50, options=options, **padding, **BOTH_PER_GATE, zoneout=Zoneout(0.1, 0.1, seed=4))
     for name, error in relative_errors(p.run(functional), p.run(reference, "float64")).items():
         assert error < 2 * TOLERANCE["float32"], name
+
+
+NOISE = {
+    "zoneout": {"zoneout": Zoneout(0.3, 0.2, seed=5)},
+    "zoneout, lengths, backwards": {
+        "zoneout": Zoneout(0.3, 0.2, seed=5),
+        "lengths": [5, 0, 7, 3, 6],
+        "go_backwards": True,
+    },
+    "a mask for all gates": {"dropout": "shared", "recurrent_dropout": "shared"},
+    "a mask for each": BOTH_PER_GATE,
+    "a mask for each of the inputs": {"dropout": "per gate", "recurrent_dropout": "shared"},
+}
+
+
+@every_cell
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+def test_noise_is_that_of_the_reference(options, noise):
+    p = Problem(5, 7, 9, 18, "float64", options=options, **noise)
+    tolerance = NORMALIZED_TOLERANCE if "gain" in p.weight_names else TOLERANCE["float64"]
+    for name, error in relative_errors(p.run(functional), p.run(reference), FLOOR).items():
+        assert error < tolerance, name
 
 
 @every_cell

@@ -56,11 +56,13 @@ def main():
             print(f"fails without any fault: {failing}")
             return 1
         verdicts = {}
-        with ThreadPoolExecutor(args.jobs) as pool:
-            for mutant, verdict in zip(chosen, pool.map(trial.of, chosen), strict=True):
-                verdicts[mutant] = verdict
-                print(f"{verdict.word:10} {verdict.seconds:5.1f} s  {mutant}  [{verdict.by}]", flush=True)
-    update(Path(args.output), everything, verdicts, args.isa, builds.values())
+        try:
+            with ThreadPoolExecutor(args.jobs) as pool:
+                for mutant, verdict in zip(chosen, pool.map(trial.of, chosen), strict=True):
+                    verdicts[mutant] = verdict
+                    print(f"{verdict.word:10} {verdict.seconds:5.1f} s  {mutant}  [{verdict.by}]", flush=True)
+        finally:  # also of a run that is broken off
+            update(Path(args.output), everything, verdicts, args.isa, builds.values())
     words = Counter(verdict.word for verdict in verdicts.values())
     print(", ".join(f"{number} {word}" for word, number in words.items()))
     return 1 if BAD & words.keys() else 0

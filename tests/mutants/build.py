@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import ROOT
 
-# Tests are short and compiling is not: without optimisation a mutant takes a third of the time. What the kernels
+# Tests are short and compiling is not: without optimisation it takes a third of the time. What the kernels
 # promise of their sums (-ffp-contract=off) is among the flags of CMakeLists.txt, which stay.
 FLAGS = {"extension": "-O0", "check_core": "-O1"}
 

@@ -3,6 +3,8 @@ from .. import CHECK_CORE, Mutant
 RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
 ADDED = "test_kernels.py::test_gradients_are_added_and_the_cache_can_be_used_again"
 RACES = CHECK_CORE + "cells"
+NOISE = "test_kernels.py::test_noise_is_that_of_the_reference"
+LAYERS = "test_recurrent_layers.py::test_outputs_states_and_gradients_are_the_reference"
 
 MUTANTS = [
     # barriers
@@ -26,20 +28,20 @@ MUTANTS = [
     Mutant(
         "!(column == &Run::recurrent && (run.reset || run.head != of_head));",
         "!(run.reset || (column == &Run::recurrent && run.head != of_head));",
-        RECURRENT,
+        LAYERS,
     ),
-    Mutant("                    add = true;\n", "", RECURRENT),
+    Mutant("                    add = true;\n", "", LAYERS),
     Mutant(
         "width_of_factors) + of_head * columns + j;",
         "width_of_factors) + of_head * columns;",
-        RECURRENT,
+        NOISE,
     ),
-    Mutant("store(to + k, accumulate ? load(to + k, n) + sum : sum, n);", "store(to + k, sum, n);", RECURRENT),
-    Mutant("int(gate + k / units));", "int(k / units));", RECURRENT),
+    Mutant("store(to + k, accumulate ? load(to + k, n) + sum : sum, n);", "store(to + k, sum, n);", NOISE),
+    Mutant("int(gate + k / units));", "int(k / units));", NOISE),
     Mutant("[&](long m) { return place_of(p, first + m).b; }", "[&](long m) { return place_of(p, m).b; }", RECURRENT),
     # gradients of weights
-    Mutant("(pass > 0 && dropout.copies == 1 && !again)", "(pass > 0 && dropout.copies == 1)", RECURRENT),
-    Mutant("(dropout.copies > 1 ? pass : 0) * p.shape.batch", "pass * p.shape.batch", RECURRENT),
+    Mutant("(pass > 0 && dropout.copies == 1 && !again)", "(pass > 0 && dropout.copies == 1)", NOISE),
+    Mutant("(dropout.copies > 1 ? pass : 0) * p.shape.batch", "pass * p.shape.batch", NOISE),
     Mutant("!p.new_gradients || t1 < p.shape.steps);", "!p.new_gradients);", RECURRENT),
     Mutant("!p.new_gradients || t1 < p.shape.steps);", "t1 < p.shape.steps);", ADDED),
     Mutant("to.bias && (!by_rows || team.index == 0);", "to.bias;", RECURRENT),

@@ -1,15 +1,15 @@
 from ... import Mutant
 
-RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
 NORMALIZED = "test_kernels.py::test_layer_normalisation_in_float32_is_the_reference"
 VARIANTS = "test_recurrent_layers.py::test_outputs_states_and_gradients_are_the_reference"
+NOISE = "test_kernels.py::test_noise_is_that_of_the_reference"
 
 MUTANTS = [
     # gates and columns
     Mutant(
         "f = options.forget_gate && !options.coupled ? count++ : -1;",
         "f = options.forget_gate ? count++ : -1;",
-        "test_door.py::test_what_options_say_of_their_gates_is_not_believed",
+        VARIANTS,
     ),
     # forward
     Mutant("load(peephole + row * units + k, n), c, sum);", "load(peephole + g * units + k, n), c, sum);", VARIANTS),
@@ -18,11 +18,11 @@ MUTANTS = [
     Mutant(
         "p, 1, p.zoneout.c, b, t, k), n);\n            });",
         "p, 1, p.zoneout.h, b, t, k), n);\n            });",
-        RECURRENT,
+        NOISE,
     ),
     # backward
     Mutant("if (options.coupled) di = di - df;", "if (options.coupled) di = di + df;", VARIANTS),
-    Mutant("Vec<T> dc_before = fma(dc_new, f, dc_passed);", "Vec<T> dc_before = dc_new * f;", RECURRENT),
+    Mutant("Vec<T> dc_before = fma(dc_new, f, dc_passed);", "Vec<T> dc_before = dc_new * f;", NOISE),
     # gradients of the further weights
     Mutant(
         "column(layout.pre + gate.o * units), column(layout.c),",
