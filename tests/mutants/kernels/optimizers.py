@@ -27,7 +27,7 @@ MUTANTS = [
         "smaller(larger(scale * load(p.gradients + k, n), -limit), limit);",
         NAN,
     ),
-    Mutant("Rule::step(fma(-decay, w, w), g, slots, numbers)", "Rule::step(w, g, slots, numbers) - decay * w", DECAY),
+    Mutant("Rule::step(fma(-decay, w, w), g, slots, numbers)", "Rule::step(w, g, slots, numbers)", DECAY),
     Mutant("    for (int l = 0; k < n; ++k, ++l) sums[l] += double(x[k]) * double(x[k]);\n", "", CLIPPING),
     Mutant("double(x[k + l]) * double(x[k + l]);", "double(x[k + l] * x[k + l]);", NORM),
 ]
