@@ -60,7 +60,7 @@ _VARIANTS: dict[str, dict[str, Make]] = {
         "TimeDistributed of Masking": lambda: layers.TimeDistributed(layers.Masking()),
     },
 }
-for _kind in (layers.GRU, layers.LSTM, layers.SimpleRNN):
+for _kind in (layers.GRU, layers.LSTM, layers.MinGRU, layers.MinLSTM, layers.SimpleRNN, layers.SLSTM):
     _name = _kind.__name__
     _VARIANTS[_name] = {
         _name: functools.partial(_kind, 2),

@@ -10,9 +10,9 @@ import pytest
 from layer_tools import assert_gradients_by_differences, numbers, with_weights
 
 from lstmcore import Sequential, _core, activations
-from lstmcore._serialization import deserialize, serialize
 from lstmcore.activations.erf import erfc
 from lstmcore.layers import GRU, LSTM, Activation, Conv1D, Dense, LeakyReLU, PReLU, ReLU, Residual, Softmax
+from lstmcore.serialization import deserialize, serialize
 
 # Units in the last place. Measured maxima over the points below: float32 tanh 1.87, sigmoid 2.22 with AVX-512 and AVX2;
 # without fused multiply-adds (baseline) 2.3 and 2.6; float64 within the same.

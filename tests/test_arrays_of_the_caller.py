@@ -17,16 +17,23 @@ from lstmcore.variables import Variable
 X = (2, 4, 6)  # batch, steps, features
 MASK = np.array([[True, True, True, False], [False, True, True, True]])
 
+KINDS = (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.MinGRU, layers.MinLSTM, layers.SLSTM)
+WITHOUT_RECURRENT_KERNEL = (layers.MinGRU, layers.MinLSTM)
 RECURRENT = {
     f"{kind.__name__}, {text}": lambda kind=kind, options=options, **o: kind(6, **options, **o)
-    for kind in (layers.LSTM, layers.GRU, layers.SimpleRNN)
+    for kind in KINDS
     for text, options in {
         "last": {},
         "all": {"return_sequences": True},
         "backwards": {"return_sequences": True, "go_backwards": True},
         "with state": {"return_state": True},
         "checkpointed": {"checkpoint": 2, "return_sequences": True},
-        "dropped": {"dropout": 0.5, "recurrent_dropout": 0.5, "zoneout": 0.2, "seed": 1},
+        "dropped": {
+            "dropout": 0.5,
+            "recurrent_dropout": 0.0 if kind in WITHOUT_RECURRENT_KERNEL else 0.5,
+            "zoneout": 0.2,
+            "seed": 1,
+        },
         "stateful": {"stateful": True},
     }.items()
 }
@@ -317,7 +324,7 @@ def test_a_chain_in_training_copies_nothing_between_its_layers(monkeypatch):
 
     model = Sequential([layers.Conv1D(3, 2, input_shape=(5, 2)), layers.LSTM(4), Sequential([layers.Dense(1)])])
     model.compile("adam", "mse")
-    monkeypatch.setattr("lstmcore.layers.layer.copies", never)
+    monkeypatch.setattr("lstmcore.layers._calls.copies", never)
     model.fit(numbers(8, 5, 2), numbers(8, 1), verbose=0)
     model.train_on_batch(numbers(8, 5, 2), numbers(8, 1))
     assert np.shares_memory(*kept_and_passed_on(model))
@@ -425,7 +432,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_change_of_the_weights_is_seen(change, kind):
     def make():
         inner = Sequential([kind(4, kernel_constraint="unit_norm"), layers.BatchNormalization()])
@@ -780,6 +787,9 @@ SHARED = {
     "LSTM": lambda: layers.LSTM(5, return_sequences=True),
     "GRU": lambda: layers.GRU(5, return_sequences=True, go_backwards=True),
     "SimpleRNN": lambda: layers.SimpleRNN(5, return_sequences=True),
+    "MinGRU": lambda: layers.MinGRU(5, return_sequences=True),
+    "MinLSTM": lambda: layers.MinLSTM(5, return_sequences=True, go_backwards=True),
+    "SLSTM": lambda: layers.SLSTM(5, return_sequences=True),
     "Bidirectional": lambda: layers.Bidirectional(layers.LSTM(5, return_sequences=True)),
 }
 

@@ -1,15 +1,21 @@
 """Bad input gets an exception that names the argument, the expected and the actual; nothing crashes."""
 
+import itertools
+
 import numpy as np
 import pytest
 from problems import Problem
 
 from lstmcore import _core, functional
-from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions, Zoneout
+from lstmcore.functional import GRUOptions, LSTMOptions, MinGRUOptions, RNNOptions, SLSTMOptions, Zoneout
 
 P = Problem(3, 4, 5, 6)
 X, W, STATE = P.x, P.weights, P.state
 GRU, RNN = Problem(3, 4, 5, 6, cell="gru"), Problem(3, 4, 5, 6, cell="rnn")
+MIN_GRU, MIN_LSTM = Problem(3, 4, 5, 6, cell="min_gru"), Problem(3, 4, 5, 6, cell="min_lstm")
+SLSTM = Problem(3, 4, 5, 6, options=SLSTMOptions(heads=2))
+ALL_CELLS = [P, GRU, RNN, MIN_GRU, MIN_LSTM, SLSTM]
+each_cell = pytest.mark.parametrize("p", ALL_CELLS, ids=[p.cell for p in ALL_CELLS])
 ALL = Problem(3, 4, 5, 6, options=LSTMOptions(peepholes=True, projection=True, layer_norm=True))
 
 
@@ -174,6 +180,9 @@ def test_dropout_masks_have_the_gates_of_their_cell():
         (lambda: RNNOptions(3), ValueError, "activation: expected a name, a function or None, got 3"),
         (lambda: LSTMOptions(peepholes=1), TypeError, "peepholes: expected True or False, got 1"),
         (lambda: GRUOptions(reset_after="no"), TypeError, "reset_after: expected True or False, got 'no'"),
+        (lambda: MinGRUOptions("yes"), TypeError, "log_space: expected True or False, got 'yes'"),
+        (lambda: SLSTMOptions(0), ValueError, "heads: expected a positive integer, got 0"),
+        (lambda: SLSTMOptions(1, None), TypeError, "exponential_forget: expected True or False, got None"),
         (lambda: Zoneout(-0.1), ValueError, "zoneout: h: expected a number from 0 to 1, got -0.1"),
         (lambda: Zoneout(0.1, 1.1), ValueError, "zoneout: c: expected a number from 0 to 1, got 1.1"),
         (lambda: Zoneout(float("nan")), ValueError, "zoneout: h: .* got nan"),
@@ -197,7 +206,8 @@ def test_options_are_checked_where_they_are_made(make, error, text):
 
 
 def test_options_are_those_of_the_cell():
-    for p, wrong in ((P, GRUOptions()), (GRU, RNNOptions()), (RNN, LSTMOptions()), (P, {"peepholes": True})):
+    pairs = [(P, GRUOptions()), (GRU, RNNOptions()), (RNN, LSTMOptions()), (P, {"peepholes": True})]
+    for p, wrong in (*pairs, (MIN_GRU, GRUOptions()), (MIN_LSTM, MinGRUOptions()), (SLSTM, LSTMOptions())):
         kind = type(p.options).__name__
         with pytest.raises(TypeError, match=rf"options: expected {kind}, got "):
             p.forward(functional, options=wrong)
@@ -207,9 +217,9 @@ def test_options_are_those_of_the_cell():
         call(weights=functional.pack_lstm(W), options=LSTMOptions())
 
 
-@pytest.mark.parametrize("p", [P, GRU, RNN], ids=["lstm", "gru", "rnn"])
+@each_cell
 def test_zoneout_is_checked(p):
-    packed = getattr(functional, f"pack_{p.cell}")(p.weights)
+    packed = getattr(functional, f"pack_{p.cell}")(p.weights, options=p.options)
     for wrong in (0.5, (0.5, 0.5), {"h": 0.5}):
         with pytest.raises(TypeError, match="zoneout: expected a Zoneout, got "):
             p.forward(functional, zoneout=wrong)
@@ -217,7 +227,7 @@ def test_zoneout_is_checked(p):
             p.forward(functional, weights=packed, zoneout=wrong)
     with pytest.raises(ValueError, match="zoneout: training needs a seed"):
         p.forward(functional, zoneout=Zoneout(0.5), training=True)
-    if p.cell == "rnn":  # has one kernel for both
+    if p.cell not in ("lstm", "gru"):  # have one kernel for both
         p.forward(functional, weights=packed, zoneout=Zoneout(0.5, seed=1))
     else:
         with pytest.raises(
@@ -226,12 +236,15 @@ def test_zoneout_is_checked(p):
             p.forward(functional, weights=packed, zoneout=Zoneout(0.5, seed=1))
 
 
-@pytest.mark.parametrize("p", [P, GRU, RNN], ids=["lstm", "gru", "rnn"])
+def test_zoneout_of_c_is_refused_where_it_belongs_together_with_others():
+    with pytest.raises(ValueError, match="zoneout: c: slstm has zoneout of h only"):
+        functional.slstm(SLSTM.x, SLSTM.weights, options=SLSTM.options, zoneout=Zoneout(0.1, 0.1))
+
+
+@each_cell
 def test_flags_are_true_or_false(p):
-    packed, pack = (
-        getattr(functional, f"pack_{p.cell}")(p.weights, training=True),
-        getattr(functional, f"pack_{p.cell}"),
-    )
+    pack = getattr(functional, f"pack_{p.cell}")
+    packed = pack(p.weights, options=p.options, training=True)
     for wrong in ("yes", 1, None, np.array([True])):
         for name in ("return_sequences", "training", "zero_output_for_mask", "go_backwards"):
             for weights in (None, packed):
@@ -239,7 +252,7 @@ def test_flags_are_true_or_false(p):
                     p.forward(functional, weights=weights, **{name: wrong})
         for name in ("training", "zoneout"):
             with pytest.raises(TypeError, match=f"^{name}: expected True or False, got "):
-                pack(p.weights, **{name: wrong})
+                pack(p.weights, options=p.options, **{name: wrong})
         _, _, cache = p.forward(functional, training=True)
         with pytest.raises(TypeError, match=r"^need_d_inputs: expected True or False, got "):
             p.backward(functional, cache, need_d_inputs=wrong)
@@ -248,8 +261,8 @@ def test_flags_are_true_or_false(p):
 
 
 def test_packed_weights_and_caches_are_those_of_the_cell():
-    for p, other in ((P, GRU), (GRU, RNN), (RNN, P)):
-        packed = getattr(functional, f"pack_{other.cell}")(other.weights)
+    for p, other in itertools.pairwise([*ALL_CELLS, P]):
+        packed = getattr(functional, f"pack_{other.cell}")(other.weights, options=other.options)
         text = f"weights: expected weights packed for {p.cell}, got those of {other.cell}"
         with pytest.raises(ValueError, match=text):
             p.forward(functional, weights=packed)
@@ -268,6 +281,11 @@ def test_weights_are_counted_by_the_options():
             functional.lstm(X, weights, options=ALL.options)
     with pytest.raises(ValueError, match="at most a bias, got 4 arrays"):
         call(weights=[*W, zeros(3, 6)])
+    for p, names in ((MIN_GRU, "kernel"), (MIN_LSTM, "kernel"), (SLSTM, "kernel, recurrent_kernel")):
+        for weights in ([], [*p.weights, p.weights[0]]):
+            text = f"weights: expected {names} and at most a bias, got {len(weights)} arrays"
+            with pytest.raises(ValueError, match=text):
+                getattr(functional, p.cell)(p.x, weights, options=p.options)
     with pytest.raises(ValueError, match="at most a bias, then gain, got 2 arrays"):
         functional.gru(X, GRU.weights[:2], options=GRUOptions(layer_norm=True))
 
@@ -322,12 +340,22 @@ def test_projections_are_checked(shapes, text):
         (RNN, {1: zeros(5, 6)}, ValueError, r"recurrent_kernel: expected shape \(units=6, units=6\), got \(5, 6\)"),
         (RNN, {2: zeros(1, 6)}, ValueError, r"bias: expected shape \(units=6,\), got \(1, 6\)"),
         (RNN, {0: zeros(5, 6, dtype=complex)}, TypeError, "kernel: expected dtype float32 or float64, got complex128"),
+        (MIN_GRU, {0: zeros(5, 11)}, ValueError, r"kernel: expected shape \(inputs > 0, 2\*units > 0\), got \(5, 11\)"),
+        (MIN_GRU, {1: zeros(2, 12)}, ValueError, r"bias: expected shape \(2\*units=12,\), got \(2, 12\)"),
+        (MIN_LSTM, {1: zeros(18, dtype="float64")}, TypeError, "bias: expected dtype float32, got float64"),
+        (SLSTM, {0: zeros(5, 22)}, ValueError, r"kernel: expected shape \(inputs > 0, 4\*units > 0\), got \(5, 22\)"),
+        (
+            SLSTM,
+            {1: zeros(6, 24)},
+            ValueError,
+            r"recurrent_kernel: expected shape \(units/heads=3, 4\*units=24\), got \(6, 24\)",
+        ),
     ],
 )
 def test_weights_of_the_other_cells_are_checked(p, change, error, text):
     weights = [change.get(k, w) for k, w in enumerate(p.weights)]
     with pytest.raises(error, match=text):
-        getattr(functional, p.cell)(p.x, weights)
+        getattr(functional, p.cell)(p.x, weights, options=p.options)
 
 
 def test_a_gru_that_resets_before_has_one_row_of_biases():
@@ -335,7 +363,7 @@ def test_a_gru_that_resets_before_has_one_row_of_biases():
         functional.gru(X, GRU.weights, options=GRUOptions(reset_after=False))
 
 
-@pytest.mark.parametrize("p", [GRU, RNN], ids=["gru", "rnn"])
+@pytest.mark.parametrize("p", [GRU, RNN, MIN_GRU, MIN_LSTM], ids=["gru", "rnn", "min_gru", "min_lstm"])
 def test_states_of_the_other_cells_are_checked(p):
     (h,) = p.state
     function, backward = getattr(functional, p.cell), getattr(functional, f"{p.cell}_backward")
@@ -349,10 +377,40 @@ def test_states_of_the_other_cells_are_checked(p):
             function(p.x, p.weights, wrong)
         with pytest.raises(error, match=f"^d_state: expected .* got {got}"):
             backward(cache, p.dy, wrong)
-    with pytest.raises(ValueError, match="d_weights: expected 3 arrays, got 1"):
+    with pytest.raises(ValueError, match=f"d_weights: expected {len(p.weights)} arrays, got 1"):
         backward(cache, p.dy, d_weights=[np.zeros_like(p.weights[0])])
     with pytest.raises(ValueError, match=r"^d_outputs: expected shape \(batch=3, steps=4, units=6\), got \(3, 4, 5\)"):
         backward(cache, p.dy[..., :5])
+
+
+def test_the_states_of_an_slstm_are_four():
+    h, c, n, m = SLSTM.state
+    _, _, cache = SLSTM.forward(functional, training=True)
+    for wrong, error, got in [
+        ([h, c], ValueError, r"a sequence \(h, c, n, m\), got 2 arrays"),
+        (h, ValueError, r"a sequence \(h, c, n, m\), got \(3, 6\)"),
+        (3, TypeError, r"a sequence \(h, c, n, m\), got 3"),
+    ]:
+        with pytest.raises(error, match=f"^initial_state: expected {got}"):
+            functional.slstm(SLSTM.x, SLSTM.weights, wrong, options=SLSTM.options)
+        with pytest.raises(error, match=f"^d_state: expected {got}"):
+            functional.slstm_backward(cache, SLSTM.dy, wrong)
+    for k, name in enumerate("hcnm"):
+        states = [h, c, n, m]
+        states[k] = states[k][:2]
+        with pytest.raises(ValueError, match=rf"^initial_state\[{k}\] \({name}\): expected shape .* got \(2, 6\)"):
+            functional.slstm(SLSTM.x, SLSTM.weights, states, options=SLSTM.options)
+        with pytest.raises(ValueError, match=rf"^d_state\[{k}\] \({name}\): expected shape .* got \(2, 6\)"):
+            functional.slstm_backward(cache, SLSTM.dy, states)
+
+
+def test_there_is_no_h_to_drop_where_there_is_no_recurrent_product():
+    packed = functional.pack_min_gru(MIN_GRU.weights)
+    with pytest.raises(TypeError, match="recurrent_dropout_mask"):
+        functional.min_gru(X, packed, recurrent_dropout_mask=zeros(3, 6))
+    call = [packed, X, None, True, False, None, None, None, False, False, None, zeros(3, 6), None, False, None]
+    with pytest.raises(ValueError, match="recurrent_dropout_mask: min_gru has no recurrent product to drop h in"):
+        _core.forward(*call)
 
 
 def test_arrays_too_large_to_copy_are_refused():
@@ -430,15 +488,15 @@ def test_gradient_arrays_are_checked():
 
 
 def test_backward_takes_a_cache_and_nothing_else():
-    for p in (P, GRU, RNN):
+    for p in ALL_CELLS:
         for wrong in (None, p.dy, p.forward(functional)):
             with pytest.raises(TypeError, match="cache: expected "):
                 p.backward(functional, wrong)
 
 
 def test_training_needs_weights_packed_for_it():
-    for p in (P, GRU, RNN):
-        packed = getattr(functional, f"pack_{p.cell}")(p.weights)
+    for p in ALL_CELLS:
+        packed = getattr(functional, f"pack_{p.cell}")(p.weights, options=p.options)
         with pytest.raises(ValueError, match=r"weights: were packed for inference; pack them with training=True"):
             p.forward(functional, weights=packed, training=True)
 

@@ -10,11 +10,14 @@ from lstmcore.layers import (
     GRU,
     LSTM,
     RNN,
+    SLSTM,
     Bidirectional,
     Dense,
     GRUCell,
     LSTMCell,
     Masking,
+    MinGRU,
+    MinLSTM,
     SimpleRNN,
     SimpleRNNCell,
 )
@@ -33,6 +36,9 @@ KINDS = {
     "gru": lambda **o: GRU(UNITS, **o),
     "rnn": lambda **o: SimpleRNN(UNITS, **o),
     "lstm projection": lambda **o: LSTM(UNITS, projection=3, **o),
+    "min gru": lambda **o: MinGRU(UNITS, **o),
+    "min lstm": lambda **o: MinLSTM(UNITS, log_space=True, **o),
+    "slstm": lambda **o: SLSTM(UNITS, 2, **o),
 }
 each_kind = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 each_merge = pytest.mark.parametrize("merge_mode", MERGES)
@@ -118,7 +124,7 @@ def test_it_learns_what_takes_both_directions():
 
 
 @pytest.mark.parametrize("batch", [1, 5, 40])
-@pytest.mark.parametrize("kind", [LSTM, GRU])
+@pytest.mark.parametrize("kind", [LSTM, GRU, MinGRU, SLSTM])
 def test_bits_do_not_depend_on_threads(kind, batch, set_threads):
     """Large enough for the directions to run side by side, or for the threads to share each."""
     layer = Bidirectional(kind(150, return_sequences=True))

@@ -5,12 +5,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from layer_tools import numbers, with_weights
-from problems import Problem
+from problems import OPTIONS, Problem, gates, has_recurrent_kernel, possible_state, whole_heads
 
 import lstmcore
 from lstmcore import Sequential, functional
-from lstmcore._options import GRUOptions, LSTMOptions, RNNOptions, Zoneout
-from lstmcore.layers import GRU, LSTM, Dense, SimpleRNN
+from lstmcore._options import (
+    GRUOptions,
+    LSTMOptions,
+    MinGRUOptions,
+    MinLSTMOptions,
+    RNNOptions,
+    SLSTMOptions,
+    Zoneout,
+)
+from lstmcore.layers import GRU, LSTM, SLSTM, Dense, MinGRU, MinLSTM, SimpleRNN
 
 FEATURES = 3
 CELLS = [
@@ -23,8 +31,12 @@ CELLS = [
     GRUOptions(layer_norm=True),
     RNNOptions(),
     RNNOptions(activation="relu"),
+    MinGRUOptions(),
+    MinLSTMOptions(log_space=True),
+    SLSTMOptions(),
+    SLSTMOptions(heads=2, exponential_forget=True),
 ]
-KINDS = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN}
+KINDS = {"lstm": LSTM, "gru": GRU, "rnn": SimpleRNN, "min_gru": MinGRU, "min_lstm": MinLSTM, "slstm": SLSTM}
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
@@ -33,7 +45,7 @@ def layer_of(cell, units, **options):
     chosen = {k: v for k, v in vars(cell).items() if v != type(cell).__dataclass_fields__[k].default}
     if "projection" in chosen:
         chosen["projection"] = max(1, units // 2)
-    return with_weights(KINDS[cell.cell](units, dtype="float64", **chosen, **options), FEATURES)
+    return with_weights(KINDS[cell.cell](whole_heads(cell, units), dtype="float64", **chosen, **options), FEATURES)
 
 
 def passes(layer, x, d_last, initial, d_states, **call):
@@ -74,7 +86,7 @@ def test_outputs_and_gradients_are_those_without(
         "zero_output_for_mask": padding == "mask, zeros",
     }
     if dropout:
-        options |= {"dropout": 0.3, "recurrent_dropout": 0.3, "seed": seed}
+        options |= {"dropout": 0.3, "recurrent_dropout": 0.3 * has_recurrent_kernel(cell), "seed": seed}
     call = {}
     if padding == "lengths":
         call["lengths"] = rng.integers(0, steps + 1, batch)
@@ -84,7 +96,7 @@ def test_outputs_and_gradients_are_those_without(
     plain, kept = (layer_of(cell, units, checkpoint=n, **options) for n in (None, every))
     x = rng.standard_normal((batch, steps, FEATURES))
     widths = plain.state_size
-    states = [rng.standard_normal((batch, n)) for n in widths] if initial else None
+    states = possible_state(cell, [rng.standard_normal((batch, n)) for n in widths]) if initial else None
     d_states = [rng.standard_normal((batch, n)) for n in widths] if last else None
     d = rng.standard_normal((batch, *((steps,) if return_sequences else ()), widths[0]))
     want, want_gradients = passes(plain, x, d, states, d_states, **call)
@@ -106,7 +118,7 @@ def test_the_cache_is_smaller_by_the_length_of_the_segments(kind):
         layer = kind(16, checkpoint=every)
         layer(x, training=True)
         sizes[every] = layer._cache.nbytes
-    states = 2 if kind is LSTM else 1
+    states = {LSTM: 2, SLSTM: 4}.get(kind, 1)
     assert sizes[20] == 4 * states * 8 * 16 * 400 // 20  # float32 states, one for each segment
     assert sizes[100] == sizes[20] // 5
     assert sizes[None] >= 20 * sizes[20] / states
@@ -140,12 +152,14 @@ def test_stateful_layers_go_on_from_checkpoints():
         np.testing.assert_array_equal(kept(part, training=True), plain(part, training=True))
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", OPTIONS)
 def test_a_function_with_checkpoints_is_the_function(cell):
     """Float32, threads, an array to write into, and arrays to add the gradients to."""
-    gates = {"lstm": 4, "gru": 3, "rnn": 1}[cell]
+    options = OPTIONS[cell]()
+    columns = gates(options) * 40
     forward, backward = getattr(functional, cell), getattr(functional, f"{cell}_backward")
-    weights = [numbers(*shape, seed=4, dtype="float32") / 6 for shape in ((5, gates * 40), (40, gates * 40))]
+    weights = [numbers(*shape, seed=4, dtype="float32") / 6 for shape in ((5, columns), (40, columns))]
+    weights = weights[: 1 + has_recurrent_kernel(options)]
     packed = getattr(functional, f"pack_{cell}")(weights, training=True)
     x, d = numbers(33, 25, 5, dtype="float32"), numbers(33, 25, 40, dtype="float32")
     want, _, cache = forward(x, packed, training=True)

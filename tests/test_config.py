@@ -7,20 +7,23 @@ import pytest
 from layer_tools import numbers, with_weights
 
 from lstmcore import layers, metrics, optimizers
-from lstmcore._serialization import custom_object_scope, deserialize, serialize
 from lstmcore.initializers import Orthogonal
 from lstmcore.layers import (
     GRU,
     LSTM,
     RNN,
+    SLSTM,
     Bidirectional,
     Cell,
     GRUCell,
     LSTMCell,
+    MinGRU,
+    MinLSTM,
     SimpleRNN,
     SimpleRNNCell,
     StackedRNNCells,
 )
+from lstmcore.serialization import custom_object_scope, deserialize, serialize
 
 BATCH, STEPS, FEATURES = 2, 5, 3
 
@@ -49,6 +52,10 @@ LAYERS = {
     "gru": lambda: GRU(4, return_state=True),
     "gru, reset before": lambda: GRU(np.int64(4), activation=None, reset_after=False, stateful=np.bool_(True)),
     "simple rnn": lambda: SimpleRNN(4, "relu", zero_output_for_mask=True),
+    "min gru": lambda: MinGRU(4, log_space=np.bool_(True), dropout=0.1, return_sequences=True),
+    "min lstm": lambda: MinLSTM(4, kernel_regularizer="l2", zoneout=0.1),
+    "slstm": lambda: SLSTM(4, np.int64(2), exponential_forget=True, recurrent_dropout=0.1, stateful=True),
+    "bidirectional, slstm": lambda: Bidirectional(SLSTM(4, 2, unit_forget_bias=False), "sum"),
     "bidirectional": lambda: Bidirectional(LSTM(3, seed=1, dropout=0.5)),
     "bidirectional, names": lambda: Bidirectional(GRU(3, name="inner"), "mul", name="outer", trainable=False),
     "bidirectional, two layers": lambda: Bidirectional(

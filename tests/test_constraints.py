@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstmcore import _serialization, constraints
+from lstmcore import constraints, serialization
 from lstmcore.constraints import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 ALL = [MaxNorm(0.5), MaxNorm(0.5, axis=1), MinMaxNorm(0.5, 1.0, 0.7), NonNeg(), UnitNorm(), UnitNorm(axis=[0, 1])]
@@ -46,7 +46,7 @@ def test_dtype_stays_and_zeros_are_no_trouble(constraint):
 
 @pytest.mark.parametrize("constraint", ALL, ids=repr)
 def test_a_constraint_comes_back_from_its_description(constraint):
-    again = constraints.get(_serialization.serialize(constraint))
+    again = constraints.get(serialization.serialize(constraint))
     assert type(again) is type(constraint)
     assert (again(weights()) == constraint(weights())).all()
 

@@ -223,7 +223,7 @@ def test_a_description_gets_no_more_memory_than_there_is(units, monkeypatch):
     def never(*_, **options):
         raise AssertionError("allocated")
 
-    monkeypatch.setattr("lstmcore.layers.layer.get_initializer", lambda _: never)
+    monkeypatch.setattr("lstmcore.layers._weighted.get_initializer", lambda _: never)
     with pytest.raises(
         ValueError, match=r"^json_string: .*(than this machine has memory for|overflows the address|below 2.*63)"
     ):

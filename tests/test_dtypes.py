@@ -99,6 +99,8 @@ WRAPPED = {
     "two": lambda inner=None, **o: layers.Bidirectional(
         layers.GRU(3, dtype=inner), backward_layer=layers.LSTM(3, go_backwards=True, dtype=inner), **o
     ),
+    "without a recurrent kernel": lambda inner=None, **o: layers.Bidirectional(layers.MinLSTM(3, dtype=inner), **o),
+    "four states": lambda inner=None, **o: layers.Bidirectional(layers.SLSTM(3, dtype=inner), **o),
     "cells in both directions": lambda inner=None, **o: layers.Bidirectional(
         layers.RNN([layers.LSTMCell(3, dtype=inner), layers.GRUCell(3)]), **o
     ),

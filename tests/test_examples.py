@@ -30,6 +30,8 @@ programs = {
     "music": ("--pieces 16 --units 16 --epochs 1", "JSB_Chorales.npz", "77 pieces of the test"),
     "movement": ("--folds 2 --epochs 1", "IndoorMovement.zip", "314 traces"),
     "addition": ("--questions 500 --units 16 --epochs 1", None, "50 questions"),
+    # An LSTM of 16 units on one of 16 on 10 symbols, and Dense: 4 * 16 * (27 + 33) + 8 * 17 weights.
+    "selective_copying": ("--cells LSTM minGRU --length 20 --units 16 --epochs 1", None, "LSTM +16 +3976 "),
     "hyperparameters": ("--trials 2 --epochs 2", None, "best trials"),
 }
 
@@ -140,6 +142,25 @@ def test_questions_of_addition_are_different_and_their_answers_right(program):
     assert len({tuple(sorted(pair)) for pair in pairs}) == 300
     assert [int(answer) for answer in answers] == [a + b for a, b in pairs]
     assert {len(question) for question in questions} == {7}
+
+
+def test_what_selective_copying_asks_for_stands_among_the_blanks(program):
+    x, tokens = program("selective_copying").ask(2000, 50, np.random.default_rng(0))
+    assert x.shape == (2000, 58, 10)
+    assert (x.sum(axis=2) == 1).all()
+    steps = x.argmax(axis=2)
+    assert [row[row < 8].tolist() for row in steps] == tokens.tolist()
+    assert ((steps == 9) == (np.arange(58) >= 50)).all()
+    # Each place is taken by 2000 * 8 / 50 = 320 tokens, with a standard deviation of sqrt(2000 * 0.16 * 0.84) = 16.
+    assert (np.abs((steps[:, :50] < 8).sum(axis=0) - 320) < 5 * 16).all()
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU", "sLSTM", "minGRU", "minLSTM"])
+def test_models_of_selective_copying_have_as_many_weights(cell, program):
+    copying = program("selective_copying")
+    weights = 4 * 64 * (10 + 64 + 1) + 4 * 64 * (64 + 64 + 1) + 8 * (64 + 1)  # two layers of LSTM, and Dense
+    model = copying.make(cell, copying.width(cell, weights, 100), 100)
+    assert model.count_params() == pytest.approx(weights, rel=0.03)
 
 
 def test_the_gallery_lists_all_programs():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstmcore
-from lstmcore import _serialization, initializers, layers
+from lstmcore import initializers, layers, serialization
 from lstmcore.initializers import (
     Constant,
     GlorotNormal,
@@ -183,21 +183,21 @@ def test_an_initializer_comes_back_from_its_description(name):
     first = initializers.get(name)
     if isinstance(first, VarianceScaling):
         first = type(first)(seed=7)
-    again = initializers.get(_serialization.serialize(first))
+    again = initializers.get(serialization.serialize(first))
     assert type(again) is type(first)
     assert again.seed == first.seed
 
 
 def test_classes_of_ones_own_are_found_by_name():
-    @lstmcore._serialization.register("test", "Twos")
+    @lstmcore.serialization.register("test", "Twos")
     class Twos(Initializer):
         def sample(self, shape, rng):
             return np.full(shape, 2.0)
 
     assert (initializers.get("test>Twos")((2,)) == 2).all()
-    with _serialization.custom_object_scope({"Twos": Twos}):
+    with serialization.custom_object_scope({"Twos": Twos}):
         assert (initializers.get("Twos")((2,)) == 2).all()
-    assert (initializers.get(_serialization.serialize(Twos()))((2,)) == 2).all()
+    assert (initializers.get(serialization.serialize(Twos()))((2,)) == 2).all()
 
 
 @pytest.mark.parametrize(
@@ -266,6 +266,8 @@ def test_the_names_that_keras_exports_beside_the_short_ones():
         (lambda **o: layers.Embedding(2, 2, **o), ["embeddings"]),
         (lambda **o: layers.PReLU(**o), ["alpha"]),
         (lambda **o: layers.LSTM(2, **o), ["kernel", "recurrent", "bias"]),
+        (lambda **o: layers.MinGRU(2, **o), ["kernel", "bias"]),
+        (lambda **o: layers.SLSTM(2, **o), ["kernel", "recurrent", "bias"]),
         (lambda **o: layers.GRUCell(2, **o), ["kernel", "recurrent", "bias"]),
         (lambda **o: layers.LayerNormalization(**o), ["gamma", "beta"]),
         (lambda **o: layers.BatchNormalization(**o), ["gamma", "beta", "moving_mean", "moving_variance"]),

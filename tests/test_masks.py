@@ -6,7 +6,7 @@ from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 import lstmcore
 from lstmcore import Sequential, losses
-from lstmcore.layers import GRU, LSTM, Dense, Embedding, Masking, SimpleRNN
+from lstmcore.layers import GRU, LSTM, SLSTM, Dense, Embedding, Masking, MinGRU, MinLSTM, SimpleRNN
 
 LAYERS = {
     "lstm": lambda **o: LSTM(4, **o),
@@ -15,6 +15,9 @@ LAYERS = {
     "gru": lambda **o: GRU(4, **o),
     "gru reset before": lambda **o: GRU(4, reset_after=False, **o),
     "rnn": lambda **o: SimpleRNN(4, **o),
+    "min gru": lambda **o: MinGRU(4, **o),
+    "min lstm": lambda **o: MinLSTM(4, log_space=True, **o),
+    "slstm": lambda **o: SLSTM(4, 2, **o),
 }
 each_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 

@@ -270,6 +270,8 @@ def inner_layers():
         "lstm": lambda: LSTM(3, dtype="float64"),
         "lstm, sequences": lambda: LSTM(3, **sequences),
         "gru, backwards": lambda: GRU(3, go_backwards=True, **sequences),
+        "min gru": lambda: layers.MinGRU(3, dtype="float64"),
+        "slstm, sequences": lambda: layers.SLSTM(4, 2, **sequences),
         "bidirectional": lambda: Bidirectional(LSTM(2, dtype="float64")),
         "bidirectional, sequences": lambda: Bidirectional(GRU(2, **sequences)),
         "mean": lambda: GlobalAveragePooling1D(dtype="float64"),

@@ -452,7 +452,7 @@ def test_configs_make_equal_optimizers():
         schedules.CosineDecay(0.1, 10, warmup_target=0.2, warmup_steps=3), weight_decay=0.1, clipnorm=0.5, name="mine"
     )
     optimizer.exclude_from_weight_decay(var_list=p.variables[:1], var_names=["bias"])
-    again = optimizers.get(json.loads(json.dumps(lstmcore._serialization.serialize(optimizer))))
+    again = optimizers.get(json.loads(json.dumps(lstmcore.serialization.serialize(optimizer))))
     assert isinstance(again, AdamW)
     assert again.name == "mine"
     assert run(optimizer, p).tobytes() == run(again, parameters()).tobytes()

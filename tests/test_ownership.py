@@ -9,10 +9,13 @@ from lstmcore.layers import (
     GRU,
     LSTM,
     RNN,
+    SLSTM,
     Bidirectional,
     Embedding,
     GRUCell,
     LSTMCell,
+    MinGRU,
+    MinLSTM,
     SimpleRNN,
     SimpleRNNCell,
 )
@@ -28,6 +31,9 @@ LAYERS = {
     "lstm": lambda: LSTM(4, dtype="float64"),
     "gru": lambda: GRU(4, dtype="float64"),
     "rnn": lambda: SimpleRNN(4, dtype="float64"),
+    "min gru": lambda: MinGRU(4, dtype="float64"),
+    "min lstm": lambda: MinLSTM(4, dtype="float64"),
+    "slstm": lambda: SLSTM(4, 2, dtype="float64"),
     "bidirectional": lambda: Bidirectional(LSTM(4, dtype="float64")),
     "cells": lambda: RNN([GRUCell(4, dtype="float64"), LSTMCell(3, dtype="float64")]),
 }

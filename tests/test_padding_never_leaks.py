@@ -11,6 +11,7 @@ from lstmcore import Sequential, losses
 from lstmcore.layers import (
     GRU,
     LSTM,
+    SLSTM,
     Activation,
     BatchNormalization,
     Bidirectional,
@@ -19,6 +20,8 @@ from lstmcore.layers import (
     Dropout,
     LayerNormalization,
     Masking,
+    MinGRU,
+    MinLSTM,
     Residual,
     TimeDistributed,
 )
@@ -48,6 +51,8 @@ MODELS = {
     "recurrent first": (1, lambda: [one(), norm(), conv(3, padding="same"), Dropout(0.0, dtype="float64"), both()]),
     "within": (1, lambda: [within(), Residual([conv3(), norm()], dtype="float64"), both()]),
     "layers": (1, lambda: [LayerNormalization(dtype="float64"), conv(3, padding="same"), GRU(4, **sequences())]),
+    "minimal": (1, lambda: [minimal(), norm(), conv(3, padding="same"), norm(), minimal()]),
+    "slstm": (1, lambda: [conv(3, padding="causal"), norm(), Bidirectional(SLSTM(4, 2, **sequences()))]),
     "convolutions": (1, lambda: [conv(3, padding="same"), norm(), Activation("relu", dtype="float64"), norm()]),
 }
 
@@ -62,6 +67,10 @@ def both():
 
 def one():
     return LSTM(5, **sequences())
+
+
+def minimal():
+    return Bidirectional(MinLSTM(4, **sequences()), backward_layer=MinGRU(3, go_backwards=True, **sequences()))
 
 
 def conv3():

@@ -16,7 +16,7 @@ from layer_tools import numbers
 import lstmcore
 from lstmcore import Model, Sequential, layers
 from lstmcore.callbacks import LambdaCallback
-from lstmcore.layers.layer import _automatic_name
+from lstmcore.layers._naming import automatic_name
 from lstmcore.training.interrupts import DeferredInterrupt
 from lstmcore.training.turns import Turns
 from lstmcore.variables import Vectors
@@ -114,7 +114,7 @@ def test_predictions_while_weights_move_into_other_vectors():
     assert not wrong
 
 
-@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN, layers.MinGRU, layers.SLSTM])
 def test_packed_weights_are_those_of_the_last_change(kind):
     layer, twin, x = kind(8), kind(8), numbers(2, 3, 4, dtype="float32")
     layer(x)
@@ -154,7 +154,7 @@ def test_a_version_is_that_of_one_state_of_one_vector():
 def test_names_of_layers_made_at_once_differ():
     for _ in range(10):
         lstmcore.utils.clear_session()
-        results = at_once(*[lambda: [_automatic_name("D") for _ in range(2000)]] * THREADS)
+        results = at_once(*[lambda: [automatic_name("D") for _ in range(2000)]] * THREADS)
         assert len(set(itertools.chain(*results))) == 2000 * THREADS
     lstmcore.utils.clear_session()
 

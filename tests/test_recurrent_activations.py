@@ -9,11 +9,11 @@ from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 from lstmcore import Sequential, activations, functional, reference
 from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions, Zoneout
-from lstmcore._serialization import deserialize, serialize
 from lstmcore.activations import piecewise
 from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 from lstmcore.optimizers import Adam
 from lstmcore.reference.activations import ACTIVATIONS as IN_THE_REFERENCE
+from lstmcore.serialization import deserialize, serialize
 
 BATCH, STEPS, FEATURES, UNITS = 4, 6, 3, 5
 MASK = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0], [0] * 6], bool)

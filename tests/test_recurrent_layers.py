@@ -1,22 +1,47 @@
-"""LSTM, GRU and SimpleRNN: the reference with the layer's weights, Keras's shapes, names and initial values."""
+"""The layers of all cells: the reference with the layer's weights, Keras's shapes, names and initial values."""
 
 import numpy as np
 import pytest
 from layer_tools import assert_gradients_by_differences, numbers, with_weights
+from problems import OPTIONS as OPTIONS_OF
+from problems import possible_state
 
 import lstmcore
 from lstmcore import Sequential, reference
-from lstmcore._options import ACTIVATIONS, GRUOptions, LSTMOptions, RNNOptions
-from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, Embedding, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
+from lstmcore._options import ACTIVATIONS
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    SLSTM,
+    Bidirectional,
+    Dense,
+    Embedding,
+    GRUCell,
+    LSTMCell,
+    MinGRU,
+    MinLSTM,
+    SimpleRNN,
+    SimpleRNNCell,
+)
 
 BATCH, STEPS, FEATURES, UNITS = 3, 6, 2, 4
 
-# Layer, its arguments, and what the same cell is in the reference.
-CASES = {
+KINDS = [LSTM, GRU, SimpleRNN, MinGRU, MinLSTM, SLSTM]
+# What the same cells are in the reference.
+CELL_OF = {LSTM: "lstm", GRU: "gru", SimpleRNN: "rnn", MinGRU: "min_gru", MinLSTM: "min_lstm", SLSTM: "slstm"}
+WITH_ACTIVATIONS = {
     "lstm": (LSTM, {}),
     "gru": (GRU, {}),
     "gru reset before": (GRU, {"reset_after": False}),
     "rnn": (SimpleRNN, {}),
+}
+# Layer, and its arguments.
+CASES = {
+    **WITH_ACTIVATIONS,
+    "min gru": (MinGRU, {}),
+    "min lstm": (MinLSTM, {}),
+    "slstm": (SLSTM, {}),
 }
 OPTIONS = {
     "lstm peepholes": (LSTM, {"peepholes": True}),
@@ -31,17 +56,21 @@ OPTIONS = {
     "lstm peepholes coupled": (LSTM, {"peepholes": True, "coupled": True}),
     "lstm everything": (LSTM, {"peepholes": True, "layer_norm": True, "projection": 3}),
     "gru layer norm": (GRU, {"layer_norm": True}),
+    "min gru log space": (MinGRU, {"log_space": True}),
+    "min lstm log space": (MinLSTM, {"log_space": True}),
+    "slstm heads": (SLSTM, {"heads": 2}),
+    "slstm exponential forget": (SLSTM, {"exponential_forget": True, "heads": 4}),
 }
 NO_BIAS = {
     f"{name} no bias": (kind, options | {"use_bias": False}) for name, (kind, options) in (CASES | OPTIONS).items()
 }
 ACTIVATED = {
     f"{name} {activation}": (kind, {**options, "activation": activation})
-    for name, (kind, options) in CASES.items()
+    for name, (kind, options) in WITH_ACTIVATIONS.items()
     for activation in ACTIVATIONS
 } | {
     f"{name} gates {activation}": (kind, {**options, "recurrent_activation": activation})
-    for name, (kind, options) in CASES.items()
+    for name, (kind, options) in WITH_ACTIVATIONS.items()
     if kind is not SimpleRNN
     for activation in ACTIVATIONS
 }
@@ -54,15 +83,17 @@ def each(cases):
 
 def reference_of(kind, options):
     """The reference's two functions, and the options they take for what the layer was given."""
-    name, options_class = {LSTM: ("lstm", LSTMOptions), GRU: ("gru", GRUOptions), SimpleRNN: ("rnn", RNNOptions)}[kind]
+    name = CELL_OF[kind]
     options = {k: v for k, v in options.items() if k != "use_bias"}
     if "projection" in options:
         options["projection"] = True
-    return getattr(reference, name), getattr(reference, f"{name}_backward"), options_class(**options)
+    return getattr(reference, name), getattr(reference, f"{name}_backward"), OPTIONS_OF[name](**options)
 
 
 def states_for(layer, batch=BATCH, seed=9):
-    return [numbers(batch, width, seed=seed + k) for k, width in enumerate(layer.state_size)]
+    return possible_state(
+        layer.options, [numbers(batch, width, seed=seed + k) for k, width in enumerate(layer.state_size)]
+    )
 
 
 # --- against the reference ---
@@ -184,6 +215,11 @@ def test_gradients_add_up_until_they_are_cleared():
         (GRU(3, layer_norm=True), {"kernel": (2, 9), "recurrent_kernel": (3, 9), "bias": (2, 9), "gain": (2, 9)}),
         (SimpleRNN(3), {"kernel": (2, 3), "recurrent_kernel": (3, 3), "bias": (3,)}),
         (SimpleRNN(3, use_bias=False), {"kernel": (2, 3), "recurrent_kernel": (3, 3)}),
+        (MinGRU(3), {"kernel": (2, 6), "bias": (6,)}),
+        (MinGRU(3, use_bias=False), {"kernel": (2, 6)}),
+        (MinLSTM(3), {"kernel": (2, 9), "bias": (9,)}),
+        (SLSTM(6), {"kernel": (2, 24), "recurrent_kernel": (6, 24), "bias": (24,)}),
+        (SLSTM(6, 3), {"kernel": (2, 24), "recurrent_kernel": (2, 24), "bias": (24,)}),
     ],
 )
 def test_names_shapes_and_order_of_the_weights(layer, shapes):
@@ -194,7 +230,7 @@ def test_names_shapes_and_order_of_the_weights(layer, shapes):
     assert layer.count_params() == sum(int(np.prod(shape)) for shape in shapes.values())
 
 
-@pytest.mark.parametrize("make", [LSTM, GRU, SimpleRNN])
+@pytest.mark.parametrize("make", [LSTM, GRU, SimpleRNN, SLSTM])
 def test_weights_are_attributes_once_there_are_any(make):
     layer = make(3)
     for name in ("kernel", "recurrent_kernel", "bias"):
@@ -204,6 +240,12 @@ def test_weights_are_attributes_once_there_are_any(make):
     assert [layer.kernel, layer.recurrent_kernel, layer.bias] == layer.variables
     layer = make(3, use_bias=False, input_shape=(None, 2))
     assert layer.bias is None
+
+
+def test_what_a_cell_has_not_is_no_attribute():
+    for layer in (MinGRU(3), MinLSTM(3, input_shape=(None, 2))):
+        with pytest.raises(AttributeError, match=r"has no recurrent_kernel$"):
+            _ = layer.recurrent_kernel
 
 
 def test_parameter_counts_are_those_that_keras_prints():
@@ -242,6 +284,26 @@ def test_the_forget_gate_starts_open_wherever_it_stands():
     assert bias(bias_initializer="ones", unit_forget_bias=False) == [1] * 8
 
 
+def test_the_forget_gate_of_an_slstm_starts_open():
+    def bias(**options):
+        layer = SLSTM(2, **options)
+        layer.ensure_built((None, None, 1))
+        return layer.get_weights()[2].tolist()
+
+    assert bias() == [0, 0, 1, 1, 0, 0, 0, 0]
+    assert bias(heads=2, bias_initializer="ones", unit_forget_bias=False) == [1] * 8
+    assert bias(unit_forget_bias=False) == [0] * 8
+    assert bias(exponential_forget=True) == [0] * 8  # exp(0) = 1
+
+
+@pytest.mark.parametrize("heads", [1, 2, 8])
+def test_the_recurrent_rows_of_an_slstm_start_orthonormal(heads):
+    layer = SLSTM(64, heads)
+    layer.ensure_built((None, None, 3))
+    recurrent_kernel = layer.get_weights()[1]
+    np.testing.assert_allclose(recurrent_kernel @ recurrent_kernel.T, np.eye(64 // heads), atol=2e-6)
+
+
 def test_a_new_layer_with_options_is_the_plain_one():
     """Peepholes start at 0, gains at 1, the shift of the cell state at 0."""
     layer = LSTM(3, peepholes=True, layer_norm=True, projection=2)
@@ -271,7 +333,7 @@ def test_initializers_are_used_where_they_are_named():
 @each(CASES | {"lstm projection": (LSTM, {"projection": 3})})
 def test_shapes_of_outputs_and_states(kind, options):
     width = options.get("projection", UNITS)
-    states = [(BATCH, width), (BATCH, UNITS)] if kind is LSTM else [(BATCH, UNITS)]
+    states = [(BATCH, width), *[(BATCH, UNITS)] * {LSTM: 1, SLSTM: 3}.get(kind, 0)]
     x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
     last = kind(UNITS, **options)
     assert last(x).shape == (BATCH, width)
@@ -300,7 +362,7 @@ def test_go_backwards_is_the_reversed_input_in_the_order_of_processing(kind, opt
     )
 
 
-@pytest.mark.parametrize("kind", [GRU, SimpleRNN])
+@pytest.mark.parametrize("kind", [GRU, SimpleRNN, MinGRU, MinLSTM])
 def test_one_state_may_come_bare_or_in_a_list(kind):
     layer, x, h = kind(UNITS), numbers(BATCH, STEPS, FEATURES, dtype="float32"), numbers(BATCH, UNITS, dtype="float32")
     np.testing.assert_array_equal(layer(x, initial_state=h), layer(x, initial_state=[h]))
@@ -314,9 +376,9 @@ def test_kernel_info_says_what_runs(kind, options):
         layer.kernel_info()
     layer.ensure_built((None, None, FEATURES))
     name, kernel, dtype, isa = layer.kernel_info().replace(": ", ", ").split(", ")
-    assert name == {LSTM: "lstm", GRU: "gru", SimpleRNN: "rnn"}[kind]
-    # The plain LSTM and the GRU with reset_after have a loop of their own, as does every simple layer.
-    plain = options == {} or kind is SimpleRNN
+    assert name == CELL_OF[kind]
+    # The plain LSTM and the GRU with reset_after have a loop of their own, as do all the others.
+    plain = options == {} or kind not in (LSTM, GRU)
     assert (kernel == "fused kernel") == plain, kernel
     assert dtype == "float64"
     assert isa == lstmcore._core.config()["instruction_set"]
@@ -341,6 +403,9 @@ STATEFUL = {
     "gru": lambda **o: GRU(UNITS, **o),
     "gru reset before": lambda **o: GRU(UNITS, reset_after=False, **o),
     "rnn": lambda **o: SimpleRNN(UNITS, **o),
+    "min gru": lambda **o: MinGRU(UNITS, **o),
+    "min lstm": lambda **o: MinLSTM(UNITS, log_space=True, **o),
+    "slstm": lambda **o: SLSTM(UNITS, 2, **o),
     "cells": lambda **o: RNN([LSTMCell(UNITS), GRUCell(3), SimpleRNNCell(2)], **o),
     "a cell of the user's": lambda **o: RNN(_Step(), **o),
 }
@@ -364,16 +429,17 @@ def test_a_sequence_in_pieces_is_the_whole(make):
     np.testing.assert_array_equal(stateful(x[:2]), plain(x[:2]))
 
 
-def test_a_stateful_layer_can_be_told_its_state():
-    layer, plain = LSTM(UNITS, stateful=True), LSTM(UNITS)
-    x, states = numbers(BATCH, STEPS, FEATURES, dtype="float32"), [numbers(BATCH, UNITS, seed=k) for k in range(2)]
+@pytest.mark.parametrize(("kind", "names"), [(LSTM, "h, c"), (SLSTM, "h, c, n, m"), (MinGRU, "h")])
+def test_a_stateful_layer_can_be_told_its_state(kind, names):
+    layer, plain = kind(UNITS, stateful=True), kind(UNITS)
+    x, states = numbers(BATCH, STEPS, FEATURES, dtype="float32"), states_for(layer)
     layer(x)
     plain.ensure_built(x.shape)
     plain.set_weights(layer.get_weights())
     layer.reset_states(states)
     np.testing.assert_array_equal(layer(x), plain(x, initial_state=states))
-    with pytest.raises(ValueError, match="expected the states h, c, got 1 arrays"):
-        layer.reset_states(states[:1])
+    with pytest.raises(ValueError, match=f"expected the states {names}, got {len(states) + 1} arrays"):
+        layer.reset_states([*states, states[0]])
 
 
 def test_stacked_cells_can_be_told_their_states():
@@ -507,6 +573,20 @@ def test_the_gradient_stops_where_a_batch_begins():
         (lambda: SimpleRNN(2, time_major=True), NotImplementedError, "SimpleRNN: time_major=True"),
         (lambda: SimpleRNN(0), ValueError, "SimpleRNN: units: expected a positive integer, got 0"),
         (lambda: GRU(2.5), TypeError, "GRU: units: expected a positive integer, got 2.5"),
+        (lambda: MinGRU(2, log_space=1), TypeError, "log_space: expected True or False, got 1"),
+        (lambda: MinGRU(2, activation="tanh"), TypeError, "MinGRU got an unexpected argument 'activation'"),
+        (lambda: MinLSTM(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),
+        (lambda: MinLSTM(2, log_spice=True), TypeError, "'log_spice'; did you mean 'log_space'"),
+        (lambda: MinLSTM(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h, got"),
+        (lambda: SLSTM(2, zoneout=(0.1, 0.1)), ValueError, r"SLSTM: zoneout: .* h, as c, n and m .* got \(0.1, 0.1\)"),
+        (lambda: SLSTM(2, zoneout=1.0), ValueError, "SLSTM: zoneout: .* got 1.0"),
+        (lambda: SLSTM(2, activation="tanh"), TypeError, "SLSTM got an unexpected argument 'activation'"),
+        (
+            lambda: SLSTM(2, exponential_forget="yes"),
+            TypeError,
+            "exponential_forget: expected True or False, got 'yes'",
+        ),
+        (lambda: SLSTM(2, unit_forget_bias=1), TypeError, "SLSTM: unit_forget_bias: expected True or False, got 1"),
     ],
 )
 def test_wrong_arguments_are_named(make, error, text):
@@ -514,7 +594,22 @@ def test_wrong_arguments_are_named(make, error, text):
         make()
 
 
-@pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN])
+@pytest.mark.parametrize("kind", [MinGRU, MinLSTM])
+def test_what_is_of_a_recurrent_kernel_is_refused_where_there_is_none(kind):
+    for name, value in {
+        "recurrent_dropout": 0.1,
+        "recurrent_initializer": "orthogonal",
+        "recurrent_regularizer": "l2",
+        "recurrent_constraint": "non_neg",
+        "recurrent_activation": "sigmoid",
+    }.items():
+        with pytest.raises(ValueError, match=f"{kind.__name__}: {name}: expected none, .* without a recurrent kernel"):
+            kind(2, **{name: value})
+    kind(2, recurrent_dropout=0.0, recurrent_regularizer=None)  # as a configuration of Keras's has them
+    assert not [name for name in kind(2).get_config() if name.startswith("recurrent_")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_flags_are_true_or_false(kind):
     names = ["use_bias", "return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"]
     for name in [*names, "trainable"]:
@@ -544,7 +639,7 @@ def test_flags_of_single_layers_are_true_or_false():
         make(np.bool_(True))
 
 
-@pytest.mark.parametrize("kind", [LSTM, GRU, SimpleRNN])
+@pytest.mark.parametrize("kind", KINDS)
 def test_arguments_without_effect_are_accepted(kind):
     kind(2, unroll=True, time_major=False, kernel_regularizer=None, dropout=0.0, recurrent_dropout=0, zoneout=0.0)
     if kind is not SimpleRNN:
@@ -580,6 +675,9 @@ def test_wrong_calls_are_named():
         lambda: LSTM(UNITS),
         lambda: GRU(UNITS),
         lambda: SimpleRNN(UNITS),
+        lambda: MinGRU(UNITS),
+        lambda: MinLSTM(UNITS),
+        lambda: SLSTM(UNITS),
         lambda: RNN(LSTMCell(UNITS)),
         lambda: RNN([GRUCell(UNITS), LSTMCell(2)]),
         lambda: Bidirectional(GRU(UNITS)),
@@ -590,8 +688,8 @@ def test_a_call_takes_sequences_initial_state_mask_and_training_in_that_order(ma
     x = numbers(BATCH, STEPS, FEATURES, dtype="float32")
     mask = np.arange(STEPS) < np.arange(1, BATCH + 1)[:, None]
     layer(x)
-    state = layer.get_initial_state(BATCH) if isinstance(layer, RNN) else [np.zeros((BATCH, UNITS), "float32")] * 2
-    state = state[:1] if isinstance(layer, (GRU, SimpleRNN)) else state
+    both = isinstance(layer, Bidirectional)
+    state = [np.zeros((BATCH, UNITS), "float32")] * 2 if both else layer.get_initial_state(BATCH)
     ones = [[s + 1 for s in part] if isinstance(part, list) else part + 1 for part in state]
     want = layer(x, initial_state=ones, mask=mask)
     assert (want != layer(x, mask=mask)).any()
@@ -641,6 +739,24 @@ def test_a_configuration_has_the_defaults_of_what_was_not_given(layer, cell, own
     changed = layer(3, activation="relu", return_sequences=True, seed=5).get_config()
     assert (changed["activation"], changed["return_sequences"], changed["seed"]) == ("relu", True, 5)
     assert RNN(cell(3)).get_config().items() >= dict.fromkeys(flags, False).items()
+
+
+@pytest.mark.parametrize(
+    ("layer", "own"),
+    [
+        (MinGRU(3), {"log_space": False}),
+        (MinLSTM(3), {"log_space": False}),
+        (SLSTM(3), {"heads": 1, "exponential_forget": False, "unit_forget_bias": True, "recurrent_dropout": 0.0}),
+    ],
+)
+def test_a_configuration_of_cells_that_keras_has_not_has_their_defaults(layer, own):
+    config = layer.get_config()
+    assert ({"units": 3, "use_bias": True, "dropout": 0.0, "zoneout": 0.0, "stateful": False} | own).items() <= (
+        config.items()
+    )
+    assert type(layer).from_config(config).get_config() == config
+    changed = type(layer)(3, **{name: not value for name, value in own.items() if isinstance(value, bool)})
+    assert vars(type(layer).from_config(changed.get_config()).options) == vars(changed.options)
 
 
 def test_a_class_of_the_users_knows_its_own_defaults_only():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstmcore import _serialization, regularizers
+from lstmcore import regularizers, serialization
 from lstmcore.regularizers import L1, L1L2, L2, OrthogonalRegularizer, Regularizer
 
 ALL = [
@@ -89,7 +89,7 @@ def test_names_are_kerass():
 
 @pytest.mark.parametrize("regularizer", ALL, ids=repr)
 def test_a_regularizer_comes_back_from_its_description(regularizer):
-    again = regularizers.get(_serialization.serialize(regularizer))
+    again = regularizers.get(serialization.serialize(regularizer))
     assert type(again) is type(regularizer)
     assert again(weights()) == regularizer(weights())
 

@@ -9,6 +9,8 @@ import lstmcore
 from lstmcore import Sequential, layers, optimizers, utils
 from lstmcore.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
 from lstmcore.optimizers.schedules import ExponentialDecay
+from lstmcore.training.measures import Measures
+from lstmcore.training.objective import Objective
 
 X = np.random.default_rng(0).standard_normal((22, 5, 2)).astype("float32")
 Y = (X.sum((1, 2))[:, None] > 0).astype("float32")
@@ -21,6 +23,8 @@ def make(optimizer=None):
             layers.LSTM(4, dropout=0.2, recurrent_dropout=0.1, return_sequences=True, input_shape=(None, 2)),
             layers.BatchNormalization(),
             layers.Dropout(0.2),
+            layers.MinGRU(4, zoneout=0.1, dropout=0.1, return_sequences=True),
+            layers.SLSTM(4, 2, recurrent_dropout=0.1, return_sequences=True),
             layers.LSTM(3),
             layers.Dense(1, "sigmoid"),
         ]
@@ -295,12 +299,12 @@ def test_layers_and_metrics_take_up_all_of_a_state_or_nothing():
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[k], after[k]) for k in before)
 
-    from lstmcore.training.measures import Measures
-
-    measures = Measures(["mae", "auc"], [], lstmcore.losses.MeanSquaredError(), (None, 1))
-    measures.update(0.5, 4, np.ones((4, 1)), np.full((4, 1), 0.25), None, None)
+    objective = Objective(lstmcore.losses.MeanSquaredError(), ["mae", "auc"], [], (None, 1))
+    measures = Measures([objective])
+    objective.update(objective.look(np.full((4, 1), 0.25), None, np.ones((4, 1)), None))
     kept, logs = measures.state(), measures.logs()
-    measures.update(1.5, 4, np.zeros((4, 1)), np.ones((4, 1)), None, None)
+    objective.update(objective.look(np.ones((4, 1)), None, np.zeros((4, 1)), None))
+    measures.update(1.5, 4)
     later = measures.logs()
     with pytest.raises(ValueError, match="auc: state"):
         measures.load_state(kept | {"auc": {}})

@@ -20,13 +20,13 @@ from layer_tools import set_values
 from safetensors.numpy import save as pack
 
 import lstmcore
-from lstmcore import Sequential, callbacks, initializers, models, optimizers, utils
+from lstmcore import Sequential, callbacks, initializers, layers, models, optimizers, utils
 from lstmcore._random import generator
-from lstmcore._serialization import custom_object_scope, deserialize
 from lstmcore.layers import (
     GRU,
     LSTM,
     RNN,
+    SLSTM,
     BatchNormalization,
     Bidirectional,
     Conv1D,
@@ -37,10 +37,12 @@ from lstmcore.layers import (
     Layer,
     LayerNormalization,
     LSTMCell,
+    MinGRU,
+    MinLSTM,
     SimpleRNN,
 )
 from lstmcore.models import Model
-from lstmcore.saving import atomic, container
+from lstmcore.serialization import atomic, container, custom_object_scope, deserialize
 
 X = np.random.default_rng(1).normal(size=(23, 5, 3)).astype("float32")
 Y = np.random.default_rng(2).normal(size=(23, 2)).astype("float32")
@@ -146,6 +148,8 @@ def start_small(shape, dtype=None):
         (lambda: Sequential([Embedding(7, 4, mask_zero=True), Bidirectional(LSTM(3)), Dense(1)]), TOKENS),
         (lambda: Sequential([RNN([LSTMCell(4), GRUCell(3)], input_shape=(5, 3)), Dense(1, activation="tanh")]), X),
         (lambda: Sequential([Bidirectional(GRU(3), input_shape=(None, 3)), Dense(4), Dense(4)]), X),
+        (lambda: Sequential([Bidirectional(MinGRU(3, return_sequences=True), input_shape=(None, 3)), MinLSTM(2)]), X),
+        (lambda: Sequential([SLSTM(6, 3, exponential_forget=True, input_shape=(None, 3)), Dense(4)]), X),
     ],
 )
 def test_a_loaded_model_gives_the_same_bits(make, data, tmp_path):
@@ -333,6 +337,8 @@ def test_a_clone_has_new_weights():
     [
         lambda: LSTM(4, dropout=0.5, kernel_initializer=start_small),
         lambda: Bidirectional(GRU(3, return_sequences=True)),
+        lambda: MinLSTM(4, dropout=0.5),
+        lambda: Bidirectional(SLSTM(4, 2, recurrent_dropout=0.5)),
         lambda: RNN([LSTMCell(4), GRUCell(3)]),
         lambda: Scale(2.0),
         lambda: Bare(2.0),
@@ -358,6 +364,25 @@ def test_a_weight_is_not_copied_without_its_layer():
     for how in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=r"/kernel: cannot be copied or pickled by itself; copy its layer"):
             how(model.weights[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "found"),
+    [
+        ("layers.layer", "Layer", Layer),
+        ("layers.rnn", "Cell", layers.Cell),
+        ("layers.rnn", "GRUCell", GRUCell),
+        ("layers.rnn", "LSTMCell", LSTMCell),
+        ("layers.rnn", "RNN", RNN),
+        ("layers.rnn", "SimpleRNNCell", layers.SimpleRNNCell),
+        ("layers.rnn", "StackedRNNCells", layers.StackedRNNCells),
+        ("saving.layers", "_from_bytes", Dense(1).__reduce__()[0]),
+        ("saving.models", "_from_bytes", Sequential().__reduce__()[0]),
+        ("saving.models", "load_model", models.load_model),
+    ],
+)
+def test_older_pickles_find_what_they_name(module, name, found):
+    assert pickle.loads(f"clstmcore.{module}\n{name}\n.".encode()) is found
 
 
 def test_users_classes_and_functions(tmp_path):

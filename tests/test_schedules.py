@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from lstmcore import _serialization
+from lstmcore import serialization
 from lstmcore.optimizers import SGD, schedules
 from lstmcore.optimizers.schedules import (
     CosineDecay,
@@ -82,7 +82,7 @@ def test_a_schedule_of_ones_own_is_asked_for_every_step():
     assert optimizer.learning_rate == 2.0
     assert isinstance(optimizer.learning_rate, float)
     config = SGD(Ramp(0.5)).get_config()
-    with _serialization.custom_object_scope({"Ramp": Ramp}):
+    with serialization.custom_object_scope({"Ramp": Ramp}):
         assert SGD.from_config(config).learning_rate == 0.5
     with pytest.raises(ValueError, match="'Ramp' is unknown"):
         SGD.from_config(config)

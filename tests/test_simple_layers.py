@@ -10,11 +10,11 @@ from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 import lstmcore
 from lstmcore import Sequential, constraints, layers, regularizers
-from lstmcore._serialization import custom_object_scope, deserialize, serialize
 from lstmcore.layers import (
     GRU,
     LSTM,
     RNN,
+    SLSTM,
     Activation,
     ActivityRegularization,
     Add,
@@ -33,6 +33,7 @@ from lstmcore.layers import (
     LeakyReLU,
     LSTMCell,
     Masking,
+    MinGRU,
     Permute,
     PReLU,
     ReLU,
@@ -45,6 +46,7 @@ from lstmcore.layers import (
     TimeDistributed,
     UnitNormalization,
 )
+from lstmcore.serialization import custom_object_scope, deserialize, serialize
 
 BATCH, STEPS, FEATURES = 2, 4, 3
 F64 = {"dtype": "float64"}
@@ -457,6 +459,8 @@ def test_layers_without_a_head():
         (lambda **o: LSTM(2, **o), ("kernel", "recurrent", "bias")),
         (lambda **o: GRU(2, reset_after=False, **o), ("kernel", "recurrent", "bias")),
         (lambda **o: SimpleRNN(2, **o), ("kernel", "recurrent", "bias")),
+        (lambda **o: SLSTM(2, 2, **o), ("kernel", "recurrent", "bias")),
+        (lambda **o: MinGRU(2, **o), ("kernel", "bias")),
         (lambda **o: RNN(LSTMCell(2, **o)), ("kernel", "recurrent", "bias")),
         (lambda **o: Bidirectional(GRU(2, **o)), ("kernel", "recurrent", "bias")),
         (lambda **o: TimeDistributed(Dense(2, **o)), ("kernel", "bias")),
@@ -510,6 +514,8 @@ STATEFUL = {
     "dropout": lambda: Dropout(0.5, **F64),
     "lstm": lambda: LSTM(FEATURES, dropout=0.3, **seq(stateful=True)),
     "bidirectional": lambda: Bidirectional(GRU(2, recurrent_dropout=0.3, **seq(stateful=True))),
+    "min gru": lambda: MinGRU(FEATURES, zoneout=0.3, **seq(stateful=True)),
+    "slstm": lambda: SLSTM(FEATURES, recurrent_dropout=0.3, **seq(stateful=True)),
     "rnn": lambda: RNN([GRUCell(2, dropout=0.3, **F64), LSTMCell(2, zoneout=0.1, **F64)], stateful=True),
     "time distributed": lambda: TimeDistributed(Dropout(0.5, **F64)),
     "residual": lambda: Residual([LSTM(FEATURES, **seq(stateful=True)), GaussianNoise(1.0, **F64)]),
@@ -573,6 +579,7 @@ def test_a_seed_beyond_64_bits_is_kept_as_it_is_used():
         lambda: [TimeDistributed(Dense(4, "gelu")), LSTM(3, return_sequences=True), Dense(2, "softmax")],
         lambda: [Residual(LSTM(FEATURES, return_sequences=True)), GaussianNoise(0.3)],
         lambda: [Residual([GRU(5, return_sequences=True), Dense(2, "tanh")], projection="auto")],
+        lambda: [Residual(MinGRU(FEATURES, return_sequences=True)), SLSTM(4, 2, return_sequences=True)],
         lambda: [Residual(Identity()), Residual(Residual(SimpleRNN(FEATURES, return_sequences=True)))],
     ],
 )

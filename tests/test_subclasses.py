@@ -7,7 +7,19 @@ import pytest
 from layer_tools import numbers
 
 from lstmcore import Model, Sequential, layers, losses
-from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Conv1D, Dense, GlobalAveragePooling1D, LSTMCell, SimpleRNN
+from lstmcore.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    SLSTM,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    GlobalAveragePooling1D,
+    LSTMCell,
+    MinGRU,
+    SimpleRNN,
+)
 
 MASK = np.array([[True, True, False, False], [True, True, True, False]])
 X = numbers(2, 4, 3).astype("float32")
@@ -25,6 +37,8 @@ MASKED = {
     "LSTM": lambda kind: kind(LSTM)(3),
     "GRU": lambda kind: kind(GRU)(3),
     "SimpleRNN": lambda kind: kind(SimpleRNN)(3),
+    "MinGRU": lambda kind: kind(MinGRU)(3),
+    "SLSTM": lambda kind: kind(SLSTM)(3),
     "RNN": lambda kind: kind(RNN)(LSTMCell(3)),
     "Bidirectional": lambda kind: kind(Bidirectional)(LSTM(3)),
     "GlobalAveragePooling1D": lambda kind: kind(GlobalAveragePooling1D)(),

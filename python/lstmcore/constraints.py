@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import integers, number, real_array
-from ._names import resolve
-from ._serialization import Configurable
+from .serialization import Configurable
+from .serialization.identifiers import resolve
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core, _random
 from ._arguments import among, integers, number, real_array
-from ._names import resolve
-from ._serialization import Configurable
+from .serialization import Configurable
+from .serialization.identifiers import resolve
 
 __all__ = [
     "Constant",

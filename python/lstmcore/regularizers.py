@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._arguments import among, number, real_array
-from ._names import plain, resolve
-from ._serialization import Configurable
+from .serialization import Configurable
+from .serialization.identifiers import plain, resolve
 
 __all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get"]
 

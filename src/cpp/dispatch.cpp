@@ -13,15 +13,10 @@ namespace lstmcore {
     namespace set {                          \
     const InstructionSet& instruction_set(); \
     }
-#if defined(__x86_64__)
 LSTMCORE_DECLARE(baseline)
 LSTMCORE_DECLARE(avx2)
 LSTMCORE_DECLARE(avx512)
-#elif defined(__aarch64__)
 LSTMCORE_DECLARE(neon)
-#else
-LSTMCORE_DECLARE(baseline)
-#endif
 
 namespace {
 struct Candidate {
@@ -34,18 +29,21 @@ bool always() { return true; }
 
 const Candidate candidates[] = {
 // best first
-#if defined(__x86_64__)
+#ifdef LSTMCORE_HAS_avx512
     {"avx512", avx512::instruction_set,
      [] {
          return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                 __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                 __builtin_cpu_supports("fma");
      }},
+#endif
+#ifdef LSTMCORE_HAS_avx2
     {"avx2", avx2::instruction_set, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
-    {"baseline", baseline::instruction_set, always},
-#elif defined(__aarch64__)
+#endif
+#ifdef LSTMCORE_HAS_neon
     {"neon", neon::instruction_set, always},
-#else
+#endif
+#ifdef LSTMCORE_HAS_baseline
     {"baseline", baseline::instruction_set, always},
 #endif
 };

@@ -1,11 +1,11 @@
 """Recurrent layers as functions of arrays: any cell, option, shape, padding and layout, against the reference."""
 
 import numpy as np
-from problems import LAYOUTS, Problem, assert_same_bits, relative_errors
+from problems import LAYOUTS, MIN_AND_SLSTM, OPTIONS, Problem, assert_same_bits, relative_errors
 
 from lstmcore import _core, functional, reference
 from lstmcore._options import ACTIVATIONS
-from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions, Zoneout
+from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions, SLSTMOptions, Zoneout
 
 # Rounding over a few hundred terms, relative to the largest number of an array or to a hundredth of that of all; the
 # same as in test_kernels.py, with some room, since there are so many more cases.
@@ -15,11 +15,11 @@ BOUNDED = ("sigmoid", "hard_sigmoid")  # gates between 0 and 1
 
 def options_of(rng):
     """Options of a cell; the plain ones, which have kernels of their own, half of the time."""
-    plain = [LSTMOptions(), GRUOptions(), RNNOptions()]
+    plain = [kind() for kind in OPTIONS.values()]
     if rng.random() < 0.5:
-        return plain[rng.integers(3)]
+        return plain[rng.integers(len(plain))]
     activation, recurrent = (str(rng.choice(ACTIVATIONS)) for _ in range(2))
-    kind = rng.integers(3)
+    kind = rng.integers(5)
     if kind == 0:
         names = ("peepholes", "projection", "layer_norm", "coupled")
         flags = {name: bool(rng.random() < 0.4) for name in names}
@@ -30,7 +30,11 @@ def options_of(rng):
     if kind == 1:
         after = bool(rng.random() < 0.5)
         return GRUOptions(after, activation, recurrent, after and bool(rng.random() < 0.4))
-    return RNNOptions(activation)
+    if kind == 2:
+        return RNNOptions(activation)
+    if kind == 3:
+        return SLSTMOptions(int(rng.integers(1, 9)), bool(rng.random() < 0.5))
+    return list(MIN_AND_SLSTM.values())[rng.integers(4)]
 
 
 def size_of(rng, most):
@@ -46,7 +50,7 @@ def problem_of(rng):
     # Layer normalisation may divide by next to nothing, which float32 does not survive.
     dtype = "float64" if norm else str(rng.choice(["float32", "float64"]))
     wild = getattr(options, "recurrent_activation", "sigmoid") not in BOUNDED
-    unbounded = options.activation not in ("tanh", "sigmoid", "hard_sigmoid", "softsign")
+    unbounded = getattr(options, "activation", "tanh") not in ("tanh", "sigmoid", "hard_sigmoid", "softsign")
     padding = [{}, {"lengths": "random"}, {"mask": "random"}, {"mask": "random", "zero_output_for_mask": True}]
     zoneout = Zoneout(*rng.choice([0.0, 0.1, 0.5, 1.0], 2).tolist(), seed=int(rng.integers(2**32)))
     problem = Problem(
@@ -73,7 +77,9 @@ def problem_of(rng):
 
 def smooth(options):
     """Whether a number that is rounded to float32 cannot come to lie on the other side of a kink."""
-    used = {options.activation, getattr(options, "recurrent_activation", "tanh")}
+    if options.cell == "slstm" or getattr(options, "log_space", False):  # m is a maximum; the candidate has a kink at 0
+        return False
+    used = {getattr(options, name, "tanh") for name in ("activation", "recurrent_activation")}
     return used <= {"tanh", "sigmoid", "linear", "softsign", "silu", "softplus", "gelu", "exponential", "mish"}
 
 

@@ -15,11 +15,15 @@ F64 = {"dtype": "float64"}
 SMOOTH = ("tanh", "sigmoid", "softsign", "gelu", "mish", "log_sigmoid", "tanh_shrink", "softmax")
 
 
+WITH_ACTIVATIONS = (layers.LSTM, layers.GRU, layers.SimpleRNN)
+RECURRENT = (*WITH_ACTIVATIONS, layers.MinGRU, layers.MinLSTM, layers.SLSTM)
+
+
 def recurrent(rng, features):
     """A recurrent layer with any of its options that have no random numbers."""
-    kind = [layers.LSTM, layers.GRU, layers.SimpleRNN][rng.integers(3)]
-    others = {"activation": str(rng.choice(SMOOTH))} if rng.random() < 0.3 else {}
-    if kind is not layers.SimpleRNN and rng.random() < 0.2:
+    kind = RECURRENT[rng.integers(len(RECURRENT))]
+    others = {"activation": str(rng.choice(SMOOTH))} if kind in WITH_ACTIVATIONS and rng.random() < 0.3 else {}
+    if kind in (layers.LSTM, layers.GRU) and rng.random() < 0.2:
         others["recurrent_activation"] = str(rng.choice(SMOOTH))
     return kind(
         int(rng.integers(1, 6)),
@@ -33,7 +37,7 @@ def recurrent(rng, features):
 
 
 def bidirectional(rng, features):
-    kind = [layers.LSTM, layers.GRU, layers.SimpleRNN][rng.integers(3)]
+    kind = RECURRENT[rng.integers(len(RECURRENT))]
     merge = ["sum", "mul", "ave", "concat"][rng.integers(4)]
     inner = (
         kind(int(rng.integers(1, 5)), return_sequences=True, **F64) if rng.random() < 0.6 else stacked(rng, features)
@@ -180,8 +184,8 @@ def streams(rng):
     """A stream in chunks of any size, taken over by another stream on its way, gives the bits of the whole."""
     parts = []
     for _ in range(rng.integers(1, 4)):
-        kind = [layers.LSTM, layers.GRU, layers.SimpleRNN][rng.integers(3)]
-        options = {"activation": "gelu"} if rng.random() < 0.3 else {}
+        kind = RECURRENT[rng.integers(len(RECURRENT))]
+        options = {"activation": "gelu"} if kind in WITH_ACTIVATIONS and rng.random() < 0.3 else {}
         parts.append(kind(int(rng.integers(1, 20)), return_sequences=True, **options))
         if rng.random() < 0.2:
             parts.append(layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True))

@@ -24,7 +24,7 @@ from lstmcore import (
     reference,
     tuner,
 )
-from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions
+from lstmcore.functional import GRUOptions, LSTMOptions, MinGRUOptions, RNNOptions, SLSTMOptions
 from lstmcore.preprocessing.text import Tokenizer
 
 # What bad input may raise. AttributeError and IndexError are not among them: they come from below.
@@ -75,8 +75,19 @@ class FakeOptions(LSTMOptions):
 
 
 def tampered(rng):
-    options = [LSTMOptions(), GRUOptions(), RNNOptions()][rng.integers(3)]
-    name = str(rng.choice(["gates", "cell", "activation", "peepholes", "projection", "layer_norm", "reset_after"]))
+    options = [LSTMOptions(), GRUOptions(), RNNOptions(), MinGRUOptions(), SLSTMOptions()][rng.integers(5)]
+    names = [
+        "gates",
+        "cell",
+        "activation",
+        "peepholes",
+        "projection",
+        "layer_norm",
+        "reset_after",
+        "heads",
+        "log_space",
+    ]
+    name = str(rng.choice(names))
     value = [0, -1, 7, 10**30, None, "relu", b"lstm", "gru", True, 1.5][rng.integers(10)]
     object.__setattr__(options, name, value)
     return options
@@ -117,9 +128,16 @@ def good_array(rng):
 
 
 def packed(rng):
-    kind = rng.integers(3)
-    gates, pack = [(4, functional.pack_lstm), (3, functional.pack_gru), (1, functional.pack_rnn)][kind]
-    return pack([np.ones((4, gates * 3), "f4"), np.ones((3, gates * 3), "f4")], training=bool(rng.random() < 0.5))
+    kind = rng.integers(5)
+    gates, pack = [
+        (4, functional.pack_lstm),
+        (3, functional.pack_gru),
+        (1, functional.pack_rnn),
+        (4, functional.pack_slstm),
+        (2, functional.pack_min_gru),
+    ][kind]
+    weights = [np.ones((4, gates * 3), "f4"), np.ones((3, gates * 3), "f4")]
+    return pack(weights[: 1 if kind == 4 else 2], training=bool(rng.random() < 0.5))
 
 
 def cache(rng):
@@ -198,6 +216,7 @@ def a_layer(rng):
         layers.BatchNormalization(),
         layers.TimeDistributed(layers.Dense(2)),
     ]
+    kinds += [layers.MinLSTM(3), layers.SLSTM(4, 2, stateful=True)]
     kinds += [layers.LSTM(2, stateful=True), layers.Residual(layers.Dense(4)), layers.LSTMCell(3), layers.Softmax()]
     layer = kinds[rng.integers(len(kinds))]
     if rng.random() < 0.7:

@@ -39,8 +39,8 @@ def damage(rng, content):
 
 
 def model_of(rng):
-    kinds = [layers.LSTM(3), layers.Bidirectional(layers.GRU(2)), layers.SimpleRNN(3)]
-    model = Sequential([layers.Conv1D(3, 2, input_shape=(5, 2)), kinds[rng.integers(3)], layers.Dense(1)])
+    kinds = [layers.LSTM(3), layers.Bidirectional(layers.GRU(2)), layers.SimpleRNN(3), layers.SLSTM(4, 2)]
+    model = Sequential([layers.Conv1D(3, 2, input_shape=(5, 2)), kinds[rng.integers(len(kinds))], layers.Dense(1)])
     model.compile("adam", "mse", metrics=["mae"])
     model.fit(np.ones((4, 5, 2), "float32"), np.ones((4, 1), "float32"), verbose=0)
     return model

@@ -17,9 +17,10 @@ from lstmcore import Sequential, callbacks, layers, losses, optimizers, utils
 folder, seed, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 utils.set_random_seed(first)  # of no matter once a backup is restored
 rng = np.random.default_rng(seed)
-kind = [layers.LSTM, layers.GRU, layers.SimpleRNN][rng.integers(3)]
+kind = [layers.LSTM, layers.GRU, layers.SimpleRNN, layers.SLSTM, layers.MinGRU][rng.integers(5)]
 rate = float(rng.choice([0.0, 0.2]))
-recurrent = kind(int(rng.integers(2, 9)), dropout=rate, recurrent_dropout=rate, input_shape=(5, 3))
+of_h = {"zoneout" if kind is layers.MinGRU else "recurrent_dropout": rate}
+recurrent = kind(int(rng.integers(2, 9)), dropout=rate, input_shape=(5, 3), **of_h)
 wrapped = layers.Bidirectional(kind(4, dropout=rate), input_shape=(5, 3))
 model = Sequential([[recurrent, wrapped][rng.integers(2)], layers.Dropout(0.1), layers.Dense(1)])
 model.build((None, 5, 3))

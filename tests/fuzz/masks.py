@@ -32,7 +32,12 @@ def recurrent(rng, **options):
     """A recurrent layer of any kind, some with activations that the core has not, some of cells."""
     units = int(rng.integers(1, 5))
     activation = {"activation": str(rng.choice(["tanh", "relu", "gelu", "mish", "leaky_relu"]))}
-    kind = rng.integers(4)
+    kind = rng.integers(5)
+    if kind == 4:
+        minimal = [layers.MinGRU, layers.MinLSTM][rng.integers(2)](
+            units, log_space=bool(rng.integers(2)), **options, **F64
+        )
+        return minimal if rng.random() < 0.5 else layers.SLSTM(2 * units, 2, **options, **F64)
     if kind == 3:
         cells = [layers.LSTMCell(units, **F64), layers.GRUCell(2, **F64)]
         return layers.RNN(cells[0] if rng.random() < 0.5 else cells, **options, **F64)

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 
 from lstmcore import Sequential
-from lstmcore.layers import GRU, LSTM, Bidirectional, Dense
+from lstmcore.layers import GRU, LSTM, SLSTM, Bidirectional, Dense, MinGRU
 
 SWITCH = 1e-6  # seconds between changes of the thread that runs Python: as often as can be
 
@@ -38,9 +38,10 @@ def at_once(*tasks):
 
 
 def make(rng, shape=None):
-    kind = rng.integers(3)
+    kind = rng.integers(5)
     options = {} if shape is None else {"input_shape": shape}
-    first = [LSTM(5, **options), GRU(6, **options), Bidirectional(LSTM(3), **options)][kind]
+    simple = [LSTM(5, **options), GRU(6, **options), SLSTM(6, 3, **options), MinGRU(5, **options)]
+    first = [*simple, Bidirectional(LSTM(3), **options)][kind]
     return Sequential([first, Dense(2)])
 
 

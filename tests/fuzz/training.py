@@ -17,7 +17,8 @@ ROWS = 11
 
 def model_of(rng):
     kinds = [layers.LSTM(3), layers.Bidirectional(layers.GRU(2)), layers.RNN(layers.SimpleRNNCell(3))]
-    model = Sequential([layers.Input((4, 2)), kinds[rng.integers(3)], layers.Dense(1)])
+    kinds += [layers.SLSTM(4, 2), layers.Bidirectional(layers.MinLSTM(3))]
+    model = Sequential([layers.Input((4, 2)), kinds[rng.integers(len(kinds))], layers.Dense(1)])
     model.set_weights([0.5 * rng.standard_normal(w.shape) for w in model.get_weights()])
     model.compile(["sgd", "adam"][rng.integers(2)], "mse", metrics=["mae"])
     return model

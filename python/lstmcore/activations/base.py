@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arguments import real_array
-from .._serialization import Configurable
+from ..serialization import Configurable
 
 Array = NDArray[Any]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from .._arguments import flag, path
 from .._warnings import warn
+from ..serialization import atomic
+from ..serialization.backups import backup_training, restore_training
 from .callback import Callback, Logs
 from .save_frequency import SaveFrequency
 
@@ -78,8 +80,6 @@ class BackupAndRestore(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Restore the model and its training, if there is a backup."""
-        from ..saving import restore_training
-
         self._frequency.seen = 0
         candidates = (self.path, self.previous_path) if self.double_checkpoint else (self.path,)
         files = [file for file in candidates if file.exists()]
@@ -103,8 +103,6 @@ class BackupAndRestore(Callback):
             self._save()
 
     def _save(self) -> None:
-        from ..saving import backup_training
-
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint:
             with contextlib.suppress(FileNotFoundError):  # until there is one
@@ -113,8 +111,6 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Remove the file, and the folder if it is empty then."""
-        from ..saving import atomic
-
         if self.delete_checkpoint:
             atomic.remove(self.path)
             self.previous_path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from .._arguments import flag, path, string
 from .._warnings import warn
+from ..serialization import atomic
 from .callback import Callback, Logs
 
 _MISSING = "NA"
@@ -121,8 +122,6 @@ class CSVLogger(Callback):
         return rows
 
     def _rewrite(self, rows: list[list[str]]) -> None:
-        from ..saving import atomic  # here, because it needs callbacks
-
         text = io.StringIO()
         csv.writer(text, delimiter=self.separator).writerows(rows)
         atomic.write(self.filename, text.getvalue().encode("utf-8", "surrogateescape"))

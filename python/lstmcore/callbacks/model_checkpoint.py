@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from .._arguments import flag, path
-from ..saving.endings import check_ending
+from ..serialization.endings import check_ending
 from .callback import Logs
 from .monitor_callback import MonitorCallback
 from .save_frequency import SaveFrequency

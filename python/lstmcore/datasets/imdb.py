@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from .._arguments import integer
 from .._arguments import path as checked_path
 from .._warnings import warn
-from ..saving import atomic
+from ..serialization import atomic
 from ._files import cache_folder, fetch, find
 
 __all__ = ["get_word_index", "load_data"]

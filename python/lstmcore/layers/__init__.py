@@ -5,6 +5,8 @@ from .activity_regularization import ActivityRegularization
 from .alpha_dropout import AlphaDropout
 from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
+from .cell import Cell
+from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
 from .dense import Dense
@@ -39,11 +41,12 @@ from .reshape import Reshape
 from .residual import Residual
 from .resizing1d import Cropping1D, UpSampling1D, ZeroPadding1D
 from .rms_normalization import RMSNormalization
-from .rnn import RNN, Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from .rnn import RNN
 from .simple_rnn import SimpleRNN
 from .slstm import SLSTM
 from .softmax import Softmax
 from .spatial_dropout1d import SpatialDropout1D
+from .stacked_rnn_cells import StackedRNNCells
 from .time_distributed import TimeDistributed
 from .unit_normalization import UnitNormalization
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,28 @@ from .._arguments import as_array
 from .._tree import copies
 from .._warnings import warn
 
-if TYPE_CHECKING:
-    from .layer import Layer
-
 Array = NDArray[Any]
+
+
+class Masked(Protocol):
+    """What is to be known of a layer to take its masks along; see `layers.Layer`."""
+
+    name: str
+    consumes_mask: bool
+    supports_masking: bool
+    computes_mask: bool
+    loses_mask: bool
+    told_of_mask: bool
+    takes_copies: bool
+    returned: Any
+
+    @property
+    def forward(self) -> Callable[..., Any]:
+        """From inputs to outputs."""
+
+    @property
+    def compute_mask(self) -> Callable[..., Any]:
+        """From inputs and their mask to the mask of the outputs."""
 
 
 # --- what fits ---
@@ -104,7 +122,7 @@ def within_rows() -> bool:
 
 
 def forward_with_mask(
-    layer: Layer, inputs: Any, training: bool = False, mask: Any = None, **options: Any
+    layer: Masked, inputs: Any, training: bool = False, mask: Any = None, **options: Any
 ) -> tuple[Any, Any]:
     """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
     if layer.returned is not None:
@@ -126,7 +144,7 @@ def forward_with_mask(
     return outputs, after(layer, inputs, outputs, mask)
 
 
-def after(layer: Layer, inputs: Any, outputs: Any, mask: Any) -> Any:
+def after(layer: Masked, inputs: Any, outputs: Any, mask: Any) -> Any:
     """Return the mask of a layer's outputs; there is a warning where the layer, not being done with it, ends it."""
     if mask is not None and layer.loses_mask:
         _warn_of_end(layer)
@@ -161,7 +179,7 @@ def steps_of(mask: Array, steps: int) -> Array:
     return np.repeat(mask[:, None], steps, axis=1)
 
 
-def _warn_of_end(layer: Layer) -> None:
+def _warn_of_end(layer: Masked) -> None:
     if layer.told_of_mask:
         return
     layer.told_of_mask = True
@@ -263,7 +281,7 @@ def give(mask: Any) -> None:
 
 
 @contextlib.contextmanager
-def watched(model: Layer) -> Iterator[None]:
+def watched(model: Masked) -> Iterator[None]:
     """Warn of masks that no layer called within has seen: what is worked out without layers has none."""
     before, _local.lost, _local.given = (_local.lost, _local.given), [], []
     try:

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from .._arguments import among, items
 from .._passes import run_both_backward, run_both_forward
-from .._serialization import serialize
 from .._tree import copies
+from ..serialization import serialize
 from .layer import Array, Layer, Shape
 from .recurrent import Recurrent
 from .rnn import RNN

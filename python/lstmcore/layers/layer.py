@@ -2,92 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import itertools
-import math
-import os
-import re
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import _random, constraints, regularizers
-from .._arguments import (
-    ArgumentTypeError,
-    as_array,
-    flag,
-    float_array,
-    float_dtype,
-    items,
-    mapping,
-    named,
-    positive_integer,
-    real_array,
-    reject_options,
-    shown,
-    valid_steps,
-    whole_number,
-)
+from .. import _random, regularizers
+from .._arguments import flag, float_array, float_dtype, mapping, named, positive_integer, reject_options
 from .._arguments import shape as checked_shape
-from .._placeholders import placeholder
-from .._serialization import Configurable
-from .._tree import copies, leaves, shapes
+from .._tree import shapes
 from ..activations import Activation
-from ..initializers import GlorotUniform
-from ..initializers import get as get_initializer
+from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable
-from . import _masks
+from . import _calls, _masks, _state
+from ._building import any_batch, built_once
+from ._naming import automatic_name
+from ._subclasses import adapt, is_ours
+from ._weighted import Weighted
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
-_WITHOUT_EFFECT = {"autocast", "aggregation", "overwrite_with_gradient"}
 
-_ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
-_names: dict[str, Iterator[int]] = {}  # counts the layers of each class
-
-# Held while weights are made or moved, so that threads which use a new model at once build it once.
-building = threading.RLock()
-if hasattr(os, "register_at_fork"):  # a child has none of the threads that may hold it
-    os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=building.release)
-
-
-Build = Callable[..., None]
-
-
-def _built_once(build: Build) -> Build:
-    """Return ``build`` such that it does nothing the second time and leaves nothing behind if it fails."""
-
-    @functools.wraps(build)
-    def once(self: Layer, *shape: Any, **by_name: Any) -> None:
-        with building:
-            if self.built:
-                return
-            given = [*shape, *by_name.values()]
-            input_shape: Any = given[0] if given else None
-            if given and not _is_shape(input_shape, self.takes_several):
-                raise ArgumentTypeError(
-                    f"{self.name}: input_shape: expected a tuple of integers and None, got {shown(input_shape)}"
-                )
-            before = list(self.variables)
-            try:
-                for layer in self.sublayers:
-                    layer.take_dtype(self.name, self.dtype)
-                build(self, *shape, **by_name)
-                self._finish_build(input_shape)
-            except BaseException:
-                self.variables, self.built = before, False
-                raise
-
-    return once
-
-
-class Layer(Configurable):
+class Layer(Weighted):
     """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
     weights, and `compute_output_shape` if its outputs have another shape than its inputs. A `forward` that has
     an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it. Models and calls
@@ -139,7 +79,7 @@ class Layer(Configurable):
     ) -> None:
         kind = type(self).__name__
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
-        self.name = named(kind, name, "") or _automatic_name(kind)
+        self.name = named(kind, name, "") or automatic_name(kind)
         self.given_dtype = None if dtype is None else float_dtype("dtype", dtype)
         self.dtype: np.dtype[Any] = self.given_dtype or np.dtype(np.float32)
         self.activity_regularizer = regularizers.get(activity_regularizer)
@@ -159,61 +99,11 @@ class Layer(Configurable):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        # Unless it defines forward too, or one that it inherits calls it, call would never be called.
-        if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
-            cell = "states" in inspect.signature(cls.__dict__["call"]).parameters
-            raise TypeError(
-                f"{cls.__name__}: "
-                + (
-                    "make it a layers.Cell and define forward(inputs, states), which returns (output, new_states, "
-                    "saved), instead of call, and backward(saved, d_output, d_states)"
-                    if cell
-                    else "define forward(inputs, training=False) instead of call, and "
-                    "backward(d_outputs, need_d_inputs=True)"
-                )
-                + ": gradients are not derived automatically"
-            )
-        if "build" in cls.__dict__:
-            cls.build = _built_once(cls.__dict__["build"])  # type: ignore[method-assign]
-        if "forward" in cls.__dict__:
-            arguments = inspect.signature(cls.forward).parameters
-            cls._takes_lengths = "lengths" in arguments
-            cls.takes_copies = not _is_ours(cls)
-            if "consumes_mask" not in cls.__dict__:
-                consumed, any_name = cls.consumes_mask, any(p.kind is _ANY_NAME for p in arguments.values())
-                cls.consumes_mask = "mask" in arguments or (consumed and any_name)
-                base: Any = cls.__mro__[1]
-                cls.loses_mask = consumed and not cls.consumes_mask and _is_ours(base.forward)
-            if list(arguments)[2:3] == ["mask"]:
-                cls._second = "mask"
-        if not _is_ours(cls):
-            cls._follow_own_passes()
-        elif "backward" in cls.__dict__:
-            cls.backward = _checked(cls.__dict__["backward"])  # type: ignore[method-assign]
-        cls.computes_mask = cls.compute_mask is not Layer.compute_mask
-        for method, argument in cls._optional_arguments.items():
-            if method in cls.__dict__:
-                setattr(cls, method, _taking(argument, cls.__dict__[method]))
-
-    @classmethod
-    def _follow_own_passes(cls) -> None:
-        """See to it that passes that a class of the user's defines are not gone around."""
-        base: Any = next(kind for kind in cls.__mro__ if _is_ours(kind))
-        names = ("forward", "backward", "compute_mask", "forward_with_mask")
-        own = [name for name in names if getattr(cls, name) is not getattr(base, name)]  # also what a mixin has
-        if own and cls.passes_are_fixed is not None:
-            raise TypeError(f"{cls.__name__}: defines {', '.join(own)}, {cls.passes_are_fixed}")
-        if "forward" in own and cls.stream is base.stream:
-            cls.stream = Layer.stream  # type: ignore[method-assign]
-        for name in ("forward", "backward"):
-            if name in own:
-                parameters = inspect.signature(getattr(cls, name)).parameters
-                if "logits" not in parameters and not any(p.kind is _ANY_NAME for p in parameters.values()):
-                    cls.head = None
+        adapt(cls, Layer)
 
     # --- to be defined by the layers ---
 
-    @_built_once
+    @built_once
     def build(self, input_shape: Shape) -> None:
         """Create the variables for inputs of that shape, batch first; done once."""
         self._finish_build(input_shape)
@@ -283,7 +173,7 @@ class Layer(Configurable):
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return a `streaming.Stage`, which does for the next chunk of steps what the layer does for all."""
         kind = type(self)
-        own = "" if kind.stream is not Layer.stream or _is_ours(kind) else "; define stream beside forward"
+        own = "" if kind.stream is not Layer.stream or is_ours(kind) else "; define stream beside forward"
         raise NotImplementedError(f"{self.name}: a {kind.__name__} cannot be run piece by piece{own}")
 
     # --- the same for all ---
@@ -301,12 +191,7 @@ class Layer(Configurable):
         That is where the layer's random numbers are, and the states that a stateful layer keeps; those of
         `sublayers` with the number of the layer before the name ("0/random").
         """
-        state: dict[str, Any] = {}
-        if self._random is not None:
-            state["random"] = np.array([self._random.seed % 2**64, self._random.calls], np.uint64)
-        for k, layer in enumerate(self.sublayers):
-            state |= {f"{k}/{name}": value for name, value in layer.state().items()}
-        return state
+        return _state.state_of(self, self._random)
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Set what `state` has returned: all of it or, on an error, nothing.
@@ -316,39 +201,14 @@ class Layer(Configurable):
         ValueError
             It is not this layer's.
         """
-        parts: list[dict[str, Any]] = [{} for _ in self.sublayers]
-        own: dict[str, Any] = {}
-        for name, value in mapping(f"{self.name}: state", state).items():
-            head, slash, tail = name.partition("/")
-            if slash and head.isdigit() and int(head) < len(parts):
-                parts[int(head)][tail] = value
-            else:
-                own[name] = value
-        stream = None
-        if "random" in own:
-            numbers = as_array(f"{self.name}: random", own.pop("random"))
-            if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or (numbers < 0).any():
-                raise ValueError(f"{self.name}: random: expected two integers from 0 on, got {numbers!r}")
-            stream = _random.Stream(int(numbers[0]))
-            stream.calls = int(numbers[1])
-        if own:
-            raise ValueError(f"{self.name}: state: expected that of a {type(self).__name__}, got {', '.join(own)} too")
-        before = [layer.state() for layer in self.sublayers]
-        try:
-            for layer, part in zip(self.sublayers, parts, strict=True):
-                layer.load_state(part)
-        except BaseException:
-            for layer, part in zip(self.sublayers, before, strict=True):
-                layer.load_state(part)
-            raise
-        self._random = stream
+        self._random = _state.load_state(self, state)
 
     def ensure_built(self, input_shape: Shape) -> None:
         """Build once; afterwards do nothing."""
         if not self.built:
             self.build(input_shape)
         elif self.input_shape is None:  # built without a shape, as an Embedding can be
-            self.input_shape = _any_batch(input_shape)
+            self.input_shape = any_batch(input_shape)
 
     def _finish_build(self, input_shape: Any) -> None:
         """Take up the variables of layers within, and remember the shape."""
@@ -366,42 +226,8 @@ class Layer(Configurable):
                     f"{variable.dtype}; make layers within with dtype=self.dtype"
                 )
         if input_shape is not None:
-            self.input_shape = _any_batch(input_shape)
+            self.input_shape = any_batch(input_shape)
         self.built = True
-
-    def claim(self, owner: str) -> None:
-        """Make the layer part of a model or of another layer; it can be part of one only."""
-        if self.owner is not None:
-            # Its weights are part of that model's flat vector and cannot be part of another.
-            raise ValueError(
-                f"{owner}: layer: {self.name} belongs to {self.owner}; make a new layer and give it the "
-                "weights with get_weights and set_weights"
-            )
-        self.owner = owner
-
-    def adopt(self, layer: Layer) -> None:
-        """Make a layer part of this one, with its name behind this one's."""
-        layer.claim(self.name)
-        layer.take_dtype(self.name, self.dtype)
-        layer.name = f"{self.name}/{layer.name}"
-        if not self.trainable:
-            layer.trainable = False
-
-    def take_dtype(self, owner: str, dtype: np.dtype[Any]) -> None:
-        """Take the dtype of what the layer is part of, unless it was given one of its own.
-
-        Raises
-        ------
-        ValueError
-            It was given another, or has weights of another; so does a layer within.
-        """
-        if self.dtype != dtype and (self.given_dtype is not None or self.variables):
-            raise ValueError(
-                f"{owner}: layer: expected dtype {dtype}, got {self.dtype} ({self.name}); give both the same or neither"
-            )
-        for layer in self.sublayers:
-            layer.take_dtype(self.name, dtype)
-        self.dtype = dtype
 
     def __call__(
         self, inputs: Any, training: Any = False, mask: Any = None, lengths: ArrayLike | None = None, **options: Any
@@ -420,42 +246,7 @@ class Layer(Configurable):
         lengths : (batch,), how many steps of each row count, instead of a mask.
         **options : further arguments of `forward`.
         """
-        if self._second == "mask" and not isinstance(training, (bool, np.bool_, type(None))):
-            if mask is not None:
-                raise TypeError(f"{self.name} got two values for mask")
-            training, mask = False, training
-        training = training is not None and flag(f"{self.name}: training", training)
-        by_hand = mask is not None or lengths is not None
-        if by_hand and self.loses_mask:
-            raise ValueError(
-                f"{self.name}: {'mask' if lengths is None else 'lengths'}: the forward of {type(self).__name__} takes "
-                "no mask; give it an argument mask"
-            )
-        if not by_hand:
-            mask = _masks.of(inputs)
-        arrays = self._accept(inputs)
-        if mask is not None and by_hand:
-            mask = self.fit_mask(mask, arrays)
-            _masks.give(mask)
-        if training:
-            arrays, options = copies(arrays), copies(options)
-        if lengths is None:
-            outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
-        else:
-            if not isinstance(arrays, np.ndarray) or arrays.ndim < 2:
-                raise ValueError(f"{self.name}: lengths: expected inputs (batch, steps, ...), got {shapes(arrays)}")
-            mask = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
-            _masks.give(mask)
-            if self._takes_lengths:
-                own = copies(arrays) if self.takes_copies else arrays
-                outputs = self.forward(own, training=training, **options | {"lengths": lengths})
-                mask = _masks.after(self, arrays, outputs, mask)
-            else:
-                outputs, mask = self.forward_with_mask(arrays, training, mask, **options)
-        outputs = own_outputs(outputs, None if training else arrays)
-        if training:
-            self.returned = (outputs.shape, outputs.dtype, self._cache) if isinstance(outputs, np.ndarray) else None
-        return _masks.attach(self.name, inputs, outputs, mask, by_hand)
+        return _calls.call(self, inputs, training, mask, lengths, options)
 
     def _accept(self, inputs: Any) -> Any:
         """Return the inputs of a call as arrays, and have the weights they need."""
@@ -463,75 +254,6 @@ class Layer(Configurable):
         if not self.built:
             self.build(shapes(arrays))
         return arrays
-
-    def add_weight(
-        self,
-        *arguments: Any,
-        name: str | None = None,
-        shape: Sequence[int] | None = None,
-        initializer: str | Callable[..., Array] | None = None,
-        dtype: DTypeLike | None = None,
-        trainable: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        offered: str = "units",
-        **options: Any,
-    ) -> Variable:
-        """Create a variable, to be found in `variables` from then on.
-
-        Parameters
-        ----------
-        *arguments : shape, initializer and dtype, as in Keras 3, or name, shape and initializer; all of them
-            may also be given by name.
-        name : of the variable within the layer.
-        shape : of integers; () by default.
-        initializer : a name or a callable, "glorot_uniform" by default.
-        dtype : the layer's.
-        trainable : whether `fit` moves it.
-        regularizer, constraint : names, objects of `regularizers` and `constraints`, or None.
-        offered : the argument of the layer to blame if no memory could hold the shape.
-        **options : Keras's ``autocast``, ``aggregation`` and ``overwrite_with_gradient`` have no effect.
-        """
-        reject_options("add_weight", {k: v for k, v in options.items() if k not in _WITHOUT_EFFECT}, ())
-        given: dict[str, Any] = {"name": name, "shape": shape, "initializer": initializer, "dtype": dtype}
-        by_name = bool(arguments) and isinstance(arguments[0], str)
-        order = ("name", "shape", "initializer", "dtype") if by_name else ("shape", "initializer", "dtype")
-        if len(arguments) > len(order):
-            raise TypeError(f"{self.name}: add_weight takes {', '.join(order)} by position, got {len(arguments)}")
-        for argument, value in zip(order, arguments, strict=False):
-            if given[argument] is not None:
-                raise TypeError(f"{self.name}: add_weight got two values for {argument}")
-            given[argument] = value
-        name = named(self.name, given["name"], f"variable_{len(self.variables)}")
-        sizes = items(
-            f"{self.name}: {name}: shape", () if given["shape"] is None else given["shape"], "a list of integers"
-        )
-        shape = tuple(whole_number(f"{self.name}: {name}: shape", n) for n in sizes)
-        if any(n < 0 for n in shape):
-            raise ValueError(f"{self.name}: {name}: shape: expected integers from 0 on, got {shape}")
-        if given["dtype"] is not None and not _is_dtype(given["dtype"], self.dtype):
-            raise ValueError(f"{self.name}: {name}: expected the layer's dtype, {self.dtype}, got {given['dtype']}")
-        if math.prod(map(float, shape)) * self.dtype.itemsize > 2.0**60:
-            raise ValueError(f"{self.name}: {offered}: a {name} of shape {shape} overflows the address space")
-        try:
-            value = placeholder(shape, self.dtype)
-            if value is None:
-                make = get_initializer(given["initializer"]) or GlorotUniform()
-                value = np.asarray(make(shape, dtype=self.dtype), self.dtype)
-        except MemoryError as error:
-            raise MemoryError(f"{self.name}: {offered}: no memory for a {name} of shape {shape}") from error
-        if value.shape != shape:
-            raise ValueError(f"{self.name}: {name}_initializer: expected shape {shape}, got {value.shape}")
-        variable = Variable(
-            f"{self.name}/{name}", value, trainable, regularizers.get(regularizer), constraints.get(constraint)
-        )
-        self.variables.append(variable)
-        return variable
-
-    @property
-    def weights(self) -> list[Variable]:
-        """The variables, in Keras's order."""
-        return list(self.variables)
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -541,35 +263,6 @@ class Layer(Configurable):
             if name != "_arguments":
                 found |= {id(layer): layer for layer in layers_in(value)}
         return list(found.values())
-
-    @property
-    def trainable(self) -> bool:
-        """Whether `fit` moves the weights. A change takes effect when the model is compiled."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = flag(f"{self.name}: trainable", value)
-        for layer in self.sublayers:
-            layer.trainable = value
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """The variables that `fit` moves."""
-        if not self.trainable:
-            return []
-        inner = {id(v): False for layer in self.sublayers for v in layer.variables}
-        inner |= {id(v): True for layer in self.sublayers for v in layer.trainable_variables}
-        return [v for v in self.variables if inner.get(id(v), v.trainable)]
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """The variables that `fit` leaves to the layer itself."""
-        moved = {id(v) for v in self.trainable_variables}
-        return [v for v in self.variables if id(v) not in moved]
-
-    trainable_weights = trainable_variables
-    non_trainable_weights = non_trainable_variables
 
     @property
     def output_shape(self) -> Shape:
@@ -605,20 +298,6 @@ class Layer(Configurable):
             self._random = _random.Stream(int(_random.generator().integers(2**32)) if seed is None else int(seed))
         return self._random.next()
 
-    def get_weights(self) -> list[Array]:
-        """Return copies of the weights, in Keras's order and layout."""
-        return [v.numpy() for v in self.variables]
-
-    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
-        """Set the weights from arrays as `get_weights` returns them: all of them or, on an error, none."""
-        if not self.built:
-            raise ValueError(f"{self.name}: has no weights yet; call it on data or give it an input_shape")
-        set_all(self.name, self.variables, weights)
-
-    def count_params(self) -> int:
-        """Return the number of numbers in the weights."""
-        return sum(v.size for v in self.variables)
-
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Refuse to be taken for data, as by a layer that is called on it."""
         raise NotImplementedError(
@@ -628,45 +307,10 @@ class Layer(Configurable):
 
     def __reduce__(self) -> Any:
         """Pickle and copy the arguments, the weights and the random state."""
-        from ..saving.layers import reduce_layer  # here, because it needs this module
-
         return reduce_layer(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}{', built' if self.built else ''}>"
-
-
-def _is_dtype(value: Any, dtype: np.dtype[Any]) -> bool:
-    try:
-        return bool(np.dtype(value) == dtype)
-    except (TypeError, ValueError):
-        return False
-
-
-def set_all(owner: str, variables: Sequence[Variable], weights: Sequence[ArrayLike]) -> None:
-    """Assign arrays to variables after checking every shape."""
-    given = items(f"{owner}: weights", weights, "a list of arrays")
-    # Copies, for they may be values of the variables themselves.
-    arrays = [np.array(real_array(f"{owner}: weights[{k}]", w)) for k, w in enumerate(given)]
-    if len(arrays) != len(variables):
-        raise ValueError(f"{owner}: weights: expected {len(variables)} arrays, got {len(arrays)}")
-    for variable, array in zip(variables, arrays, strict=True):
-        if array.shape != variable.shape:
-            raise ValueError(f"{variable.path}: expected shape {variable.shape}, got {array.shape}")
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
-
-
-def names_within(function: Any) -> list[str]:
-    """Return the names that the code of a function, and of functions within it, uses; each once."""
-    names: list[str] = []
-    codes: list[Any] = [getattr(inspect.unwrap(function), "__code__", None)] if callable(function) else []
-    while codes:
-        code = codes.pop()
-        if inspect.iscode(code):
-            names += code.co_names
-            codes += code.co_consts
-    return list(dict.fromkeys(names))
 
 
 def layers_in(value: Any) -> list[Layer]:
@@ -682,80 +326,3 @@ def _layers_in(value: Any, above: tuple[int, ...]) -> list[Layer]:
     above = (*above, id(value))
     parts = value.values() if isinstance(value, dict) else value
     return [layer for part in parts for layer in _layers_in(part, above)]
-
-
-def own_outputs(outputs: Any, inputs: Any) -> Any:
-    """Return outputs that share no memory with the inputs; without inputs, nor with anything else: copies."""
-    if inputs is None:
-        return copies(outputs)
-    if isinstance(outputs, (tuple, list)):
-        return type(outputs)(own_outputs(part, inputs) for part in outputs)
-    shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in leaves(inputs))
-    return outputs.copy() if shared else outputs
-
-
-def _is_ours(value: Any) -> bool:
-    """Whether a class or a function is the library's, not the user's."""
-    return bool(value.__module__.startswith("lstmcore."))
-
-
-def _checked(backward: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a ``backward`` that refuses gradients of outputs that do not fit what a call has returned."""
-
-    @functools.wraps(backward)
-    def checked(self: Layer, *arguments: Any, **options: Any) -> Any:
-        if self.returned is not None:
-            (shape, dtype, cache), self.returned = self.returned, None
-            given = arguments[0] if arguments else options.get("d_outputs")
-            if given is not None and cache is self._cache:  # not that of a forward without a call
-                got = given.shape if isinstance(given, np.ndarray) else type(given).__name__
-                if got != shape:
-                    raise ValueError(f"{self.name}: d_outputs: expected shape {shape}, got {got}")
-                if given.dtype != dtype:
-                    raise TypeError(f"{self.name}: d_outputs: expected dtype {dtype}, got {given.dtype}")
-        return backward(self, *arguments, **options)
-
-    return checked
-
-
-def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that takes ``argument``, second or by name, which ``method`` may leave out."""
-    parameters = list(inspect.signature(method).parameters.values())
-    needed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
-    any_number, any_name = (any(p.kind is kind for p in parameters) for kind in (_ANY_NUMBER, _ANY_NAME))
-    if any(p.name == argument for p in parameters) or (any_number and any_name) or len(needed) > 2:
-        return method
-
-    @functools.wraps(method)
-    def taking(self: Any, first: Any, /, *second: Any, **options: Any) -> Any:
-        by_name = (options.pop(argument),) if argument in options else ()
-        return method(self, first, *((*second, *by_name) if any_number else ()), **options)
-
-    return taking
-
-
-def _is_shape(value: Any, several: bool) -> bool:
-    """Whether a value is a shape or, where there are several inputs, a list or a dict of shapes."""
-    if several and isinstance(value, dict):
-        return all(_is_shape(part, several) for part in value.values())
-    if not isinstance(value, (tuple, list)):
-        return False
-    if several and any(isinstance(part, (tuple, list, dict)) for part in value):
-        return all(_is_shape(part, several) for part in value)
-    return all(n is None or (isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0) for n in value)
-
-
-def _any_batch(shape: Any) -> Any:
-    """Return a shape with None for the batch; of several, each of them."""
-    if isinstance(shape, dict):
-        return {k: _any_batch(s) for k, s in shape.items()}
-    if shape and not isinstance(shape[0], (int, np.integer, type(None))):
-        return [_any_batch(s) for s in shape]
-    return (None, *shape[1:])
-
-
-def _automatic_name(class_name: str) -> str:
-    base = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-    base = re.sub(r"([a-z])([A-Z])", r"\1_\2", base).lower()
-    number = next(_names.setdefault(base, itertools.count()))
-    return f"{base}_{number}" if number else base

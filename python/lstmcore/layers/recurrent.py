@@ -14,10 +14,10 @@ from .._arguments import flag, float_array, mapping, positive_integer, rate, rej
 from .._arguments import seed as seed_or_none
 from .._options import CellOptions
 from .._passes import BackwardCall, Call, run_backward, run_forward
-from .._serialization import defaults_of
 from .._stepwise import StepwiseWeights
 from ..initializers import Zeros
 from ..initializers import get as get_initializer
+from ..serialization import defaults_of
 from ..streaming import RecurrentStream, Stage
 from ..variables import Variable
 from ._streams import ChunkStream

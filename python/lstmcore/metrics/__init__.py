@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .. import _serialization
 from .. import losses as _losses
+from .. import serialization as _serialization
 from ..losses import (
     binary_crossentropy,
     binary_focal_crossentropy,

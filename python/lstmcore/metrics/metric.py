@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._arguments import float_array, float_dtype, mapping, named, real_array
-from .._serialization import Configurable
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
+from ..serialization import Configurable
 
 Array = NDArray[Any]
 

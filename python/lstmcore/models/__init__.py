@@ -1,6 +1,6 @@
 """Models, under Keras's names."""
 
-from ..saving import clone_model, load_model, model_from_json, save_model
+from ..serialization.models import clone_model, load_model, model_from_json, save_model
 from .model import Model
 from .sequential import Sequential
 

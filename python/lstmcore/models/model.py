@@ -14,7 +14,7 @@ from .._tree import copies, map_leaves
 from ..layers import _masks
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
-from ..saving import Savable
+from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .summary import print_summary
@@ -296,7 +296,7 @@ class Model(Savable, Trainer):
         width = 70 if line_length is None else positive_integer("line_length", line_length)
         show = print if print_fn is None else function("print_fn", print_fn)
         nested, trainable = flag("expand_nested", expand_nested), flag("show_trainable", show_trainable)
-        print_summary(self, width, show, nested, trainable)
+        print_summary(self, self.layers, width, show, nested, trainable)
 
     def __repr__(self) -> str:
         layers = ", ".join(layer.name for layer in self.layers)

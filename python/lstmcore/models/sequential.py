@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer, read_only
-from .._serialization import custom_object_scope, deserialize, serialize
 from .._tree import shapes
 from ..activations import Activation
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
+from ..serialization import custom_object_scope, deserialize, serialize
 from ..streaming import Stage, Stream
 from ..variables import Variable
 from .model import Model

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..layers.layer import Layer
+from ..training.trainer import Trainer
 from ..variables import Variable
-
-if TYPE_CHECKING:
-    from .model import Model
 
 
 def print_summary(
-    model: Model, line_length: int, print_fn: Callable[[str], Any], expand_nested: bool, show_trainable: bool
+    model: Trainer,
+    layers: Iterable[Layer],
+    line_length: int,
+    print_fn: Callable[[str], Any],
+    expand_nested: bool,
+    show_trainable: bool,
 ) -> None:
-    """Print a model's layers with their output shapes and numbers of weights, and the sums."""
+    """Print the layers of a model with their output shapes and numbers of weights, and the sums."""
     rows = [["Layer (type)", "Output Shape", "Param #", *(["Trainable"] if show_trainable else [])]]
-    for layer, depth in _rows(model, expand_nested):
+    for layer, depth in _rows(layers, expand_nested):
         count = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
         shape = str(_output_shape(layer) or "?")
         moved = ["-" if not layer.variables else "Y" if layer.trainable else "N"] if show_trainable else []
@@ -52,11 +55,11 @@ def print_summary(
             print_fn(f" {title} params: {number:,} ({_bytes(size)})")
 
 
-def _rows(model: Model, expand_nested: bool, depth: int = 0) -> Iterable[tuple[Layer, int]]:
-    for layer in model.layers:
+def _rows(layers: Iterable[Layer], expand_nested: bool, depth: int = 0) -> Iterable[tuple[Layer, int]]:
+    for layer in layers:
         yield layer, depth
         if expand_nested and hasattr(layer, "layers"):
-            yield from _rows(layer, True, depth + 1)  # type: ignore[arg-type]
+            yield from _rows(layer.layers, True, depth + 1)
 
 
 def _output_shape(layer: Layer) -> Any:
@@ -71,7 +74,7 @@ def _sizes(variables: Iterable[Variable]) -> tuple[int, int]:
     return sum(v.size for v in counted), sum(v.size * v.dtype.itemsize for v in counted)
 
 
-def _optimizer_sizes(model: Model) -> tuple[int, int]:
+def _optimizer_sizes(model: Trainer) -> tuple[int, int]:
     if model.optimizer is None or not model.optimizer.iterations:
         return 0, 0
     # A number, such as that of the steps, is a parameter too, of four bytes as in Keras.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._names import resolve
+from ..serialization.identifiers import resolve
 from . import schedules
 from .adadelta import Adadelta
 from .adagrad import Adagrad

@@ -25,8 +25,8 @@ from .._arguments import (
     shown,
     strings,
 )
-from .._serialization import Configurable, serialize
 from .._warnings import warn
+from ..serialization import Configurable, serialize
 from ..variables import Parameters, Variable
 from .rate import Rate, RateLike
 from .schedules import LearningRateSchedule

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from .._arguments import flag, items, number
-from .._serialization import Configurable
+from ..serialization import Configurable
 
 __all__ = [
     "CosineDecay",

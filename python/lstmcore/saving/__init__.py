@@ -1,7 +1,8 @@
-"""Models in files: one safetensors file each, written whole or not at all, read without running any code."""
+"""Models in files, under Keras's names: one safetensors file each, written whole or not at all."""
 
-from .._serialization import custom_object_scope, register
-from .models import Savable, backup_training, clone_model, load_model, model_from_json, restore_training, save_model
+from ..serialization import custom_object_scope, register
+from ..serialization.backups import backup_training, restore_training
+from ..serialization.models import Savable, clone_model, load_model, model_from_json, save_model
 
 CustomObjectScope = custom_object_scope
 register_keras_serializable = register

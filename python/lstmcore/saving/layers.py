@@ -1,40 +1,5 @@
-"""Layers as copies."""
+"""Where pickles older than `lstmcore.serialization` look for what reads a layer."""
 
-from __future__ import annotations
+from ..serialization.layers import _from_bytes
 
-from collections.abc import Mapping
-from typing import Any
-
-from .. import _state
-from .._placeholders import placeholders
-from .._serialization import collected_objects, custom_object_scope, deserialize, serialize
-from . import container
-from .container import Container
-from .names import named_variables
-from .weights import assign_all, shape_from_json, with_prefix, without_prefix
-
-
-def reduce_layer(layer: Any) -> tuple[Any, ...]:
-    """Return what pickles and copies a layer: its arguments, its weights and its random state.
-
-    The copy has weights of its own and belongs to no model.
-    """
-    with collected_objects() as objects:
-        description = serialize(layer)
-    plain, states = _state.split({"state": layer.state()})
-    arrays = with_prefix("weights/", {name: v.value for name, v in named_variables([layer]).items()}) | states
-    data = {"kind": "layer", "layer": description, "state": plain["state"]}
-    data["input_shape"] = layer.input_shape if layer.built else None
-    return _from_bytes, (container.pack(Container(arrays, data)), objects)
-
-
-def _from_bytes(content: bytes, objects: Mapping[str, Any]) -> Any:
-    arrays, data = container.unpack(content, "pickled layer")
-    weights = without_prefix("weights/", arrays)
-    with custom_object_scope(objects), placeholders(sum(array.size for array in weights.values())):
-        layer = deserialize(data["layer"])
-        if data["input_shape"] is not None:
-            layer.ensure_built(shape_from_json(data["input_shape"]))
-    assign_all("pickled layer", named_variables([layer]), weights)
-    layer.load_state(_state.join(data["state"], arrays))
-    return layer
+__all__ = ["_from_bytes"]

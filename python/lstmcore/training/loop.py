@@ -6,18 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from .._warnings import warn
 from ..callbacks import CallbackList, ProgbarLogger
-from .class_weights import ClassWeights
-from .data import Arrays, Feed, Source, warn_of_the_end
+from .data import Arrays, Batch, Feed, warn_of_the_end
 from .interrupts import DeferredInterrupt
 from .measures import Logs
-from .progress import Progress
-
-if TYPE_CHECKING:
-    from .trainer import Trainer
+from .progress import Progress, Trained
 
 # Seconds between two looks of the progress bar; computing what it shows costs more than a small step.
 _REFRESH = 0.2
@@ -29,16 +24,17 @@ class Loop:
 
     Attributes
     ----------
+    take_step : trains on a batch; returns the loss, and what a step of the user's own returned.
+    validate : returns the loss and the metrics of the validation; None if there is none.
     bar : the progress bar, which is one of ``hooks``, or None.
     validates : whether to validate in an epoch, counted from 1.
     """
 
-    model: Trainer
+    model: Trained
     feed: Feed
-    validation: Source | None
-    validation_steps: int | None
+    take_step: Callable[[Batch], tuple[float, Logs | None]]
+    validate: Callable[[], Logs] | None
     validates: Callable[[int], bool]
-    classes: ClassWeights | None
     hooks: CallbackList
     bar: ProgbarLogger | None
     epochs: int
@@ -60,15 +56,14 @@ class Loop:
                 if not progress.begun:
                     progress.begin(epoch)
                     self.model.reset_metrics()
-                    self.model._given = None
                     self.hooks.on_epoch_begin(epoch)
                     progress.begun = True
                 if progress.logs is None:
                     self._train(progress, interrupt)
-                    progress.logs = self.model._logs(self.model._given)
+                    progress.logs = progress.report()
                 logs = dict(progress.logs)
-                if self.validation is not None and self.validates(epoch + 1):
-                    logs |= self._validate(self.validation)
+                if self.validate is not None and self.validates(epoch + 1):
+                    logs |= {f"val_{name}": value for name, value in self.validate().items()}
                     interrupt.check()
                 progress.begun, progress.ended = False, True
                 self.hooks.on_epoch_end(epoch, logs)
@@ -83,7 +78,7 @@ class Loop:
             step = progress.step
             if batch_begin:
                 hooks.on_train_batch_begin(step)
-            value = self._step(batch, progress)
+            value, progress.given = self._step(batch, progress)
             progress.step = step + 1
             if self._finite and not math.isfinite(value):
                 self._finite = False
@@ -93,13 +88,13 @@ class Loop:
                     RuntimeWarning,
                 )
             if batch_end:
-                hooks.on_train_batch_end(step, model._logs(model._given))
+                hooks.on_train_batch_end(step, progress.report())
             elif bar is not None:
                 if bar.bar:
                     now = time.perf_counter()
                     if now - shown >= _REFRESH:
                         shown = now
-                        bar.on_train_batch_end(step, model._logs(model._given))
+                        bar.on_train_batch_end(step, progress.report())
                 elif bar.listens("on_train_batch_end"):
                     bar.on_train_batch_end(step)
             interrupt.check()
@@ -108,18 +103,13 @@ class Loop:
         if not progress.step:
             raise ValueError(f"x: expected at least one batch in epoch {progress.epoch + 1}, got none")
 
-    def _step(self, batch: Any, progress: Progress) -> float:
+    def _step(self, batch: Batch, progress: Progress) -> tuple[float, Logs | None]:
         if isinstance(self.feed.source, Arrays):
-            return self.model._take_step(batch, self.classes)
+            return self.take_step(batch)
         try:
-            return self.model._take_step(batch, self.classes)
+            return self.take_step(batch)
         except (TypeError, ValueError) as error:
             # The data came in pieces: say which one it was.
             if type(error) not in (TypeError, ValueError):
                 raise
             raise type(error)(f"batch {progress.step} of epoch {progress.epoch + 1}: {error}") from error
-
-    def _validate(self, validation: Source) -> Logs:
-        with self.model._own_measures():
-            logs = self.model._evaluate(validation, self.validation_steps, self.hooks, "validation_data: ")
-            return {f"val_{name}": value for name, value in logs.items()}

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from ..metrics import Mean, Metric
+from .objective import Objective
 
-from .. import metrics as metrics_module
-from .._arguments import read_only
-
-if TYPE_CHECKING:
-    from ..losses import Loss
-    from ..metrics import Metric
-
-Array = NDArray[Any]
 Logs = dict[str, Any]
 
 
 class Measures:
-    """The mean loss over the rows seen since `reset`, and the metrics.
+    """The mean loss over the rows seen since `reset`, and the metrics of all outputs.
 
     Parameters
     ----------
-    metrics, weighted : identifiers as `compile` takes them; sample weights go to the second only.
-    loss, output_shape : decide what "accuracy" means.
+    objectives : those of the outputs, which let their metrics see the batches.
 
     Attributes
     ----------
@@ -33,21 +24,17 @@ class Measures:
     metrics : all of them: the mean loss, the metrics, and the weighted metrics.
     """
 
-    def __init__(
-        self, metrics: Sequence[Any], weighted: Sequence[Any], loss: Loss, output_shape: tuple[int | None, ...]
-    ) -> None:
-        def resolve(identifiers: Sequence[Any]) -> list[Metric]:
-            return [metrics_module.resolve(m, loss, output_shape) for m in identifiers]
-
-        self._plain = metrics_module.unique(resolve(metrics))
-        self._weighted = resolve(weighted)
-        self.loss = metrics_module.Mean("loss")
-        self.metrics: list[Metric] = [self.loss, *self._plain, *self._weighted]
-        self.names = ["loss", *(m.name for m in self._plain)]
-        for metric in self._weighted:
-            base = metric.name if metric.name not in self.names else f"weighted_{metric.name}"
-            same = sum(name == base or name.startswith(f"{base}_") for name in self.names)
-            self.names.append(base if base not in self.names else f"{base}_{same}")
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self.loss = Mean("loss")
+        self.metrics: list[Metric] = [self.loss]
+        self.names = ["loss"]
+        for objective in objectives:
+            self.metrics += [*objective.metrics, *objective.weighted_metrics]
+            self.names += [metric.name for metric in objective.metrics]
+            for metric in objective.weighted_metrics:
+                base = metric.name if metric.name not in self.names else f"weighted_{metric.name}"
+                same = sum(name == base or name.startswith(f"{base}_") for name in self.names)
+                self.names.append(base if base not in self.names else f"{base}_{same}")
         self.reset()
 
     def reset(self) -> None:
@@ -55,24 +42,9 @@ class Measures:
         for metric in self.metrics:
             metric.reset_state()
 
-    def update(
-        self, loss: float, rows: int, y_true: Array, y_pred: Array, sample_weight: Array | None, mask: Array | None
-    ) -> None:
-        """Take in a batch: its loss, for so many rows, targets, outputs; a mask leaves out steps where it is False."""
+    def update(self, loss: float, rows: int) -> None:
+        """Take in the loss of a batch, with all penalties, for so many rows."""
         self.loss.update_state(loss, rows)
-        if not self._plain and not self._weighted:
-            return
-        counts = None if mask is None else mask.astype(y_pred.dtype)
-        for metric in self._plain:  # views, for one of the user's may reshape what it gets
-            metric.update_state(y_true.view(), y_pred.view(), counts)
-        if self._weighted:
-            if sample_weight is not None and counts is not None:
-                weight = np.asarray(sample_weight, y_pred.dtype)
-                counts = counts * weight.reshape(weight.shape + (1,) * (counts.ndim - weight.ndim))
-            elif sample_weight is not None:
-                counts = read_only(sample_weight)
-            for metric in self._weighted:
-                metric.update_state(y_true.view(), y_pred.view(), counts)
 
     def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""

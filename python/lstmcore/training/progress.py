@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from ..callbacks import CallbackList
+from ..metrics import Metric
 from .data import Feed, Source
 from .measures import Logs, Measures
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
+
+class Trained(Protocol):
+    """What the loop of `fit` asks of a model."""
+
+    name: str
+    stop_training: bool
+
+    def reset_metrics(self) -> None:
+        """Forget what metrics have seen."""
 
 
 class Progress:
@@ -22,25 +31,33 @@ class Progress:
     step : its batches that are trained on.
     logs : its results, once all its batches are done; None before.
     ended : whether its ``on_epoch_end`` has come.
+    given : what the last step of the user's own returned in it; None without one.
     """
 
     def __init__(
         self,
         epoch: int,
-        model: Trainer,
+        model: Trained,
         measures: Measures,
+        own_metrics: Callable[[], Sequence[Metric]],
+        logs_of: Callable[[Logs | None], Logs],
         feed: Feed,
         validation: Source | None,
         hooks: CallbackList,
     ) -> None:
         self.begin(epoch)
-        self._model, self._measures, self._feed, self._validation = model, measures, feed, validation
-        self._hooks = hooks
+        self._model, self._measures, self._own_metrics, self._logs_of = model, measures, own_metrics, logs_of
+        self._feed, self._validation, self._hooks = feed, validation, hooks
 
     def begin(self, epoch: int) -> None:
         """Begin an epoch."""
         self.epoch, self.step, self.begun, self.ended = epoch, 0, False, False
         self.logs: Logs | None = None
+        self.given: Logs | None = None
+
+    def report(self) -> Logs:
+        """Return the loss and the metrics of the epoch so far, or what a step of the user's own gave."""
+        return self._logs_of(self.given)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs."""
@@ -55,8 +72,8 @@ class Progress:
             "validation": None if self._validation is None else [self._validation.kind, self._validation.position()],
             # While an epoch is validated, the metrics hold the validation's numbers.
             "measures": self._measures.state() if self.logs is None else None,
-            "metrics": [metric.state() for metric in self._model._own_metrics()] if self.logs is None else [],
-            "given": self._model._given,
+            "metrics": [metric.state() for metric in self._own_metrics()] if self.logs is None else [],
+            "given": self.given,
             "callbacks": self._hooks.get_state(),
         }
 
@@ -71,9 +88,9 @@ class Progress:
                 self._validation.seek(position)
         if state["measures"] is not None:
             self._measures.load_state(state["measures"])
-            for metric, part in zip(self._model._own_metrics(), state["metrics"], strict=True):
+            for metric, part in zip(self._own_metrics(), state["metrics"], strict=True):
                 metric.load_state(part)
-        self._model._given = state["given"]
+        self.given = state["given"]
         self._model.stop_training = state["stop"]
         if state["ended"]:
             self.begin(self.epoch + 1)

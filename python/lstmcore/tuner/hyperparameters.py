@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._arguments import mapping, string
-from .._serialization import deserialize, serialize
+from ..serialization import deserialize, serialize
 from .spaces import Boolean, Choice, Fixed, Float, Int, Space
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._arguments import among, flag, integer, items, number
-from .._serialization import Configurable
+from ..serialization import Configurable
 
 if TYPE_CHECKING:
     import optuna

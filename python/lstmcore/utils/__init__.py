@@ -1,7 +1,7 @@
 """Utilities under Keras's names."""
 
-from .._serialization import custom_object_scope
-from .._serialization import register as register_keras_serializable
+from ..serialization import custom_object_scope
+from ..serialization import register as register_keras_serializable
 from .categorical import to_categorical
 from .normalization import normalize
 from .padding import pad_sequences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .._arguments import flag
+from ..layers import _naming
 
 
 def clear_session(free_memory: bool = True) -> None:
@@ -19,7 +20,5 @@ def clear_session(free_memory: bool = True) -> None:
     ----------
     free_memory : accepted for Keras's sake, without effect.
     """
-    from ..layers import layer  # here, because layers use what is beside this
-
     flag("free_memory", free_memory)
-    layer._names.clear()
+    _naming.begin_anew()

@@ -67,10 +67,9 @@ class BackwardCall final : public Call {
             outputs{output_name(run.weights->options), s.outputs}, units{"units", s.units};
         cache.memory_of_inputs.must_be_there("inputs");
         cache.memory_of_outputs.must_be_there("outputs");
+        static const StateNames name("d_state");
         for (int k = 0; cell.states[k]; ++k)
-            if (a.d_states[k])
-                d_last[k] =
-                    contiguous<T>(state_name("d_state", cell, k).c_str(), a.d_states[k], {batch, k ? units : outputs});
+            if (a.d_states[k]) d_last[k] = contiguous<T>(name(cell, k), a.d_states[k], {batch, k ? units : outputs});
         if (a.d_outputs && run.return_sequences)
             d_outputs = features_contiguous<T>("d_outputs", array_of(a.d_outputs), {batch, steps, outputs});
         else if (a.d_outputs)

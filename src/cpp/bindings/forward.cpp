@@ -97,8 +97,8 @@ class ForwardCall final : public Call {
     // A state that was given, and the one that is returned.
     View given_state(const CellWeights& w, const ForwardArguments& a, int k) const {
         if (!a.states[k]) return {};
-        return contiguous<T>(state_name("initial_state", *w.cell, k).c_str(), array_of(a.states[k]),
-                             {batch, k ? Dim{"units", shape.units} : width});
+        static const StateNames name("initial_state");
+        return contiguous<T>(name(*w.cell, k), array_of(a.states[k]), {batch, k ? Dim{"units", shape.units} : width});
     }
     View new_state(const CellWeights& w, int k) const {
         if (!w.cell->states[k]) return {};

@@ -36,9 +36,14 @@ States read_states(const char* argument, py::handle given, const CellInfo& cell)
     return states;
 }
 
-std::string state_name(const char* argument, const CellInfo& cell, int k) {
-    if (!cell.carried()) return argument;
-    return std::string(argument) + "[" + std::to_string(k) + "] (" + cell.states[k] + ")";
+StateNames::StateNames(const char* argument) {
+    for (const CellInfo* cell = cells; cell->name; ++cell) {
+        names.emplace_back();
+        for (int k = 0; cell->states[k]; ++k)
+            names.back()[k] = cell->carried()
+                                  ? std::string(argument) + "[" + std::to_string(k) + "] (" + cell->states[k] + ")"
+                                  : argument;
+    }
 }
 
 Zoneout read_zoneout(py::handle given, const CellWeights& w) {

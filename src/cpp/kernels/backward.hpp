@@ -173,14 +173,4 @@ class Backward {
     }
 };
 
-template <class Cell, class T>
-std::size_t backward_workspace(const BackwardProblem<T>& p) {
-    return Backward<Cell, T>::workspace(p);
-}
-
-template <class Cell, class T>
-void backward(const BackwardProblem<T>& problem, const Team& team) {
-    Backward<Cell, T>(problem, team).run();
-}
-
 }  // namespace lstmcore::LSTMCORE_ISA

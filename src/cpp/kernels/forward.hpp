@@ -6,150 +6,13 @@
 // by units (a barrier each step; each thread's share of the weights then stays in its own cache).
 // Either way every sum keeps its order.
 //
-// Where the units fill no whole number of vectors and few are left over, all their gates share a vector
-// or two (the "tail"), which the cell gets spread out: 50 units then cost 13 vectors of sums, not 16.
-//
-// A cell has:
-//   gates, vectors    its panels hold `vectors` vectors of units of every gate
-//   sums, shift       a tile's sums; the recurrent product's last gate has sums of its own if shift > 0
-//   recurrent, has_heads    whether there is a recurrent product, and whether its matrix can be in blocks
+// A cell has what packing.hpp says, and forward(sums, problem, row, step, unit).
 #pragma once
 
+#include "packing.hpp"
 #include "sequence.hpp"
-#include "transposed.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
-
-// What holds for most cells.
-struct FusedCell {
-    static constexpr bool recurrent = true, has_heads = false;
-};
-
-// --- packing --------------------------------------------------------------------------------
-
-template <class Cell, class T>
-constexpr long block_units = long(Cell::vectors) * lanes<T>;
-
-// Where the blocks of units are. Those of a head, which see its h alone, begin a block of their own.
-template <class Cell, class T>
-struct Blocks {
-    long units, heads, depth, of_head;  // depth: terms of the recurrent product; of_head: blocks
-
-    Blocks(const RecurrentShape& s, const CellOptions& options)
-        : units(s.units),
-          heads(Cell::has_heads ? options.heads : 1),
-          depth(Cell::recurrent ? units / heads : 0),
-          of_head(ceil_div(units / heads, block_units<Cell, T>)) {}
-    long count() const { return heads * of_head; }
-    LSTMCORE_INLINE long head_of(long block) const { return Cell::has_heads ? block / of_head : 0; }
-    // Its head's first unit, its own, and the one after its head's last.
-    LSTMCORE_INLINE long begin_of(long block) const { return head_of(block) * depth; }
-    LSTMCORE_INLINE long unit_of(long block) const {
-        if constexpr (Cell::has_heads) return begin_of(block) + block % of_head * block_units<Cell, T>;
-        return block * block_units<Cell, T>;
-    }
-    LSTMCORE_INLINE long end_of(long block) const { return Cell::has_heads ? begin_of(block) + depth : units; }
-};
-
-// Lanes of each of the sums in a tail of one vector or two.
-template <class Cell, class T>
-constexpr long tail_group(long vectors) {
-    return vectors * lanes<T> / Cell::sums;
-}
-
-// Vectors of the tail, 0 where there is none.
-template <class Cell, class T>
-long tail_vectors(long units) {
-    const long rest = units % lanes<T>;
-    if (Cell::vectors > 1 || Cell::has_heads || !Cell::recurrent || rest == 0) return 0;
-    for (long vectors = 1; vectors <= 2; ++vectors)
-        if (rest <= tail_group<Cell, T>(vectors)) return vectors;
-    return 0;
-}
-
-// Forward panels hold one block of units of every gate; the tail has panels of its own, beside those of its
-// block, which dropout by gate needs.
-template <class Cell, class T>
-PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions& options) {
-    const Blocks<Cell, T> blocks(s, options);
-    const std::size_t count = blocks.count(), gates = Cell::gates * s.units;
-    const std::size_t tail = tail_vectors<Cell, T>(s.units) * lanes<T>;
-    const std::size_t width = count * block_units<Cell, T> * Cell::gates + tail;
-    PackedSizes sizes{};
-    sizes.kernel = width * s.inputs, sizes.recurrent = width * blocks.depth,
-    sizes.bias = count * Cell::sums * lanes<T> + tail;
-    sizes.kernel_transposed = gates * packed_columns<T>(s.inputs);
-    sizes.recurrent_transposed = gates * packed_columns<T>(blocks.depth);
-    return sizes;
-}
-
-// Where the tail's panels begin.
-template <class Cell, class T>
-LSTMCORE_INLINE T* tail_of(T* packed, long units, long depth) {
-    return packed + ceil_div(units, block_units<Cell, T>) * Cell::gates * block_units<Cell, T> * depth;
-}
-
-template <class Cell, class T>
-void pack_tail(const PackProblem<T>& p, long vectors) {
-    const long units = p.shape.units, gates = Cell::gates * units, first = units - units % lanes<T>;
-    const long width = vectors * lanes<T>, group = tail_group<Cell, T>(vectors);
-    const auto pack = [&](T* to, const T* from, long depth, int shift) {
-        std::memset(to, 0, depth * width * sizeof(T));
-        for (long k = 0; k < depth; ++k)
-            for (int gate = 0; gate < Cell::gates; ++gate) {
-                const int sum = gate == Cell::gates - 1 ? gate + shift : gate;
-                std::memcpy(to + k * width + sum * group, from + k * gates + gate * units + first,
-                            (units - first) * sizeof(T));
-            }
-    };
-    pack(tail_of<Cell>(p.packed.kernel, units, p.shape.inputs), p.weights.kernel, p.shape.inputs, 0);
-    pack(tail_of<Cell>(p.packed.recurrent, units, units), p.weights.recurrent, units, Cell::shift);
-    T* bias = p.packed.bias + ceil_div(units, block_units<Cell, T>) * Cell::sums * lanes<T>;
-    std::memset(bias, 0, width * sizeof(T));
-    for (int sum = 0; p.weights.bias && sum < Cell::sums; ++sum)
-        store(bias + sum * group, Cell::template bias<T>(p.weights.bias, units, sum, first, int(units - first)),
-              int(units - first));
-}
-
-template <class Cell, class T>
-void pack(const PackProblem<T>& problem) {
-    parallel(
-        problem.threads,
-        [](const void* context, const Team& team) {
-            const PackProblem<T>& p = *static_cast<const PackProblem<T>*>(context);
-            constexpr int V = Cell::vectors, L = lanes<T>, N = Cell::gates * V;
-            const long units = p.shape.units, gates = Cell::gates * units;
-            const Blocks<Cell, T> blocks(p.shape, p.options);
-            long begin, end;
-            team.split(blocks.count(), begin, end);
-            for (long block = begin; block < end; ++block) {
-                const auto unit_of = [&](int v) { return blocks.unit_of(block) + v * L; };
-                const auto count = [&](int v) { return int(max(0, min(L, blocks.end_of(block) - unit_of(v)))); };
-                for (int n = 0; n < N; ++n) {
-                    const long column = n / V * units + unit_of(n % V);
-                    pack_vector(p.packed.kernel + (block * p.shape.inputs * N + n) * L, N * L,
-                                p.weights.kernel + column, gates, 1, p.shape.inputs, count(n % V));
-                    if constexpr (Cell::recurrent)
-                        pack_vector(p.packed.recurrent + (block * blocks.depth * N + n) * L, N * L,
-                                    p.weights.recurrent + column, gates, 1, blocks.depth, count(n % V));
-                }
-                for (int sum = 0; sum < Cell::sums; ++sum)
-                    store(p.packed.bias + (block * Cell::sums + sum) * L,
-                          p.weights.bias
-                              ? Cell::template bias<T>(p.weights.bias, units, sum / V, unit_of(sum % V), count(sum % V))
-                              : Vec<T>{});
-            }
-            if constexpr (Cell::recurrent)
-                if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
-                    pack_tail<Cell>(p, vectors);
-            if (p.packed.kernel_transposed) {
-                pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.shape.inputs, gates);
-                if constexpr (Cell::recurrent)
-                    pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, blocks.depth, gates);
-            }
-        },
-        &problem);
-}
 
 // --- pieces of a sum ------------------------------------------------------------------------
 
@@ -524,15 +387,5 @@ class Forward {
         }
     }
 };
-
-template <class Cell, class T>
-std::size_t forward_workspace(const ForwardProblem<T>& p) {
-    return Forward<Cell, T>::workspace(p);
-}
-
-template <class Cell, class T>
-void forward(const ForwardProblem<T>& problem, const Team& team) {
-    Forward<Cell, T>(problem, team).run();
-}
 
 }  // namespace lstmcore::LSTMCORE_ISA

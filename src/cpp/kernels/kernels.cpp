@@ -20,13 +20,30 @@ std::size_t saved_of_fused(const RecurrentShape& s, const CellOptions&) {
     return Cell::saved * s.units;
 }
 
+template <class Loop, class Problem>
+void run(const Problem& problem, const Team& team) {
+    Loop(problem, team).run();
+}
+
+template <class Cell, class ForwardLoop, class BackwardLoop, class T>
+constexpr CellKernels<T> in_registers() {
+    return {
+        packed_sizes<Cell, T>,
+        pack<Cell, T>,
+        saved_of_fused<Cell>,
+        ForwardLoop::workspace,
+        run<ForwardLoop, ForwardProblem<T>>,
+        BackwardLoop::workspace,
+        run<BackwardLoop, BackwardProblem<T>>,
+    };
+}
 template <class Cell, class T>
 constexpr CellKernels<T> fused() {
-    return {
-        packed_sizes<Cell, T>,      pack<Cell, T>,    saved_of_fused<Cell>,
-        forward_workspace<Cell, T>, forward<Cell, T>, backward_workspace<Cell, T>,
-        backward<Cell, T>,
-    };
+    return in_registers<Cell, Forward<Cell, T>, Backward<Cell, T>, T>();
+}
+template <class Cell, class T>
+constexpr CellKernels<T> linear() {
+    return in_registers<Cell, LinearForward<Cell, T>, LinearBackward<Cell, T>, T>();
 }
 
 template <class Cell, class T>
@@ -35,16 +52,6 @@ constexpr CellKernels<T> staged() {
         staged_packed_sizes<Cell, T>,      staged_pack<Cell, T>,    Cell::saved,
         staged_forward_workspace<Cell, T>, staged_forward<Cell, T>, staged_backward_workspace<Cell, T>,
         staged_backward<Cell, T>,
-    };
-}
-
-template <class Cell, class T>
-constexpr CellKernels<T> linear() {
-    return {
-        packed_sizes<Cell, T>,    pack<Cell, T>,
-        saved_of_fused<Cell>,     linear_forward_workspace<Cell, T>,
-        linear_forward<Cell, T>,  linear_backward_workspace<Cell, T>,
-        linear_backward<Cell, T>,
     };
 }
 

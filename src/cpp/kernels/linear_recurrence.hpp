@@ -1,15 +1,17 @@
 // The time loops of cells without a recurrent matrix, h = a h_prev + b with a and b of the inputs alone. A tile is a
-// few steps of a row (or, where the steps end, of the next row) x all gates x a vector of units: the products of its
-// steps are side by side, and the recurrence, one multiply-add a step, then goes through the sums in registers. That
-// is less than a hundredth of the products' time, so a scan over the steps, which does more of them, has nothing to
-// gain; and the sums are those of a loop step by step, bit for bit.
+// few steps of a row (or, where its steps end, of the next row) x all gates x a vector of units: the products of its
+// steps, nearly all there is to do, are taken side by side. The recurrence itself then goes through the sums in
+// registers step by step, one multiply-add beside the gates x inputs of a step's products. A scan, which takes steps
+// side by side there too, does about log2(steps) as many of them and has only their latency to gain, which other units
+// hide already where there is more than a vector of them. So the results are those of the plain loop, bit for bit.
 //
 // Threads share rows, or units where rows are few; either way they never meet.
 //
 // A cell has what the fused cells have (forward.hpp, backward.hpp); its steps come one after the other.
 #pragma once
 
-#include "backward.hpp"
+#include "gradients.hpp"
+#include "packing.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -155,16 +157,6 @@ class LinearForward {
     }
 };
 
-template <class Cell, class T>
-std::size_t linear_forward_workspace(const ForwardProblem<T>& p) {
-    return LinearForward<Cell, T>::workspace(p);
-}
-
-template <class Cell, class T>
-void linear_forward(const ForwardProblem<T>& problem, const Team& team) {
-    LinearForward<Cell, T>(problem, team).run();
-}
-
 // --- backward -------------------------------------------------------------------------------
 
 // dL/dh of the step at hand stands in p.dh0.
@@ -221,15 +213,5 @@ class LinearBackward {
         }
     }
 };
-
-template <class Cell, class T>
-std::size_t linear_backward_workspace(const BackwardProblem<T>& p) {
-    return LinearBackward<Cell, T>::workspace(p);
-}
-
-template <class Cell, class T>
-void linear_backward(const BackwardProblem<T>& problem, const Team& team) {
-    LinearBackward<Cell, T>(problem, team).run();
-}
 
 }  // namespace lstmcore::LSTMCORE_ISA

@@ -52,6 +52,5 @@ MUTANTS = [
         EDGES,
     ),
     # what the new cells take of them
-    Mutant("return x < low ? zero : fma(scale, fraction, scale);", "return fma(scale, fraction, scale);", LOG_SIGMOID),
     Mutant("const Vec<T> s = u / (two + u),", "const Vec<T> s = u / two,", LOG_SIGMOID),
 ]

@@ -1,7 +1,7 @@
 // What minGRU and minLSTM share: the candidate, the way of h from step to step, zoneout.
 #pragma once
 
-#include "../backward.hpp"
+#include "../linear_recurrence.hpp"
 #include "options.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
@@ -45,29 +45,11 @@ struct MinCell {
         store(at(p.h, b, t) + unit, zone_out<T>(h, h_prev, p, 0, p.zoneout.h, b, t, unit), n);
     }
 
-    // What a row's step back reads and writes.
     template <class T>
-    struct MinRow {
-        const BackwardProblem<T>& p;
-        const long b, t, units;
-        const T *saved, *h_prev;
-        T *dh_prev, *dpre;
-
+    struct MinRow : ZonedRow<T> {
+        const T* h_prev;
         LSTMCORE_INLINE MinRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
-            : p(p),
-              b(b),
-              t(t),
-              units(p.shape.units),
-              saved(at(p.saved, b, t)),
-              h_prev(previous_h(p, b, t)),
-              dh_prev(p.dh0 + row_of(p, b) * units),
-              dpre(dpre) {}
-
-        // What of dh the new value gets; the rest, which is left there, belongs to the one before.
-        LSTMCORE_INLINE Vec<T> taken(Vec<T>& dh, long unit) const {
-            return zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, unit);
-        }
-        LSTMCORE_INLINE void hand_on(Vec<T> dh, long unit, int n) const { store(dh_prev + unit, dh, n); }
+            : ZonedRow<T>(p, b, t, dpre), h_prev(previous_h(p, b, t)) {}
     };
 };
 

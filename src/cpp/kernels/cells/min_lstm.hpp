@@ -2,7 +2,6 @@
 // python/lstmcore/reference/min_lstm.py.
 #pragma once
 
-#include "../linear_recurrence.hpp"
 #include "min_cell.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {

@@ -116,4 +116,28 @@ LSTMCORE_INLINE Vec<T> zone_out_backward(Vec<T>& d, const BackwardProblem<T>& p,
     return takes ? whole : zero;
 }
 
+// What the step back of a row reads and writes, found once for all its units, in a cell with zoneout of h.
+template <class T>
+struct ZonedRow {
+    const BackwardProblem<T>& p;
+    const long b, t, units;
+    const T* saved;
+    T *dh_prev, *dpre;
+
+    LSTMCORE_INLINE ZonedRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
+        : p(p),
+          b(b),
+          t(t),
+          units(p.shape.units),
+          saved(at(p.saved, b, t)),
+          dh_prev(p.dh0 + row_of(p, b) * units),
+          dpre(dpre) {}
+
+    // What of dh the new value gets; what is left in dh belongs to the one before.
+    LSTMCORE_INLINE Vec<T> taken(Vec<T>& dh, long unit) const {
+        return zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, unit);
+    }
+    LSTMCORE_INLINE void hand_on(Vec<T> dh, long unit, int n) const { store(dh_prev + unit, dh, n); }
+};
+
 }  // namespace lstmcore::LSTMCORE_ISA

@@ -42,24 +42,17 @@ struct RnnCell : FusedCell {
         }
     }
 
-    // What a row's step back reads and writes, found once for all its units.
     template <class T>
-    struct BackwardRow {
-        const BackwardProblem<T>& p;
-        const long b, t;
-        const T* y;
-        T *dh_prev, *dpre;
+    struct BackwardRow : ZonedRow<T> {
+        using ZonedRow<T>::ZonedRow;
 
-        LSTMCORE_INLINE BackwardRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
-            : p(p), b(b), t(t), y(at(p.saved, b, t)), dh_prev(p.dh0 + row_of(p, b) * p.shape.units), dpre(dpre) {}
-
-        LSTMCORE_INLINE void prefetch(long unit) const { __builtin_prefetch(y + unit); }
+        LSTMCORE_INLINE void prefetch(long unit) const { __builtin_prefetch(this->saved + unit); }
 
         //   dy = dh where not zoned out, dh_prev = dh where zoned out   dpre = dy activation'(y)
         LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
-            const Vec<T> dy = zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, unit);
-            if (p.zoneout.h > 0) store(dh_prev + unit, dh, n);
-            store(dpre + unit, dy * slope<T>(p.options.activation, load(y + unit, n)), n);
+            const Vec<T> dy = this->taken(dh, unit);
+            if (this->p.zoneout.h > 0) this->hand_on(dh, unit, n);
+            store(this->dpre + unit, dy * slope<T>(this->p.options.activation, load(this->saved + unit, n)), n);
         }
     };
 };

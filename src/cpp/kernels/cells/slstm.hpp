@@ -73,30 +73,21 @@ struct SlstmCell : FusedCell {
         }
     }
 
-    // What a row's step back reads and writes, found once for all its units.
     template <class T>
-    struct BackwardRow {
-        const BackwardProblem<T>& p;
-        const long b, t, units;
-        const T *saved, *before, *after;
-        T *dstate, *dh_prev, *dpre;
+    struct BackwardRow : ZonedRow<T> {
+        const T *before, *after;
+        T* dstate;
 
         LSTMCORE_INLINE BackwardRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
-            : p(p),
-              b(b),
-              t(t),
-              units(p.shape.units),
-              saved(at(p.saved, b, t)),
+            : ZonedRow<T>(p, b, t, dpre),
               before(state_before(p, b, t)),
               after(at(p.c, b, t)),
-              dstate(p.dc0 + row_of(p, b) * carried * units),
-              dh_prev(p.dh0 + row_of(p, b) * units),
-              dpre(dpre) {}
+              dstate(p.dc0 + row_of(p, b) * carried * this->units) {}
 
         LSTMCORE_INLINE void prefetch(long unit) const {
-            prefetch_columns<false>(saved + unit, SlstmCell::saved, units);
-            prefetch_columns<true>(dpre + unit, width, units);
-            prefetch_columns<false>(before + unit, 2, units);
+            prefetch_columns<false>(this->saved + unit, SlstmCell::saved, this->units);
+            prefetch_columns<true>(this->dpre + unit, width, this->units);
+            prefetch_columns<false>(before + unit, 2, this->units);
         }
 
         // dL/dh of one vector of units, dL/d(c, n, m) from the step after (at dstate) -> gradients of the
@@ -106,9 +97,10 @@ struct SlstmCell : FusedCell {
         //   where f' is the 1:   d(log f + m_prev) = dm - v   d(log i) = v      (m is the larger exponent)
         //   elsewhere:           d(log f + m_prev) = u        d(log i) = dm - u
         LSTMCORE_INLINE void backward(Vec<T> dh_, long unit, int count) const {
-            const Vec<T> dh = zone_out_backward<T>(dh_, p, 0, p.zoneout.h, b, t, unit);
-            if (p.zoneout.h > 0) store(dh_prev + unit, dh_, count);
-            const T *from = saved + unit, *old = before + unit;
+            const Vec<T> dh = this->taken(dh_, unit);
+            if (this->p.zoneout.h > 0) this->hand_on(dh_, unit, count);
+            const long units = this->units;
+            const T *from = this->saved + unit, *old = before + unit;
             const Vec<T> i = load(from, count), f = load(from + units, count), z = load(from + 2 * units, count),
                          o = load(from + 3 * units, count), slope_f = load(from + 4 * units, count);
             const Vec<T> one = broadcast(T(1));
@@ -124,7 +116,7 @@ struct SlstmCell : FusedCell {
             store(d, dc * f, count);
             store(d + units, dn * f, count);
             store(d + 2 * units, d_kept, count);
-            T* to = dpre + unit;
+            T* to = this->dpre + unit;
             store(to, keeps ? v : dm - u, count);
             store(to + units, d_kept * slope_f, count);
             store(to + 2 * units, dc * i * fma(-z, z, one), count);

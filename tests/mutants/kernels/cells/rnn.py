@@ -8,8 +8,8 @@ MUTANTS = [
     Mutant("            if (n <= 0) return;\n", "", RECURRENT, "avx512"),
     Mutant("p, 0, p.zoneout.h, b + r, t, unit), n);", "p, 0, p.zoneout.h, b, t, unit), n);", NOISE),
     Mutant(
-        "if (p.zoneout.h > 0) store(dh_prev + unit, dh, n);",
-        "if (p.zoneout.h > 0) store(dh_prev + unit, dy, n);",
+        "if (this->p.zoneout.h > 0) this->hand_on(dh, unit, n);",
+        "if (this->p.zoneout.h > 0) this->hand_on(dy, unit, n);",
         NOISE,
     ),
 ]

@@ -20,5 +20,7 @@ MUTANTS = [
     ),
     Mutant("dn = fma(-by_n, y, load(d + units, count));", "dn = fma(by_n, y, load(d + units, count));", RECURRENT),
     Mutant("store(to, keeps ? v : dm - u, count);", "store(to, keeps ? v : dm, count);", RECURRENT),
-    Mutant("dstate(p.dc0 + row_of(p, b) * carried * units),", "dstate(p.dc0 + b * carried * units),", RECURRENT),
+    Mutant(
+        "dstate(p.dc0 + row_of(p, b) * carried * this->units)", "dstate(p.dc0 + b * carried * this->units)", RECURRENT
+    ),
 ]

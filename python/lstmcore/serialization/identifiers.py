@@ -1,11 +1,12 @@
-"""Objects by name: what the ``get`` functions of the modules have in common."""
+"""Objects by Keras's identifiers: what the ``get`` functions of the modules have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from ._serialization import Configurable, UnknownClassError, deserialize
+from .objects import Configurable, deserialize
+from .registry import UnknownClassError
 
 C = TypeVar("C", bound=Configurable)
 

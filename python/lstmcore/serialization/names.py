@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
-from ..layers.layer import Layer
 from ..variables import Variable
 
 
-def named_variables(layers: Iterable[Layer]) -> dict[str, Variable]:
+class LayerLike(Protocol):
+    """What has variables, and layers within."""
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The variables, those of layers within too."""
+
+    @property
+    def sublayers(self) -> Sequence[LayerLike]:
+        """The layers within."""
+
+
+def named_variables(layers: Iterable[LayerLike]) -> dict[str, Variable]:
     """Return the variables of layers by name: "lstm/kernel", "dense_1/bias", "bidirectional/lstm_1/kernel".
 
     The names are of the layers' classes and, among those of a class, of their numbers, as in Keras's
@@ -19,7 +31,7 @@ def named_variables(layers: Iterable[Layer]) -> dict[str, Variable]:
     return dict(_walk(layers, ""))
 
 
-def _walk(layers: Iterable[Layer], prefix: str) -> Iterator[tuple[str, Variable]]:
+def _walk(layers: Iterable[LayerLike], prefix: str) -> Iterator[tuple[str, Variable]]:
     seen: Counter[str] = Counter()
     for layer in layers:
         path = f"{prefix}{_numbered(_snake(type(layer).__name__), seen)}/"

@@ -1,13 +1,19 @@
-"""Weights from a file to where they belong."""
+"""Weights to files, and from there to where they belong."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._warnings import warn
 from ..variables import Variable
 from .container import Array
+from .names import LayerLike, named_variables
+
+
+def weights_of(layers: Iterable[LayerLike]) -> dict[str, Array]:
+    """Return the values of layers' variables, by their names in files."""
+    return with_prefix("weights/", {name: variable.value for name, variable in named_variables(layers).items()})
 
 
 def with_prefix(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

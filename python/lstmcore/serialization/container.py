@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,3 +123,14 @@ def read(path: str | os.PathLike[str]) -> Container:
     """Read the file."""
     with open(path, "rb") as stream:  # not mapped: another program may cut the file meanwhile
         return unpack(stream.read(), os.fspath(path))
+
+
+@contextlib.contextmanager
+def errors_name(where: str) -> Iterator[None]:
+    """Within the ``with`` block, make whatever goes wrong a ValueError whose message begins with the file's name."""
+    # What a hostile or damaged file makes go wrong can be anything; the caller gets one kind of error, with the file.
+    try:
+        yield
+    except Exception as error:
+        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise ValueError(text if text.startswith(where) else f"{where}: {text}") from error

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ._arguments import mapping
+from .._arguments import mapping
+from . import registry
+from .registry import UnknownClassError, custom_object_scope
 
 C = TypeVar("C", bound="Configurable")
 F = TypeVar("F")
 
-# (module, class name) -> class: ours, and those registered by name (module "").
-_KNOWN: dict[tuple[str, str], type[Configurable]] = {}
 _FUNCTION = "function"  # the class name that stands for a function given by its name
-_registered_functions: dict[str, Callable[..., Any]] = {}
-
-# While it holds a dict: what `serialize` meets that only the user knows.
-_collected: ContextVar[dict[str, Any] | None] = ContextVar("collected", default=None)
-_scope: ContextVar[Mapping[str, Any]] = ContextVar("custom_objects", default={})  # noqa: B039 - never written to
-
-
-class UnknownClassError(ValueError):
-    """A description is of a class that nobody has named."""
 
 
 class Configurable:
@@ -50,7 +40,7 @@ class Configurable:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.__module__.startswith("lstmcore.") and not cls.__name__.startswith("_"):
-            _KNOWN[_home(cls), cls.__name__] = cls
+            registry.add_ours(cls)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal object, those left out with their defaults, as plain data."""
@@ -98,10 +88,6 @@ def defaults_of(function: Callable[..., Any]) -> dict[str, Any]:
     return {p.name: p.default for p in inspect.signature(function).parameters.values() if p.default is not p.empty}
 
 
-def _home(cls: type) -> str:
-    return ".".join(cls.__module__.split(".")[:2])
-
-
 def serialize(value: Any, where: str = "value") -> Any:
     """Return plain data for a value: numbers, strings, lists, dicts, and a dict for each `Configurable`.
 
@@ -115,12 +101,8 @@ def serialize(value: Any, where: str = "value") -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Configurable):
-        cls = type(value)
-        name = next((n for (module, n), known in _KNOWN.items() if known is cls and not module), None)
-        module = _home(cls) if name is None and _KNOWN.get((_home(cls), cls.__name__)) is cls else ""
-        if name is None and not module:
-            _collect(cls.__name__, cls)
-        return {"module": module, "class_name": name or cls.__name__, "config": value.get_config()}
+        module, name = registry.class_name(type(value))
+        return {"module": module, "class_name": name, "config": value.get_config()}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
@@ -133,33 +115,9 @@ def serialize(value: Any, where: str = "value") -> Any:
         return {str(k): serialize(v, where) for k, v in value.items()}
     if hasattr(value, "name") and getattr(value, "serialized_by_name", False):
         return value.name
-    if inspect.isfunction(value):
-        name = next((n for n, known in _registered_functions.items() if known is value), None)
-        if name is None and (value.__name__ != "<lambda>" or _collected.get() is not None):
-            name = value.__name__
-            _collect(name, value)
-        if name is not None:
-            return {"module": "", "class_name": _FUNCTION, "config": {"name": name}}
+    if inspect.isfunction(value) and (known_as := registry.function_name(value)) is not None:
+        return {"module": "", "class_name": _FUNCTION, "config": {"name": known_as}}
     raise TypeError(f"{where}: {value!r} cannot be saved; name it, or make it a class with get_config")
-
-
-def _collect(name: str, value: Any) -> None:
-    objects = _collected.get()
-    if objects is None:
-        return
-    if objects.setdefault(name, value) is not value:
-        raise TypeError(f"{value!r} cannot be copied beside {objects[name]!r}, which has the same name")
-
-
-@contextlib.contextmanager
-def collected_objects() -> Iterator[dict[str, Any]]:
-    """Within the ``with`` block, collect the user's classes and functions that `serialize` meets, by name."""
-    objects: dict[str, Any] = {}
-    token = _collected.set(objects)
-    try:
-        yield objects
-    finally:
-        _collected.reset(token)
 
 
 def deserialize(data: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -187,7 +145,7 @@ def _deserialized(data: Any) -> Any:
         return [deserialize(v) for v in data]
     if isinstance(data, dict) and "class_name" in data and "config" in data:
         name, config, module = str(data["class_name"]), data["config"], str(data.get("module") or "")
-        found = _scope.get().get(name) or _KNOWN.get((module, name))
+        found = registry.find_class(module, name)
         if found is None and _is_keras(module, name):
             raise UnknownClassError(
                 f"class_name: {name!r} is described as Keras does, which is not read; make the model of lstmcore's "
@@ -197,8 +155,8 @@ def _deserialized(data: Any) -> Any:
             raise ValueError(f"{name}: config: expected a dict, got {config!r}")
         if name == _FUNCTION:
             name = str(config.get("name"))
-            return _looked_up(name, _scope.get().get(name) or _registered_functions.get(name))
-        cls = _looked_up(name, found)
+            return _known(name, registry.find_function(name))
+        cls = _known(name, found)
         if not hasattr(cls, "from_config"):
             raise ValueError(f"class_name: {name!r}: expected a class with from_config, got {cls!r}")
         return cls.from_config(config)
@@ -209,27 +167,17 @@ def _deserialized(data: Any) -> Any:
 
 def _is_keras(module: str, name: str) -> bool:
     # Keras 2 gives no modules; what is ours has one.
-    ours = name == "Functional" or any(known == name for _, known in _KNOWN)
+    ours = name == "Functional" or registry.is_name_of_ours(name)
     return module.partition(".")[0] in ("keras", "tf_keras", "tensorflow") or (not module and ours)
 
 
-def _looked_up(name: str, value: Any) -> Any:
+def _known(name: str, value: Any) -> Any:
     if value is None:
         raise UnknownClassError(
             f"class_name: {name!r} is unknown; if it is yours, pass it as custom_objects={{{name!r}: ...}} or "
             "register it with utils.register_keras_serializable"
         )
     return value
-
-
-@contextlib.contextmanager
-def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
-    """Within the ``with`` block, `deserialize` knows these classes by these names."""
-    token = _scope.set({**_scope.get(), **mapping("custom_objects", custom_objects)})
-    try:
-        yield
-    finally:
-        _scope.reset(token)
 
 
 def register(package: str = "Custom", name: str | None = None) -> Callable[[F], F]:
@@ -241,9 +189,9 @@ def register(package: str = "Custom", name: str | None = None) -> Callable[[F], 
     def decorate(value: F) -> F:
         known_as = f"{package}>{name or getattr(value, '__name__', value)}"
         if isinstance(value, type) and issubclass(value, Configurable):
-            _KNOWN["", known_as] = value
+            registry.add_class(known_as, value)
         elif inspect.isfunction(value):
-            _registered_functions[known_as] = value
+            registry.add_function(known_as, value)
         else:
             raise TypeError(
                 f"register_keras_serializable: expected a class of lstmcore's kinds or a function, got {value!r}"

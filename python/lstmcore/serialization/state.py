@@ -17,7 +17,7 @@ def split(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return a state's plain data and its arrays.
 
     >>> import numpy as np
-    >>> from lstmcore._state import split
+    >>> from lstmcore.serialization.state import split
     >>> split({"steps": 3, "slots": {"m": np.zeros(2)}})
     ({'steps': 3, 'slots': {'m': {'$array': 'slots/m'}}}, {'slots/m': array([0., 0.])})
 

@@ -1,0 +1,61 @@
+"""How a layer is called on arrays: what it is given, and what of it the caller may keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._arguments import flag, valid_steps
+from .._tree import copies, leaves, shapes
+from . import _masks
+
+
+def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
+    """Return what `Layer.__call__` does."""
+    if layer._second == "mask" and not isinstance(training, (bool, np.bool_, type(None))):
+        if mask is not None:
+            raise TypeError(f"{layer.name} got two values for mask")
+        training, mask = False, training
+    training = training is not None and flag(f"{layer.name}: training", training)
+    by_hand = mask is not None or lengths is not None
+    if by_hand and layer.loses_mask:
+        raise ValueError(
+            f"{layer.name}: {'mask' if lengths is None else 'lengths'}: the forward of {type(layer).__name__} takes "
+            "no mask; give it an argument mask"
+        )
+    if not by_hand:
+        mask = _masks.of(inputs)
+    arrays = layer._accept(inputs)
+    if mask is not None and by_hand:
+        mask = layer.fit_mask(mask, arrays)
+        _masks.give(mask)
+    if training:
+        arrays, options = copies(arrays), copies(options)
+    if lengths is None:
+        outputs, mask = layer.forward_with_mask(arrays, training, mask, **options)
+    else:
+        if not isinstance(arrays, np.ndarray) or arrays.ndim < 2:
+            raise ValueError(f"{layer.name}: lengths: expected inputs (batch, steps, ...), got {shapes(arrays)}")
+        mask = valid_steps(f"{layer.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
+        _masks.give(mask)
+        if layer._takes_lengths:
+            own = copies(arrays) if layer.takes_copies else arrays
+            outputs = layer.forward(own, training=training, **options | {"lengths": lengths})
+            mask = _masks.after(layer, arrays, outputs, mask)
+        else:
+            outputs, mask = layer.forward_with_mask(arrays, training, mask, **options)
+    outputs = own_outputs(outputs, None if training else arrays)
+    if training:
+        layer.returned = (outputs.shape, outputs.dtype, layer._cache) if isinstance(outputs, np.ndarray) else None
+    return _masks.attach(layer.name, inputs, outputs, mask, by_hand)
+
+
+def own_outputs(outputs: Any, inputs: Any) -> Any:
+    """Return outputs that share no memory with the inputs; without inputs, nor with anything else: copies."""
+    if inputs is None:
+        return copies(outputs)
+    if isinstance(outputs, (tuple, list)):
+        return type(outputs)(own_outputs(part, inputs) for part in outputs)
+    shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in leaves(inputs))
+    return outputs.copy() if shared else outputs

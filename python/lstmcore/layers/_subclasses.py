@@ -1,0 +1,126 @@
+"""What is done to the classes that are derived from a layer, and what is refused in them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._building import built_once
+
+_ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+
+
+def is_ours(value: Any) -> bool:
+    """Whether a class or a function is the library's, not the user's."""
+    return bool(value.__module__.startswith("lstmcore."))
+
+
+def adapt(cls: Any, root: Any) -> None:
+    """Make the methods that a class defines those of a layer; ``root`` is the base of all layers."""
+    _refuse_call(cls)
+    if "build" in cls.__dict__:
+        cls.build = built_once(cls.__dict__["build"])
+    if "forward" in cls.__dict__:
+        arguments = inspect.signature(cls.forward).parameters
+        cls._takes_lengths = "lengths" in arguments
+        cls.takes_copies = not is_ours(cls)
+        if "consumes_mask" not in cls.__dict__:
+            consumed, any_name = cls.consumes_mask, any(p.kind is _ANY_NAME for p in arguments.values())
+            cls.consumes_mask = "mask" in arguments or (consumed and any_name)
+            base: Any = cls.__mro__[1]
+            cls.loses_mask = consumed and not cls.consumes_mask and is_ours(base.forward)
+        if list(arguments)[2:3] == ["mask"]:
+            cls._second = "mask"
+    if not is_ours(cls):
+        _follow_own_passes(cls, root)
+    elif "backward" in cls.__dict__:
+        cls.backward = _checked(cls.__dict__["backward"])
+    cls.computes_mask = cls.compute_mask is not root.compute_mask
+    for method, argument in cls._optional_arguments.items():
+        if method in cls.__dict__:
+            setattr(cls, method, _taking(argument, cls.__dict__[method]))
+
+
+def _refuse_call(cls: Any) -> None:
+    """Refuse Keras's ``call``, which has no gradient."""
+    # Unless it defines forward too, or one that it inherits calls it, call would never be called.
+    if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
+        cell = "states" in inspect.signature(cls.__dict__["call"]).parameters
+        raise TypeError(
+            f"{cls.__name__}: "
+            + (
+                "make it a layers.Cell and define forward(inputs, states), which returns (output, new_states, "
+                "saved), instead of call, and backward(saved, d_output, d_states)"
+                if cell
+                else "define forward(inputs, training=False) instead of call, and "
+                "backward(d_outputs, need_d_inputs=True)"
+            )
+            + ": gradients are not derived automatically"
+        )
+
+
+def _follow_own_passes(cls: Any, root: Any) -> None:
+    """See to it that passes that a class of the user's defines are not gone around."""
+    base: Any = next(kind for kind in cls.__mro__ if is_ours(kind))
+    names = ("forward", "backward", "compute_mask", "forward_with_mask")
+    own = [name for name in names if getattr(cls, name) is not getattr(base, name)]  # also what a mixin has
+    if own and cls.passes_are_fixed is not None:
+        raise TypeError(f"{cls.__name__}: defines {', '.join(own)}, {cls.passes_are_fixed}")
+    if "forward" in own and cls.stream is base.stream:
+        cls.stream = root.stream
+    for name in ("forward", "backward"):
+        if name in own:
+            parameters = inspect.signature(getattr(cls, name)).parameters
+            if "logits" not in parameters and not any(p.kind is _ANY_NAME for p in parameters.values()):
+                cls.head = None
+
+
+def names_within(function: Any) -> list[str]:
+    """Return the names that the code of a function, and of functions within it, uses; each once."""
+    names: list[str] = []
+    codes: list[Any] = [getattr(inspect.unwrap(function), "__code__", None)] if callable(function) else []
+    while codes:
+        code = codes.pop()
+        if inspect.iscode(code):
+            names += code.co_names
+            codes += code.co_consts
+    return list(dict.fromkeys(names))
+
+
+def _checked(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a ``backward`` that refuses gradients of outputs that do not fit what a call has returned."""
+
+    @functools.wraps(backward)
+    def checked(self: Any, *arguments: Any, **options: Any) -> Any:
+        if self.returned is not None:
+            (shape, dtype, cache), self.returned = self.returned, None
+            given = arguments[0] if arguments else options.get("d_outputs")
+            if given is not None and cache is self._cache:  # not that of a forward without a call
+                got = given.shape if isinstance(given, np.ndarray) else type(given).__name__
+                if got != shape:
+                    raise ValueError(f"{self.name}: d_outputs: expected shape {shape}, got {got}")
+                if given.dtype != dtype:
+                    raise TypeError(f"{self.name}: d_outputs: expected dtype {dtype}, got {given.dtype}")
+        return backward(self, *arguments, **options)
+
+    return checked
+
+
+def _taking(argument: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that takes ``argument``, second or by name, which ``method`` may leave out."""
+    parameters = list(inspect.signature(method).parameters.values())
+    needed = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    any_number, any_name = (any(p.kind is kind for p in parameters) for kind in (_ANY_NUMBER, _ANY_NAME))
+    if any(p.name == argument for p in parameters) or (any_number and any_name) or len(needed) > 2:
+        return method
+
+    @functools.wraps(method)
+    def taking(self: Any, first: Any, /, *second: Any, **options: Any) -> Any:
+        by_name = (options.pop(argument),) if argument in options else ()
+        return method(self, first, *((*second, *by_name) if any_number else ()), **options)
+
+    return taking

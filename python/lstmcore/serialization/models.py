@@ -1,0 +1,287 @@
+"""Models as files, as JSON, and as copies."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from .. import _core
+from .._arguments import flag, function, shown
+from .._arguments import path as checked_path
+from .._placeholders import bounded_by_memory, placeholders
+from . import container
+from .container import Container, errors_name
+from .endings import check_ending, warn_of_ending
+from .names import LayerLike, named_variables
+from .objects import Configurable, deserialize, serialize
+from .registry import collected_objects, custom_object_scope
+from .weights import assign_all, shape_from_json, weights_of, with_prefix, without_prefix
+
+M = TypeVar("M", bound="Savable")
+Path_ = str | os.PathLike[str]
+
+_PRODUCER = f"lstmcore {_core.__version__}"
+
+
+class Savable(Configurable):
+    """What a model has that can be saved; `models.Sequential` is one."""
+
+    # Provided by the model.
+    built: bool
+    input_shape: Any
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shape of the inputs that the weights were made for, as plain data; None if there are none."""
+        return {"input_shape": self.input_shape} if self.built else None
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Make the weights for inputs as `get_build_config` told."""
+        model: Any = self
+        model.build(shape_from_json(config["input_shape"]))
+
+    def save(
+        self,
+        filepath: Path_,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        include_optimizer: bool = True,
+        save_format: str | None = None,
+    ) -> None:
+        """Save the model and the state of its training to one safetensors file.
+
+        In it are the weights, the configuration of the layers and of `compile`, the optimizer's state
+        and the random state: ``models.load_model(path).fit(..., initial_epoch=k)`` continues bit for
+        bit after the end of an epoch. The file is written whole or not at all.
+
+        Parameters
+        ----------
+        filepath : the file, named ".safetensors" or nothing at all. ".keras", ".h5" and ".hdf5" are accepted, with a
+            warning, so that Keras programs run; the content is the same.
+        overwrite : whether a file that exists may be replaced.
+        include_optimizer : whether the configuration of `compile` and the state of training go with it.
+        zipped, save_format : accepted for Keras's sake, without effect.
+
+        Raises
+        ------
+        FileExistsError
+            The file exists and ``overwrite`` is False.
+        OSError
+            It cannot be written; an old one is whole.
+        ValueError
+            The name is that of another format.
+        TypeError
+            Something of the model's is no plain data and has no name, such as a lambda.
+        """
+        _check_target(filepath, overwrite)
+        container.write(filepath, _of_model(self, flag("include_optimizer", include_optimizer)))
+
+    def save_weights(self, filepath: Path_, overwrite: bool = True) -> None:
+        """Save the weights alone, as `save` does; `load_weights` reads either."""
+        _check_target(filepath, overwrite)
+        _require_built(self)
+        container.write(filepath, Container(weights_of(_layers(self)), {"kind": "weights", "producer": _PRODUCER}))
+
+    def load_weights(self, filepath: Path_, skip_mismatch: bool = False) -> None:
+        """Set the weights from a file of `save_weights` or `save`: all of them or, on an error, none.
+
+        They are found by the classes and the order of the layers, not by the layers' names.
+
+        Parameters
+        ----------
+        filepath : the file.
+        skip_mismatch : leave weights as they are, with a warning, that the file has not or has in
+            another shape.
+
+        Raises
+        ------
+        ValueError
+            The file is not whole, or of another model; the message says where.
+        OSError
+            It cannot be read.
+        """
+        _require_built(self)
+        where = checked_path("filepath", filepath)
+        weights = without_prefix("weights/", container.read(where).arrays)
+        assign_all(where, named_variables(_layers(self)), weights, flag("skip_mismatch", skip_mismatch))
+
+    def to_json(self, **options: Any) -> str:
+        """Return the configuration of the layers, without weights, as JSON; ``options`` are those of `json.dumps`."""
+        return json.dumps(_architecture(self), **options)
+
+    def __reduce__(self) -> Any:
+        """Pickle and copy what `save` saves."""
+        with collected_objects() as objects:
+            content = container.pack(_of_model(self, True))
+        return _from_bytes, (content, objects)
+
+
+def save_model(model: Savable, filepath: Path_, overwrite: bool = True, **options: Any) -> None:
+    """The same as ``model.save(filepath, overwrite)``."""
+    require_model(model)
+    model.save(filepath, overwrite, **options)
+
+
+def load_model(
+    filepath: Path_, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
+    """Return the model that `Savable.save` has saved, compiled and ready to go on training.
+
+    No code is run but that of lstmcore and of what ``custom_objects`` names.
+
+    Parameters
+    ----------
+    filepath : the file.
+    custom_objects : classes and functions of yours that are part of the model, by name; those
+        registered with `utils.register_keras_serializable` need not be here.
+    compile : whether to compile it as it was, with the optimizer's state.
+    safe_mode : accepted for Keras's sake: every file is read safely.
+
+    Raises
+    ------
+    ValueError
+        The file is not whole, is something else, or does not fit together; the message names it.
+    OSError
+        It cannot be read.
+    """
+    where = checked_path("filepath", filepath)
+    return _to_model(container.read(where), where, custom_objects, flag("compile", compile))
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return a new model with the layers that `Savable.to_json` has described.
+
+    >>> from lstmcore import Sequential, layers, models
+    >>> model = Sequential([layers.LSTM(8, input_shape=(12, 1)), layers.Dense(1)])
+    >>> models.model_from_json(model.to_json()).count_params()
+    329
+
+    Raises
+    ------
+    ValueError
+        It is no such description, or one of more weights than this machine has memory for.
+    """
+    objects = {} if custom_objects is None else custom_objects
+    with errors_name("json_string"), bounded_by_memory(), custom_object_scope(objects):
+        return _from_architecture(json.loads(json_string))
+
+
+def clone_model(
+    model: Any,
+    input_tensors: None = None,
+    clone_function: Callable[[Any], Any] | None = None,
+    call_function: None = None,
+    recursive: bool = False,
+) -> Any:
+    """Return a model with new layers, made with the same arguments, and new weights; it is not compiled.
+
+    Parameters
+    ----------
+    model : the model.
+    clone_function : makes the new layer from the old; by default from its configuration.
+    input_tensors, call_function : Keras's, for models that are graphs; not offered.
+    recursive : accepted for Keras's sake, without effect.
+    """
+    require_model(model)
+    for name, value in (("input_tensors", input_tensors), ("call_function", call_function)):
+        if value is not None:
+            raise NotImplementedError(f"clone_model: {name} is not offered; models are chains of layers")
+    if clone_function is None:
+        with collected_objects() as objects:
+            description = _architecture(model)
+        with custom_object_scope(objects):
+            return _from_architecture(description)
+    function("clone_function", clone_function)
+    result = type(model)([clone_function(layer) for layer in _layers(model)], name=model.name)
+    if model.built and not result.built:
+        result.build(model.input_shape)
+    return result
+
+
+# --- what the file holds ---
+
+
+def _of_model(model: Any, with_training: bool) -> Container:
+    arrays = weights_of(_layers(model)) if model.built else {}
+    data: dict[str, Any] = {"kind": "model", "producer": _PRODUCER, "model": _architecture(model)}
+    if with_training:
+        plain, states = model.training_state()
+        # How far a `fit` under way has come is for that `fit` alone to go on with.
+        states = {name: array for name, array in states.items() if not name.startswith("progress/")}
+        data |= {"compile": model.compile_config(), "training": plain | {"progress": None}}
+        if (moved := _moved(model)) is not None:
+            data["moved"] = moved
+        arrays |= with_prefix("training/", states)
+    return Container(arrays, data)
+
+
+def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None, compile: bool) -> Any:
+    data = content.data
+    if data.get("kind") != "model" or "model" not in data:
+        raise ValueError(f"{where}: expected a model, got a file of kind {data.get('kind')!r}")
+    weights = without_prefix("weights/", content.arrays)
+    with errors_name(where), custom_object_scope({} if objects is None else objects):
+        with placeholders(sum(array.size for array in weights.values())):
+            model = _from_architecture(data["model"])
+        if model.built or weights:
+            assign_all(where, named_variables(_layers(model)), weights)
+        if compile and data.get("compile") is not None:
+            model.compile_from_config(data["compile"])
+            if data.get("moved") is not None:
+                model.moved_variables = [named_variables(_layers(model))[name] for name in data["moved"]]
+        if data.get("training") is not None:
+            model.load_training_state(data["training"], without_prefix("training/", content.arrays))
+    return model
+
+
+def _moved(model: Any) -> list[str] | None:
+    """Return the names of the weights that `fit` moves, where ``trainable`` has been changed since `compile`."""
+    moved = {id(v) for v in model.moved_variables}
+    if not model.built or moved == {id(v) for v in model.trainable_variables}:
+        return None
+    return [name for name, variable in named_variables(_layers(model)).items() if id(variable) in moved]
+
+
+def _from_bytes(content: bytes, objects: Mapping[str, Any]) -> Any:
+    return _to_model(container.unpack(content, "pickled model"), "pickled model", objects, True)
+
+
+def _architecture(model: Any) -> dict[str, Any]:
+    description: dict[str, Any] = serialize(model)
+    return description | {"build_config": model.get_build_config()}
+
+
+def _from_architecture(description: Any) -> Any:
+    made = deserialize(description)
+    if not isinstance(made, Savable):
+        raise ValueError(f"expected a model, got {type(made).__name__}")
+    model: Any = made
+    config = description.get("build_config")
+    if config is not None and not model.built:
+        model.build_from_config(config)
+    return model
+
+
+def _layers(model: Any) -> list[LayerLike]:
+    layers: list[LayerLike] = model.layers
+    return layers
+
+
+def require_model(model: Any) -> None:
+    """Refuse what is no model."""
+    if not issubclass(type(model), Savable):
+        raise TypeError(f"model: expected a model, got {shown(model)}")
+
+
+def _require_built(model: Any) -> None:
+    if not model.built:
+        raise ValueError(f"{model.name}: has no weights yet; call it on data or give its first layer an input_shape")
+
+
+def _check_target(filepath: Path_, overwrite: bool) -> None:
+    where = checked_path("filepath", filepath)
+    check_ending("filepath", where)
+    if not flag("overwrite", overwrite) and os.path.exists(where):
+        raise FileExistsError(f"{where}: exists; overwrite=True replaces it")
+    warn_of_ending("filepath", where)

@@ -1,0 +1,144 @@
+"""Whole data sets through a model, without training it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..callbacks import Callback, CallbackList, ProgbarLogger
+from ..layers._calls import own_outputs
+from ..layers.layer import Array
+from .arguments import callback_list, check_verbose, steps_or_none
+from .data import Arrays, Source, source
+from .measures import Logs
+from .steps import Stepping
+from .turns import in_turn
+
+
+class Evaluating(Stepping):
+    """A model that takes steps on batches, and evaluates and predicts over data sets."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.stop_evaluating = self.stop_predicting = False
+
+    def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
+        """Return the source of batches for data, with the model built for them."""
+        several, dimensions = self.takes_several, self._axes
+        made = source(x, y, sample_weight, several=several, dimensions=dimensions, prefix=prefix, **options)
+        if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
+            self._inputs(made.first()[0], f"{prefix}x")
+        return made
+
+    def _evaluate(self, data: Source, steps: int | None, hooks: CallbackList | None, prefix: str = "") -> Logs:
+        """Let the measures see a data set; return what is to be reported."""
+        batch_begin = hooks is not None and hooks.listens("on_test_batch_begin")
+        batch_end = hooks is not None and hooks.listens("on_test_batch_end")
+        self.stop_evaluating = False
+        if hooks is not None:
+            hooks.on_test_begin()
+        step, given = -1, None
+        for step, (x, y, weight) in enumerate(data.steps_of(steps)):
+            if y is None:
+                raise ValueError(f"{prefix}y: expected targets with every batch of x, got None")
+            if batch_begin:
+                hooks.on_test_batch_begin(step)  # type: ignore[union-attr]
+            given = self._step(self.convert(f"{prefix}x", x), y, weight, training=False, name=f"{prefix}y")
+            if batch_end:
+                hooks.on_test_batch_end(step, self._logs(given))  # type: ignore[union-attr]
+            if self.stop_evaluating:
+                break
+        if step < 0:
+            raise ValueError(f"{prefix}x: expected at least one batch, got none: a generator gives its batches once")
+        logs = self._logs(given)
+        if hooks is not None:
+            hooks.on_test_end(logs)
+        return logs
+
+    @in_turn(within=True)
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss over a data set; with metrics, a list with the loss first, or a dict.
+
+        Parameters
+        ----------
+        x, y, sample_weight, batch_size : as for `fit`.
+        verbose : 0 silent; 1 and 2 show a line with the result; "auto" does on a terminal.
+        steps : the most batches to take.
+        callbacks : their ``on_test_…`` hooks are called.
+        return_dict : return the numbers by name.
+        """
+        self._require_compiled()
+        check_verbose(verbose)
+        steps = steps_or_none("steps", steps)
+        batch_size = steps_or_none("batch_size", batch_size)
+        data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        self._ready()
+        with self._own_measures():
+            logs = self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
+            return self._report(logs, return_dict)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
+    ) -> Array:
+        """Return the outputs for every row of ``x``.
+
+        Arrays are taken ``batch_size`` rows at a time, by default 32 or all in ``steps``; the result
+        does not depend on it. From a source of batches the inputs are used and the targets, if there are any, are not.
+        At most ``steps`` batches are taken. Several threads may predict with one model at a time.
+        """
+        check_verbose(verbose)
+        steps = steps_or_none("steps", steps)
+        batch_size = steps_or_none("batch_size", batch_size)
+        if isinstance(x, np.ndarray) and x.ndim and len(x) == 0:
+            return self.predict_on_batch(x)
+        data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
+        hooks = self._hooks_for(data, steps, verbose, callbacks)
+        if hooks is not None:
+            self.stop_predicting = False
+            hooks.on_predict_begin()
+        parts = []
+        for step, (inputs, _, _) in enumerate(data.steps_of(steps)):
+            if hooks is not None:
+                hooks.on_predict_batch_begin(step)
+            parts.append(self._outputs(self.convert("x", inputs)))
+            if hooks is not None:
+                hooks.on_predict_batch_end(step, {"outputs": parts[-1]})
+                if self.stop_predicting:
+                    break
+        if not parts:
+            raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
+        if hooks is not None:
+            hooks.on_predict_end()
+        outputs: Array = own_outputs(parts[0], inputs) if len(parts) == 1 else np.concatenate(parts)
+        return outputs
+
+    def _hooks_for(
+        self, data: Source, steps: int | None, verbose: int | str, callbacks: Iterable[Callback] | Callback | None
+    ) -> CallbackList | None:
+        """Return the callbacks of `evaluate` or `predict`; None if nobody listens."""
+        given = callback_list(callbacks)
+        shows = sys.stdout.isatty() if verbose == "auto" else bool(verbose)
+        if shows:
+            given = [*given, ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty())]
+        if not given:
+            return None
+        limit = data.steps if steps is None else steps if data.steps is None else min(steps, data.steps)
+        return CallbackList(given, self, {"steps": limit, "verbose": verbose})

@@ -1,0 +1,140 @@
+"""What is asked of one output of a model, and what that makes of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import metrics as metrics_module
+from .._arguments import read_only
+from .._tree import map_leaves
+from ..activations import Activation
+from ..losses import Loss, combine_weights
+from ..metrics import Metric
+
+Array = NDArray[Any]
+
+
+class Seen(NamedTuple):
+    """A batch of one output, as its objective sees it.
+
+    Attributes
+    ----------
+    targets : as the loss reads them; metrics get these.
+    true : as the loss computes with them, the mask taken into account.
+    outputs : of the model, its last activation applied.
+    weights : of the samples in the loss, from sample weights and mask; None if all count the same.
+    logits : what goes into the last activation, if the loss takes it from there.
+    sample_weight, mask : as they came.
+    """
+
+    targets: Any
+    true: Any
+    outputs: Array
+    weights: Array | None
+    logits: Array | None
+    sample_weight: Array | None
+    mask: Array | None
+
+
+class Objective:
+    """A loss to make small, and the metrics to report beside it, for one output of a model.
+
+    >>> import numpy as np
+    >>> from lstmcore.losses import MeanSquaredError
+    >>> from lstmcore.training.objective import Objective
+    >>> objective = Objective(MeanSquaredError(), ["mae"], [], (None, 1))
+    >>> seen = objective.look(np.array([[1.0], [3.0]]), None, np.array([[0.0], [1.0]]), None)
+    >>> objective.value_and_gradient(seen)
+    (2.5, array([[1.],
+           [2.]]))
+    >>> objective.update(seen)
+    >>> [metric.result() for metric in objective.metrics]
+    [1.5]
+
+    Parameters
+    ----------
+    loss : the loss.
+    metrics, weighted_metrics : identifiers as `compile` takes them; sample weights go to the second only.
+    output_shape : of the output, batch first; decides with the loss what "accuracy" means.
+    head : the activation that the output ends with, or None. A loss that takes the gradient of that activation
+        together with its own is given what goes into it.
+    weight : of this loss in the sum of those of several outputs.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        metrics: Iterable[Any],
+        weighted_metrics: Iterable[Any],
+        output_shape: tuple[int | None, ...],
+        head: Activation | None = None,
+        weight: float = 1.0,
+    ) -> None:
+        def resolved(identifiers: Iterable[Any]) -> list[Metric]:
+            return [metrics_module.resolve(identifier, loss, output_shape) for identifier in identifiers]
+
+        self.loss, self.head, self.weight = loss, head, weight
+        self.metrics = metrics_module.unique(resolved(metrics))
+        self.weighted_metrics = resolved(weighted_metrics)
+
+    @property
+    def takes_logits(self) -> bool:
+        """Whether `look` is to be given what goes into the last activation, and gradients are of that."""
+        return self.head is not None and self.head.name == self.loss.fuses
+
+    def look(self, result: Array, mask: Array | None, y: Array, sample_weight: Array | None, name: str = "y") -> Seen:
+        """Return what there is to see of a batch.
+
+        Parameters
+        ----------
+        result, mask : the outputs or, if `takes_logits`, what goes into the last activation; and their mask.
+        y, sample_weight : targets, and weights of the samples or None.
+        name : of the targets, in errors.
+        """
+        loss, head = self.loss, self.head
+        logits = result if self.takes_logits else None
+        # What looks at outputs and targets, a loss or a metric, may be the user's: they are the layers' and the data's.
+        outputs = read_only(result if logits is None or head is None else head(logits))
+        targets = map_leaves(read_only, loss.targets(y, outputs.shape, outputs.dtype, name))
+        true, left = loss.with_mask(targets, mask)
+        weights = None
+        if left is not None or sample_weight is not None:
+            weights = combine_weights(loss.samples(outputs.shape), sample_weight, left, loss.reduction)
+        return Seen(targets, true, outputs, weights, logits, sample_weight, mask)
+
+    def value_and_gradient(self, seen: Seen) -> tuple[float, Array]:
+        """Return the loss, times its weight, and its gradient by what `look` was given."""
+        both = self.loss.value_and_gradient(seen.true, seen.outputs, seen.weights, seen.logits)
+        if self.weight == 1:
+            return both
+        value, gradient = both
+        return self.weight * value, np.multiply(gradient, self.weight, dtype=gradient.dtype)
+
+    def value(self, seen: Seen) -> float:
+        """Return the loss, times its weight."""
+        return self.weight * self.loss.value(seen.true, seen.outputs, seen.weights, seen.logits)
+
+    def rows(self, seen: Seen) -> int:
+        """Return how many rows the batch counts for in the mean loss over several."""
+        return self.loss.rows(seen.true, seen.outputs)
+
+    def update(self, seen: Seen) -> None:
+        """Let the metrics take in a batch; steps where the mask is False are left out."""
+        if not self.metrics and not self.weighted_metrics:
+            return
+        targets, outputs, sample_weight = seen.targets, seen.outputs, seen.sample_weight
+        counts = None if seen.mask is None else seen.mask.astype(outputs.dtype)
+        for metric in self.metrics:  # views, for one of the user's may reshape what it gets
+            metric.update_state(targets.view(), outputs.view(), counts)
+        if self.weighted_metrics:
+            if sample_weight is not None and counts is not None:
+                weight = np.asarray(sample_weight, outputs.dtype)
+                counts = counts * weight.reshape(weight.shape + (1,) * (counts.ndim - weight.ndim))
+            elif sample_weight is not None:
+                counts = read_only(sample_weight)
+            for metric in self.weighted_metrics:
+                metric.update_state(targets.view(), outputs.view(), counts)

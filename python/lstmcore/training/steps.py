@@ -1,0 +1,266 @@
+"""Steps of a compiled model on single batches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .._arguments import as_array, flag, real_array
+from .._tree import copies, rows_of
+from ..layers._building import building
+from ..layers._calls import own_outputs
+from ..layers.layer import Array
+from .class_weights import ClassWeights
+from .compiled import Compiled
+from .data import as_arrays
+from .measures import Logs
+from .own_steps import logs_of, refuse_what_is_not_called
+from .progress import Progress
+from .turns import Turns, in_turn
+
+
+class Stepping(Compiled):
+    """A model that can be compiled, and takes steps on batches."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._turns = Turns()
+        self._progress: Progress | None = None  # of the fit under way
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_what_is_not_called(cls)
+
+    # --- of the library's own ---
+
+    def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
+        """Take a step; return the loss before it."""
+        optimizer, parameters, objective, measures = self._ready()
+        if not optimizer.accumulating:
+            parameters.vectors.gradients.fill(0)
+        penalties: list[float] = []
+        logits = objective.takes_logits
+        result, mask = self.run(x, True, None, logits, penalties)
+        seen = objective.look(result, mask, y, sample_weight)
+        value, gradient = objective.value_and_gradient(seen)
+        self._run_backward(gradient, logits)
+        for variable in self._regularized:
+            penalties.append(variable.regularizer(variable.value))
+            variable.gradient += variable.regularizer.gradient(variable.value)
+        if penalties:
+            value += sum(penalties)
+        optimizer.step(parameters)
+        measures.update(value, objective.rows(seen))
+        objective.update(seen)
+        return value
+
+    def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
+        """Return the loss for a batch."""
+        _, _, objective, measures = self._ready()
+        penalties: list[float] = []
+        result, mask = self.run(x, False, None, objective.takes_logits, penalties)
+        seen = objective.look(result, mask, y, sample_weight, name)
+        penalties += [v.regularizer(v.value) for v in self._regularized]
+        value = objective.value(seen) + sum(penalties)
+        measures.update(value, objective.rows(seen))
+        objective.update(seen)
+        return value
+
+    # --- that a subclass may define ---
+
+    def train_step(self, data: tuple[Any, ...]) -> Logs:
+        """Take a step on a batch; return the means of loss and metrics so far, by name.
+
+        `fit` and `train_on_batch` call what a subclass defines here. It does something before or after
+        ``super().train_step(data)``, or takes the step itself, with ``self.backward(gradient)`` and
+        ``self.optimizer.step(self.parameters)``; the gradients of the weights are zero when it begins. What it returns
+        for an epoch's last batch is reported.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> class Noisy(Sequential):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         logs = super().train_step((x + np.random.normal(0, 0.1, x.shape), y))
+        ...         return {**logs, "rate": self.optimizer.learning_rate}
+        >>> model = Noisy([layers.Dense(1, input_shape=(3,))])
+        >>> model.compile("sgd", "mse")
+        >>> sorted(model.fit(np.ones((8, 3)), np.ones(8), verbose=0).history)
+        ['loss', 'rate']
+
+        Parameters
+        ----------
+        data : (x, y), or (x, y, sample_weight).
+        """
+        self._train_step(*self._unpacked(data))
+        assert self._measures is not None
+        return self._measures.logs()
+
+    def test_step(self, data: tuple[Any, ...]) -> Logs:
+        """Evaluate a batch; return the means of loss and metrics so far, by name: as `train_step`, for `evaluate`."""
+        self._test_step(*self._unpacked(data))
+        assert self._measures is not None
+        return self._measures.logs()
+
+    def predict_step(self, data: tuple[Any, ...]) -> Array:
+        """Return the outputs for a batch, ``data`` its inputs in a tuple: as `train_step`, for `predict`."""
+        return self.run(self._inputs(data[0] if isinstance(data, tuple) else data))[0]
+
+    def _unpacked(self, data: tuple[Any, ...]) -> tuple[Any, Array, Any]:
+        if not isinstance(data, (tuple, list)) or not 2 <= len(data) <= 3:
+            got = f"{len(data)} values" if isinstance(data, (tuple, list)) else type(data).__name__
+            raise ValueError(f"data: expected (x, y) or (x, y, sample_weight), got {got}")
+        x, y, weight = (*data, None)[:3]
+        weight = None if weight is None else real_array("sample_weight", weight)
+        return self._inputs(x), as_array("y", y), weight
+
+    def _step(self, x: Any, y: Any, weight: Any, training: bool, name: str = "y") -> Logs | None:
+        """Train or test on a batch; return what a step of the user's own returned."""
+        method = "train_step" if training else "test_step"
+        if not self._defines(method):
+            if training:
+                self._train_step(x, y, weight)
+            else:
+                self._test_step(x, y, weight, name)
+            return None
+        if training:
+            optimizer, parameters, _, _ = self._ready()
+            if not optimizer.accumulating:  # for steps that are taken by hand
+                parameters.vectors.gradients.fill(0)
+        data = (x, y) if weight is None else (x, y, weight)
+        return logs_of(self.name, method, getattr(self, method), data)
+
+    def _defines(self, method: str) -> bool:
+        """Whether a subclass, or the object itself, has a method of its own of that name."""
+        return getattr(getattr(self, method), "__func__", None) is not getattr(Stepping, method)
+
+    def _logs(self, given: Logs | None) -> Logs:
+        """Return what has been seen since the measures were reset, ``given`` being what the last own step returned."""
+        assert self._measures is not None
+        return self._measures.logs() if given is None else dict(given)
+
+    @in_turn(within=True)
+    def train_on_batch(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take one step on a batch; return the loss before it, with the metrics if there are any.
+
+        Parameters
+        ----------
+        x, y, sample_weight : one row each a sample; ``sample_weight`` may be (batch, steps) where the
+            outputs have steps.
+        class_weight : class -> weight, instead of ``sample_weight``.
+        return_dict : return the numbers by name.
+        """
+        return self._on_batch(True, x, y, sample_weight, class_weight, return_dict)
+
+    @in_turn(within=True)
+    def test_on_batch(
+        self,
+        x: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Return the loss of a batch, with the metrics if there are any."""
+        return self._on_batch(False, x, y, sample_weight, None, return_dict)
+
+    def _on_batch(
+        self,
+        training: bool,
+        x: Any,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        class_weight: Mapping[int, float] | None,
+        return_dict: bool,
+    ) -> Any:
+        self._require_compiled()
+        if y is None:
+            raise ValueError("y: expected targets, got None")
+        inputs = self._inputs(x)
+        rows = rows_of(inputs)
+        targets = as_arrays("y", y, False, rows=rows)
+        if len(targets) != rows:
+            raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
+        weight = sample_weight
+        if isinstance(sample_weight, (list, tuple, dict)):
+            weight = as_arrays("sample_weight", sample_weight, False, rows=rows)
+        elif sample_weight is not None:
+            weight = real_array("sample_weight", sample_weight)
+        if class_weight is not None:
+            if weight is not None:
+                raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
+            weight = ClassWeights(class_weight)(targets, len(self.output_shape))
+        if self._measures is None:  # which a step of the user's own may not need, but its report does
+            self._ready()
+        if self._progress is not None:  # called by a callback: what fit reports is not to change
+            with self._own_measures():
+                return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
+        self.reset_metrics()
+        return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Array:
+        """Return the outputs for a batch."""
+        inputs = self._inputs(x)
+        outputs: Array = own_outputs(self._outputs(inputs), inputs)
+        return outputs
+
+    def _outputs(self, x: Any) -> Array:
+        if not self._defines("predict_step"):
+            return self.run(x)[0]
+        outputs: Any = self.predict_step(copies((x,)))
+        if not isinstance(outputs, np.ndarray) or not outputs.ndim:
+            raise ValueError(f"{self.name}: predict_step: expected it to return an array of outputs, got {outputs!r}")
+        return outputs
+
+    def _report(self, logs: Logs, return_dict: bool) -> Any:
+        if flag("return_dict", return_dict):
+            return logs
+        names = self.metrics_names
+        if list(logs) != names:  # from a step of the user's own
+            names = [name for name in names if name in logs]
+            names += sorted(logs.keys() - set(names))
+            logs = {name: logs[name] for name in names}
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+    @contextlib.contextmanager
+    def _own_measures(self) -> Iterator[None]:
+        """Within the ``with`` block, count afresh; then put back what `fit` has counted so far."""
+        measures = self._measures if self._progress is not None else None
+        before = None if measures is None else measures.state()
+        own = [] if measures is None else [(metric, metric.state()) for metric in self._own_metrics()]
+        self.reset_metrics()
+        try:
+            yield
+        finally:
+            if measures is not None and before is not None:
+                measures.load_state(before)
+            for metric, state in own:
+                metric.load_state(state)
+
+    def _inputs(self, x: Any, name: str = "x") -> Any:
+        if isinstance(x, (list, tuple, dict)) and not self.takes_several:
+            x = as_arrays(name, x, False, self._axes)  # one input in a list, as in `fit`
+        array = self.convert(name, x)
+        if isinstance(array, np.ndarray) and array.ndim == 0:
+            raise ValueError(f"{name}: expected a batch, got a number")
+        if not self.built:
+            with building:
+                if not self.built:
+                    self._build_for(array)
+        return array
+
+    @property
+    def _axes(self) -> int | None:
+        """How many axes an input has, if that is known."""
+        return len(self.input_shape) if self.built and self.input_shape else None
