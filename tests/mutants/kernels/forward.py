@@ -6,6 +6,8 @@ LARGE_ROWS = "test_determinism.py::test_bits_of_a_row_of_a_large_layer_do_not_de
 INFINITY = "test_kernels.py::test_infinity_and_nan_go_where_they_go_in_the_reference"
 INFINITY_AHEAD = "test_kernels.py::test_infinity_among_few_rows_goes_where_it_goes_in_the_reference"
 RACES = CHECK_CORE + "lstm"
+SHARED_WITH_OPTIONS = "test_determinism.py::test_bits_do_not_depend_on_threads_with_options"
+RACES_OF_CELLS = CHECK_CORE + "cells"
 
 MUTANTS = [
     # pieces of a sum
@@ -38,12 +40,12 @@ MUTANTS = [
     Mutant(
         "factors(p.h_dropout, p, 0, b, p.shape.units),",
         "factors(p.h_dropout, p, 0, b - row0, p.shape.units),",
-        RECURRENT,
+        SHARED_WITH_OPTIONS,
     ),
     Mutant(
         "count = min(tile_vectors, min(block1 - block, blocks",
         "count = min(tile_vectors, min(block1 - block0, blocks",
-        RECURRENT,
+        RACES_OF_CELLS,
     ),
     Mutant("finish(gate), start(h_sum);", "finish(gate);", RECURRENT),
     Mutant("const int copy = dropout.copies > 1 ? gate : 0;", "const int copy = gate;", RECURRENT),
