@@ -100,7 +100,9 @@ def check(made, tests, isa):
         command = [sys.executable, "-c", PYTEST, "-x", "-q", "--tb=no", "-p", "no:cacheprovider"]
         command += [f"tests/{test}" for test in tests]
     try:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANGS_AFTER * len(tests))
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=HANGS_AFTER * len(tests)
+        )
     except subprocess.TimeoutExpired:
         return Verdict(KILLED, "it hangs")
     if done.returncode == 0:

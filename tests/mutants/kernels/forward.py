@@ -7,7 +7,6 @@ INFINITY = "test_kernels.py::test_infinity_and_nan_go_where_they_go_in_the_refer
 INFINITY_AHEAD = "test_kernels.py::test_infinity_among_few_rows_goes_where_it_goes_in_the_reference"
 RACES = CHECK_CORE + "lstm"
 SHARED_WITH_OPTIONS = "test_determinism.py::test_bits_do_not_depend_on_threads_with_options"
-RACES_OF_CELLS = CHECK_CORE + "cells"
 
 MUTANTS = [
     # pieces of a sum
@@ -41,11 +40,6 @@ MUTANTS = [
         "factors(p.h_dropout, p, 0, b, p.shape.units),",
         "factors(p.h_dropout, p, 0, b - row0, p.shape.units),",
         SHARED_WITH_OPTIONS,
-    ),
-    Mutant(
-        "count = min(tile_vectors, min(block1 - block, blocks",
-        "count = min(tile_vectors, min(block1 - block0, blocks",
-        RACES_OF_CELLS,
     ),
     Mutant("finish(gate), start(h_sum);", "finish(gate);", RECURRENT),
     Mutant("const int copy = dropout.copies > 1 ? gate : 0;", "const int copy = gate;", RECURRENT),
