@@ -2,7 +2,7 @@
 
 python benchmarks/min_and_slstm.py                       all cases, with 1 thread and with all CPUs
 python benchmarks/min_and_slstm.py min_gru --threads 2
-python benchmarks/min_and_slstm.py slstm --unroll 100    compile all steps of a case at once: minutes, but faster code
+python benchmarks/min_and_slstm.py slstm --unroll 100    compile all steps of a case at once, which takes minutes
 python benchmarks/min_and_slstm.py --no-compile --seconds 2
 """
 

@@ -31,7 +31,11 @@ programs = {
     "movement": ("--folds 2 --epochs 1", "IndoorMovement.zip", "314 traces"),
     "addition": ("--questions 500 --units 16 --epochs 1", None, "50 questions"),
     # An LSTM of 16 units on one of 16 on 10 symbols, and Dense: 4 * 16 * (27 + 33) + 8 * 17 weights.
-    "selective_copying": ("--cells LSTM minGRU --length 20 --units 16 --epochs 1", None, "LSTM +16 +3976 "),
+    "selective_copying": (
+        "--cells LSTM minGRU --short 10 --length 20 --units 16 --epochs 2 --long-epochs 1",
+        None,
+        "LSTM +16 +3976 ",
+    ),
     "hyperparameters": ("--trials 2 --epochs 2", None, "best trials"),
 }
 
@@ -159,7 +163,7 @@ def test_what_selective_copying_asks_for_stands_among_the_blanks(program):
 def test_models_of_selective_copying_have_as_many_weights(cell, program):
     copying = program("selective_copying")
     weights = 4 * 64 * (10 + 64 + 1) + 4 * 64 * (64 + 64 + 1) + 8 * (64 + 1)  # two layers of LSTM, and Dense
-    model = copying.make(cell, copying.width(cell, weights, 100), 100)
+    model = copying.make(cell, copying.width(cell, weights))
     assert model.count_params() == pytest.approx(weights, rel=0.03)
 
 

@@ -297,11 +297,15 @@ def test_the_forget_gate_of_an_slstm_starts_open():
 
 
 @pytest.mark.parametrize("heads", [1, 2, 8])
-def test_the_recurrent_rows_of_an_slstm_start_orthonormal(heads):
-    layer = SLSTM(64, heads)
-    layer.ensure_built((None, None, 3))
-    recurrent_kernel = layer.get_weights()[1]
-    np.testing.assert_allclose(recurrent_kernel @ recurrent_kernel.T, np.eye(64 // heads), atol=2e-6)
+def test_the_recurrent_kernel_of_each_head_of_an_slstm_starts_with_orthonormal_rows(heads):
+    layer = SLSTM(16, heads)
+    layer.ensure_built((None, None, 1))
+    width = 16 // heads
+    by_gate_and_head = layer.recurrent_kernel.value.reshape(width, 4, heads, width)
+    of_heads = [by_gate_and_head[:, :, k].reshape(width, 4 * width) for k in range(heads)]
+    for kernel in of_heads:
+        np.testing.assert_allclose(kernel @ kernel.T, np.eye(width), atol=2e-6)
+    assert len({kernel.tobytes() for kernel in of_heads}) == heads
 
 
 def test_a_new_layer_with_options_is_the_plain_one():
@@ -564,7 +568,7 @@ def test_the_gradient_stops_where_a_batch_begins():
         (lambda: GRU(2, dropout=float("nan")), ValueError, "dropout: .* got nan"),
         (lambda: LSTM(2, zoneout=1.5), ValueError, "zoneout: .* got 1.5"),
         (lambda: LSTM(2, zoneout=(0.1, 0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h, c"),
-        (lambda: GRU(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h"),
+        (lambda: GRU(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number, the rate of h, got"),
         (lambda: GRU(2, seed=-1), ValueError, "seed: expected an integer from 0 on, got -1"),
         (lambda: GRU(2, seed=1.5), ValueError, "seed: .* got 1.5"),
         (lambda: LSTM(2, checkpoint=0), ValueError, "checkpoint: expected a positive integer, got 0"),
@@ -574,10 +578,10 @@ def test_the_gradient_stops_where_a_batch_begins():
         (lambda: SimpleRNN(0), ValueError, "SimpleRNN: units: expected a positive integer, got 0"),
         (lambda: GRU(2.5), TypeError, "GRU: units: expected a positive integer, got 2.5"),
         (lambda: MinGRU(2, log_space=1), TypeError, "log_space: expected True or False, got 1"),
-        (lambda: MinGRU(2, activation="tanh"), TypeError, "MinGRU got an unexpected argument 'activation'"),
+        (lambda: MinGRU(2, activation="tanh"), ValueError, "MinGRU: activation: is fixed, but for log_space"),
         (lambda: MinLSTM(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),
         (lambda: MinLSTM(2, log_spice=True), TypeError, "'log_spice'; did you mean 'log_space'"),
-        (lambda: MinLSTM(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number or one for each of h, got"),
+        (lambda: MinLSTM(2, zoneout=(0.1, 0.1)), ValueError, "zoneout: expected a number, the rate of h, got"),
         (lambda: SLSTM(2, zoneout=(0.1, 0.1)), ValueError, r"SLSTM: zoneout: .* h, as c, n and m .* got \(0.1, 0.1\)"),
         (lambda: SLSTM(2, zoneout=1.0), ValueError, "SLSTM: zoneout: .* got 1.0"),
         (lambda: SLSTM(2, activation="tanh"), TypeError, "SLSTM got an unexpected argument 'activation'"),
@@ -601,7 +605,6 @@ def test_what_is_of_a_recurrent_kernel_is_refused_where_there_is_none(kind):
         "recurrent_initializer": "orthogonal",
         "recurrent_regularizer": "l2",
         "recurrent_constraint": "non_neg",
-        "recurrent_activation": "sigmoid",
     }.items():
         with pytest.raises(ValueError, match=f"{kind.__name__}: {name}: expected none, .* without a recurrent kernel"):
             kind(2, **{name: value})
@@ -777,3 +780,9 @@ def test_states_in_a_list_with_the_inputs_are_told_where_they_belong(kind):
     with pytest.raises(ValueError, match=r"inputs: expected one array, got a list of them; .* initial_state"):
         kind(2)([x, h, h])
     np.testing.assert_array_equal(kind(2)([x[0], x[1]]).shape, (2, 2))  # a list of rows is an array
+
+
+@pytest.mark.parametrize("name", ["activation", "recurrent_activation"])
+def test_the_activations_of_minimal_cells_are_fixed(name):
+    with pytest.raises(ValueError, match=f"^MinGRU: {name}: is fixed, but for log_space; got 'tanh'$"):
+        MinGRU(2, **{name: "tanh"})

@@ -214,7 +214,7 @@ class Zoneout:
 
     Parameters
     ----------
-    h, c : the rates, from 0 to 1; ``c`` is the LSTM's cell state.
+    h, c : the rates, from 0 to 1; ``c`` is the LSTM's cell state. Cells whose state is h alone have no use for it.
     seed : of the random masks, 0 to 2**32 - 1, or None to mix by the rates instead, which is what
         inference does.
     """

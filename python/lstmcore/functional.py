@@ -722,7 +722,7 @@ def slstm(
     ----------
     inputs : (batch, steps, inputs) float32 or float64, any strides. ``batch`` may be 0.
     weights : (kernel, recurrent_kernel[, bias]) as `pack_slstm` describes them, or what it makes of them.
-    initial_state : (h, c, n, m), each (batch, units); zeros by default.
+    initial_state : (h, c, n, m), each (batch, units), n not below 0 and 0 only where c is; zeros by default.
     options : variants of the cell; not with packed weights, which have theirs.
     return_sequences, training, out, lengths, mask, zero_output_for_mask, go_backwards, dropout_mask,
     recurrent_dropout_mask, checkpoint : see the top of this module.

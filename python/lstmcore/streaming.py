@@ -155,7 +155,7 @@ class RecurrentStream(Stage):
         return self._stream.run(inputs, out)
 
     def memory(self) -> list[Array]:
-        """Return copies of the states, h or h and c."""
+        """Return copies of the states, h first."""
         return self._stream.state()
 
     def load(self, state: Sequence[Array]) -> None:

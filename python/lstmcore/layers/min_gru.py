@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import functional
 from .minimal import Minimal
 
@@ -44,3 +46,6 @@ class MinGRU(Minimal):
 
     pack = staticmethod(functional.pack_min_gru)
     options_class = functional.MinGRUOptions
+
+    def __init__(self, units: int, *, log_space: bool = False, **options: Any) -> None:
+        super().__init__(units, log_space=log_space, **options)

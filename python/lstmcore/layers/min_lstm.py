@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import functional
 from .minimal import Minimal
 
@@ -40,3 +42,6 @@ class MinLSTM(Minimal):
 
     pack = staticmethod(functional.pack_min_lstm)
     options_class = functional.MinLSTMOptions
+
+    def __init__(self, units: int, *, log_space: bool = False, **options: Any) -> None:
+        super().__init__(units, log_space=log_space, **options)

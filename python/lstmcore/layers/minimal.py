@@ -18,6 +18,9 @@ class Minimal(Recurrent):
 
     def __init__(self, units: int, *, log_space: bool = False, **options: Any) -> None:
         kind = type(self).__name__
+        for name in ("activation", "recurrent_activation"):
+            if name in options:
+                raise ValueError(f"{kind}: {name}: is fixed, but for log_space; got {shown(options[name])}")
         for name in [name for name in options if name.startswith("recurrent_")]:
             if value := options.pop(name):
                 raise ValueError(

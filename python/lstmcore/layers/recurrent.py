@@ -55,7 +55,7 @@ class Recurrent(SequenceLayer):
     stateful : begin each batch with the last states of the one before; see `reset_states`.
     zero_output_for_mask : outputs of masked steps are zero instead of the output before them.
     checkpoint : keep states only at every so many steps in training and compute the rest again in
-        the backward pass: less memory for about a third more time.
+        the backward pass: less memory for about a third more time. Not with ``zoneout``.
     """
 
     state_names: tuple[str, ...] = ("h",)
@@ -108,7 +108,8 @@ class Recurrent(SequenceLayer):
         rates = zoneout if isinstance(zoneout, Sequence) else (zoneout,) * len(self.zoneout_names)
         if len(rates) != len(self.zoneout_names):
             names = ", ".join(self.zoneout_names)
-            raise ValueError(f"{kind}: zoneout: expected a number or one for each of {names}, got {zoneout!r}")
+            pair = f" or one for each of {names}" if len(self.zoneout_names) > 1 else f", the rate of {names}"
+            raise ValueError(f"{kind}: zoneout: expected a number{pair}, got {zoneout!r}")
         self.zoneout = zoneout
         self._zoneout: dict[str, Any] = dict(
             zip(self.zoneout_names, (rate(f"{kind}: zoneout", r) for r in rates), strict=True)
@@ -120,6 +121,11 @@ class Recurrent(SequenceLayer):
         self.stateful = flag(f"{kind}: stateful", stateful)
         self.zero_output_for_mask = flag(f"{kind}: zero_output_for_mask", zero_output_for_mask)
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
+        if self.checkpoint is not None and any(self._zoneout.values()):
+            raise ValueError(
+                f"{kind}: checkpoint: expected None with zoneout, whose masks are numbered by the steps of the whole "
+                f"sequence; got {checkpoint!r}"
+            )
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
         self._packed: tuple[list[int], functional.Packed] | None = None  # and the versions it was made from
@@ -167,7 +173,7 @@ class Recurrent(SequenceLayer):
             self.add_weight(
                 "recurrent_kernel",
                 self._recurrent_shape(),
-                self.recurrent_initializer,
+                self._recurrent_initializer(),
                 regularizer=self.recurrent_regularizer,
                 constraint=self.recurrent_constraint,
             )
@@ -204,6 +210,9 @@ class Recurrent(SequenceLayer):
 
     def _recurrent_shape(self) -> tuple[int, ...]:
         return (self.outputs, self.options.gates * self.units)
+
+    def _recurrent_initializer(self) -> Any:
+        return self.recurrent_initializer
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.options.gates * self.units,)

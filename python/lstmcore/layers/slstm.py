@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import _core, functional
 from .._arguments import flag, positive_integer
 from .layer import Array
@@ -35,7 +37,7 @@ class SLSTM(Recurrent):
     ----------
     units : width of the outputs.
     heads : parts of the units that do not see one another's h; it must divide them. The recurrent product then
-        takes 1/heads of the time and the weights.
+        takes 1/heads of the time and the weights. ``recurrent_initializer`` is asked for each head by itself.
     exponential_forget : the forget gate is an exponential, as the input gate is.
     unit_forget_bias : start the bias of a sigmoid forget gate at 1. (An exponential one keeps all at 0.)
     **options : as for `LSTM`, but ``zoneout`` is of h alone, a number.
@@ -76,6 +78,17 @@ class SLSTM(Recurrent):
 
     def _recurrent_shape(self) -> tuple[int, ...]:
         return (self.units // self.heads, 4 * self.units)
+
+    def _recurrent_initializer(self) -> Any:
+        given, heads, width = self.recurrent_initializer, self.heads, self.units // self.heads
+        if given is None or heads == 1:
+            return given
+
+        def by_head(shape: tuple[int, ...], dtype: Any) -> Array:
+            parts = [np.reshape(given((width, 4 * width), dtype=dtype), (width, 4, width)) for _ in range(heads)]
+            return np.stack(parts, axis=2).reshape(shape)  # columns by gate, then by head
+
+        return by_head
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any) -> Array:
         bias = super()._initial_bias(shape, dtype)

@@ -70,16 +70,16 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
     """The gradients of a step, with dpre those of what stands within s(...) and g(...)::
 
-    df' = dh h_prev    di' = dh hh    dhh = dh i'    dh_prev = dh f'
-    d(log f - log i) = (df' - di') f' i'
+    dhh = dh i'    dh_prev = dh f'
+    d(log f - log i) = dh (h_prev - hh) f' i'              f' + i' is 1
     dpre_f = d(log f - log i) (1 - f)    dpre_i = -d(log f - log i) (1 - i)    dpre_h = dhh g'(hh)
     db = sum dpre    dW = (x * mx)^T dpre    dx = (dpre W^T) * mx
     """
     w, g = cell.w, POSITIVE if cell.options.log_space else activation("linear")
     x, h_prev, pre_h, f, i, f_part, i_part, hh = saved
     (dh,) = d_state
-    df_part, di_part, dhh = dh * h_prev, dh * hh, dh * i_part
-    d_log = (df_part - di_part) * f_part * i_part
+    dhh = dh * i_part
+    d_log = dh * (h_prev - hh) * f_part * i_part
     dpre = np.concatenate([d_log * (1 - f), -d_log * (1 - i), g.backward(pre_h, hh, dhh)], axis=1)
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)

@@ -21,7 +21,7 @@ struct MinGruCell : MinCell {
         for_each_vector<T>(p, vectors, first, [&](int v, long unit, int n) {
             const Vec<T> z = sigmoid<T>(pre[v]), hh = candidate<T>(p, pre[vectors + v]);
             const Vec<T> h_prev = load(previous_h(p, b, t) + unit, n);
-            store_h(p, fma(z, hh - h_prev, h_prev), h_prev, b, t, unit, n);
+            store_h(p, fma(z, hh, (broadcast(T(1)) - z) * h_prev), h_prev, b, t, unit, n);
             if (!p.saved.data) return;
             T* saved = at(p.saved, b, t) + unit;
             store(saved, z, n);
@@ -36,7 +36,7 @@ struct MinGruCell : MinCell {
         LSTMCORE_INLINE void backward(Vec<T> dh_, long unit, int n) const {
             const Vec<T> dh = this->taken(dh_, unit);
             const Vec<T> z = load(this->saved + unit, n), hh = load(this->saved + this->units + unit, n);
-            const Vec<T> kept = (broadcast(T(1)) - z);
+            const Vec<T> kept = broadcast(T(1)) - z;
             this->hand_on(fma(dh, kept, dh_), unit, n);
             store(this->dpre + unit, dh * (hh - load(this->h_prev + unit, n)) * (z * kept), n);
             store(this->dpre + this->units + unit, dh * z * candidate_slope<T>(this->p, hh), n);

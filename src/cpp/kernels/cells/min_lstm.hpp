@@ -22,10 +22,13 @@ struct MinLstmCell : MinCell {
         Vec<T> f, i;              // f', i'
         Vec<T> slope_f, slope_i;  // f' i' (1 - f), f' i' (1 - i): df'/da and -df'/dk
         LSTMCORE_INLINE Gates(Vec<T> a, Vec<T> k) {
-            const Vec<T> zero{}, one = broadcast(T(1));
-            const Vec<T> most = larger(larger(zero, -a), -k), base = exp<T>(-most);
-            of_f = exp<T>(-a - most), of_i = exp<T>(-k - most);
-            const Vec<T> per_f = base + of_f, per_i = base + of_i, per_sum = one / (per_f + per_i);
+            const Vec<T> zero{}, one = broadcast(T(1)), huge = broadcast(T(1e30));  // for inf - inf is NaN
+            const Vec<T> of_a = smaller(huge, -a), of_k = smaller(huge, -k);
+            const Vec<T> most = larger(larger(zero, of_a), of_k), base = exp<T>(-most);
+            of_f = exp<T>(of_a - most), of_i = exp<T>(of_k - most);
+            const auto neither = (of_a == huge) & (of_k == huge);  // 0 / 0
+            const Vec<T> per_f = base + of_f, per_i = base + of_i, sum = per_f + per_i;
+            const Vec<T> per_sum = neither ? broadcast(T(__builtin_nan(""))) : one / sum;
             f = per_i * per_sum, i = per_f * per_sum;
             slope_f = f * of_f * per_sum, slope_i = i * of_i * per_sum;
         }
