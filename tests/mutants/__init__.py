@@ -41,6 +41,10 @@ class Mutant:
         """What is built for it: the extension, or check_core with ThreadSanitizer."""
         return "check_core" if self.killed_by.startswith(CHECK_CORE) else "extension"
 
+    def source(self):
+        """The file as it is."""
+        return (SOURCES / self.file).read_text()
+
     def applies(self, source):
         """Whether the source has the text, and has it once."""
         return source.count(self.text) == 1

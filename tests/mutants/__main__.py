@@ -36,7 +36,7 @@ def main():
     everything = mutants()
     chosen = [m for m in everything if not args.only or args.only in str(m) or args.only in m.killed_by]
     if args.rest:
-        chosen = [m for m in chosen if not seen(Path(args.output), m)]
+        chosen = [m for m in chosen if not seen(Path(args.output), m) or not m.applies(m.source())]
     if args.list:
         print(*chosen, sep="\n")
         return 0

@@ -67,7 +67,7 @@ class Trial:
 
     def of(self, mutant):
         """The verdict on a mutant."""
-        isa, source = mutant.isa or self.isa, (SOURCES / mutant.file).read_text()
+        isa, source = mutant.isa or self.isa, mutant.source()
         if not mutant.applies(source):
             return Verdict(UNFIT)
         if mutant.equivalent:
