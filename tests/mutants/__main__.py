@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import mutants
 from .build import Build
-from .record import seen, update
+from .record import is_killed, known, update
 from .trial import BAD, Trial, native_set
 
 RECORD = Path(__file__).with_name("record.md")
@@ -36,7 +36,8 @@ def main():
     everything = mutants()
     chosen = [m for m in everything if not args.only or args.only in str(m) or args.only in m.killed_by]
     if args.rest:
-        chosen = [m for m in chosen if not seen(Path(args.output), m) or not m.applies(m.source())]
+        rows = known(Path(args.output))
+        chosen = [m for m in chosen if not is_killed(m, rows) or not m.applies(m.source())]
     if args.list:
         print(*chosen, sep="\n")
         return 0

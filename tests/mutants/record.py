@@ -46,21 +46,31 @@ def row(mutant, verdict):
     return f"{name(mutant)}{verdict.word}{set_} | {by} | {verdict.seconds:.0f} | {datetime.date.today()} |\n"
 
 
-def seen(path, mutant):
-    """Whether the record has the mutant killed."""
-    return path.exists() and f"{name(mutant)}{KILLED}" in path.read_text()
+def known(path):
+    """The rows of a record by file."""
+    sections = path.read_text().split("\n## ")[1:] if path.exists() else []
+    return {section.split("\n")[0]: section.splitlines(keepends=True) for section in sections}
+
+
+def row_of(mutant, rows):
+    """The row of a mutant among those of `known`, or "" where there is none."""
+    return next((line for line in rows.get(mutant.file, []) if line.startswith(name(mutant))), "")
+
+
+def is_killed(mutant, rows):
+    return row_of(mutant, rows).startswith(name(mutant) + KILLED)
 
 
 def update(path, mutants, verdicts, isa, builds):
     """Write what was found into the record. Of what was not tried this time it keeps what it knows."""
-    before = path.read_text().splitlines(keepends=True) if path.exists() else []
+    before = known(path)
     text, file, words = "", None, Counter()
     for mutant in mutants:
         if mutant.file != file:
             file = mutant.file
             text += COLUMNS.format(file)
-        known = next((line for line in before if line.startswith(name(mutant))), f"{name(mutant)}not tried | | | |\n")
-        line = row(mutant, verdicts[mutant]) if mutant in verdicts else known
+        line = row(mutant, verdicts[mutant]) if mutant in verdicts else row_of(mutant, before)
+        line = line or f"{name(mutant)}not tried | | | |\n"
         words[line.removeprefix(name(mutant)).split(" |")[0].split(" (")[0]] += 1
         text += line
     total = ", ".join(f"{number} {word}" for word, number in words.most_common())
