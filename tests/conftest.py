@@ -4,7 +4,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from lstmcore import _core
 
@@ -13,6 +13,9 @@ from lstmcore import _core
 common = {"deadline": None, "derandomize": bool(os.environ.get("CI")), "suppress_health_check": list(HealthCheck)}
 settings.register_profile("default", max_examples=250, **common)
 settings.register_profile("short", max_examples=25, **common)
+# A mutant needs to be seen, once: no smallest example.
+seen = {"phases": [Phase.explicit, Phase.generate], "report_multiple_bugs": False}
+settings.register_profile("mutants", max_examples=25, **seen, **common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 # Files that do not touch the kernels, or not in ways that depend on the instruction set and the number of threads:
@@ -32,6 +35,7 @@ ONCE = {
     "initializers",
     "losses",
     "metrics",
+    "mutants",
     "new_cell",
     "not_offered",
     "objective",

@@ -280,6 +280,13 @@ def test_what_does_not_count_may_be_anything():
     assert not gradient[1, 3:].any()
 
 
+def test_a_row_without_steps_spells_nothing_whatever_the_row_before():
+    x = np.random.default_rng(0).standard_normal((3, 5, 4))
+    with lstmcore.threads(1):
+        loss = functional.ctc_loss(x, [[1, 2], [1, 2], [1, 2]], [5, 0, 0], [2, 0, 1])
+    np.testing.assert_array_equal(loss[1:], [0, np.inf])
+
+
 def test_nothing_in_nothing_out():
     loss, gradient = functional.ctc_loss_and_gradient(np.zeros((0, 5, 4)), np.zeros((0, 2), int))
     assert loss.shape == (0,)

@@ -14,6 +14,7 @@ SHAPES = [
     (3, 11, 7, 200),
     (3, 5, 20, 530),  # and then sums in pieces
     (20, 5, 20, 530),  # threads share rows, inputs projected ahead: the weights are large
+    (10, 5, 20, 530),  # the same with the tiles of instruction sets that have half the registers
     (7, 9, 12, 150),  # too few rows for three threads, enough for one
     (16, 9, 12, 150),  # threads share rows
     (70, 40, 3, 33),

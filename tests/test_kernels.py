@@ -124,6 +124,24 @@ RAGGED, HOLES = {"lengths": "random"}, {"mask": "random"}
 BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 
 
+def assert_is_the_reference(problem, threads):
+    p = make(**problem)
+    before = _core.get_num_threads()
+    _core.set_num_threads(threads)
+    try:
+        got = p.run(functional)
+    finally:
+        _core.set_num_threads(before)
+    assert all(a.dtype == p.x.dtype for a in got.values())
+    want = p.run(reference, "float64")
+    tolerance = NORMALIZED_TOLERANCE if "gain" in p.weight_names else TOLERANCE[str(p.x.dtype)]
+    for name, error in relative_errors(got, want, FLOOR).items():
+        # Rounded to float32 a number may lie on the other side of a kink than in float64, where slopes differ.
+        if p.x.dtype == "float32" and kinked(p.options) and name.startswith("d_"):
+            continue
+        assert error < tolerance, name
+
+
 @given(problem=problems, threads=st.sampled_from([1, 2, 3]))
 # inputs projected ahead, in chunks
 @example(shape(1, 30, 5, 16), 1)
@@ -132,10 +150,12 @@ BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 # the same for some more rows, the weights being large; threads share them
 @example(shape(20, 9, 100, 260), 1)
 @example(shape(23, 9, 20, 300, options=GRU, go_backwards=True), 2)
+@example(shape(10, 5, 20, 530), 2)
 # the same, and then sums in pieces
 @example(shape(2, 9, 20, 530), 1)
 @example(shape(20, 5, 9, 530, recurrent_dropout="per gate"), 2)
 @example(shape(3, 9, 20, 530, options=GRU, padding=RAGGED), 2)
+@example(shape(2, 20, 20, 530, options=GRU, padding=RAGGED), 1)
 @example(shape(5, 9, 20, 1100, options=RNN), 1)
 # few units or inputs are left over of a vector: their gates share vectors, their columns are dot products
 @example(shape(7, 5, 1, 50), 2)
@@ -168,7 +188,11 @@ BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 @example(shape(20, 12, 9, 70, options=GRU, **BOTH_PER_GATE), 2)
 @example(shape(20, 12, 9, 70, options=GRU, dropout="shared", recurrent_dropout="per gate", padding=RAGGED), 2)
 @example(shape(20, 12, 9, 70, options=RESET_BEFORE, **BOTH_PER_GATE), 2)
+@example(shape(20, 12, 9, 70, options=RESET_BEFORE, dropout="per gate", recurrent_dropout="shared"), 2)
 @example(shape(20, 12, 9, 70, options=ALL, **BOTH_PER_GATE, padding=RAGGED), 2)
+# the same over several chunks backward, and with few rows, whose inputs would else be projected ahead
+@example(shape(60, 30, 9, 40, padding=RAGGED, dropout="shared", recurrent_dropout="per gate"), 2)
+@example(shape(2, 30, 5, 16, dropout="shared"), 1)
 # padding
 @example(shape(90, 20, 10, 64, padding=RAGGED), 2)
 @example(shape(90, 20, 10, 64, options=GRU, padding=RAGGED, sequences=False), 3)
@@ -182,21 +206,49 @@ BOTH_PER_GATE = {"dropout": "per gate", "recurrent_dropout": "per gate"}
 @example(shape(9, 12, 4, 30, padding=RAGGED, go_backwards=True, zoneout=Zoneout(0.3, 0.2, seed=3)), 2)
 @example(shape(9, 12, 4, 30, options=RNN, padding=HOLES, go_backwards=True, zoneout=Zoneout(0.3, seed=3)), 2)
 def test_forward_and_backward_are_the_reference(problem, threads):
-    p = make(**problem)
-    before = _core.get_num_threads()
-    _core.set_num_threads(threads)
-    try:
-        got = p.run(functional)
-    finally:
-        _core.set_num_threads(before)
-    assert all(a.dtype == p.x.dtype for a in got.values())
-    want = p.run(reference, "float64")
-    tolerance = NORMALIZED_TOLERANCE if "gain" in p.weight_names else TOLERANCE[str(p.x.dtype)]
+    assert_is_the_reference(problem, threads)
+
+
+@pytest.mark.parametrize("options", MIN_AND_SLSTM.values(), ids=MIN_AND_SLSTM)
+@pytest.mark.parametrize(
+    ("more", "threads"),
+    [
+        (shape(9, 12, 6, 36), 1),
+        # threads share units, some of which are left over of a vector; rows of different length
+        (shape(3, 60, 20, 268), 2),
+        (shape(3, 60, 20, 268, padding=RAGGED, go_backwards=True), 2),
+        # several chunks backward, masks for each gate and unit
+        (shape(60, 30, 9, 36, padding=RAGGED, zoneout=Zoneout(0.2, seed=1), **BOTH_PER_GATE), 2),
+        (shape(60, 30, 9, 36, padding=HOLES, dropout="shared"), 2),
+        # sums in pieces
+        (shape(7, 5, 600, 36), 1),
+        (shape(7, 5, 600, 36, dropout="per gate"), 1),
+    ],
+    ids=["plain", "units", "units, lengths", "chunks, noise", "chunks, mask", "pieces", "pieces, dropout"],
+)
+def test_min_and_slstm_are_the_reference(options, more, threads):
+    assert_is_the_reference({**more, "options": options, "dtype": "float64"}, threads)
+
+
+@pytest.mark.parametrize("log_space", [False, True])
+def test_a_min_lstm_whose_gates_are_all_but_shut_is_the_reference(log_space):
+    # The inputs are the sums of the gates, of thousands of either sign: e^x is beyond any number.
+    p = Problem(5, 6, 12, 4, "float64", options=MinLSTMOptions(log_space=log_space), bias=False)
+    p.weights[0], p.x = np.eye(12), 1000 * p.x
+    for name, error in relative_errors(p.run(functional), p.run(reference), FLOOR).items():
+        assert error < TOLERANCE["float64"], name
+
+
+@pytest.mark.parametrize("exponential_forget", [False, True])
+def test_an_slstm_that_has_nothing_to_remember_hands_no_gradient_on(exponential_forget):
+    p = Problem(5, 3, 4, 12, "float64", options=SLSTMOptions(exponential_forget=exponential_forget))
+    for name, state in zip(p.state_names, p.state, strict=True):
+        if name in ("c", "n"):
+            state[...] = 0
+    got, want = p.run(functional), p.run(reference)
+    assert not got["d_c"].any()
     for name, error in relative_errors(got, want, FLOOR).items():
-        # Rounded to float32 a number may lie on the other side of a kink than in float64, where slopes differ.
-        if p.x.dtype == "float32" and kinked(p.options) and name.startswith("d_"):
-            continue
-        assert error < tolerance, name
+        assert error < TOLERANCE["float64"], name
 
 
 @pytest.mark.parametrize("dims", [(1, 30, 5, 16), (9, 12, 4, 30), (23, 9, 20, 260), (600, 2, 3, 8)], ids=str)
@@ -216,6 +268,28 @@ def test_layer_normalisation_in_float32_is_the_reference(name, padding):
     p = Problem(12, 6, 30, 50, options=options, **padding, **BOTH_PER_GATE, zoneout=Zoneout(0.1, 0.1, seed=4))
     for name, error in relative_errors(p.run(functional), p.run(reference, "float64")).items():
         assert error < 2 * TOLERANCE["float32"], name
+
+
+NOISE = {
+    "zoneout": {"zoneout": Zoneout(0.3, 0.2, seed=5)},
+    "zoneout, lengths, backwards": {
+        "zoneout": Zoneout(0.3, 0.2, seed=5),
+        "lengths": [5, 0, 7, 3, 6],
+        "go_backwards": True,
+    },
+    "a mask for all gates": {"dropout": "shared", "recurrent_dropout": "shared"},
+    "a mask for each": BOTH_PER_GATE,
+    "a mask for each of the inputs": {"dropout": "per gate", "recurrent_dropout": "shared"},
+}
+
+
+@every_cell
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+def test_noise_is_that_of_the_reference(options, noise):
+    p = Problem(5, 7, 9, 18, "float64", options=options, **noise)
+    tolerance = NORMALIZED_TOLERANCE if "gain" in p.weight_names else TOLERANCE["float64"]
+    for name, error in relative_errors(p.run(functional), p.run(reference), FLOOR).items():
+        assert error < tolerance, name
 
 
 @every_cell
@@ -459,3 +533,13 @@ def test_a_state_that_decays_to_nothing_stays_finite():
     )
     np.testing.assert_allclose(c, want_c, rtol=1e-5, atol=1e-37)
     np.testing.assert_allclose(h, want_h, rtol=1e-5, atol=1e-37)
+
+
+# --- what benchmarks are held against ---
+
+
+@pytest.mark.parametrize("float64", [False, True])
+def test_the_probe_counts_two_operations_for_each_multiply_add(float64):
+    lanes = _core.config()["vector_bytes"] // (8 if float64 else 4)
+    chains = 12
+    assert _core.multiply_add_loop(1000, float64) == 2 * chains * lanes * 1000

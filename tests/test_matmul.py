@@ -62,6 +62,15 @@ def test_deep_products_with_either_side_transposed_on_threads(rows, depth, colum
                 np.testing.assert_array_equal(results[-1], results[0])
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_product_of_no_terms_is_what_is_added_to_it(order):
+    a, b, bias = np.zeros((3, 0), order=order), np.zeros((0, 70)), np.arange(70.0)
+    before = np.full((3, 70), 5.0)
+    np.testing.assert_array_equal(_core.matmul(a, b, None, before.copy()), np.zeros((3, 70)))
+    np.testing.assert_array_equal(_core.matmul(a, b, bias, before.copy()), np.tile(bias, (3, 1)))
+    np.testing.assert_array_equal(_core.matmul(a, b, None, before.copy(), True), before)
+
+
 def test_bad_matrices_are_refused():
     a, b = np.zeros((2, 3)), np.zeros((3, 4))
     for args, error, text in [

@@ -198,6 +198,13 @@ def test_clipping_is_of_elements_of_variables_or_of_all():
         np.testing.assert_allclose(p.values, start - 0.1 * clipped, rtol=1e-13, atol=1e-15, err_msg=str(options))
 
 
+def test_the_norm_of_float32_is_summed_in_float64():
+    # 1e25 squared is beyond float32, and so is its share of 1e-25 below it.
+    x = np.array([3, -4, 0, 0, 0, 0, 0, 0, 12], "float32")
+    for factor in (1e25, 1e-25):
+        np.testing.assert_allclose(_core.sum_of_squares(x * np.float32(factor)), 169 * factor**2, rtol=1e-6)
+
+
 def test_weight_decay_comes_before_the_step_and_leaves_out_what_is_excluded():
     for excluded in ({}, {"var_names": ["bias", "recurrent"]}, {"var_list": [2, 3]}):
         p = parameters()

@@ -1,0 +1,46 @@
+from .. import CHECK_CORE, Mutant
+
+PRODUCTS = "test_matmul.py::test_products"
+DEEP = "test_matmul.py::test_deep_products_with_either_side_transposed_on_threads"
+RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+RACES = CHECK_CORE + "products"
+
+MUTANTS = [
+    Mutant("return (a + b - 1) / b; }", "return a / b + 1; }", PRODUCTS),
+    # packing
+    Mutant("        transpose<T>(v);\n", "", PRODUCTS),
+    Mutant("find(next, k0 + pack_run);", "find(next, k0);", PRODUCTS),
+    Mutant("std::memcpy(to + k * R, sources[k] + begin,", "std::memcpy(to + k * R, sources[k],", PRODUCTS),
+    # micro-kernel
+    Mutant("const long k1 = min(depth, k0 + Tile::block);", "const long k1 = k0 + Tile::block;", PRODUCTS),
+    Mutant("total = join(total, block[r][n], r, n);", "total = total + block[r][n];", RECURRENT),
+    # loops
+    Mutant("base + row * stride) + shift; }", "base + row * stride); }", RECURRENT),
+    Mutant(
+        "k0 == 0 || k0 < depth; k0 += depth_block) {\n            const long block",
+        "k0 < depth; k0 += depth_block) {\n            const long block",
+        "test_matmul.py::test_a_product_of_no_terms_is_what_is_added_to_it",
+    ),
+    Mutant("const bool add = accumulate_c || k0 > 0;", "const bool add = accumulate_c;", DEEP),
+    Mutant("panel + k0 * N * lanes<T>, block);", "panel, block);", DEEP),
+    Mutant(
+        "packed_b + column * p.depth + k * packed_columns<T>(columns)",
+        "packed_b + column * p.depth + k * columns",
+        DEEP,
+    ),
+    Mutant("p.bias && k == 0 ? p.bias + column", "p.bias ? p.bias + column", DEEP),
+    # Without it a thread multiplies with panels that the other has not packed yet.
+    Mutant("                team.wait();\n                return multiply(", "                return multiply(", RACES),
+    Mutant("                team.wait();\n                multiply(", "                multiply(", RACES),
+    # Without it a thread packs the next block of the depth over the one that the other still reads.
+    Mutant(
+        "multiply(PackedRows<T>{packed_a, depth}, k, depth);\n                team.wait();",
+        "multiply(PackedRows<T>{packed_a, depth}, k, depth);",
+        RACES,
+    ),
+    Mutant(
+        "if (tiles >= 2 * team.size || tiles >= panels)",
+        "if (tiles > 2 * team.size || tiles >= panels)",
+        equivalent="Who computes what changes no sum.",
+    ),
+]
