@@ -239,18 +239,6 @@ def test_a_min_lstm_whose_gates_are_all_but_shut_is_the_reference(log_space):
         assert error < TOLERANCE["float64"], name
 
 
-@pytest.mark.parametrize("exponential_forget", [False, True])
-def test_an_slstm_that_has_nothing_to_remember_hands_no_gradient_on(exponential_forget):
-    p = Problem(5, 3, 4, 12, "float64", options=SLSTMOptions(exponential_forget=exponential_forget))
-    for name, state in zip(p.state_names, p.state, strict=True):
-        if name in ("c", "n"):
-            state[...] = 0
-    got, want = p.run(functional), p.run(reference)
-    assert not got["d_c"].any()
-    for name, error in relative_errors(got, want, FLOOR).items():
-        assert error < TOLERANCE["float64"], name
-
-
 @pytest.mark.parametrize("dims", [(1, 30, 5, 16), (9, 12, 4, 30), (23, 9, 20, 260), (600, 2, 3, 8)], ids=str)
 @pytest.mark.parametrize("name", MIN_AND_SLSTM)
 def test_gradients_of_cells_with_kinks_in_float32_are_the_reference(name, dims):

@@ -2,7 +2,7 @@ from ... import Mutant
 
 RECURRENT = "test_kernels.py::test_min_and_slstm_are_the_reference"
 INFERENCE = "test_kernels.py::test_training_and_inference_give_the_same_bits"
-NOTHING = "test_kernels.py::test_an_slstm_that_has_nothing_to_remember_hands_no_gradient_on"
+NOTHING = "test_min_and_slstm.py::test_states_of_zeros_have_gradients_too"
 
 MUTANTS = [
     Mutant(
@@ -11,8 +11,9 @@ MUTANTS = [
         equivalent="What is cut between heads is the same run: the products with the inputs are cut too, for nothing.",
     ),
     Mutant("of_head - unit % of_head));", "units - unit));", INFERENCE),
-    Mutant("keeps ? log_i - kept : kept - log_i);", "log_i - kept);", RECURRENT),
-    Mutant("const Vec<T> lesser = nothing ? zero : least;", "const Vec<T> lesser = least;", NOTHING),
+    Mutant("keeps ? log_i - kept : kept - log_i));", "log_i - kept));", RECURRENT),
+    Mutant("(kept < log_i) | nothing ? log_i", "(kept < log_i) ? log_i", RECURRENT),
+    Mutant("store(saved + units, f, n_);", "store(saved + units, used, n_);", NOTHING),
     Mutant(
         "exponential_forget ? one : sigmoid<T>(-pre[r][1]), n_);",
         "exponential_forget ? one : sigmoid<T>(pre[r][1]), n_);",
