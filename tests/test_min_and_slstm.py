@@ -355,7 +355,10 @@ def test_states_of_zeros_have_gradients_too(module, exponential):
         return module.slstm(p.x, p.weights, (p.state[0], c, n, m), options=options)[0].sum()
 
     zeros = np.zeros((3, 4))
-    y, _, cache = module.slstm(p.x, p.weights, (p.state[0], zeros, zeros, m), options=options, training=True)
+    first = (p.state[0], zeros, zeros, m)
+    y, last, cache = module.slstm(p.x, p.weights, first, options=options, training=True)
+    for got, want in zip(last, reference.slstm(p.x, p.weights, first, options=options)[1], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)
     _, _, (_, dc, dn, dm) = module.slstm_backward(cache, np.ones_like(y))
     assert np.abs(dc).min() > 0
     assert np.abs(dn).min() > 0
@@ -369,3 +372,17 @@ def test_states_of_zeros_have_gradients_too(module, exponential):
             by_n = (4 * total(zeros, one) - 3 * total(zeros, zeros) - total(zeros, 2 * one)) / (2 * step)  # n >= 0
             assert dc[row, unit] == pytest.approx(by_c, rel=1e-5, abs=1e-8)
             assert dn[row, unit] == pytest.approx(by_n, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("cell", ["min_gru", "min_lstm"])
+@every_dtype
+def test_candidates_a_little_below_zero_have_the_slope_of_the_sigmoid(cell, dtype):
+    # g rounds to 1/2 on both sides of the kink, where its slope goes from 1/4 to 1.
+    options = MinGRUOptions(log_space=True) if cell == "min_gru" else MinLSTMOptions(log_space=True)
+    x = np.array([-1e-9, -1e-30, 0, 1e-30] if dtype == "float32" else [-1e-17, -1e-300, 0, 1e-300], dtype)
+    weights = [np.array([[0, 1] if cell == "min_gru" else [0, 0, 1]], dtype)]
+    y, _, cache = getattr(functional, cell)(x[:, None, None], weights, options=options, training=True)
+    d_inputs, _, _ = getattr(functional, f"{cell}_backward")(cache, np.ones_like(y))
+    # Half of h is the candidate.
+    np.testing.assert_allclose(y.ravel(), 0.25, rtol=2 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(d_inputs.ravel(), [0.125, 0.125, 0.5, 0.5], rtol=1e-6)

@@ -1,6 +1,8 @@
 // What minGRU and minLSTM share: the candidate, the way of h from step to step, zoneout.
 #pragma once
 
+#include <limits>
+
 #include "../linear_recurrence.hpp"
 #include "options.hpp"
 
@@ -21,12 +23,14 @@ struct MinCell : FusedCell {
         }
     }
 
-    // g(x) = x, or in the form whose states stay positive x + 1/2 where x >= 0 and sigmoid(x) elsewhere.
+    // g(x) = x, or in the form whose states stay positive x + 1/2 where x >= 0 and sigmoid(x) elsewhere, which is never
+    // rounded to 1/2: the value tells its slope.
     template <class T>
     static LSTMCORE_INLINE Vec<T> candidate(const ForwardProblem<T>& p, Vec<T> x) {
-        const Vec<T> zero{};
+        const Vec<T> zero{}, half = broadcast(T(0.5));
         if (!p.options.log_space) return x;
-        return x >= zero ? x + broadcast(T(0.5)) : sigmoid<T>(x);
+        const Vec<T> below = smaller(broadcast(T(0.5) - std::numeric_limits<T>::epsilon() / 4), sigmoid<T>(x));
+        return x >= zero ? x + half : below;
     }
     // Its derivative, from its value.
     template <class T>

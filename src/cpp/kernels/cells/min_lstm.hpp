@@ -2,8 +2,6 @@
 // python/lstmcore/reference/min_lstm.py.
 #pragma once
 
-#include <limits>
-
 #include "min_cell.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {

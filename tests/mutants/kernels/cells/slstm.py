@@ -12,7 +12,7 @@ MUTANTS = [
     ),
     Mutant("of_head - unit % of_head));", "units - unit));", INFERENCE),
     Mutant("keeps ? log_i - kept : kept - log_i));", "log_i - kept));", RECURRENT),
-    Mutant("(kept < log_i) | nothing ? log_i", "(kept < log_i) ? log_i", RECURRENT),
+    Mutant("(kept < log_i) | nothing ? log_i", "(kept < log_i) ? log_i", NOTHING),
     Mutant("store(saved + units, f, n_);", "store(saved + units, used, n_);", NOTHING),
     Mutant(
         "exponential_forget ? one : sigmoid<T>(-pre[r][1]), n_);",
