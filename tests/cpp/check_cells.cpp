@@ -39,8 +39,8 @@ int check_all(int& cases) {
     const auto all = [&](const CellKernels<T>& cell, Setup s) {
         // Threads share units, rows (several chunks backward), rows of which some are long, and a deep sum in pieces.
         // And inputs in pieces.
-        const long shapes[][4] = {
-            {3, 6, 20, 150}, {40, 30, 9, 50}, {600, 2, 3, 20}, {5, 2, 7, 540}, {3, 6, 1100, 38}, {30, 5, 700, 22}};
+        const long shapes[][4] = {{3, 6, 20, 150}, {40, 30, 9, 50},  {600, 2, 3, 20},
+                                  {5, 2, 7, 540},  {3, 6, 1100, 38}, {30, 5, 700, 22}};
         for (const auto& [batch, steps, inputs, units] : shapes)
             for (const bool ragged : {false, true}) {
                 s.batch = batch, s.steps = steps, s.inputs = inputs, s.units = units, s.ragged = ragged;
