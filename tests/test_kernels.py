@@ -201,6 +201,10 @@ def assert_is_the_reference(problem, threads):
 @example(shape(4, 5, 3, 6, options=GRU, padding={"mask": np.zeros((4, 5), bool)}, sequences=False), 1)
 @example(shape(4, 5, 3, 6, options=ALL, padding={"lengths": [0, 0, 0, 0]}, zoneout=Zoneout(0.5, 0.5, seed=1)), 1)
 @example(shape(4, 5, 3, 6, padding={"lengths": [5, 5, 5, 5]}, go_backwards=True), 1)
+# no rows, and no states either
+@example(shape(0, 5, 3, 6, padding=RAGGED, state=False), 1)
+@example(shape(0, 5, 3, 6, go_backwards=True, zoneout=Zoneout(0.3, 0.2, seed=3), state=False), 1)
+@example(shape(0, 5, 3, 6, options=GRU, go_backwards=True, zoneout=Zoneout(0.3, seed=3), state=False), 2)
 # backwards: zoneout's masks belong to the steps of the arrays
 @example(shape(9, 12, 4, 30, go_backwards=True, zoneout=Zoneout(0.3, 0.2, seed=3)), 1)
 @example(shape(9, 12, 4, 30, padding=RAGGED, go_backwards=True, zoneout=Zoneout(0.3, 0.2, seed=3)), 2)

@@ -55,7 +55,7 @@ void Forward<T>::start() {
     const RecurrentShape& s = call.shape;
     const long carried = call.weights->carried(), c_width = carried * s.units;
     own_states();
-    if (call.plan) {  // rows without steps keep their states
+    if (call.plan && s.batch > 0) {  // rows without steps keep their states
         std::memcpy(last[0], call.h0, s.batch * s.outputs * sizeof(T));
         for (long b = 0; b < s.batch; ++b) hand_out_c(b, call.c0 + b * c_width);
     }
