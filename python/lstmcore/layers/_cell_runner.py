@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,11 +60,18 @@ class CellRunner:
             self._cache = saved, valid, repeat, order, states, initial_state is not None
         return outputs if self.return_sequences else last, states
 
-    def run_backward(self, d_outputs: Array | None, need_d_inputs: bool) -> Array | None:
-        if self._cache is None or d_outputs is None:
+    def run_backward(
+        self, d_outputs: Array | None, need_d_inputs: bool, d_state: Sequence[Array | None] | None = None
+    ) -> Array | None:
+        if self._cache is None:
             raise RuntimeError(f"{self.cell.name}: backward needs a forward pass with training=True before it")
+        given = self._gradients_of_states(self._cache[4], d_state)
         (saved, valid, repeat, order, states, told), self._cache = self._cache, None
-        d_states = [np.zeros_like(s) for s in states]
+        d_states = [np.zeros_like(s) if d is None else d for s, d in zip(states, given, strict=True)]
+        if d_outputs is None:  # of which nothing was used
+            steps = (len(order),) if self.return_sequences else ()
+            width = self.cell.output_size or self.cell.state_sizes[0]
+            d_outputs = np.zeros((len(valid), *steps, width), self.cell.dtype)
         d_last = np.zeros_like(d_outputs[:, 0]) if self.return_sequences else d_outputs
         d_inputs: Array | None = None
         for t, kept in zip(reversed(order), reversed(saved), strict=True):
@@ -80,6 +87,17 @@ class CellRunner:
             d_inputs[:, t] = np.where(now, dx, 0)
         self.d_initial_state = d_states if told else None
         return d_inputs if need_d_inputs else None
+
+    def _gradients_of_states(self, states: list[Array], given: Sequence[Array | None] | None) -> Sequence[Array | None]:
+        """Return the gradient of each of the last states, None for those that were not used."""
+        if given is None:
+            return [None] * len(states)
+        if len(given) != len(states):
+            raise ValueError(f"{self.cell.name}: d_state: expected {len(states)} arrays, got {len(given)}")
+        for k, (d, state) in enumerate(zip(given, states, strict=True)):
+            if d is not None and d.shape != state.shape:
+                raise ValueError(f"{self.cell.name}: d_state[{k}]: expected shape {state.shape}, got {d.shape}")
+        return given
 
     def stream_from(self, start: Callable[[], list[Array]]) -> ChunkStream:
         """Return a stream that begins with given states."""

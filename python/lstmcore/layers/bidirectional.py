@@ -220,33 +220,59 @@ class Bidirectional(SequenceLayer):
         """Whether the outputs are in the order of the forward layer, which goes backwards."""
         return self.return_sequences and self.forward_layer.go_backwards
 
-    def backward(self, d_outputs: Any, need_d_inputs: bool = True) -> Array | None:
-        """Add to the gradients of the weights and return that of the inputs, if needed."""
-        if self._reversed:
-            d_outputs = [d[:, ::-1] for d in d_outputs] if self.merge_mode is None else d_outputs[:, ::-1]
-        if self.merge_mode == "concat":
-            width = self.forward_layer.outputs
-            parts = [d_outputs[..., :width], d_outputs[..., width:]]
-        elif self.merge_mode is None:
-            parts = list(d_outputs)
-        elif self.merge_mode == "mul":
-            a, b = self.kept()
-            parts = [d_outputs * b, d_outputs * a]
-        else:
-            part = d_outputs if self.merge_mode == "sum" else d_outputs / self.dtype.type(2)
-            parts = [part, part]
+    def backward(
+        self, d_outputs: Any, need_d_inputs: bool = True, d_state: Sequence[Any] | None = None
+    ) -> Array | None:
+        """Add to the gradients of the weights and return that of the inputs, if needed.
+
+        Parameters
+        ----------
+        d_outputs : gradient of the merged outputs; two for ``merge_mode=None``. None, also one of two, where the
+            outputs were not used.
+        need_d_inputs : whether the gradient of the inputs is wanted.
+        d_state : gradients of the last states, those of the forward layer and then those of the backward layer, None
+            for those that were not used.
+        """
+        d_states = [None, None] if d_state is None else self._split("d_state", d_state)
+        parts = self._gradients_of_parts(d_outputs)
         first, second = self.forward_layer, self.backward_layer
         if isinstance(first, Recurrent) and isinstance(second, Recurrent):
             results = run_both_backward(
-                first.prepare_backward(parts[0], need_d_inputs), second.prepare_backward(parts[1], need_d_inputs)
+                first.prepare_backward(parts[0], need_d_inputs, d_states[0]),
+                second.prepare_backward(parts[1], need_d_inputs, d_states[1]),
             )
             gradient, other = first.finish_backward(results[0]), second.finish_backward(results[1])
         else:
-            gradient = first.run_backward(parts[0], need_d_inputs)
-            other = second.run_backward(parts[1], need_d_inputs)
+            gradient = first.run_backward(parts[0], need_d_inputs, d_states[0])
+            other = second.run_backward(parts[1], need_d_inputs, d_states[1])
         if gradient is not None and other is not None:
             gradient += other
         return gradient
+
+    @property
+    def d_initial_state(self) -> list[Any] | None:
+        """The gradients of the initial states, after `backward`, in the order of these; None if none were given."""
+        one, other = self.forward_layer.d_initial_state, self.backward_layer.d_initial_state
+        return None if one is None or other is None else [*one, *other]
+
+    def _gradients_of_parts(self, d_outputs: Any) -> list[Array | None]:
+        """Return the gradients of the outputs of both layers from those of the merged ones."""
+        product = self.kept() if self.merge_mode == "mul" else None
+        if self.merge_mode is None:
+            both = [None, None] if d_outputs is None else list(d_outputs)
+            return [d if d is None or not self._reversed else d[:, ::-1] for d in both]
+        if d_outputs is None:
+            return [None, None]
+        if self._reversed:
+            d_outputs = d_outputs[:, ::-1]
+        if self.merge_mode == "concat":
+            width = self.forward_layer.outputs
+            return [d_outputs[..., :width], d_outputs[..., width:]]
+        if product is not None:
+            a, b = product
+            return [d_outputs * b, d_outputs * a]
+        part = d_outputs if self.merge_mode == "sum" else d_outputs / self.dtype.type(2)
+        return [part, part]
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Return the shape of the merged outputs, a list of two for ``merge_mode=None``.

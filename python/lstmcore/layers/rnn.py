@@ -18,7 +18,7 @@ from .cells import LSTMCell as LSTMCell
 from .cells import SimpleRNNCell as SimpleRNNCell
 from .layer import Array, Layer, Shape
 from .recurrent import Recurrent, kept_states, states_to_keep
-from .sequence_layer import SequenceLayer, flat_states
+from .sequence_layer import SequenceLayer, flat_gradients, flat_states
 from .stacked_rnn_cells import StackedRNNCells
 
 
@@ -198,13 +198,18 @@ class RNN(SequenceLayer):
             self.states = [s.copy() for s in states]
         return outputs, self._nested(states)
 
-    def run_backward(self, d_outputs: Array | None, need_d_inputs: bool = True) -> Array | None:
+    def run_backward(
+        self, d_outputs: Array | None, need_d_inputs: bool = True, d_state: Sequence[Any] | None = None
+    ) -> Array | None:
         """Go back through `run`; `d_initial_state` is set where there was an initial state."""
+        d_last: list[Any] = [None] * len(self._runners)
+        if d_state is not None:
+            d_last = self._by_cell(flat_gradients(f"{self.name}: d_state", d_state, self.state_names, self.dtype))
         gradient = d_outputs
         d_states: list[Any] = []
         for k in range(len(self._runners) - 1, -1, -1):
             runner = self._runners[k]
-            gradient = runner.run_backward(gradient, need_d_inputs or k > 0)
+            gradient = runner.run_backward(gradient, need_d_inputs or k > 0, d_last[k])
             d_first: list[Any] | None = runner.d_initial_state
             if d_first is not None and self._begun[k]:
                 self.cells[k].backward_initial_state(d_first)
@@ -226,10 +231,17 @@ class RNN(SequenceLayer):
             outputs = outputs[:, ::-1]
         return (outputs, *states) if self.return_state else outputs
 
-    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
-        """Add to the gradients of the weights and return that of the inputs, if needed."""
-        reverse = self.go_backwards and self.return_sequences
-        return self.run_backward(d_outputs[:, ::-1] if reverse else d_outputs, need_d_inputs)
+    def backward(
+        self, d_outputs: Array | None, need_d_inputs: bool = True, d_state: Sequence[Any] | None = None
+    ) -> Array | None:
+        """Add to the gradients of the weights and return that of the inputs, if needed.
+
+        ``d_state`` are the gradients of the last states, flat or in a list for each cell, None for those that were
+        not used; without gradients of the outputs, ``d_outputs`` is None.
+        """
+        if self.go_backwards and self.return_sequences and d_outputs is not None:
+            d_outputs = d_outputs[:, ::-1]
+        return self.run_backward(d_outputs, need_d_inputs, d_state)
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         """Return (batch, steps, width), or (batch, width); with ``return_state`` a tuple of that and of the states'."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._arguments import as_array, check_sequences, float_array
+from .._arguments import as_array, check_sequences, float_array, items
 from .layer import Array, Layer, Shape
 
 
@@ -78,6 +78,16 @@ def flat_states(where: str, given: Any, names: Sequence[str], dtype: np.dtype[An
     if len(flat) != len(names):
         raise ValueError(f"{where}: expected the states {', '.join(names)}, got {len(flat)} arrays")
     return [float_array(where, s, dtype) for s in flat]
+
+
+def flat_gradients(where: str, given: Any, names: Sequence[str], dtype: np.dtype[Any]) -> list[Array | None]:
+    """Return gradients of states as a list, None for those that were not used; they may be nested as states are."""
+    flat: list[Any] = []
+    for part in items(where, given, "a list of arrays"):
+        flat += part if isinstance(part, (list, tuple)) else [part]
+    if len(flat) != len(names):
+        raise ValueError(f"{where}: expected those of the states {', '.join(names)}, got {len(flat)} arrays")
+    return [None if d is None else float_array(where, d, dtype) for d in flat]
 
 
 def _flat(where: str, given: Any) -> list[Any]:
