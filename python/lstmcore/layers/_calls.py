@@ -8,11 +8,16 @@ import numpy as np
 
 from .._arguments import flag, valid_steps
 from .._tree import copies, leaves, shapes
+from ..graph import symbol
 from . import _masks
 
 
 def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     """Return what `Layer.__call__` does."""
+    if not isinstance(inputs, np.ndarray) and symbol.among(inputs):
+        return symbol.called(layer, inputs, training, mask, lengths, options)
+    if options and symbol.among(options):
+        raise TypeError(f"{layer.name}: expected arrays only, or symbols only, got arrays as inputs and symbols beside")
     if layer._second == "mask" and not isinstance(training, (bool, np.bool_, type(None))):
         if mask is not None:
             raise TypeError(f"{layer.name} got two values for mask")
@@ -57,5 +62,7 @@ def own_outputs(outputs: Any, inputs: Any) -> Any:
         return copies(outputs)
     if isinstance(outputs, (tuple, list)):
         return type(outputs)(own_outputs(part, inputs) for part in outputs)
+    if isinstance(outputs, dict):
+        return {name: own_outputs(part, inputs) for name, part in outputs.items()}
     shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in leaves(inputs))
     return outputs.copy() if shared else outputs

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import as_array
-from .._tree import copies
+from .._tree import copies, leaves
 from .._warnings import warn
 
 Array = NDArray[Any]
@@ -172,6 +172,18 @@ def after(layer: Masked, inputs: Any, outputs: Any, mask: Any) -> Any:
 
 def _begins(shape: tuple[int, ...], beginning: tuple[int, ...]) -> bool:
     return shape[: len(beginning)] == beginning
+
+
+def for_each(outputs: Any, mask: Any) -> list[Any]:
+    """Return the mask of each array that a layer has returned, of outputs and states that of the outputs."""
+    if isinstance(outputs, np.ndarray):
+        return [mask]
+    if isinstance(mask, (list, tuple, dict)):
+        return list(leaves(mask))
+    return [
+        mask if mask is not None and part.ndim > mask.ndim and _begins(part.shape, mask.shape) else None
+        for part in leaves(outputs)
+    ]
 
 
 def steps_of(mask: Array, steps: int) -> Array:

@@ -216,6 +216,10 @@ class Bidirectional(SequenceLayer):
         )
 
     @property
+    def _arrays_out(self) -> int:
+        return 2 if self.merge_mode is None else 1
+
+    @property
     def _reversed(self) -> bool:
         """Whether the outputs are in the order of the forward layer, which goes backwards."""
         return self.return_sequences and self.forward_layer.go_backwards

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from .._arguments import positive_integer, reject_options
 from .._arguments import shape as checked_shape
+from ..graph.symbol import Symbol, source
 from .layer import Array, Layer
 
 _INTEGERS = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
@@ -49,6 +50,8 @@ class InputLayer(Layer):
         # Whole numbers go to layers, such as an Embedding, that take them, and say so themselves.
         whole = dtype in _INTEGERS or (isinstance(dtype, (type, np.dtype)) and np.issubdtype(dtype, np.integer))
         super().__init__(batch_input_shape=self.batch_shape, name=name, dtype=None if whole else dtype, **options)
+        kind = np.dtype(dtype) if whole else self.dtype
+        self.symbol = source(self, self.batch_shape, kind)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as Keras does."""
@@ -82,8 +85,8 @@ def Input(  # noqa: N802 - Keras's name
     tensor: None = None,
     optional: bool = False,
     **options: Any,
-) -> InputLayer:
-    """Tell the shape of a model's inputs.
+) -> Symbol:
+    """Tell the shape of a model's inputs: return a symbol, for layers to be called on and for `Sequential`.
 
     >>> from lstmcore import Input, Sequential, layers
     >>> model = Sequential([Input(shape=(12, 1)), layers.LSTM(4), layers.Dense(1)])
@@ -100,4 +103,4 @@ def Input(  # noqa: N802 - Keras's name
     sparse, ragged, tensor, optional : not offered.
     **options : ``input_shape`` and ``batch_input_shape``, the older names of shape and batch_shape; ``trainable``.
     """
-    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name, **options)
+    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name, **options).symbol

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -96,6 +96,7 @@ class Layer(Weighted):
         elif input_dim is not None:
             self.input_shape = (None, positive_integer(f"{kind}: input_dim", input_dim))
         self.built = False
+        self._calls: list[Any] = []  # on symbols
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -138,6 +139,7 @@ class Layer(Weighted):
     passes_are_fixed: str | None = None  # why a class derived from this one cannot have passes of its own, if it cannot
     returned: Any = None  # shape and dtype of what a call with training=True has returned, and the cache it has left
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
+    is_model = False  # whether it is one, whose penalties and last activation are those of the model it is part of
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
@@ -175,6 +177,55 @@ class Layer(Weighted):
         kind = type(self)
         own = "" if kind.stream is not Layer.stream or is_ours(kind) else "; define stream beside forward"
         raise NotImplementedError(f"{self.name}: a {kind.__name__} cannot be run piece by piece{own}")
+
+    # --- in graphs ---
+
+    @property
+    def calls(self) -> list[Any]:
+        """The calls of the layer on symbols, of all graphs."""
+        calls: list[Any] = self.__dict__.setdefault("_calls", [])  # that a class of the user's may not have made
+        return calls
+
+    @property
+    def input(self) -> Any:
+        """The symbols that the layer was first called on."""
+        return self._first_call().inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbols that the layer's first call on symbols returned."""
+        return self._first_call().outputs
+
+    def _first_call(self) -> Any:
+        if not self.calls:
+            raise AttributeError(f"{self.name}: has no input and output before it is called on symbols, as Input gives")
+        return self.calls[0]
+
+    @property
+    def keepers(self) -> list[Any]:
+        """The objects whose attributes hold what a call keeps for the way back: the layer, and those within."""
+        return [self, *(part for layer in self.sublayers for part in layer.keepers)]
+
+    def backward_of_call(
+        self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Go back through a call in a graph.
+
+        Parameters
+        ----------
+        d_outputs : gradients of what the call has returned, one after the other; None for what was not used.
+        need_d_inputs : whether the gradient of the inputs is wanted.
+        given : names of further arguments of the call that have gradients.
+
+        Returns
+        -------
+        The gradient of the inputs, as `backward` returns it, and those of the further arguments by name.
+        """
+        names = [name for name in given if name != "mask"]
+        if names:
+            raise NotImplementedError(f"{self.name}: {names[0]}: has no gradient; define backward_of_call")
+        own = [d.copy() if d is not None and self.takes_copies else d for d in d_outputs]
+        return self.backward(own[0] if len(own) == 1 else own, need_d_inputs, **options), {}  # type: ignore[arg-type]
 
     # --- the same for all ---
 
@@ -230,7 +281,7 @@ class Layer(Weighted):
         self.built = True
 
     def __call__(
-        self, inputs: Any, training: Any = False, mask: Any = None, lengths: ArrayLike | None = None, **options: Any
+        self, inputs: Any, training: Any = None, mask: Any = None, lengths: ArrayLike | None = None, **options: Any
     ) -> Any:
         """Return the outputs for a batch.
 
@@ -239,8 +290,8 @@ class Layer(Weighted):
 
         Parameters
         ----------
-        inputs : an array, or several for layers that take several.
-        training : True or False; Keras's None is False.
+        inputs : an array, or several for layers that take several; or a symbol of a graph, or several.
+        training : True or False; None is False, and in a graph what its model runs with.
         mask : (batch, steps), True where a step counts; by default the one that goes with the inputs, if a layer
             called before has made it.
         lengths : (batch,), how many steps of each row count, instead of a mask.
@@ -301,8 +352,8 @@ class Layer(Weighted):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Refuse to be taken for data, as by a layer that is called on it."""
         raise NotImplementedError(
-            f"{self.name}: is a layer, no array: graphs of layers (a layer called on Input(...), Model(inputs, "
-            "outputs)) are not offered; put the layers into a Sequential([Input(...), ...]), or define a Model"
+            f"{self.name}: is a layer, no array; call a layer on what another returns, layer(other(x)), with arrays or "
+            "with symbols as Input gives them, or put the layers into a Sequential"
         )
 
     def __reduce__(self) -> Any:

@@ -89,6 +89,11 @@ class RNN(SequenceLayer):
         return list(self.cells)
 
     @property
+    def keepers(self) -> list[Any]:
+        """What holds what a call keeps: the layer, its cells, and what runs them."""
+        return [*super().keepers, *(runner for runner in self._runners if isinstance(runner, CellRunner))]
+
+    @property
     def outputs(self) -> int:
         """Width of the outputs."""
         last = self.cells[-1]

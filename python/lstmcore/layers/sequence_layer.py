@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class SequenceLayer(Layer):
         sequences: Any,
         initial_state: Any = None,
         mask: ArrayLike | None = None,
-        training: bool | None = False,
+        training: bool | None = None,
         **options: Any,
     ) -> Any:
         """Return the outputs for a batch.
@@ -37,7 +37,7 @@ class SequenceLayer(Layer):
         sequences : (batch, steps, features).
         initial_state : the states to begin with; by default zeros or, of a stateful layer, the last ones.
         mask : (batch, steps), True where a step counts.
-        training : True or False; Keras's None is False.
+        training : True or False; None is False, and in a graph what its model runs with.
         **options : further arguments of `forward`, such as ``lengths``.
         """
         if isinstance(initial_state, (bool, np.bool_)):
@@ -52,6 +52,21 @@ class SequenceLayer(Layer):
         given = {"initial_state": initial_state, "mask": mask}
         options |= {name: value for name, value in given.items() if value is not None}
         return super().__call__(sequences, training=training, **options)
+
+    def backward_of_call(
+        self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Go back through a call in a graph, with the gradients of last and to those of first states."""
+        layer: Any = self
+        count, own = self._arrays_out, [d.copy() if d is not None and self.takes_copies else d for d in d_outputs]
+        states = {"d_state": own[count:]} if any(d is not None for d in own[count:]) else {}
+        d_inputs = layer.backward(own[0] if count == 1 else own[:count], need_d_inputs, **states, **options)
+        return d_inputs, {"initial_state": layer.d_initial_state} if "initial_state" in given else {}
+
+    @property
+    def _arrays_out(self) -> int:
+        """How many arrays are returned, the states not counted."""
+        return 1
 
     def _features(self, input_shape: Shape) -> int:
         """Return the number of features of inputs of that shape, or refuse them."""

@@ -1,7 +1,8 @@
 """Models, under Keras's names."""
 
 from ..serialization.models import clone_model, load_model, model_from_json, save_model
+from .functional import Functional
 from .model import Model
 from .sequential import Sequential
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]

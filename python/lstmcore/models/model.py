@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,13 +66,21 @@ class Model(Savable, Trainer):
     """
 
     takes_several = True
+    is_model = True
+    of_graph: ClassVar[type[Model]]  # the class of models of inputs and outputs
     _built_for: Any = None  # shapes and dtypes of the inputs that built it, if they were more than a shape
+
+    def __new__(cls, *graph: Any, **options: Any) -> Any:
+        """Return a `Functional` for ``Model(inputs, outputs)``."""
+        if cls is Model and (graph or "inputs" in options or "outputs" in options):
+            return super().__new__(Model.of_graph, *graph, **options)
+        return super().__new__(cls, *graph, **options)
 
     def __init__(self, *graph: Any, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         if graph or inputs is not None or outputs is not None:
-            raise NotImplementedError(
-                "Model: inputs, outputs: models made of graphs are not offered; use a Sequential for a chain of "
-                "layers, and for anything else a subclass of Model with forward and backward"
+            raise TypeError(
+                f"{type(self).__name__}: inputs, outputs: expected none, for a class of your own has layers as "
+                "attributes; Model(inputs, outputs) makes a model of a graph"
             )
         super().__init__(**options)
         self._settle_dtype()  # of layers that were there before
@@ -189,7 +197,7 @@ class Model(Savable, Trainer):
             names = ", ".join(f"{layer.name} {layer.dtype}" for layer in self.layers)
             raise ValueError(f"{self.name}: dtype: expected the same for all layers, got {names}")
         self.dtype = next(iter(dtypes), self.dtype)
-        self.variables = [v for layer in self.sublayers for v in layer.variables]
+        self.variables = list({id(v): v for layer in self.sublayers for v in layer.variables}.values())
         chosen = {id(v) for v in (self.trainable_variables if moved is None else moved)}
         own = [v for v in self.variables if id(v) in chosen]
         for variable in self.variables:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer, read_only
 from .._tree import shapes
 from ..activations import Activation
+from ..graph.symbol import Symbol
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
@@ -60,7 +61,9 @@ class Sequential(Model):
     # --- layers ---
 
     def add(self, layer: Layer) -> None:
-        """Append a layer."""
+        """Append a layer, or an `Input`."""
+        if isinstance(layer, Symbol) and isinstance(layer.call.layer, InputLayer):
+            layer = layer.call.layer
         if not isinstance(layer, Layer):
             raise ArgumentTypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
         layer.claim(self.name)
@@ -174,6 +177,8 @@ class Sequential(Model):
         """
         if self.returned is not None:
             self.returned = None
+        if training:
+            self._activities = {}
         last = len(self._layers) - 1 if logits else -1
         for k, layer in enumerate(self._layers):
             if isinstance(layer, Sequential):

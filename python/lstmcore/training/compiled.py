@@ -113,6 +113,11 @@ class Compiled(Layer):
         for name in options:
             if name not in _WITHOUT_EFFECT:
                 raise TypeError(f"compile got an unexpected argument {name!r}")
+        if self.built and not isinstance(self.output_shape, tuple):
+            raise NotImplementedError(
+                f"{self.name}: compile: expected a model with one output, got {len(self.output_shape)}; train a Model "
+                "of each output, which share the layers, or put the outputs side by side with Concatenate"
+            )
         weight = for_one_output("loss_weights", loss_weights)
         if weight is not None and number("compile: loss_weights", weight) != 1:
             raise NotImplementedError(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..callbacks import Callback, CallbackList, ProgbarLogger
+from .._tree import concatenated
 from ..layers._calls import own_outputs
-from ..layers.layer import Array
 from .arguments import callback_list, check_verbose, steps_or_none
 from .data import Arrays, Source, source
 from .measures import Logs
@@ -97,8 +97,8 @@ class Evaluating(Stepping):
         verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Iterable[Callback] | Callback | None = None,
-    ) -> Array:
-        """Return the outputs for every row of ``x``.
+    ) -> Any:
+        """Return the outputs for every row of ``x``: an array or, as the model has several, a list or dict of them.
 
         Arrays are taken ``batch_size`` rows at a time, by default 32 or all in ``steps``; the result
         does not depend on it. From a source of batches the inputs are used and the targets, if there are any, are not.
@@ -127,7 +127,7 @@ class Evaluating(Stepping):
             raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
         if hooks is not None:
             hooks.on_predict_end()
-        outputs: Array = own_outputs(parts[0], inputs) if len(parts) == 1 else np.concatenate(parts)
+        outputs: Any = own_outputs(parts[0], inputs) if len(parts) == 1 else concatenated(parts)
         return outputs
 
     def _hooks_for(

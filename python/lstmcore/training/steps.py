@@ -208,13 +208,12 @@ class Stepping(Compiled):
         self.reset_metrics()
         return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
 
-    def predict_on_batch(self, x: Any) -> Array:
+    def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for a batch."""
         inputs = self._inputs(x)
-        outputs: Array = own_outputs(self._outputs(inputs), inputs)
-        return outputs
+        return own_outputs(self._outputs(inputs), inputs)
 
-    def _outputs(self, x: Any) -> Array:
+    def _outputs(self, x: Any) -> Any:
         if not self._defines("predict_step"):
             return self.run(x)[0]
         outputs: Any = self.predict_step(copies((x,)))

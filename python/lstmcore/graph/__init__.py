@@ -1,0 +1,1 @@
+"""Graphs of layers: symbols stand for arrays while one is drawn, and a plan runs it."""

@@ -1,0 +1,73 @@
+"""What layers keep for the way back, where they are called more than once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._arguments import read_only
+
+Array = NDArray[Any]
+_MISSING = object()
+
+
+class Kept:
+    """What is kept of one pass in training.
+
+    A layer keeps what its `backward` needs in attributes of its own, a call overwriting those of the one before. Where
+    a layer is called several times, the attributes that a call has set are put by, and back for the way back, in the
+    reverse order; those that are no matter of the call, as the states of a stateful layer, are then as they were.
+    """
+
+    def __init__(self) -> None:
+        self._stack: list[list[tuple[Any, dict[str, Any]]]] = []
+        self._attributes: list[tuple[Any, dict[str, Any]]] = []
+        self._outputs: dict[int, Array] = {}  # those that activity regularizers wait for, by step
+
+    def before(self, layer: Any) -> None:
+        """Note what is there before a call."""
+        self._attributes = [(part, dict(vars(part))) for part in layer.keepers]
+
+    def after(self, step: Any) -> None:
+        """Put by what a call has set."""
+        if step.repeated:
+            self._stack.append(
+                [
+                    (part, {k: v for k, v in vars(part).items() if was.get(k, _MISSING) is not v})
+                    for part, was in self._attributes
+                ]
+            )
+            self._attributes = []
+
+    @contextlib.contextmanager
+    def of(self, step: Any) -> Iterator[None]:
+        """Within, a layer has what the call of that step has kept."""
+        if not step.repeated or step.training is False:
+            yield
+            return
+        put_by = self._stack.pop()
+        now = [{name: vars(part).get(name, _MISSING) for name in names} for part, names in put_by]
+        for part, names in put_by:
+            vars(part).update(names)
+        yield
+        for (part, names), latest in zip(put_by, now, strict=True):
+            for name, value in names.items():
+                if vars(part).get(name) is value and latest[name] is not _MISSING:
+                    vars(part)[name] = latest[name]
+
+    def penalize(self, step: Any, outputs: Array) -> None:
+        """Keep outputs for the gradient of the penalty on them."""
+        if step.layer.activity_regularizer is not None:
+            self._outputs[id(step)] = read_only(outputs)
+
+    def with_penalty(self, step: Any, d_outputs: Array | None) -> Array | None:
+        """Return a gradient of a step's outputs with that of the penalty on them."""
+        outputs = self._outputs.pop(id(step), None)
+        if outputs is None:
+            return d_outputs
+        gradient = step.layer.activity_regularizer.gradient(outputs) / max(1, len(outputs))
+        return np.asarray(gradient if d_outputs is None else d_outputs + gradient)
