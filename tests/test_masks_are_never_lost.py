@@ -32,7 +32,6 @@ from lstmcore.layers import (
     GlobalAveragePooling1D,
     GlobalMaxPooling1D,
     Identity,
-    Input,
     Masking,
     MaxPooling1D,
     Permute,
@@ -1062,24 +1061,9 @@ def test_floats_that_are_no_whole_numbers_have_no_embedding(wrong):
         layer(np.array([[1.0, wrong]]))
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: Dense(2)(Input((3,))),
-        lambda: LSTM(2)(Input((4, 3))),
-        lambda: Embedding(3, 2)(Input((4,))),
-        lambda: Concatenate()([Input((3,)), Input((3,))]),
-        lambda: Sequential([Dense(2)])(Input((3,))),
-        lambda: TimeDistributed(Dense(2))(Input((4, 3))),
-        lambda: Bidirectional(LSTM(2))(Input((4, 3))),
-        lambda: Dense(2)(Dense(3)),
-    ],
-)
-def test_graphs_are_refused_with_what_to_do_instead(call):
-    with pytest.raises(
-        NotImplementedError, match=r"graphs of layers .* are not offered; put the layers into a Sequential"
-    ):
-        call()
+def test_a_layer_called_on_a_layer_is_refused_with_what_to_do_instead():
+    with pytest.raises(TypeError, match=r"is a layer, no array; call a layer on what another returns"):
+        Dense(2)(Dense(3))
 
 
 def test_masks_that_meet_count_where_both_do():

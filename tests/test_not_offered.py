@@ -129,23 +129,3 @@ def test_the_functions_that_merge_are_their_layers():
     np.testing.assert_array_equal(layers.concatenate([a, b]), np.hstack([a, b]))
     np.testing.assert_array_equal(layers.concatenate([a, b], axis=0), np.vstack([a, b]))
     assert layers.add([a, b], dtype="float64").dtype == "float64"
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda x: layers.LSTM(4)(x),
-        lambda x: layers.Dense(4)(x),
-        lambda x: layers.Embedding(4, 2)(x),
-        lambda x: layers.Bidirectional(layers.GRU(2))(x),
-        lambda x: layers.TimeDistributed(layers.Dense(2))(x),
-        lambda x: layers.RNN(layers.GRUCell(2))(x),
-        lambda x: layers.add([x, x]),
-        lambda x: layers.concatenate([x, x]),
-        lambda x: lstmcore.Sequential([layers.Dense(3)])(x),
-        lambda x: np.add(x, 1),
-    ],
-)
-def test_a_layer_called_on_an_input_says_that_there_are_no_graphs(call):
-    with pytest.raises(NotImplementedError, match=r"^input.*: is a layer, no array: graphs of layers .* Sequential"):
-        call(lstmcore.Input((5, 3), name="input"))

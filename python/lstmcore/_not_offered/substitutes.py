@@ -10,7 +10,7 @@ import re
 from .keras_names import NAMES, OLDER_NAMES
 
 _IMAGES = "lstmcore is for sequences, not for images"
-_GRAPHS = "it is for graphs of layers (`Model` of inputs and outputs); a model is a `Sequential` or a class of your own"
+_GRAPHS = "a graph of layers is a `Model` of inputs, as `Input` makes them, and outputs"
 _MERGE = (
     "it is for graphs of layers; of those that merge, `layers.Add` and `layers.Concatenate` are there, for models with "
     "several inputs; for arrays use NumPy"

@@ -351,7 +351,7 @@ class Layer(Weighted):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Refuse to be taken for data, as by a layer that is called on it."""
-        raise NotImplementedError(
+        raise TypeError(
             f"{self.name}: is a layer, no array; call a layer on what another returns, layer(other(x)), with arrays or "
             "with symbols as Input gives them, or put the layers into a Sequential"
         )

@@ -77,6 +77,9 @@ class Functional(Model):
             self.trainable = False
 
     def _finish(self) -> None:
+        for layer in self._all_layers:
+            if isinstance(layer, InputLayer):
+                layer.ensure_built(layer.batch_shape)
         dtypes = {layer.dtype for layer in self._all_layers if layer.variables}
         if len(dtypes) > 1:
             said = ", ".join(f"{layer.name} {layer.dtype}" for layer in self._all_layers if layer.variables)
@@ -357,7 +360,9 @@ def _as_lists(value: Any) -> Any:
     """Return symbols in lists and dicts, without tuples, which are shapes elsewhere."""
     if isinstance(value, dict):
         return {str(name): _as_lists(part) for name, part in value.items()}
-    return [_as_lists(part) for part in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):  # of one, that one, as for Keras
+        return _as_lists(value[0]) if len(value) == 1 else [_as_lists(part) for part in value]
+    return value
 
 
 def _all_within(layer: Layer) -> Iterable[Layer]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..callbacks import Callback, CallbackList, ProgbarLogger
 from .._tree import concatenated
+from ..callbacks import Callback, CallbackList, ProgbarLogger
 from ..layers._calls import own_outputs
 from .arguments import callback_list, check_verbose, steps_or_none
 from .data import Arrays, Source, source

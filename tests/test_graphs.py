@@ -1,0 +1,336 @@
+"""Models of inputs and outputs: what a graph of layers computes, and how it is trained, saved and cut."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lstmcore
+from lstmcore import Input, Model, Sequential, layers
+from lstmcore.models import clone_model, load_model, model_from_json
+
+BATCH, STEPS, WIDTH = 3, 4, 3
+
+
+def numbers(*shape, seed=0, dtype="float32"):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+# --- any graph ---
+
+
+@st.composite
+def graphs(draw):
+    """Layers on one another's outputs, some called more than once; all values are (batch, steps, width)."""
+    kind = {"dtype": "float64"}
+    values = [Input((None, WIDTH), dtype="float64"), Input((None, WIDTH), dtype="float64")]
+    inputs = list(values)
+    shared = [
+        layers.LSTM(WIDTH, return_sequences=True, **kind),
+        layers.Dense(WIDTH, "tanh", **kind),
+        layers.Bidirectional(layers.GRU(WIDTH, return_sequences=True), merge_mode="sum", **kind),
+        layers.RNN([layers.GRUCell(2), layers.LSTMCell(WIDTH)], return_sequences=True, **kind),
+        Sequential([layers.Dense(4, "tanh", **kind), layers.SimpleRNN(WIDTH, return_sequences=True, **kind)]),
+    ]
+    seen = Input((None, WIDTH), dtype="float64")
+    within = Model(seen, layers.Add(**kind)([seen, layers.Dense(WIDTH, "sigmoid", **kind)(seen)]))
+    shared.append(within)
+    for _ in range(draw(st.integers(1, 7))):
+        x = draw(st.sampled_from(values))
+        what = draw(st.sampled_from(["shared", "new", "add", "concatenate", "states", "directions"]))
+        if what == "shared":
+            values.append(draw(st.sampled_from(shared))(x))
+        elif what == "new":
+            values.append(layers.LSTM(WIDTH, return_sequences=True, **kind)(x))
+        elif what == "add":
+            values.append(layers.Add(**kind)([x, draw(st.sampled_from(values))]))
+        elif what == "concatenate":
+            both = layers.Concatenate(**kind)([draw(st.sampled_from(values)), x])
+            values.append(layers.Dense(WIDTH, "tanh", **kind)(both))
+        elif what == "states":
+            outputs, *states = layers.LSTM(WIDTH, return_state=True, return_sequences=True, **kind)(x)
+            y = layers.LSTM(WIDTH, return_sequences=True, **kind)(draw(st.sampled_from(values)), initial_state=states)
+            values += [y, outputs] if draw(st.booleans()) else [y]
+        else:
+            encoder = layers.Bidirectional(layers.GRU(WIDTH, return_state=True), **kind)
+            _, first, second = encoder(x)
+            decoder = layers.Bidirectional(layers.GRU(WIDTH, return_sequences=True), merge_mode="ave", **kind)
+            values.append(decoder(draw(st.sampled_from(values)), initial_state=[first, second]))
+    made = values[2:]
+    outputs = draw(st.lists(st.sampled_from(made), min_size=1, max_size=3, unique_by=id))
+    return Model(inputs, outputs)
+
+
+@given(graphs(), st.integers(0, 2**32 - 1))
+def test_gradients_of_any_graph_are_differences(model, seed):
+    rng = np.random.default_rng(seed)
+    for v in model.variables:
+        v.assign(0.7 * rng.normal(size=v.shape))
+    x = [rng.normal(size=(BATCH, STEPS, WIDTH)) for _ in range(2)]
+
+    def several(outputs):
+        return outputs if isinstance(outputs, list) else [outputs]
+
+    outputs = several(model(x, training=True))
+    d = [rng.normal(size=y.shape) for y in outputs]
+    model.parameters.vectors.gradients.fill(0)
+    d_inputs = model.backward(d if len(d) > 1 else d[0])
+
+    def loss(x):
+        return sum((y * g).sum() for y, g in zip(several(model(x)), d, strict=True))
+
+    def difference(change, step=1e-5):
+        return (change(step) - change(-step)) / (2 * step)
+
+    for k, gradient in enumerate(d_inputs):
+        to = rng.normal(size=x[k].shape)
+        want = difference(lambda s, k=k, to=to: loss([v + s * to if j == k else v for j, v in enumerate(x)]))
+        assert (0 if gradient is None else (gradient * to).sum()) == pytest.approx(want, rel=1e-5, abs=1e-6)
+    for v in model.variables:
+        before, to = v.numpy(), rng.normal(size=v.shape)
+
+        def moved(s, v=v, before=before, to=to):
+            v.assign(before + s * to)
+            return loss(x)
+
+        assert (v.gradient * to).sum() == pytest.approx(difference(moved), rel=1e-5, abs=1e-6), v.path
+        v.assign(before)
+
+
+@given(graphs())
+def test_any_graph_can_be_described_and_copied(model):
+    x = [numbers(BATCH, STEPS, WIDTH, seed=k, dtype="float64") for k in range(2)]
+    want = model.predict(x, verbose=0)
+    twin = model_from_json(model.to_json())
+    twin.set_weights(model.get_weights())
+    for other in (twin, pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        got = other.predict(x, verbose=0)
+        for a, b in zip(got, want, strict=True) if isinstance(want, list) else [(got, want)]:
+            np.testing.assert_array_equal(a, b)
+        assert [type(layer) for layer in other.layers] == [type(layer) for layer in model.layers]
+
+
+# --- a chain ---
+
+
+def chain():
+    return [
+        layers.Embedding(9, 6, mask_zero=True),
+        layers.LSTM(5, return_sequences=True, dropout=0.2, activity_regularizer="l2", seed=1),
+        layers.Bidirectional(layers.GRU(4, kernel_regularizer="l2")),
+        layers.Dense(3, "softmax"),
+    ]
+
+
+def test_a_chain_as_a_graph_trains_with_the_bits_of_a_sequential():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 9, (32, 7)), rng.integers(0, 3, 32)
+    results = []
+    for make in ("sequential", "graph"):
+        lstmcore.utils.set_random_seed(3)
+        if make == "graph":
+            first = value = Input((None,), dtype="int32")
+            for layer in chain():
+                value = layer(value)
+            model = Model(first, value)
+        else:
+            model = Sequential([Input((None,), dtype="int32"), *chain()])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        history = model.fit(x, y, batch_size=8, epochs=3, verbose=0, shuffle=False).history
+        results.append((history, model.get_weights(), model.predict(x, verbose=0), model.evaluate(x, y, verbose=0)))
+    (history, weights, outputs, scores), (other, more, others, more_scores) = results
+    assert history == other
+    assert scores == more_scores
+    np.testing.assert_array_equal(outputs, others)
+    for a, b in zip(weights, more, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# --- several inputs, shared layers, models within ---
+
+
+def encoder_decoder(units=6):
+    past, future = Input((None, 4), name="past"), Input((None, 3), name="future")
+    _, *state = layers.LSTM(units, return_state=True, name="encoder")(past)
+    outputs, _, _ = layers.LSTM(units, return_sequences=True, return_state=True, name="decoder")(
+        future, initial_state=state
+    )
+    return Model([past, future], layers.Dense(2, "softmax", name="head")(outputs), name="translator")
+
+
+def test_an_encoder_and_decoder_are_cut_out_of_a_trained_model_loaded_from_a_file(tmp_path):
+    model = encoder_decoder()
+    model.compile("adam", "categorical_crossentropy")
+    x = {"past": numbers(16, 5, 4), "future": numbers(16, 6, 3, seed=1)}
+    y = np.eye(2, dtype="float32")[np.random.default_rng(0).integers(0, 2, (16, 6))]
+    losses = model.fit(x, y, epochs=20, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    model.save(tmp_path / "model.safetensors")
+    loaded = load_model(tmp_path / "model.safetensors")
+    assert [layer.name for layer in loaded.layers] == ["past", "future", "encoder", "decoder", "head"]
+    encoder = Model(loaded.input[0], loaded.layers[2].output[1:])
+    states = [Input((6,)), Input((6,))]
+    outputs, *_ = loaded.get_layer("decoder")(loaded.input[1], initial_state=states)
+    decoder = Model([loaded.input[1], *states], loaded.get_layer("head")(outputs))
+    got = decoder.predict([x["future"], *encoder.predict(x["past"], verbose=0)], verbose=0)
+    np.testing.assert_array_equal(got, model.predict(x, verbose=0))
+    # and go on with the weights of the model they were cut out of
+    loaded.fit(x, y, verbose=0)
+    again = decoder.predict([x["future"], *encoder.predict(x["past"], verbose=0)], verbose=0)
+    np.testing.assert_array_equal(again, loaded.predict(x, verbose=0))
+    assert not np.array_equal(again, got)
+
+
+def test_a_layer_called_twice_has_its_weights_once_and_both_gradients():
+    left, right = Input((5, 4)), Input((5, 4))
+    tower = layers.LSTM(3)
+    model = Model([left, right], layers.Concatenate()([tower(left), tower(right)]))
+    assert len(model.trainable_weights) == 3
+    assert model.count_params() == tower.count_params()
+    x, d = [numbers(2, 5, 4, seed=k) for k in range(2)], numbers(2, 6, seed=7)
+    model(x, training=True)
+    model.parameters.vectors.gradients.fill(0)
+    model.backward(d)
+    got = [v.gradient.copy() for v in model.variables]
+    alone = layers.LSTM(3)
+    alone.build((None, 5, 4))
+    alone.set_weights(tower.get_weights())
+    for v in alone.variables:
+        v.gradient[...] = 0
+    for part, slope in zip(x, (d[:, :3], d[:, 3:]), strict=True):
+        alone(part, training=True)
+        alone.backward(np.ascontiguousarray(slope))
+    for ours, theirs in zip(got, alone.variables, strict=True):
+        np.testing.assert_allclose(ours, theirs.gradient, rtol=1e-5, atol=1e-6)
+
+
+def test_a_stateful_layer_called_twice_goes_on_from_its_last_call():
+    x = Input(batch_shape=(2, 3, 4))
+    layer = layers.GRU(4, return_sequences=True, stateful=True)
+    model = Model(x, layer(layer(x)))
+    data = numbers(2, 3, 4)
+    model(data, training=True)
+    want = [s.copy() for s in layer.states]
+    model.backward(numbers(2, 3, 4, seed=1))
+    for a, b in zip(layer.states, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_layers_that_are_not_trained_stay_and_gradients_end_there():
+    x = Input((5, 4))
+    base = Sequential([layers.LSTM(3)])
+    base.trainable = False
+    model = Model(x, layers.Dense(1)(base(x, training=False)))
+    model.compile("sgd", "mse")
+    before = base.get_weights()
+    model.fit(numbers(8, 5, 4), numbers(8, 1), verbose=0)
+    for a, b in zip(before, base.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_is_called_without_training_cannot_be_trained():
+    x = Input((5, 4))
+    model = Model(x, layers.Dense(1)(layers.LSTM(3, name="base")(x, training=False)))
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="base: is called with training=False"):
+        model.train_on_batch(numbers(8, 5, 4), numbers(8, 1))
+
+
+def test_a_sequential_of_the_layers_of_a_graph():
+    x = Input((5, 4))
+    model = Model(x, layers.Dense(1)(layers.LSTM(3)(x)))
+    cut = Sequential([*model.layers[:-1], layers.Dense(2)])
+    data = numbers(2, 5, 4)
+    np.testing.assert_array_equal(cut.layers[0](data), Model(x, model.layers[1].output).predict(data, verbose=0))
+    assert cut.output_shape == (None, 2)
+
+
+def test_several_outputs_come_as_they_were_said():
+    x = Input((5, 4))
+    a, b = layers.LSTM(3)(x), layers.GRU(2)(x)
+    data = numbers(70, 5, 4)
+    by_name = Model(x, {"a": a, "b": b}).predict(data, verbose=0)
+    in_list = Model(x, [a, b]).predict(data, verbose=0)
+    np.testing.assert_array_equal(by_name["a"], in_list[0])
+    np.testing.assert_array_equal(by_name["b"], in_list[1])
+    assert in_list[1].shape == (70, 2)
+    with pytest.raises(NotImplementedError, match="expected a model with one output, got 2"):
+        Model(x, [a, b]).compile("sgd", "mse")
+
+
+def test_masks_go_from_layer_to_layer():
+    x = Input((5, 4))
+    layer = layers.LSTM(3)
+    with pytest.raises(TypeError, match="mask: expected a symbol"):
+        layer(x, mask=np.ones((2, 5), bool))
+    masked = layers.Masking()(x)
+    model = Model(x, layer(masked))
+    data = numbers(2, 5, 4)
+    data[0, 3:] = 0
+    np.testing.assert_array_equal(model.predict(data, verbose=0), layer(data, mask=(data != 0).any(-1)))
+
+
+# --- bad input ---
+
+
+def test_what_cannot_be_a_graph_is_told():
+    x, other = Input((5, 4), name="x"), Input((5, 4), name="other")
+    y = layers.Add(name="sum")([x, other])
+    with pytest.raises(ValueError, match="inputs: expected all that the outputs are made from, but other"):
+        Model(x, y)
+    with pytest.raises(TypeError, match="inputs: expected symbols, got array"):
+        Model(np.zeros((2, 5, 4)), y)
+    with pytest.raises(ValueError, match="expected each symbol once"):
+        Model([x, x], y)
+    one, two = layers.Dense(2, name="same"), layers.Dense(2, name="same")
+    with pytest.raises(ValueError, match="a name of its own for every layer, got 'same' again"):
+        Model(x, two(one(x)))
+    with pytest.raises(TypeError, match="expected arrays only, or symbols only"):
+        layers.LSTM(3)(np.zeros((2, 5, 4), "float32"), initial_state=[Input((3,)), Input((3,))])
+    with pytest.raises(TypeError, match="initial_state: expected symbols for a graph, got an array"):
+        layers.LSTM(3)(x, initial_state=[np.zeros((2, 3)), np.zeros((2, 3))])
+    with pytest.raises(TypeError, match="stands for an array and has no numbers"):
+        np.tanh(x)
+    with pytest.raises(TypeError, match="has no numbers yet"):
+        bool(x)
+    with pytest.raises(ValueError, match=r"lstm_?\d*: inputs: expected"):
+        layers.LSTM(3)(layers.Dense(2)(layers.LSTM(3)(x)))
+    model = Model([x, other], y)
+    with pytest.raises(ValueError, match="expected 2 arrays, for x, other, got 1"):
+        model.predict([np.zeros((2, 5, 4))], verbose=0)
+    with pytest.raises(ValueError, match="expected x, other, got x, y"):
+        model.predict({"x": np.zeros((2, 5, 4)), "y": np.zeros((2, 5, 4))}, verbose=0)
+    with pytest.raises(ValueError, match=r"other: expected shape \(None, 5, 4\), got \(2, 6, 4\)"):
+        model.predict([np.zeros((2, 5, 4)), np.zeros((2, 6, 4))], verbose=0)
+
+
+def test_clones_have_weights_of_their_own():
+    model = encoder_decoder()
+    twin = clone_model(model)
+    assert [v.shape for v in twin.variables] == [v.shape for v in model.variables]
+    assert not any(a is b for a, b in zip(twin.variables, model.variables, strict=True))
+
+
+# --- Keras ---
+
+
+@pytest.mark.peer
+def test_an_encoder_decoder_trains_as_that_of_keras(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    past, future = keras.Input((None, 4), name="past"), keras.Input((None, 3), name="future")
+    _, h, c = keras.layers.LSTM(6, return_state=True)(past)
+    outputs, _, _ = keras.layers.LSTM(6, return_sequences=True, return_state=True)(future, initial_state=[h, c])
+    theirs = keras.Model([past, future], keras.layers.Dense(2, activation="softmax")(outputs))
+    ours = encoder_decoder()
+    assert [type(layer).__name__ for layer in ours.layers] == [type(layer).__name__ for layer in theirs.layers]
+    ours.set_weights(theirs.get_weights())
+    for model, optimizers in ((ours, lstmcore.optimizers), (theirs, keras.optimizers)):
+        model.compile(optimizers.Adam(0.01), "categorical_crossentropy")
+    x = [numbers(16, 5, 4), numbers(16, 6, 3, seed=1)]
+    y = np.eye(2, dtype="float32")[np.random.default_rng(0).integers(0, 2, (16, 6))]
+    for _ in range(50):
+        assert float(ours.train_on_batch(x, y)) == pytest.approx(float(theirs.train_on_batch(x, y)), abs=1e-4)
