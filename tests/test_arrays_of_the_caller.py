@@ -66,7 +66,7 @@ EVERY = RECURRENT | {
     "Activation, linear": lambda **o: layers.Activation("linear", **o),
     "ActivityRegularization": lambda **o: layers.ActivityRegularization(0.1, 0.1, **o),
     "Identity": lambda **o: layers.Identity(**o),
-    "InputLayer": lambda **o: layers.Input(X[1:], **o),
+    "InputLayer": lambda **o: layers.InputLayer(X[1:], **o),
     "Flatten": lambda **o: layers.Flatten(**o),
     "Reshape": lambda **o: layers.Reshape((8, 3), **o),
     "Permute": lambda **o: layers.Permute((2, 1), **o),

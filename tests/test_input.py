@@ -26,7 +26,10 @@ both = pytest.mark.parametrize("make", [Input, InputLayer])
     ],
 )
 def test_arguments_of_keras(make, arguments, options, want):
-    layer = make(*arguments, **options)
+    made = make(*arguments, **options)
+    layer = made if make is InputLayer else made.call.layer
+    assert layer.symbol.shape == want
+    assert layer.symbol.dtype == np.dtype(options.get("dtype") or layer.dtype)
     assert layer.input_shape == layer.batch_shape == want
     assert layer.name == options.get("name", layer.name)
     assert layer.dtype == ("float64" if "float64" in arguments else "float32")

@@ -10,6 +10,7 @@ import numpy as np
 from .._tree import leaves, map_leaves
 
 _numbers = itertools.count()
+_MANY = 256  # more inputs than a layer has; a longer list is one of numbers
 
 
 class Symbol:
@@ -85,9 +86,13 @@ class Call:
         return [s for s in leaves([self.inputs, self.options]) if isinstance(s, Symbol)]
 
 
-def among(*values: Any) -> bool:
-    """Whether there is a symbol among arguments of a call."""
-    return any(isinstance(part, Symbol) for value in values for part in leaves(value))
+def among(value: Any, depth: int = 3) -> bool:
+    """Whether there is a symbol among arguments of a call: in lists within lists, but not in what is plainly data."""
+    if isinstance(value, Symbol):
+        return True
+    if not isinstance(value, (list, tuple, dict)) or not depth or len(value) > _MANY:
+        return False
+    return any(among(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
 
 
 def source(layer: Any, shape: tuple[int | None, ...], dtype: np.dtype[Any]) -> Symbol:
