@@ -37,7 +37,7 @@ def graphs(draw):
     ]
     seen = Input((None, WIDTH), dtype="float64")
     within = Model(seen, layers.Add(**kind)([seen, layers.Dense(WIDTH, "sigmoid", **kind)(seen)]))
-    shared.append(within)
+    shared += [within, within.layers[1]]
     for _ in range(draw(st.integers(1, 7))):
         x = draw(st.sampled_from(values))
         what = draw(st.sampled_from(["shared", "new", "add", "concatenate", "states", "directions"]))
@@ -66,6 +66,17 @@ def graphs(draw):
 
 @given(graphs(), st.integers(0, 2**32 - 1))
 def test_gradients_of_any_graph_are_differences(model, seed):
+    assert_gradients_are_differences(model, seed)
+
+
+def test_gradients_of_a_layer_that_is_called_here_and_in_a_model_within_are_differences():
+    x, unused, within = (Input((None, WIDTH), dtype="float64") for _ in range(3))
+    dense = layers.Dense(WIDTH, "tanh")
+    inner = Model(within, layers.Add()([within, dense(within)]))
+    assert_gradients_are_differences(Model([x, unused], dense(inner(dense(x)))), 0)
+
+
+def assert_gradients_are_differences(model, seed):
     rng = np.random.default_rng(seed)
     for v in model.variables:
         v.assign(0.7 * rng.normal(size=v.shape))
@@ -102,6 +113,11 @@ def test_gradients_of_any_graph_are_differences(model, seed):
 
 @given(graphs())
 def test_any_graph_can_be_described_and_copied(model):
+    inner = {id(one) for layer in model.layers if isinstance(layer, Model) for one in layer.layers}
+    if any(id(layer) in inner for layer in model.layers):
+        with pytest.raises(ValueError, match="a layer of this model and of a model within"):
+            model.to_json()
+        return
     x = [numbers(BATCH, STEPS, WIDTH, seed=k, dtype="float64") for k in range(2)]
     want = model.predict(x, verbose=0)
     twin = model_from_json(model.to_json())
@@ -239,6 +255,24 @@ def test_what_is_called_without_training_cannot_be_trained():
         model.train_on_batch(numbers(8, 5, 4), numbers(8, 1))
 
 
+def test_a_view_that_is_trained_in_between_leaves_the_optimizer_its_state():
+    def trained(looks):
+        lstmcore.utils.set_random_seed(5)
+        x = Input((5, 4))
+        model = Model(x, layers.Dense(1)(layers.LSTM(3)(x)))
+        model.compile("adam", "mse")
+        for step in range(6):
+            model.train_on_batch(numbers(8, 5, 4, seed=step), numbers(8, 1, seed=step + 9))
+            if looks:
+                view = Model(model.input, model.layers[1].output)
+                view.compile("sgd", "mse")
+                view.predict(numbers(2, 5, 4), verbose=0)
+        return model.get_weights()
+
+    for a, b in zip(trained(True), trained(False), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_sequential_of_the_layers_of_a_graph():
     x = Input((5, 4))
     model = Model(x, layers.Dense(1)(layers.LSTM(3)(x)))
@@ -296,6 +330,10 @@ def test_what_cannot_be_a_graph_is_told():
         np.tanh(x)
     with pytest.raises(TypeError, match="has no numbers yet"):
         bool(x)
+    with pytest.raises(TypeError, match="unexpected argument 'initial_state'"):
+        Model(x, layers.LSTM(3)(x))(other, initial_state=[Input((3,)), Input((3,))])
+    with pytest.raises(NotImplementedError, match="a graph cannot be streamed"):
+        Model(x, layers.LSTM(3)(x)).stream()
     with pytest.raises(ValueError, match=r"lstm_?\d*: inputs: expected"):
         layers.LSTM(3)(layers.Dense(2)(layers.LSTM(3)(x)))
     model = Model([x, other], y)

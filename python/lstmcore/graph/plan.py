@@ -27,7 +27,7 @@ class Step:
     outputs : slots of what the layer returns, one after the other.
     reads : all slots that it reads.
     done : slots that nobody reads after it.
-    repeated : whether the layer is called more than once in the plan.
+    repeated : whether the layer, or one within, is called more than once in the plan.
     moves : whether there is anything to train in the layer.
     """
 
@@ -78,9 +78,13 @@ class Plan:
         order = [calls[number] for number in sorted(calls)]
         made = [s for call in order for s in leaves(call.outputs) if id(s) not in given]
         slots = {id(symbol): k for k, symbol in enumerate([*inputs, *made])}
-        count = Counter(id(call.layer) for call in order)
+        # A layer may also be called here and in a model within.
+        keepers = {id(call.layer): {id(part) for part in call.layer.keepers} for call in order}
+        count = Counter(part for call in order for part in keepers[id(call.layer)])
         self.name, self.calls, self.size = name, order, len(slots)
-        self.steps = [Step(call, slots, given, count[id(call.layer)] > 1) for call in order]
+        self.steps = [
+            Step(call, slots, given, any(count[part] > 1 for part in keepers[id(call.layer)])) for call in order
+        ]
         self.inputs = [slots[id(symbol)] for symbol in inputs]
         self.outputs = [slots[id(symbol)] for symbol in outputs]
         left = {*self.outputs, -1}

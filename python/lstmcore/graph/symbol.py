@@ -118,6 +118,8 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     for name, value in options.items():
         if isinstance(value, np.ndarray) or any(isinstance(part, np.ndarray) for part in leaves(value)):
             raise TypeError(f"{layer.name}: {name}: expected symbols for a graph, got an array; make it an Input")
+    if options and layer.is_model:
+        raise TypeError(f"{layer.name} got an unexpected argument {next(iter(options))!r}")
     if mask is not None:
         options["mask"] = mask
     shapes = map_leaves(lambda s: s.shape, inputs)

@@ -276,6 +276,10 @@ class Functional(Model):
         # An activity regularizer looks at the outputs, and so needs their gradient.
         return None if last is None or last.layer.activity_regularizer is not None else last.layer.head
 
+    def stream(self, batch_size: int = 1, steps: int = 1) -> Any:
+        """Raise: a graph is not run piece by piece."""
+        raise NotImplementedError(f"{self.name}: a graph cannot be streamed; make a Sequential of its layers")
+
     # --- description ---
 
     def get_config(self) -> dict[str, Any]:
