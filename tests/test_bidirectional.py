@@ -425,9 +425,10 @@ def test_a_layer_in_use_is_refused():
     used(x)
     with pytest.raises(ValueError, match="layer: expected a new layer, got used, which is in use"):
         Bidirectional(used)
-    member = Sequential([LSTM(2, name="member")]).layers[0]
-    with pytest.raises(ValueError, match="layer: expected a new layer, got member, which is in use"):
-        Bidirectional(member)
+    chain = Sequential([LSTM(2, name="member")])
+    Bidirectional(chain.layers[0])
+    with pytest.raises(ValueError, match="member belongs to bidirectional"):
+        chain(x)
     backward = LSTM(2, name="back", go_backwards=True)
     backward(x)
     with pytest.raises(ValueError, match="backward_layer: expected a new layer, got back, which is in use"):

@@ -190,12 +190,20 @@ def test_a_layer_used_before_keeps_its_weights_in_a_model():
     assert not model(x).any()
 
 
-def test_a_layer_belongs_to_one_model():
-    model = Sequential([LSTM(4, input_shape=(3, 2), name="shared")], name="first")
-    with pytest.raises(ValueError, match=r"shared belongs to first; .* get_weights"):
-        Sequential(model.layers)
-    with pytest.raises(ValueError, match="shared belongs to first"):
+def test_a_layer_may_be_part_of_several_models_and_is_trained_by_whoever_trains():
+    model = Sequential([LSTM(4, input_shape=(3, 2), name="shared"), Dense(1)], name="first")
+    other = Sequential([*model.layers[:-1], Dense(2)], name="second")
+    x = numbers(5, 3, 2)
+    for trained, width in ((model, 1), (other, 2), (model, 1)):
+        trained.compile("sgd", "mse")
+        before = model.layers[0].get_weights()
+        trained.train_on_batch(x, np.ones((5, width)))
+        assert all((a != b).any() for a, b in zip(before, model.layers[0].get_weights(), strict=True))
+        np.testing.assert_array_equal(other.predict(x, verbose=0), other.layers[1](model.layers[0](x)))
+    with pytest.raises(ValueError, match="expected a name of its own, got 'shared' again"):
         model.add(model.layers[0])
+    with pytest.raises(ValueError, match="expected another model, got itself"):
+        model.add(model)
 
 
 # --- bad input ---

@@ -6,6 +6,7 @@ import pytest
 from lstmcore import activations, losses
 from lstmcore.training.measures import Measures
 from lstmcore.training.objective import Objective
+from lstmcore.training.objectives import Objectives
 
 RNG = np.random.default_rng(5)
 LOGITS = RNG.normal(size=(4, 3))
@@ -69,30 +70,39 @@ def test_sample_weights_go_to_the_loss_and_the_weighted_metrics_only():
     assert Measures([objective]).names == ["loss", "mae", "weighted_mae"]
 
 
-def test_the_weight_of_a_loss_scales_its_value_and_gradient_but_no_metric():
+def test_the_weight_of_a_loss_scales_its_part_of_the_sum_and_its_gradient_but_no_metric():
     y, outputs = np.zeros((2, 1), "float32"), np.array([[1.0], [3.0]], "float32")
-    objective = Objective(losses.MeanSquaredError(), ["mae"], [], (None, 1), weight=0.25)
-    seen = objective.look(outputs, None, y, None)
-    value, gradient = objective.value_and_gradient(seen)
-    assert value == objective.value(seen) == 0.25 * 5
-    np.testing.assert_array_equal(gradient, np.array([[0.25], [0.75]], "float32"))
-    assert gradient.dtype == np.float32
-    objective.update(seen)
-    assert objective.metrics[0].result() == 2.0
+    for names, result in ((None, outputs), (["a"], [outputs])):
+        both = Objectives.of({"loss": "mse", "loss_weights": [0.25], "metrics": ["mae"]}, names, [(None, 1)])
+        seen = both.look(result, None, [y] if names else y, None)
+        value, parts, gradient = both.values_and_gradient(seen)
+        assert (value, parts) == both.values(seen) == (0.25 * 5, [5.0])
+        gradient = gradient[0] if names else gradient
+        np.testing.assert_array_equal(gradient, np.array([[0.25], [0.75]], "float32"))
+        assert gradient.dtype == np.float32
+        both.update(seen)
+        assert both.each[0].metrics[0].result() == 2.0
 
 
 def test_objectives_of_several_outputs_are_measured_together_and_apart():
     first = Objective(losses.MeanSquaredError(), ["mae"], [], (None, 1))
     second = Objective(losses.BinaryCrossentropy(), ["accuracy"], [], (None, 1), head=activations.get("sigmoid"))
-    measures = Measures([first, second])
-    assert measures.names == ["loss", "mae", "accuracy"]
+    measures = Measures([first, second], ["p", "q"])
+    assert measures.names == ["loss", "p_loss", "q_loss", "p_mae", "q_accuracy"]
     seen = first.look(np.array([[2.0], [4.0]]), None, np.zeros((2, 1)), None)
     also = second.look(np.array([[1.0], [1.0]]), None, np.array([[1.0], [0.0]]), None)
-    measures.update(first.value(seen) + second.value(also), first.rows(seen))
+    parts = [first.value(seen), second.value(also)]
+    measures.update(sum(parts), parts, [first.rows(seen), second.rows(also)])
     first.update(seen)
     second.update(also)
     # log(1 + exp(-1)) for the label 1, and log(1 + exp(1)) for the label 0
-    expected = 10 + (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(1.0))) / 2
-    assert measures.logs() == {"loss": pytest.approx(expected), "mae": 3.0, "accuracy": 0.5}
+    expected = (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(1.0))) / 2
+    assert measures.logs() == {
+        "loss": pytest.approx(10 + expected),
+        "p_loss": 10.0,
+        "q_loss": pytest.approx(expected),
+        "p_mae": 3.0,
+        "q_accuracy": 0.5,
+    }
     measures.reset()
-    assert measures.logs()["mae"] == 0
+    assert measures.logs()["p_mae"] == 0

@@ -304,7 +304,7 @@ def test_layers_and_metrics_take_up_all_of_a_state_or_nothing():
     objective.update(objective.look(np.full((4, 1), 0.25), None, np.ones((4, 1)), None))
     kept, logs = measures.state(), measures.logs()
     objective.update(objective.look(np.ones((4, 1)), None, np.zeros((4, 1)), None))
-    measures.update(1.5, 4)
+    measures.update(1.5, [1.5], [4])
     later = measures.logs()
     with pytest.raises(ValueError, match="auc: state"):
         measures.load_state(kept | {"auc": {}})

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import read_only
-
 Array = NDArray[Any]
 _MISSING = object()
 
@@ -26,29 +24,25 @@ class Kept:
     def __init__(self) -> None:
         self._stack: list[list[tuple[Any, dict[str, Any]]]] = []
         self._attributes: list[tuple[Any, dict[str, Any]]] = []
-        self._outputs: dict[int, Array] = {}  # those that activity regularizers wait for, by step
+        self.activities: dict[int, Array] = {}  # outputs that activity regularizers wait for, by step
 
     def before(self, layer: Any) -> None:
         """Note what is there before a call."""
         self._attributes = [(part, dict(vars(part))) for part in layer.keepers]
 
-    def after(self, step: Any) -> None:
+    def after(self) -> None:
         """Put by what a call has set."""
-        if step.repeated:
-            self._stack.append(
-                [
-                    (part, {k: v for k, v in vars(part).items() if was.get(k, _MISSING) is not v})
-                    for part, was in self._attributes
-                ]
-            )
-            self._attributes = []
+        self._stack.append(
+            [
+                (part, {k: v for k, v in vars(part).items() if was.get(k, _MISSING) is not v})
+                for part, was in self._attributes
+            ]
+        )
+        self._attributes = []
 
     @contextlib.contextmanager
-    def of(self, step: Any) -> Iterator[None]:
-        """Within, a layer has what the call of that step has kept."""
-        if not step.repeated or step.training is False:
-            yield
-            return
+    def latest(self) -> Iterator[None]:
+        """Within, a layer has what the latest of the calls that are not gone back through has kept."""
         put_by = self._stack.pop()
         now = [{name: vars(part).get(name, _MISSING) for name in names} for part, names in put_by]
         for part, names in put_by:
@@ -59,14 +53,9 @@ class Kept:
                 if vars(part).get(name) is value and latest[name] is not _MISSING:
                     vars(part)[name] = latest[name]
 
-    def penalize(self, step: Any, outputs: Array) -> None:
-        """Keep outputs for the gradient of the penalty on them."""
-        if step.layer.activity_regularizer is not None:
-            self._outputs[id(step)] = read_only(outputs)
-
     def with_penalty(self, step: Any, d_outputs: Array | None) -> Array | None:
         """Return a gradient of a step's outputs with that of the penalty on them."""
-        outputs = self._outputs.pop(id(step), None)
+        outputs = self.activities.pop(id(step), None)
         if outputs is None:
             return d_outputs
         gradient = step.layer.activity_regularizer.gradient(outputs) / max(1, len(outputs))

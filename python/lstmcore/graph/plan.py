@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from .._arguments import read_only
 from .._tree import leaves, map_leaves
-from ..layers import _masks
+from ..layers import _masks, _penalties
+from ..layers._subclasses import is_ours
 from .kept import Kept
 from .symbol import Call, Symbol
 
 Array = NDArray[Any]
+Key = tuple[int, int]
 
 
 class Step:
@@ -24,27 +26,35 @@ class Step:
     Attributes
     ----------
     inputs, options : those of the call, with slots for symbols.
+    source : the slot of the inputs, if they are one array.
+    target : the slot of what the layer returns, if that is one array.
     outputs : slots of what the layer returns, one after the other.
     reads : all slots that it reads.
     done : slots that nobody reads after it.
     repeated : whether the layer, or one within, is called more than once in the plan.
     moves : whether there is anything to train in the layer.
+    plain : whether one array goes in and one comes out, and nothing else is to be seen to.
     """
 
-    def __init__(self, call: Call, slots: dict[int, int], given: set[int], repeated: bool) -> None:
+    def __init__(self, call: Call, slots: dict[Key, int], given: set[Key], repeated: bool) -> None:
         def place(value: Any) -> Any:
-            return Slot(slots[id(value)]) if isinstance(value, Symbol) else value
+            return Slot(slots[value.key]) if isinstance(value, Symbol) else value
 
         self.layer: Any = call.layer
         self.training = call.training
         self.inputs = map_leaves(place, call.inputs)
         self.options = {name: map_leaves(place, value) for name, value in call.options.items()}
         # What is given to the plan is not made in it, though a call may return it beside what is.
-        self.outputs = [-1 if id(symbol) in given else slots[id(symbol)] for symbol in leaves(call.outputs)]
-        self.reads = [slots[id(symbol)] for symbol in call.sources]
+        self.outputs = [-1 if symbol.key in given else slots[symbol.key] for symbol in leaves(call.outputs)]
+        self.source = int(self.inputs) if isinstance(self.inputs, Slot) else None
+        self.target = self.outputs[0] if isinstance(call.outputs, Symbol) else None
+        self.reads = [slots[symbol.key] for symbol in call.sources]
         self.done: list[int] = []
         self.repeated = repeated
         self.moves = True
+        own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
+        special = repeated or own or bool(self.options) or self.training is False
+        self.plain = self.source is not None and self.target is not None and self.target >= 0 and not special
 
 
 class Slot(int):
@@ -61,9 +71,9 @@ class Plan:
     """
 
     def __init__(self, name: str, inputs: list[Symbol], outputs: list[Symbol]) -> None:
-        given = {id(symbol) for symbol in inputs}
+        given = {symbol.key for symbol in inputs}
         calls: dict[int, Call] = {}
-        todo = [symbol for symbol in outputs if id(symbol) not in given]
+        todo = [symbol for symbol in outputs if symbol.key not in given]
         while todo:
             symbol = todo.pop()
             if symbol.call.number in calls:
@@ -74,10 +84,10 @@ class Plan:
                     f"{symbol.shape}, is not among them"
                 )
             calls[symbol.call.number] = symbol.call
-            todo += [s for s in symbol.call.sources if id(s) not in given]
+            todo += [s for s in symbol.call.sources if s.key not in given]
         order = [calls[number] for number in sorted(calls)]
-        made = [s for call in order for s in leaves(call.outputs) if id(s) not in given]
-        slots = {id(symbol): k for k, symbol in enumerate([*inputs, *made])}
+        made = [s for call in order for s in leaves(call.outputs) if s.key not in given]
+        slots = {symbol.key: k for k, symbol in enumerate([*inputs, *made])}
         # A layer may also be called here and in a model within.
         keepers = {id(call.layer): {id(part) for part in call.layer.keepers} for call in order}
         count = Counter(part for call in order for part in keepers[id(call.layer)])
@@ -85,12 +95,13 @@ class Plan:
         self.steps = [
             Step(call, slots, given, any(count[part] > 1 for part in keepers[id(call.layer)])) for call in order
         ]
-        self.inputs = [slots[id(symbol)] for symbol in inputs]
-        self.outputs = [slots[id(symbol)] for symbol in outputs]
+        self.inputs = [slots[symbol.key] for symbol in inputs]
+        self.outputs = [slots[symbol.key] for symbol in outputs]
         left = {*self.outputs, -1}
         for step in reversed(self.steps):
             step.done = [slot for slot in {*step.reads, *step.outputs} if slot not in left]
             left |= {*step.reads, *step.outputs}
+        self.lasts = [self._last(slot) for slot in self.outputs]
         self.move(None)
 
     @property
@@ -98,14 +109,18 @@ class Plan:
         """The layers, each once, in the order of their first calls."""
         return list({id(step.layer): step.layer for step in self.steps}.values())
 
-    @property
-    def last(self) -> Step | None:
-        """The step that makes the only output, if nobody else reads that; it may leave its activation out."""
-        made = [step for step in self.steps if step.outputs == self.outputs]
-        read = {slot for step in self.steps for slot in step.reads}
-        if len(self.outputs) != 1 or not made or self.outputs[0] in read or made[0].repeated:
-            return None
-        return made[0]
+    def _last(self, slot: int) -> Step | None:
+        """Return the step that makes an output alone, if nobody reads that; it may leave its activation out."""
+        made = [step for step in self.steps if step.target == slot]
+        read = any(slot in step.reads for step in self.steps)
+        return None if read or self.outputs.count(slot) > 1 or not made or made[0].repeated else made[0]
+
+    def _leaving(self, logits: bool | Sequence[bool]) -> list[Step | None]:
+        """Return the steps that are to leave their activations out."""
+        if logits is False:
+            return []
+        said = [logits] if isinstance(logits, bool) else logits
+        return [last for last, wanted in zip(self.lasts, said, strict=True) if wanted]
 
     def move(self, chosen: set[int] | None) -> None:
         """Note which variables, by identity, are to be trained: gradients go back as far as these need them."""
@@ -119,64 +134,69 @@ class Plan:
     # --- forward ---
 
     def run(
-        self, inputs: list[Array], training: bool, masks: list[Any], logits: bool, penalties: list[float] | None
+        self, inputs: list[Array], training: bool, masks: Sequence[Any], logits: bool | Sequence[bool]
     ) -> tuple[list[Array], list[Any], Kept | None]:
-        """Return the outputs, their masks and, with ``training``, what the way back needs."""
+        """Return the outputs, their masks and, with ``training``, what the way back needs.
+
+        With ``logits``, of outputs for which it says so, what goes into the last activation.
+        """
         values: list[Any] = [None] * (self.size + 1)
         marks: list[Any] = [None] * (self.size + 1)
         for slot, value, mask in zip(self.inputs, inputs, masks, strict=True):
             values[slot], marks[slot] = value, mask
         kept = Kept() if training else None
-        last = self.last if logits else None
+        leaving = self._leaving(logits)
         for step in self.steps:
-            layer = step.layer
-            x = self._at(step.inputs, values)
-            mask, options = self._mask(step, x, marks), {}
-            for name, value in step.options.items():
-                if name != "mask":
-                    options[name] = self._at(value, values)
-                elif isinstance(given := self._at(value, values), np.ndarray) or given is not None:
+            layer, source, target = step.layer, step.source, step.target
+            if source is not None:
+                x, mask = values[source], marks[source]
+            else:
+                x, mask = _at(step.inputs, values), _masks_at(step.inputs, marks)
+            options = {}
+            if step.options:
+                options = {name: _at(value, values) for name, value in step.options.items()}
+                if (given := options.pop("mask", None)) is not None:
                     mask = layer.fit_mask(given, x)
             trains = training if step.training is None else step.training
             if kept is not None and step.repeated:
                 kept.before(layer)
-            if layer.is_model:
-                outputs, mask = layer._run(x, trains, mask, step is last, penalties)
+            if step in leaving:
+                options["logits"] = True
+            outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
+            if kept is not None and step.repeated and trains:
+                kept.after()
+            if target is not None:
+                if not isinstance(outputs, np.ndarray):
+                    raise ValueError(
+                        f"{layer.name}: expected it to return one array, as its compute_output_shape says, got "
+                        f"{type(outputs).__name__}"
+                    )
+                first = values[target] = outputs
+                marks[target] = mask
             else:
-                if step is last:
-                    options["logits"] = True
-                outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
-            parts = list(leaves(outputs))
-            if len(parts) != len(step.outputs):
-                raise ValueError(
-                    f"{layer.name}: expected it to return {len(step.outputs)} arrays, as its compute_output_shape "
-                    f"says, got {len(parts)}"
-                )
-            if kept is not None:
-                if trains:
-                    kept.after(step)
-                kept.penalize(step, parts[0])
-            if layer.activity_regularizer is not None and penalties is not None:
-                penalties.append(layer.activity_regularizer(read_only(parts[0])) / max(1, len(parts[0])))
-            for slot, part, mark in zip(step.outputs, parts, _masks.for_each(outputs, mask), strict=True):
-                values[slot], marks[slot] = part, mark
+                parts = list(leaves(outputs))
+                if len(parts) != len(step.outputs):
+                    raise ValueError(
+                        f"{layer.name}: expected it to return {len(step.outputs)} arrays, as its compute_output_shape "
+                        f"says, got {len(parts)}"
+                    )
+                for slot, part, mark in zip(step.outputs, parts, _masks.for_each(outputs, mask), strict=True):
+                    values[slot], marks[slot] = part, mark
+                first = parts[0]
+            if layer.activity_regularizer is not None:
+                shown = read_only(first)
+                if _penalties.wanted():
+                    _penalties.add(layer.activity_regularizer(shown) / max(1, len(shown)))
+                if kept is not None:
+                    kept.activities[id(step)] = shown
             for slot in step.done:
                 values[slot] = marks[slot] = None
         return [values[s] for s in self.outputs], [marks[s] for s in self.outputs], kept
 
-    def _at(self, value: Any, values: list[Any]) -> Any:
-        return map_leaves(lambda part: values[part] if isinstance(part, Slot) else part, value)
-
-    def _mask(self, step: Step, x: Any, marks: list[Any]) -> Any:
-        if isinstance(step.inputs, Slot):
-            return marks[step.inputs]
-        found = self._at(step.inputs, marks)
-        return found if any(mark is not None for mark in _masks.parts(found)) else None
-
     # --- backward ---
 
     def run_backward(
-        self, d_outputs: Iterable[Array | None], kept: Kept, need_d_inputs: bool, logits: bool
+        self, d_outputs: Iterable[Array | None], kept: Kept, need_d_inputs: bool, logits: bool | Sequence[bool]
     ) -> list[Any]:
         """Add to the gradients of all weights, from those of the outputs; return those of the inputs.
 
@@ -185,32 +205,65 @@ class Plan:
         gradients: list[Any] = [None] * (self.size + 1)
         for slot, given in zip(self.outputs, d_outputs, strict=True):
             _add(gradients, slot, given)
-        last = self.last if logits else None
+        leaving = self._leaving(logits)
         inputs = set(self.inputs)
         for step in reversed(self.steps):
+            if step.plain and not kept.activities:  # most are, and small models spend their time here
+                self._back_plainly(step, need_d_inputs, step in leaving, gradients)
+                continue
             d: list[Any] = [gradients[slot] if slot >= 0 else None for slot in step.outputs]
             for slot in step.outputs:
                 if slot not in inputs:
                     gradients[slot] = None
-            d[0] = kept.with_penalty(step, d[0])
+            if kept.activities:
+                d[0] = kept.with_penalty(step, d[0])
             needs = need_d_inputs or not self.wanted.isdisjoint(step.reads)
-            with kept.of(step):
-                if (not step.moves and not needs) or all(part is None for part in d):
-                    continue
-                if step.training is False:
-                    raise ValueError(
-                        f"{step.layer.name}: is called with training=False, and keeps nothing to go back with; set its "
-                        "trainable to False too, and that of all layers before it"
-                    )
-                options = {"logits": True} if step is last else {}
-                d_inputs, d_options = step.layer.backward_of_call(d, needs, step.options.keys(), **options)
-            for slot, part in zip(leaves(step.inputs), _as_many(step.inputs, d_inputs), strict=True):
-                _add(gradients, slot, part)
-            for name, value in d_options.items():
-                for slot, part in zip(leaves(step.options[name]), leaves(value), strict=True):
-                    if isinstance(slot, Slot):
-                        _add(gradients, slot, part)
+            wanted = (step.moves or needs) and any(part is not None for part in d)
+            if wanted and step.training is False:
+                raise ValueError(
+                    f"{step.layer.name}: is called with training=False, and keeps nothing to go back with; set its "
+                    "trainable to False too, and that of all layers before it"
+                )
+            if step.repeated and step.training is not False:
+                with kept.latest():
+                    if wanted:
+                        self._back(step, d, needs, step in leaving, gradients)
+            elif wanted:
+                self._back(step, d, needs, step in leaving, gradients)
         return [gradients[slot] for slot in self.inputs]
+
+    def _back_plainly(self, step: Step, need_d_inputs: bool, leaves_out: bool, gradients: list[Any]) -> None:
+        source, target = step.source, step.outputs[0]
+        d, gradients[target] = gradients[target], None
+        needs = need_d_inputs or source in self.wanted
+        if d is None or not (step.moves or needs):
+            return
+        d_inputs = step.layer.backward(d, needs, logits=True) if leaves_out else step.layer.backward(d, needs)
+        if d_inputs is None and source in self.wanted:
+            raise ValueError(f"{step.layer.name}: backward: expected the gradient of its inputs, got None")
+        _add(gradients, source, d_inputs)
+
+    def _back(self, step: Step, d: list[Any], needs: bool, leaves_out: bool, gradients: list[Any]) -> None:
+        """Go back through a step, adding to the gradients of what it reads."""
+        options = {"logits": True} if leaves_out else {}
+        d_inputs, d_options = step.layer.backward_of_call(d, needs, step.options.keys(), **options)
+        if d_inputs is None and not self.wanted.isdisjoint(leaves(step.inputs)):
+            raise ValueError(f"{step.layer.name}: backward: expected the gradient of its inputs, got None")
+        for slot, part in zip(leaves(step.inputs), _as_many(step.inputs, d_inputs), strict=True):
+            _add(gradients, slot, part)
+        for name, value in d_options.items():
+            for slot, part in zip(leaves(step.options[name]), leaves(value), strict=True):
+                if isinstance(slot, Slot):
+                    _add(gradients, slot, part)
+
+
+def _at(value: Any, values: list[Any]) -> Any:
+    return map_leaves(lambda part: values[part] if isinstance(part, Slot) else part, value)
+
+
+def _masks_at(inputs: Any, marks: list[Any]) -> Any:
+    found = _at(inputs, marks)
+    return found if any(mark is not None for mark in _masks.parts(found)) else None
 
 
 def _as_many(inputs: Any, d_inputs: Any) -> list[Any]:
@@ -221,7 +274,7 @@ def _as_many(inputs: Any, d_inputs: Any) -> list[Any]:
     return list(leaves(d_inputs))
 
 
-def _add(gradients: list[Any], slot: int, d: Any) -> None:
+def _add(gradients: list[Any], slot: Any, d: Any) -> None:
     # The second makes a sum of its own: what a layer has returned may be another's too.
     if d is not None:
         gradients[slot] = d if gradients[slot] is None else gradients[slot] + d

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,13 +26,19 @@ class Symbol:
     shape : batch first, None for sizes that are not known.
     dtype : of its numbers.
     call : the call of a layer that it comes from.
+    index : which of the arrays that the call returns.
     name : that of the layer.
     """
 
-    __slots__ = ("call", "dtype", "shape")
+    __slots__ = ("call", "dtype", "index", "shape")
 
-    def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call) -> None:
-        self.shape, self.dtype, self.call = tuple(shape), dtype, call
+    def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
+        self.shape, self.dtype, self.call, self.index = tuple(shape), dtype, call, index
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The same for all symbols that stand for the same array."""
+        return self.call.number, self.index
 
     @property
     def name(self) -> str:
@@ -69,21 +76,45 @@ class Call:
     inputs : a symbol, or a list or dict of them.
     training : True or False if the call says so, None if it goes by the model.
     options : further arguments of the call; symbols, lists of them, or what they are.
-    outputs : the symbols that it returns, as the layer returns arrays.
+    shape : of what the layer returns: one, or several in lists and dicts.
+    dtype : of that.
     number : calls in the order in which they were made.
     """
 
-    __slots__ = ("inputs", "layer", "number", "options", "outputs", "training")
+    # Symbols hold their call, and calls the layer and what it is called on, but neither is held by what it makes: a
+    # model is gone when nobody has it.
+    __slots__ = ("__weakref__", "dtype", "inputs", "layer", "number", "options", "shape", "training")
 
-    def __init__(self, layer: Any, inputs: Any, training: bool | None, options: dict[str, Any]) -> None:
-        self.layer, self.inputs, self.training, self.options = layer, inputs, training, options
-        self.outputs: Any = None
+    def __init__(
+        self,
+        layer: Any,
+        inputs: Any,
+        shape: Any,
+        dtype: np.dtype[Any],
+        training: bool | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> None:
+        self.layer, self.inputs, self.training, self.options = layer, inputs, training, options or {}
+        self.shape, self.dtype = shape, dtype
         self.number = next(_numbers)
+
+    @property
+    def outputs(self) -> Any:
+        """The symbols of what the layer returns: one, or several in lists and dicts."""
+        return _symbols(self.shape, self, itertools.count())
 
     @property
     def sources(self) -> list[Symbol]:
         """The symbols that the layer is called on, those among the further arguments too."""
         return [s for s in leaves([self.inputs, self.options]) if isinstance(s, Symbol)]
+
+
+def _symbols(shape: Any, call: Call, index: Iterator[int]) -> Any:
+    if isinstance(shape, dict):
+        return {name: _symbols(part, call, index) for name, part in shape.items()}
+    if shape and shape[0] is not None and not isinstance(shape[0], (int, np.integer)):
+        return type(shape)(_symbols(part, call, index) for part in shape)
+    return Symbol(shape, call.dtype, call, next(index))
 
 
 def among(value: Any, depth: int = 3) -> bool:
@@ -93,14 +124,6 @@ def among(value: Any, depth: int = 3) -> bool:
     if not isinstance(value, (list, tuple, dict)) or not depth or len(value) > _MANY:
         return False
     return any(among(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
-
-
-def source(layer: Any, shape: tuple[int | None, ...], dtype: np.dtype[Any]) -> Symbol:
-    """Return the symbol of what a graph is given."""
-    call = Call(layer, [], None, {})
-    call.outputs = Symbol(shape, dtype, call)
-    layer.calls.append(call)
-    return call.outputs  # type: ignore[no-any-return]
 
 
 def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
@@ -127,15 +150,13 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     if floats and not layer.built:
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
     layer.ensure_built(shapes)
-    call = Call(layer, inputs, None if training is None else bool(training), options)
+    return draw(
+        layer, inputs, layer.compute_output_shape(shapes), None if training is None else bool(training), options
+    )
 
-    def symbol(shape: Any) -> Any:
-        if isinstance(shape, dict):
-            return {name: symbol(part) for name, part in shape.items()}
-        if shape and (shape[0] is not None and not isinstance(shape[0], (int, np.integer))):
-            return type(shape)(symbol(part) for part in shape)
-        return Symbol(shape, layer.dtype, call)
 
-    call.outputs = symbol(layer.compute_output_shape(shapes))
-    layer.calls.append(call)
+def draw(layer: Any, inputs: Any, shape: Any, training: bool | None = None, options: Any = None) -> Any:
+    """Return symbols of that shape, or of those shapes, for what a built layer returns for such inputs."""
+    call = Call(layer, inputs, shape, layer.dtype, training, options)
+    layer.note(call)
     return call.outputs

@@ -159,14 +159,17 @@ class Weighted(Configurable):
         """Return the number of numbers in the weights."""
         return sum(v.size for v in self.variables)
 
-    def claim(self, owner: str) -> None:
-        """Make the layer part of a model or of another layer; it can be part of one only."""
+    def refuse_owner(self, other: str) -> None:
+        """Refuse to be part of something else, if the layer is within another layer."""
         if self.owner is not None:
-            # Its weights are part of that model's flat vector and cannot be part of another.
             raise ValueError(
-                f"{owner}: layer: {self.name} belongs to {self.owner}; make a new layer and give it the "
+                f"{other}: layer: {self.name} belongs to {self.owner}; make a new layer and give it the "
                 "weights with get_weights and set_weights"
             )
+
+    def claim(self, owner: str) -> None:
+        """Make the layer part of another layer; it can be within one only."""
+        self.refuse_owner(owner)
         self.owner = owner
 
     def adopt(self, layer: Any) -> None:

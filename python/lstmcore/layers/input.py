@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from .._arguments import positive_integer, reject_options
 from .._arguments import shape as checked_shape
-from ..graph.symbol import Symbol, source
+from ..graph.symbol import Call, Symbol
 from .layer import Array, Layer
 
 _INTEGERS = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
@@ -50,8 +50,16 @@ class InputLayer(Layer):
         # Whole numbers go to layers, such as an Embedding, that take them, and say so themselves.
         whole = dtype in _INTEGERS or (isinstance(dtype, (type, np.dtype)) and np.issubdtype(dtype, np.integer))
         super().__init__(batch_input_shape=self.batch_shape, name=name, dtype=None if whole else dtype, **options)
-        kind = np.dtype(dtype) if whole else self.dtype
-        self.symbol = source(self, self.batch_shape, kind)
+        self._kind = np.dtype(dtype) if whole else self.dtype
+
+    @property
+    def symbol(self) -> Symbol:
+        """The symbol of the inputs; the same array for all who ask as long as anybody has it."""
+        calls = self.calls
+        call = calls[0] if calls else Call(self, [], self.batch_shape, self._kind)
+        if not calls:
+            self.note(call)
+        return Symbol(self.batch_shape, self._kind, call)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as Keras does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -87,7 +88,7 @@ class Layer(Weighted):
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
         self._cache: Any = None  # what `forward` has kept for `backward`
         self.variables: list[Variable] = []
-        self.owner: str | None = None  # the model or layer it is part of
+        self.owner: str | None = None  # the layer it is within
         self.input_shape: Shape | None = None
         if batch_input_shape is not None:
             self.input_shape = checked_shape(f"{kind}: batch_input_shape", batch_input_shape)
@@ -139,7 +140,7 @@ class Layer(Weighted):
     passes_are_fixed: str | None = None  # why a class derived from this one cannot have passes of its own, if it cannot
     returned: Any = None  # shape and dtype of what a call with training=True has returned, and the cache it has left
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
-    is_model = False  # whether it is one, whose penalties and last activation are those of the model it is part of
+    is_model = False
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
@@ -182,9 +183,14 @@ class Layer(Weighted):
 
     @property
     def calls(self) -> list[Any]:
-        """The calls of the layer on symbols, of all graphs."""
-        calls: list[Any] = self.__dict__.setdefault("_calls", [])  # that a class of the user's may not have made
-        return calls
+        """The calls of the layer on symbols, of all graphs that there are."""
+        found = [call() for call in self.__dict__.get("_calls", ())]
+        return [call for call in found if call is not None]
+
+    def note(self, call: Any) -> None:
+        """Remember a call on symbols as long as anybody has what it returned."""
+        known = self.__dict__.get("_calls", ())  # which a class of the user's may not have made
+        self.__dict__["_calls"] = [*(one for one in known if one() is not None), weakref.ref(call)]
 
     @property
     def input(self) -> Any:
@@ -197,9 +203,10 @@ class Layer(Weighted):
         return self._first_call().outputs
 
     def _first_call(self) -> Any:
-        if not self.calls:
+        calls = self.calls
+        if not calls:
             raise AttributeError(f"{self.name}: has no input and output before it is called on symbols, as Input gives")
-        return self.calls[0]
+        return calls[0]
 
     @property
     def keepers(self) -> list[Any]:

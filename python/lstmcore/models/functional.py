@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,21 +10,18 @@ from numpy.typing import NDArray
 
 from .._arguments import ArgumentTypeError, flag, float_array, mapping, real_array
 from .._tree import leaves, map_leaves
-from ..activations import Activation
-from ..graph.kept import Kept
 from ..graph.plan import Plan
 from ..graph.symbol import Symbol
-from ..layers import _masks
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
-from ..variables import Variable
 from .model import Model
+from .planned import Planned, all_within
 
 Array = NDArray[Any]
 
 
-class Functional(Model):
+class Functional(Planned):
     """A model that is a graph of layers: what ``Model(inputs, outputs)`` returns.
 
     >>> from lstmcore import Input, Model, layers
@@ -34,8 +31,6 @@ class Functional(Model):
     >>> model = Model([past, calendar], forecast)
     >>> model.output_shape
     (None, 1)
-
-    Layers belong to no one: those of another model can be part of it, and are trained by whoever trains.
 
     Parameters
     ----------
@@ -61,12 +56,9 @@ class Functional(Model):
             if not found:
                 raise ValueError(f"{self.name}: {argument}: expected at least one symbol, got none")
         sources = list(leaves(inputs))
-        if len({id(s) for s in sources}) < len(sources):
+        if len({s.key for s in sources}) < len(sources):
             raise ValueError(f"{self.name}: inputs: expected each symbol once, got one again")
-        self._kept: Kept | None = None
-        self.inputs, self.outputs = sources, list(leaves(outputs))
-        self._inputs_as, self._outputs_as = _as_lists(inputs), _as_lists(outputs)
-        self._plan = Plan(self.name, self.inputs, self.outputs)
+        self._draw(_as_lists(inputs), _as_lists(outputs))
         self._all_layers = self._in_order()
         names = [layer.name for layer in self._all_layers]
         for own in names:
@@ -86,25 +78,19 @@ class Functional(Model):
             raise ValueError(f"{self.name}: dtype: expected the same for all layers, got {said}")
         floats = [s.dtype for s in self.outputs if s.dtype.kind == "f"]
         self.dtype = next(iter(dtypes), floats[0] if floats else self.dtype)
-        self.input_shape = map_leaves(lambda s: s.shape, self._inputs_as)
-        self._output_shape = map_leaves(lambda s: s.shape, self._outputs_as)
+        self.input_shape = map_leaves(lambda s: s.shape, self.input)
+        self._output_shape = map_leaves(lambda s: s.shape, self.output)
         self.variables = self._distinct()
         self.built = True
 
-    def _claim(self, layers: list[Layer]) -> None:
-        """Do nothing: layers of a graph may be part of other models."""
-
-    def _distinct(self) -> list[Variable]:
-        return list({id(v): v for layer in self._all_layers for v in layer.variables}.values())
-
     def _in_order(self) -> list[Layer]:
         """Return the layers by depth, those of the inputs first, as Keras lists them."""
-        given = {id(s) for s in self.inputs}
+        given = {s.key for s in self.inputs}
         depth: dict[int, int] = {}  # of calls: steps to the outputs
         for call in reversed(self._plan.calls):
             below = depth.setdefault(call.number, 0)
             for s in call.sources:
-                if id(s) not in given:
+                if s.key not in given:
                     depth[s.call.number] = max(depth.get(s.call.number, 0), below + 1)
         first = [s.call.layer for s in self.inputs]
         at: dict[int, int] = {}
@@ -115,7 +101,7 @@ class Functional(Model):
         deepest = max(at.values(), default=0) + 1
         inputs: dict[int, int] = {}
         for k, s in enumerate(self.inputs):
-            readers = [depth[c.number] for c in self._plan.calls if any(x is s for x in c.sources)]
+            readers = [depth[c.number] for c in self._plan.calls if any(x.key == s.key for x in c.sources)]
             inputs[k] = max(readers, default=deepest - 1) + 1
         marked: list[tuple[int, int, Layer]] = []
         for k, layer in enumerate(first):
@@ -134,17 +120,11 @@ class Functional(Model):
     @property
     def takes_several(self) -> bool:  # type: ignore[override]
         """Whether inputs are a list or a dict of arrays."""
-        return not isinstance(self._inputs_as, Symbol)
+        return not isinstance(self.input, Symbol)
 
     @property
-    def input(self) -> Any:
-        """The symbols that it is given, as they were."""
-        return self._inputs_as
-
-    @property
-    def output(self) -> Any:
-        """The symbols that it returns, as they were."""
-        return self._outputs_as
+    def _plan(self) -> Plan:
+        return self.drawing.plan
 
     @property
     def input_names(self) -> list[str]:
@@ -153,10 +133,28 @@ class Functional(Model):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the outputs: of the layers that make them, or the keys of a dict."""
-        if isinstance(self._outputs_as, dict):
-            return list(map(str, self._outputs_as))
-        return [s.name for s in self.outputs]
+        """The names of the outputs: of the layers that make them, or the keys of a dict.
+
+        Of two outputs of one layer, the second has a "_1" behind it.
+        """
+        outputs = self.output
+        if isinstance(outputs, dict) and not any(isinstance(part, (list, dict)) for part in outputs.values()):
+            return list(outputs)
+        names: list[str] = []
+        for symbol in self.outputs:
+            again = sum(name == symbol.name or name.startswith(f"{symbol.name}_") for name in names)
+            names.append(symbol.name if symbol.name not in names else f"{symbol.name}_{again}")
+        return names
+
+    @property
+    def several_outputs(self) -> list[str] | None:
+        """The names of the outputs, if they are a list or dict; None if there is one."""
+        return None if isinstance(self.output, Symbol) else self.output_names
+
+    @property
+    def output_shapes(self) -> list[Any]:
+        """The shapes of the outputs, one after the other."""
+        return [s.shape for s in self.outputs]
 
     def build(self, input_shape: Shape) -> None:
         """Do nothing: a graph has its weights when it is made."""
@@ -168,11 +166,6 @@ class Functional(Model):
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         """Do nothing: a graph has its weights when it is made."""
 
-    def _gather(self, moved: Iterable[Variable] | None = None) -> None:
-        super()._gather(moved)
-        assert self._parameters is not None
-        self._plan.move({id(v) for v in self._parameters.variables})
-
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the outputs for inputs of that shape, batch first."""
         slots: list[Any] = [None] * (self._plan.size + 1)
@@ -183,20 +176,20 @@ class Functional(Model):
             for slot, shape in zip(step.outputs, _flat(step.layer.compute_output_shape(given)), strict=True):
                 slots[slot] = shape
         at = iter([slots[s] for s in self._plan.outputs])
-        return map_leaves(lambda _: next(at), self._outputs_as)
+        return map_leaves(lambda _: next(at), self.output)
 
     # --- passes ---
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as the graph takes them: an array, or arrays in the order of the inputs."""
-        if isinstance(self._inputs_as, Symbol):
+        if isinstance(self.input, Symbol):
             return self._one(name, self.inputs[0], inputs)
         given = self._in_places(name, inputs)
         return [self._one(f"{name}: {s.name}", s, value) for s, value in zip(self.inputs, given, strict=True)]
 
     def _in_places(self, name: str, inputs: Any) -> list[Any]:
         """Return what was given for each of several inputs."""
-        keys = list(self._inputs_as) if isinstance(self._inputs_as, dict) else self.input_names
+        keys = list(self.input) if isinstance(self.input, dict) else self.input_names
         if isinstance(inputs, Mapping):
             if set(inputs) != set(keys):
                 raise ValueError(f"{name}: expected {', '.join(map(str, keys))}, got {', '.join(map(str, inputs))}")
@@ -209,7 +202,7 @@ class Functional(Model):
         return given
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
-        readers = [c for c in self._plan.calls if c.inputs is symbol]
+        readers = [c for c in self._plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
         if symbol.dtype.kind in "iu":
             array = real_array(name, value)
         elif readers:
@@ -223,59 +216,6 @@ class Functional(Model):
             raise ValueError(f"{name}: expected shape {symbol.shape}, got {shape}")
         return array
 
-    def _run(
-        self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
-    ) -> tuple[Any, Any]:
-        if self.returned is not None:
-            self.returned = None
-        arrays = list(leaves(inputs)) if self.takes_several else [inputs]
-        masks = [None] * len(arrays) if mask is None else _masks.parts(mask)
-        outputs, left, kept = self._plan.run(arrays, training, masks, logits, penalties)
-        if training:
-            self._kept = kept
-        return self._as_said(outputs), self._as_said(left) if any(m is not None for m in left) else None
-
-    def _as_said(self, values: list[Any]) -> Any:
-        at = iter(values)
-        return map_leaves(lambda _: next(at), self._outputs_as)
-
-    def forward(self, inputs: Any, training: bool = False, mask: Any = None, logits: bool = False) -> Any:
-        """Pass a batch through the graph; with ``training``, keep what `backward` needs."""
-        return self.run(inputs, training, mask, logits)[0]
-
-    def forward_with_mask(
-        self, inputs: Any, training: bool = False, mask: Any = None, logits: bool = False, **options: Any
-    ) -> tuple[Any, Any]:
-        """Return the outputs for a batch and their masks."""
-        if options:
-            raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        return self._run(inputs, training, mask, logits, None)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask of the outputs, by passing a batch through the graph."""
-        return self.run(self._accept(inputs), mask=mask)[1]
-
-    def backward(self, d_outputs: Any, need_d_inputs: bool = True, logits: bool = False) -> Any:
-        """Add to the gradients of all weights, from those of the outputs; return those of the inputs, if needed."""
-        kept, self._kept = self._kept, None
-        if kept is None:
-            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
-        d = [d_outputs] if isinstance(self._outputs_as, Symbol) else list(leaves(d_outputs))
-        gradients = self._plan.run_backward(d, kept, need_d_inputs, logits)
-        if not need_d_inputs:
-            return None
-        return gradients if self.takes_several else gradients[0]
-
-    def _run_backward(self, d_outputs: Array, logits: bool) -> None:
-        self.backward(d_outputs, need_d_inputs=False, logits=logits)
-
-    @property
-    def head(self) -> Activation | None:  # type: ignore[override]
-        """The activation that the layer of the only output ends with, if it can leave it out."""
-        last = self._plan.last
-        # An activity regularizer looks at the outputs, and so needs their gradient.
-        return None if last is None or last.layer.activity_regularizer is not None else last.layer.head
-
     def stream(self, batch_size: int = 1, steps: int = 1) -> Any:
         """Raise: a graph is not run piece by piece."""
         raise NotImplementedError(f"{self.name}: a graph cannot be streamed; make a Sequential of its layers")
@@ -284,7 +224,7 @@ class Functional(Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the layers and their calls as plain data, for `from_config`."""
-        within = {id(inner) for layer in self._all_layers for inner in _all_within(layer)}
+        within = {id(inner) for layer in self._all_layers for inner in all_within(layer)}
         for layer in self._all_layers:
             if id(layer) in within:
                 raise ValueError(
@@ -293,16 +233,16 @@ class Functional(Model):
                 )
         layers = [layer for layer in self._all_layers if not isinstance(layer, InputLayer)]
         number = {id(layer): k for k, layer in enumerate(layers)}
-        slots = {id(s): k for s, k in zip(self.inputs, self._plan.inputs, strict=True)}
+        slots = {s.key: k for s, k in zip(self.inputs, self._plan.inputs, strict=True)}
         for call, step in zip(self._plan.calls, self._plan.steps, strict=True):
             for s, k in zip(leaves(call.outputs), step.outputs, strict=True):
-                slots.setdefault(id(s), k)
+                slots.setdefault(s.key, k)
 
         def placed(value: Any) -> Any:
-            return map_leaves(lambda s: {"slot": slots[id(s)]} if isinstance(s, Symbol) else s, value)
+            return map_leaves(lambda s: {"slot": slots[s.key]} if isinstance(s, Symbol) else s, value)
 
         def described(s: Symbol) -> dict[str, Any]:
-            return {"name": s.name, "shape": list(s.shape), "dtype": s.dtype.name, "slot": slots[id(s)]}
+            return {"name": s.name, "shape": list(s.shape), "dtype": s.dtype.name, "slot": slots[s.key]}
 
         return {
             "name": self.name,
@@ -319,8 +259,8 @@ class Functional(Model):
                 }
                 for call, step in zip(self._plan.calls, self._plan.steps, strict=True)
             ],
-            "inputs": placed(self._inputs_as),
-            "outputs": placed(self._outputs_as),
+            "inputs": placed(self.input),
+            "outputs": placed(self.output),
         }
 
     @classmethod
@@ -367,12 +307,6 @@ def _as_lists(value: Any) -> Any:
     if isinstance(value, (list, tuple)):  # of one, that one, as for Keras
         return _as_lists(value[0]) if len(value) == 1 else [_as_lists(part) for part in value]
     return value
-
-
-def _all_within(layer: Layer) -> Iterable[Layer]:
-    for inner in layer.sublayers:
-        yield inner
-        yield from _all_within(inner)
 
 
 def _shapes(shape: Any, count: int) -> list[Any]:

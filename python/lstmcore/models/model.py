@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,20 +91,11 @@ class Model(Savable, Trainer):
         if isinstance(value, Metric):
             self.__dict__["_has_metrics"] = True
         layers = layers_in(value) if name != "_arguments" else []
-        self._claim(layers)
+        for layer in layers:
+            layer.refuse_owner(self.__dict__.get("name", type(self).__name__))
         super().__setattr__(name, value)
         if layers and "given_dtype" in self.__dict__:
             self._settle_dtype()
-
-    def _claim(self, layers: list[Layer]) -> None:
-        """Make layers part of this model that are not yet."""
-        if not layers:
-            return
-        claimed: weakref.WeakSet[Layer] = self.__dict__.setdefault("_claimed", weakref.WeakSet())
-        for layer in layers:
-            if layer not in claimed:
-                layer.claim(self.__dict__.get("name", type(self).__name__))
-                claimed.add(layer)
 
     def _settle_dtype(self) -> None:
         """Give the layers the model's dtype; if it was given none, it has that of its first layer."""
@@ -148,9 +138,9 @@ class Model(Savable, Trainer):
         layers = self.layers
         if not layers:
             raise ValueError(f"{self.name}: has no layers; keep them as attributes")
-        self._claim(layers)  # those put into lists since
         self._settle_dtype()
         for layer in layers:
+            layer.refuse_owner(self.name)
             if layer.activity_regularizer is not None:
                 raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
         outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
@@ -239,19 +229,16 @@ class Model(Savable, Trainer):
         inputs: Any,
         training: bool = False,
         mask: Any = None,
-        logits: bool = False,
-        penalties: list[float] | None = None,
-    ) -> tuple[Array, Array | None]:
+        logits: bool | Sequence[bool] = False,
+    ) -> tuple[Any, Any]:
         """Return the outputs for a batch, and their mask.
 
         In a subclass of your own, masks go from layer to layer as `forward` calls them, and come from the mask of the
         inputs or from layers that make one. A `forward` that takes ``mask`` gets that of the inputs.
         """
-        return self._run(inputs, training, None if mask is None else self.fit_mask(mask, inputs), logits, penalties)
+        return self._run(inputs, training, None if mask is None else self.fit_mask(mask, inputs), logits)
 
-    def _run(
-        self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
-    ) -> tuple[Array, Array | None]:
+    def _run(self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool]) -> tuple[Any, Any]:
         if self.returned is not None:
             self.returned = None
         options: dict[str, Any] = {"mask": copies(mask)} if self.consumes_mask and mask is not None else {}
@@ -265,7 +252,7 @@ class Model(Savable, Trainer):
             left = _masks.fit(f"{self.name}: compute_mask", said, outputs.shape)
         return outputs, left
 
-    def _run_backward(self, d_outputs: Array, logits: bool) -> None:
+    def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
         self.backward(d_outputs, need_d_inputs=False)
 
     def convert(self, name: str, inputs: Any) -> Any:

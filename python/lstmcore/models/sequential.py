@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer, read_only
-from .._tree import shapes
-from ..activations import Activation
-from ..graph.symbol import Symbol
+from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer
+from .._tree import map_leaves, shapes
+from ..graph.symbol import Symbol, draw
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
 from ..streaming import Stage, Stream
-from ..variables import Variable
-from .model import Model
-
-Array = NDArray[Any]
+from .planned import Planned, all_within
 
 
-class Sequential(Model):
+class Sequential(Planned):
     """A chain of layers.
 
     >>> from lstmcore import Sequential
@@ -50,9 +43,9 @@ class Sequential(Model):
     def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
         self._layers: list[Layer] = []
         self._taken: set[str] = set()  # names that layers have been added with
+        self._known: set[int] = set()  # its variables, by identity
+        self._brought: list[int] = []  # how many of them came with each layer
         super().__init__(name=name)
-        self._activities: dict[int, Array] = {}  # outputs that an activity regularizer waits for
-        self._first = 0
         for layer in () if layers is None else items(f"{self.name}: layers", layers, "a list of layers"):
             self.add(layer)
         if not flag(f"{self.name}: trainable", trainable):
@@ -66,24 +59,21 @@ class Sequential(Model):
             layer = layer.call.layer
         if not isinstance(layer, Layer):
             raise ArgumentTypeError(f"{self.name}: layer: expected a Layer, got {layer!r}")
-        layer.claim(self.name)
-        try:
-            if layer.name in self._taken:
-                raise ValueError(f"{self.name}: layer: expected a name of its own, got {layer.name!r} again")
-            if all(isinstance(other, InputLayer) for other in self._layers):
-                self.dtype, self.given_dtype = layer.dtype, layer.given_dtype
-            else:
-                layer.take_dtype(self.name, self.dtype)
-            if self.built:
-                self._output_shape = (None, *self._through(layer, self._output_shape)[1:])
-        except BaseException:
-            layer.owner = None
-            raise
+        if layer is self or self in all_within(layer):
+            raise ValueError(f"{self.name}: layer: expected another model, got itself")
+        layer.refuse_owner(self.name)
+        if layer.name in self._taken:
+            raise ValueError(f"{self.name}: layer: expected a name of its own, got {layer.name!r} again")
+        if all(isinstance(other, InputLayer) for other in self._layers):
+            self.dtype, self.given_dtype = layer.dtype, layer.given_dtype
+        else:
+            layer.take_dtype(self.name, self.dtype)
+        outputs = self._through(layer, self.output) if self.built else None
         self._layers.append(layer)
         self._taken.add(layer.name)
         if self.built:
-            self.variables.extend(layer.variables)
-            self._parameters = None
+            self._end_with(outputs)
+            self._take_up(layer)
         elif self._layers[0].input_shape is not None:
             self.build(self._layers[0].input_shape)
 
@@ -93,14 +83,29 @@ class Sequential(Model):
             raise ValueError(f"{self.name}: has no layers")
         layer = self._layers.pop()
         self._taken.discard(layer.name)
-        layer.owner = None
-        self._parameters = None
-        if self.built and self._layers and rebuild:
-            self._output_shape = (None, *self._layers[-1].output_shape[1:])
-            del self.variables[len(self.variables) - len(layer.variables) :]
+        if self.built and self._layers and rebuild and not isinstance(layer, InputLayer):
+            call = self.output.call
+            self._end_with(call.inputs)
+            count = self._brought.pop()
+            self._known.difference_update(map(id, self.variables[len(self.variables) - count :]))
+            del self.variables[len(self.variables) - count :]
         else:
+            self._parameters = None
             self.built, self.variables = False, []
         return layer
+
+    def _end_with(self, outputs: Any) -> None:
+        """End with other outputs than before."""
+        self._draw(self.input, outputs)
+        self._output_shape = (None, *outputs.shape[1:])
+        self._parameters = None
+
+    def _take_up(self, layer: Layer) -> None:
+        """Have the variables of a layer that no layer before it has."""
+        new = [v for v in layer.variables if id(v) not in self._known]
+        self.variables.extend(new)
+        self._known.update(map(id, new))
+        self._brought.append(len(new))
 
     @property
     def layers(self) -> list[Layer]:
@@ -122,20 +127,45 @@ class Sequential(Model):
         if not self._layers:
             raise ValueError(f"{self.name}: has no layers; add some before using it")
         shape: Any = input_shape if self.takes_several else tuple(input_shape)
-        for layer in self._layers:
-            shape = self._through(layer, shape)
-        self._output_shape: Shape = (None, *shape[1:])
+        first = self._layers[0]
+        if isinstance(first, InputLayer):
+            first.ensure_built(shape)
+            inputs: Any = first.symbol
+        else:
+            inputs = self._sources(shape)
+        outputs = inputs
+        self.variables = []
+        self._known.clear()
+        self._brought.clear()
+        for layer in self.layers:
+            layer.refuse_owner(self.name)
+            outputs = self._through(layer, outputs)
+            self._take_up(layer)
+        self._draw(inputs, outputs)
+        self._output_shape: Shape = (None, *outputs.shape[1:])
 
     def _build_for(self, inputs: Any) -> None:
         self.build(shapes(inputs))
 
-    def _gather(self, moved: Iterable[Variable] | None = None) -> None:
-        super()._gather(moved)
-        assert self._parameters is not None
-        # No gradient has to go further back than to the first layer that has something to train.
-        chosen = {id(v) for v in self._parameters.variables}
-        first = (k for k, layer in enumerate(self._layers) if any(id(v) in chosen for v in layer.variables))
-        self._first = next(first, len(self._layers))
+    def _sources(self, shape: Any) -> Any:
+        """Return symbols for inputs of these shapes."""
+
+        def one(of: Any, name: str) -> Symbol:
+            batch_shape = (None, *(None if n is None else int(n) for n in of[1:]))
+            return InputLayer(batch_shape=batch_shape, dtype=self.dtype, name=name).symbol
+
+        name = f"{self.name}_input"
+        if isinstance(shape, dict):
+            return {key: one(of, f"{name}_{key}") for key, of in shape.items()}
+        if shape and isinstance(shape[0], (tuple, list)):
+            return [one(of, f"{name}_{k}") for k, of in enumerate(shape)]
+        return one(shape, name)
+
+    def _through(self, layer: Layer, inputs: Any) -> Any:
+        """Return the symbol of a layer's outputs; it is built for such inputs if it has no weights yet."""
+        shapes = map_leaves(lambda symbol: symbol.shape, inputs)
+        layer.ensure_built(shapes)
+        return draw(layer, inputs, self._one(layer, layer.compute_output_shape(shapes)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first."""
@@ -143,11 +173,6 @@ class Sequential(Model):
         for layer in self._layers:
             shape = self._one(layer, layer.compute_output_shape(shape))
         return shape
-
-    def _through(self, layer: Layer, shape: Any) -> Shape:
-        """Return the shape of the outputs of a layer, which is built for inputs of a shape if it has no weights yet."""
-        layer.ensure_built(shape)
-        return self._one(layer, layer.compute_output_shape(shape))
 
     def _one(self, layer: Layer, shape: Any) -> Shape:
         """Return the shape of a layer's outputs, if it returns one array."""
@@ -166,85 +191,6 @@ class Sequential(Model):
             if not isinstance(layer, InputLayer):
                 return layer.convert(name, inputs)
         return super().convert(name, inputs)
-
-    def _run(
-        self, inputs: Any, training: bool, mask: Any, logits: bool, penalties: list[float] | None
-    ) -> tuple[Array, Array | None]:
-        """Pass a batch through the layers; return the outputs and the mask that has come with them.
-
-        With ``logits`` the last layer leaves out its activation, `head`. The penalties of activity
-        regularizers are added to ``penalties``.
-        """
-        if self.returned is not None:
-            self.returned = None
-        if training:
-            self._activities = {}
-        last = len(self._layers) - 1 if logits else -1
-        for k, layer in enumerate(self._layers):
-            if isinstance(layer, Sequential):
-                outputs, mask = layer._run(inputs, training, mask, k == last, penalties)
-            else:
-                options: dict[str, Any] = {"logits": True} if k == last else {}
-                outputs, mask = layer.forward_with_mask(inputs, training, mask, **options)
-                if not isinstance(outputs, np.ndarray):
-                    raise ValueError(
-                        f"{self.name}: {layer.name} returns several arrays (return_state, or merge_mode=None); in a "
-                        "Sequential every layer returns one"
-                    )
-            if layer.activity_regularizer is not None:
-                shown = read_only(outputs)
-                if penalties is not None:
-                    penalties.append(layer.activity_regularizer(shown) / max(1, len(outputs)))
-                if training:
-                    self._activities[k] = shown
-            inputs = outputs
-        return inputs, mask
-
-    def forward(
-        self, inputs: Any, training: bool = False, mask: ArrayLike | None = None, logits: bool = False
-    ) -> Array:
-        """Pass a batch through the layers; with ``training``, keep what `backward` needs."""
-        return self.run(inputs, training, mask, logits)[0]
-
-    def forward_with_mask(
-        self, inputs: Any, training: bool = False, mask: Any = None, logits: bool = False, **options: Any
-    ) -> tuple[Array, Array | None]:
-        """Return the outputs for a batch and their mask."""
-        if options:
-            raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        return self._run(inputs, training, mask, logits, None)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
-        """Return the mask of the outputs, by passing a batch through the layers."""
-        return self.run(self._accept(inputs), mask=mask)[1]
-
-    def backward(self, d_outputs: Array, need_d_inputs: bool = True, logits: bool = False) -> Array | None:
-        """Add to the gradients of all weights, from that of the outputs; return that of the inputs, if needed."""
-        layers, first = self._layers, 0 if need_d_inputs else self._first
-        gradient: Array | None = d_outputs
-        for k in range(len(layers) - 1, first - 1, -1):
-            layer = layers[k]
-            if k in self._activities:
-                regularizer, outputs = layer.activity_regularizer, self._activities.pop(k)
-                assert regularizer is not None
-                assert gradient is not None
-                gradient = gradient + regularizer.gradient(outputs) / max(1, len(outputs))
-            if gradient is None:
-                raise ValueError(f"{layers[k + 1].name}: backward: expected the gradient of its inputs, got None")
-            options = {"logits": True} if logits and k == len(layers) - 1 else {}
-            gradient = layer.backward(gradient, need_d_inputs or k > first, **options)
-        self._activities.clear()
-        return gradient if need_d_inputs else None
-
-    def _run_backward(self, d_outputs: Array, logits: bool) -> None:
-        self.backward(d_outputs, need_d_inputs=False, logits=logits)
-
-    @property
-    def head(self) -> Activation | None:  # type: ignore[override]
-        """The activation that the last layer ends with, if it can leave it out."""
-        last = self._layers[-1] if self._layers else None
-        # An activity regularizer looks at the outputs, and so needs their gradient.
-        return None if last is None or last.activity_regularizer is not None else last.head
 
     # --- state ---
 

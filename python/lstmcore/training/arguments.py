@@ -14,7 +14,7 @@ from ..callbacks import Callback, CallbackList
 def for_one_output(name: str, value: Any) -> Any:
     """Return what `compile` was given for the one output, which may stand in a list or a dict."""
     not_within_itself(name, value)
-    if isinstance(value, dict) and "class_name" not in value:
+    if _is_dict(value):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         if len(value) != 1:
@@ -23,20 +23,56 @@ def for_one_output(name: str, value: Any) -> Any:
     return value
 
 
+def for_outputs(name: str, value: Any, outputs: list[str], needed: bool = False) -> list[Any]:
+    """Return what `compile` was given for each of several outputs.
+
+    Parameters
+    ----------
+    name : of the argument, for errors.
+    value : a list in the order of the outputs, or a dict by their names.
+    outputs : the names.
+    needed : whether a dict must have them all.
+    """
+    not_within_itself(name, value)
+    said = ", ".join(outputs)
+    if _is_dict(value):
+        unknown = [str(key) for key in value if key not in outputs]
+        if unknown:
+            raise ValueError(f"{name}: expected names of outputs, {said}; got {', '.join(unknown)}")
+        missing = [key for key in outputs if key not in value]
+        if needed and missing:
+            raise ValueError(
+                f"{name}: expected one for each output, {said}; there is none for {', '.join(missing)} (None says that "
+                "an output has none)"
+            )
+        return [value.get(key) for key in outputs]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{name}: expected a list for the {len(outputs)} outputs, {said}, or a dict; got {value!r}")
+    if len(value) != len(outputs):
+        raise ValueError(f"{name}: expected {len(outputs)}, one for each output, {said}; got {len(value)}")
+    return list(value)
+
+
+def metrics_of_output(name: str, value: Any) -> list[Any]:
+    """Return the list of metrics of an output, from a list that may have lists within, or one identifier."""
+    nested = isinstance(value, (list, tuple)) or _is_dict(value)
+    return [] if value is None else metrics_for_one_output(name, value) if nested else [value]
+
+
 def metrics_for_one_output(name: str, value: Any) -> list[Any]:
     """Return a list of metrics, which may stand in a list or a dict for the one output."""
     if value is None:
         return []
     not_within_itself(name, value)
-    if not isinstance(value, (list, tuple, dict)) or (isinstance(value, dict) and "class_name" in value):
+    if not isinstance(value, (list, tuple)) and not _is_dict(value):
         raise ValueError(f"{name}: expected a list, got {value!r}")
-    if isinstance(value, dict):
-        value = list(value.values())
-    result: list[Any] = []
-    for part in value:
-        nested = isinstance(part, (list, tuple)) or (isinstance(part, dict) and "class_name" not in part)
-        result += metrics_for_one_output(name, part) if nested else [part]
-    return result
+    parts = value.values() if isinstance(value, dict) else value
+    return [metric for part in parts for metric in ([part] if part is None else metrics_of_output(name, part))]
+
+
+def _is_dict(value: Any) -> bool:
+    """Whether it is a dict by outputs, and not the configuration of an object."""
+    return isinstance(value, dict) and "class_name" not in value
 
 
 def steps_or_none(name: str, value: Any) -> int | None:

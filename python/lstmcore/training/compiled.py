@@ -6,32 +6,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import losses, optimizers
-from .._arguments import number
+from .._arguments import not_within_itself
 from .._warnings import warn
+from ..activations import Activation
 from ..layers._building import building
-from ..layers.layer import Array, Layer
+from ..layers.layer import Layer
 from ..metrics import Metric
 from ..serialization import deserialize, serialize
 from ..variables import Parameters, Variable
 from .arguments import for_one_output, metrics_for_one_output
+from .data import Targets
 from .measures import Measures
-from .objective import Objective
+from .objectives import Objectives, losses_for, weights_for
 
+_ONE = Targets()
 _WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss"}
 
 
 class Compiled(Layer):
     """A layer that is a whole model, whose weights stand in flat vectors for an optimizer to move."""
 
+    made_by_data = False  # whether it shows by the first data what outputs there are
     _has_metrics = False  # whether an attribute has ever been a metric: few models have any, and each step asks
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._parameters: Parameters | None = None
         self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None
+        self.loss: Any = None  # a losses.Loss or, for several outputs, a list of them
         self._recipe: dict[str, Any] = {}  # the arguments of compile
-        self._objective: Objective | None = None
+        self._objectives: Objectives | None = None
         self._measures: Measures | None = None
         self._regularized: list[Variable] = []
 
@@ -42,18 +46,17 @@ class Compiled(Layer):
         inputs: Any,
         training: bool = False,
         mask: Any = None,
-        logits: bool = False,
-        penalties: list[float] | None = None,
-    ) -> tuple[Array, Array | None]:
-        """Return the outputs for a batch, and their mask.
+        logits: bool | Sequence[bool] = False,
+    ) -> tuple[Any, Any]:
+        """Return the outputs for a batch, and their masks.
 
-        With ``logits``, the outputs are what goes into the activation `head`. Activity regularizers
-        add theirs to ``penalties``.
+        With ``logits``, the outputs are what goes into the activation `head`; of several outputs, those for which it
+        says so.
         """
         raise NotImplementedError
 
-    def _run_backward(self, d_outputs: Array, logits: bool) -> None:
-        """Add to the gradients of all weights, from that of the outputs, or of what `head` is applied to."""
+    def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
+        """Add to the gradients of all weights, from those of the outputs, or of what `head` is applied to."""
         raise NotImplementedError
 
     def _build_for(self, inputs: Any) -> None:
@@ -77,9 +80,24 @@ class Compiled(Layer):
         return gathered
 
     @property
-    def output_shape(self) -> tuple[int | None, ...]:
-        """The shape of the outputs, batch first."""
+    def output_shape(self) -> Any:
+        """The shape of the outputs, batch first; for several, in a list or dict."""
         raise NotImplementedError
+
+    @property
+    def several_outputs(self) -> list[str] | None:
+        """The names of the outputs, if there are several; None if there is one."""
+        return None
+
+    @property
+    def output_shapes(self) -> list[Any]:
+        """The shapes of the outputs, one after the other."""
+        return [self.output_shape]
+
+    @property
+    def heads(self) -> list[Activation | None]:
+        """For each output, the activation that the layer of it ends with, if it can leave that out."""
+        return [self.head]
 
     # --- compile ---
 
@@ -97,10 +115,12 @@ class Compiled(Layer):
         Parameters
         ----------
         optimizer : a name, such as "adam", or an `optimizers.Optimizer`.
-        loss : a name, such as "mse", a `losses.Loss`, or a function with a ``gradient``.
-        loss_weights : None or 1: there is one output.
-        metrics : names, `metrics.Metric` objects or functions, to report beside the loss. A list, or
-            a list or dict of lists for the one output.
+        loss : a name, such as "mse", a `losses.Loss`, or a function with a ``gradient``. For several outputs, one for
+            all, or a list of them in the order of the outputs, or a dict by their names; None for outputs
+            that are not trained.
+        loss_weights : of the losses in their sum, 1 by default: a number, or a list or dict for several outputs.
+        metrics : names, `metrics.Metric` objects or functions, to report beside the loss: a list or, for several
+            outputs, a list or dict of what each has, one or a list.
         weighted_metrics : more of them, which sample weights and class weights apply to.
         **options : Keras's ``run_eagerly``, ``jit_compile``, ``steps_per_execution`` and
             ``auto_scale_loss`` are accepted and have no effect.
@@ -109,36 +129,41 @@ class Compiled(Layer):
         ------
         ValueError, TypeError
             An argument does not fit; the message names it.
+
+        Notes
+        -----
+        With several outputs, the loss that is reported is the sum with the weights; beside it there is each output's,
+        without its weight, by the output's name: "price_loss", as there is "price_mae".
         """
         for name in options:
             if name not in _WITHOUT_EFFECT:
                 raise TypeError(f"compile got an unexpected argument {name!r}")
-        if self.built and not isinstance(self.output_shape, tuple):
-            raise NotImplementedError(
-                f"{self.name}: compile: expected a model with one output, got {len(self.output_shape)}; train a Model "
-                "of each output, which share the layers, or put the outputs side by side with Concatenate"
-            )
-        weight = for_one_output("loss_weights", loss_weights)
-        if weight is not None and number("compile: loss_weights", weight) != 1:
-            raise NotImplementedError(
-                f"compile: loss_weights={loss_weights!r} is not offered: with one output, scale the learning rate"
-            )
-        recipe = {
-            "optimizer": optimizers.get(optimizer),
-            "loss": for_one_output("loss", loss),
-            "metrics": metrics_for_one_output("metrics", metrics),
-            "weighted_metrics": metrics_for_one_output("weighted_metrics", weighted_metrics),
-        }
-        new_loss = None if recipe["loss"] is None else losses.resolve(recipe["loss"])
-        objective = measures = None
-        if self.built and new_loss is not None:
-            objective = Objective(new_loss, recipe["metrics"], recipe["weighted_metrics"], self.output_shape)
-            measures = Measures([objective])
+        recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
+        asked = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
+        for name, value in asked.items():
+            not_within_itself(name, value)
+        outputs = self.several_outputs
+        weights_for(loss_weights, outputs)
+        if outputs is None:
+            asked["loss"] = for_one_output("loss", loss)
+            for name in ("metrics", "weighted_metrics"):
+                asked[name] = metrics_for_one_output(name, asked[name])
+        recipe |= asked
+        if loss_weights is not None:
+            recipe["loss_weights"] = loss_weights
+        chosen = [None if one is None else losses.resolve(one) for one in losses_for(asked["loss"], outputs)]
+        new_loss: Any = chosen[0] if outputs is None else None if all(one is None for one in chosen) else chosen
+        made = self._make_objectives(recipe, new_loss) if self.built and new_loss is not None else (None, None)
         self._recipe, self.optimizer, self.loss = recipe, recipe["optimizer"], new_loss
-        self._objective, self._measures = objective, measures
+        self._objectives, self._measures = made
         if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
             with building:
                 self._gather()
+
+    def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
+        outputs = self.several_outputs
+        objectives = Objectives.of({**recipe, "loss": loss}, outputs, self.output_shapes)
+        return objectives, Measures(objectives.each, outputs)
 
     def compile_config(self) -> dict[str, Any] | None:
         """Return the arguments of `compile` as plain data; None if it was not called.
@@ -167,20 +192,18 @@ class Compiled(Layer):
         """Compile as `compile_config` told."""
         self.compile(**{name: deserialize(value) for name, value in config.items()})
 
-    def _ready(self) -> tuple[optimizers.Optimizer, Parameters, Objective, Measures]:
+    def _ready(self) -> tuple[optimizers.Optimizer, Parameters, Objectives, Measures]:
         """Return what a step needs, brought up to date."""
-        optimizer, loss, parameters = self.optimizer, self.loss, self.parameters
-        if optimizer is None or loss is None:
+        optimizer, parameters = self.optimizer, self.parameters
+        if optimizer is None or self.loss is None:
             self._refuse_uncompiled()
         assert parameters is not None
-        objective, measures, recipe = self._objective, self._measures, self._recipe
-        if objective is None or measures is None:
-            objective = Objective(loss, recipe["metrics"], recipe["weighted_metrics"], self.output_shape)
-            measures = Measures([objective])
-            self._objective, self._measures = objective, measures
-        # Another last layer may have come since; few losses ask for it, and each step is here.
-        objective.loss, objective.head = loss, None if loss.fuses is None else self.head
-        return optimizer, parameters, objective, measures
+        objectives, measures = self._objectives, self._measures
+        if objectives is None or measures is None:
+            objectives, measures = self._objectives, self._measures = self._make_objectives(self._recipe, self.loss)
+        if objectives.fuses:  # another last layer may have come since
+            objectives.follow(self.heads)
+        return optimizer, parameters, objectives, measures
 
     def _refuse_uncompiled(self) -> NoReturn:
         raise ValueError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
@@ -188,6 +211,15 @@ class Compiled(Layer):
     def _require_compiled(self) -> None:
         if self.optimizer is None or self.loss is None:
             self._refuse_uncompiled()
+
+    def _targets(self) -> Targets:
+        """Return how targets come."""
+        outputs = self.several_outputs
+        if outputs is None:
+            return _ONE
+        chosen = [None] * len(outputs) if self.loss is None else self.loss
+        needed = [name for name, loss in zip(outputs, chosen, strict=True) if loss is not None]
+        return Targets(outputs, needed, isinstance(self.output_shape, dict))
 
     # --- metrics ---
 
@@ -203,7 +235,9 @@ class Compiled(Layer):
         """The names of what is reported, the loss first."""
         if self._measures is not None:
             return self._measures.names
-        given = [*self._recipe.get("metrics", ()), *self._recipe.get("weighted_metrics", ())]
+        given = [*(self._recipe.get("metrics") or ()), *(self._recipe.get("weighted_metrics") or ())]
+        if self.several_outputs is not None:
+            given = []
         return ["loss", *(m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given)]
 
     def reset_metrics(self) -> None:

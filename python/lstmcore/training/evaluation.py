@@ -12,7 +12,7 @@ from .._tree import concatenated
 from ..callbacks import Callback, CallbackList, ProgbarLogger
 from ..layers._calls import own_outputs
 from .arguments import callback_list, check_verbose, steps_or_none
-from .data import Arrays, Source, source
+from .data import Arrays, Source, Targets, source
 from .measures import Logs
 from .steps import Stepping
 from .turns import in_turn
@@ -28,7 +28,15 @@ class Evaluating(Stepping):
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
         """Return the source of batches for data, with the model built for them."""
         several, dimensions = self.takes_several, self._axes
-        made = source(x, y, sample_weight, several=several, dimensions=dimensions, prefix=prefix, **options)
+
+        def targets(inputs: Any) -> Targets:
+            if self.made_by_data and not self.built:
+                self._inputs(inputs, f"{prefix}x")
+            return self._targets()
+
+        made = source(
+            x, y, sample_weight, targets=targets, several=several, dimensions=dimensions, prefix=prefix, **options
+        )
         if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
             self._inputs(made.first()[0], f"{prefix}x")
         return made

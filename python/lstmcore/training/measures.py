@@ -12,27 +12,33 @@ Logs = dict[str, Any]
 
 
 class Measures:
-    """The mean loss over the rows seen since `reset`, and the metrics of all outputs.
+    """The mean loss over the rows seen since `reset`, that of each of several outputs, and the metrics of all.
 
     Parameters
     ----------
-    objectives : those of the outputs, which let their metrics see the batches.
+    objectives : those of the outputs, which let their metrics see the batches; None for an output without.
+    outputs : their names, which come before those of what is reported of each; None if there is one.
 
     Attributes
     ----------
     names : of what is reported, "loss" first; equal ones are told apart as in Keras.
-    metrics : all of them: the mean loss, the metrics, and the weighted metrics.
+    metrics : all of them: the mean loss and, if several outputs have one, each loss; then, output by output, the
+        metrics and the weighted metrics.
     """
 
-    def __init__(self, objectives: Sequence[Objective]) -> None:
+    def __init__(self, objectives: Sequence[Objective | None], outputs: Sequence[str] | None = None) -> None:
         self.loss = Mean("loss")
-        self.metrics: list[Metric] = [self.loss]
-        self.names = ["loss"]
-        for objective in objectives:
+        asked = [(name, one) for name, one in zip(outputs or [""], objectives, strict=True) if one is not None]
+        self.parts = [Mean(f"{name}_loss") for name, _ in asked] if len(asked) > 1 else []
+        self.metrics: list[Metric] = [self.loss, *self.parts]
+        self.names = [metric.name for metric in self.metrics]
+        for output, objective in asked:
+            prefix = f"{output}_" if len(objectives) > 1 else ""
             self.metrics += [*objective.metrics, *objective.weighted_metrics]
-            self.names += [metric.name for metric in objective.metrics]
+            self.names += [f"{prefix}{metric.name}" for metric in objective.metrics]
             for metric in objective.weighted_metrics:
-                base = metric.name if metric.name not in self.names else f"weighted_{metric.name}"
+                taken = f"{prefix}{metric.name}" in self.names
+                base = f"{prefix}weighted_{metric.name}" if taken else f"{prefix}{metric.name}"
                 same = sum(name == base or name.startswith(f"{base}_") for name in self.names)
                 self.names.append(base if base not in self.names else f"{base}_{same}")
         self.reset()
@@ -42,9 +48,12 @@ class Measures:
         for metric in self.metrics:
             metric.reset_state()
 
-    def update(self, loss: float, rows: int) -> None:
-        """Take in the loss of a batch, with all penalties, for so many rows."""
-        self.loss.update_state(loss, rows)
+    def update(self, loss: float, parts: Sequence[float], rows: Sequence[int]) -> None:
+        """Take in a batch: its loss, with all penalties, that of each output, and how many rows these count for."""
+        self.loss.update_state(loss, rows[0])
+        if self.parts:
+            for mean, value, count in zip(self.parts, parts, rows, strict=True):
+                mean.update_state(value, count)
 
     def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""

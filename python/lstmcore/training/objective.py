@@ -62,7 +62,6 @@ class Objective:
     output_shape : of the output, batch first; decides with the loss what "accuracy" means.
     head : the activation that the output ends with, or None. A loss that takes the gradient of that activation
         together with its own is given what goes into it.
-    weight : of this loss in the sum of those of several outputs.
     """
 
     def __init__(
@@ -72,12 +71,11 @@ class Objective:
         weighted_metrics: Iterable[Any],
         output_shape: tuple[int | None, ...],
         head: Activation | None = None,
-        weight: float = 1.0,
     ) -> None:
         def resolved(identifiers: Iterable[Any]) -> list[Metric]:
             return [metrics_module.resolve(identifier, loss, output_shape) for identifier in identifiers]
 
-        self.loss, self.head, self.weight = loss, head, weight
+        self.loss, self.head = loss, head
         self.metrics = metrics_module.unique(resolved(metrics))
         self.weighted_metrics = resolved(weighted_metrics)
 
@@ -107,16 +105,12 @@ class Objective:
         return Seen(targets, true, outputs, weights, logits, sample_weight, mask)
 
     def value_and_gradient(self, seen: Seen) -> tuple[float, Array]:
-        """Return the loss, times its weight, and its gradient by what `look` was given."""
-        both = self.loss.value_and_gradient(seen.true, seen.outputs, seen.weights, seen.logits)
-        if self.weight == 1:
-            return both
-        value, gradient = both
-        return self.weight * value, np.multiply(gradient, self.weight, dtype=gradient.dtype)
+        """Return the loss and its gradient by what `look` was given."""
+        return self.loss.value_and_gradient(seen.true, seen.outputs, seen.weights, seen.logits)
 
     def value(self, seen: Seen) -> float:
-        """Return the loss, times its weight."""
-        return self.weight * self.loss.value(seen.true, seen.outputs, seen.weights, seen.logits)
+        """Return the loss."""
+        return self.loss.value(seen.true, seen.outputs, seen.weights, seen.logits)
 
     def rows(self, seen: Seen) -> int:
         """Return how many rows the batch counts for in the mean loss over several."""

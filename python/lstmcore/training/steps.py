@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .._arguments import as_array, flag, real_array
-from .._tree import copies, rows_of
+from .._tree import copies, leaves, rows_of
 from ..layers._building import building
 from ..layers._calls import own_outputs
-from ..layers.layer import Array
+from ..layers._penalties import Collected
 from .class_weights import ClassWeights
 from .compiled import Compiled
 from .data import as_arrays
@@ -37,16 +36,16 @@ class Stepping(Compiled):
 
     # --- of the library's own ---
 
-    def _train_step(self, x: Any, y: Array, sample_weight: Array | None = None) -> float:
+    def _train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Take a step; return the loss before it."""
-        optimizer, parameters, objective, measures = self._ready()
+        optimizer, parameters, objectives, measures = self._ready()
         if not optimizer.accumulating:
             parameters.vectors.gradients.fill(0)
-        penalties: list[float] = []
-        logits = objective.takes_logits
-        result, mask = self.run(x, True, None, logits, penalties)
-        seen = objective.look(result, mask, y, sample_weight)
-        value, gradient = objective.value_and_gradient(seen)
+        logits = objectives.logits
+        with Collected() as penalties:
+            result, mask = self.run(x, True, None, logits)
+        seen = objectives.look(result, mask, y, sample_weight)
+        value, parts, gradient = objectives.values_and_gradient(seen)
         self._run_backward(gradient, logits)
         for variable in self._regularized:
             penalties.append(variable.regularizer(variable.value))
@@ -54,20 +53,21 @@ class Stepping(Compiled):
         if penalties:
             value += sum(penalties)
         optimizer.step(parameters)
-        measures.update(value, objective.rows(seen))
-        objective.update(seen)
+        measures.update(value, parts, objectives.rows(seen))
+        objectives.update(seen)
         return value
 
-    def _test_step(self, x: Any, y: Array, sample_weight: Array | None = None, name: str = "y") -> float:
+    def _test_step(self, x: Any, y: Any, sample_weight: Any = None, name: str = "y") -> float:
         """Return the loss for a batch."""
-        _, _, objective, measures = self._ready()
-        penalties: list[float] = []
-        result, mask = self.run(x, False, None, objective.takes_logits, penalties)
-        seen = objective.look(result, mask, y, sample_weight, name)
+        _, _, objectives, measures = self._ready()
+        with Collected() as penalties:
+            result, mask = self.run(x, False, None, objectives.logits)
+        seen = objectives.look(result, mask, y, sample_weight, name)
         penalties += [v.regularizer(v.value) for v in self._regularized]
-        value = objective.value(seen) + sum(penalties)
-        measures.update(value, objective.rows(seen))
-        objective.update(seen)
+        value, parts = objectives.values(seen)
+        value += float(sum(penalties))
+        measures.update(value, parts, objectives.rows(seen))
+        objectives.update(seen)
         return value
 
     # --- that a subclass may define ---
@@ -106,17 +106,20 @@ class Stepping(Compiled):
         assert self._measures is not None
         return self._measures.logs()
 
-    def predict_step(self, data: tuple[Any, ...]) -> Array:
+    def predict_step(self, data: tuple[Any, ...]) -> Any:
         """Return the outputs for a batch, ``data`` its inputs in a tuple: as `train_step`, for `predict`."""
         return self.run(self._inputs(data[0] if isinstance(data, tuple) else data))[0]
 
-    def _unpacked(self, data: tuple[Any, ...]) -> tuple[Any, Array, Any]:
+    def _unpacked(self, data: tuple[Any, ...]) -> tuple[Any, Any, Any]:
         if not isinstance(data, (tuple, list)) or not 2 <= len(data) <= 3:
             got = f"{len(data)} values" if isinstance(data, (tuple, list)) else type(data).__name__
             raise ValueError(f"data: expected (x, y) or (x, y, sample_weight), got {got}")
         x, y, weight = (*data, None)[:3]
-        weight = None if weight is None else real_array("sample_weight", weight)
-        return self._inputs(x), as_array("y", y), weight
+        x = self._inputs(x)
+        if self.several_outputs is None:
+            return x, as_array("y", y), None if weight is None else real_array("sample_weight", weight)
+        targets, rows = self._targets(), rows_of(x)
+        return x, targets(y, rows), None if weight is None else targets.weights(weight, rows)
 
     def _step(self, x: Any, y: Any, weight: Any, training: bool, name: str = "y") -> Logs | None:
         """Train or test on a batch; return what a step of the user's own returned."""
@@ -147,8 +150,8 @@ class Stepping(Compiled):
     def train_on_batch(
         self,
         x: Any,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        y: Any = None,
+        sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -157,7 +160,7 @@ class Stepping(Compiled):
         Parameters
         ----------
         x, y, sample_weight : one row each a sample; ``sample_weight`` may be (batch, steps) where the
-            outputs have steps.
+            outputs have steps. For several outputs, lists or dicts as for `fit`.
         class_weight : class -> weight, instead of ``sample_weight``.
         return_dict : return the numbers by name.
         """
@@ -167,8 +170,8 @@ class Stepping(Compiled):
     def test_on_batch(
         self,
         x: Any,
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        y: Any = None,
+        sample_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:
         """Return the loss of a batch, with the metrics if there are any."""
@@ -178,8 +181,8 @@ class Stepping(Compiled):
         self,
         training: bool,
         x: Any,
-        y: ArrayLike | None,
-        sample_weight: ArrayLike | None,
+        y: Any,
+        sample_weight: Any,
         class_weight: Mapping[int, float] | None,
         return_dict: bool,
     ) -> Any:
@@ -188,18 +191,19 @@ class Stepping(Compiled):
             raise ValueError("y: expected targets, got None")
         inputs = self._inputs(x)
         rows = rows_of(inputs)
-        targets = as_arrays("y", y, False, rows=rows)
-        if len(targets) != rows:
+        shape = self._targets()
+        targets = shape(y, rows)
+        if isinstance(targets, np.ndarray) and len(targets) != rows:
             raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
-        weight = sample_weight
-        if isinstance(sample_weight, (list, tuple, dict)):
-            weight = as_arrays("sample_weight", sample_weight, False, rows=rows)
+        weight: Any = sample_weight
+        if isinstance(sample_weight, (list, tuple, dict)) or shape.names is not None:
+            weight = None if sample_weight is None else shape.weights(sample_weight, rows)
         elif sample_weight is not None:
             weight = real_array("sample_weight", sample_weight)
         if class_weight is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
-            weight = ClassWeights(class_weight)(targets, len(self.output_shape))
+            weight = self._class_weights(class_weight)(targets, len(self.output_shape))
         if self._measures is None:  # which a step of the user's own may not need, but its report does
             self._ready()
         if self._progress is not None:  # called by a callback: what fit reports is not to change
@@ -207,6 +211,13 @@ class Stepping(Compiled):
                 return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
         self.reset_metrics()
         return self._report(self._logs(self._step(inputs, targets, weight, training)), return_dict)
+
+    def _class_weights(self, class_weight: Mapping[int, float]) -> ClassWeights:
+        if self.several_outputs is not None:
+            raise ValueError(
+                "class_weight: expected None for a model with several outputs; give a sample_weight for each"
+            )
+        return ClassWeights(class_weight)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for a batch."""
@@ -217,7 +228,8 @@ class Stepping(Compiled):
         if not self._defines("predict_step"):
             return self.run(x)[0]
         outputs: Any = self.predict_step(copies((x,)))
-        if not isinstance(outputs, np.ndarray) or not outputs.ndim:
+        several = self.several_outputs is not None
+        if not all(isinstance(part, np.ndarray) and part.ndim for part in (leaves(outputs) if several else [outputs])):
             raise ValueError(f"{self.name}: predict_step: expected it to return an array of outputs, got {outputs!r}")
         return outputs
 

@@ -68,7 +68,8 @@ class Trainer(Evaluating):
         ----------
         x : inputs: arrays, one row a sample; or batches (x, y) or (x, y, sample_weight) from a
             generator, an iterable, or a data set with ``data[k]`` and ``len(data)``.
-        y : targets, unless ``x`` gives them.
+        y : targets, unless ``x`` gives them. For several outputs, a list of arrays in the order of the outputs, or a
+            dict by their names; so are those of batches and ``sample_weight``, of which one array is that of all.
         batch_size : of arrays, rows in a step; the last of an epoch may have fewer. By default 32, or, with
             ``steps_per_epoch``, what makes an epoch a pass over the arrays. Data that come in batches keep theirs.
         epochs : the epoch to stop before; counted from ``initial_epoch``.
@@ -127,7 +128,7 @@ class Trainer(Evaluating):
         check_verbose(verbose)
         if not (isinstance(shuffle, (bool, np.bool_)) or (isinstance(shuffle, str) and shuffle == "batch")):
             raise TypeError(f"shuffle: expected True, False or 'batch', got {shuffle!r}")
-        classes = None if class_weight is None else ClassWeights(class_weight)
+        classes = None if class_weight is None else self._class_weights(class_weight)
         if classes is not None and sample_weight is not None:
             raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
 

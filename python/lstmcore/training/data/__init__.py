@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-from ..._tree import rows_of
+from ..._tree import map_leaves, rows_of
 from .arrays import Arrays, as_arrays
-from .batches import Iterable, Numbered, Streamed
+from .batches import Iterable, Numbered, Streamed, batch
 from .feed import Feed
 from .source import Batch, Source, warn_of_the_end
+from .targets import Targets
 
-__all__ = ["Arrays", "Batch", "Feed", "Source", "as_arrays", "rows_of", "source", "warn_of_the_end"]
+__all__ = ["Arrays", "Batch", "Feed", "Source", "Targets", "as_arrays", "rows_of", "source", "warn_of_the_end"]
 
 
 def _holds_batches(x: Any) -> bool:
@@ -25,6 +28,7 @@ def source(
     y: Any = None,
     sample_weight: Any = None,
     *,
+    targets: Callable[[Any], Targets] = lambda inputs: Targets(),
     batch_size: int | None = None,
     steps: int | None = None,
     shuffle: bool | str = False,
@@ -40,9 +44,10 @@ def source(
     x : arrays (in lists or dicts for several inputs); or a generator, an iterable, or a data set
         with ``data[k]`` and ``len(data)``, of batches x, (x,), (x, y) or (x, y, sample_weight).
     y, sample_weight : arrays, or None if ``x`` gives them.
+    targets : how the targets come, told by inputs; one array by default.
     batch_size, steps, shuffle : how arrays are cut.
     several, dimensions : see `as_arrays`.
-    needs_targets : whether ``y`` must be there.
+    needs_targets : whether ``y`` must be there; what is predicted has no use for it.
     prefix : goes before the names in errors.
     """
     if x is None:
@@ -56,16 +61,19 @@ def source(
                     f"{prefix}{name}: expected None, for x ({type(x).__name__}) gives it with every batch; got "
                     f"{type(value).__name__}"
                 )
+        made = functools.partial(batch, f"{prefix}x", several, targets if needs_targets else None)
         if hasattr(x, "epoch") and hasattr(x, "steps"):
-            return Streamed(x, several, f"{prefix}x")
+            return Streamed(x, made, f"{prefix}x")
         if hasattr(x, "__getitem__"):
-            return Numbered(x, several, bool(shuffle), f"{prefix}x")
-        return Iterable(x, several, f"{prefix}x")
+            return Numbered(x, made, bool(shuffle), f"{prefix}x")
+        return Iterable(x, made, f"{prefix}x")
     if y is None and needs_targets:
         raise ValueError(f"{prefix}y: expected targets, got None")
     x = as_arrays(f"{prefix}x", x, several, dimensions)
     rows = rows_of(x)
-    y = None if y is None else as_arrays(f"{prefix}y", y, False, rows=rows)
-    if sample_weight is not None:
-        sample_weight = as_arrays(f"{prefix}sample_weight", sample_weight, False, rows=rows)
+    if y is not None or sample_weight is not None:
+        shape = targets(map_leaves(lambda part: part[:1], x))
+        y = None if y is None else shape(y, rows, f"{prefix}y")
+        if sample_weight is not None:
+            sample_weight = shape.weights(sample_weight, rows, f"{prefix}sample_weight")
     return Arrays(x, y, sample_weight, batch_size, steps, shuffle, prefix)

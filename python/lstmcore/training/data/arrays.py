@@ -64,7 +64,7 @@ class Arrays(Source):
 
     Parameters
     ----------
-    x, y, sample_weight : arrays; ``x`` may be lists and dicts of them, the others None.
+    x, y, sample_weight : arrays, or lists and dicts of them; all but ``x`` may be or hold None.
     batch_size : rows of a batch; the last may have fewer. None: as many as make ``steps`` batches of
         all rows or, if that is None too, 32.
     shuffle : whether every epoch takes the rows in an order of its own; "batch" changes the order
@@ -90,8 +90,8 @@ class Arrays(Source):
         self.batch_size = batch_size or (-(-self.rows // steps) if steps else 32)
         self.shuffle = shuffle
         for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-            for array in leaves(value) if value is not None else ():
-                if len(array) != self.rows:
+            for array in leaves(value):
+                if array is not None and len(array) != self.rows:
                     raise ValueError(f"{prefix}{name}: expected {self.rows} rows as in x, got shape {array.shape}")
         if not self.rows:
             raise ValueError(f"{prefix}x: expected at least one row, got none")
@@ -108,7 +108,7 @@ class Arrays(Source):
 
         def part(which: slice, size: int | None, count: int | None, shuffle: bool | str) -> Arrays:
             data = (self.x, self.y, self.sample_weight)
-            x, y, weight = (None if a is None else map_leaves(lambda v: v[which], a) for a in data)
+            x, y, weight = (map_leaves(lambda v: None if v is None else v[which], a) for a in data)
             return Arrays(x, y, weight, size, count, shuffle)
 
         return part(slice(rows), *self._cut, self.shuffle), part(slice(rows, None), batch_size, steps, False)
@@ -134,8 +134,8 @@ class Arrays(Source):
             part = slice(start, start + size) if order is None else order[start : start + size]
             yield (
                 _rows(x, part) if single else map_leaves(lambda array: _rows(array, part), x),  # noqa: B023
-                None if y is None else _rows(y, part),
-                None if weight is None else _rows(weight, part),
+                map_leaves(lambda array: _rows(array, part), y),  # noqa: B023
+                map_leaves(lambda array: _rows(array, part), weight),  # noqa: B023
             )
 
     def first(self) -> Batch:
@@ -143,7 +143,9 @@ class Arrays(Source):
         return next(self._batches(None, range(1)))
 
 
-def _rows(array: Array, part: Any) -> Array:
+def _rows(array: Array | None, part: Any) -> Array | None:
+    if array is None:
+        return None
     # `take` is the faster, but it would first copy the whole of an array that is not contiguous.
     whole = type(part) is slice or not array.flags.c_contiguous
     return np.asarray(array[part] if whole else array.take(part, 0))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ... import _random
 from ..._tree import rows_of
 from .arrays import as_arrays
 from .source import Batch, Source
+from .targets import Targets
 
 
-def _batch(name: str, batch: Any, several: bool) -> Batch:
-    """Return what a generator gave as x, y and sample_weight."""
-    parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+def batch(name: str, several: bool, targets: Callable[[Any], Targets] | None, given: Any) -> Batch:
+    """Return what a generator gave as x, y and sample_weight; without ``targets``, x only."""
+    parts = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(
             f"{name}: expected x, (x,), (x, y) or (x, y, sample_weight) for every batch, got {len(parts)} values"
@@ -24,22 +25,23 @@ def _batch(name: str, batch: Any, several: bool) -> Batch:
     rows = rows_of(x)
     if not rows:
         raise ValueError(f"{name}: expected at least one row in every batch, got none")
-    if y is not None:
-        y = as_arrays(f"{name}: y", y, False, rows=rows)
-    if weight is not None:
-        weight = as_arrays(f"{name}: sample_weight", weight, False, rows=rows)
+    if targets is None or (y is None and weight is None):
+        return x, None, None
+    shape = targets(x)
+    y = None if y is None else shape(y, rows, f"{name}: y")
+    weight = None if weight is None else shape.weights(weight, rows, f"{name}: sample_weight")
     return x, y, weight
 
 
 class Iterable(Source):
     """Something that ``iter`` makes batches of: anew for every pass, or only once if it is a generator.
 
-    ``position`` and ``seek`` of the data set are used, if it has them, to make a pass again; what was
-    seen of a generator before training was interrupted is skipped.
+    ``made`` makes a batch of what it gives. ``position`` and ``seek`` of the data set are used, if it has them, to make
+    a pass again; what was seen of a generator before training was interrupted is skipped.
     """
 
-    def __init__(self, data: Any, several: bool, name: str = "x") -> None:
-        self.data, self.several, self.name = data, several, name
+    def __init__(self, data: Any, made: Callable[[Any], Batch], name: str = "x") -> None:
+        self.data, self.made, self.name = data, made, name
         self.once = hasattr(data, "__next__")
         if self.once:
             self.kind = "a generator"
@@ -63,7 +65,7 @@ class Iterable(Source):
         raw = self._from_generator() if self.once else iter(self.data)
         for _ in itertools.islice(raw, skip):
             pass
-        return (_batch(self.name, batch, self.several) for batch in raw)
+        return (self.made(given) for given in raw)
 
     def _from_generator(self) -> Iterator[Any]:
         while True:
@@ -82,10 +84,10 @@ class Iterable(Source):
         else:
             position = self.position()
             batches = itertools.islice(self.data, 1)
-        for batch in batches:
+        for given in batches:
             if not self.once:
                 self.seek(position)
-            return _batch(self.name, batch, self.several)
+            return self.made(given)
         raise ValueError(f"{self.name}: expected at least one batch, got none")
 
     def position(self) -> Any:
@@ -109,12 +111,12 @@ class Streamed(Iterable):
     def epoch(self, stream: _random.Stream | None, skip: int = 0) -> Iterator[Batch]:
         """Return the batches of a pass over the data, without the first ``skip``."""
         raw = itertools.islice(self.data.epoch(stream), skip, None)
-        return (_batch(self.name, batch, self.several) for batch in raw)
+        return (self.made(given) for given in raw)
 
     def first(self) -> Batch:
         """Return the first batch."""
-        for batch in self.data.epoch(None):
-            return _batch(self.name, batch, self.several)
+        for given in self.data.epoch(None):
+            return self.made(given)
         raise ValueError(f"{self.name}: expected at least one batch, got none")
 
 
@@ -124,8 +126,8 @@ class Numbered(Iterable):
     ``shuffle`` takes the batches in a new random order in every epoch.
     """
 
-    def __init__(self, data: Any, several: bool, shuffle: bool, name: str = "x") -> None:
-        super().__init__(data, several, name)
+    def __init__(self, data: Any, made: Callable[[Any], Batch], shuffle: bool, name: str = "x") -> None:
+        super().__init__(data, made, name)
         self.shuffle = shuffle
 
     def _count(self, data: Any) -> int | None:
@@ -140,11 +142,11 @@ class Numbered(Iterable):
         numbers: Any = itertools.count() if steps is None else range(steps)
         if self.shuffle and stream is not None and steps is not None:
             numbers = stream.next().permutation(steps).tolist()
-        return (_batch(self.name, self.data[k], self.several) for k in itertools.islice(numbers, skip, None))
+        return (self.made(self.data[k]) for k in itertools.islice(numbers, skip, None))
 
     def first(self) -> Batch:
         """Return the first batch."""
-        return _batch(self.name, self.data[0], self.several)
+        return self.made(self.data[0])
 
     def begin_epoch(self) -> None:
         """Tell the data set, if it wants to know."""

@@ -1,0 +1,79 @@
+"""A model as it was drawn: from symbols to symbols, in the lists and dicts that they were said in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._tree import leaves, map_leaves
+from ..activations import Activation
+from ..layers import _masks
+from .kept import Kept
+from .plan import Plan
+from .symbol import Symbol
+
+
+class Drawing:
+    """A way from symbols to symbols, and its passes over arrays.
+
+    Parameters
+    ----------
+    name : of the model, for errors.
+    inputs, outputs : a symbol, or a list or dict of them.
+    """
+
+    def __init__(self, name: str, inputs: Any, outputs: Any) -> None:
+        self.name, self.inputs, self.outputs = name, inputs, outputs
+        self._one = isinstance(outputs, Symbol)
+        self._plan: Plan | None = None
+        self._moved: set[int] | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The steps; made when they are first asked for, as a chain grows layer by layer."""
+        if self._plan is None:
+            self._plan = Plan(self.name, list(leaves(self.inputs)), list(leaves(self.outputs)))
+            self._plan.move(self._moved)
+        return self._plan
+
+    def move(self, variables: Iterable[Any]) -> None:
+        """Note which variables are to be trained."""
+        self._moved = {id(variable) for variable in variables}
+        if self._plan is not None:
+            self._plan.move(self._moved)
+
+    def run(
+        self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool] = False
+    ) -> tuple[Any, Any, Kept | None]:
+        """Return the outputs for arrays, their masks and, with ``training``, what `backward` needs."""
+        single = isinstance(inputs, np.ndarray)
+        arrays = [inputs] if single else list(leaves(inputs))
+        masks = [None] * len(arrays) if mask is None else [mask] if single else _masks.parts(mask)
+        plan = self._plan or self.plan
+        outputs, left, kept = plan.run(arrays, training, masks, logits)
+        if self._one:
+            return outputs[0], left[0], kept
+        return self._as_said(outputs), self._as_said(left) if any(m is not None for m in left) else None, kept
+
+    def _as_said(self, values: list[Any]) -> Any:
+        at = iter(values)
+        return map_leaves(lambda _: next(at), self.outputs)
+
+    def backward(self, d_outputs: Any, kept: Kept, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> Any:
+        """Add to the gradients of all weights; return those of the inputs, if needed: one, or a list of them."""
+        d = [d_outputs] if self._one else list(leaves(d_outputs))
+        gradients = self.plan.run_backward(d, kept, need_d_inputs, logits)
+        if not need_d_inputs:
+            return None
+        return gradients[0] if isinstance(self.inputs, Symbol) else gradients
+
+    @property
+    def heads(self) -> list[Activation | None]:
+        """For each output, the activation that the layer of it ends with, if it can leave that out."""
+        # An activity regularizer looks at the outputs, and so needs their gradient.
+        return [
+            None if last is None or last.layer.activity_regularizer is not None else last.layer.head
+            for last in self.plan.lasts
+        ]

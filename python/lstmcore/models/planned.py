@@ -1,0 +1,122 @@
+"""What models that run a plan of layers share: a chain and a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .._tree import leaves
+from ..activations import Activation
+from ..graph.drawing import Drawing
+from ..graph.kept import Kept
+from ..graph.symbol import Symbol
+from ..layers.layer import Layer
+from ..variables import Variable
+from .model import Model
+
+
+class Planned(Model):
+    """A model whose passes are those of a `Drawing`.
+
+    Layers belong to no one: those of another model can be part of it, and are trained by whoever trains.
+    """
+
+    _drawing: Drawing | None = None
+    _kept: Kept | None = None
+
+    def _draw(self, inputs: Any, outputs: Any) -> None:
+        """Be the model from these symbols to those."""
+        self._drawing, self._kept = Drawing(self.name, inputs, outputs), None
+
+    @property
+    def drawing(self) -> Drawing:
+        """What the model does, as symbols."""
+        if self._drawing is None:
+            self._require_built()
+            raise AttributeError(f"{self.name}: is not drawn")
+        return self._drawing
+
+    # --- layers ---
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """The symbols of the inputs, one after the other."""
+        return list(leaves(self.input))
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """The symbols of the outputs, one after the other."""
+        return list(leaves(self.output))
+
+    @property
+    def input(self) -> Any:
+        """The symbols that it is given, in lists and dicts as they were."""
+        return self.drawing.inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbols that it returns, in lists and dicts as they were."""
+        return self.drawing.outputs
+
+    def _distinct(self) -> list[Variable]:
+        return list({id(v): v for layer in self.sublayers for v in layer.variables}.values())
+
+    def _gather(self, moved: Iterable[Variable] | None = None) -> None:
+        super()._gather(moved)
+        assert self._parameters is not None
+        self.drawing.move(self._parameters.variables)
+
+    # --- passes ---
+
+    def _run(self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool]) -> tuple[Any, Any]:
+        if self.returned is not None:
+            self.returned = None
+        outputs, mask, kept = (self._drawing or self.drawing).run(inputs, training, mask, logits)
+        if training:
+            self.__dict__["_kept"] = kept  # what is set as an attribute is searched for layers
+        return outputs, mask
+
+    def forward(
+        self, inputs: Any, training: bool = False, mask: Any = None, logits: bool | Sequence[bool] = False
+    ) -> Any:
+        """Pass a batch through the layers; with ``training``, keep what `backward` needs."""
+        return self.run(inputs, training, mask, logits)[0]
+
+    def forward_with_mask(
+        self, inputs: Any, training: bool = False, mask: Any = None, logits: bool = False, **options: Any
+    ) -> tuple[Any, Any]:
+        """Return the outputs for a batch and their masks."""
+        if options:
+            raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
+        return self._run(inputs, training, mask, logits)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the mask of the outputs, by passing a batch through the layers."""
+        return self.run(self._accept(inputs), mask=mask)[1]
+
+    def backward(self, d_outputs: Any, need_d_inputs: bool = True, logits: bool | Sequence[bool] = False) -> Any:
+        """Add to the gradients of all weights, from those of the outputs; return those of the inputs, if needed."""
+        kept, self.__dict__["_kept"] = self._kept, None
+        if kept is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
+        return self.drawing.backward(d_outputs, kept, need_d_inputs, logits)
+
+    def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
+        self.backward(d_outputs, need_d_inputs=False, logits=logits)
+
+    @property
+    def head(self) -> Activation | None:  # type: ignore[override]
+        """The activation that the layer of the only output ends with, if it can leave it out."""
+        return self.heads[0] if self._drawing is not None and isinstance(self.output, Symbol) else None
+
+    @property
+    def heads(self) -> list[Activation | None]:
+        """For each output, the activation that the layer of it ends with, if it can leave that out."""
+        return self.drawing.heads
+
+
+def all_within(layer: Layer) -> Iterator[Layer]:
+    """Yield the layers within a layer, and those within these."""
+    for inner in layer.sublayers:
+        yield inner
+        yield from all_within(inner)

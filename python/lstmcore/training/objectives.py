@@ -1,0 +1,162 @@
+"""What is asked of all outputs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import losses
+from .._arguments import number
+from .._tree import leaves
+from ..activations import Activation
+from .arguments import for_one_output, for_outputs, metrics_of_output
+from .objective import Objective, Seen
+
+Array = NDArray[Any]
+
+
+class Objectives:
+    """An `Objective` for each output of a model, whose losses, times their weights, are summed.
+
+    >>> from lstmcore.training.objectives import Objectives
+    >>> both = Objectives.of({"loss": {"price": "mse", "sign": "bce"}, "loss_weights": [1.0, 0.5]},
+    ...                      ["price", "sign"], [(None, 1), (None, 1)])
+    >>> [objective.loss for objective in both.each]
+    [MeanSquaredError(), BinaryCrossentropy()]
+
+    Parameters
+    ----------
+    each : the objectives in the order of the outputs; None for an output that nothing is asked of.
+    weights : of their losses.
+    names : of the outputs, if there are several; None if there is one.
+
+    Attributes
+    ----------
+    fuses : whether there is a loss that takes the gradient of a last activation together with its own.
+    logits : whether `look` is to be given what goes into the last activation; a list for several outputs, if it is to
+        for any.
+    """
+
+    def __init__(
+        self, each: Sequence[Objective | None], weights: Sequence[float] = (1.0,), names: list[str] | None = None
+    ) -> None:
+        self.each, self.weights, self.names = list(each), list(weights), names
+        self.logits: bool | list[bool] = False
+        self.fuses = any(one is not None and one.loss.fuses is not None for one in each)
+        self._asked = [(k, objective) for k, objective in enumerate(self.each) if objective is not None]
+
+    @classmethod
+    def of(cls, recipe: Mapping[str, Any], names: list[str] | None, shapes: Sequence[Any]) -> Objectives:
+        """Return those that the arguments of `compile` ask for.
+
+        Parameters
+        ----------
+        recipe : "loss", "loss_weights", "metrics" and "weighted_metrics" as `compile` takes them.
+        names : of the outputs, if there are several.
+        shapes : of the outputs.
+        """
+        chosen = [None if one is None else losses.resolve(one) for one in losses_for(recipe.get("loss"), names)]
+        weights = weights_for(recipe.get("loss_weights"), names)
+        metrics, weighted = (_metrics_for(key, recipe.get(key), names) for key in ("metrics", "weighted_metrics"))
+        each: list[Objective | None] = []
+        for k, (loss, shape) in enumerate(zip(chosen, shapes, strict=True)):
+            if loss is not None:
+                each.append(Objective(loss, metrics[k], weighted[k], shape))
+                continue
+            if names is not None and (metrics[k] or weighted[k]):
+                raise ValueError(f"metrics: expected none for {names[k]}, an output without a loss")
+            each.append(None)
+        if all(objective is None for objective in each):
+            raise ValueError(f"loss: expected one for at least one output of {', '.join(names or ())}, got none")
+        measured = [m for one in each if one is not None for m in (*one.metrics, *one.weighted_metrics)]
+        if len({id(metric) for metric in measured}) < len(measured):
+            raise ValueError("metrics: expected an object of its own for each output, got one again")
+        return cls(each, weights, names)
+
+    def follow(self, heads: Sequence[Activation | None]) -> None:
+        """Take note of the activations that the outputs end with, which change with a model's layers."""
+        for k, objective in self._asked:
+            objective.head = heads[k]
+        left = [objective is not None and objective.takes_logits for objective in self.each]
+        self.logits = left[0] if self.names is None else left if any(left) else False
+
+    def look(self, result: Any, mask: Any, y: Any, sample_weight: Any, name: str = "y") -> list[Seen]:
+        """Return what there is to see of a batch in each output: as `Objective.look`, for lists and dicts."""
+        if self.names is None:
+            return [self._asked[0][1].look(result, mask, y, sample_weight, name)]
+        count = len(self.each)
+        results, targets = list(leaves(result)), list(leaves(y))
+        masks = [None] * count if mask is None else list(leaves(mask))
+        weights = [None] * count if sample_weight is None else list(leaves(sample_weight))
+        seen = []
+        for k, objective in self._asked:
+            where = f"{name}[{self.names[k]!r}]"
+            if targets[k] is None:
+                raise ValueError(f"{where}: expected targets, for that output has a loss; got None")
+            seen.append(objective.look(results[k], masks[k], targets[k], weights[k], where))
+        return seen
+
+    def values_and_gradient(self, seen: list[Seen]) -> tuple[float, list[float], Any]:
+        """Return the sum of the losses, each loss without its weight, and the gradient of the sum.
+
+        That is an array for one output, and a list of arrays, or None, for several.
+        """
+        if self.names is None and self.weights[0] == 1:
+            value, gradient = self._asked[0][1].value_and_gradient(seen[0])
+            return value, [value], gradient
+        values: list[float] = []
+        gradients: list[Any] = [None] * len(self.each)
+        for (k, objective), what in zip(self._asked, seen, strict=True):
+            value, gradient = objective.value_and_gradient(what)
+            weight = self.weights[k]
+            values.append(value)
+            gradients[k] = gradient if weight == 1 else np.multiply(gradient, weight, dtype=gradient.dtype)
+        return self._sum(values), values, gradients[0] if self.names is None else gradients
+
+    def values(self, seen: list[Seen]) -> tuple[float, list[float]]:
+        """Return the sum of the losses, and each loss without its weight."""
+        values = [objective.value(what) for (_, objective), what in zip(self._asked, seen, strict=True)]
+        return self._sum(values), values
+
+    def _sum(self, values: list[float]) -> float:
+        if len(values) == 1:
+            ((k, _),) = self._asked
+            return values[0] if self.weights[k] == 1 else self.weights[k] * values[0]
+        return sum(self.weights[k] * value for (k, _), value in zip(self._asked, values, strict=True))
+
+    def rows(self, seen: list[Seen]) -> list[int]:
+        """Return how many rows the batch counts for in the mean of each loss."""
+        return [objective.rows(what) for (_, objective), what in zip(self._asked, seen, strict=True)]
+
+    def update(self, seen: list[Seen]) -> None:
+        """Let the metrics take in a batch."""
+        for (_, objective), what in zip(self._asked, seen, strict=True):
+            objective.update(what)
+
+
+def losses_for(loss: Any, names: list[str] | None) -> list[Any]:
+    """Return the loss of each output: what is none of a list or dict is that of all of them."""
+    if names is None:
+        return [for_one_output("loss", loss)]
+    if isinstance(loss, (list, tuple)) or (isinstance(loss, dict) and "class_name" not in loss):
+        return for_outputs("loss", loss, names, needed=True)
+    return [loss] * len(names)
+
+
+def weights_for(weights: Any, names: list[str] | None) -> list[float]:
+    """Return the weight of the loss of each output, 1 where none is given."""
+    given = [for_one_output("loss_weights", weights)] if names is None else [None] * len(names)
+    if names is not None and weights is not None:
+        given = for_outputs("loss_weights", weights, names)
+    return [1.0 if one is None else number("compile: loss_weights", one) for one in given]
+
+
+def _metrics_for(argument: str, value: Any, names: list[str] | None) -> list[list[Any]]:
+    if value is None:
+        return [[] for _ in names or [""]]
+    if names is None:
+        return [metrics_of_output(argument, value)]
+    return [metrics_of_output(argument, one) for one in for_outputs(argument, value, names)]
