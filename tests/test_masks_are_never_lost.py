@@ -15,6 +15,7 @@ from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 import lstmcore
 from lstmcore import Model, Sequential, layers
+from lstmcore import _masks as masks
 from lstmcore._arguments import valid_steps
 from lstmcore.layers import (
     GRU,
@@ -42,7 +43,6 @@ from lstmcore.layers import (
     Softmax,
     TimeDistributed,
 )
-from lstmcore.layers import _masks as masks
 
 _PATH = pathlib.Path(__file__).parents[1] / "docs" / "masks_table.py"
 _SPEC = importlib.util.spec_from_file_location("masks_table", _PATH)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .._masks import parts
 from .._tree import leaves, map_leaves
 from ..activations import Activation
-from ..layers import _masks
 from .kept import Kept
 from .plan import Plan
-from .symbol import Symbol
+from .symbol import Symbol, draw
 
 
 class Drawing:
@@ -38,6 +38,20 @@ class Drawing:
             self._plan.move(self._moved)
         return self._plan
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the outputs: of the layers that make them, or the keys of a dict.
+
+        Of two outputs of one layer, the second has a "_1" behind it.
+        """
+        if isinstance(self.outputs, dict) and all(isinstance(part, Symbol) for part in self.outputs.values()):
+            return list(self.outputs)
+        names: list[str] = []
+        for symbol in leaves(self.outputs):
+            again = sum(name == symbol.name or name.startswith(f"{symbol.name}_") for name in names)
+            names.append(symbol.name if symbol.name not in names else f"{symbol.name}_{again}")
+        return names
+
     def move(self, variables: Iterable[Any]) -> None:
         """Note which variables are to be trained."""
         self._moved = {id(variable) for variable in variables}
@@ -50,7 +64,7 @@ class Drawing:
         """Return the outputs for arrays, their masks and, with ``training``, what `backward` needs."""
         single = isinstance(inputs, np.ndarray)
         arrays = [inputs] if single else list(leaves(inputs))
-        masks = [None] * len(arrays) if mask is None else [mask] if single else _masks.parts(mask)
+        masks = [None] * len(arrays) if mask is None else [mask] if single else parts(mask)
         plan = self._plan or self.plan
         outputs, left, kept = plan.run(arrays, training, masks, logits)
         if self._one:
@@ -77,3 +91,12 @@ class Drawing:
             None if last is None or last.layer.activity_regularizer is not None else last.layer.head
             for last in self.plan.lasts
         ]
+
+
+def chain(name: str, layers: Iterable[Any], inputs: Symbol) -> Drawing:
+    """Return the drawing of layers one after the other, with the weights made for such inputs."""
+    outputs = inputs
+    for layer in layers:
+        layer.ensure_built(outputs.shape)
+        outputs = draw(layer, outputs, layer.compute_output_shape(outputs.shape))
+    return Drawing(name, inputs, outputs)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tree import leaves, map_leaves
+from .._tree import leaves
 
 _numbers = itertools.count()
 _MANY = 256  # more inputs than a layer has; a longer list is one of numbers
@@ -141,18 +141,15 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     for name, value in options.items():
         if isinstance(value, np.ndarray) or any(isinstance(part, np.ndarray) for part in leaves(value)):
             raise TypeError(f"{layer.name}: {name}: expected symbols for a graph, got an array; make it an Input")
-    if options and layer.is_model:
+    if options and layer.is_model and not layer.is_traced:
         raise TypeError(f"{layer.name} got an unexpected argument {next(iter(options))!r}")
     if mask is not None:
         options["mask"] = mask
-    shapes = map_leaves(lambda s: s.shape, inputs)
     floats = [s.dtype for s in leaves(inputs) if s.dtype.kind == "f"]
     if floats and not layer.built:
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
-    layer.ensure_built(shapes)
-    return draw(
-        layer, inputs, layer.compute_output_shape(shapes), None if training is None else bool(training), options
-    )
+    shape = layer.shape_of_call(inputs, options)
+    return draw(layer, inputs, shape, None if training is None else bool(training), options)
 
 
 def draw(layer: Any, inputs: Any, shape: Any, training: bool | None = None, options: Any = None) -> Any:

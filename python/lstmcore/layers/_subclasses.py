@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from .._ours import is_ours
+from . import _traced
 from ._building import built_once
 
 _ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
-def is_ours(value: Any) -> bool:
-    """Whether a class or a function is the library's, not the user's."""
-    return bool(value.__module__.startswith("lstmcore."))
-
-
 def adapt(cls: Any, root: Any) -> None:
     """Make the methods that a class defines those of a layer; ``root`` is the base of all layers."""
-    _refuse_call(cls)
+    _take_call(cls, root)
     if "build" in cls.__dict__:
         cls.build = built_once(cls.__dict__["build"])
     if "forward" in cls.__dict__:
@@ -45,22 +42,25 @@ def adapt(cls: Any, root: Any) -> None:
             setattr(cls, method, _taking(argument, cls.__dict__[method]))
 
 
-def _refuse_call(cls: Any) -> None:
-    """Refuse Keras's ``call``, which has no gradient."""
-    # Unless it defines forward too, or one that it inherits calls it, call would never be called.
-    if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
-        cell = "states" in inspect.signature(cls.__dict__["call"]).parameters
+def _take_call(cls: Any, root: Any) -> None:
+    """Make Keras's ``call`` the pass of a class that defines no other."""
+    if "call" not in cls.__dict__ or "forward" in cls.__dict__:
+        return
+    if not is_ours(cls.forward):
+        if "call" in names_within(cls.forward):
+            return
         raise TypeError(
-            f"{cls.__name__}: "
-            + (
-                "make it a layers.Cell and define forward(inputs, states), which returns (output, new_states, "
-                "saved), instead of call, and backward(saved, d_output, d_states)"
-                if cell
-                else "define forward(inputs, training=False) instead of call, and "
-                "backward(d_outputs, need_d_inputs=True)"
-            )
-            + ": gradients are not derived automatically"
+            f"{cls.__name__}: would never call call, for {cls.__mro__[1].__name__} has a forward: override that"
         )
+    if "states" in inspect.signature(cls.__dict__["call"]).parameters:
+        raise TypeError(
+            f"{cls.__name__}: make it a layers.Cell and define forward(inputs, states), which returns (output, "
+            "new_states, saved), instead of call, and backward(saved, d_output, d_states)"
+            ": gradients are not derived automatically"
+        )
+    if cls.passes_are_fixed is not None:
+        raise TypeError(f"{cls.__name__}: defines call, {cls.passes_are_fixed}")
+    _traced.adopt(cls, root)
 
 
 def _follow_own_passes(cls: Any, root: Any) -> None:

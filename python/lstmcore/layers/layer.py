@@ -10,18 +10,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import _random, regularizers
-from .._arguments import flag, float_array, float_dtype, mapping, named, positive_integer, reject_options
+from .. import _masks, _random, regularizers
+from .._arguments import flag, float_array, float_dtype, mapping, named, number, positive_integer, reject_options
 from .._arguments import shape as checked_shape
-from .._tree import shapes
+from .._ours import is_ours
+from .._tree import leaves, map_leaves, shapes
 from ..activations import Activation
+from ..graph import penalties
+from ..graph.symbol import Symbol
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable
-from . import _calls, _masks, _state
+from . import _calls, _state
 from ._building import any_batch, built_once
 from ._naming import automatic_name
-from ._subclasses import adapt, is_ours
+from ._subclasses import adapt
 from ._weighted import Weighted
 
 Array = NDArray[Any]
@@ -124,6 +127,40 @@ class Layer(Weighted):
         """Return the shape of the outputs for inputs of that shape, batch first; by default the same."""
         return input_shape
 
+    def add_loss(self, loss: Any) -> None:
+        """Add to the loss of the step that the layer is run in; `forward` or ``call`` does it, at every call.
+
+        A layer with passes of its own sees to the gradient of that in its `backward`.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> class Small(layers.Layer):
+        ...     def forward(self, inputs, training=False):
+        ...         self.add_loss(0.1 * np.square(inputs).mean())
+        ...         self._cache = inputs
+        ...         return inputs
+        ...
+        ...     def backward(self, d_outputs, need_d_inputs=True):
+        ...         inputs = self.kept()
+        ...         return d_outputs + 0.2 * inputs / inputs.size
+        >>> model = Sequential([Small(input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> model.evaluate(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
+        0.1
+
+        Parameters
+        ----------
+        loss : a number, or a list of them.
+        """
+        for part in leaves(loss):
+            if isinstance(part, Symbol):
+                raise TypeError(
+                    f"{self.name}: add_loss: expected a number, got {part!r}; give a layer an activity_regularizer"
+                )
+            if np.ndim(part):
+                raise ValueError(f"{self.name}: add_loss: expected a number, got an array of shape {np.shape(part)}")
+            penalties.add(float(number(f"{self.name}: add_loss: loss", part)))
+
     def as_activation(self) -> Any:
         """Return the function that the layer is, where it is given as the activation of another."""
         raise ValueError(
@@ -141,6 +178,7 @@ class Layer(Weighted):
     returned: Any = None  # shape and dtype of what a call with training=True has returned, and the cache it has left
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     is_model = False
+    is_traced = False  # whether its passes are those of what its ``call`` draws
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
@@ -186,6 +224,12 @@ class Layer(Weighted):
         """The calls of the layer on symbols, of all graphs that there are."""
         found = [call() for call in self.__dict__.get("_calls", ())]
         return [call for call in found if call is not None]
+
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape, or the shapes, of what a call on symbols returns, with the weights made for it."""
+        given = map_leaves(lambda symbol: symbol.shape, inputs)
+        self.ensure_built(given)
+        return self.compute_output_shape(given)
 
     def note(self, call: Any) -> None:
         """Remember a call on symbols as long as anybody has what it returned."""

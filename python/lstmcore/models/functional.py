@@ -133,28 +133,8 @@ class Functional(Planned):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the outputs: of the layers that make them, or the keys of a dict.
-
-        Of two outputs of one layer, the second has a "_1" behind it.
-        """
-        outputs = self.output
-        if isinstance(outputs, dict) and not any(isinstance(part, (list, dict)) for part in outputs.values()):
-            return list(outputs)
-        names: list[str] = []
-        for symbol in self.outputs:
-            again = sum(name == symbol.name or name.startswith(f"{symbol.name}_") for name in names)
-            names.append(symbol.name if symbol.name not in names else f"{symbol.name}_{again}")
-        return names
-
-    @property
-    def several_outputs(self) -> list[str] | None:
-        """The names of the outputs, if they are a list or dict; None if there is one."""
-        return None if isinstance(self.output, Symbol) else self.output_names
-
-    @property
-    def output_shapes(self) -> list[Any]:
-        """The shapes of the outputs, one after the other."""
-        return [s.shape for s in self.outputs]
+        """The names of the outputs: of the layers that make them, or the keys of a dict."""
+        return self.drawing.names
 
     def build(self, input_shape: Shape) -> None:
         """Do nothing: a graph has its weights when it is made."""
