@@ -46,11 +46,15 @@ def _take_call(cls: Any, root: Any) -> None:
     """Make Keras's ``call`` the pass of a class that defines no other."""
     if "call" not in cls.__dict__ or "forward" in cls.__dict__:
         return
-    if not is_ours(cls.forward):
+    if cls.passes_are_fixed is not None:
+        raise TypeError(f"{cls.__name__}: defines call, {cls.passes_are_fixed}")
+    if cls.forward is not root.forward and not cls.is_traced:
         if "call" in names_within(cls.forward):
             return
+        base = next(kind for kind in cls.__mro__ if is_ours(kind))
         raise TypeError(
-            f"{cls.__name__}: would never call call, for {cls.__mro__[1].__name__} has a forward: override that"
+            f"{cls.__name__}: define forward(inputs, training=False) instead of call, and backward(d_outputs, "
+            f"need_d_inputs=True), which may call those of {base.__name__}; or derive it from Layer"
         )
     if "states" in inspect.signature(cls.__dict__["call"]).parameters:
         raise TypeError(
@@ -58,8 +62,6 @@ def _take_call(cls: Any, root: Any) -> None:
             "new_states, saved), instead of call, and backward(saved, d_output, d_states)"
             ": gradients are not derived automatically"
         )
-    if cls.passes_are_fixed is not None:
-        raise TypeError(f"{cls.__name__}: defines call, {cls.passes_are_fixed}")
     _traced.adopt(cls, root)
 
 
