@@ -47,13 +47,21 @@ class Weighing:
 
 
 @dataclass(frozen=True, slots=True)
+class DotScores:
+    """What `dot_scores_backward` needs."""
+
+    query: Array
+    key: Array
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class AttentionCache:
     """What `attention_backward` needs, from ``attention(..., training=True)``; it refers to query, value and key."""
 
-    query: Array
-    key: Array | None
-    scale: float
+    scores: DotScores
     weighing: Weighing
+    has_key: bool
 
 
 # --- for the user ---
@@ -103,7 +111,7 @@ def attention(
     scores : (batch, ..., queries, keys), before dropout; those of every query add up to 1. A key that is left out has
         none, unless all are: then, as if a large number was taken from each score, all have the same (Keras's
         backends but PyTorch), and no gradient goes through the scores.
-    cache : only with ``training``; leave query, value and key as they are until the backward pass.
+    cache : only with ``training``; leave query, value, key and dropout_mask as they are until the backward pass.
 
     Raises
     ------
@@ -129,10 +137,11 @@ def attention(
         flag("causal", causal),
     )
     queries = None if query_mask is None else _steps_mask("query_mask", query_mask, (shape[0], shape[-2]))
-    outputs, weighing = weigh(dot_scores(q, k, factor), v, left_in, queries, factors)
+    sums, dots = dot_scores(q, k, factor)
+    outputs, weighing = weigh(sums, v, left_in, queries, factors)
     if not flag("training", training):
         return outputs, weighing.scores
-    return outputs, weighing.scores.copy(), AttentionCache(q, None if key is None else k, factor, weighing)
+    return outputs, weighing.scores.copy(), AttentionCache(dots, weighing, key is not None)
 
 
 def attention_backward(
@@ -166,13 +175,12 @@ def attention_backward(
     """
     if not isinstance(cache, AttentionCache):
         raise TypeError(f"cache: expected what attention(..., training=True) returns, got {cache!r}")
-    weighing, q = cache.weighing, cache.query
-    k = weighing.value if cache.key is None else cache.key
+    weighing, q = cache.weighing, cache.scores.query
     dy = _like("d_outputs", d_outputs, (*q.shape[:-1], weighing.value.shape[-1]), q.dtype)
     dp = None if d_scores is None else _like("d_scores", d_scores, weighing.scores.shape, q.dtype)
     ds, dv = weigh_backward(weighing, dy, dp)
-    dq, dk, d_scale = dot_scores_backward(q, k, cache.scale, ds)
-    return (dq, dv + dk, None, d_scale) if cache.key is None else (dq, dv, dk, d_scale)
+    dq, dk, d_scale = dot_scores_backward(cache.scores, ds)
+    return (dq, dv, dk, d_scale) if cache.has_key else (dq, dv + dk, None, d_scale)
 
 
 # --- the parts ---
@@ -186,20 +194,20 @@ def products(a: Array, b: Array) -> Array:
     return out
 
 
-def dot_scores(query: Array, key: Array, scale: float) -> Array:
-    """Return ``scale q k^T``."""
+def dot_scores(query: Array, key: Array, scale: float) -> tuple[Array, DotScores]:
+    """Return ``scale q k^T``, and what the backward pass needs."""
     scores = products(query, key.swapaxes(-1, -2))
     scores *= scale
-    return scores
+    return scores, DotScores(query, key, scale)
 
 
-def dot_scores_backward(query: Array, key: Array, scale: float, d_scores: Array) -> tuple[Array, Array, float]:
+def dot_scores_backward(dots: DotScores, d_scores: Array) -> tuple[Array, Array, float]:
     """Return the gradients of query, key and scale: ``scale ds k``, ``scale ds^T q`` and ``sum(ds * q k^T)``."""
-    d_query = products(d_scores, key)
-    d_scale = float((query * d_query).sum())  # the same sum, in another order, without q k^T
-    d_query *= scale
-    d_key = products(d_scores.swapaxes(-1, -2), query)
-    d_key *= scale
+    d_query = products(d_scores, dots.key)
+    d_scale = float((dots.query * d_query).sum())  # the same sum, in another order, without q k^T
+    d_query *= dots.scale
+    d_key = products(d_scores.swapaxes(-1, -2), dots.query)
+    d_key *= dots.scale
     return d_query, d_key, d_scale
 
 
