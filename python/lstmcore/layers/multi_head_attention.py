@@ -239,9 +239,12 @@ class MultiHeadAttention(Layer):
         batch, queries = inputs[0].shape[:2]
         rows = [array.reshape(-1, array.shape[-1]) for array in inputs]
         query, value, key = (
-            self._heads(projection(part), batch)
-            for projection, part in zip(
-                (self.query_dense, self.value_dense, self.key_dense), (*rows, rows[1]), strict=False
+            self._heads(projection(part), array.shape)
+            for projection, part, array in zip(
+                (self.query_dense, self.value_dense, self.key_dense),
+                (*rows, rows[1]),
+                (*inputs, inputs[1]),
+                strict=False,
             )
         )
         scores, products = dot_scores(query, key, 1 / math.sqrt(self.key_dim))
@@ -262,19 +265,17 @@ class MultiHeadAttention(Layer):
         joined = self._rows(attended)
         outputs = self.output_dense(joined).reshape(batch, queries, *output_shape[2:])
         if training:
-            self._cache = rows, products, weighing, joined
+            self._cache = [array.shape for array in inputs], rows, products, weighing, joined
         if flag(f"{self.name}: return_attention_scores", return_attention_scores):
             return outputs, weighing.scores
         return outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, d_scores: Array | None = None) -> Any:
         """Add to the gradients of the weights and return those of the inputs in a list, if needed."""
-        rows, products, weighing, joined = self.kept()
-        batch, queries = d_outputs.shape[:2]
-        d_joined = self.output_dense.backward(
-            joined, d_outputs.reshape(batch * queries, math.prod(d_outputs.shape[2:]))
-        )
-        d_sums, d_value = weigh_backward(weighing, self._heads(d_joined, batch), d_scores)
+        shapes, rows, products, weighing, joined = self.kept()
+        width = math.prod(d_outputs.shape[2:])
+        d_joined = self.output_dense.backward(joined, d_outputs.reshape(len(joined), width))
+        d_sums, d_value = weigh_backward(weighing, self._heads(d_joined, d_outputs.shape), d_scores)
         d_query, d_key, _ = dot_scores_backward(products, d_sums)
         query, value, key = (*rows, rows[1])[:3]
         d_rows = [
@@ -289,12 +290,11 @@ class MultiHeadAttention(Layer):
             return None
         if len(rows) == 2:
             d_rows[1] += d_rows.pop()
-        return [d.reshape(batch, len(d) // max(batch, 1), d.shape[1]) for d in d_rows]
+        return [d.reshape(shape) for d, shape in zip(d_rows, shapes, strict=True)]
 
-    def _heads(self, rows: Array, batch: int) -> Array:
-        """Return (batch, heads, steps, width) for (batch * steps, heads * width)."""
-        width = rows.shape[1] // self.num_heads
-        return rows.reshape(batch, len(rows) // max(batch, 1), self.num_heads, width).swapaxes(1, 2)
+    def _heads(self, rows: Array, shape: tuple[int, ...]) -> Array:
+        """Return (batch, heads, steps, width) for (batch * steps, heads * width), of an array (batch, steps, ...)."""
+        return rows.reshape(*shape[:2], self.num_heads, rows.shape[1] // self.num_heads).swapaxes(1, 2)
 
     def _rows(self, heads: Array) -> Array:
         """Return (batch * steps, heads * width) for (batch, heads, steps, width)."""
