@@ -1,4 +1,4 @@
-"""Recurrent layers and the CTC loss on plain arrays: arrays in, arrays out, no objects to keep.
+"""Recurrent layers, attention and the CTC loss on plain arrays: arrays in, arrays out, no objects to keep.
 
 `lstmcore.reference` has the same functions with the same arguments, written in NumPy equation by
 equation; the tests hold the two against each other.
@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._arguments import as_array, flag, integer, items, one_of, positive_integer
+from ._attention import AttentionCache, attention, attention_backward
 from ._core import Cache, PackedWeights
 from ._options import (
     CellOptions,
@@ -49,6 +50,7 @@ from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
 from ._stepwise import StepwiseCache, StepwiseWeights
 
 __all__ = [
+    "AttentionCache",
     "Cache",
     "Checkpoints",
     "GRUOptions",
@@ -61,6 +63,8 @@ __all__ = [
     "StepwiseCache",
     "StepwiseWeights",
     "Zoneout",
+    "attention",
+    "attention_backward",
     "ctc_loss",
     "ctc_loss_and_gradient",
     "gru",

@@ -2,7 +2,9 @@
 
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
+from .additive_attention import AdditiveAttention
 from .alpha_dropout import AlphaDropout
+from .attention import Attention
 from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
 from .cell import Cell
@@ -30,6 +32,7 @@ from .masking import Masking
 from .merging import Add, Concatenate, add, concatenate
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
+from .multi_head_attention import MultiHeadAttention
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -59,7 +62,9 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "AveragePooling1D",
     "AvgPool1D",
     "BatchNormalization",
@@ -92,6 +97,7 @@ __all__ = [
     "MaxPooling1D",
     "MinGRU",
     "MinLSTM",
+    "MultiHeadAttention",
     "PReLU",
     "Permute",
     "RMSNormalization",

@@ -5,6 +5,7 @@ not have.
 """
 
 from .activations import sigmoid
+from .attention import attention, attention_backward
 from .convolution import conv1d, conv1d_backward
 from .ctc import ctc_loss, ctc_loss_and_gradient
 from .ctc_decode import ctc_beam_search, ctc_greedy
@@ -16,6 +17,8 @@ from .rnn import rnn, rnn_backward
 from .slstm import slstm, slstm_backward
 
 __all__ = [
+    "attention",
+    "attention_backward",
     "conv1d",
     "conv1d_backward",
     "ctc_beam_search",
