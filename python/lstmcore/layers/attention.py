@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import _random
+from .. import _masks, _random
 from .._arguments import flag, one_of, rate
 from .._arguments import seed as seed_or_none
 from .._attention import dot_scores, dot_scores_backward, keys_left_in, weigh, weigh_backward
-from . import _masks
 from ._additive_scores import additive_scores, additive_scores_backward
 from .layer import Array, Layer, Shape
 

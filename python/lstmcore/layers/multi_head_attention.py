@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _core, _random, constraints, initializers, regularizers
+from .. import _core, _masks, _random, constraints, initializers, regularizers
 from .._arguments import as_array, flag, integers, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._attention import dot_scores, dot_scores_backward, keys_left_in, weigh, weigh_backward
 from ..variables import Variable
-from . import _masks
 from .attention import attention_shape
 from .layer import Array, Layer, Shape
 
