@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -148,8 +149,19 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     floats = [s.dtype for s in leaves(inputs) if s.dtype.kind == "f"]
     if floats and not layer.built:
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
+    _refuse_unknown(layer, options)
     shape = layer.shape_of_call(inputs, options)
     return draw(layer, inputs, shape, None if training is None else bool(training), options)
+
+
+def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
+    """Refuse further arguments that the layer does not take, which would else be told when the graph is run."""
+    taken = inspect.signature(layer.forward).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return
+    for name in options:
+        if name not in taken and name != "mask":
+            raise TypeError(f"{layer.name} got an unexpected argument {name!r}")
 
 
 def draw(layer: Any, inputs: Any, shape: Any, training: bool | None = None, options: Any = None) -> Any:
