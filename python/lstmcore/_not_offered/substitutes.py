@@ -11,10 +11,6 @@ from .keras_names import NAMES, OLDER_NAMES
 
 _IMAGES = "lstmcore is for sequences, not for images"
 _GRAPHS = "a graph of layers is a `Model` of inputs, as `Input` makes them, and outputs"
-_MERGE = (
-    "it is for graphs of layers; of those that merge, `layers.Add` and `layers.Concatenate` are there, for models with "
-    "several inputs; for arrays use NumPy"
-)
 _CONFIG = "an object is described by its get_config, and made again by the from_config of its class"
 _TEXT = "use a `preprocessing.text.Tokenizer` before the data reach the model"
 _PREPARE = "prepare the data with NumPy before they reach the model"
@@ -43,7 +39,6 @@ _SUBSTITUTES = {
     r":legacy": "use the module itself",
     r":(tree|visualization|wrappers)": "lists and dicts of arrays, and the model's own methods, do without it",
     # layers
-    r"layers:(Average|Dot|Maximum|Minimum|Multiply|Subtract|average|dot|maximum|minimum|multiply|subtract)": _MERGE,
     r"layers:.*Attention": (
         "a recurrent layer within a `layers.Bidirectional`, and a `layers.Conv1D`, look at the steps around one"
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,9 @@ class Symbol:
     """
 
     __slots__ = ("call", "dtype", "index", "shape")
+    # What makes layers of operators: that of two sides, and that of a part; the layers set them.
+    operated: ClassVar[Callable[[str, Any, Any], Any]]
+    item: ClassVar[Callable[[Any, Any], Any]]
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
         self.shape, self.dtype, self.call, self.index = tuple(shape), dtype, call, index
@@ -54,6 +57,57 @@ class Symbol:
     def __repr__(self) -> str:
         return f"<Symbol shape={self.shape}, dtype={self.dtype}, of {self.name}>"
 
+    def __add__(self, other: Any) -> Any:
+        return Symbol.operated("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return Symbol.operated("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return Symbol.operated("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return Symbol.operated("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return Symbol.operated("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return Symbol.operated("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return Symbol.operated("true_divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return Symbol.operated("true_divide", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return Symbol.operated("power", self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return Symbol.operated("power", other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return Symbol.operated("matmul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return Symbol.operated("matmul", other, self)
+
+    def __neg__(self) -> Any:
+        return Symbol.operated("multiply", self, -1.0)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return Symbol.item(self, key)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Take the operators of arrays that stand before a symbol; refuse NumPy's other functions."""
+        if ufunc in _OPERATORS and method == "__call__" and len(inputs) == 2 and not options:
+            return Symbol.operated(_OPERATORS[ufunc], *inputs)
+        return self.__array__()
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Refuse to be taken for an array."""
         raise TypeError(f"{self!r}: stands for an array and has no numbers; put what you do with it into a layer")
@@ -66,6 +120,16 @@ class Symbol:
 
     def __iter__(self) -> Any:
         raise TypeError(f"{self!r}: cannot be iterated over; put what you do with it into a layer")
+
+
+_OPERATORS = {
+    np.add: "add",
+    np.subtract: "subtract",
+    np.multiply: "multiply",
+    np.true_divide: "true_divide",
+    np.power: "power",
+    np.matmul: "matmul",
+}
 
 
 class Call:

@@ -9,9 +9,11 @@ from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
 from .cell import Cell
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
+from .concatenate import Concatenate, concatenate
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
 from .dense import Dense
+from .dot import Dot, dot
 from .dropout import Dropout
 from .elu import ELU
 from .embedding import Embedding
@@ -29,10 +31,24 @@ from .layer_normalization import LayerNormalization
 from .leaky_relu import LeakyReLU
 from .lstm import LSTM
 from .masking import Masking
-from .merging import Add, Concatenate, add, concatenate
+from .merging import (
+    Add,
+    Average,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .multi_head_attention import MultiHeadAttention
+from .operators import Arithmetic, Divide, GetItem, Matmul
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -64,7 +80,9 @@ __all__ = [
     "Add",
     "AdditiveAttention",
     "AlphaDropout",
+    "Arithmetic",
     "Attention",
+    "Average",
     "AveragePooling1D",
     "AvgPool1D",
     "BatchNormalization",
@@ -75,12 +93,15 @@ __all__ = [
     "Convolution1D",
     "Cropping1D",
     "Dense",
+    "Divide",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
     "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
+    "GetItem",
     "GlobalAveragePooling1D",
     "GlobalAvgPool1D",
     "GlobalMaxPool1D",
@@ -93,11 +114,15 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "Matmul",
     "MaxPool1D",
     "MaxPooling1D",
+    "Maximum",
     "MinGRU",
     "MinLSTM",
+    "Minimum",
     "MultiHeadAttention",
+    "Multiply",
     "PReLU",
     "Permute",
     "RMSNormalization",
@@ -110,10 +135,17 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "StackedRNNCells",
+    "Subtract",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "ZeroPadding1D",
     "add",
+    "average",
     "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
