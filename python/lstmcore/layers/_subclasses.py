@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._building import built_once
+from ._derived import is_derived
 
 _ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
@@ -21,13 +22,13 @@ def is_ours(value: Any) -> bool:
 
 def adapt(cls: Any, root: Any) -> None:
     """Make the methods that a class defines those of a layer; ``root`` is the base of all layers."""
-    _refuse_call(cls)
+    _adopt_call(cls)
     if "build" in cls.__dict__:
         cls.build = built_once(cls.__dict__["build"])
     if "forward" in cls.__dict__:
         arguments = inspect.signature(cls.forward).parameters
         cls._takes_lengths = "lengths" in arguments
-        cls.takes_copies = not is_ours(cls)
+        cls.takes_copies = not is_ours(cls) or is_derived(cls.forward)
         if "consumes_mask" not in cls.__dict__:
             consumed, any_name = cls.consumes_mask, any(p.kind is _ANY_NAME for p in arguments.values())
             cls.consumes_mask = "mask" in arguments or (consumed and any_name)
@@ -45,22 +46,31 @@ def adapt(cls: Any, root: Any) -> None:
             setattr(cls, method, _taking(argument, cls.__dict__[method]))
 
 
-def _refuse_call(cls: Any) -> None:
-    """Refuse Keras's ``call``, which has no gradient."""
-    # Unless it defines forward too, or one that it inherits calls it, call would never be called.
-    if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
-        cell = "states" in inspect.signature(cls.__dict__["call"]).parameters
-        raise TypeError(
-            f"{cls.__name__}: "
-            + (
-                "make it a layers.Cell and define forward(inputs, states), which returns (output, new_states, "
-                "saved), instead of call, and backward(saved, d_output, d_states)"
-                if cell
-                else "define forward(inputs, training=False) instead of call, and "
-                "backward(d_outputs, need_d_inputs=True)"
+def _adopt_call(cls: Any) -> None:
+    """Make passes of Keras's ``call``, where a class defines that and no forward."""
+    own = "call" in cls.__dict__
+    if not hasattr(cls, "call") or "forward" in cls.__dict__ or (is_derived(cls.forward) and not own):
+        return
+    base = next(kind for kind in cls.__mro__ if is_ours(kind))
+    if cls.forward is not cls._undefined_forward and not is_derived(cls.forward):
+        # It would never be called, unless the forward that is inherited calls it.
+        if own and "call" not in names_within(cls.forward):
+            raise TypeError(
+                f"{cls.__name__}: define forward(inputs, training=False) instead of call, and backward(d_outputs, "
+                f"need_d_inputs=True), which may call those of {base.__name__}; or derive it from Layer"
             )
-            + ": gradients are not derived automatically"
+        return
+    if cls.is_model:
+        raise TypeError(
+            f"{cls.__name__}: define forward(inputs, training=False) instead of call, and "
+            "backward(d_outputs, need_d_inputs=True): the gradients of a model's call are not derived automatically"
         )
+    if "states" in inspect.signature(cls.call).parameters and not cls.is_cell:
+        raise TypeError(f"{cls.__name__}: make it a layers.Cell, whose call(inputs, states) an RNN runs")
+    if "backward" in cls.__dict__:
+        raise TypeError(f"{cls.__name__}: define forward instead of call, or no backward: that of a call is autograd's")
+    for name, value in cls._passes_of_call(cls).items():
+        setattr(cls, name, value)
 
 
 def _follow_own_passes(cls: Any, root: Any) -> None:
