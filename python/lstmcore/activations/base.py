@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arguments import real_array
-from .._autograd import pullback
+from .._autograd import applied, is_traced, pullback
 from ..serialization import Configurable
 
 Array = NDArray[Any]
@@ -78,6 +78,9 @@ class Activation(Configurable):
 
     def __call__(self, x: ArrayLike, *arguments: Any, **options: Any) -> Array:
         """Return the function's value; of float32 for numbers of no float type."""
+        if is_traced(x):  # in a function of the user's, a layer's call or a loss
+            own = type(self)(*arguments, **options) if arguments or options else self
+            return applied(lambda values: own.value(values.copy()), own.backward, x)  # type: ignore[no-any-return]
         array = real_array("x", x)
         if array.dtype.kind != "f":
             array = array.astype(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._arguments import among, as_array, float_dtype, named, real_array
-from .._autograd import pullback
+from .._autograd import applied, is_traced, pullback
 from ..serialization import Configurable
 from .targets import Shape, aligned
 from .weights import REDUCTIONS, combine_weights, factor, in_shape, total, without_masked
@@ -133,12 +133,18 @@ class Loss(Configurable):
         """Return the loss: a float, or with the reduction "none" an array."""
         true, losses = self.per_sample(y_true, y_pred)
         weights = combine_weights(losses.shape, sample_weight, self.counts(true), self.reduction)
+        if is_traced(losses):
+            if self.reduction != "none":
+                return (losses * factor(self.reduction, losses.shape, weights, losses.dtype)).sum()
+            return losses if weights is None else losses * weights
         if self.reduction == "none":
             return losses if weights is None else without_masked(losses * weights.astype(losses.dtype), weights)
         return total(losses, factor(self.reduction, losses.shape, weights, losses.dtype))
 
     def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Return the targets as the loss takes them, and the loss of each sample."""
+        if is_traced(y_pred):
+            return self._per_sample_traced(y_true, y_pred)
         pred = real_array("y_pred", y_pred)
         if pred.ndim == 0:
             raise ValueError("y_pred: expected an array, got a number")
@@ -151,6 +157,16 @@ class Loss(Configurable):
             pred = pred[:, None]  # as in Keras, a column of targets makes one of the outputs
         true = self.targets(y_true, pred.shape, dtype, "y_true")
         return true, self._called(true, pred)
+
+    def _per_sample_traced(self, y_true: ArrayLike, y_pred: Any) -> tuple[Array, Any]:
+        """Return the same for what stands for outputs in a loss of the user's."""
+        true = self.targets(y_true, y_pred.shape, y_pred.dtype, "y_true")
+
+        def back(outputs: Array, losses: Array, d_losses: Array) -> Array:
+            slopes: Array = d_losses[..., None] * self.gradient(true, outputs)
+            return slopes
+
+        return true, applied(lambda outputs: self.call(true, outputs), back, y_pred)
 
     def _called(self, y_true: Array, y_pred: Array) -> Array:
         """Return what `call` does, which may be the user's, as an array of numbers."""
