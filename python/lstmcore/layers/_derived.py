@@ -55,7 +55,7 @@ def _read(self: Any, name: str) -> Any:
     """Return an attribute; within a call, what stands for a variable, also in a list or a dict."""
     value = object.__getattribute__(self, name)
     weights = _local.weights
-    if weights is None or name in ("variables", "_arguments"):
+    if weights is None or name in ("__dict__", "variables", "_arguments"):
         return value
     if isinstance(value, Variable):
         return weights.get(id(value), value)
@@ -177,7 +177,7 @@ def of_layer(cls: Any) -> dict[str, Any]:
         "__getattribute__": _read,
     }
     owner = next(kind for kind in cls.__mro__ if "compute_output_shape" in kind.__dict__)
-    if owner.__module__.startswith("lstmcore."):  # the shape of the inputs, which the class has said nothing about
+    if "_undefined_forward" in owner.__dict__:  # the base, which says the shape of the inputs
         methods["compute_output_shape"] = inferred_shape
     return methods
 
@@ -265,18 +265,18 @@ def of_cell(cls: Any) -> dict[str, Any]:
 
         def call(own: Any, before: list[Any]) -> Any:
             result = self.call(own, before, **told)
-            self._check_pair("call", "(output, new_states)", 2, [result[0], _as_list(result[1])])
-            return result[0], _as_list(result[1])
+            if not isinstance(result, (tuple, list)) or len(result) != 2:
+                got = f"{len(result)} values" if isinstance(result, (tuple, list)) else type(result).__name__
+                raise ValueError(f"{self.name}: call: expected to return (output, new_states), got {got}")
+            output, states = result
+            return output, list(states) if isinstance(states, (list, tuple)) else [states]
 
         if not training:
             return *_plain(self, call, (inputs, states)), None
-        return *(both := _traced(self, call, (inputs, states)))[0], both[1]
+        (output, new_states), kept = _traced(self, call, (inputs, states))
+        return output, new_states, kept
 
     return {"forward": _like_call(forward, parameters), "backward": _step_back, "__getattribute__": _read}
-
-
-def _as_list(states: Any) -> list[Any]:
-    return list(states) if isinstance(states, (list, tuple)) else [states]
 
 
 def _step_back(self: Any, saved: _Kept, d_output: Array, d_states: list[Array]) -> Any:

@@ -55,6 +55,8 @@ class Lambda(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        if isinstance(function, Layer):
+            raise TypeError(f"Lambda: function: expected a function, got {function!r}, which needs no Lambda")
         self.function = checked_function("Lambda: function", function)
         self.arguments = {} if arguments is None else dict(mapping("Lambda: arguments", arguments))
         self._shape = output_shape
