@@ -278,6 +278,69 @@ def test_graphs_of_layers_with_call_have_the_gradients_of_differences():
     assert other.shape == (5, 2)
 
 
+class Weighed(Layer):
+    """Further inputs, the first of which may stand second as in Keras."""
+
+    def call(self, query, value, others=()):
+        return sum((np.tanh(query * other) for other in others), query * value)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_further_inputs_stand_second_or_have_names():
+    arrays = [numbers(5, 3, seed=k) for k in range(4)]
+    query, value, *others = arrays
+    expected = query * value + sum(onp.tanh(query * other) for other in others)
+    layer = Weighed(dtype="float64")
+    for y in (layer(query, value, others=others), layer(query, value=value, others=others, training=True)):
+        onp.testing.assert_allclose(y, expected, rtol=1e-14)
+    symbols = [Input((3,), dtype="float64") for _ in arrays]
+    model = Model(symbols, Weighed()(symbols[0], symbols[1], others=symbols[2:]))
+    onp.testing.assert_allclose(model(arrays), expected, rtol=1e-14)
+    twin = type(model).from_config(model.get_config(), custom_objects={"Weighed": Weighed})
+    onp.testing.assert_allclose(twin(arrays), expected, rtol=1e-14)
+    report = utils.check_gradients(model, arrays)
+    report.raise_if_wrong()
+    assert len(report.errors) == 4
+    with pytest.raises(TypeError, match="two values for value"):
+        layer(query, value, value=value)
+
+
+def test_layers_with_call_stand_within_others_and_in_models_of_ones_own():
+    class Doubles:
+        def call(self, inputs):
+            return 2 * inputs
+
+    class Doubled(Doubles, Layer):
+        pass
+
+    class Forecast(Model):
+        def __init__(self):
+            super().__init__()
+            self.doubled, self.attention, self.dense = Doubled(), Attention(), Dense(1)
+
+        def forward(self, inputs, training=False):
+            inputs = self.doubled(inputs, training=training)
+            return self.dense(self.attention(inputs, training=training), training=training)
+
+        def backward(self, d_outputs, need_d_inputs=True):
+            return self.doubled.backward(self.attention.backward(self.dense.backward(d_outputs)), need_d_inputs)
+
+    x = numbers(2, 4, 3)
+    for target, inputs in (
+        (Forecast(), x),
+        (layers.TimeDistributed(Attention()), numbers(2, 3, 4, 3)),
+        (layers.Bidirectional(RNN(ElmanCall(3))), x),
+        (layers.Residual([Attention(), Doubled()]), x),
+    ):
+        utils.check_gradients(target, inputs).raise_if_wrong()
+    model = Sequential([RNN(ElmanCall(3), return_sequences=True, input_shape=(None, 3)), Dense(2)])
+    stream, row = model.stream(), x[:1].astype("float32")
+    pieces = [stream(row[:, k : k + 1]) for k in range(4)]
+    onp.testing.assert_allclose(onp.concatenate(pieces, axis=1), model.predict(row, verbose=0), rtol=1e-5, atol=1e-6)
+
+
 def test_shapes_of_outputs_are_found_by_calling():
     class Ends(Layer):
         def call(self, inputs):

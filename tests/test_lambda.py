@@ -8,6 +8,7 @@ import numpy as onp
 import pytest
 from layer_tools import by_differences, numbers
 
+import lstmcore
 from lstmcore import Input, Model, Sequential, layers, models, utils
 from lstmcore.layers import LSTM, Add, Dense, Lambda, Masking, Residual, TimeDistributed
 from lstmcore.serialization import register
@@ -150,6 +151,40 @@ def test_a_function_may_write_over_its_inputs():
         onp.testing.assert_array_equal(Lambda(written)(x, training=training), 2 * before)
         onp.testing.assert_array_equal(Sequential([Lambda(written)]).predict(x, verbose=0), 2 * before)
     onp.testing.assert_array_equal(x, before)
+
+
+# --- Keras ---
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("kind", ["sample", "output"])
+def test_a_model_with_functions_trains_as_that_of_keras(monkeypatch, kind):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+
+    def made(of, ops):
+        past = of.Input((None, 3))
+        steps = of.layers.Lambda(lambda x: x[:, 1:] - x[:, :-1])(past)
+        state = of.layers.Lambda(lambda x, scale: scale * ops.sin(x) * x, arguments={"scale": 2.0})(
+            of.layers.LSTM(4)(steps)
+        )
+        model = of.Model(past, of.layers.Dense(2, activation=lambda x: x / (1 + ops.abs(x)))(state))
+
+        def loss(y_true, y_pred):
+            errors = ops.abs(y_true - y_pred) ** 3
+            return errors if kind == "output" else ops.sum(errors, axis=-1)
+
+        model.compile(of.optimizers.Adam(0.01), loss)
+        return model
+
+    ours, theirs = made(lstmcore, np), made(keras, keras.ops)
+    ours.set_weights(theirs.get_weights())
+    x, y, weights = numbers(16, 6, 3, dtype="float32"), numbers(16, 2, dtype="float32"), onp.arange(16.0) / 8
+    if kind == "output":  # where Keras wants a weight for each
+        weights = weights[:, None]
+    for _ in range(50):
+        one, other = (float(model.train_on_batch(x, y, sample_weight=weights)) for model in (ours, theirs))
+        assert one == pytest.approx(other, abs=1e-4)
 
 
 # --- files ---

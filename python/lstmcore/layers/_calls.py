@@ -14,6 +14,10 @@ from . import _masks
 
 def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     """Return what `Layer.__call__` does."""
+    if layer._second not in ("training", "mask") and not isinstance(training, (bool, np.bool_, type(None))):
+        if layer._second in options:
+            raise TypeError(f"{layer.name} got two values for {layer._second}")
+        options, training = {layer._second: training, **options}, None
     if not isinstance(inputs, np.ndarray) and symbol.among(inputs):
         return symbol.called(layer, inputs, training, mask, lengths, options)
     if options and symbol.among(options):

@@ -174,12 +174,19 @@ def of_layer(cls: Any) -> dict[str, Any]:
         "backward": _backward,
         "backward_of_call": _backward_of_call,
         "may_take_several": True,
+        "_second": _second(parameters),
         "__getattribute__": _read,
     }
     owner = next(kind for kind in cls.__mro__ if "compute_output_shape" in kind.__dict__)
     if "_undefined_forward" in owner.__dict__:  # the base, which says the shape of the inputs
         methods["compute_output_shape"] = inferred_shape
     return methods
+
+
+def _second(parameters: Any) -> str:
+    """Return what ``call`` takes second, behind the inputs."""
+    by_position = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return by_position[2] if len(by_position) > 2 else "training"
 
 
 def _takes(name: str, parameters: Any) -> bool:

@@ -78,7 +78,7 @@ class Layer(Weighted):
 
     # Of arguments that a subclass may leave out of its methods; those of a cell are others.
     _optional_arguments: ClassVar[dict[str, str]] = {"forward": "training", "backward": "need_d_inputs"}
-    _second: ClassVar[str] = "training"  # what a call takes second: that, or "mask" where Keras has it there
+    _second: ClassVar[str] = "training"  # what a call takes second: that, or "mask" or another where Keras has it there
     _takes_lengths: ClassVar[bool] = False
 
     def __init__(
