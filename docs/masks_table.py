@@ -35,6 +35,7 @@ _OTHERS: dict[str, Make] = {
     "GaussianDropout": lambda: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda: layers.GaussianNoise(0.5),
     "InputLayer": lambda: layers.InputLayer((4, 3)),
+    "Lambda": lambda: layers.Lambda(lambda x: x**2),
     "Permute": lambda: layers.Permute((2, 1)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Reshape": lambda: layers.Reshape((12,)),

@@ -17,6 +17,15 @@ from lstmcore.variables import Variable
 X = (2, 4, 6)  # batch, steps, features
 MASK = np.array([[True, True, True, False], [False, True, True, True]])
 
+
+class WithCall(layers.Layer):
+    def build(self, input_shape):
+        self.scale = self.add_weight(name="scale", shape=input_shape[-1:])
+
+    def call(self, inputs):
+        return inputs * self.scale
+
+
 KINDS = (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.MinGRU, layers.MinLSTM, layers.SLSTM)
 WITHOUT_RECURRENT_KERNEL = (layers.MinGRU, layers.MinLSTM)
 RECURRENT = {
@@ -67,6 +76,9 @@ EVERY = RECURRENT | {
     "ActivityRegularization": lambda **o: layers.ActivityRegularization(0.1, 0.1, **o),
     "Identity": lambda **o: layers.Identity(**o),
     "InputLayer": lambda **o: layers.InputLayer(X[1:], **o),
+    "Lambda": lambda **o: layers.Lambda(lambda x: x**2, **o),
+    "Lambda, linear": lambda **o: layers.Lambda(lambda x: x, **o),
+    "Layer with call": lambda **o: WithCall(**o),
     "Flatten": lambda **o: layers.Flatten(**o),
     "Reshape": lambda **o: layers.Reshape((8, 3), **o),
     "Permute": lambda **o: layers.Permute((2, 1), **o),

@@ -17,7 +17,7 @@ _PREPARE = "prepare the data with NumPy before they reach the model"
 _DTYPES = 'give each layer its dtype, "float32" or "float64"'
 _FILES = "read the files with a `utils.PyDataset` of your own"
 _REGISTERED = "use `utils.register_keras_serializable` and `utils.custom_object_scope`"
-_LAYER = "write a `layers.Layer` with forward and backward"
+_LAYER = "write a `layers.Layer` with call, or with forward and backward"
 
 # Module and name, as regular expressions that match all of it; the first that matches counts.
 _SUBSTITUTES = {
@@ -27,7 +27,7 @@ _SUBSTITUTES = {
     # the top
     r":keras": "lstmcore has Keras's modules itself: import lstmcore as keras",
     r":applications": f"there are no trained models of images; {_IMAGES}",
-    r":ops": "use NumPy; layers have forward and backward in NumPy",
+    r":ops": "use NumPy, or the package autograd where gradients are needed",
     r":random": "use NumPy's generators, and `utils.set_random_seed`",
     r":(backend|config|device)": f"there is one backend, for the CPU; {_DTYPES}",
     r":(mixed_precision|dtype_policies|DTypePolicy|FloatDTypePolicy|quantizers|Quantizer)": _DTYPES,
@@ -52,9 +52,8 @@ _SUBSTITUTES = {
     r"layers:(MelSpectrogram|STFTSpectrogram)": "use `audio.mel_spectrogram` before the data reach the model",
     r"layers:(Normalization|Rescaling|Discretization|Pipeline)": _PREPARE,
     r"layers:(Group|RMS|Spectral)Normalization": "use `layers.LayerNormalization` or `layers.BatchNormalization`",
-    r"layers:Lambda": f"{_LAYER}, or use `layers.Activation`",
     r"layers:(EinsumDense|ReversibleEmbedding)": "use `layers.Dense` and `layers.Embedding`",
-    r"layers:AbstractRNNCell": "write a `layers.Cell` with forward and backward",
+    r"layers:AbstractRNNCell": "write a `layers.Cell` with call, or with forward and backward",
     r"layers:CuDNN(GRU|LSTM)": "use `layers.GRU` and `layers.LSTM`",
     r"layers:LocallyConnected1D": "use a `layers.Conv1D`",
     r"layers:ThresholdedReLU": "use `layers.Activation` of `activations.threshold`",
@@ -65,7 +64,7 @@ _SUBSTITUTES = {
     r"layers:.*": _LAYER,
     # the rest
     r"losses:Reduction": "a reduction is given by its name, as in Keras 3",
-    r"losses:.*": "write a `losses.Loss` with call and gradient",
+    r"losses:.*": "write a `losses.Loss` with call",
     r"metrics:.*": "write a `metrics.Metric` with update_state and result",
     r"activations:.*": "write an `activations.Activation` with value and backward",
     r"initializers:.*": "an initializer is a function of shape and dtype, or an `initializers.Initializer`",

@@ -84,6 +84,12 @@ class Tracing:
                 f"{layer.name}: call: expected it to return what layers return that are called on its inputs, got "
                 f"{type(got).__name__}"
             )
+        inner = {id(v) for part in layer.sublayers for v in part.variables}
+        if any(v.trainable and id(v) not in inner for v in layer.variables):
+            raise ValueError(
+                f"{layer.name}: call: has weights of its own beside layers within, which no gradient would reach; put "
+                "what it does with them into a layer of its own"
+            )
         known = {id(part) for part in _within(layer)}
         for call in _calls_of(found):
             if call.layer.variables and id(call.layer) not in known and call.layer is not layer:

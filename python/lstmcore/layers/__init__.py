@@ -26,6 +26,7 @@ from .global_pooling1d import GlobalMaxPooling1D as GlobalMaxPool1D
 from .gru import GRU
 from .identity import Identity
 from .input import Input, InputLayer
+from .lambda_ import Lambda
 from .layer import Layer
 from .layer_normalization import LayerNormalization
 from .leaky_relu import LeakyReLU
@@ -110,6 +111,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "LSTMCell",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",

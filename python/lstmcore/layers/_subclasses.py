@@ -10,21 +10,22 @@ from typing import Any
 import numpy as np
 
 from .._ours import is_ours
-from . import _traced
 from ._building import built_once
+from ._called import take_call
+from ._derived import is_derived
 
 _ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
 def adapt(cls: Any, root: Any) -> None:
     """Make the methods that a class defines those of a layer; ``root`` is the base of all layers."""
-    _take_call(cls, root)
+    take_call(cls, root)
     if "build" in cls.__dict__:
         cls.build = built_once(cls.__dict__["build"])
     if "forward" in cls.__dict__:
         arguments = inspect.signature(cls.forward).parameters
         cls._takes_lengths = "lengths" in arguments
-        cls.takes_copies = not is_ours(cls)
+        cls.takes_copies = not is_ours(cls) or is_derived(cls.forward)
         if "consumes_mask" not in cls.__dict__:
             consumed, any_name = cls.consumes_mask, any(p.kind is _ANY_NAME for p in arguments.values())
             cls.consumes_mask = "mask" in arguments or (consumed and any_name)
@@ -42,29 +43,6 @@ def adapt(cls: Any, root: Any) -> None:
             setattr(cls, method, _taking(argument, cls.__dict__[method]))
 
 
-def _take_call(cls: Any, root: Any) -> None:
-    """Make Keras's ``call`` the pass of a class that defines no other."""
-    if "call" not in cls.__dict__ or "forward" in cls.__dict__:
-        return
-    if cls.passes_are_fixed is not None:
-        raise TypeError(f"{cls.__name__}: defines call, {cls.passes_are_fixed}")
-    if cls.forward is not root.forward and not cls.is_traced:
-        if "call" in names_within(cls.forward):
-            return
-        base = next(kind for kind in cls.__mro__ if is_ours(kind))
-        raise TypeError(
-            f"{cls.__name__}: define forward(inputs, training=False) instead of call, and backward(d_outputs, "
-            f"need_d_inputs=True), which may call those of {base.__name__}; or derive it from Layer"
-        )
-    if "states" in inspect.signature(cls.__dict__["call"]).parameters:
-        raise TypeError(
-            f"{cls.__name__}: make it a layers.Cell and define forward(inputs, states), which returns (output, "
-            "new_states, saved), instead of call, and backward(saved, d_output, d_states)"
-            ": gradients are not derived automatically"
-        )
-    _traced.adopt(cls, root)
-
-
 def _follow_own_passes(cls: Any, root: Any) -> None:
     """See to it that passes that a class of the user's defines are not gone around."""
     base: Any = next(kind for kind in cls.__mro__ if is_ours(kind))
@@ -79,18 +57,6 @@ def _follow_own_passes(cls: Any, root: Any) -> None:
             parameters = inspect.signature(getattr(cls, name)).parameters
             if "logits" not in parameters and not any(p.kind is _ANY_NAME for p in parameters.values()):
                 cls.head = None
-
-
-def names_within(function: Any) -> list[str]:
-    """Return the names that the code of a function, and of functions within it, uses; each once."""
-    names: list[str] = []
-    codes: list[Any] = [getattr(inspect.unwrap(function), "__code__", None)] if callable(function) else []
-    while codes:
-        code = codes.pop()
-        if inspect.iscode(code):
-            names += code.co_names
-            codes += code.co_consts
-    return list(dict.fromkeys(names))
 
 
 def _checked(backward: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,48 +14,6 @@ from ..graph import tracing
 from ..graph.drawing import Drawing
 from ..graph.symbol import Call
 from ..graph.tracing import Tracing
-
-_APART = ("training", "mask", "lengths")  # arguments of every layer
-
-
-def adopt(cls: Any, root: Any) -> None:
-    """Give a class that defines ``call`` the methods of a layer; ``root`` is the base of all layers."""
-    for method in _METHODS if cls.is_model else (*_METHODS, *_OF_LAYERS):
-        if method.__name__ not in cls.__dict__:
-            setattr(cls, method.__name__, method)
-    cls.is_traced = cls.takes_several = cls.consumes_mask = True
-    cls.takes_copies = cls.loses_mask = False
-    cls.head = None
-    cls.__call__ = _called(cls, root)
-
-    def _finish_build(self: Any, input_shape: Any) -> None:
-        _draw_all(self, input_shape)
-        root._finish_build(self, input_shape)
-
-    if not cls.is_model:
-        cls._finish_build = _finish_build
-    cls.keepers = property(keepers)
-
-
-def _called(cls: Any, root: Any) -> Any:
-    """Return a ``__call__`` with the arguments of ``call``, in their order."""
-    signature = inspect.signature(cls.call)
-    _, *parameters = signature.parameters.values()
-    wrong = [p.name for p in parameters if p.kind is p.VAR_POSITIONAL]
-    if not parameters or wrong:
-        raise TypeError(f"{cls.__name__}.call: expected inputs, and further arguments by name; got {signature}")
-    first, named = parameters[0].name, {p.name for p in parameters}
-    gather = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
-
-    @functools.wraps(cls.call)
-    def call(self: Any, *arguments: Any, **options: Any) -> Any:
-        apart = {name: options.pop(name) for name in _APART if name in options and name not in named}
-        bound = dict(signature.bind(self, *arguments, **options).arguments)
-        bound |= bound.pop(gather, {}) if gather else {}
-        bound.pop(next(iter(signature.parameters)))
-        return root.__call__(self, bound.pop(first), **apart, **bound)
-
-    return call
 
 
 def tracing_of(layer: Any) -> Tracing:
@@ -139,14 +96,8 @@ def keepers(self: Any) -> list[Any]:
     return list(found.values())
 
 
-_METHODS = (
-    forward_with_mask,
-    forward,
-    backward,
-    backward_of_call,
-    shape_of_call,
-)
-_OF_LAYERS = (compute_output_shape, convert, _accept)
+PASSES = {method.__name__: method for method in (forward_with_mask, forward, backward, backward_of_call, shape_of_call)}
+OF_LAYERS = {method.__name__: method for method in (compute_output_shape, convert, _accept)}
 
 
 # --- of arrays and shapes ---
@@ -166,7 +117,7 @@ def _ready(layer: Any, inputs: Any, options: Mapping[str, Any]) -> None:
             del layer.__dict__["_example"]
 
 
-def _draw_all(layer: Any, input_shape: Any) -> None:
+def draw_all(layer: Any, input_shape: Any) -> None:
     inputs, options = layer.__dict__.get("_example", (None, {}))
     if inputs is None:
         inputs = _symbols(layer, input_shape)

@@ -3,6 +3,7 @@
 from ..serialization import custom_object_scope
 from ..serialization import register as register_keras_serializable
 from .categorical import to_categorical
+from .gradients import check_gradients
 from .normalization import normalize
 from .padding import pad_sequences
 from .py_dataset import PyDataset, Sequence
@@ -18,6 +19,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "TimeseriesDataset",
+    "check_gradients",
     "clear_session",
     "custom_object_scope",
     "normalize",
