@@ -160,6 +160,9 @@ class Plan:
             if step.options:
                 options = {name: _at(value, values) for name, value in step.options.items()}
                 if (given := options.pop("mask", None)) is not None:
+                    if isinstance(given, list):  # of several inputs, those that are given; the others' flow
+                        flowing = [None] * len(given) if mask is None else parts(mask)
+                        given = [f if g is None else g for g, f in zip(given, flowing, strict=False)]
                     mask = layer.fit_mask(given, x)
             trains = training if step.training is None else step.training
             if kept is not None and step.repeated:

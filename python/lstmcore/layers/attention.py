@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,36 @@ from ._additive_scores import additive_scores, additive_scores_backward
 from .layer import Array, Layer, Shape
 
 
-class Attention(Layer):
+class Attending(Layer):
+    """Base of the layers of attention: calls on symbols may return scores, which have gradients."""
+
+    takes_several = True
+
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape, or with scores the shapes, of what a call on symbols returns."""
+        shape = super().shape_of_call(inputs, options)
+        if not options.get("return_attention_scores"):
+            return shape
+        query, value = inputs[0].shape, inputs[1].shape
+        return shape, (query[0], *self._heads_shape, query[1], value[1])
+
+    @property
+    def _heads_shape(self) -> tuple[int, ...]:
+        """The axes of the scores between the batch and the queries."""
+        return ()
+
+    def backward_of_call(
+        self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Go back through a call in a graph, with the gradients of outputs and scores."""
+        layer: Any = self
+        d, d_scores = (*d_outputs, None)[:2]
+        if d is None:
+            d = np.zeros(layer.compute_output_shape(self._cache[0]), self.dtype)
+        return layer.backward(d, need_d_inputs, d_scores), {}
+
+
+class Attention(Attending):
     """``softmax(scores) v``: for every query a mean of the values, weighted by how well their keys go with it.
 
     >>> import numpy as np
@@ -116,21 +146,21 @@ class Attention(Layer):
             factors = _random.dropout(self.next_random(self.seed), self.dropout, scores.shape, self.dtype)
         outputs, weighing = weigh(scores, value, left_in, query_mask, factors)
         if training:
-            self._cache = cache, weighing, len(inputs)
+            self._cache = [array.shape for array in inputs], cache, weighing
         if flag(f"{self.name}: return_attention_scores", return_attention_scores):
             return outputs, weighing.weights
         return outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True, d_scores: Array | None = None) -> Any:
         """Add to the gradients of the weights and return those of the inputs in a list, if needed."""
-        cache, weighing, count = self.kept()
+        shapes, cache, weighing = self.kept()
         if d_scores is not None and weighing.factors is not None:
             d_scores = d_scores * weighing.factors  # the scores that are returned are those after dropout
         d_sums, d_value = weigh_backward(weighing, d_outputs, d_scores)
         d_query, d_key = self._scores_backward(cache, d_sums)
         if not need_d_inputs:
             return None
-        return [d_query, d_value + d_key] if count == 2 else [d_query, d_value, d_key]
+        return [d_query, d_value + d_key] if len(shapes) == 2 else [d_query, d_value, d_key]
 
     def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
         """Return what goes into the softmax, and what `_scores_backward` needs."""

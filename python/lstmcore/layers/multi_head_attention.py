@@ -12,9 +12,10 @@ from .. import _core, _masks, _random, constraints, initializers, regularizers
 from .._arguments import as_array, flag, integers, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._attention import dot_scores, dot_scores_backward, keys_left_in, weigh, weigh_backward
+from ..graph.symbol import Symbol
 from ..variables import Variable
-from .attention import attention_shape
-from .layer import Array, Layer, Shape
+from .attention import Attending, attention_shape
+from .layer import Array, Shape
 
 _NOT_OFFERED = {"activity_regularizer", "use_gate"}
 
@@ -38,7 +39,7 @@ class _Projection(NamedTuple):
         return _core.matmul(d_outputs, self.kernel.value.reshape(rows.shape[1], -1).T)
 
 
-class MultiHeadAttention(Layer):
+class MultiHeadAttention(Attending):
     """``concat(heads) W_o + b_o``, head n the attention of ``q W_q[n]`` to ``v W_v[n]`` by ``k W_k[n]``.
 
     >>> import numpy as np
@@ -210,10 +211,16 @@ class MultiHeadAttention(Layer):
                 if k >= len(inputs) and mask is not None:
                     raise ValueError(f"{self.name}: {name}: expected None, as there is no key of its own")
             pairs = zip(masks, inputs, strict=False)
-            options["mask"] = [_masks.of(array) if mask is None else mask for mask, array in pairs]
+            if any(isinstance(mask, Symbol) for mask in masks) or isinstance(query, Symbol):
+                options["mask"] = [mask for mask, _ in pairs]
+            else:
+                options["mask"] = [_masks.of(array) if mask is None else mask for mask, array in pairs]
         if attention_mask is not None:
-            options["attention_mask"] = as_array(f"{self.name}: attention_mask", attention_mask)
-        options |= {"return_attention_scores": return_attention_scores, "use_causal_mask": use_causal_mask}
+            drawn = isinstance(attention_mask, Symbol)
+            name = f"{self.name}: attention_mask"
+            options["attention_mask"] = attention_mask if drawn else as_array(name, attention_mask)
+        asked = {"return_attention_scores": return_attention_scores, "use_causal_mask": use_causal_mask}
+        options |= {name: value for name, value in asked.items() if value is not False}
         return super().__call__(inputs, training=training, **options)
 
     def convert(self, name: str, inputs: Any) -> list[Array]:
@@ -299,6 +306,10 @@ class MultiHeadAttention(Layer):
         """Return (batch * steps, heads * width) for (batch, heads, steps, width)."""
         batch, count, steps, width = heads.shape
         return heads.swapaxes(1, 2).reshape(batch * steps, count * width)
+
+    @property
+    def _heads_shape(self) -> tuple[int, ...]:
+        return (self.num_heads,)
 
     def _fit_attention_mask(self, mask: Array, shape: tuple[int, ...]) -> Array:
         if mask.dtype != bool:
