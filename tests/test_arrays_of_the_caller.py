@@ -99,6 +99,18 @@ EVERY = RECURRENT | {
     "Embedding": lambda **o: layers.Embedding(9, 3, **o),
     "Add": lambda **o: layers.Add(**o),
     "Concatenate": lambda **o: layers.Concatenate(**o),
+    "Subtract": lambda **o: layers.Subtract(**o),
+    "Multiply": lambda **o: layers.Multiply(**o),
+    "Average": lambda **o: layers.Average(**o),
+    "Maximum": lambda **o: layers.Maximum(**o),
+    "Minimum": lambda **o: layers.Minimum(**o),
+    "Divide": lambda **o: layers.Divide(**o),
+    "Dot": lambda **o: layers.Dot(2, **o),
+    "Attention": lambda **o: layers.Attention(use_scale=True, **o),
+    "AdditiveAttention": lambda **o: layers.AdditiveAttention(**o),
+    "MultiHeadAttention": lambda **o: layers.MultiHeadAttention(2, 3, **o),
+    "Arithmetic": lambda **o: layers.Arithmetic("true_divide", 2.0, reverse=True, **o),
+    "GetItem": lambda **o: layers.GetItem([slice(None), slice(1, None)], **o),
     "Sequential": lambda **o: Sequential([layers.Dense(6, "relu", **o), layers.Flatten(**o), layers.Dense(2, **o)]),
     "Sequential of nothing": lambda **o: Sequential([layers.Activation("linear", **o)]),
 }
@@ -110,7 +122,7 @@ def made(name, dtype="float64"):
     layer = EVERY[name](dtype=dtype)
     if name == "Embedding":
         x = np.arange(8).reshape(2, 4)
-    elif name in ("Add", "Concatenate"):
+    elif layer.takes_several:
         x = [numbers(*X, dtype=dtype), numbers(*X, seed=1, dtype=dtype)]
     else:
         x = numbers(*X, dtype=dtype)
@@ -204,7 +216,7 @@ def test_outputs_are_the_callers_and_inputs_are_left_alone(name, training):
 @EACH
 def test_predictions_are_the_callers(name):
     layer, x = made(name)
-    if name in ("Add", "Concatenate") or "with state" in name or "Bidirectional, none" in name:
+    if layer.takes_several or "with state" in name or "Bidirectional, none" in name:
         pytest.skip("not the first layer of a chain of its own")
     model = layer if isinstance(layer, Sequential) else Sequential([layer])
     for predict in (model, model.predict, model.predict_on_batch):
