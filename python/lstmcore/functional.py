@@ -1043,8 +1043,8 @@ def crf_marginals(
     -------
     (batch, steps, tags): they add up to 1 at steps that count, and are 0 at others. NaN where no path is possible.
     """
-    x, *scores = _crf_scores(emissions, transitions, start, end, lengths)
-    marginals: Array = _core.crf(x, None, *scores, True)[1][0]
+    x, start, end = _crf_scores(emissions, start, end)
+    marginals: Array = _core.crf(x, None, transitions, start, end, lengths, True)[1][0]
     return marginals
 
 
@@ -1073,20 +1073,17 @@ def crf_decode(
         Where no path is possible, all tags are -1.
     scores : (batch,) of the paths; -inf where none is possible.
     """
-    return _core.crf_decode(*_crf_scores(emissions, transitions, start, end, lengths))
+    x, start, end = _crf_scores(emissions, start, end)
+    return _core.crf_decode(x, transitions, start, end, lengths)
 
 
 def _crf_scores(
-    emissions: ArrayLike,
-    transitions: ArrayLike,
-    start: ArrayLike | None,
-    end: ArrayLike | None,
-    lengths: ArrayLike | None,
-) -> tuple[Any, ...]:
+    emissions: ArrayLike, start: ArrayLike | None, end: ArrayLike | None
+) -> tuple[Array, ArrayLike, ArrayLike]:
     """Return the arguments with zeros for what is absent."""
     x = as_array("emissions", emissions)
     absent = np.zeros(x.shape[-1:], x.dtype)
-    return x, transitions, absent if start is None else start, absent if end is None else end, lengths
+    return x, absent if start is None else start, absent if end is None else end
 
 
 def _crf(
@@ -1100,11 +1097,11 @@ def _crf(
     gradient: bool,
 ) -> tuple[Any, Any]:
     reduction = one_of("reduction", reduction, ("none", "mean", "sum"))
-    x, *scores = _crf_scores(emissions, transitions, start, end, lengths)
+    x, start, end = _crf_scores(emissions, start, end)
     scale = None
     if reduction == "mean" and x.ndim:  # other emissions are refused below
         scale = np.full(len(x), 1 / max(1, len(x)), x.dtype)
-    losses, d = _core.crf(x, as_array("labels", labels), *scores, gradient, scale)
+    losses, d = _core.crf(x, as_array("labels", labels), transitions, start, end, lengths, gradient, scale)
     if reduction == "none":
         return losses, CRFGradients(*d) if gradient else None
     loss = float(np.add.reduce(losses if scale is None else losses * scale))

@@ -9,6 +9,7 @@ from .cell import Cell
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
+from .crf import CRF
 from .dense import Dense
 from .dropout import Dropout
 from .elu import ELU
@@ -51,6 +52,7 @@ from .time_distributed import TimeDistributed
 from .unit_normalization import UnitNormalization
 
 __all__ = [
+    "CRF",
     "ELU",
     "GRU",
     "LSTM",
