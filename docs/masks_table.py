@@ -28,6 +28,7 @@ _NOT_LAYERS = {"Cell", "GRUCell", "LSTMCell", "Layer", "SimpleRNNCell", "Stacked
 _OTHERS: dict[str, Make] = {
     "Activation": lambda: layers.Activation("relu"),
     "AlphaDropout": lambda: layers.AlphaDropout(0.5),
+    "CRF": lambda: layers.CRF(3),
     "Conv1D": lambda: layers.Conv1D(2, 2),
     "Dense": lambda: layers.Dense(2),
     "Dropout": lambda: layers.Dropout(0.5),

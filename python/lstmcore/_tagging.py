@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arguments import integer_array, string, strings, valid_steps
+from ._arguments import flag, integer_array, positive_integer, string, strings, valid_steps
 
 Array = NDArray[Any]
 
@@ -164,7 +164,7 @@ def tag_spans(
     mask, lengths : (batch, steps), True where a step counts; or (batch,), how many do.
     strict : leave out spans that do not begin and end as the scheme has it. By default a stray I begins one.
     """
-    known = Tags(tags, scheme)
+    known, strict = Tags(tags, scheme), flag("strict", strict)
     array = integer_array("labels", labels)
     if array.ndim != 2:
         raise ValueError(f"labels: expected shape (batch, steps), got {array.shape}")
@@ -174,6 +174,16 @@ def tag_spans(
     for row, first, end, kind in zip(*(part.tolist() for part in spans), strict=True):
         found[row].append(Span(known.types[kind], first, end))
     return found
+
+
+def number_and_names(where: str, tags: Any) -> tuple[int, list[str] | None]:
+    """Return how many tags there are, given that or their names, and the names if they were given."""
+    if not isinstance(tags, (list, tuple, np.ndarray)):
+        return positive_integer(f"{where}: tags", tags), None
+    names = strings(f"{where}: tags", tags)
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"{where}: tags: expected different names, got {names}")
+    return len(names), names
 
 
 def in_range(name: str, labels: Array, counts: Array, tags: int) -> Array:

@@ -9,17 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import activations, functional, initializers, regularizers
-from .._arguments import (
-    ArgumentTypeError,
-    as_array,
-    check_sequences,
-    positive_integer,
-    prefix_lengths,
-    strings,
-    valid_steps,
-)
+from .._arguments import ArgumentTypeError, as_array, check_sequences, prefix_lengths, valid_steps
 from .._chains import joined, parted
-from .._tagging import Allowed, Tags
+from .._tagging import Allowed, Tags, number_and_names
 from . import _masks
 from .layer import Array, Layer, Shape
 
@@ -80,9 +72,7 @@ class CRF(Layer):
         super().__init__(**options)
         if self.activity_regularizer is not None:
             raise ValueError("CRF: activity_regularizer: expected none, for the outputs are integers")
-        named = not isinstance(tags, (int, np.integer, str)) and np.ndim(tags) > 0  # type: ignore[arg-type]
-        self.tag_names = strings("CRF: tags", tags) if named else None
-        self.tags = positive_integer("CRF: tags", tags if self.tag_names is None else len(self.tag_names))
+        self.tags, self.tag_names = number_and_names("CRF", tags)
         self.allowed = self._allowed(constraints)
         self.transitions_initializer = initializers.get(transitions_initializer)
         self.start_initializer = initializers.get(start_initializer)
@@ -97,10 +87,9 @@ class CRF(Layer):
             if self.tag_names is None:
                 raise ValueError(f"CRF: constraints: expected tags with names for {constraints!r}, got {self.tags}")
             return Tags(self.tag_names, constraints, "CRF: ").allowed()
-        three = isinstance(constraints, (tuple, list)) and len(constraints) == 3 and np.ndim(constraints[1]) == 1
-        if three and np.ndim(constraints[0]) != 2:  # a matrix of three tags, in lists
-            three = False
-        parts = list(constraints) if three else [constraints, np.ones(self.tags, bool), np.ones(self.tags, bool)]
+        parts = [constraints, np.ones(self.tags, bool), np.ones(self.tags, bool)]
+        if isinstance(constraints, (tuple, list)) and len(constraints) == 3:  # or a matrix of three rows, in lists
+            parts = list(constraints) if as_array("CRF: constraints", constraints[0]).ndim == 2 else parts
         shapes = ((self.tags, self.tags), (self.tags,), (self.tags,))
         arrays = [as_array("CRF: constraints", part) for part in parts]
         for array, shape in zip(arrays, shapes, strict=True):
@@ -159,7 +148,7 @@ class CRF(Layer):
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the tags (batch, steps); with ``logits``, what the loss makes itself and its gradient from."""
         self._check(inputs.shape)
-        lengths = None if mask is None else prefix_lengths(self.name, mask)
+        lengths = self._lengths(inputs.shape, mask)
         if not logits:
             return functional.crf_decode(inputs, *self.scores, lengths)[0]
         if training:
@@ -210,10 +199,16 @@ class CRF(Layer):
         self._check(arrays.shape)
         if mask is None and lengths is None:
             mask = _masks.of(inputs)
-        if mask is not None or lengths is not None:
-            valid = valid_steps(f"{self.name}: ", arrays.shape[0], arrays.shape[1], mask, lengths)
-            lengths = prefix_lengths(self.name, valid)
-        return functional.crf_marginals(arrays, *self.scores, lengths)
+        return functional.crf_marginals(arrays, *self.scores, self._lengths(arrays.shape, mask, lengths))
+
+    def _lengths(self, shape: Shape, mask: ArrayLike | None, lengths: ArrayLike | None = None) -> Array | None:
+        """Return how many steps of each row count; None if all do."""
+        if mask is None and lengths is None:
+            return None
+        batch, steps, _ = shape
+        assert batch is not None
+        assert steps is not None
+        return prefix_lengths(self.name, valid_steps(f"{self.name}: ", batch, steps, mask, lengths))
 
 
 class _BestPaths(activations.Activation):

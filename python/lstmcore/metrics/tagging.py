@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import among, flag, integer, positive_integer, real_array, strings, whole_array
-from .._tagging import Tags, in_range
+from .._arguments import among, flag, integer, real_array, whole_array
+from .._tagging import Tags, in_range, number_and_names
 from .metric import Metric
 
 Array = NDArray[Any]
@@ -37,9 +37,7 @@ class _TagCounts(Metric):
         dtype: DTypeLike | None = None,
     ) -> None:
         kind = type(self).__name__
-        named = not isinstance(tags, (int, np.integer, str)) and np.ndim(tags) > 0  # type: ignore[arg-type]
-        names = strings(f"{kind}: tags", tags) if named else None
-        self.tags = positive_integer(f"{kind}: tags", tags if names is None else len(names))
+        self.tags, names = number_and_names(kind, tags)
         if scheme is not None and names is None:
             raise ValueError(f"{kind}: tags: expected names for the scheme {scheme!r}, got {tags!r}")
         self.scheme = None if scheme is None or names is None else Tags(names, scheme, f"{kind}: ")
