@@ -237,6 +237,14 @@ def test_a_row_of_weight_0_is_as_if_it_were_not_there():
         np.testing.assert_allclose(a, b, atol=1e-6)  # products of more rows add up in another order
 
 
+def test_a_row_of_weight_0_may_have_any_labels():
+    layer = crf(tags=TAGS, constraints="BIO")
+    chains = layer(emissions(), logits=True)
+    value, gradient = losses.CRF("sum").value_and_gradient(np.full((4, 5), 2), chains, np.zeros(4))
+    assert value == 0
+    assert (gradient == 0).all()
+
+
 def test_padding_makes_no_difference():
     words, labels = sentences(6)
     model, wider = tagger(), np.zeros((6, 11), int)
