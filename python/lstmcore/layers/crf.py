@@ -192,7 +192,8 @@ class CRF(Layer):
 
         Parameters
         ----------
-        inputs : emissions (batch, steps, tags); of a model's, ``Model(m.inputs, m.layers[-2].output)`` returns them.
+        inputs : emissions (batch, steps, tags), what the layer before returns: of a graph, the outputs of a Model that
+            ends there; of a chain, what its layers return when they are called one after the other.
         mask, lengths : as for a call.
         """
         arrays = self._accept(inputs)
