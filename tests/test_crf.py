@@ -170,6 +170,46 @@ def test_scores_far_apart_lose_nothing(size):
     np.testing.assert_array_equal(functional.crf_decode(x, a)[0], [[1, 1, 1]])
 
 
+@given(
+    st.integers(0, 2**32), st.sampled_from([1, 30, 300, 1e4]), st.sampled_from([1, 30, 300, 1e4]), st.integers(1, 19)
+)
+def test_scores_of_any_size_are_the_reference(seed, size, size_of_transitions, tags):
+    # Sums are of plain doubles, of numbers with exponents, or some of each.
+    rng = np.random.default_rng(seed)
+    x, a = size * rng.standard_normal((2, 9, tags)), size_of_transitions * rng.standard_normal((tags, tags))
+    a[rng.random((tags, tags)) < 0.2] = rng.choice([-np.inf, -1e4, 0])
+    labels = rng.integers(0, tags, (2, 9))
+    want, d_want = reference.crf_loss_and_gradient(x, labels, a)
+    loss, gradients = functional.crf_loss_and_gradient(x, labels, a)
+    # Sums of nine scores of 1e5, in either way rounded to 1e-11.
+    np.testing.assert_allclose(loss, want, rtol=1e-11, atol=1e-10 * max(1, size / 1e3, size_of_transitions / 1e3))
+    for got, expected in zip(gradients, d_want, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-9)
+
+
+def test_far_apart_in_a_later_vector():
+    # Of forty tags, all but the last lead nowhere, and are ahead by e^1000.
+    tags = 40
+    a = np.full((tags, tags), -np.inf)
+    a[:-1, :-1] = a[-1, -1] = 0
+    x = np.zeros((1, 3, tags))
+    x[0, 0, :-1], x[0, 2, :-1] = 1000, -np.inf
+    np.testing.assert_allclose(functional.crf_loss(x, [[tags - 1] * 3], a), [0], atol=1e-12)
+
+
+def test_pairs_that_are_best_and_forbidden():
+    # What is best by itself at either step would be e^1600 times as likely as all that is possible.
+    a, x = np.array([[0.0, -np.inf], [0.0, 0.0]]), np.array([[[800.0, 0.0], [0.0, 800.0]]])
+    want, d_want = reference.crf_loss_and_gradient(x, [[1, 1]], a)
+    loss, gradients = functional.crf_loss_and_gradient(x, [[1, 1]], a)
+    np.testing.assert_allclose(loss, want, atol=1e-12)
+    a[0, 1] = -1500
+    want, d_want = reference.crf_loss_and_gradient(x, [[0, 1]], a)
+    loss, gradients = functional.crf_loss_and_gradient(x, [[0, 1]], a)
+    np.testing.assert_allclose(loss, want, atol=1e-9)
+    np.testing.assert_allclose(gradients.transitions, d_want.transitions, atol=1e-9)
+
+
 def test_long_sequences_lose_nothing():
     x, labels, a, start, end, _ = problem(0, 1, 2000, 5)
     want, d_want = reference.crf_loss_and_gradient(x, labels, a, start, end)
