@@ -21,11 +21,6 @@ MUTANTS = [
         "        checks[2 * team.index + 1] = largest_of(largest);\n",
         RACES,
     ),
-    Mutant(
-        "                row.plain[i] = i < tags ? after.plain[i * padded + j] : 1;\n            }\n        }\n        team.wait();\n",
-        "                row.plain[i] = i < tags ? after.plain[i * padded + j] : 1;\n            }\n        }\n",
-        RACES,
-    ),
     Mutant("                largest = larger(a.e, largest);\n", "", SIZES),
     Mutant(
         "fill_some(row.plain + tags, padded - tags, 1.);",
