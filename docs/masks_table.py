@@ -29,6 +29,7 @@ _OTHERS: dict[str, Make] = {
     "Activation": lambda: layers.Activation("relu"),
     "AlphaDropout": lambda: layers.AlphaDropout(0.5),
     "Arithmetic": lambda: layers.Arithmetic("add", 1.0),
+    "CRF": lambda: layers.CRF(3),
     "Conv1D": lambda: layers.Conv1D(2, 2),
     "Dense": lambda: layers.Dense(2),
     "Dot": lambda: layers.Dot(2),

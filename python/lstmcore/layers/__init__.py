@@ -12,6 +12,7 @@ from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .concatenate import Concatenate, concatenate
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
+from .crf import CRF
 from .dense import Dense
 from .dot import Dot, dot
 from .dropout import Dropout
@@ -71,6 +72,7 @@ from .time_distributed import TimeDistributed
 from .unit_normalization import UnitNormalization
 
 __all__ = [
+    "CRF",
     "ELU",
     "GRU",
     "LSTM",

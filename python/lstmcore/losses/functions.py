@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import crossentropy, divergence, focal, margin, regression
 from .connectionist import CTC
 from .loss import Loss, snake_case
+from .random_field import CRF
 
 Array = NDArray[Any]
 
@@ -109,6 +110,7 @@ kl_divergence = LossFunction(divergence.KLDivergence)
 binary_crossentropy = LossFunction(crossentropy.BinaryCrossentropy)
 categorical_crossentropy = LossFunction(crossentropy.CategoricalCrossentropy)
 sparse_categorical_crossentropy = LossFunction(crossentropy.SparseCategoricalCrossentropy)
+crf = LossFunction(CRF)
 ctc = LossFunction(CTC)
 binary_focal_crossentropy = LossFunction(focal.BinaryFocalCrossentropy)
 categorical_focal_crossentropy = LossFunction(focal.CategoricalFocalCrossentropy)

@@ -1,5 +1,6 @@
 """Utilities under Keras's names."""
 
+from .._tagging import tag_constraints, tag_spans
 from ..serialization import custom_object_scope
 from ..serialization import register as register_keras_serializable
 from .categorical import to_categorical
@@ -27,6 +28,8 @@ __all__ = [
     "register_keras_serializable",
     "set_random_seed",
     "split_dataset",
+    "tag_constraints",
+    "tag_spans",
     "timeseries_dataset_from_array",
     "to_categorical",
 ]
