@@ -18,6 +18,7 @@ from .arguments import for_one_output, metrics_for_one_output
 from .data import Targets
 from .measures import Measures
 from .objectives import Objectives, losses_for, weights_for
+from .turns import refuse_while_trained
 
 _ONE = Targets()
 _WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss"}
@@ -75,9 +76,19 @@ class Compiled(Layer):
             # New layers have come, or another model, which this one is a layer of or has as a layer, has taken weights.
             with building:
                 if gathered is self._parameters:
-                    self._gather()
+                    refuse_while_trained(self)
+                    self._gather_again(gathered)
                 gathered = self._parameters
         return gathered
+
+    def _gather_again(self, before: Parameters | None) -> None:
+        """Gather the weights that were gathered before: what is trained is settled by `compile`, not by `trainable`."""
+        self._gather(None if before is None else before.variables)
+        now = self._parameters
+        if before is None or now is None or self.optimizer is None or not self.optimizer.accumulating:
+            return
+        if _same(before.variables, now.variables):  # whoever had them has used the gradients for sums of its own
+            now.vectors.gradients[...] = before.vectors.gradients
 
     @property
     def output_shape(self) -> Any:
@@ -129,6 +140,8 @@ class Compiled(Layer):
         ------
         ValueError, TypeError
             An argument does not fit; the message names it.
+        RuntimeError
+            Another thread trains or evaluates the model, or one that has a layer of it.
 
         Notes
         -----
@@ -138,6 +151,7 @@ class Compiled(Layer):
         for name in options:
             if name not in _WITHOUT_EFFECT:
                 raise TypeError(f"compile got an unexpected argument {name!r}")
+        refuse_while_trained(self)
         recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
         asked = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         for name, value in asked.items():

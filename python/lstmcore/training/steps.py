@@ -19,7 +19,7 @@ from .data import as_arrays
 from .measures import Logs
 from .own_steps import logs_of, refuse_what_is_not_called
 from .progress import Progress
-from .turns import Turns, in_turn
+from .turns import in_turn
 
 
 class Stepping(Compiled):
@@ -27,7 +27,6 @@ class Stepping(Compiled):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._turns = Turns()
         self._progress: Progress | None = None  # of the fit under way
 
     def __init_subclass__(cls, **options: Any) -> None:
