@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._tree import leaves, map_leaves
+from .._tree import in_places, leaves, map_leaves
 from ..activations import Activation
 from ..layers import _masks
 from .kept import Kept
@@ -63,11 +63,22 @@ class Drawing:
 
     def backward(self, d_outputs: Any, kept: Kept, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> Any:
         """Add to the gradients of all weights; return those of the inputs, if needed: one, or a list of them."""
-        d = [d_outputs] if self._one else list(leaves(d_outputs))
+        d = [d_outputs] if self._one else self._of_outputs(d_outputs)
         gradients = self.plan.run_backward(d, kept, need_d_inputs, logits)
         if not need_d_inputs:
             return None
         return gradients[0] if isinstance(self.inputs, Symbol) else gradients
+
+    def _of_outputs(self, d_outputs: Any) -> list[Any]:
+        """Return the gradients of the outputs, one after the other."""
+        count = len(self.plan.outputs)
+        found = in_places(d_outputs, self.outputs)
+        if found is None and isinstance(d_outputs, (list, tuple)) and len(d_outputs) == count:
+            found = list(d_outputs)
+        if found is None:
+            got = f"{len(d_outputs)}" if isinstance(d_outputs, (list, tuple, dict)) else type(d_outputs).__name__
+            raise ValueError(f"{self.name}: d_outputs: expected {count} arrays, as there are outputs, got {got}")
+        return found
 
     @property
     def heads(self) -> list[Activation | None]:

@@ -269,6 +269,12 @@ class Model(Savable, Trainer):
 
     # --- description ---
 
+    def mapped(self, function: Callable[[Layer], Layer]) -> Model:
+        """Return the same model of what a function returns for each layer; of chains and graphs only."""
+        raise NotImplementedError(
+            f"{self.name}: clone_function: is for chains and graphs of layers, not for a subclass"
+        )
+
     def summary(
         self,
         line_length: int | None = None,

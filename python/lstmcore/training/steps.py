@@ -195,7 +195,7 @@ class Stepping(Compiled):
         if isinstance(targets, np.ndarray) and len(targets) != rows:
             raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
         weight: Any = sample_weight
-        if isinstance(sample_weight, (list, tuple, dict)) or shape.names is not None:
+        if isinstance(sample_weight, (list, tuple, dict)) or shape.outputs is not None:
             weight = None if sample_weight is None else shape.weights(sample_weight, rows)
         elif sample_weight is not None:
             weight = real_array("sample_weight", sample_weight)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from ..layers.input import InputLayer
 
 F = TypeVar("F", bound=Callable[..., Any])
-Turn = tuple[threading.Lock, int, "weakref.ref[Any]"]  # with the thread that holds the lock, and the model
+Turn = tuple[threading.Lock, int, Callable[[], Any]]  # with the thread that holds the lock, and who knows the model
 
 
 class Turns:
@@ -85,14 +85,12 @@ def in_turn(within: bool) -> Callable[[F], F]:
                 if turn is None:
                     if self._progress is not None:  # what a `fit` that was interrupted may have left
                         self._progress = None
-                elif (other := turn[2]()) is not self:
-                    _refuse(self, other)
-                elif not within:
+                elif turn[2]() is self and not within:
                     raise RuntimeError(
                         f"{self.name}: fit is running already, in another thread or around a callback, or evaluate is"
                     )
                 elif turn[1] != threading.get_ident():
-                    _refuse(self, self)
+                    _refuse(self, turn[2]())
                 return method(self, *arguments, **options)
 
         return cast(F, alone)
@@ -109,5 +107,5 @@ def refuse_while_trained(model: Any) -> None:
 def _refuse(model: Any, other: Any) -> NoReturn:
     if other is model:
         raise RuntimeError(f"{model.name}: fit or evaluate is running in another thread")
-    name = "another model" if other is None else other.name
+    name = getattr(other, "name", "a model that is gone")
     raise RuntimeError(f"{model.name}: has layers of {name}, which another thread trains or evaluates at the moment")
