@@ -33,6 +33,7 @@ class Step:
     done : slots that nobody reads after it.
     repeated : whether the layer, or one within, is called more than once in the plan.
     moves : whether there is anything to train in the layer.
+    penal : whether it is a model with penalties on outputs of layers within, which have gradients of their own.
     plain : whether one array goes in and one comes out, and nothing else is to be seen to.
     """
 
@@ -52,8 +53,13 @@ class Step:
         self.done: list[int] = []
         self.repeated = repeated
         self.moves = True
+        self.penal = (
+            self.layer.is_model
+            and self.training is not False
+            and any(getattr(part, "activity_regularizer", None) is not None for part in self.layer.keepers[1:])
+        )
         own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
-        special = repeated or own or bool(self.options) or self.training is False
+        special = repeated or self.penal or own or bool(self.options) or self.training is False
         self.plain = self.source is not None and self.target is not None and self.target >= 0 and not special
 
 
@@ -218,7 +224,7 @@ class Plan:
             if kept.activities:
                 d[0] = kept.with_penalty(step, d[0])
             needs = need_d_inputs or not self.wanted.isdisjoint(step.reads)
-            wanted = (step.moves or needs) and any(part is not None for part in d)
+            wanted = (step.moves or needs) and (step.penal or any(part is not None for part in d))
             if wanted and step.training is False:
                 raise ValueError(
                     f"{step.layer.name}: is called with training=False, and keeps nothing to go back with; set its "

@@ -42,6 +42,7 @@ class Functional(Planned):
 
     passes_are_fixed = "which a graph would not call; derive it from Model"
     not_in_config = ("inputs", "outputs")
+    _all_layers: list[Layer]
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:
         self._arguments = {}  # symbols are no matter of copies
@@ -61,9 +62,10 @@ class Functional(Planned):
             raise ValueError(f"{self.name}: inputs: expected each symbol once, got one again")
         self._draw(_alone(_as_lists(inputs)), _alone(_as_lists(outputs)))
         self._names = _names(self.output, (), set())
-        self._all_layers = self._in_order()
+        self.__dict__["_all_layers"] = self._in_order()  # which are not to take the dtype of the first
         names = [layer.name for layer in self._all_layers]
-        for own in names:
+        for layer, own in zip(self._all_layers, names, strict=True):
+            layer.refuse_owner(self.name)
             if names.count(own) > 1:
                 raise ValueError(f"{self.name}: expected a name of its own for every layer, got {own!r} again")
         self._finish()
