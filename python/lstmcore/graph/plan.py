@@ -171,30 +171,23 @@ class Plan:
             outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
             if kept is not None and step.repeated and trains:
                 kept.after()
-            if target is not None:
-                if not isinstance(outputs, np.ndarray):
-                    raise ValueError(
-                        f"{layer.name}: expected it to return one array, as its compute_output_shape says, got "
-                        f"{type(outputs).__name__}"
-                    )
-                first = values[target] = outputs
-                marks[target] = mask
+            if target is None:
+                _put(step, outputs, mask, values, marks)
+            elif isinstance(outputs, np.ndarray):
+                values[target], marks[target] = outputs, mask
             else:
-                parts = list(leaves(outputs))
-                if len(parts) != len(step.outputs):
-                    raise ValueError(
-                        f"{layer.name}: expected it to return {len(step.outputs)} arrays, as its compute_output_shape "
-                        f"says, got {len(parts)}"
-                    )
-                for slot, part, mark in zip(step.outputs, parts, _masks.for_each(outputs, mask), strict=True):
-                    values[slot], marks[slot] = part, mark
-                first = parts[0]
+                raise ValueError(
+                    f"{layer.name}: expected it to return one array, as its compute_output_shape says, got "
+                    f"{type(outputs).__name__}"
+                )
+            del outputs  # of which this loop is not to hold what nobody reads
             if layer.activity_regularizer is not None:
-                shown = read_only(first)
+                shown = read_only(values[step.outputs[0]])
                 if _penalties.wanted():
                     _penalties.add(layer.activity_regularizer(shown) / max(1, len(shown)))
                 if kept is not None:
                     kept.activities[id(step)] = shown
+                del shown
             for slot in step.done:
                 values[slot] = marks[slot] = None
         return [values[s] for s in self.outputs], [marks[s] for s in self.outputs], kept
@@ -261,6 +254,18 @@ class Plan:
             for slot, part in zip(leaves(step.options[name]), leaves(value), strict=True):
                 if isinstance(slot, Slot):
                     _add(gradients, slot, part)
+
+
+def _put(step: Step, outputs: Any, mask: Any, values: list[Any], marks: list[Any]) -> None:
+    """Put several arrays that a layer has returned, and their masks, where they belong."""
+    parts = list(leaves(outputs))
+    if len(parts) != len(step.outputs):
+        raise ValueError(
+            f"{step.layer.name}: expected it to return {len(step.outputs)} arrays, as its compute_output_shape says, "
+            f"got {len(parts)}"
+        )
+    for slot, part, mark in zip(step.outputs, parts, _masks.for_each(outputs, mask), strict=True):
+        values[slot], marks[slot] = part, mark
 
 
 def _at(value: Any, values: list[Any]) -> Any:
