@@ -140,6 +140,17 @@ def test_a_penalty_in_a_model_within_counts_although_no_loss_is_behind_it():
     assert_gradients_are_differences(standing(only, ["mse", None]), [REAL[1], None])
 
 
+def test_a_penalty_on_the_outputs_of_a_layer_that_returns_several_counts_all():
+    x = Input((STEPS, 3), dtype="float64")
+    outputs, *states = layers.LSTM(4, return_sequences=True, return_state=True, activity_regularizer="l2")(x)
+    model = standing(Model(x, [layers.Dense(1)(layers.LSTM(2)(outputs)), *states]), ["mse", None, None])
+    assert_gradients_are_differences(model, [REAL[1], None, None])
+    every = [*Model(x, [outputs, *states]).predict(X, verbose=0)]
+    penalty = sum(0.01 * (part**2).sum() / ROWS for part in every)  # as Keras: each by the rows of the batch
+    got = model.test_on_batch(X, [REAL[1], None, None])
+    assert got == pytest.approx(((model.predict(X, verbose=0)[0] - REAL[1]) ** 2).mean() + penalty, rel=1e-12)
+
+
 def test_an_output_without_a_loss_gets_no_gradient():
     model = standing(made(["softmax", "linear"]), ["categorical_crossentropy", None])
     model.train_on_batch(X, [ONE_HOT, None])

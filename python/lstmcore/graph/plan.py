@@ -182,9 +182,10 @@ class Plan:
                 )
             del outputs  # of which this loop is not to hold what nobody reads
             if layer.activity_regularizer is not None:
-                shown = read_only(values[step.outputs[0]])
+                shown = [read_only(values[slot]) for slot in step.outputs]
                 if _penalties.wanted():
-                    _penalties.add(layer.activity_regularizer(shown) / max(1, len(shown)))
+                    for part in shown:
+                        _penalties.add(layer.activity_regularizer(part) / max(1, len(part)))
                 if kept is not None:
                     kept.activities[id(step)] = shown
                 del shown
@@ -215,7 +216,7 @@ class Plan:
                 if slot not in inputs:
                     gradients[slot] = None
             if kept.activities:
-                d[0] = kept.with_penalty(step, d[0])
+                d = kept.with_penalty(step, d)
             needs = need_d_inputs or not self.wanted.isdisjoint(step.reads)
             wanted = (step.moves or needs) and (step.penal or any(part is not None for part in d))
             if wanted and step.training is False:
