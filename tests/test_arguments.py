@@ -485,7 +485,7 @@ CLEARLY = {
     "a cell's shape": (lambda: layers.GRUCell(2).build(()), r"input_shape: expected \(batch, features\), got \(\)"),
     "loss_weights": (
         lambda: Sequential().compile("sgd", "mse", np.ones(2)),
-        "compile: loss_weights: expected a number",
+        "loss_weights: expected a number",
     ),
     "no states": (
         lambda: layers.LSTM(2, stateful=True).reset_states(np.zeros((0, 2, 2))),

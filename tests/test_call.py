@@ -159,7 +159,7 @@ def test_several_outputs_train_from_the_first_data_on():
     x, y = {"a": numbers(6, 4, 2), "b": numbers(6, 4, 2)}, {"price": numbers(6, 1), "sign": np.ones((6, 1))}
     logs = model.fit(x, y, verbose=0, validation_data=(x, y)).history
     assert set(logs) == {n for k in ("loss", "price_loss", "sign_loss") for n in (k, f"val_{k}")}
-    with pytest.raises(ValueError, match="y: expected 2 arrays, for the outputs price, sign, got price"):
+    with pytest.raises(ValueError, match=r"y\[.sign.\]: expected an array, for that output has a loss; got none"):
         model.fit(x, {"price": numbers(6, 1)}, verbose=0)
 
 

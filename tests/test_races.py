@@ -310,14 +310,14 @@ def test_ctrl_c_works_again_whatever_has_interrupted_a_fit():
 
 
 def test_a_turn_that_was_not_ended_is_over_with_its_lock():
-    turns, first, second = Turns(), threading.Lock(), threading.Lock()
+    turns, model, first, second = Turns(), trained(), threading.Lock(), threading.Lock()
     with first:
-        assert turns.take(first) is None
+        assert turns.take(first, model) is None
         with second:
-            assert turns.take(second) == threading.get_ident()
+            assert turns.take(second, model)[:2] == (first, threading.get_ident())
     third = threading.Lock()
     with third:
-        assert turns.take(third) is None
+        assert turns.take(third, model) is None
     assert len(turns._taken) == 1
 
 
@@ -329,15 +329,15 @@ def test_labels_are_looked_at_and_used_as_they_were_when_they_came():
 
 
 def test_turns_within_a_long_one_leave_nothing_behind():
-    turns, first = Turns(), threading.Lock()
+    turns, model, first = Turns(), trained(), threading.Lock()
     with first:
-        assert turns.take(first) is None
+        assert turns.take(first, model) is None
         for _ in range(100):  # what a callback of fit does at every batch
             within = threading.Lock()
             with within:
-                assert turns.take(within) == threading.get_ident()
+                assert turns.take(within, model)[:2] == (first, threading.get_ident())
         assert len(turns._taken) <= 2
     again = threading.Lock()
     with again:
-        assert turns.take(again) is None
+        assert turns.take(again, model) is None
         assert len(turns._taken) == 1

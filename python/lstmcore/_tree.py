@@ -38,6 +38,37 @@ def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
     return function(shape)
 
 
+def in_places(value: Any, structure: Any) -> list[Any] | None:
+    """Return what ``value`` has at the places of the leaves of ``structure``, in their order.
+
+    That is None where a dict lacks a key or there is None for a whole list or dict; and None altogether if ``value`` is
+    not built like ``structure``.
+
+    >>> from lstmcore._tree import in_places
+    >>> in_places({"b": [1, [2, 3]]}, {"a": "x", "b": ["y", "z"]})
+    [None, 1, [2, 3]]
+    """
+    if not isinstance(structure, (list, tuple, dict)):
+        return [value]
+    if value is None:
+        return [None for _ in leaves(structure)]
+    if isinstance(structure, dict):
+        if not isinstance(value, dict) or value.keys() - structure.keys():
+            return None
+        pairs = [(value.get(name), part) for name, part in structure.items()]
+    elif not isinstance(value, (list, tuple)) or len(value) != len(structure):
+        return None
+    else:
+        pairs = list(zip(value, structure, strict=True))
+    found: list[Any] = []
+    for part, where in pairs:
+        inner = in_places(part, where)
+        if inner is None:
+            return None
+        found += inner
+    return found
+
+
 def copies(value: Any) -> Any:
     """Return ``value`` with copies of the arrays in it."""
     return map_leaves(lambda part: part.copy() if isinstance(part, np.ndarray) else part, value)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .._masks import parts
-from .._tree import leaves, map_leaves
+from .._names import free_name
+from .._tree import in_places, leaves, map_leaves
 from ..activations import Activation
 from .kept import Kept
 from .plan import Plan
@@ -38,19 +40,14 @@ class Drawing:
             self._plan.move(self._moved)
         return self._plan
 
-    @property
-    def names(self) -> list[str]:
-        """The names of the outputs: of the layers that make them, or the keys of a dict.
+    @functools.cached_property
+    def names(self) -> Any:
+        """The names of the outputs in their places: of the layers that make them, or the keys of a dict.
 
-        Of two outputs of one layer, the second has a "_1" behind it.
+        Of two outputs of one layer, the second has a "_1" behind it; outputs in lists and dicts within have the way
+        there before the name: "1/dense".
         """
-        if isinstance(self.outputs, dict) and all(isinstance(part, Symbol) for part in self.outputs.values()):
-            return list(self.outputs)
-        names: list[str] = []
-        for symbol in leaves(self.outputs):
-            again = sum(name == symbol.name or name.startswith(f"{symbol.name}_") for name in names)
-            names.append(symbol.name if symbol.name not in names else f"{symbol.name}_{again}")
-        return names
+        return _names(self.outputs, (), set())
 
     def move(self, variables: Iterable[Any]) -> None:
         """Note which variables are to be trained."""
@@ -77,11 +74,22 @@ class Drawing:
 
     def backward(self, d_outputs: Any, kept: Kept, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> Any:
         """Add to the gradients of all weights; return those of the inputs, if needed: one, or a list of them."""
-        d = [d_outputs] if self._one else list(leaves(d_outputs))
+        d = [d_outputs] if self._one else self._of_outputs(d_outputs)
         gradients = self.plan.run_backward(d, kept, need_d_inputs, logits)
         if not need_d_inputs:
             return None
         return gradients[0] if isinstance(self.inputs, Symbol) else gradients
+
+    def _of_outputs(self, d_outputs: Any) -> list[Any]:
+        """Return the gradients of the outputs, one after the other."""
+        count = len(self.plan.outputs)
+        found = in_places(d_outputs, self.outputs)
+        if found is None and isinstance(d_outputs, (list, tuple)) and len(d_outputs) == count:
+            found = list(d_outputs)
+        if found is None:
+            got = f"{len(d_outputs)}" if isinstance(d_outputs, (list, tuple, dict)) else type(d_outputs).__name__
+            raise ValueError(f"{self.name}: d_outputs: expected {count} arrays, as there are outputs, got {got}")
+        return found
 
     @property
     def heads(self) -> list[Activation | None]:
@@ -100,3 +108,15 @@ def chain(name: str, layers: Iterable[Any], inputs: Symbol) -> Drawing:
         layer.ensure_built(outputs.shape)
         outputs = draw(layer, outputs, layer.compute_output_shape(outputs.shape))
     return Drawing(name, inputs, outputs)
+
+
+def _names(outputs: Any, path: tuple[Any, ...], taken: set[str]) -> Any:
+    """Return the names of outputs in their places, as Keras calls their losses."""
+    if isinstance(outputs, dict):
+        return {key: _names(part, (*path, key), taken) for key, part in outputs.items()}
+    if isinstance(outputs, list):
+        return [_names(part, (*path, k), taken) for k, part in enumerate(outputs)]
+    own = path[-1] if path and isinstance(path[-1], str) else outputs.name
+    name = free_name("/".join(map(str, (*path[:-1], own))), taken)
+    taken.add(name)
+    return name

@@ -24,7 +24,7 @@ class Kept:
     def __init__(self) -> None:
         self._stack: list[list[tuple[Any, dict[str, Any]]]] = []
         self._attributes: list[tuple[Any, dict[str, Any]]] = []
-        self.activities: dict[int, Array] = {}  # outputs that activity regularizers wait for, by step
+        self.activities: dict[int, list[Array]] = {}  # outputs that activity regularizers wait for, by step
 
     def before(self, layer: Any) -> None:
         """Note what is there before a call."""
@@ -53,10 +53,10 @@ class Kept:
                 if vars(part).get(name) is value and latest[name] is not _MISSING:
                     vars(part)[name] = latest[name]
 
-    def with_penalty(self, step: Any, d_outputs: Array | None) -> Array | None:
-        """Return a gradient of a step's outputs with that of the penalty on them."""
+    def with_penalty(self, step: Any, d_outputs: list[Array | None]) -> list[Array | None]:
+        """Return gradients of a step's outputs with those of the penalty on them."""
         outputs = self.activities.pop(id(step), None)
         if outputs is None:
             return d_outputs
-        gradient = step.layer.activity_regularizer.gradient(outputs) / max(1, len(outputs))
-        return np.asarray(gradient if d_outputs is None else d_outputs + gradient)
+        gradients = [step.layer.activity_regularizer.gradient(part) / max(1, len(part)) for part in outputs]
+        return [np.asarray(g if d is None else d + g) for d, g in zip(d_outputs, gradients, strict=True)]

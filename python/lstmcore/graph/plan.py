@@ -34,6 +34,7 @@ class Step:
     done : slots that nobody reads after it.
     repeated : whether the layer, or one within, is called more than once in the plan.
     moves : whether there is anything to train in the layer.
+    penal : whether it is a model with penalties on outputs of layers within, which have gradients of their own.
     plain : whether one array goes in and one comes out, and nothing else is to be seen to.
     """
 
@@ -53,8 +54,13 @@ class Step:
         self.done: list[int] = []
         self.repeated = repeated
         self.moves = True
+        self.penal = (
+            self.layer.is_model
+            and self.training is not False
+            and any(getattr(part, "activity_regularizer", None) is not None for part in self.layer.keepers[1:])
+        )
         own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
-        special = repeated or own or bool(self.options) or self.training is False
+        special = repeated or self.penal or own or bool(self.options) or self.training is False
         self.plain = self.source is not None and self.target is not None and self.target >= 0 and not special
 
 
@@ -172,30 +178,24 @@ class Plan:
             outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
             if kept is not None and step.repeated and trains:
                 kept.after(layer)
-            if target is not None:
-                if not isinstance(outputs, np.ndarray):
-                    raise ValueError(
-                        f"{layer.name}: expected it to return one array, as its compute_output_shape says, got "
-                        f"{type(outputs).__name__}"
-                    )
-                first = values[target] = outputs
-                marks[target] = mask
+            if target is None:
+                _put(step, outputs, mask, values, marks)
+            elif isinstance(outputs, np.ndarray):
+                values[target], marks[target] = outputs, mask
             else:
-                several = list(leaves(outputs))
-                if len(several) != len(step.outputs):
-                    raise ValueError(
-                        f"{layer.name}: expected it to return {len(step.outputs)} arrays, as its compute_output_shape "
-                        f"says, got {len(several)}"
-                    )
-                for slot, part, mark in zip(step.outputs, several, for_each(outputs, mask), strict=True):
-                    values[slot], marks[slot] = part, mark
-                first = several[0]
+                raise ValueError(
+                    f"{layer.name}: expected it to return one array, as its compute_output_shape says, got "
+                    f"{type(outputs).__name__}"
+                )
+            del outputs  # of which this loop is not to hold what nobody reads
             if layer.activity_regularizer is not None:
-                shown = read_only(first)
+                shown = [read_only(values[slot]) for slot in step.outputs]
                 if wanted():
-                    add(layer.activity_regularizer(shown) / max(1, len(shown)))
+                    for part in shown:
+                        add(layer.activity_regularizer(part) / max(1, len(part)))
                 if kept is not None:
                     kept.activities[id(step)] = shown
+                del shown
             for slot in step.done:
                 values[slot] = marks[slot] = None
         return [values[s] for s in self.outputs], [marks[s] for s in self.outputs], kept
@@ -223,9 +223,9 @@ class Plan:
                 if slot not in inputs:
                     gradients[slot] = None
             if kept.activities:
-                d[0] = kept.with_penalty(step, d[0])
+                d = kept.with_penalty(step, d)
             needs = need_d_inputs or not self.wanted.isdisjoint(step.reads)
-            goes = (step.moves or needs) and any(part is not None for part in d)
+            goes = (step.moves or needs) and (step.penal or any(part is not None for part in d))
             if goes and step.training is False:
                 raise ValueError(
                     f"{step.layer.name}: is called with training=False, and keeps nothing to go back with; set its "
@@ -262,6 +262,18 @@ class Plan:
             for slot, part in zip(leaves(step.options[name]), leaves(value), strict=True):
                 if isinstance(slot, Slot):
                     _add(gradients, slot, part)
+
+
+def _put(step: Step, outputs: Any, mask: Any, values: list[Any], marks: list[Any]) -> None:
+    """Put several arrays that a layer has returned, and their masks, where they belong."""
+    several = list(leaves(outputs))
+    if len(several) != len(step.outputs):
+        raise ValueError(
+            f"{step.layer.name}: expected it to return {len(step.outputs)} arrays, as its compute_output_shape says, "
+            f"got {len(several)}"
+        )
+    for slot, part, mark in zip(step.outputs, several, for_each(outputs, mask), strict=True):
+        values[slot], marks[slot] = part, mark
 
 
 def _at(value: Any, values: list[Any]) -> Any:

@@ -20,6 +20,7 @@ def combine_weights(
     sample_weight: ArrayLike | None,
     mask: ArrayLike | None,
     reduction: str | None = "sum_over_batch_size",
+    name: str = "sample_weight",
 ) -> Array | None:
     """Return a weight for each sample's loss, or None if all weigh the same.
 
@@ -37,6 +38,7 @@ def combine_weights(
     mask : the same for True where a sample counts.
     reduction : with one that divides by the number of samples, what the mask leaves weighs so much more that
         the mean is over what it leaves.
+    name : of the sample weights, in errors.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def combine_weights(
     As Keras 3's ``reduce_weighted_values``: with sample weights the mean is still divided by the number of samples,
     not by the sum of weights; "mean_with_sample_weight" does that.
     """
-    weights = None if sample_weight is None else _spread("sample_weight", sample_weight, shape)
+    weights = None if sample_weight is None else _spread(name, sample_weight, shape)
     if mask is None:
         return weights
     valid = _spread("mask", mask, shape)

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import losses as _losses
 from .. import serialization as _serialization
+from .._names import free_name
 from ..losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -291,10 +292,7 @@ def unique(metrics: Iterable[Metric]) -> list[Metric]:
     result: list[Metric] = []
     taken: set[str] = set()
     for metric in metrics:
-        base, k = metric.name, 0
-        while metric.name in taken:
-            k += 1
-            metric.name = f"{base}_{k}"
+        metric.name = free_name(metric.name, taken)
         taken.add(metric.name)
         result.append(metric)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .._arguments import ArgumentTypeError, flag, float_array, mapping, real_array
 from .._tree import leaves, map_leaves
 from ..graph.plan import Plan
-from ..graph.symbol import Symbol
+from ..graph.symbol import Call, Symbol
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
@@ -41,6 +41,7 @@ class Functional(Planned):
 
     passes_are_fixed = "which a graph would not call; derive it from Model"
     not_in_config = ("inputs", "outputs")
+    _all_layers: list[Layer]
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True) -> None:
         self._arguments = {}  # symbols are no matter of copies
@@ -58,10 +59,11 @@ class Functional(Planned):
         sources = list(leaves(inputs))
         if len({s.key for s in sources}) < len(sources):
             raise ValueError(f"{self.name}: inputs: expected each symbol once, got one again")
-        self._draw(_as_lists(inputs), _as_lists(outputs))
-        self._all_layers = self._in_order()
+        self._draw(_alone(_as_lists(inputs)), _alone(_as_lists(outputs)))
+        self.__dict__["_all_layers"] = self._in_order()  # which are not to take the dtype of the first
         names = [layer.name for layer in self._all_layers]
-        for own in names:
+        for layer, own in zip(self._all_layers, names, strict=True):
+            layer.refuse_owner(self.name)
             if names.count(own) > 1:
                 raise ValueError(f"{self.name}: expected a name of its own for every layer, got {own!r} again")
         self._finish()
@@ -84,31 +86,35 @@ class Functional(Planned):
         self.built = True
 
     def _in_order(self) -> list[Layer]:
-        """Return the layers by depth, those of the inputs first, as Keras lists them."""
-        given = {s.key for s in self.inputs}
-        depth: dict[int, int] = {}  # of calls: steps to the outputs
-        for call in reversed(self._plan.calls):
-            below = depth.setdefault(call.number, 0)
-            for s in call.sources:
-                if s.key not in given:
-                    depth[s.call.number] = max(depth.get(s.call.number, 0), below + 1)
-        first = [s.call.layer for s in self.inputs]
-        at: dict[int, int] = {}
+        """Return the layers as Keras lists them: the deepest first, those of one depth as one meets them on the way.
+
+        The way leads from the outputs, those of a dict by its keys in order, back to the inputs.
+        """
+        planned = {call.number for call in self._plan.calls}
+        met: dict[int, int] = {}  # layers by identity, in the order of the way
+        calls: list[Call] = []  # each behind all that it is made from
+        todo: list[Symbol | Call] = _by_keys(self.output)[::-1]
+        seen: set[int] = set()
+        while todo:
+            at = todo.pop()
+            if isinstance(at, Call):
+                calls.append(at)
+            elif at.call.number not in seen and (at.call.number in planned or isinstance(at.call.layer, InputLayer)):
+                seen.add(at.call.number)
+                met.setdefault(id(at.call.layer), len(met))
+                todo += [at.call, *reversed(at.call.sources)]
         layers: dict[int, Layer] = {}
-        for call in self._plan.calls:
+        depth: dict[int, int] = {}  # of layers: steps to the outputs
+        below: dict[int, int] = {}  # the same of calls
+        for call in reversed(calls):
             layers[id(call.layer)] = call.layer
-            at[id(call.layer)] = max(at.get(id(call.layer), 0), depth[call.number])
-        deepest = max(at.values(), default=0) + 1
-        inputs: dict[int, int] = {}
-        for k, s in enumerate(self.inputs):
-            readers = [depth[c.number] for c in self._plan.calls if any(x.key == s.key for x in c.sources)]
-            inputs[k] = max(readers, default=deepest - 1) + 1
-        marked: list[tuple[int, int, Layer]] = []
-        for k, layer in enumerate(first):
-            if isinstance(layer, InputLayer):
-                marked.append((-inputs[k], -1, layer))
-        marked += [(-at[key], 0, layer) for key, layer in layers.items()]
-        return [layer for _, _, layer in sorted(marked, key=lambda entry: entry[:2])]
+            at_least = max(below.get(call.number, 0), depth.get(id(call.layer), 0))
+            depth[id(call.layer)] = at_least
+            for s in call.sources:
+                below[s.call.number] = max(below.get(s.call.number, 0), at_least + 1)
+        unused = [s.call.layer for s in self.inputs if isinstance(s.call.layer, InputLayer)]
+        layers |= {id(layer): layer for layer in unused if id(layer) not in layers}
+        return sorted(layers.values(), key=lambda layer: (-depth.get(id(layer), 0), met.get(id(layer), -1)))
 
     # --- layers ---
 
@@ -134,7 +140,7 @@ class Functional(Planned):
     @property
     def output_names(self) -> list[str]:
         """The names of the outputs: of the layers that make them, or the keys of a dict."""
-        return self.drawing.names
+        return list(leaves(self.drawing.names))
 
     def build(self, input_shape: Shape) -> None:
         """Do nothing: a graph has its weights when it is made."""
@@ -211,8 +217,15 @@ class Functional(Planned):
                     f"{self.name}: {layer.name} is a layer of this model and of a model within, which cannot be told "
                     "by a configuration; call the model within, or its layers, but not both"
                 )
-        layers = [layer for layer in self._all_layers if not isinstance(layer, InputLayer)]
-        number = {id(layer): k for k, layer in enumerate(layers)}
+        layers = [serialize(layer, f"{self.name}: {layer.name}") for layer in self._own_layers()]
+        return {"name": self.name, "trainable": self.trainable, "layers": layers, **self._described()}
+
+    def _own_layers(self) -> list[Layer]:
+        return [layer for layer in self._all_layers if not isinstance(layer, InputLayer)]
+
+    def _described(self) -> dict[str, Any]:
+        """Return the calls as plain data, layers by their number."""
+        number = {id(layer): k for k, layer in enumerate(self._own_layers())}
         slots = {s.key: k for s, k in zip(self.inputs, self._plan.inputs, strict=True)}
         for call, step in zip(self._plan.calls, self._plan.steps, strict=True):
             for s, k in zip(leaves(call.outputs), step.outputs, strict=True):
@@ -225,10 +238,7 @@ class Functional(Planned):
             return {"name": s.name, "shape": list(s.shape), "dtype": s.dtype.name, "slot": slots[s.key]}
 
         return {
-            "name": self.name,
-            "trainable": self.trainable,
             "sources": [described(s) for s in self.inputs],
-            "layers": [serialize(layer, f"{self.name}: {layer.name}") for layer in layers],
             "calls": [
                 {
                     "layer": number[id(call.layer)],
@@ -252,41 +262,60 @@ class Functional(Planned):
             raise ValueError(f"{cls.__name__}: config: expected {', '.join(missing)} too")
         with custom_object_scope({} if custom_objects is None else custom_objects):
             layers = [deserialize(layer) for layer in config["layers"]]
-        at: dict[int, Symbol] = {}
-
-        def put(value: Any) -> Any:
-            if isinstance(value, dict) and value.keys() == {"slot"}:
-                return at[int(value["slot"])]
-            if isinstance(value, dict):
-                return {name: put(part) for name, part in value.items()}
-            return [put(part) for part in value] if isinstance(value, (list, tuple)) else value
-
         try:
-            for one in config["sources"]:
-                layer = InputLayer(batch_shape=tuple(one["shape"]), dtype=one["dtype"], name=one["name"])
-                at[int(one["slot"])] = layer.symbol
-            for call in config["calls"]:
-                given = {} if call["training"] is None else {"training": call["training"]}
-                outputs = layers[call["layer"]](put(call["inputs"]), **given, **put(call["options"]))
-                at |= {slot: s for slot, s in zip(call["outputs"], leaves(outputs), strict=True) if slot >= 0}
-            model = Functional(put(config["inputs"]), put(config["outputs"]), name=config.get("name"))
+            model = cls(*_drawn(config, layers), name=config.get("name"))
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"{cls.__name__}: config: expected what get_config returns, got {error!r}") from error
         if not config.get("trainable", True):
             model._trainable = False
         return model
 
+    def mapped(self, function: Callable[[Layer], Layer]) -> Functional:
+        """Return the same graph of what a function returns for each layer; the inputs are new."""
+        return type(self)(*_drawn(self._described(), [function(layer) for layer in self._own_layers()]), name=self.name)
+
 
 Model.of_graph = Functional
+
+
+def _drawn(config: Mapping[str, Any], layers: list[Any]) -> tuple[Any, Any]:
+    """Return the symbols of inputs and outputs, by calling layers as a configuration says."""
+    at: dict[int, Symbol] = {}
+
+    def put(value: Any) -> Any:
+        if isinstance(value, dict) and value.keys() == {"slot"}:
+            return at[int(value["slot"])]
+        if isinstance(value, dict):
+            return {name: put(part) for name, part in value.items()}
+        return [put(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+    for one in config["sources"]:
+        layer = InputLayer(batch_shape=tuple(one["shape"]), dtype=one["dtype"], name=one["name"])
+        at[int(one["slot"])] = layer.symbol
+    for call in config["calls"]:
+        given = {} if call["training"] is None else {"training": call["training"]}
+        outputs = layers[call["layer"]](put(call["inputs"]), **given, **put(call["options"]))
+        at |= {slot: s for slot, s in zip(call["outputs"], leaves(outputs), strict=True) if slot >= 0}
+    return put(config["inputs"]), put(config["outputs"])
 
 
 def _as_lists(value: Any) -> Any:
     """Return symbols in lists and dicts, without tuples, which are shapes elsewhere."""
     if isinstance(value, dict):
         return {str(name): _as_lists(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):  # of one, that one, as for Keras
-        return _as_lists(value[0]) if len(value) == 1 else [_as_lists(part) for part in value]
-    return value
+    return [_as_lists(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def _alone(value: Any) -> Any:
+    """Return what is in a list of one, as Keras does, or the value itself."""
+    return _alone(value[0]) if isinstance(value, list) and len(value) == 1 else value
+
+
+def _by_keys(outputs: Any) -> list[Any]:
+    """Return the symbols of outputs, those of a dict by its keys in order."""
+    if isinstance(outputs, dict):
+        return [s for key in sorted(outputs) for s in _by_keys(outputs[key])]
+    return [s for part in outputs for s in _by_keys(part)] if isinstance(outputs, list) else [outputs]
 
 
 def _shapes(shape: Any, count: int) -> list[Any]:

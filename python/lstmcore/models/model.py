@@ -13,7 +13,6 @@ from .._arguments import flag, function, integer, positive_integer, real_array
 from .._tree import copies, leaves, map_leaves
 from ..activations import Activation
 from ..graph.drawing import Drawing
-from ..graph.symbol import Symbol
 from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers.layer import Layer, Shape, layers_in
@@ -225,10 +224,10 @@ class Model(Savable, Trainer):
         return self._output_shape
 
     @property
-    def several_outputs(self) -> list[str] | None:
-        """The names of the outputs, if they are a list or dict; None if there is one."""
-        drawing = self._drawing
-        return None if drawing is None or isinstance(drawing.outputs, Symbol) else drawing.names
+    def several_outputs(self) -> Any:
+        """The names of the outputs, in lists and dicts as these are; None if there is one."""
+        names = None if self._drawing is None else self._drawing.names
+        return None if isinstance(names, str) else names
 
     @property
     def output_shapes(self) -> list[Any]:
@@ -310,6 +309,12 @@ class Model(Savable, Trainer):
         return map_leaves(one, inputs) if several else one(inputs)
 
     # --- description ---
+
+    def mapped(self, function: Callable[[Layer], Layer]) -> Model:
+        """Return the same model of what a function returns for each layer; of chains and graphs only."""
+        raise NotImplementedError(
+            f"{self.name}: clone_function: is for chains and graphs of layers, not for a subclass"
+        )
 
     def summary(
         self,

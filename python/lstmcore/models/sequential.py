@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer
@@ -228,6 +228,14 @@ class Sequential(Planned):
                 yield layer
 
     # --- description ---
+
+    def mapped(self, function: Callable[[Layer], Layer]) -> Sequential:
+        """Return a chain of what a function returns for each layer."""
+        result = type(self)([function(layer) for layer in self.layers], name=self.name)
+        if self.built and not result.built:
+            assert self.input_shape is not None
+            result.build(self.input_shape)
+        return result
 
     def get_config(self) -> dict[str, Any]:
         """Return the name, the layers and the shape of the inputs as plain data, for `from_config`."""

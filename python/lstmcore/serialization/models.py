@@ -179,24 +179,20 @@ def clone_model(
     Parameters
     ----------
     model : the model.
-    clone_function : makes the new layer from the old; by default from its configuration.
-    input_tensors, call_function : Keras's, for models that are graphs; not offered.
+    clone_function : makes the new layer from the old, of all but `Input`; by default from its configuration.
+    input_tensors, call_function : Keras's; not offered.
     recursive : accepted for Keras's sake, without effect.
     """
     require_model(model)
     for name, value in (("input_tensors", input_tensors), ("call_function", call_function)):
         if value is not None:
-            raise NotImplementedError(f"clone_model: {name} is not offered; models are chains of layers")
+            raise NotImplementedError(f"clone_model: {name} is not offered; call the clone on the inputs")
     if clone_function is None:
         with collected_objects() as objects:
             description = _architecture(model)
         with custom_object_scope(objects):
             return _from_architecture(description)
-    function("clone_function", clone_function)
-    result = type(model)([clone_function(layer) for layer in _layers(model)], name=model.name)
-    if model.built and not result.built:
-        result.build(model.input_shape)
-    return result
+    return model.mapped(function("clone_function", clone_function))
 
 
 # --- what the file holds ---
@@ -210,7 +206,7 @@ def _of_model(model: Any, with_training: bool) -> Container:
         # How far a `fit` under way has come is for that `fit` alone to go on with.
         states = {name: array for name, array in states.items() if not name.startswith("progress/")}
         data |= {"compile": model.compile_config(), "training": plain | {"progress": None}}
-        if (moved := _moved(model)) is not None:
+        if data["compile"] is not None and (moved := _moved(model)) is not None:
             data["moved"] = moved
         arrays |= with_prefix("training/", states)
     return Container(arrays, data)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from .. import losses, optimizers
+from .. import optimizers
 from .._arguments import not_within_itself
+from .._tree import leaves
 from .._warnings import warn
 from ..activations import Activation
 from ..layers._building import building
@@ -14,10 +15,11 @@ from ..layers.layer import Layer
 from ..metrics import Metric
 from ..serialization import deserialize, serialize
 from ..variables import Parameters, Variable
-from .arguments import for_one_output, metrics_for_one_output
 from .data import Targets
 from .measures import Measures
 from .objectives import Objectives, losses_for, weights_for
+from .outputs import for_one_output, metrics_for_one_output
+from .turns import refuse_while_trained
 
 _ONE = Targets()
 _WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss"}
@@ -75,9 +77,19 @@ class Compiled(Layer):
             # New layers have come, or another model, which this one is a layer of or has as a layer, has taken weights.
             with building:
                 if gathered is self._parameters:
-                    self._gather()
+                    refuse_while_trained(self)
+                    self._gather_again(gathered)
                 gathered = self._parameters
         return gathered
+
+    def _gather_again(self, before: Parameters | None) -> None:
+        """Gather the weights that were gathered before: what is trained is settled by `compile`, not by `trainable`."""
+        self._gather(None if before is None else before.variables)
+        now = self._parameters
+        if before is None or now is None or self.optimizer is None or not self.optimizer.accumulating:
+            return
+        if _same(before.variables, now.variables):  # whoever had them has used the gradients for sums of its own
+            now.vectors.gradients[...] = before.vectors.gradients
 
     @property
     def output_shape(self) -> Any:
@@ -85,8 +97,8 @@ class Compiled(Layer):
         raise NotImplementedError
 
     @property
-    def several_outputs(self) -> list[str] | None:
-        """The names of the outputs, if there are several; None if there is one."""
+    def several_outputs(self) -> Any:
+        """The names of the outputs, in lists and dicts as these are, if there are several; None if there is one."""
         return None
 
     @property
@@ -116,8 +128,8 @@ class Compiled(Layer):
         ----------
         optimizer : a name, such as "adam", or an `optimizers.Optimizer`.
         loss : a name, such as "mse", a `losses.Loss`, or a function with a ``gradient``. For several outputs, one for
-            all, or a list of them in the order of the outputs, or a dict by their names; None for outputs
-            that are not trained.
+            all, or a list of them in the order of the outputs, or a dict by their names; None, or none in a dict, for
+            outputs that are not trained.
         loss_weights : of the losses in their sum, 1 by default: a number, or a list or dict for several outputs.
         metrics : names, `metrics.Metric` objects or functions, to report beside the loss: a list or, for several
             outputs, a list or dict of what each has, one or a list.
@@ -129,6 +141,8 @@ class Compiled(Layer):
         ------
         ValueError, TypeError
             An argument does not fit; the message names it.
+        RuntimeError
+            Another thread trains or evaluates the model, or one that has a layer of it.
 
         Notes
         -----
@@ -138,6 +152,7 @@ class Compiled(Layer):
         for name in options:
             if name not in _WITHOUT_EFFECT:
                 raise TypeError(f"compile got an unexpected argument {name!r}")
+        refuse_while_trained(self)
         recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
         asked = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         for name, value in asked.items():
@@ -151,10 +166,10 @@ class Compiled(Layer):
         recipe |= asked
         if loss_weights is not None:
             recipe["loss_weights"] = loss_weights
-        new_loss = loss
+        new_loss: Any = loss
         if not unknown:
             weights_for(loss_weights, outputs)
-            chosen = [None if one is None else losses.resolve(one) for one in losses_for(asked["loss"], outputs)]
+            chosen = losses_for(asked["loss"], outputs)
             new_loss = chosen[0] if outputs is None else None if all(one is None for one in chosen) else chosen
         made = self._make_objectives(recipe, new_loss) if self.built and new_loss is not None else (None, None)
         self._recipe, self.optimizer, self.loss = recipe, recipe["optimizer"], new_loss
@@ -166,7 +181,7 @@ class Compiled(Layer):
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
         objectives = Objectives.of({**recipe, "loss": loss}, outputs, self.output_shapes)
-        return objectives, Measures(objectives.each, outputs)
+        return objectives, Measures(objectives.each, objectives.names)
 
     def compile_config(self) -> dict[str, Any] | None:
         """Return the arguments of `compile` as plain data; None if it was not called.
@@ -221,8 +236,7 @@ class Compiled(Layer):
         if outputs is None:
             return _ONE
         chosen = losses_for(self.loss, outputs)
-        needed = [name for name, loss in zip(outputs, chosen, strict=True) if loss is not None]
-        return Targets(outputs, needed, isinstance(self.output_shape, dict))
+        return Targets(outputs, [name for name, loss in zip(leaves(outputs), chosen, strict=True) if loss is not None])
 
     # --- metrics ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .._names import free_name
 from ..metrics import Mean, Metric
 from .objective import Objective
 
@@ -35,12 +36,12 @@ class Measures:
         for output, objective in asked:
             prefix = f"{output}_" if len(objectives) > 1 else ""
             self.metrics += [*objective.metrics, *objective.weighted_metrics]
-            self.names += [f"{prefix}{metric.name}" for metric in objective.metrics]
+            for metric in objective.metrics:
+                self.names.append(free_name(f"{prefix}{metric.name}", self.names))
             for metric in objective.weighted_metrics:
                 taken = f"{prefix}{metric.name}" in self.names
-                base = f"{prefix}weighted_{metric.name}" if taken else f"{prefix}{metric.name}"
-                same = sum(name == base or name.startswith(f"{base}_") for name in self.names)
-                self.names.append(base if base not in self.names else f"{base}_{same}")
+                name = f"{prefix}weighted_{metric.name}" if taken else f"{prefix}{metric.name}"
+                self.names.append(free_name(name, self.names))
         self.reset()
 
     def reset(self) -> None:

@@ -84,24 +84,34 @@ class Objective:
         """Whether `look` is to be given what goes into the last activation, and gradients are of that."""
         return self.head is not None and self.head.name == self.loss.fuses
 
-    def look(self, result: Array, mask: Array | None, y: Array, sample_weight: Array | None, name: str = "y") -> Seen:
+    def look(
+        self,
+        result: Array,
+        mask: Array | None,
+        y: Array,
+        sample_weight: Array | None,
+        name: str = "y",
+        where: str = "",
+    ) -> Seen:
         """Return what there is to see of a batch.
 
         Parameters
         ----------
         result, mask : the outputs or, if `takes_logits`, what goes into the last activation; and their mask.
         y, sample_weight : targets, and weights of the samples or None.
-        name : of the targets, in errors.
+        name, where : of the targets, and what goes behind that and behind "sample_weight", in errors.
         """
         loss, head = self.loss, self.head
         logits = result if self.takes_logits else None
         # What looks at outputs and targets, a loss or a metric, may be the user's: they are the layers' and the data's.
         outputs = read_only(result if logits is None or head is None else head(logits))
-        targets = map_leaves(read_only, loss.targets(y, outputs.shape, outputs.dtype, name))
+        targets = map_leaves(read_only, loss.targets(y, outputs.shape, outputs.dtype, f"{name}{where}"))
         true, left = loss.with_mask(targets, mask)
         weights = None
         if left is not None or sample_weight is not None:
-            weights = combine_weights(loss.samples(outputs.shape), sample_weight, left, loss.reduction)
+            weights = combine_weights(
+                loss.samples(outputs.shape), sample_weight, left, loss.reduction, f"sample_weight{where}"
+            )
         return Seen(targets, true, outputs, weights, logits, sample_weight, mask)
 
     def value_and_gradient(self, seen: Seen) -> tuple[float, Array]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from .. import losses
 from .._arguments import number
 from .._tree import leaves
 from ..activations import Activation
-from .arguments import for_one_output, for_outputs, metrics_of_output
+from ..losses import Loss
 from .objective import Objective, Seen
+from .outputs import for_one_output, for_outputs, metrics_for_one_output, metrics_of_output
 
 Array = NDArray[Any]
 
@@ -49,25 +51,30 @@ class Objectives:
         self._asked = [(k, objective) for k, objective in enumerate(self.each) if objective is not None]
 
     @classmethod
-    def of(cls, recipe: Mapping[str, Any], names: list[str] | None, shapes: Sequence[Any]) -> Objectives:
+    def of(cls, recipe: Mapping[str, Any], outputs: Any, shapes: Sequence[Any]) -> Objectives:
         """Return those that the arguments of `compile` ask for.
 
         Parameters
         ----------
         recipe : "loss", "loss_weights", "metrics" and "weighted_metrics" as `compile` takes them.
-        names : of the outputs, if there are several.
-        shapes : of the outputs.
+        outputs : the names of several outputs, in lists and dicts as these are; None if there is one.
+        shapes : of the outputs, one after the other.
         """
-        chosen = [None if one is None else losses.resolve(one) for one in losses_for(recipe.get("loss"), names)]
-        weights = weights_for(recipe.get("loss_weights"), names)
-        metrics, weighted = (_metrics_for(key, recipe.get(key), names) for key in ("metrics", "weighted_metrics"))
+        names = None if outputs is None else list(leaves(outputs))
+        chosen = losses_for(recipe.get("loss"), outputs)
+        weights = weights_for(recipe.get("loss_weights"), outputs)
+        metrics, weighted = (_metrics_for(key, recipe.get(key), outputs) for key in ("metrics", "weighted_metrics"))
         each: list[Objective | None] = []
         for k, (loss, shape) in enumerate(zip(chosen, shapes, strict=True)):
             if loss is not None:
-                each.append(Objective(loss, metrics[k], weighted[k], shape))
+                with _of_output(names, k):
+                    each.append(Objective(loss, metrics[k], weighted[k], shape))
                 continue
             if names is not None and (metrics[k] or weighted[k]):
-                raise ValueError(f"metrics: expected none for {names[k]}, an output without a loss")
+                raise ValueError(
+                    f"metrics: expected none for {names[k]}, an output without a loss; give it one that counts for "
+                    "nothing, with 0 in loss_weights"
+                )
             each.append(None)
         if all(objective is None for objective in each):
             raise ValueError(f"loss: expected one for at least one output of {', '.join(names or ())}, got none")
@@ -93,10 +100,10 @@ class Objectives:
         weights = [None] * count if sample_weight is None else list(leaves(sample_weight))
         seen = []
         for k, objective in self._asked:
-            where = f"{name}[{self.names[k]!r}]"
+            where = f"[{self.names[k]!r}]"
             if targets[k] is None:
-                raise ValueError(f"{where}: expected targets, for that output has a loss; got None")
-            seen.append(objective.look(results[k], masks[k], targets[k], weights[k], where))
+                raise ValueError(f"{name}{where}: expected targets, for that output has a loss; got None")
+            seen.append(objective.look(results[k], masks[k], targets[k], weights[k], name, where))
         return seen
 
     def values_and_gradient(self, seen: list[Seen]) -> tuple[float, list[float], Any]:
@@ -137,26 +144,48 @@ class Objectives:
             objective.update(what)
 
 
-def losses_for(loss: Any, names: list[str] | None) -> list[Any]:
+def losses_for(loss: Any, outputs: Any) -> list[Loss | None]:
     """Return the loss of each output: what is none of a list or dict is that of all of them."""
-    if names is None:
-        return [for_one_output("loss", loss)]
-    if isinstance(loss, (list, tuple)) or (isinstance(loss, dict) and "class_name" not in loss):
-        return for_outputs("loss", loss, names, needed=True)
-    return [loss] * len(names)
+    if outputs is None:
+        given, names = [for_one_output("loss", loss)], None
+    else:
+        names = list(leaves(outputs))
+        each = isinstance(loss, (list, tuple)) or (isinstance(loss, dict) and "class_name" not in loss)
+        given = for_outputs("loss", loss, outputs) if each else [loss] * len(names)
+    chosen: list[Loss | None] = []
+    for k, one in enumerate(given):
+        with _of_output(names, k):
+            chosen.append(None if one is None else losses.resolve(one))
+    return chosen
 
 
-def weights_for(weights: Any, names: list[str] | None) -> list[float]:
+def weights_for(weights: Any, outputs: Any) -> list[float]:
     """Return the weight of the loss of each output, 1 where none is given."""
-    given = [for_one_output("loss_weights", weights)] if names is None else [None] * len(names)
-    if names is not None and weights is not None:
-        given = for_outputs("loss_weights", weights, names)
-    return [1.0 if one is None else number("compile: loss_weights", one) for one in given]
+    if outputs is None:
+        where, given = ["loss_weights"], [for_one_output("loss_weights", weights)]
+    else:
+        where = [f"loss_weights[{name!r}]" for name in leaves(outputs)]
+        given = [None] * len(where) if weights is None else for_outputs("loss_weights", weights, outputs)
+    return [1.0 if one is None else number(name, one) for name, one in zip(where, given, strict=True)]
 
 
-def _metrics_for(argument: str, value: Any, names: list[str] | None) -> list[list[Any]]:
-    if value is None:
-        return [[] for _ in names or [""]]
-    if names is None:
+def _metrics_for(argument: str, value: Any, outputs: Any) -> list[list[Any]]:
+    if outputs is None:
         return [metrics_of_output(argument, value)]
-    return [metrics_of_output(argument, one) for one in for_outputs(argument, value, names)]
+    count = len(list(leaves(outputs)))
+    if value is None:
+        return [[] for _ in range(count)]
+    if count == 1 and isinstance(value, (list, tuple)):
+        return [metrics_for_one_output(argument, value)]
+    return [metrics_of_output(argument, one) for one in for_outputs(argument, value, outputs)]
+
+
+@contextlib.contextmanager
+def _of_output(names: list[str] | None, k: int) -> Iterator[None]:
+    """Let errors tell which of several outputs they are about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if names is not None:
+            error.args = (f"{error}, for the output {names[k]}",)
+        raise

@@ -19,7 +19,7 @@ from .data import as_arrays
 from .measures import Logs
 from .own_steps import logs_of, refuse_what_is_not_called
 from .progress import Progress
-from .turns import Turns, in_turn
+from .turns import in_turn
 
 
 class Stepping(Compiled):
@@ -27,7 +27,6 @@ class Stepping(Compiled):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._turns = Turns()
         self._progress: Progress | None = None  # of the fit under way
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -196,7 +195,7 @@ class Stepping(Compiled):
         if isinstance(targets, np.ndarray) and len(targets) != rows:
             raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
         weight: Any = sample_weight
-        if isinstance(sample_weight, (list, tuple, dict)) or shape.names is not None:
+        if isinstance(sample_weight, (list, tuple, dict)) or shape.outputs is not None:
             weight = None if sample_weight is None else shape.weights(sample_weight, rows)
         elif sample_weight is not None:
             weight = real_array("sample_weight", sample_weight)

@@ -99,7 +99,7 @@ class Trainer(Evaluating):
         ValueError, TypeError
             An argument does not fit, and the message names it; or `compile` was not called.
         RuntimeError
-            `fit` is running already: one thread at a time trains or evaluates a model.
+            `fit` is running already: one thread at a time trains or evaluates a model, or those that share layers.
         KeyboardInterrupt
             After Ctrl-C, once the step under way is whole; the model is as after that step.
 

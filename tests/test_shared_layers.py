@@ -1,0 +1,245 @@
+"""Models that have layers in common: what one trains, the others have, and no training disturbs another."""
+
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from layer_tools import numbers
+
+import lstmcore
+from lstmcore import Input, Model, Sequential, layers, optimizers
+from lstmcore.callbacks import LambdaCallback
+
+X, Y, Z = (numbers(*shape, dtype="float32") for shape in ((12, 5, 3), (12, 1), (12, 2)))
+
+
+def two_heads():
+    """Two models on one tower."""
+    lstmcore.utils.set_random_seed(2)
+    x = Input((5, 3))
+    state = layers.LSTM(4, name="tower")(x)
+    return Model(x, layers.Dense(1)(state), name="one"), Model(x, layers.Dense(2)(state), name="other")
+
+
+def compiled(*optimizers):
+    models = two_heads()
+    for model, optimizer in zip(models, optimizers, strict=True):
+        model.compile(optimizer, "mse")
+    return models
+
+
+def assert_same(left, right):
+    for a, b in zip(left, right, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_models_trained_in_turns_move_the_same_weights_with_their_own_optimizers():
+    # By hand: both models' weights in one, with an optimizer for each, whose slots are those of its model only.
+    one, other = compiled("adam", "rmsprop")
+    tower = one.layers[1]
+    assert tower is other.layers[1]
+    states = []
+    for _ in range(4):
+        one.train_on_batch(X, Y)
+        other.train_on_batch(X, Z)
+        states.append(tower.get_weights())
+    # the same, each from the other's weights, in models that share nothing
+    apart = [Sequential([Input((5, 3)), layers.LSTM(4), layers.Dense(n)]) for n in (1, 2)]
+    for model, optimizer, twin in zip(apart, ("adam", "rmsprop"), two_heads(), strict=True):
+        model.compile(optimizer, "mse")
+        model.set_weights(twin.get_weights())
+    first, second = apart
+    for want in states:
+        first.train_on_batch(X, Y)
+        second.layers[0].set_weights(first.layers[0].get_weights())
+        second.train_on_batch(X, Z)
+        first.layers[0].set_weights(second.layers[0].get_weights())
+        assert_same(first.layers[0].get_weights(), want)
+
+
+def test_looks_at_one_model_leave_the_training_of_the_other_its_bits():
+    def trained(looks):
+        one, other = compiled("adam", "adam")
+        for _ in range(5):
+            one.train_on_batch(X, Y)
+            if looks:
+                other.evaluate(X, Z, verbose=0)
+                other.predict(X, verbose=0)
+                pickle.loads(pickle.dumps(other)).train_on_batch(X, Z)
+                assert other.parameters.values.size == other.count_params()
+        return one.get_weights()
+
+    assert_same(trained(True), trained(False))
+
+
+def test_gradients_that_are_summed_up_are_not_mixed_with_those_of_another_model():
+    def trained(between):
+        one, other = compiled(optimizers.SGD(0.1, gradient_accumulation_steps=3), optimizers.SGD(0.0))
+        for _ in range(6):
+            one.train_on_batch(X, Y)
+            if between:
+                other.train_on_batch(X, 5 * Z)
+        return one.get_weights()
+
+    assert_same(trained(True), trained(False))
+
+
+def test_what_is_trained_is_settled_when_a_model_is_compiled_whoever_has_had_the_weights_since():
+    judge = Sequential([Input((3,)), layers.Dense(4, "tanh"), layers.Dense(1, "sigmoid")])
+    judge.compile("adam", "bce")
+    maker = Sequential([Input((2,)), layers.Dense(3)])
+    judge.trainable = False  # in the model that is compiled now
+    both = Sequential([maker, judge])
+    both.compile("adam", "bce")
+    real, noise, yes = X[:, 0], Z, np.ones((12, 1), "float32")
+    for _ in range(3):
+        before = judge.get_weights()
+        both.train_on_batch(noise, yes)
+        assert_same(judge.get_weights(), before)
+        made = maker.get_weights()
+        judge.train_on_batch(real, yes)
+        assert_same(maker.get_weights(), made)
+        assert not np.array_equal(judge.get_weights()[0], before[0])
+
+
+def test_a_callback_may_train_another_model_on_the_same_layers():
+    one, other = compiled("adam", "adam")
+    more = LambdaCallback(on_epoch_end=lambda *_: other.fit(X, Z, verbose=0))
+    losses = one.fit(X, Y, epochs=30, callbacks=[more], verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert other.optimizer.iterations == 30
+
+
+def elsewhere(function):
+    """Return what a function returns, or raises, in another thread."""
+    results = []
+
+    def run():
+        try:
+            results.append(function())
+        except Exception as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+@pytest.mark.parametrize("method", ["compile", "fit", "evaluate", "train_on_batch", "test_on_batch", "parameters"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_while_a_model_is_trained_another_thread_cannot_train_one_that_shares_layers(method, nested):
+    one, other = compiled("sgd", "sgd")
+    if nested:
+        x = Input((5, 3))
+        other = Model(x, other(x), name="outer")
+        other.compile("sgd", "mse")
+    results = []
+
+    def act():
+        if method == "parameters":
+            return other.parameters
+        if method == "compile":
+            return other.compile("sgd", "mse")
+        return getattr(other, method)(X, Z)
+
+    def try_it(*_):
+        results.append(elsewhere(act))
+        assert elsewhere(lambda: other.predict(X, verbose=0)).shape == (12, 2)
+
+    twin = compiled("sgd", "sgd")[0]
+    want = twin.fit(X, Y, batch_size=4, verbose=0, shuffle=False).history
+    got = one.fit(X, Y, batch_size=4, verbose=0, shuffle=False, callbacks=[LambdaCallback(on_train_batch_end=try_it)])
+    assert got.history == want
+    assert_same(one.get_weights(), twin.get_weights())
+    assert len(results) == 3
+    for error in results:
+        assert isinstance(error, RuntimeError)
+        assert f"{other.name}: has layers of one, which another thread trains or evaluates" in str(error)
+    assert not isinstance(elsewhere(act), Exception)
+
+
+def test_models_that_share_only_an_input_are_trained_at_a_time():
+    x = Input((5, 3))
+    one, other = (Model(x, layers.Dense(1)(layers.LSTM(4)(x))) for _ in range(2))
+    for model in (one, other):
+        model.compile("sgd", "mse")
+    results = []
+    within = LambdaCallback(on_epoch_end=lambda *_: results.append(elsewhere(lambda: other.train_on_batch(X, Y))))
+    one.fit(X, Y, verbose=0, callbacks=[within])
+    assert isinstance(results[0], float)
+
+
+def test_while_a_model_is_trained_another_thread_cannot_compile_it():
+    one, _ = compiled("sgd", "sgd")
+    results = []
+    again = LambdaCallback(on_epoch_end=lambda *_: results.append(elsewhere(lambda: one.compile("adam", "mse"))))
+    one.fit(X, Y, verbose=0, callbacks=[again])
+    assert isinstance(results[0], RuntimeError)
+    assert isinstance(one.optimizer, optimizers.SGD)
+
+
+def test_threads_that_train_models_on_the_same_layers_at_once_take_turns_or_are_refused():
+    one, other = compiled("adam", "adam")
+    start, results = threading.Barrier(2), []
+
+    def train(model, y):
+        start.wait()
+        for _ in range(200):
+            try:
+                results.append(model.train_on_batch(X, y))
+            except RuntimeError as error:
+                results.append(str(error))
+
+    threads = [threading.Thread(target=train, args=(model, y)) for model, y in ((one, Y), (other, Z))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    losses = [result for result in results if isinstance(result, float)]
+    assert len(results) == 400
+    assert all("has layers of" in result for result in results if isinstance(result, str))
+    assert losses
+    assert np.isfinite(losses).all()
+    assert one.optimizer.iterations + other.optimizer.iterations == len(losses)
+
+
+# --- chains that change ---
+
+
+def test_chains_on_one_layer_grow_and_shrink_without_the_other():
+    shared = layers.LSTM(4)
+    one = Sequential([Input((5, 3)), shared, layers.Dense(1)])
+    other = Sequential([Input((5, 3)), shared, layers.Dense(2)])
+    for model, y in ((one, Y), (other, Z)):
+        model.compile("adam", "mse")
+        model.fit(X, y, verbose=0)
+    before = one.get_weights()
+    other.pop()
+    other.add(layers.Dense(3))
+    assert_same(one.get_weights(), before)
+    other.compile("adam", "mse")
+    other.fit(X, numbers(12, 3, dtype="float32"), verbose=0)
+    assert_same(one.get_weights()[:3], shared.get_weights())
+    assert not np.array_equal(shared.get_weights()[0], before[0])
+    one.fit(X, Y, verbose=0)
+    assert other.pop().units == 3
+    assert other.pop() is shared
+    one.fit(X, Y, verbose=0)
+    assert one.output_shape == (None, 1)
+
+
+def test_a_chain_of_the_layers_of_another_and_a_chain_with_another_inside():
+    base = Sequential([Input((5, 3)), layers.LSTM(4, return_sequences=True), layers.LSTM(3)])
+    longer = Sequential([*base.layers, layers.Dense(1)])
+    around = Sequential([base, layers.Dense(1)])
+    for model in (longer, around):
+        model.compile("adam", "mse")
+        assert len(model.trainable_weights) == 8
+    for model in (longer, around, longer):
+        before = base.get_weights()
+        model.fit(X, Y, verbose=0)
+        assert not np.array_equal(base.get_weights()[0], before[0])
+        assert_same(model.get_weights()[:6], base.get_weights())
+    np.testing.assert_array_equal(around.predict(X, verbose=0), around.layers[1](base.predict(X, verbose=0)))
