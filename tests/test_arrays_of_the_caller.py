@@ -106,6 +106,7 @@ EVERY = RECURRENT | {
     "Minimum": lambda **o: layers.Minimum(**o),
     "Divide": lambda **o: layers.Divide(**o),
     "Dot": lambda **o: layers.Dot(2, **o),
+    "Matmul": lambda **o: layers.Matmul(**o),
     "Attention": lambda **o: layers.Attention(use_scale=True, **o),
     "AdditiveAttention": lambda **o: layers.AdditiveAttention(**o),
     "MultiHeadAttention": lambda **o: layers.MultiHeadAttention(2, 3, **o),
@@ -122,6 +123,8 @@ def made(name, dtype="float64"):
     layer = EVERY[name](dtype=dtype)
     if name == "Embedding":
         x = np.arange(8).reshape(2, 4)
+    elif name == "Matmul":
+        x = [numbers(*X, dtype=dtype), numbers(X[0], X[2], X[1], seed=1, dtype=dtype)]
     elif layer.takes_several:
         x = [numbers(*X, dtype=dtype), numbers(*X, seed=1, dtype=dtype)]
     else:
@@ -163,7 +166,8 @@ def assert_equal(left, right):
 
 
 def options_of(layer, name):
-    options = {"mask": MASK.copy()} if layer.consumes_mask else {}
+    mask = [MASK.copy(), MASK.copy()] if layer.takes_several else MASK.copy()
+    options = {"mask": mask} if layer.consumes_mask else {}
     if name in RECURRENT:
         options["initial_state"] = [numbers(2, n, seed=9) for n in layer.state_size]
     return options

@@ -175,7 +175,7 @@ def test_the_gallery_lists_all_programs():
 
 def test_readme_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, timeout=120, check=True)
 

@@ -174,6 +174,18 @@ class Call:
         return [s for s in leaves([self.inputs, self.options]) if isinstance(s, Symbol)]
 
 
+class Given:
+    """Stands for the layer that what is given to a drawing would come from; of that there may be none."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def given(name: str, shape: Any, dtype: np.dtype[Any]) -> Any:
+    """Return symbols of these shapes for what a drawing is given."""
+    return Call(Given(name), [], shape, dtype).outputs
+
+
 def _symbols(shape: Any, call: Call, index: Iterator[int]) -> Any:
     if isinstance(shape, dict):
         return {name: _symbols(part, call, index) for name, part in shape.items()}

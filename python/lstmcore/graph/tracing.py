@@ -10,6 +10,7 @@ import numpy as np
 from .._tree import leaves, map_leaves
 from .drawing import Drawing
 from .symbol import Call, Symbol
+from .symbol import given as given_symbol
 
 _MOST = 64  # drawings that are kept
 
@@ -66,9 +67,7 @@ class Tracing:
         def symbol(part: Any) -> Any:
             if not _is_data(part):
                 return part
-            shape = _sizes(part, self._sized)
-            dtype = part.dtype
-            return Call(layer, [], shape, dtype).outputs
+            return given_symbol(layer.name, _sizes(part, self._sized), part.dtype)
 
         inputs, options, mask = (map_leaves(symbol, part) for part in given)
         arguments = dict(options)
@@ -92,7 +91,7 @@ class Tracing:
             )
         known = {id(part) for part in _within(layer)}
         for call in _calls_of(found):
-            if call.layer.variables and id(call.layer) not in known and call.layer is not layer:
+            if call.sources and call.layer.variables and id(call.layer) not in known and call.layer is not layer:
                 raise ValueError(
                     f"{layer.name}: call: uses {call.layer.name}, which is none of its attributes; make layers in "
                     "__init__ or build, and keep them as attributes"

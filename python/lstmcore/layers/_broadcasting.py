@@ -19,6 +19,8 @@ def shapes_of(name: str, input_shape: Any, least: int = 1, most: int | None = No
     if len(given) < least or (most is not None and len(given) > most):
         said = f"{least}" if most == least else f"at least {least}"
         raise ValueError(f"{name}: inputs: expected {said} array{'s' * (least > 1)}, got {len(given) or 'none'}")
+    if not all(given):
+        raise ValueError(f"{name}: inputs: expected arrays with the batch first, got a number")
     return [tuple(shape) for shape in given]
 
 

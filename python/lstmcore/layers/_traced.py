@@ -12,7 +12,7 @@ from .._arguments import real_array
 from .._tree import map_leaves
 from ..graph import tracing
 from ..graph.drawing import Drawing
-from ..graph.symbol import Call
+from ..graph.symbol import given
 from ..graph.tracing import Tracing
 
 
@@ -131,7 +131,7 @@ def _symbols(layer: Any, shape: Any) -> Any:
         return {name: _symbols(layer, part) for name, part in shape.items()}
     if shape and isinstance(shape[0], (tuple, list, dict)):
         return [_symbols(layer, part) for part in shape]
-    return Call(layer, [], tuple(shape), layer.dtype).outputs
+    return given(layer.name, tuple(shape), layer.dtype)
 
 
 def _several(inputs: Any) -> bool:

@@ -164,7 +164,7 @@ class Layer(Weighted):
         ...         return d_outputs + 0.2 * inputs / inputs.size
         >>> model = Sequential([Small(input_shape=(2,))])
         >>> model.compile("sgd", "mse")
-        >>> model.evaluate(np.ones((4, 2)), np.ones((4, 2)), verbose=0)
+        >>> round(model.evaluate(np.ones((4, 2)), np.ones((4, 2)), verbose=0), 6)
         0.1
 
         Parameters

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _masks
 from .._arguments import ArgumentTypeError, among, items
 from ..graph.drawing import Drawing, chain
-from ..graph.symbol import Call
+from ..graph.symbol import given
 from ..streaming import Chain, Stage
 from .dense import Dense
 from .layer import Array, Layer, Shape
@@ -69,7 +69,7 @@ class Residual(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of the layers, and of the projection."""
-        inputs = Call(self, [], tuple(input_shape), self.dtype).outputs
+        inputs = given(self.name, tuple(input_shape), self.dtype)
         self._drawing = chain(self.name, self.layers, inputs)
         shape = self._drawing.outputs.shape
         if self._project and len(shape) == len(input_shape) and shape[-1] is not None and shape[-1] != input_shape[-1]:
