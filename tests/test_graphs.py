@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -381,6 +382,49 @@ def test_an_encoder_decoder_trains_as_that_of_keras(keras):
     x = [numbers(16, 5, 4), numbers(16, 6, 3, seed=1)]
     y = np.eye(2, dtype="float32")[np.random.default_rng(0).integers(0, 2, (16, 6))]
     assert_losses_are_those_of_keras(keras, encoder_decoder(), theirs, x, y, "categorical_crossentropy")
+
+
+def drawn(module, seed):
+    """Return a model, the same for both libraries, whose layers have been called in a random order."""
+    rng, kinds = random.Random(seed), module.layers
+    inputs = [module.Input((4, 3), name=f"input{k}") for k in range(rng.randint(1, 3))]
+    values, shared = list(inputs), [kinds.Dense(3, name=f"shared{k}") for k in range(2)]
+    for k in range(rng.randint(2, 9)):
+        x, other = rng.choice(values), rng.choice(values)
+        what = rng.choice(["new", "shared", "add", "states"])
+        if what == "new":
+            values.append(kinds.Dense(3, name=f"new{k}")(x))
+        elif what == "shared":
+            values.append(rng.choice(shared)(x))
+        elif what == "add":
+            values.append(kinds.Add(name=f"add{k}")([x, other]))
+        else:
+            outputs, *states = kinds.LSTM(3, return_sequences=True, return_state=True, name=f"from{k}")(x)
+            values.append(kinds.LSTM(3, return_sequences=True, name=f"to{k}")(other, initial_state=states))
+            values += rng.choice([[], [outputs]])
+    made = values[len(inputs) :]
+    outputs = rng.sample(made, rng.randint(2, min(4, len(made))))
+    names = rng.sample("abcdz", len(outputs))
+    return module.Model(inputs, rng.choice([outputs, dict(zip(names, outputs, strict=True))]))
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("seed", range(40))
+def test_layers_and_weights_are_in_the_order_of_keras(keras, seed):
+    ours, theirs = drawn(lstmcore, seed), drawn(keras, seed)
+    assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
+    assert [v.shape for v in ours.weights] == [tuple(v.shape) for v in theirs.weights]
+
+
+def test_layers_are_in_the_order_of_the_outputs_whatever_was_called_first():
+    x = Input((5, 3), name="x")
+    last = layers.Dense(1, name="last")(x)
+    deep = layers.Dense(1, name="deep")(layers.LSTM(2, name="lstm")(x))
+    first = layers.Dense(1, name="first")(x)
+    assert [layer.name for layer in Model(x, [first, deep, last]).layers] == ["x", "lstm", "first", "deep", "last"]
+    by_name = Model(x, {"c": last, "b": deep, "a": first})
+    assert [layer.name for layer in by_name.layers] == ["x", "lstm", "first", "deep", "last"]
+    assert by_name.output_names == ["c", "b", "a"]
 
 
 class Distance(layers.Layer):
