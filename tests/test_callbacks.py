@@ -36,7 +36,7 @@ class Model:
 
     def __init__(self, metrics=()):
         self.optimizer = types.SimpleNamespace(learning_rate=0.1)
-        self.metrics = [types.SimpleNamespace(name=n, direction=d) for n, d in metrics]
+        self.reported_metrics = {n: types.SimpleNamespace(direction=d) for n, d in metrics}
         self.stop_training = False
         self.weights = 0
         self.saved = []

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -353,20 +354,142 @@ def test_clones_have_weights_of_their_own():
 # --- Keras ---
 
 
-@pytest.mark.peer
-def test_an_encoder_decoder_trains_as_that_of_keras(monkeypatch):
+@pytest.fixture
+def keras(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras")
+    return pytest.importorskip("keras")
+
+
+def assert_losses_are_those_of_keras(keras, ours, theirs, x, y, loss, options=None, sample_weight=None):
+    """Hold 50 steps on the same data from the same weights against Keras, number by number and name by name."""
+    assert [type(layer).__name__ for layer in ours.layers] == [type(layer).__name__ for layer in theirs.layers]
+    ours.set_weights(theirs.get_weights())
+    for model, optimizers in ((ours, lstmcore.optimizers), (theirs, keras.optimizers)):
+        model.compile(optimizers.Adam(0.01), loss, **(options or {}))
+    for _ in range(50):
+        got, want = (model.train_on_batch(x, y, sample_weight, return_dict=True) for model in (ours, theirs))
+        assert got.keys() == want.keys()
+        for name, value in want.items():
+            assert float(got[name]) == pytest.approx(float(value), abs=1e-4), name
+
+
+@pytest.mark.peer
+def test_an_encoder_decoder_trains_as_that_of_keras(keras):
     past, future = keras.Input((None, 4), name="past"), keras.Input((None, 3), name="future")
     _, h, c = keras.layers.LSTM(6, return_state=True)(past)
     outputs, _, _ = keras.layers.LSTM(6, return_sequences=True, return_state=True)(future, initial_state=[h, c])
     theirs = keras.Model([past, future], keras.layers.Dense(2, activation="softmax")(outputs))
-    ours = encoder_decoder()
-    assert [type(layer).__name__ for layer in ours.layers] == [type(layer).__name__ for layer in theirs.layers]
-    ours.set_weights(theirs.get_weights())
-    for model, optimizers in ((ours, lstmcore.optimizers), (theirs, keras.optimizers)):
-        model.compile(optimizers.Adam(0.01), "categorical_crossentropy")
     x = [numbers(16, 5, 4), numbers(16, 6, 3, seed=1)]
     y = np.eye(2, dtype="float32")[np.random.default_rng(0).integers(0, 2, (16, 6))]
-    for _ in range(50):
-        assert float(ours.train_on_batch(x, y)) == pytest.approx(float(theirs.train_on_batch(x, y)), abs=1e-4)
+    assert_losses_are_those_of_keras(keras, encoder_decoder(), theirs, x, y, "categorical_crossentropy")
+
+
+def drawn(module, seed):
+    """Return a model, the same for both libraries, whose layers have been called in a random order."""
+    rng, kinds = random.Random(seed), module.layers
+    inputs = [module.Input((4, 3), name=f"input{k}") for k in range(rng.randint(1, 3))]
+    values, shared = list(inputs), [kinds.Dense(3, name=f"shared{k}") for k in range(2)]
+    for k in range(rng.randint(2, 9)):
+        x, other = rng.choice(values), rng.choice(values)
+        what = rng.choice(["new", "shared", "add", "states"])
+        if what == "new":
+            values.append(kinds.Dense(3, name=f"new{k}")(x))
+        elif what == "shared":
+            values.append(rng.choice(shared)(x))
+        elif what == "add":
+            values.append(kinds.Add(name=f"add{k}")([x, other]))
+        else:
+            outputs, *states = kinds.LSTM(3, return_sequences=True, return_state=True, name=f"from{k}")(x)
+            values.append(kinds.LSTM(3, return_sequences=True, name=f"to{k}")(other, initial_state=states))
+            values += rng.choice([[], [outputs]])
+    made = values[len(inputs) :]
+    outputs = rng.sample(made, rng.randint(2, min(4, len(made))))
+    names = rng.sample("abcdz", len(outputs))
+    return module.Model(inputs, rng.choice([outputs, dict(zip(names, outputs, strict=True))]))
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("seed", range(40))
+def test_layers_and_weights_are_in_the_order_of_keras(keras, seed):
+    ours, theirs = drawn(lstmcore, seed), drawn(keras, seed)
+    assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
+    assert [v.shape for v in ours.weights] == [tuple(v.shape) for v in theirs.weights]
+
+
+def test_layers_are_in_the_order_of_the_outputs_whatever_was_called_first():
+    x = Input((5, 3), name="x")
+    last = layers.Dense(1, name="last")(x)
+    deep = layers.Dense(1, name="deep")(layers.LSTM(2, name="lstm")(x))
+    first = layers.Dense(1, name="first")(x)
+    assert [layer.name for layer in Model(x, [first, deep, last]).layers] == ["x", "lstm", "first", "deep", "last"]
+    by_name = Model(x, {"c": last, "b": deep, "a": first})
+    assert [layer.name for layer in by_name.layers] == ["x", "lstm", "first", "deep", "last"]
+    assert by_name.output_names == ["c", "b", "a"]
+
+
+class Distance(layers.Layer):
+    """|a - b|"""
+
+    takes_several = True
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def forward(self, inputs, training=False):
+        difference = inputs[0] - inputs[1]
+        self._cache = np.sign(difference)
+        return np.abs(difference)
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        d = d_outputs * self.kept()
+        return [d, -d]
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("merge", ["distance", "concatenate"])
+def test_a_siamese_model_trains_as_that_of_keras(keras, merge):
+    class KerasDistance(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.abs(inputs[0] - inputs[1])
+
+    KerasDistance.__name__ = "Distance"
+
+    def made(module, distance):
+        kinds = module.layers
+        left, right = module.Input((None, 4), name="left"), module.Input((None, 4), name="right")
+        tower = kinds.LSTM(6, name="tower")
+        merged = (distance if merge == "distance" else kinds.Concatenate)()([tower(left), tower(right)])
+        return module.Model([left, right], kinds.Dense(1, activation="sigmoid")(merged))
+
+    x = {"left": numbers(16, 5, 4), "right": numbers(16, 5, 4, seed=1)}
+    y = (np.random.default_rng(0).random((16, 1)) < 0.5).astype("float32")
+    ours, theirs = made(lstmcore, Distance), made(keras, KerasDistance)
+    assert len(ours.trainable_weights) == 5
+    assert_losses_are_those_of_keras(keras, ours, theirs, x, y, "binary_crossentropy", {"metrics": ["accuracy"]})
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_model_with_two_outputs_trains_as_that_of_keras(keras, by_name):
+    def made(module):
+        kinds = module.layers
+        words = module.Input((None,), dtype="int32", name="words")
+        masked = kinds.Embedding(9, 5, mask_zero=True)(words)
+        steps = kinds.LSTM(6, return_sequences=True)(masked)
+        tags = kinds.Dense(3, activation="softmax", name="tags")(steps)
+        mood = kinds.Dense(1, activation="sigmoid", name="mood")(kinds.GRU(4)(steps))
+        return module.Model(words, {"tags": tags, "mood": mood} if by_name else [tags, mood])
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 9, (16, 7)).astype("int32")
+    x[np.arange(7) >= rng.integers(2, 8, 16)[:, None]] = 0
+    targets = {"tags": rng.integers(0, 3, (16, 7)), "mood": rng.integers(0, 2, (16, 1)).astype("float32")}
+    weights = {"tags": rng.random((16, 7)).astype("float32"), "mood": rng.random(16).astype("float32")}
+    y, sample_weight = (part if by_name else list(part.values()) for part in (targets, weights))
+    loss = {"tags": "sparse_categorical_crossentropy", "mood": "binary_crossentropy"}
+    options = {
+        "loss_weights": {"tags": 0.5, "mood": 2.0},
+        "metrics": {"tags": ["accuracy"], "mood": ["accuracy", "mse"]},
+        "weighted_metrics": {"tags": [], "mood": ["mse", "mae"]},
+    }
+    assert_losses_are_those_of_keras(keras, made(lstmcore), made(keras), x, y, loss, options, sample_weight)

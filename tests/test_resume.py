@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstmcore
-from lstmcore import Sequential, layers, optimizers, utils
+from lstmcore import Input, Model, Sequential, layers, optimizers, utils
 from lstmcore.callbacks import Callback, EarlyStopping, ReduceLROnPlateau
 from lstmcore.optimizers.schedules import ExponentialDecay
 from lstmcore.training.measures import Measures
@@ -105,6 +105,41 @@ def test_from_every_hook_of_a_training_on_arrays():
             X, Y, batch_size=5, epochs=3, validation_split=0.2, callbacks=callbacks, verbose=0
         )
     )
+
+
+def with_two_outputs(by_name=False, names=("sum", "sign")):
+    lstmcore.utils.set_random_seed(3)
+    x = Input((None, 2))
+    state = layers.LSTM(4, dropout=0.2)(x)
+    total = layers.Dense(1, name=names[0])(layers.Dropout(0.2)(state))
+    sign = layers.Dense(1, "sigmoid", name=names[1])(state)
+    model = Model(x, {"sum": total, "sign": sign} if by_name else [total, sign])
+    rates = [["mae"], ["accuracy", lstmcore.metrics.AUC()]]
+    model.compile("adam", ["mse", "binary_crossentropy"], loss_weights=[0.5, 2], metrics=rates)
+    return model
+
+
+def fit_both(model, callbacks):
+    weights = [np.linspace(0.5, 2, len(X)), None]
+    options = {"batch_size": 5, "epochs": 2, "validation_split": 0.2, "callbacks": callbacks, "verbose": 0}
+    return model.fit(X, [X.sum((1, 2)), Y], sample_weight=weights, **options)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_from_every_hook_of_a_training_of_several_outputs(by_name):
+    assert_goes_on(fit_both, lambda: with_two_outputs(by_name))
+
+
+def test_outputs_with_automatic_names_go_on_under_other_names():
+    take, whole = Take(), with_two_outputs(names=(None, None))
+    fit_both(whole, [take])
+    resumed = with_two_outputs(names=(None, None))
+    assert resumed.output_names != whole.output_names
+    fit_both(resumed, [Restore(take.taken["batch end", 1, 1])])
+    for got, want in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(got, want)
+    scores = [model.evaluate(X, [X.sum((1, 2)), Y], verbose=0) for model in (whole, resumed)]
+    assert scores[0] == scores[1]
 
 
 @pytest.mark.parametrize(

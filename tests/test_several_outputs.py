@@ -368,6 +368,31 @@ def test_callbacks_monitor_what_is_reported_of_an_output(tmp_path):
     assert [float(row["val_price_loss"]) for row in rows] == pytest.approx(history["val_price_loss"])
 
 
+@pytest.mark.parametrize(
+    ("monitor", "rising"),
+    [
+        ("val_acceleration_loss", False),  # no accuracy
+        ("val_acceleration_miss", False),
+        ("val_acceleration_hit", True),
+        ("val_loss_hit", True),  # of an output that is called "loss"
+        ("loss_loss", False),
+    ],
+)
+def test_whether_a_number_is_to_rise_is_told_by_the_metric_of_the_output(monitor, rising):
+    x = Input((5, 3))
+    state = layers.LSTM(2)(x)
+    model = Model(x, {"acceleration": layers.Dense(1)(state), "loss": layers.Dense(2, "softmax")(state)})
+    hits = {"loss": [metrics.CategoricalAccuracy("hit")]}
+    rates = [metrics.MeanAbsoluteError("miss"), metrics.BinaryAccuracy("hit")]
+    model.compile(optimizers.SGD(0.0), ["mse", "mse"], metrics={"acceleration": rates, **hits})
+    stop = EarlyStopping(monitor, min_delta=0.1, patience=5)
+    model.fit(X, BOTH, validation_data=(X, BOTH), callbacks=[stop], verbose=0)
+    assert stop.improves(2.0, 1.0) == rising
+    assert stop.improves(1.0, 2.0) != rising
+    with pytest.raises(ValueError, match="there is no 'val_hit' in the logs"):
+        model.fit(X, BOTH, validation_data=(X, BOTH), callbacks=[EarlyStopping("val_hit")], verbose=0)
+
+
 def rich(said=list):
     """With state in layers, metrics and the optimizer."""
     lstmcore.utils.set_random_seed(1)

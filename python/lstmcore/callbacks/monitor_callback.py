@@ -76,6 +76,8 @@ class MonitorCallback(Callback):
         direction = self._metrics().get(name)
         if direction is not None:
             return direction == "up"
+        if name.endswith("_loss"):  # of an output, whatever that is called
+            return False
         if any(part in name for part in _RISING):
             return True
         if any(part in name for part in _FALLING):
@@ -86,8 +88,8 @@ class MonitorCallback(Callback):
         )
 
     def _metrics(self) -> dict[str, str | None]:
-        """Return the directions of the model's metrics by their names."""
-        return {metric.name: getattr(metric, "direction", None) for metric in self.model.metrics}
+        """Return the directions of the model's metrics by the names that they are reported with."""
+        return {name: getattr(m, "direction", None) for name, m in self.model.reported_metrics.items()}
 
     def monitored(self, logs: Logs | None) -> Any:
         """Return the number in the logs, or None with a warning if it is not there or is an array."""

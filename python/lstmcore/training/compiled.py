@@ -257,6 +257,13 @@ class Compiled(Layer):
             given = []
         return ["loss", *(m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given)]
 
+    @property
+    def reported_metrics(self) -> dict[str, Any]:
+        """The `metrics` by the names that they are reported with, such as "price_mae" for an output's "mae"."""
+        measures = self._measures
+        compiled = {} if measures is None else dict(zip(measures.names, measures.metrics, strict=True))
+        return {metric.name: metric for metric in self._own_metrics()} | compiled
+
     def reset_metrics(self) -> None:
         """Forget what metrics have seen."""
         if self._measures is not None:

@@ -29,19 +29,18 @@ class Measures:
 
     def __init__(self, objectives: Sequence[Objective | None], outputs: Sequence[str] | None = None) -> None:
         self.loss = Mean("loss")
-        asked = [(name, one) for name, one in zip(outputs or [""], objectives, strict=True) if one is not None]
-        self.parts = [Mean(f"{name}_loss") for name, _ in asked] if len(asked) > 1 else []
+        asked = [(k, one) for k, one in enumerate(objectives) if one is not None]
+        names = outputs or [""]
+        self.parts = [Mean(f"{names[k]}_loss") for k, _ in asked] if len(asked) > 1 else []
         self.metrics: list[Metric] = [self.loss, *self.parts]
         self.names = [metric.name for metric in self.metrics]
-        for output, objective in asked:
-            prefix = f"{output}_" if len(objectives) > 1 else ""
+        # In a state outputs go by their numbers: names may be automatic, and others in the next model or process.
+        self._kept_as = ["loss", *(f"{k}_loss" for k, _ in asked[: len(self.parts)])]
+        several = len(objectives) > 1
+        for k, objective in asked:
             self.metrics += [*objective.metrics, *objective.weighted_metrics]
-            for metric in objective.metrics:
-                self.names.append(free_name(f"{prefix}{metric.name}", self.names))
-            for metric in objective.weighted_metrics:
-                taken = f"{prefix}{metric.name}" in self.names
-                name = f"{prefix}weighted_{metric.name}" if taken else f"{prefix}{metric.name}"
-                self.names.append(free_name(name, self.names))
+            self.names += _told_apart(objective, f"{names[k]}_" if several else "", self.names)
+            self._kept_as += _told_apart(objective, f"{k}_" if several else "", self._kept_as)
         self.reset()
 
     def reset(self) -> None:
@@ -62,12 +61,13 @@ class Measures:
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""
-        return {name: m.state() for name, m in zip(self.names, self.metrics, strict=True)}
+        return {name: m.state() for name, m in zip(self._kept_as, self.metrics, strict=True)}
 
     def load_state(self, state: dict[str, dict[str, Any]]) -> None:
         """Go on from a state: with all of it or, on an error, none."""
-        if list(state) != self.names:
-            raise ValueError(f"metrics: expected the state of {', '.join(self.names)}, got that of {', '.join(state)}")
+        if list(state) != self._kept_as:
+            expected, got = ", ".join(self._kept_as), ", ".join(state)
+            raise ValueError(f"metrics: expected the state of {expected}, got that of {got}")
         before = self.state()
         try:
             for metric, part in zip(self.metrics, state.values(), strict=True):
@@ -76,3 +76,15 @@ class Measures:
             for metric, part in zip(self.metrics, before.values(), strict=True):
                 metric.load_state(part)
             raise
+
+
+def _told_apart(objective: Objective, prefix: str, taken: Sequence[str]) -> list[str]:
+    """Return names for the metrics and the weighted metrics of an output, beside those that are taken."""
+    names: list[str] = []
+    for metric in objective.metrics:
+        names.append(free_name(f"{prefix}{metric.name}", [*taken, *names]))
+    for metric in objective.weighted_metrics:
+        plain = f"{prefix}{metric.name}"
+        same = plain in taken or plain in names
+        names.append(free_name(f"{prefix}weighted_{metric.name}" if same else plain, [*taken, *names]))
+    return names

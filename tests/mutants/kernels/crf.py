@@ -28,7 +28,7 @@ MUTANTS = [
         equivalent="With zeros there the sums of the last vector are done in numbers with exponents, every time.",
     ),
     # sums
-    Mutant("e[k] = larger(own + load(p + k * width), e[k]);", "e[k] = own + load(p + k * width);", FAR),
+    Mutant("e[k] = larger(own + load(p + k * width), e[k]);", "e[k] = own + load(p + k * width);", SIZES),
     Mutant("return largest_of(-least) <= -least_plain;", "return true;", FAR),
     Mutant(
         "for (int k = 1; k < n; ++k) least = smaller(least, m[k]);", "", "test_crf.py::test_far_apart_in_a_later_vector"
