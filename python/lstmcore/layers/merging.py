@@ -100,8 +100,8 @@ class Factors(Merging):
 
     def forward(self, inputs: Any, training: bool = False, mask: Any = None) -> Array:
         """Return what the factors make."""
-        masks = self._aligned_masks(inputs, mask)
-        factors = [where(m, x, 1) for m, x in zip(masks, self._aligned(inputs), strict=True)]
+        arrays, masks = self._aligned(inputs), self._aligned_masks(inputs, mask)
+        factors = [where(m, x, 1) for m, x in zip(masks, arrays, strict=True)]
         outputs, kept = self._merge(factors)
         left = self.compute_mask(inputs, mask)
         if left is not None:
