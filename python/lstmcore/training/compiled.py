@@ -78,18 +78,10 @@ class Compiled(Layer):
             with building:
                 if gathered is self._parameters:
                     refuse_while_trained(self)
-                    self._gather_again(gathered)
+                    # What is trained is settled by `compile`, whatever `trainable` says now.
+                    self._gather(None if gathered is None else gathered.variables)
                 gathered = self._parameters
         return gathered
-
-    def _gather_again(self, before: Parameters | None) -> None:
-        """Gather the weights that were gathered before: what is trained is settled by `compile`, not by `trainable`."""
-        self._gather(None if before is None else before.variables)
-        now = self._parameters
-        if before is None or now is None or self.optimizer is None or not self.optimizer.accumulating:
-            return
-        if _same(before.variables, now.variables):  # whoever had them has used the gradients for sums of its own
-            now.vectors.gradients[...] = before.vectors.gradients
 
     @property
     def output_shape(self) -> Any:
