@@ -57,6 +57,7 @@ TASKS = {
     "air_quality_published": Task("air_quality", "rmse", 26.496, options=("--published",)),
     "sentiment": Task("sentiment", "accuracy", 0.8428, aim=0.84, better="more"),
     "sentiment_lstm": Task("sentiment", "accuracy", 0.8679, 0.865, "more", ("--setup", "lstm")),
+    "bilstm_crf_tagger": Task("bilstm_crf_tagger", "BiLSTM-CRF", None, better="more"),
     "characters": Task("characters", "bits", None),
     "music_lstm": Task("music", "nats", 8.45, aim=8.5),
     "music_gru": Task("music", "nats", 8.43, aim=8.5, options=("--cell", "GRU")),

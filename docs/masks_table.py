@@ -28,13 +28,19 @@ _NOT_LAYERS = {"Cell", "GRUCell", "LSTMCell", "Layer", "SimpleRNNCell", "Stacked
 _OTHERS: dict[str, Make] = {
     "Activation": lambda: layers.Activation("relu"),
     "AlphaDropout": lambda: layers.AlphaDropout(0.5),
+    "Arithmetic": lambda: layers.Arithmetic("add", 1.0),
+    "CRF": lambda: layers.CRF(3),
     "Conv1D": lambda: layers.Conv1D(2, 2),
     "Dense": lambda: layers.Dense(2),
+    "Dot": lambda: layers.Dot(2),
     "Dropout": lambda: layers.Dropout(0.5),
     "Embedding": lambda: layers.Embedding(5, 3),
     "GaussianDropout": lambda: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda: layers.GaussianNoise(0.5),
+    "GetItem": lambda: layers.GetItem([slice(None), slice(1, None)]),
     "InputLayer": lambda: layers.InputLayer((4, 3)),
+    "Lambda": lambda: layers.Lambda(lambda x: x**2),
+    "MultiHeadAttention": lambda: layers.MultiHeadAttention(2, 2),
     "Permute": lambda: layers.Permute((2, 1)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Reshape": lambda: layers.Reshape((12,)),
@@ -80,6 +86,8 @@ def cases() -> Iterator[tuple[str, Make]]:
 
 def inputs_for(name: str, layer: layers.Layer) -> tuple[object, object]:
     """Return inputs for a layer, and their mask."""
+    if name == "Matmul":
+        return [STEPS, STEPS.transpose(0, 2, 1).copy()], [MASK, None]
     if layer.takes_several:
         return [STEPS, STEPS], [MASK, MASK & [[True, True, False, True]]]
     if name == "RepeatVector":

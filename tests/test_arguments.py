@@ -186,6 +186,22 @@ CALLS = {
         lambda **o: functional.ctc_loss(**o, reduction="mean"),
         {"inputs": np.full((2, 5, 4), 0.25), "labels": [[1, 2], [1, 0]], "label_lengths": [2, 1]},
     ),
+    "crf_loss": (
+        functional.crf_loss,
+        {"emissions": P[None], "labels": [[1, 0]], "transitions": np.zeros((2, 2)), "start": None, "lengths": [2]},
+    ),
+    "crf_decode": (functional.crf_decode, {"emissions": P[None], "transitions": np.zeros((2, 2)), "end": None}),
+    "CRF": (layers.CRF, {"tags": ["O", "B-X"], "constraints": None, "transitions_initializer": "zeros"}),
+    "tag_constraints": (utils.tag_constraints, {"tags": ["O", "B-X"], "scheme": "BIO"}),
+    "tag_spans": (utils.tag_spans, {"labels": [[0, 1]], "tags": ["O", "B-X"], "lengths": [2], "strict": False}),
+    "TagPrecision": (
+        metrics.TagPrecision,
+        {"tags": ["O", "B-X"], "scheme": "BIO", "average": None, "outside": "O", "ignore_class": -1, "strict": True},
+    ),
+    "a metric of tags": (
+        lambda **o: metrics.TagF1Score(3)(**o),
+        {"y_true": [[0, 1]], "y_pred": [[0, 2]], "sample_weight": None},
+    ),
     "set_num_threads": (set_num_threads, {"num_threads": 1}),
     "LSTM": (lambda **o: layers.LSTM(**o)(X), {"units": 2}),
     "LSTM, called": (layers.LSTM(2), {"sequences": X, "training": False, "initial_state": None}),

@@ -575,6 +575,13 @@ CALLS = {  # every function of the core and every method, with arguments that ar
         *(_core.ctc, np.zeros((2, 4, 3)), np.array([[1, 2], [2, 1]]), np.array([4, 4]), np.array([2, 1]), 0),
         *(True, False, True, np.ones(2)),
     ),
+    "crf": (
+        *(_core.crf, np.zeros((2, 4, 3)), np.array([[1, 2, 0, 0], [2, 1, 0, 0]]), np.zeros((3, 3)), np.zeros(3)),
+        *(np.zeros(3), np.array([4, 3]), True, np.ones(2)),
+    ),
+    "crf_decode": (
+        *(_core.crf_decode, np.zeros((2, 4, 3)), np.zeros((3, 3)), np.zeros(3), np.zeros(3), np.array([4, 3])),
+    ),
     "ctc_greedy": (_core.ctc_greedy, np.zeros((2, 4, 3)), np.array([4, 3]), 0, 1, True),
     "ctc_beam_search": (
         *(_core.ctc_beam_search, np.ones((2, 4, 3)), np.array([4, 3]), 0, 1, 5, 2, -9.0, None, 1.0, 0.0),
@@ -739,6 +746,8 @@ ARRAYS = [
     ("optimizer_step", 2),
     ("sum_of_squares", 0),
     *(("ctc", k) for k in (0, 1, 2, 3, 8)),
+    *(("crf", k) for k in (0, 1, 2, 3, 4, 5, 7)),
+    *(("crf_decode", k) for k in range(5)),
     *(("ctc_greedy", k) for k in (0, 1)),
     *(("ctc_beam_search", k) for k in (0, 1)),
     *(("edit_counts", k) for k in range(4)),

@@ -27,6 +27,7 @@ programs = {
     ),  # 5 years with a leap day, less a year, a day, an hour
     "sentiment": ("--reviews 64 --epochs 1", "aclImdb_labelled.tsv.gz", "published, epoch 2 +0.8428"),
     "characters": ("--characters 20000 --units 16 --epochs 1 --length 20", "tinyshakespeare.txt", "2,000 characters"),
+    "bilstm_crf_tagger": ("--lines 200 --tests 50 --epochs 1 --units 8", "tinyshakespeare.txt", "50 lines"),
     "music": ("--pieces 16 --units 16 --epochs 1", "JSB_Chorales.npz", "77 pieces of the test"),
     "movement": ("--folds 2 --epochs 1", "IndoorMovement.zip", "314 traces"),
     "addition": ("--questions 500 --units 16 --epochs 1", None, "50 questions"),
@@ -174,7 +175,7 @@ def test_the_gallery_lists_all_programs():
 
 def test_readme_code_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, timeout=120, check=True)
 

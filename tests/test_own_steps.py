@@ -183,12 +183,15 @@ def test_what_would_never_be_called_is_refused_when_defined(name, text):
         type("Mine", (Model,), {name: lambda self: None})
 
 
-@pytest.mark.parametrize("base", [layers.Layer, layers.Dense, layers.LSTM, Model, Sequential])
+@pytest.mark.parametrize("base", [layers.Dense, layers.LSTM, Sequential])
 def test_a_call_that_would_never_be_called_is_refused_when_defined(base):
     def call(self, inputs):
         return inputs
 
-    with pytest.raises(TypeError, match=r"Mine: define forward\(inputs, training=False\) instead of call"):
+    text = r"define forward\(inputs, training=False\) instead of call"
+    if base is Sequential:
+        text = "defines call, which a chain would not call; derive it from Model"
+    with pytest.raises(TypeError, match=rf"Mine: {text}"):
         type("Mine", (base,), {"call": call})
 
     if base is Sequential:

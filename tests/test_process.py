@@ -132,6 +132,7 @@ def normal(*shape):
     return rng.standard_normal(shape).astype("float32") / 8
 weights = [normal(64, 512), normal(128, 512), normal(512)]
 x, labels = normal(8, 50, 64), np.ones((8, 5), "int64")
+labels_of_steps, scores = np.ones((8, 50), "int64"), normal(64, 64)
 y, _, cache = functional.lstm(x, weights, training=True)
 a, v, packed = normal(300, 300), normal(300_000), functional.pack_lstm(weights)
 calls = [
@@ -143,6 +144,8 @@ calls = [
     lambda: _core.optimizer_step("sgd", v.copy(), v, [], [0.1]),
     lambda: _core.add_rows(a.copy(), np.arange(300), a),
     lambda: _core.ctc(x, labels, None, None, 0, True, False, True),
+    lambda: _core.crf(x, labels_of_steps, scores, scores[0], scores[0], None, True),
+    lambda: _core.crf_decode(x, scores, scores[0], scores[0], None),
     lambda: decoders.greedy(x),
     lambda: decoders.beam_search(x, beam_width=10),
     lambda: decoders.beam_search(x[:, :10], beam_width=10, lm=lambda prefix, label: -sum(range(50)) - 1.0),

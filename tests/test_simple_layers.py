@@ -284,7 +284,7 @@ def test_several_inputs_in_one():
     assert total.output_shape == (None, 4, 3)
     for gradient in total.backward(a):
         np.testing.assert_array_equal(gradient, a)
-    with pytest.raises(ValueError, match=r"inputs: expected one shape, got \(2, 4, 3\) and \(2, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"inputs: expected shapes that fit each other, got \(2, 4, 3\), \(2, 4, 5\)"):
         total([a, b])
     with pytest.raises(TypeError, match="inputs: expected a list or a dict of arrays, got ndarray"):
         total(a)
@@ -733,15 +733,7 @@ def test_layers_within_a_layer_of_the_users_are_found():
     assert not layer.built
 
 
-def test_a_layer_with_keras_method_is_told_what_to_define():
-    with pytest.raises(
-        TypeError, match=r"Twice: define forward\(inputs, training=False\) instead of call, and backward"
-    ):
-
-        class Twice(Layer):
-            def call(self, inputs):
-                return 2 * inputs
-
+def test_a_layer_is_told_what_to_define():
     class Nothing(Layer):
         pass
 

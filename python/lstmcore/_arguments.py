@@ -422,6 +422,20 @@ def valid_steps(
     return valid
 
 
+def prefix_lengths(name: str, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how many steps of each row count, of a mask (batch, steps) that has padding behind them only."""
+    if mask.ndim != 2:
+        raise ValueError(f"{name}: mask: expected shape (batch, steps), got {mask.shape}")
+    counts = np.asarray(np.count_nonzero(mask, axis=1))
+    wrong = np.flatnonzero((mask != (np.arange(mask.shape[1]) < counts[:, None])).any(axis=1))
+    if wrong.size:
+        raise ValueError(
+            f"{name}: mask: expected padding behind the steps only, got steps that count behind padding in "
+            f"row {wrong[0]}; pad the inputs with padding='post'"
+        )
+    return counts
+
+
 def check_sequences(name: str, shape: Sequence[int | None]) -> None:
     """Refuse the shape of inputs that are no sequences of vectors, with what may have been meant."""
     if len(shape) == 3:

@@ -165,6 +165,19 @@ def ctc(
     gradient: bool,
     scale: ArrayLike | None = None,
 ) -> tuple[NDArray[Any], Any]: ...
+def crf(
+    emissions: ArrayLike,
+    labels: ArrayLike | None,
+    transitions: ArrayLike,
+    start: ArrayLike,
+    end: ArrayLike,
+    lengths: ArrayLike | None,
+    gradient: bool,
+    scale: ArrayLike | None = None,
+) -> tuple[NDArray[Any], Any]: ...
+def crf_decode(
+    emissions: ArrayLike, transitions: ArrayLike, start: ArrayLike, end: ArrayLike, lengths: ArrayLike | None
+) -> tuple[NDArray[Any], NDArray[Any]]: ...
 def config() -> Config: ...
 def get_num_threads() -> int: ...
 def cpu_quota(root: str = "") -> float: ...

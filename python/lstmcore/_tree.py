@@ -29,6 +29,15 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     return function(value)
 
 
+def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
+    """Return ``function`` of a shape; of the shapes of several arrays, in lists, tuples and dicts, in their places."""
+    if isinstance(shape, dict):
+        return {name: map_shapes(function, part) for name, part in shape.items()}
+    if shape and isinstance(shape[0], (list, tuple, dict)):
+        return [map_shapes(function, part) for part in shape]
+    return function(shape)
+
+
 def in_places(value: Any, structure: Any) -> list[Any] | None:
     """Return what ``value`` has at the places of the leaves of ``structure``, in their order.
 

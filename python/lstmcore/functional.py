@@ -1,4 +1,4 @@
-"""Recurrent layers and the CTC loss on plain arrays: arrays in, arrays out, no objects to keep.
+"""Recurrent layers, attention, CTC and conditional random fields on plain arrays: arrays in, arrays out.
 
 `lstmcore.reference` has the same functions with the same arguments, written in NumPy equation by
 equation; the tests hold the two against each other.
@@ -34,6 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _core
 from ._arguments import as_array, flag, integer, items, one_of, positive_integer
+from ._attention import AttentionCache, attention, attention_backward
 from ._core import Cache, PackedWeights
 from ._options import (
     CellOptions,
@@ -47,8 +48,11 @@ from ._options import (
 )
 from ._passes import BackwardCall, Call, Checkpoints, run_backward, run_forward
 from ._stepwise import StepwiseCache, StepwiseWeights
+from .reference.crf import CRFGradients
 
 __all__ = [
+    "AttentionCache",
+    "CRFGradients",
     "Cache",
     "Checkpoints",
     "GRUOptions",
@@ -61,6 +65,12 @@ __all__ = [
     "StepwiseCache",
     "StepwiseWeights",
     "Zoneout",
+    "attention",
+    "attention_backward",
+    "crf_decode",
+    "crf_loss",
+    "crf_loss_and_gradient",
+    "crf_marginals",
     "ctc_loss",
     "ctc_loss_and_gradient",
     "gru",
@@ -932,6 +942,177 @@ def _ctc(
     if reduction == "none":
         return losses, d_inputs
     return float(np.add.reduce(losses if scale is None else losses * scale)), d_inputs
+
+
+# --- conditional random fields ---
+
+
+def crf_loss(
+    emissions: ArrayLike,
+    labels: ArrayLike,
+    transitions: ArrayLike,
+    start: ArrayLike | None = None,
+    end: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    *,
+    reduction: str = "none",
+) -> Any:
+    """Return how unlikely labels are that have one tag for each step, in a linear chain (Lafferty et al. 2001).
+
+    ::
+
+        score(y) = start[y_0] + sum of emissions[t, y_t] + sum of transitions[y_t-1, y_t] + end[y_last]
+        loss     = -ln p = ln Z - score(labels),   Z = sum over all paths of exp(score(path))
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> emissions, transitions = np.log([[[0.6, 0.4], [0.3, 0.7]]]), np.zeros((2, 2))
+    >>> np.exp(-functional.crf_loss(emissions, [[0, 1]], transitions)).round(5)  # 0.6 times 0.7
+    array([0.42])
+
+    Parameters
+    ----------
+    emissions : (batch, steps, tags) scores of each tag at each step, float32 or float64. The sums are float64 anyway.
+    labels : (batch, steps) integers from 0 to tags - 1; those at steps that do not count may be anything.
+    transitions : (tags, tags) score of the second tag behind the first.
+    start, end : (tags,) score of the first tag, and of the last; 0 by default.
+    lengths : (batch,) the steps of each row that count; all of them by default. A row without any has a loss of 0.
+    reduction : "none" for the loss of each row; "sum"; "mean" over the rows.
+
+    Scores of -inf, and those below -1e12, say that a thing is impossible. Where the labels are, the loss is inf. With a
+    score that is NaN or above 1e12 it is NaN.
+
+    Returns
+    -------
+    (batch,), or with a reduction a float.
+
+    Raises
+    ------
+    ValueError, TypeError
+        A shape, a dtype, a length or a label does not fit; the message names the argument.
+    """
+    return _crf(emissions, labels, transitions, start, end, lengths, reduction, gradient=False)[0]
+
+
+def crf_loss_and_gradient(
+    emissions: ArrayLike,
+    labels: ArrayLike,
+    transitions: ArrayLike,
+    start: ArrayLike | None = None,
+    end: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+    *,
+    reduction: str = "none",
+) -> tuple[Any, CRFGradients]:
+    """Return the loss of `crf_loss`, which see, and its gradient: what is expected minus what the labels have.
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> emissions, transitions = np.log([[[0.6, 0.4], [0.3, 0.7]]]), np.zeros((2, 2))
+    >>> loss, gradients = functional.crf_loss_and_gradient(emissions, [[0, 1]], transitions)
+    >>> gradients.emissions.round(2)
+    array([[[-0.4,  0.4],
+            [ 0.3, -0.3]]])
+
+    Returns
+    -------
+    The loss, and a `CRFGradients` (emissions, transitions, start, end): the derivatives of each row's loss, each with
+    the batch first, or with a reduction those of the one number, of the arguments' shapes. They are zero at steps
+    that do not count. A row whose loss is infinite has none (NaN).
+    """
+    return _crf(emissions, labels, transitions, start, end, lengths, reduction, gradient=True)
+
+
+def crf_marginals(
+    emissions: ArrayLike,
+    transitions: ArrayLike,
+    start: ArrayLike | None = None,
+    end: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+) -> Array:
+    """Return the probability of each tag at each step, over all paths.
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> transitions = [[0.0, -np.inf], [0.0, 0.0]]  # no 1 behind a 0
+    >>> functional.crf_marginals(np.zeros((1, 2, 2)), np.array(transitions)).round(3)
+    array([[[0.333, 0.667],
+            [0.667, 0.333]]])
+
+    Parameters
+    ----------
+    emissions, transitions, start, end, lengths : as for `crf_loss`.
+
+    Returns
+    -------
+    (batch, steps, tags): they add up to 1 at steps that count, and are 0 at others. NaN where no path is possible.
+    """
+    x, start, end = _crf_scores(emissions, start, end)
+    marginals: Array = _core.crf(x, None, transitions, start, end, lengths, True)[1][0]
+    return marginals
+
+
+def crf_decode(
+    emissions: ArrayLike,
+    transitions: ArrayLike,
+    start: ArrayLike | None = None,
+    end: ArrayLike | None = None,
+    lengths: ArrayLike | None = None,
+) -> tuple[Array, Array]:
+    """Return the most likely path of each row, and its score (Viterbi 1967).
+
+    >>> import numpy as np
+    >>> from lstmcore import functional
+    >>> transitions = [[0.0, -np.inf], [0.0, 0.0]]  # no 1 behind a 0
+    >>> functional.crf_decode(np.array([[[1.0, 0.0], [0.0, 3.0]]]), np.array(transitions))
+    (array([[1, 1]]), array([3.]))
+
+    Parameters
+    ----------
+    emissions, transitions, start, end, lengths : as for `crf_loss`. NaN is never the best.
+
+    Returns
+    -------
+    paths : (batch, steps) integers; 0 at steps that do not count. Of equal scores the lower tag wins, from the end on.
+        Where no path is possible, all tags are -1.
+    scores : (batch,) of the paths; -inf where none is possible.
+    """
+    x, start, end = _crf_scores(emissions, start, end)
+    return _core.crf_decode(x, transitions, start, end, lengths)
+
+
+def _crf_scores(
+    emissions: ArrayLike, start: ArrayLike | None, end: ArrayLike | None
+) -> tuple[Array, ArrayLike, ArrayLike]:
+    """Return the arguments with zeros for what is absent."""
+    x = as_array("emissions", emissions)
+    absent = np.zeros(x.shape[-1:], x.dtype)
+    return x, absent if start is None else start, absent if end is None else end
+
+
+def _crf(
+    emissions: ArrayLike,
+    labels: ArrayLike,
+    transitions: ArrayLike,
+    start: ArrayLike | None,
+    end: ArrayLike | None,
+    lengths: ArrayLike | None,
+    reduction: str,
+    gradient: bool,
+) -> tuple[Any, Any]:
+    reduction = one_of("reduction", reduction, ("none", "mean", "sum"))
+    x, start, end = _crf_scores(emissions, start, end)
+    scale = None
+    if reduction == "mean" and x.ndim:  # other emissions are refused below
+        scale = np.full(len(x), 1 / max(1, len(x)), x.dtype)
+    losses, d = _core.crf(x, as_array("labels", labels), transitions, start, end, lengths, gradient, scale)
+    if reduction == "none":
+        return losses, CRFGradients(*d) if gradient else None
+    loss = float(np.add.reduce(losses if scale is None else losses * scale))
+    if not gradient:
+        return loss, None
+    d_emissions, *others = d
+    return loss, CRFGradients(d_emissions, *(np.add.reduce(part, axis=0) for part in others))
 
 
 # --- what they share ---

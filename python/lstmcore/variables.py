@@ -119,6 +119,8 @@ class Variable:
     >>> layer.bias.assign([1, 2])
     >>> layer.bias.value
     array([1., 2.], dtype=float32)
+    >>> 2 * layer.bias
+    array([2., 4.], dtype=float32)
 
     Attributes
     ----------
@@ -174,6 +176,19 @@ class Variable:
         """Subtract from the value; the shape must be the same."""
         self.assign(self.value - real_array(self.path, value))
 
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def T(self) -> Array:  # noqa: N802 - as arrays have it
+        """The value with its axes reversed."""
+        return self.value.T
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[key]
+
     def numpy(self) -> Array:
         """Return a copy of the value."""
         return self.value.copy()
@@ -192,6 +207,21 @@ class Variable:
 
     def __repr__(self) -> str:
         return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}>"
+
+
+def _operator(name: str) -> Any:
+    def operate(self: Variable, *others: Any) -> Any:
+        return getattr(self.value, name)(*(other.value if isinstance(other, Variable) else other for other in others))
+
+    return operate
+
+
+# Arithmetic with the values. Equality stays identity: variables are looked for in lists.
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
+    for _side in ("", "r"):
+        setattr(Variable, f"__{_side}{_name}__", _operator(f"__{_side}{_name}__"))
+for _name in ("neg", "pos", "abs"):
+    setattr(Variable, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 def _read_only(array: Array) -> Array:

@@ -202,6 +202,38 @@ struct CtcProblem {
     int threads;
 };
 
+// What scores the tags of a batch in a conditional random field; see kernels/crf.hpp. -inf: impossible.
+template <class T>
+struct CrfScores {
+    long batch, steps, tags;
+    const T* x;  // (batch, steps, tags), the tags contiguous: emissions
+    std::ptrdiff_t x_batch, x_step;
+    const T *transitions, *start, *end;  // (tags, tags), from the row's tag to the column's; (tags); (tags)
+    const int64_t* lengths;              // (batch)
+    double* workspace;
+    int threads;
+};
+
+// The loss of every row and its gradient.
+template <class T>
+struct CrfProblem {
+    CrfScores<T> scores;
+    const int64_t*
+        labels;      // (batch, steps), or null: the loss is then ln Z, and its gradient how often all is expected
+    const T* scale;  // (batch) what a row's gradient is multiplied with, or null; zero takes out even NaN
+    T* losses;       // (batch)
+    T* d_emissions;  // (batch, steps, tags), or null: no gradient at all
+    T *d_transitions, *d_start, *d_end;  // (batch, tags, tags), (batch, tags), (batch, tags)
+};
+
+// The best path of every row.
+template <class T>
+struct CrfDecodeProblem {
+    CrfScores<T> scores;
+    int64_t* paths;      // (batch, steps)
+    T* scores_of_paths;  // (batch)
+};
+
 struct Team;
 
 // One cell's passes. The workspaces and what is saved for each row and step are in elements.
@@ -238,6 +270,10 @@ struct Kernels {
     double (*sum_of_squares)(const T* x, std::size_t n);
     std::size_t (*ctc_workspace)(const CtcProblem<T>&);
     void (*ctc)(const CtcProblem<T>&);
+    std::size_t (*crf_workspace)(const CrfProblem<T>&);
+    void (*crf)(const CrfProblem<T>&);
+    std::size_t (*crf_decode_workspace)(const CrfDecodeProblem<T>&);
+    void (*crf_decode)(const CrfDecodeProblem<T>&);
     void (*sigmoid)(const T* x, T* y, std::size_t n);
     void (*tanh)(const T* x, T* y, std::size_t n);
     double (*multiply_add_loop)(long rounds, T* sink);  // returns the floating point operations done

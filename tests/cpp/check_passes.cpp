@@ -1,4 +1,5 @@
-// The passes that threads share besides: optimizers, sums of rows, CTC, decoders. Their bits do not depend on them.
+// The passes that threads share besides: optimizers, sums of rows, CTC, CRF, decoders. Their bits do not depend on
+// them.
 #include <iterator>
 #include <limits>
 
@@ -88,6 +89,50 @@ int check_ctc(int& cases) {
     return failures;
 }
 
+template <class T>
+int check_crf(int& cases) {
+    const long batch = 7, steps = 30, tags = 9;
+    Random random(6);
+    const std::vector<T> x = random.normal<T>(batch * steps * tags, 3), a = random.normal<T>(tags * tags, 1);
+    std::vector<int64_t> labels(batch * steps), lengths;
+    for (int64_t& label : labels) label = random.below(tags);
+    for (long b = 0; b < batch; ++b) lengths.push_back(steps - 5 * b);
+    const auto scores = [&](int threads) {
+        CrfScores<T> s{};
+        s.batch = batch, s.steps = steps, s.tags = tags, s.x = x.data(), s.x_batch = steps * tags, s.x_step = tags;
+        s.transitions = a.data(), s.start = a.data(), s.end = a.data() + tags, s.lengths = lengths.data();
+        s.threads = threads;
+        return s;
+    };
+    int failures = 0;
+    for (const bool with_gradient : {false, true})
+        failures += same_with_threads("crf", cases, [&](int threads) {
+            std::vector<T> out(batch * (1 + steps * tags + tags * tags + 2 * tags));
+            CrfProblem<T> p{};
+            p.scores = scores(threads), p.labels = labels.data(), p.losses = out.data();
+            if (with_gradient) {
+                p.d_emissions = out.data() + batch, p.d_transitions = p.d_emissions + batch * steps * tags;
+                p.d_start = p.d_transitions + batch * tags * tags, p.d_end = p.d_start + batch * tags;
+            }
+            std::vector<double> workspace(kernels<T>().crf_workspace(p));
+            p.scores.workspace = workspace.data();
+            kernels<T>().crf(p);
+            return out;
+        });
+    failures += same_with_threads("crf_decode", cases, [&](int threads) {
+        std::vector<T> out(batch);
+        std::vector<int64_t> paths(batch * steps);
+        CrfDecodeProblem<T> p{};
+        p.scores = scores(threads), p.paths = paths.data(), p.scores_of_paths = out.data();
+        std::vector<double> workspace(kernels<T>().crf_decode_workspace(p));
+        p.scores.workspace = workspace.data();
+        kernels<T>().crf_decode(p);
+        out.insert(out.end(), paths.begin(), paths.end());
+        return out;
+    });
+    return failures;
+}
+
 // What the decoders find does not depend on threads, with a language model and without.
 int check_decoders(int& cases) {
     const long batch = 13, steps = 40, classes = 4;
@@ -134,5 +179,6 @@ int check_decoders(int& cases) {
 
 int check_passes(int& cases) {
     return check_optimizers<float>(cases) + check_optimizers<double>(cases) + check_add_rows<float>(cases) +
-           check_add_rows<double>(cases) + check_ctc<float>(cases) + check_ctc<double>(cases) + check_decoders(cases);
+           check_add_rows<double>(cases) + check_ctc<float>(cases) + check_ctc<double>(cases) +
+           check_crf<float>(cases) + check_crf<double>(cases) + check_decoders(cases);
 }

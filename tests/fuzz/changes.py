@@ -118,6 +118,7 @@ def meanwhile(rng):
     scores = rng.standard_normal((4, 20, 5)).astype("f4")
     x, mask = rng.standard_normal((4, 20, 3)).astype("f4"), rng.random((4, 20)) < 0.7
     weights = [np.ones((3, 12), "f4"), np.ones((3, 12), "f4")]
+    marks, table = rng.integers(0, 5, (4, 20)), rng.standard_normal((5, 5)).astype("f4")
     rows = rng.integers(0, 7, 50)
     embedding = layers.Embedding(7, 3)
     embedding(rows[:, None])
@@ -130,6 +131,8 @@ def meanwhile(rng):
     calls = [
         (lambda: functional.ctc_loss(scores, labels, times, lengths), (labels, lengths, times)),
         (lambda: functional.ctc_loss_and_gradient(scores, labels, times, lengths)[1], (labels, lengths, times)),
+        (lambda: functional.crf_loss(scores, marks, table, lengths=times), (marks, times, table)),
+        (lambda: functional.crf_decode(scores, table, lengths=times)[0], (times, table)),
         (lambda: functional.lstm(x, weights, mask=mask)[0], (mask, x)),
         (lambda: functional.lstm(x, weights, lengths=times)[0], (times,)),
         (lambda: embedding(rows), (rows,)),

@@ -216,7 +216,7 @@ def a_layer(rng):
         layers.BatchNormalization(),
         layers.TimeDistributed(layers.Dense(2)),
     ]
-    kinds += [layers.MinLSTM(3), layers.SLSTM(4, 2, stateful=True)]
+    kinds += [layers.MinLSTM(3), layers.SLSTM(4, 2, stateful=True), layers.CRF(4), layers.CRF(["O", "B", "I", "J"])]
     kinds += [layers.LSTM(2, stateful=True), layers.Residual(layers.Dense(4)), layers.LSTMCell(3), layers.Softmax()]
     layer = kinds[rng.integers(len(kinds))]
     if rng.random() < 0.7:
@@ -245,7 +245,7 @@ OBJECTS = (
     a_layer, a_layer, a_model, a_metric, a_tokenizer, lambda rng: a_model(rng).stream(2, 3),
     lambda _: layers.Embedding(5, 3),
     lambda _: a_layer(np.random.default_rng(1)).add_weight(shape=(2, 3)), lambda _: decoders.NGram.from_text(["a b"]),
-    lambda rng: losses.get(str(rng.choice(["mse", "ctc", "hinge", "sparse_categorical_crossentropy"]))),
+    lambda rng: losses.get(str(rng.choice(["mse", "ctc", "crf", "hinge", "sparse_categorical_crossentropy"]))),
 )  # fmt: skip
 METHODS = {"__call__", "set_weights", "load_state", "reset_states", "reset", "update_state", "assign", "compile", "add"}
 METHODS |= {"train_on_batch", "test_on_batch", "predict_on_batch", "get_layer", "add_weight", "load_weights", "summary"}

@@ -6,8 +6,7 @@ import warnings
 
 import numpy as np
 
-from lstmcore import Sequential, layers
-from lstmcore.layers import _masks
+from lstmcore import Sequential, _masks, layers
 
 from .doors import error_of
 

@@ -11,17 +11,13 @@ from .keras_names import NAMES, OLDER_NAMES
 
 _IMAGES = "lstmcore is for sequences, not for images"
 _GRAPHS = "a graph of layers is a `Model` of inputs, as `Input` makes them, and outputs"
-_MERGE = (
-    "it is for graphs of layers; of those that merge, `layers.Add` and `layers.Concatenate` are there, for models with "
-    "several inputs; for arrays use NumPy"
-)
 _CONFIG = "an object is described by its get_config, and made again by the from_config of its class"
 _TEXT = "use a `preprocessing.text.Tokenizer` before the data reach the model"
 _PREPARE = "prepare the data with NumPy before they reach the model"
 _DTYPES = 'give each layer its dtype, "float32" or "float64"'
 _FILES = "read the files with a `utils.PyDataset` of your own"
 _REGISTERED = "use `utils.register_keras_serializable` and `utils.custom_object_scope`"
-_LAYER = "write a `layers.Layer` with forward and backward"
+_LAYER = "write a `layers.Layer` with call, or with forward and backward"
 
 # Module and name, as regular expressions that match all of it; the first that matches counts.
 _SUBSTITUTES = {
@@ -31,7 +27,7 @@ _SUBSTITUTES = {
     # the top
     r":keras": "lstmcore has Keras's modules itself: import lstmcore as keras",
     r":applications": f"there are no trained models of images; {_IMAGES}",
-    r":ops": "use NumPy; layers have forward and backward in NumPy",
+    r":ops": "use NumPy, or the package autograd where gradients are needed",
     r":random": "use NumPy's generators, and `utils.set_random_seed`",
     r":(backend|config|device)": f"there is one backend, for the CPU; {_DTYPES}",
     r":(mixed_precision|dtype_policies|DTypePolicy|FloatDTypePolicy|quantizers|Quantizer)": _DTYPES,
@@ -43,7 +39,6 @@ _SUBSTITUTES = {
     r":legacy": "use the module itself",
     r":(tree|visualization|wrappers)": "lists and dicts of arrays, and the model's own methods, do without it",
     # layers
-    r"layers:(Average|Dot|Maximum|Minimum|Multiply|Subtract|average|dot|maximum|minimum|multiply|subtract)": _MERGE,
     r"layers:.*Attention": (
         "a recurrent layer within a `layers.Bidirectional`, and a `layers.Conv1D`, look at the steps around one"
     ),
@@ -57,9 +52,8 @@ _SUBSTITUTES = {
     r"layers:(MelSpectrogram|STFTSpectrogram)": "use `audio.mel_spectrogram` before the data reach the model",
     r"layers:(Normalization|Rescaling|Discretization|Pipeline)": _PREPARE,
     r"layers:(Group|RMS|Spectral)Normalization": "use `layers.LayerNormalization` or `layers.BatchNormalization`",
-    r"layers:Lambda": f"{_LAYER}, or use `layers.Activation`",
     r"layers:(EinsumDense|ReversibleEmbedding)": "use `layers.Dense` and `layers.Embedding`",
-    r"layers:AbstractRNNCell": "write a `layers.Cell` with forward and backward",
+    r"layers:AbstractRNNCell": "write a `layers.Cell` with call, or with forward and backward",
     r"layers:CuDNN(GRU|LSTM)": "use `layers.GRU` and `layers.LSTM`",
     r"layers:LocallyConnected1D": "use a `layers.Conv1D`",
     r"layers:ThresholdedReLU": "use `layers.Activation` of `activations.threshold`",
@@ -70,7 +64,7 @@ _SUBSTITUTES = {
     r"layers:.*": _LAYER,
     # the rest
     r"losses:Reduction": "a reduction is given by its name, as in Keras 3",
-    r"losses:.*": "write a `losses.Loss` with call and gradient",
+    r"losses:.*": "write a `losses.Loss` with call",
     r"metrics:.*": "write a `metrics.Metric` with update_state and result",
     r"activations:.*": "write an `activations.Activation` with value and backward",
     r"initializers:.*": "an initializer is a function of shape and dtype, or an `initializers.Initializer`",

@@ -104,8 +104,9 @@ def get(identifier: str | Activation | Callable[..., Any] | None) -> Activation:
     """Return the activation of that name; None is linear.
 
     Of a layer that is nothing but an activation, such as ``layers.LeakyReLU()``, that is taken. A function of the
-    user's is taken as it is; to train through it, it needs an attribute ``backward``, a
-    function of its inputs, its outputs and their gradient that returns the gradient of the inputs.
+    user's is taken as it is. It is trained through if it is written with `autograd.numpy` (the extra ``grad``), or has
+    an attribute ``backward``: a function of its inputs, its outputs and their gradient that returns the gradient of the
+    inputs.
 
     >>> from lstmcore import activations
     >>> activations.get("swish").name

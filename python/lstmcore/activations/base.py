@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._arguments import real_array
+from .._autograd import applied, is_traced, pullback
 from ..serialization import Configurable
 
 Array = NDArray[Any]
@@ -77,6 +78,9 @@ class Activation(Configurable):
 
     def __call__(self, x: ArrayLike, *arguments: Any, **options: Any) -> Array:
         """Return the function's value; of float32 for numbers of no float type."""
+        if is_traced(x):  # in a function of the user's, a layer's call or a loss
+            own = type(self)(*arguments, **options) if arguments or options else self
+            return applied(lambda values: own.value(values.copy()), own.backward, x)  # type: ignore[no-any-return]
         array = real_array("x", x)
         if array.dtype.kind != "f":
             array = array.astype(np.float32)
@@ -115,7 +119,7 @@ class Elementwise(Activation):
 
 
 class Function(Activation):
-    """A function of the user's, with a derivative if it has an attribute ``backward``."""
+    """A function of the user's, whose derivative is its attribute ``backward`` or, without one, autograd's."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
@@ -123,13 +127,13 @@ class Function(Activation):
 
     def value(self, x: Array) -> Array:
         """Return the function's value."""
-        return np.asarray(_of_copies(self.function)(x))
+        value = np.asarray(_of_copies(self.function)(x))
+        # A number in float64, as of a function of NumPy's, would make the outputs float64 from here on.
+        return value.astype(x.dtype) if value.dtype.kind == "f" and value.dtype != x.dtype else value
 
     def backward(self, x: Any, y: Array, dy: Array) -> Array:
-        """Return the gradient of the inputs, if the function knows it."""
-        if not hasattr(self.function, "backward"):
-            raise NotImplementedError(
-                f"{self.name}: has no derivative; to train, give the function an attribute backward, a function of "
-                "its inputs, its outputs and their gradient that returns the gradient of the inputs"
-            )
-        return np.asarray(_of_copies(self.function.backward)(x, y, dy))
+        """Return the gradient of the inputs."""
+        if hasattr(self.function, "backward"):
+            return np.asarray(_of_copies(self.function.backward)(x, y, dy))
+        _, back = pullback(lambda arrays: [self.function(arrays[0])], [x], self.name)
+        return back([dy])[0]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .._masks import parts
+from .._names import free_name
 from .._tree import in_places, leaves, map_leaves
 from ..activations import Activation
-from ..layers import _masks
 from .kept import Kept
 from .plan import Plan
-from .symbol import Symbol
+from .symbol import Symbol, draw
 
 
 class Drawing:
@@ -38,6 +40,15 @@ class Drawing:
             self._plan.move(self._moved)
         return self._plan
 
+    @functools.cached_property
+    def names(self) -> Any:
+        """The names of the outputs in their places: of the layers that make them, or the keys of a dict.
+
+        Of two outputs of one layer, the second has a "_1" behind it; outputs in lists and dicts within have the way
+        there before the name: "1/dense".
+        """
+        return _names(self.outputs, (), set())
+
     def move(self, variables: Iterable[Any]) -> None:
         """Note which variables are to be trained."""
         self._moved = {id(variable) for variable in variables}
@@ -50,7 +61,7 @@ class Drawing:
         """Return the outputs for arrays, their masks and, with ``training``, what `backward` needs."""
         single = isinstance(inputs, np.ndarray)
         arrays = [inputs] if single else list(leaves(inputs))
-        masks = [None] * len(arrays) if mask is None else [mask] if single else _masks.parts(mask)
+        masks = [None] * len(arrays) if mask is None else [mask] if single else parts(mask)
         plan = self._plan or self.plan
         outputs, left, kept = plan.run(arrays, training, masks, logits)
         if self._one:
@@ -88,3 +99,24 @@ class Drawing:
             None if last is None or last.layer.activity_regularizer is not None else last.layer.head
             for last in self.plan.lasts
         ]
+
+
+def chain(name: str, layers: Iterable[Any], inputs: Symbol) -> Drawing:
+    """Return the drawing of layers one after the other, with the weights made for such inputs."""
+    outputs = inputs
+    for layer in layers:
+        layer.ensure_built(outputs.shape)
+        outputs = draw(layer, outputs, layer.compute_output_shape(outputs.shape))
+    return Drawing(name, inputs, outputs)
+
+
+def _names(outputs: Any, path: tuple[Any, ...], taken: set[str]) -> Any:
+    """Return the names of outputs in their places, as Keras calls their losses."""
+    if isinstance(outputs, dict):
+        return {key: _names(part, (*path, key), taken) for key, part in outputs.items()}
+    if isinstance(outputs, list):
+        return [_names(part, (*path, k), taken) for k, part in enumerate(outputs)]
+    own = path[-1] if path and isinstance(path[-1], str) else outputs.name
+    name = free_name("/".join(map(str, (*path[:-1], own))), taken)
+    taken.add(name)
+    return name

@@ -30,14 +30,14 @@ class Kept:
         """Note what is there before a call."""
         self._attributes = [(part, dict(vars(part))) for part in layer.keepers]
 
-    def after(self) -> None:
-        """Put by what a call has set."""
-        self._stack.append(
-            [
-                (part, {k: v for k, v in vars(part).items() if was.get(k, _MISSING) is not v})
-                for part, was in self._attributes
-            ]
-        )
+    def after(self, layer: Any) -> None:
+        """Put by what a call has set: also in layers that it has made."""
+        before = {id(part): was for part, was in self._attributes}
+        put_by = []
+        for part in layer.keepers:
+            was = before.get(id(part), {})
+            put_by.append((part, {k: v for k, v in vars(part).items() if was.get(k, _MISSING) is not v}))
+        self._stack.append(put_by)
         self._attributes = []
 
     @contextlib.contextmanager

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import read_only
+from .._masks import for_each, parts
+from .._ours import is_ours
 from .._tree import leaves, map_leaves
-from ..layers import _masks, _penalties
-from ..layers._subclasses import is_ours
 from .kept import Kept
+from .penalties import add, wanted
 from .symbol import Call, Symbol
 
 Array = NDArray[Any]
@@ -126,16 +127,19 @@ class Plan:
         if logits is False:
             return []
         said = [logits] if isinstance(logits, bool) else logits
-        return [last for last, wanted in zip(self.lasts, said, strict=True) if wanted]
+        found = [last for last, left_out in zip(self.lasts, said, strict=True) if left_out]
+        if None in found:
+            raise ValueError(f"{self.name}: expected the layer of an output to be the same whatever the inputs")
+        return found
 
     def move(self, chosen: set[int] | None) -> None:
         """Note which variables, by identity, are to be trained: gradients go back as far as these need them."""
-        wanted: set[int] = set()
+        slots: set[int] = set()
         for step in self.steps:
             step.moves = any(chosen is None or id(v) in chosen for v in step.layer.variables)
-            if step.moves or wanted & set(step.reads):
-                wanted |= set(step.outputs)
-        self.wanted = wanted
+            if step.moves or slots & set(step.reads):
+                slots |= set(step.outputs)
+        self.wanted = slots
 
     # --- forward ---
 
@@ -162,6 +166,9 @@ class Plan:
             if step.options:
                 options = {name: _at(value, values) for name, value in step.options.items()}
                 if (given := options.pop("mask", None)) is not None:
+                    if isinstance(given, list):  # of several inputs, those that are given; the others' flow
+                        flowing = [None] * len(given) if mask is None else parts(mask)
+                        given = [f if g is None else g for g, f in zip(given, flowing, strict=False)]
                     mask = layer.fit_mask(given, x)
             trains = training if step.training is None else step.training
             if kept is not None and step.repeated:
@@ -170,7 +177,7 @@ class Plan:
                 options["logits"] = True
             outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
             if kept is not None and step.repeated and trains:
-                kept.after()
+                kept.after(layer)
             if target is None:
                 _put(step, outputs, mask, values, marks)
             elif isinstance(outputs, np.ndarray):
@@ -183,9 +190,9 @@ class Plan:
             del outputs  # of which this loop is not to hold what nobody reads
             if layer.activity_regularizer is not None:
                 shown = [read_only(values[slot]) for slot in step.outputs]
-                if _penalties.wanted():
+                if wanted():
                     for part in shown:
-                        _penalties.add(layer.activity_regularizer(part) / max(1, len(part)))
+                        add(layer.activity_regularizer(part) / max(1, len(part)))
                 if kept is not None:
                     kept.activities[id(step)] = shown
                 del shown
@@ -218,17 +225,17 @@ class Plan:
             if kept.activities:
                 d = kept.with_penalty(step, d)
             needs = need_d_inputs or not self.wanted.isdisjoint(step.reads)
-            wanted = (step.moves or needs) and (step.penal or any(part is not None for part in d))
-            if wanted and step.training is False:
+            goes = (step.moves or needs) and (step.penal or any(part is not None for part in d))
+            if goes and step.training is False:
                 raise ValueError(
                     f"{step.layer.name}: is called with training=False, and keeps nothing to go back with; set its "
                     "trainable to False too, and that of all layers before it"
                 )
             if step.repeated and step.training is not False:
                 with kept.latest():
-                    if wanted:
+                    if goes:
                         self._back(step, d, needs, step in leaving, gradients)
-            elif wanted:
+            elif goes:
                 self._back(step, d, needs, step in leaving, gradients)
         return [gradients[slot] for slot in self.inputs]
 
@@ -259,13 +266,13 @@ class Plan:
 
 def _put(step: Step, outputs: Any, mask: Any, values: list[Any], marks: list[Any]) -> None:
     """Put several arrays that a layer has returned, and their masks, where they belong."""
-    parts = list(leaves(outputs))
-    if len(parts) != len(step.outputs):
+    several = list(leaves(outputs))
+    if len(several) != len(step.outputs):
         raise ValueError(
             f"{step.layer.name}: expected it to return {len(step.outputs)} arrays, as its compute_output_shape says, "
-            f"got {len(parts)}"
+            f"got {len(several)}"
         )
-    for slot, part, mark in zip(step.outputs, parts, _masks.for_each(outputs, mask), strict=True):
+    for slot, part, mark in zip(step.outputs, several, for_each(outputs, mask), strict=True):
         values[slot], marks[slot] = part, mark
 
 
@@ -275,7 +282,7 @@ def _at(value: Any, values: list[Any]) -> Any:
 
 def _masks_at(inputs: Any, marks: list[Any]) -> Any:
     found = _at(inputs, marks)
-    return found if any(mark is not None for mark in _masks.parts(found)) else None
+    return found if any(mark is not None for mark in parts(found)) else None
 
 
 def _as_many(inputs: Any, d_inputs: Any) -> list[Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .._tree import leaves, map_leaves
+from .._tree import leaves
 
 _numbers = itertools.count()
 _MANY = 256  # more inputs than a layer has; a longer list is one of numbers
@@ -31,6 +32,9 @@ class Symbol:
     """
 
     __slots__ = ("call", "dtype", "index", "shape")
+    # What makes layers of operators: that of two sides, and that of a part; the layers set them.
+    operated: ClassVar[Callable[[str, Any, Any], Any]]
+    item: ClassVar[Callable[[Any, Any], Any]]
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
         self.shape, self.dtype, self.call, self.index = tuple(shape), dtype, call, index
@@ -53,6 +57,57 @@ class Symbol:
     def __repr__(self) -> str:
         return f"<Symbol shape={self.shape}, dtype={self.dtype}, of {self.name}>"
 
+    def __add__(self, other: Any) -> Any:
+        return Symbol.operated("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return Symbol.operated("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return Symbol.operated("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return Symbol.operated("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return Symbol.operated("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return Symbol.operated("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return Symbol.operated("true_divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return Symbol.operated("true_divide", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return Symbol.operated("power", self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return Symbol.operated("power", other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return Symbol.operated("matmul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return Symbol.operated("matmul", other, self)
+
+    def __neg__(self) -> Any:
+        return Symbol.operated("multiply", self, -1.0)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return Symbol.item(self, key)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """Take the operators of arrays that stand before a symbol; refuse NumPy's other functions."""
+        if ufunc in _OPERATORS and method == "__call__" and len(inputs) == 2 and not options:
+            return Symbol.operated(_OPERATORS[ufunc], *inputs)
+        return self.__array__()
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Refuse to be taken for an array."""
         raise TypeError(f"{self!r}: stands for an array and has no numbers; put what you do with it into a layer")
@@ -65,6 +120,16 @@ class Symbol:
 
     def __iter__(self) -> Any:
         raise TypeError(f"{self!r}: cannot be iterated over; put what you do with it into a layer")
+
+
+_OPERATORS = {
+    np.add: "add",
+    np.subtract: "subtract",
+    np.multiply: "multiply",
+    np.true_divide: "true_divide",
+    np.power: "power",
+    np.matmul: "matmul",
+}
 
 
 class Call:
@@ -109,6 +174,18 @@ class Call:
         return [s for s in leaves([self.inputs, self.options]) if isinstance(s, Symbol)]
 
 
+class Given:
+    """Stands for the layer that what is given to a drawing would come from; of that there may be none."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def given(name: str, shape: Any, dtype: np.dtype[Any]) -> Any:
+    """Return symbols of these shapes for what a drawing is given."""
+    return Call(Given(name), [], shape, dtype).outputs
+
+
 def _symbols(shape: Any, call: Call, index: Iterator[int]) -> Any:
     if isinstance(shape, dict):
         return {name: _symbols(part, call, index) for name, part in shape.items()}
@@ -141,18 +218,26 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     for name, value in options.items():
         if isinstance(value, np.ndarray) or any(isinstance(part, np.ndarray) for part in leaves(value)):
             raise TypeError(f"{layer.name}: {name}: expected symbols for a graph, got an array; make it an Input")
-    if options and layer.is_model:
+    if options and layer.is_model and not layer.is_traced:
         raise TypeError(f"{layer.name} got an unexpected argument {next(iter(options))!r}")
     if mask is not None:
         options["mask"] = mask
-    shapes = map_leaves(lambda s: s.shape, inputs)
     floats = [s.dtype for s in leaves(inputs) if s.dtype.kind == "f"]
     if floats and not layer.built:
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
-    layer.ensure_built(shapes)
-    return draw(
-        layer, inputs, layer.compute_output_shape(shapes), None if training is None else bool(training), options
-    )
+    _refuse_unknown(layer, options)
+    shape = layer.shape_of_call(inputs, options)
+    return draw(layer, inputs, shape, None if training is None else bool(training), options)
+
+
+def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
+    """Refuse further arguments that the layer does not take, which would else be told when the graph is run."""
+    taken = inspect.signature(layer.forward).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        return
+    for name in options:
+        if name not in taken and name != "mask":
+            raise TypeError(f"{layer.name} got an unexpected argument {name!r}")
 
 
 def draw(layer: Any, inputs: Any, shape: Any, training: bool | None = None, options: Any = None) -> Any:

@@ -2,14 +2,19 @@
 
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
+from .additive_attention import AdditiveAttention
 from .alpha_dropout import AlphaDropout
+from .attention import Attention
 from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
 from .cell import Cell
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
+from .concatenate import Concatenate, concatenate
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
+from .crf import CRF
 from .dense import Dense
+from .dot import Dot, dot
 from .dropout import Dropout
 from .elu import ELU
 from .embedding import Embedding
@@ -22,14 +27,30 @@ from .global_pooling1d import GlobalMaxPooling1D as GlobalMaxPool1D
 from .gru import GRU
 from .identity import Identity
 from .input import Input, InputLayer
+from .lambda_ import Lambda
 from .layer import Layer
 from .layer_normalization import LayerNormalization
 from .leaky_relu import LeakyReLU
 from .lstm import LSTM
 from .masking import Masking
-from .merging import Add, Concatenate, add, concatenate
+from .merging import (
+    Add,
+    Average,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
+from .multi_head_attention import MultiHeadAttention
+from .operators import Arithmetic, Divide, GetItem, Matmul
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -51,6 +72,7 @@ from .time_distributed import TimeDistributed
 from .unit_normalization import UnitNormalization
 
 __all__ = [
+    "CRF",
     "ELU",
     "GRU",
     "LSTM",
@@ -59,7 +81,11 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Arithmetic",
+    "Attention",
+    "Average",
     "AveragePooling1D",
     "AvgPool1D",
     "BatchNormalization",
@@ -70,12 +96,15 @@ __all__ = [
     "Convolution1D",
     "Cropping1D",
     "Dense",
+    "Divide",
+    "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
     "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
+    "GetItem",
     "GlobalAveragePooling1D",
     "GlobalAvgPool1D",
     "GlobalMaxPool1D",
@@ -84,14 +113,20 @@ __all__ = [
     "Input",
     "InputLayer",
     "LSTMCell",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "Matmul",
     "MaxPool1D",
     "MaxPooling1D",
+    "Maximum",
     "MinGRU",
     "MinLSTM",
+    "Minimum",
+    "MultiHeadAttention",
+    "Multiply",
     "PReLU",
     "Permute",
     "RMSNormalization",
@@ -104,10 +139,17 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "StackedRNNCells",
+    "Subtract",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "ZeroPadding1D",
     "add",
+    "average",
     "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import ArgumentTypeError, shown
+from .._tree import map_shapes
 
 # Held while weights are made or moved, so that threads which use a new model at once build it once.
 building = threading.RLock()
@@ -28,7 +29,7 @@ def built_once(build: Callable[..., None]) -> Callable[..., None]:
                 return
             given = [*shape, *by_name.values()]
             input_shape: Any = given[0] if given else None
-            if given and not _is_shape(input_shape, self.takes_several):
+            if given and not _is_shape(input_shape, self.takes_several or self.may_take_several):
                 raise ArgumentTypeError(
                     f"{self.name}: input_shape: expected a tuple of integers and None, got {shown(input_shape)}"
                 )
@@ -58,8 +59,4 @@ def _is_shape(value: Any, several: bool) -> bool:
 
 def any_batch(shape: Any) -> Any:
     """Return a shape with None for the batch; of several, each of them."""
-    if isinstance(shape, dict):
-        return {k: any_batch(s) for k, s in shape.items()}
-    if shape and not isinstance(shape[0], (int, np.integer, type(None))):
-        return [any_batch(s) for s in shape]
-    return (None, *shape[1:])
+    return map_shapes(lambda one: (None, *one[1:]), shape)

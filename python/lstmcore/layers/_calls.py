@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import _masks
 from .._arguments import flag, valid_steps
 from .._tree import copies, leaves, shapes
 from ..graph import symbol
-from . import _masks
 
 
 def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:

@@ -9,25 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from .._ours import is_ours
 from ._building import built_once
+from ._called import take_call
+from ._derived import is_derived
 
 _ANY_NUMBER, _ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
-def is_ours(value: Any) -> bool:
-    """Whether a class or a function is the library's, not the user's."""
-    return bool(value.__module__.startswith("lstmcore."))
-
-
 def adapt(cls: Any, root: Any) -> None:
     """Make the methods that a class defines those of a layer; ``root`` is the base of all layers."""
-    _refuse_call(cls)
+    take_call(cls, root)
     if "build" in cls.__dict__:
         cls.build = built_once(cls.__dict__["build"])
     if "forward" in cls.__dict__:
         arguments = inspect.signature(cls.forward).parameters
         cls._takes_lengths = "lengths" in arguments
-        cls.takes_copies = not is_ours(cls)
+        cls.takes_copies = not is_ours(cls) or is_derived(cls.forward)
         if "consumes_mask" not in cls.__dict__:
             consumed, any_name = cls.consumes_mask, any(p.kind is _ANY_NAME for p in arguments.values())
             cls.consumes_mask = "mask" in arguments or (consumed and any_name)
@@ -45,24 +43,6 @@ def adapt(cls: Any, root: Any) -> None:
             setattr(cls, method, _taking(argument, cls.__dict__[method]))
 
 
-def _refuse_call(cls: Any) -> None:
-    """Refuse Keras's ``call``, which has no gradient."""
-    # Unless it defines forward too, or one that it inherits calls it, call would never be called.
-    if "call" in cls.__dict__ and "forward" not in cls.__dict__ and "call" not in names_within(cls.forward):
-        cell = "states" in inspect.signature(cls.__dict__["call"]).parameters
-        raise TypeError(
-            f"{cls.__name__}: "
-            + (
-                "make it a layers.Cell and define forward(inputs, states), which returns (output, new_states, "
-                "saved), instead of call, and backward(saved, d_output, d_states)"
-                if cell
-                else "define forward(inputs, training=False) instead of call, and "
-                "backward(d_outputs, need_d_inputs=True)"
-            )
-            + ": gradients are not derived automatically"
-        )
-
-
 def _follow_own_passes(cls: Any, root: Any) -> None:
     """See to it that passes that a class of the user's defines are not gone around."""
     base: Any = next(kind for kind in cls.__mro__ if is_ours(kind))
@@ -77,18 +57,6 @@ def _follow_own_passes(cls: Any, root: Any) -> None:
             parameters = inspect.signature(getattr(cls, name)).parameters
             if "logits" not in parameters and not any(p.kind is _ANY_NAME for p in parameters.values()):
                 cls.head = None
-
-
-def names_within(function: Any) -> list[str]:
-    """Return the names that the code of a function, and of functions within it, uses; each once."""
-    names: list[str] = []
-    codes: list[Any] = [getattr(inspect.unwrap(function), "__code__", None)] if callable(function) else []
-    while codes:
-        code = codes.pop()
-        if inspect.iscode(code):
-            names += code.co_names
-            codes += code.co_consts
-    return list(dict.fromkeys(names))
 
 
 def _checked(backward: Callable[..., Any]) -> Callable[..., Any]:

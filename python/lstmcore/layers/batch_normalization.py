@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import constraints, initializers, regularizers
+from .. import _masks, constraints, initializers, regularizers
 from .._arguments import flag, integer, number
 from ..streaming import Stage
 from ..variables import Variable
-from . import _masks
 from ._normalization import add_gamma_and_beta, axes_of, column_sums, from_rows, sizes_of, to_rows
 from .layer import Array, Layer, Shape
 

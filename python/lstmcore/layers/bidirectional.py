@@ -138,6 +138,11 @@ class Bidirectional(SequenceLayer):
                 config[argument]["config"]["name"] = name
         return config
 
+    @property
+    def state_sizes(self) -> list[int]:
+        """Widths of the states, the forward layer's first."""
+        return [*self.forward_layer.state_sizes, *self.backward_layer.state_sizes]
+
     def build(self, input_shape: Shape) -> None:
         """Create the weights of both layers."""
         self.forward_layer.ensure_built(input_shape)

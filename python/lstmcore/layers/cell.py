@@ -18,7 +18,10 @@ class Cell(Layer):
     """One step of a recurrent layer, to be defined by the user and run by `RNN`.
 
     A subclass sets ``state_size`` (a width or a list of them) and, if it differs from the first of
-    these, ``output_size``; creates its weights in ``build`` with `add_weight`; and defines
+    these, ``output_size``; creates its weights in ``build`` with `add_weight`; and defines either
+
+    - ``call(inputs, states)`` -> ``(output, new_states)``, as for Keras, written with `autograd.numpy`, which the
+      gradient comes from (the extra ``grad``); within, weights are arrays; or
 
     - ``forward(inputs, states)`` -> ``(output, new_states, saved)``: one step, (batch, features) and
       states (batch, width) each; ``saved`` is whatever ``backward`` needs. If it has an argument
@@ -28,8 +31,21 @@ class Cell(Layer):
     - if the states do not begin with zeros, ``get_initial_state(batch_size)``; and if those are to be learned,
       ``backward_initial_state(d_states)``, which adds to the gradients of the weights they are made of.
 
-    >>> import numpy as np
+    >>> import autograd.numpy as np
     >>> from lstmcore import layers
+    >>> class Leaky(layers.Cell):
+    ...     state_size = 3
+    ...     def build(self, input_shape):
+    ...         self.rate = self.add_weight(name="rate", shape=(3,), initializer="zeros")
+    ...     def call(self, inputs, states):
+    ...         part = 1 / (1 + np.exp(-self.rate))
+    ...         h = part * inputs + (1 - part) * states[0]
+    ...         return h, [h]
+    >>> layers.RNN(Leaky())(np.ones((1, 4, 3), "float32"))
+    array([[0.9375, 0.9375, 0.9375]], dtype=float32)
+
+    The same without autograd, where nothing is learned:
+
     >>> class Average(layers.Cell):
     ...     state_size = 3
     ...     def forward(self, inputs, states):
@@ -44,6 +60,7 @@ class Cell(Layer):
 
     state_size: int | Sequence[int]
     output_size: int | None = None
+    is_cell = True
     _takes_training = False
     _optional_arguments: ClassVar[dict[str, str]] = {}
 
@@ -53,7 +70,9 @@ class Cell(Layer):
 
     def forward(self, inputs: Array, states: list[Array]) -> Any:  # type: ignore[override]
         """Return output, new states and what `backward` needs."""
-        raise NotImplementedError(f"{self.name}: a cell defines forward(inputs, states)")
+        raise NotImplementedError(f"{self.name}: a cell defines forward(inputs, states), or call(inputs, states)")
+
+    _undefined_forward: ClassVar[Any] = forward
 
     def backward(self, saved: Any, d_output: Array, d_states: list[Array]) -> Any:  # type: ignore[override]
         """Return the gradients of inputs and prior states."""

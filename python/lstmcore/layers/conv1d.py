@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, activations, constraints, initializers, regularizers
+from .. import _core, _masks, activations, constraints, initializers, regularizers
 from .._arguments import channels_last, flag, one_of, positive_integer, reject_options, single_integer
 from ..streaming import Stage
-from . import _masks
 from ._windows import Windows
 from .layer import Array, Layer, Shape
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import _masks
 from .._arguments import channels_last, flag
-from . import _masks
 from .layer import Array, Layer, Shape
 
 

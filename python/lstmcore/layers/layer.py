@@ -10,18 +10,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import _random, regularizers
-from .._arguments import flag, float_array, float_dtype, mapping, named, positive_integer, reject_options
+from .. import _masks, _random, regularizers
+from .._arguments import flag, float_array, float_dtype, mapping, named, number, positive_integer, reject_options
 from .._arguments import shape as checked_shape
-from .._tree import shapes
+from .._ours import is_ours
+from .._tree import leaves, map_leaves, shapes
 from ..activations import Activation
+from ..graph import penalties
+from ..graph.symbol import Symbol
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable
-from . import _calls, _masks, _state
+from . import _calls, _state
 from ._building import any_batch, built_once
 from ._naming import automatic_name
-from ._subclasses import adapt, is_ours
+from ._subclasses import adapt
 from ._weighted import Weighted
 
 Array = NDArray[Any]
@@ -29,13 +32,29 @@ Shape = tuple[int | None, ...]
 
 
 class Layer(Weighted):
-    """Base of the layers. A subclass defines `forward` and, to be trained, `backward`; `build` if it has
-    weights, and `compute_output_shape` if its outputs have another shape than its inputs. A `forward` that has
-    an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it. Models and calls
-    give `forward` copies, which it may write over.
+    """Base of the layers. A subclass defines either ``call``, in `autograd.numpy`, or `forward` and `backward`.
 
-    >>> import numpy as np
+    With Keras's ``call(inputs)``, which may have arguments ``training`` and ``mask`` and others, the gradient is
+    autograd's (the extra ``grad``). `build` makes the weights, if there are any; within ``call`` those that are trained
+    are arrays.
+
+    >>> import autograd.numpy as np
     >>> from lstmcore import Sequential, layers
+    >>> class Gate(layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1],))
+    ...     def call(self, inputs):
+    ...         return inputs * np.tanh(inputs * self.kernel)
+    >>> model = Sequential([Gate(input_shape=(3,)), layers.Dense(1)])
+    >>> model.compile("adam", "mse")
+    >>> model.fit(np.ones((8, 3)), np.ones(8), epochs=1, verbose=0).epoch
+    [0]
+
+    With `forward` and `backward`, plain NumPy will do, and it can be faster; `utils.check_gradients` finds mistakes.
+    `compute_output_shape` is then to be defined too if the outputs have another shape than the inputs. A `forward` that
+    has an argument ``mask`` gets the mask of the inputs, and `compute_mask` says what becomes of it. Models and calls
+    give it copies, which it may write over.
+
     >>> class Scale(layers.Layer):
     ...     def build(self, input_shape):
     ...         self.factor = self.add_weight(name="factor", shape=(input_shape[-1],), initializer="ones")
@@ -63,7 +82,7 @@ class Layer(Weighted):
 
     # Of arguments that a subclass may leave out of its methods; those of a cell are others.
     _optional_arguments: ClassVar[dict[str, str]] = {"forward": "training", "backward": "need_d_inputs"}
-    _second: ClassVar[str] = "training"  # what a call takes second: that, or "mask" where Keras has it there
+    _second: ClassVar[str] = "training"  # what a call takes second: that, or "mask" or another where Keras has it there
     _takes_lengths: ClassVar[bool] = False
 
     def __init__(
@@ -112,7 +131,10 @@ class Layer(Weighted):
 
     def forward(self, inputs: Array, training: bool = False) -> Any:
         """Return the outputs; with ``training``, keep what `backward` needs."""
-        raise NotImplementedError(f"{self.name}: a layer defines forward(inputs, training=False)")
+        raise NotImplementedError(f"{self.name}: a layer defines forward(inputs, training=False), or call")
+
+    # What makes passes of the ``call`` of a class that defines one and inherits this forward.
+    _undefined_forward: ClassVar[Any] = forward
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the variables and return that of the inputs, if needed."""
@@ -123,6 +145,40 @@ class Layer(Weighted):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first; by default the same."""
         return input_shape
+
+    def add_loss(self, loss: Any) -> None:
+        """Add to the loss of the step that the layer is run in; `forward` or ``call`` does it, at every call.
+
+        A layer with passes of its own sees to the gradient of that in its `backward`.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> class Small(layers.Layer):
+        ...     def forward(self, inputs, training=False):
+        ...         self.add_loss(0.1 * np.square(inputs).mean())
+        ...         self._cache = inputs
+        ...         return inputs
+        ...
+        ...     def backward(self, d_outputs, need_d_inputs=True):
+        ...         inputs = self.kept()
+        ...         return d_outputs + 0.2 * inputs / inputs.size
+        >>> model = Sequential([Small(input_shape=(2,))])
+        >>> model.compile("sgd", "mse")
+        >>> round(model.evaluate(np.ones((4, 2)), np.ones((4, 2)), verbose=0), 6)
+        0.1
+
+        Parameters
+        ----------
+        loss : a number, or a list of them.
+        """
+        for part in leaves(loss):
+            if isinstance(part, Symbol):
+                raise TypeError(
+                    f"{self.name}: add_loss: expected a number, got {part!r}; give a layer an activity_regularizer"
+                )
+            if np.ndim(part):
+                raise ValueError(f"{self.name}: add_loss: expected a number, got an array of shape {np.shape(part)}")
+            penalties.add(float(number(f"{self.name}: add_loss: loss", part)))
 
     def as_activation(self) -> Any:
         """Return the function that the layer is, where it is given as the activation of another."""
@@ -141,7 +197,10 @@ class Layer(Weighted):
     returned: Any = None  # shape and dtype of what a call with training=True has returned, and the cache it has left
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     is_model = False
+    is_cell = False  # whether it is one step, which others run
+    is_traced = False  # whether its passes are those of what its ``call`` draws
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
+    may_take_several = False  # whether they are that if a list or a dict of arrays is given
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
     # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
@@ -162,7 +221,7 @@ class Layer(Weighted):
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as the array, or the arrays, that `forward` takes."""
-        if self.takes_several:
+        if self.takes_several or (self.may_take_several and _are_arrays(inputs)):
             if isinstance(inputs, dict):
                 return {k: float_array(f"{name}: {k}", v, self.dtype) for k, v in inputs.items()}
             if isinstance(inputs, (list, tuple)):
@@ -186,6 +245,12 @@ class Layer(Weighted):
         """The calls of the layer on symbols, of all graphs that there are."""
         found = [call() for call in self.__dict__.get("_calls", ())]
         return [call for call in found if call is not None]
+
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape, or the shapes, of what a call on symbols returns, with the weights made for it."""
+        given = map_leaves(lambda symbol: symbol.shape, inputs)
+        self.ensure_built(given)
+        return self.compute_output_shape(given)
 
     def note(self, call: Any) -> None:
         """Remember a call on symbols as long as anybody has what it returned."""
@@ -369,6 +434,13 @@ class Layer(Weighted):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}{', built' if self.built else ''}>"
+
+
+def _are_arrays(value: Any) -> bool:
+    """Whether a value is a dict, or a list of nothing but arrays."""
+    return isinstance(value, dict) or (
+        isinstance(value, (list, tuple)) and bool(value) and all(isinstance(part, np.ndarray) for part in value)
+    )
 
 
 def layers_in(value: Any) -> list[Layer]:

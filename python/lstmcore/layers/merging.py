@@ -1,124 +1,212 @@
-"""Several arrays as one: the first layer of a model with several inputs."""
+"""Several arrays as one, number by number: sums, products, means, and what is largest or least."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-from .._arguments import integer
-from . import _masks
+from .. import _masks
+from ._broadcasting import aligned, common, reduced, shapes_of
 from .layer import Array, Layer
 
 
-class Add(Layer):
-    """The sum of a list of arrays of one shape; the first layer of a model with several inputs.
+class Merging(Layer):
+    """Base of the layers that make one array of several, number by number.
+
+    Behind the batch, sizes of 1 are spread out as in NumPy, and axes that an array has too few come behind the batch,
+    as in Keras. A step of the result counts where it does in any of the inputs, and where one has no mask, every step
+    does.
+    """
+
+    takes_several = True
+    _least = 1
+    _most: ClassVar[int | None] = None
+
+    def forward(self, inputs: Any, training: bool = False) -> Array:
+        """Return the inputs, merged."""
+        given = list(inputs.values() if isinstance(inputs, dict) else inputs)
+        shapes = shapes_of(self.name, [array.shape for array in given], self._least, self._most)
+        common(self.name, shapes)
+        axes = max(map(len, shapes))
+        arrays = [aligned(array, axes) for array in given]
+        outputs, kept = self._merge(arrays)
+        if training:
+            self._cache = (shapes, kept)
+        return outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
+        """Return the gradient of each input."""
+        shapes, kept = self.kept()
+        if not need_d_inputs:
+            return None
+        parts = self._split(d_outputs, kept, len(shapes))
+        return [reduced(d, shape) for d, shape in zip(parts, shapes, strict=True)]
+
+    def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
+        """Return what arrays with equal numbers of axes make, in an array of its own, and what `_split` needs."""
+        raise NotImplementedError
+
+    def _split(self, d_outputs: Array, kept: Any, count: int) -> Sequence[Array]:
+        """Return the gradients of the arrays, each as large as the outputs."""
+        raise NotImplementedError
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
+        """Return where any of the masks, one for each input, is True; None if one of them is."""
+        masks = _masks.parts(mask)
+        if any(m is None for m in masks):
+            return None
+        axes = max(m.ndim for m in masks)
+        return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*(aligned(m, axes) for m in masks))))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape that all have together."""
+        return common(self.name, shapes_of(self.name, input_shape, self._least, self._most))
+
+
+def _all(function: Any, arrays: list[Array]) -> Array:
+    """Return a function of two arrays of the first and the second, of that and the third, …; in an array of its own."""
+    outputs = arrays[0].copy() if len(arrays) == 1 else arrays[0]
+    for other in arrays[1:]:
+        outputs = function(outputs, other)
+    return outputs
+
+
+class Add(Merging):
+    """The sum of a list of arrays.
 
     >>> import numpy as np
     >>> from lstmcore.layers import Add
     >>> Add()([np.ones((1, 2)), np.ones((1, 2))]).tolist()
     [[2.0, 2.0]]
 
-    A step of the sum counts where it does in any of them.
+    Behind the batch, sizes of 1 are spread out as in NumPy. A step of the sum counts where it does in any of them.
     """
 
-    takes_several = True
+    def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
+        return _all(np.add, arrays), None
 
-    def forward(self, inputs: Any, training: bool = False) -> Array:
-        """Return the sum."""
-        if not inputs:
-            raise ValueError(f"{self.name}: inputs: expected at least one array, got none")
-        first, *others = inputs.values() if isinstance(inputs, dict) else inputs
-        outputs: Array = first.copy()
-        for other in others:
-            if other.shape != first.shape:
-                raise ValueError(f"{self.name}: inputs: expected one shape, got {first.shape} and {other.shape}")
-            outputs += other
-        if training:
-            self._cache = (len(others) + 1,)
-        return outputs
-
-    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
-        """Return the gradient, once for each input."""
-        (count,) = self.kept()
-        return [d_outputs] * count if need_d_inputs else None
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
-        """Return where any of the masks, one for each input, is True; None if one of them is."""
-        masks = _masks.parts(mask)
-        return None if any(m is None for m in masks) else np.logical_or.reduce(masks)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape that all have."""
-        return next(iter(input_shape.values() if isinstance(input_shape, dict) else input_shape))
+    def _split(self, d_outputs: Array, kept: Any, count: int) -> Sequence[Array]:
+        return [d_outputs] * count
 
 
-class Concatenate(Layer):
-    """Puts a list of arrays side by side; the first layer of a model with several inputs.
+class Subtract(Merging):
+    """The difference of two arrays.
 
     >>> import numpy as np
-    >>> from lstmcore.layers import Concatenate
-    >>> Concatenate()([np.ones((1, 2)), np.zeros((1, 3))]).shape
-    (1, 5)
+    >>> from lstmcore.layers import Subtract
+    >>> Subtract()([np.ones((1, 2)), np.full((1, 2), 3.0)]).tolist()
+    [[-2.0, -2.0]]
 
-    Masks stand side by side as their inputs do, and where an input has none, all its steps count. Along the last axis,
-    a step counts where it does in any of them.
-
-    Parameters
-    ----------
-    axis : along which they may differ in size.
-    **options : ``name``, ``dtype`` as for every layer.
+    Behind the batch, sizes of 1 are spread out as in NumPy.
     """
 
-    takes_several = True
+    _least = _most = 2
 
-    def __init__(self, axis: int = -1, **options: Any) -> None:
-        super().__init__(**options)
-        self.axis = integer("Concatenate: axis", axis)
+    def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
+        return arrays[0] - arrays[1], None
 
-    def forward(self, inputs: Any, training: bool = False) -> Array:
-        """Return them in one array."""
-        arrays = list(inputs.values() if isinstance(inputs, dict) else inputs)
-        try:
-            outputs = np.concatenate(arrays, axis=self.axis)
-        except ValueError:
-            shapes = ", ".join(str(a.shape) for a in arrays)
-            raise ValueError(
-                f"{self.name}: inputs: expected shapes that fit along axis {self.axis}, got {shapes}"
-            ) from None
-        if training:
-            self._cache = np.cumsum([a.shape[self.axis] for a in arrays[:-1]])
-        return outputs
-
-    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
-        """Return the gradient of each of them."""
-        ends = self.kept()
-        return np.split(d_outputs, ends, axis=self.axis) if need_d_inputs else None
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
-        """Return the mask of all together, from one for each input, or None."""
-        masks = _masks.parts(mask)
-        if all(m is None for m in masks):
-            return None
-        whole = [
-            np.ones(x.shape, bool)
-            if m is None
-            else np.broadcast_to(m.reshape(m.shape + (1,) * (x.ndim - m.ndim)), x.shape)
-            for x, m in zip(_masks.parts(inputs), masks, strict=True)
-        ]
-        return np.asarray(np.concatenate(whole, self.axis).any(axis=-1))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape of all together."""
-        shapes = list(input_shape.values() if isinstance(input_shape, dict) else input_shape)
-        sizes = [shape[self.axis] for shape in shapes]
-        whole = list(shapes[0])
-        whole[self.axis] = None if None in sizes else sum(sizes)
-        return tuple(whole)
+    def _split(self, d_outputs: Array, kept: Any, count: int) -> Sequence[Array]:
+        return [d_outputs, -d_outputs]
 
 
-def add(inputs: Any, **options: Any) -> Array:
-    """Return the sum of a list of arrays: `Add` in one call.
+class Multiply(Merging):
+    """The product of a list of arrays, number by number.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Multiply
+    >>> Multiply()([np.full((1, 2), 2.0), np.full((1, 2), 3.0)]).tolist()
+    [[6.0, 6.0]]
+
+    Behind the batch, sizes of 1 are spread out as in NumPy.
+    """
+
+    def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
+        return _all(np.multiply, arrays), arrays
+
+    def _split(self, d_outputs: Array, kept: Any, count: int) -> Sequence[Array]:
+        parts = []
+        for k in range(count):  # not divided by: there may be zeros
+            part = d_outputs
+            for other in (*kept[:k], *kept[k + 1 :]):
+                part = part * other
+            parts.append(part)
+        return parts
+
+
+class Average(Merging):
+    """The mean of a list of arrays, number by number.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Average
+    >>> Average()([np.full((1, 2), 2.0), np.full((1, 2), 3.0)]).tolist()
+    [[2.5, 2.5]]
+
+    Behind the batch, sizes of 1 are spread out as in NumPy.
+    """
+
+    def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
+        outputs = _all(np.add, arrays)
+        outputs /= len(arrays)
+        return outputs, None
+
+    def _split(self, d_outputs: Array, kept: Any, count: int) -> Sequence[Array]:
+        return [d_outputs / count] * count
+
+
+class _Extreme(Merging):
+    """What is largest or least of a list of arrays; where several are, each has its share of the gradient."""
+
+    _chooses: ClassVar[Any]
+
+    def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
+        steps, outputs = [], arrays[0].copy()
+        for other in arrays[1:]:
+            before, outputs = outputs, self._chooses(outputs, other)
+            # Each of two that are equal has half, as in PyTorch.
+            half = (before == other) * 0.5
+            steps.append(((before == outputs) - half, (other == outputs) - half))
+        return outputs, steps
+
+    def _split(self, d_outputs: Array, kept: Any, count: int) -> Sequence[Array]:
+        parts, d = [], d_outputs
+        for first, second in reversed(kept):
+            parts.append((d * second).astype(d.dtype, copy=False))
+            d = (d * first).astype(d.dtype, copy=False)
+        return [d, *reversed(parts)]
+
+
+class Maximum(_Extreme):
+    """The largest of a list of arrays, number by number.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Maximum
+    >>> Maximum()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])]).tolist()
+    [[3.0, 5.0]]
+
+    Behind the batch, sizes of 1 are spread out as in NumPy. Each of two that are equal has half of the gradient.
+    """
+
+    _chooses = np.maximum
+
+
+class Minimum(_Extreme):
+    """The least of a list of arrays, number by number.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Minimum
+    >>> Minimum()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])]).tolist()
+    [[1.0, 4.0]]
+
+    Behind the batch, sizes of 1 are spread out as in NumPy. Each of two that are equal has half of the gradient.
+    """
+
+    _chooses = np.minimum
+
+
+def add(inputs: Any, **options: Any) -> Any:
+    """Return the sum of a list of arrays or symbols: `Add` in one call.
 
     >>> import numpy as np
     >>> from lstmcore import layers
@@ -127,25 +215,87 @@ def add(inputs: Any, **options: Any) -> Array:
 
     Parameters
     ----------
-    inputs : a list, tuple or dict of arrays of one shape.
+    inputs : a list, tuple or dict of arrays, or of symbols.
     **options : those of `Add`.
     """
-    outputs: Array = Add(**options)(inputs)
-    return outputs
+    return Add(**options)(inputs)
 
 
-def concatenate(inputs: Any, axis: int = -1, **options: Any) -> Array:
-    """Return a list of arrays side by side: `Concatenate` in one call.
+def subtract(inputs: Any, **options: Any) -> Any:
+    """Return the difference of two arrays or symbols: `Subtract` in one call.
 
     >>> import numpy as np
     >>> from lstmcore import layers
-    >>> layers.concatenate([np.ones((1, 2)), np.zeros((1, 3))]).shape
-    (1, 5)
+    >>> layers.subtract([np.ones((1, 2)), np.ones((1, 2))]).tolist()
+    [[0.0, 0.0]]
 
     Parameters
     ----------
-    inputs : a list, tuple or dict of arrays that differ in size along the axis only.
-    axis, **options : those of `Concatenate`.
+    inputs : a list, tuple or dict of two arrays, or of symbols.
+    **options : those of `Subtract`.
     """
-    outputs: Array = Concatenate(axis=axis, **options)(inputs)
-    return outputs
+    return Subtract(**options)(inputs)
+
+
+def multiply(inputs: Any, **options: Any) -> Any:
+    """Return the product of a list of arrays or symbols: `Multiply` in one call.
+
+    >>> import numpy as np
+    >>> from lstmcore import layers
+    >>> layers.multiply([np.full((1, 2), 2.0), np.full((1, 2), 3.0)]).tolist()
+    [[6.0, 6.0]]
+
+    Parameters
+    ----------
+    inputs : a list, tuple or dict of arrays, or of symbols.
+    **options : those of `Multiply`.
+    """
+    return Multiply(**options)(inputs)
+
+
+def average(inputs: Any, **options: Any) -> Any:
+    """Return the mean of a list of arrays or symbols: `Average` in one call.
+
+    >>> import numpy as np
+    >>> from lstmcore import layers
+    >>> layers.average([np.full((1, 2), 2.0), np.full((1, 2), 3.0)]).tolist()
+    [[2.5, 2.5]]
+
+    Parameters
+    ----------
+    inputs : a list, tuple or dict of arrays, or of symbols.
+    **options : those of `Average`.
+    """
+    return Average(**options)(inputs)
+
+
+def maximum(inputs: Any, **options: Any) -> Any:
+    """Return the largest of a list of arrays or symbols, number by number: `Maximum` in one call.
+
+    >>> import numpy as np
+    >>> from lstmcore import layers
+    >>> layers.maximum([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])]).tolist()
+    [[3.0, 5.0]]
+
+    Parameters
+    ----------
+    inputs : a list, tuple or dict of arrays, or of symbols.
+    **options : those of `Maximum`.
+    """
+    return Maximum(**options)(inputs)
+
+
+def minimum(inputs: Any, **options: Any) -> Any:
+    """Return the least of a list of arrays or symbols, number by number: `Minimum` in one call.
+
+    >>> import numpy as np
+    >>> from lstmcore import layers
+    >>> layers.minimum([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])]).tolist()
+    [[1.0, 4.0]]
+
+    Parameters
+    ----------
+    inputs : a list, tuple or dict of arrays, or of symbols.
+    **options : those of `Minimum`.
+    """
+    return Minimum(**options)(inputs)

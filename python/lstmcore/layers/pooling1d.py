@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import _masks
 from .._arguments import channels_last, check_sequences, one_of, single_integer
-from . import _masks
 from ._windows import Windows
 from .layer import Array, Layer, Shape
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _masks
 from .._arguments import ArgumentTypeError, among, items
+from ..graph.drawing import Drawing, chain
+from ..graph.symbol import given
 from ..streaming import Chain, Stage
-from . import _masks
 from .dense import Dense
 from .layer import Array, Layer, Shape
 
@@ -49,6 +51,7 @@ class Residual(Layer):
             raise ValueError(f"Residual: projection: expected None or 'auto', got {projection!r}")
         super().__init__(**{"dtype": layers[0].given_dtype} | options)
         self.layers: list[Layer] = []
+        self._drawing: Drawing | None = None
         self.projection: Dense | None = None
         self._project = projection == "auto"
         for one in layers:
@@ -66,10 +69,9 @@ class Residual(Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of the layers, and of the projection."""
-        shape = input_shape
-        for layer in self.layers:
-            layer.ensure_built(shape)
-            shape = layer.compute_output_shape(shape)
+        inputs = given(self.name, tuple(input_shape), self.dtype)
+        self._drawing = chain(self.name, self.layers, inputs)
+        shape = self._drawing.outputs.shape
         if self._project and len(shape) == len(input_shape) and shape[-1] is not None and shape[-1] != input_shape[-1]:
             self.projection = Dense(shape[-1], use_bias=False, dtype=self.dtype, name="projection")
             self.adopt(self.projection)
@@ -99,10 +101,11 @@ class Residual(Layer):
         self, inputs: Array, training: bool = False, mask: Array | None = None, **options: Any
     ) -> tuple[Array, Array | None]:
         """Return the sum and its mask: that of the inputs or, if they have none, of the layers' outputs."""
-        outputs, left = inputs, mask
         self.returned = None
-        for layer in self.layers:
-            outputs, left = layer.forward_with_mask(outputs, training, left)
+        assert self._drawing is not None
+        outputs, left, kept = self._drawing.run(inputs, training, mask)
+        if training:
+            self._cache = kept
         skip = inputs if self.projection is None else self.projection.forward(inputs, training)
         return outputs + skip, left if mask is None else mask
 
@@ -112,14 +115,11 @@ class Residual(Layer):
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Add to the gradients of the weights and return that of the inputs, if needed."""
-        gradient: Array | None = d_outputs
-        for k in range(len(self.layers) - 1, -1, -1):
-            assert gradient is not None
-            if gradient is d_outputs:  # which are to be added once more: a layer of the user's may write over them
-                gradient = d_outputs.copy()
-            gradient = self.layers[k].backward(gradient, need_d_inputs or k > 0)
+        kept = self.kept()
+        assert self._drawing is not None
+        gradient = self._drawing.backward(d_outputs, kept, need_d_inputs)
         skip = d_outputs if self.projection is None else self.projection.backward(d_outputs, need_d_inputs)
-        return None if gradient is None or skip is None or not need_d_inputs else gradient + skip
+        return None if gradient is None or skip is None else np.asarray(gradient + skip)
 
     def reset_states(self) -> None:
         """Make stateful layers begin with zeros again."""

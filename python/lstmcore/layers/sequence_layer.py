@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .._arguments import as_array, check_sequences, float_array, items
+from .._tree import leaves
+from ..graph.symbol import Symbol
 from .layer import Array, Layer, Shape
 
 
@@ -52,6 +54,25 @@ class SequenceLayer(Layer):
         given = {"initial_state": initial_state, "mask": mask}
         options |= {name: value for name, value in given.items() if value is not None}
         return super().__call__(sequences, training=training, **options)
+
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shapes of what a call on symbols returns, with the weights made for it."""
+        shape = super().shape_of_call(inputs, options)
+        if self.input_shape is not None and inputs.shape[2] != self.input_shape[2]:
+            raise ValueError(f"{self.name}: inputs: expected {self.input_shape[2]} features, got shape {inputs.shape}")
+        if "initial_state" in options:
+            layer: Any = self
+            given = [np.shape(s) if not isinstance(s, Symbol) else s.shape for s in leaves(options["initial_state"])]
+            due = [(inputs.shape[0], size) for size in layer.state_sizes]
+            if len(given) != len(due) or any(
+                len(one) != 2 or (None not in (one[1], other[1]) and one[1] != other[1])
+                for one, other in zip(given, due, strict=True)
+            ):
+                raise ValueError(
+                    f"{self.name}: initial_state: expected {len(due)} states of shape {', '.join(map(str, due))}, got "
+                    f"{', '.join(map(str, given)) or 'none'}"
+                )
+        return shape
 
     def backward_of_call(
         self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import _masks
 from .._arguments import ArgumentTypeError
 from ..activations import Activation
 from ..streaming import Stage
-from . import _masks
 from .layer import Array, Layer, Shape
 
 

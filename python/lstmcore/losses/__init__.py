@@ -24,6 +24,7 @@ from .functions import (
     categorical_focal_crossentropy,
     categorical_hinge,
     cosine_similarity,
+    crf,
     ctc,
     hinge,
     huber,
@@ -40,6 +41,7 @@ from .functions import (
 )
 from .loss import Loss
 from .margin import CategoricalHinge, Hinge, SquaredHinge
+from .random_field import CRF
 from .regression import (
     CosineSimilarity,
     Huber,
@@ -56,6 +58,7 @@ from .weights import combine_weights
 
 __all__ = [
     "BCE",
+    "CRF",
     "CTC",
     "KLD",
     "MAE",
@@ -91,6 +94,7 @@ __all__ = [
     "categorical_hinge",
     "combine_weights",
     "cosine_similarity",
+    "crf",
     "ctc",
     "deserialize",
     "get",

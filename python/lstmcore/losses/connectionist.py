@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _core
-from .._arguments import flag, integer, integer_array, real_array
+from .._arguments import flag, integer, integer_array, prefix_lengths, real_array
 from .._warnings import warn
 from .loss import Loss
 from .regression import EPSILON
@@ -105,14 +105,7 @@ class CTC(Loss):
         """Return the targets with the lengths that the mask says, and no mask."""
         if mask is None:
             return y_true, None
-        counts = np.count_nonzero(mask, axis=1)
-        wrong = np.flatnonzero((mask != (np.arange(mask.shape[1]) < counts[:, None])).any(axis=1))
-        if wrong.size:
-            raise ValueError(
-                f"{self.name}: mask: expected padding behind the steps only, got steps that count behind padding in "
-                f"row {wrong[0]}; pad the inputs with padding='post'"
-            )
-        return Sequences(y_true, counts, None), None
+        return Sequences(y_true, prefix_lengths(self.name, mask), None), None
 
     def samples(self, y_pred_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return (batch,): there is one loss for a row."""

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import crossentropy, divergence, focal, margin, regression
 from .connectionist import CTC
 from .loss import Loss, snake_case
+from .random_field import CRF
 
 Array = NDArray[Any]
 
@@ -45,16 +46,21 @@ class LossFunction:
 class LossFunctionWrapper(Loss):
     """A function of the user's, from ``y_true`` and ``y_pred`` to the loss of each sample, as a loss.
 
-    To train with it, it needs an attribute ``gradient``: a function of the same arguments that returns the derivatives
-    of each sample's loss by that sample's outputs.
+    To train with it, it is written with `autograd.numpy`, the extra ``grad``:
 
-    >>> import numpy as np
+    >>> import autograd.numpy as np
     >>> from lstmcore.losses import LossFunctionWrapper
     >>> def quartic(y_true, y_pred):
     ...     return np.mean((y_pred - y_true) ** 4, axis=-1)
-    >>> quartic.gradient = lambda y_true, y_pred: 4 * (y_pred - y_true) ** 3 / y_pred.shape[-1]
     >>> LossFunctionWrapper(quartic)([[0.0, 0.0]], [[1.0, 2.0]])
     8.5
+
+    or has an attribute ``gradient``, a function of the same arguments that returns the derivatives of each sample's
+    loss by that sample's outputs:
+
+    >>> quartic.gradient = lambda y_true, y_pred: 4 * (y_pred - y_true) ** 3 / y_pred.shape[-1]
+
+    Without that, it may also return another array, whose mean is the loss, or a number; see `Loss.call`.
     """
 
     def __init__(
@@ -75,15 +81,17 @@ class LossFunctionWrapper(Loss):
         losses: Array = self.fn(y_true, y_pred, **self.options)
         return losses
 
+    @property
+    def derives(self) -> bool:
+        """Whether the gradient is autograd's."""
+        own = type(self).gradient is not LossFunctionWrapper.gradient
+        return super().derives if own else not hasattr(self.fn, "gradient")
+
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
-        """Return what its ``gradient`` returns."""
-        gradient = getattr(self.fn, "gradient", None)
-        if gradient is None:
-            raise TypeError(
-                f"loss: {self.name} can be evaluated but not trained with; set {self.name}.gradient to a function of "
-                "y_true and y_pred that returns the derivatives of each sample's loss by its outputs"
-            )
-        slopes: Array = gradient(y_true, y_pred, **self.options)
+        """Return what its ``gradient`` returns or, if it has none, the derivatives by autograd."""
+        if self.derives:
+            return super().gradient(y_true, y_pred)
+        slopes: Array = self.fn.gradient(y_true, y_pred, **self.options)
         if slopes.shape != y_pred.shape:
             raise ValueError(f"{self.name}.gradient: expected shape {y_pred.shape}, that of y_pred, got {slopes.shape}")
         return slopes
@@ -102,6 +110,7 @@ kl_divergence = LossFunction(divergence.KLDivergence)
 binary_crossentropy = LossFunction(crossentropy.BinaryCrossentropy)
 categorical_crossentropy = LossFunction(crossentropy.CategoricalCrossentropy)
 sparse_categorical_crossentropy = LossFunction(crossentropy.SparseCategoricalCrossentropy)
+crf = LossFunction(CRF)
 ctc = LossFunction(CTC)
 binary_focal_crossentropy = LossFunction(focal.BinaryFocalCrossentropy)
 categorical_focal_crossentropy = LossFunction(focal.CategoricalFocalCrossentropy)

@@ -9,20 +9,29 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._arguments import among, as_array, float_dtype, named, real_array
+from .._autograd import applied, is_traced, pullback
 from ..serialization import Configurable
 from .targets import Shape, aligned
-from .weights import REDUCTIONS, combine_weights, factor, total, without_masked
+from .weights import REDUCTIONS, combine_weights, factor, in_shape, total, without_masked
 
 Array = NDArray[Any]
 
 
 class Loss(Configurable):
-    """Base of the losses. A subclass defines `call`, and `gradient` if models are to be trained with it.
+    """Base of the losses. A subclass defines `call`, written with `autograd.numpy`, or `call` and `gradient`.
 
     In training both get read-only arrays, which the layers go on using.
 
-    >>> import numpy as np
+    >>> import autograd.numpy as np
     >>> from lstmcore.losses import Loss
+    >>> class Cubic(Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return np.mean(np.abs(y_pred - y_true) ** 3, axis=-1)
+    >>> Cubic().gradient(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
+    array([[1.5, 6. ]])
+
+    With a gradient of its own, NumPy will do, and the package autograd, the extra ``grad``, is not needed.
+
     >>> class Quartic(Loss):
     ...     def call(self, y_true, y_pred):
     ...         return np.mean((y_pred - y_true) ** 4, axis=-1)
@@ -69,15 +78,21 @@ class Loss(Configurable):
     # --- to be defined by the losses ---
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the loss of each sample, of the outputs' shape without the last axis."""
+        """Return the loss of each sample, of the outputs' shape without the last axis.
+
+        One without a `gradient` may return another array too, whose mean is the loss, or a number. Sample weights
+        and masks then need what it returns to have the samples' shape, or an axis more.
+        """
         raise NotImplementedError
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the derivatives of each sample's loss by that sample's outputs, in the outputs' shape."""
-        raise NotImplementedError(
-            f"{self.name}: has no gradient to train with; define gradient(y_true, y_pred), the derivatives of each "
-            "sample's loss by its outputs"
-        )
+        """Return the derivatives of each sample's loss by that sample's outputs, in the outputs' shape.
+
+        By default they are those of the sum of what `call` returns, by autograd.
+        """
+        losses, back = self._traced(y_true, y_pred)
+        slopes: Array = back([np.ones_like(losses)])[0]
+        return slopes
 
     # --- for losses that need more than that ---
 
@@ -118,12 +133,18 @@ class Loss(Configurable):
         """Return the loss: a float, or with the reduction "none" an array."""
         true, losses = self.per_sample(y_true, y_pred)
         weights = combine_weights(losses.shape, sample_weight, self.counts(true), self.reduction)
+        if is_traced(losses):
+            if self.reduction != "none":
+                return (losses * factor(self.reduction, losses.shape, weights, losses.dtype)).sum()
+            return losses if weights is None else losses * weights
         if self.reduction == "none":
             return losses if weights is None else without_masked(losses * weights.astype(losses.dtype), weights)
         return total(losses, factor(self.reduction, losses.shape, weights, losses.dtype))
 
     def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Return the targets as the loss takes them, and the loss of each sample."""
+        if is_traced(y_pred):
+            return self._per_sample_traced(y_true, y_pred)
         pred = real_array("y_pred", y_pred)
         if pred.ndim == 0:
             raise ValueError("y_pred: expected an array, got a number")
@@ -137,6 +158,16 @@ class Loss(Configurable):
         true = self.targets(y_true, pred.shape, dtype, "y_true")
         return true, self._called(true, pred)
 
+    def _per_sample_traced(self, y_true: ArrayLike, y_pred: Any) -> tuple[Array, Any]:
+        """Return the same for what stands for outputs in a loss of the user's."""
+        true = self.targets(y_true, y_pred.shape, y_pred.dtype, "y_true")
+
+        def back(outputs: Array, losses: Array, d_losses: Array) -> Array:
+            slopes: Array = d_losses[..., None] * self.gradient(true, outputs)
+            return slopes
+
+        return true, applied(lambda outputs: self.call(true, outputs), back, y_pred)
+
     def _called(self, y_true: Array, y_pred: Array) -> Array:
         """Return what `call` does, which may be the user's, as an array of numbers."""
         return real_array(f"{self.name}: call", self.call(y_true, y_pred))
@@ -144,7 +175,7 @@ class Loss(Configurable):
     def value(self, y_true: Array, y_pred: Array, weights: Array | None = None, logits: Array | None = None) -> float:
         """Return what `value_and_gradient` does without the gradient."""
         losses = self._called(y_true, y_pred)
-        return total(losses, self._factor(losses.shape, weights, losses.dtype))
+        return total(losses, self._factor(losses.shape, in_shape(self.name, weights, losses.shape), losses.dtype))
 
     def value_and_gradient(
         self, y_true: Array, y_pred: Array, weights: Array | None = None, logits: Array | None = None
@@ -159,6 +190,8 @@ class Loss(Configurable):
         logits : what the outputs are the activation of, if that is the one that the loss `fuses`. The value is then
             taken from them, and the gradient is theirs.
         """
+        if self.derives:
+            return self._derived(y_true, y_pred, weights)
         scale = self._factor(y_pred.shape[:-1], weights, y_pred.dtype)
         losses = self._called(y_true, y_pred)
         if losses.shape != y_pred.shape[:-1]:
@@ -169,6 +202,26 @@ class Loss(Configurable):
         slopes = self.gradient(y_true, y_pred)
         across = scale if isinstance(scale, float) else scale[..., None]
         return total(losses, scale), without_masked(np.asarray(slopes * across, y_pred.dtype), across)
+
+    @property
+    def derives(self) -> bool:
+        """Whether the gradient is that of `call`, by autograd, and not its own."""
+        return type(self).gradient is Loss.gradient
+
+    def _derived(self, y_true: Array, y_pred: Array, weights: Array | None) -> tuple[float, Array]:
+        """Return the loss of a batch and its gradient by autograd."""
+        losses, back = self._traced(y_true, y_pred)
+        scale = self._factor(losses.shape, in_shape(self.name, weights, losses.shape), y_pred.dtype)
+        gradient = np.array(back([np.broadcast_to(scale, losses.shape)])[0])
+        if weights is not None:  # where a sample does not count, a target may be NaN
+            np.copyto(gradient, 0, where=(weights == 0)[..., None] & np.isnan(gradient))
+        return total(losses, scale), gradient
+
+    def _traced(self, y_true: Array, y_pred: Array) -> tuple[Array, Any]:
+        """Return what `call` does, and the way back."""
+        where = f"{self.name}: call"
+        (losses,), back = pullback(lambda outputs: [self.call(y_true, outputs[0])], [y_pred], where)
+        return real_array(where, losses), back
 
     def _factor(self, shape: tuple[int, ...], weights: Array | None, dtype: np.dtype[Any]) -> float | Array:
         if self.reduction == "none":

@@ -74,6 +74,28 @@ def _spread(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(array.astype(np.float64), shape)
 
 
+def in_shape(name: str, weights: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """Return the samples' weights for losses of another shape: of each output, or of whole sequences.
+
+    Raises
+    ------
+    ValueError
+        There is no one weight for each loss.
+    """
+    if weights is None or weights.shape == shape:
+        return weights
+    if shape[: weights.ndim] == weights.shape:
+        return np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)), shape)
+    rows = weights.reshape(*weights.shape[: len(shape)], -1)
+    if shape and rows.shape[:-1] == shape and (rows == rows[..., :1]).all():
+        first: Array = rows[..., 0]
+        return first
+    raise ValueError(
+        f"{name}: expected the loss of each sample, shape {weights.shape}, for sample weights or a mask to be applied, "
+        f"got shape {shape}"
+    )
+
+
 def factor(reduction: str | None, shape: tuple[int, ...], weights: Array | None, dtype: np.dtype[Any]) -> float | Array:
     """Return what a sample's loss is multiplied by in the total: one number, or an array of ``dtype``."""
     if weights is None:

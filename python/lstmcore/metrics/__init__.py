@@ -73,6 +73,7 @@ from .regression import (
     RootMeanSquaredError,
     cosine_similarity,
 )
+from .tagging import TagF1Score, TagPrecision, TagRecall
 
 __all__ = [
     "AUC",
@@ -119,6 +120,9 @@ __all__ = [
     "SpecificityAtSensitivity",
     "SquaredHinge",
     "Sum",
+    "TagF1Score",
+    "TagPrecision",
+    "TagRecall",
     "TopKCategoricalAccuracy",
     "TrueNegatives",
     "TruePositives",
@@ -254,7 +258,7 @@ def resolve(
     """Return what `get` does, and for "accuracy", "acc", "crossentropy" and "ce" the kind that fits.
 
     Outputs of one unit are binary. Several are sparse if the labels lack the classes' axis, or it is of one, and
-    categorical otherwise; where ``y_shape`` is not known, the loss decides.
+    categorical otherwise; where ``y_shape`` is not known, the loss decides. With the loss "crf" they are labels.
 
     >>> from lstmcore import losses, metrics
     >>> metrics.resolve("acc", losses.SparseCategoricalCrossentropy(), (None, 10))
@@ -263,6 +267,10 @@ def resolve(
     word = identifier.lower() if isinstance(identifier, str) else ""
     if word not in ("accuracy", "acc", "crossentropy", "ce"):
         return get(identifier)
+    if isinstance(loss, _losses.CRF):  # the outputs are tags themselves
+        if word in ("accuracy", "acc"):
+            return Accuracy(name=identifier)
+        raise ValueError(f"metrics: {identifier!r} is of probabilities, where layers.CRF returns tags")
     if output_shape is None:
         raise ValueError(f"metrics: {identifier!r} depends on the shape of the outputs, which is not known yet")
     if output_shape[-1] == 1:

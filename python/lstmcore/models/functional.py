@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import ArgumentTypeError, flag, float_array, mapping, real_array
-from .._names import free_name
 from .._tree import leaves, map_leaves
 from ..graph.plan import Plan
 from ..graph.symbol import Call, Symbol
@@ -61,7 +60,6 @@ class Functional(Planned):
         if len({s.key for s in sources}) < len(sources):
             raise ValueError(f"{self.name}: inputs: expected each symbol once, got one again")
         self._draw(_alone(_as_lists(inputs)), _alone(_as_lists(outputs)))
-        self._names = _names(self.output, (), set())
         self.__dict__["_all_layers"] = self._in_order()  # which are not to take the dtype of the first
         names = [layer.name for layer in self._all_layers]
         for layer, own in zip(self._all_layers, names, strict=True):
@@ -141,22 +139,8 @@ class Functional(Planned):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the outputs: of the layers that make them, or the keys of a dict.
-
-        Of two outputs of one layer, the second has a "_1" behind it; outputs in lists and dicts within have the way
-        there before the name: "1/dense".
-        """
-        return list(leaves(self._names))
-
-    @property
-    def several_outputs(self) -> Any:
-        """The names of the outputs, in lists and dicts as these are; None if there is one."""
-        return None if isinstance(self._names, str) else self._names
-
-    @property
-    def output_shapes(self) -> list[Any]:
-        """The shapes of the outputs, one after the other."""
-        return [s.shape for s in self.outputs]
+        """The names of the outputs: of the layers that make them, or the keys of a dict."""
+        return list(leaves(self.drawing.names))
 
     def build(self, input_shape: Shape) -> None:
         """Do nothing: a graph has its weights when it is made."""
@@ -332,18 +316,6 @@ def _by_keys(outputs: Any) -> list[Any]:
     if isinstance(outputs, dict):
         return [s for key in sorted(outputs) for s in _by_keys(outputs[key])]
     return [s for part in outputs for s in _by_keys(part)] if isinstance(outputs, list) else [outputs]
-
-
-def _names(outputs: Any, path: tuple[Any, ...], taken: set[str]) -> Any:
-    """Return the names of outputs in their places, as Keras calls their losses."""
-    if isinstance(outputs, dict):
-        return {key: _names(part, (*path, key), taken) for key, part in outputs.items()}
-    if isinstance(outputs, list):
-        return [_names(part, (*path, k), taken) for k, part in enumerate(outputs)]
-    own = path[-1] if path and isinstance(path[-1], str) else outputs.name
-    name = free_name("/".join(map(str, (*path[:-1], own))), taken)
-    taken.add(name)
-    return name
 
 
 def _shapes(shape: Any, count: int) -> list[Any]:

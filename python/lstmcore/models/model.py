@@ -8,9 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import _masks
 from .._arguments import flag, function, integer, positive_integer, real_array
-from .._tree import copies, map_leaves
-from ..layers import _masks
+from .._tree import copies, leaves, map_leaves
+from ..activations import Activation
+from ..graph.drawing import Drawing
+from ..layers import _traced
+from ..layers._building import any_batch
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
 from ..serialization.models import Savable
@@ -66,7 +70,14 @@ class Model(Savable, Trainer):
 
     takes_several = True
     is_model = True
+
+    @property
+    def made_by_data(self) -> bool:  # type: ignore[override]
+        """Whether it shows by the first data what outputs there are."""
+        return self.is_traced
+
     of_graph: ClassVar[type[Model]]  # the class of models of inputs and outputs
+    _drawing: Drawing | None = None  # of a chain, a graph, or a ``call``; None if there are passes of its own
     _built_for: Any = None  # shapes and dtypes of the inputs that built it, if they were more than a shape
 
     def __new__(cls, *graph: Any, **options: Any) -> Any:
@@ -141,16 +152,22 @@ class Model(Savable, Trainer):
         self._settle_dtype()
         for layer in layers:
             layer.refuse_owner(self.name)
-            if layer.activity_regularizer is not None:
+            if not self.is_traced and layer.activity_regularizer is not None:
                 raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
-        outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
-        self.reset_states()
-        missing = [layer.name for layer in layers if not layer.built]
+        if self.is_traced:
+            _traced.draw(self, inputs, False)
+            self._drawing = drawing = _traced.draw(self, inputs, True)
+            self._output_shape: Any = any_batch(map_leaves(lambda symbol: symbol.shape, drawing.outputs))
+        else:
+            outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
+            self._output_shape = (None, *outputs.shape[1:])
+            self.reset_states()
+        missing = ", ".join(layer.name for layer in layers if not layer.built)
         if missing:
-            raise ValueError(f"{self.name}: forward does not use {', '.join(missing)}; call every layer, as layer(x)")
-        self.input_shape = None if not isinstance(inputs, np.ndarray) else (None, *inputs.shape[1:])
-        self._built_for = map_leaves(lambda a: {"shape": a.shape[1:], "dtype": a.dtype.name}, inputs)
-        self._output_shape: Shape = (None, *outputs.shape[1:])
+            method = "call" if self.is_traced else "forward"
+            raise ValueError(f"{self.name}: {method} does not use {missing}; call every layer, as layer(x)")
+        self.input_shape = (None, *inputs.shape[1:]) if hasattr(inputs, "shape") else None
+        self._built_for = map_leaves(lambda a: {"shape": [n or 1 for n in a.shape[1:]], "dtype": a.dtype.name}, inputs)
         self.variables = [v for layer in layers for v in layer.variables]
         self.built = True
 
@@ -194,13 +211,33 @@ class Model(Savable, Trainer):
             if id(variable) not in chosen:
                 Parameters([variable], self.dtype)
         self._parameters = Parameters(own, self.dtype)
+        if self._drawing is not None:
+            self._drawing.move(own)
+        if self.is_traced:
+            _traced.tracing_of(self).move(own)
         self._regularized = [v for v in own if v.regularizer is not None]
 
     @property
-    def output_shape(self) -> Shape:
-        """The shape of the outputs."""
+    def output_shape(self) -> Any:
+        """The shape of the outputs; of several, in a list or dict."""
         self._require_built()
         return self._output_shape
+
+    @property
+    def several_outputs(self) -> Any:
+        """The names of the outputs, in lists and dicts as these are; None if there is one."""
+        names = None if self._drawing is None else self._drawing.names
+        return None if isinstance(names, str) else names
+
+    @property
+    def output_shapes(self) -> list[Any]:
+        """The shapes of the outputs, one after the other."""
+        return [self.output_shape] if self._drawing is None else [s.shape for s in leaves(self._drawing.outputs)]
+
+    @property
+    def heads(self) -> list[Activation | None]:
+        """For each output, the activation that the layer of it ends with, if it can leave that out."""
+        return [self.head] if self._drawing is None else self._drawing.heads
 
     def _require_built(self) -> None:
         if not self.built:
@@ -241,6 +278,8 @@ class Model(Savable, Trainer):
     def _run(self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool]) -> tuple[Any, Any]:
         if self.returned is not None:
             self.returned = None
+        if self.is_traced:
+            return self.forward_with_mask(inputs, training, mask, logits)  # type: ignore[arg-type]
         options: dict[str, Any] = {"mask": copies(mask)} if self.consumes_mask and mask is not None else {}
         with _masks.watched(self):
             own = _masks.private(self.name, inputs, mask, by_hand=self.consumes_mask)
@@ -253,7 +292,9 @@ class Model(Savable, Trainer):
         return outputs, left
 
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
-        self.backward(d_outputs, need_d_inputs=False)
+        # A backward of the user's takes no logits, for there is no head.
+        options: dict[str, Any] = {"logits": logits} if self._drawing is not None else {}
+        self.backward(d_outputs, need_d_inputs=False, **options)
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as arrays; floating-point numbers in the model's dtype, integers as they are."""

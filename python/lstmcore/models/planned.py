@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._tree import leaves
@@ -21,7 +21,6 @@ class Planned(Model):
     Layers belong to no one: those of another model can be part of it, and are trained by whoever trains.
     """
 
-    _drawing: Drawing | None = None
     _kept: Kept | None = None
 
     def _draw(self, inputs: Any, outputs: Any) -> None:
@@ -61,11 +60,6 @@ class Planned(Model):
     def _distinct(self) -> list[Variable]:
         return list({id(v): v for layer in self.sublayers for v in layer.variables}.values())
 
-    def _gather(self, moved: Iterable[Variable] | None = None) -> None:
-        super()._gather(moved)
-        assert self._parameters is not None
-        self.drawing.move(self._parameters.variables)
-
     # --- passes ---
 
     def _run(self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool]) -> tuple[Any, Any]:
@@ -101,18 +95,10 @@ class Planned(Model):
             raise RuntimeError(f"{self.name}: backward needs a forward pass with training=True before it")
         return self.drawing.backward(d_outputs, kept, need_d_inputs, logits)
 
-    def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
-        self.backward(d_outputs, need_d_inputs=False, logits=logits)
-
     @property
     def head(self) -> Activation | None:  # type: ignore[override]
         """The activation that the layer of the only output ends with, if it can leave it out."""
         return self.heads[0] if self._drawing is not None and isinstance(self.output, Symbol) else None
-
-    @property
-    def heads(self) -> list[Activation | None]:
-        """For each output, the activation that the layer of it ends with, if it can leave that out."""
-        return self.drawing.heads
 
 
 def all_within(layer: Layer) -> Iterator[Layer]:

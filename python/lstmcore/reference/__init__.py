@@ -5,7 +5,9 @@ not have.
 """
 
 from .activations import sigmoid
+from .attention import attention, attention_backward
 from .convolution import conv1d, conv1d_backward
+from .crf import CRFGradients, crf_decode, crf_loss, crf_loss_and_gradient, crf_marginals
 from .ctc import ctc_loss, ctc_loss_and_gradient
 from .ctc_decode import ctc_beam_search, ctc_greedy
 from .gru import gru, gru_backward
@@ -16,8 +18,15 @@ from .rnn import rnn, rnn_backward
 from .slstm import slstm, slstm_backward
 
 __all__ = [
+    "CRFGradients",
+    "attention",
+    "attention_backward",
     "conv1d",
     "conv1d_backward",
+    "crf_decode",
+    "crf_loss",
+    "crf_loss_and_gradient",
+    "crf_marginals",
     "ctc_beam_search",
     "ctc_greedy",
     "ctc_loss",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -56,10 +57,17 @@ def class_name(cls: type) -> tuple[str, str]:
 def function_name(function: Any) -> str | None:
     """Return the name by which a function is described; None if it has none, as a lambda."""
     name = next((n for n, known in _functions.items() if known is function), None)
-    if name is None and (function.__name__ != "<lambda>" or _collected.get() is not None):
-        name = str(function.__name__)
-        _collect(name, function)
-    return name
+    if name is not None:
+        return name
+    objects = _collected.get()
+    name = str(function.__name__)
+    if objects is None:
+        return None if name == "<lambda>" else name
+    # In a copy, functions of one name, as all lambdas are, are told apart by a number.
+    numbered = (name if k == 0 else f"{name} {k}" for k in itertools.count())
+    free = next(n for n in numbered if objects.get(n, function) is function)
+    objects[free] = function
+    return free
 
 
 def _collect(name: str, value: Any) -> None:

@@ -40,7 +40,15 @@ class ClassWeights:
         """Return the weights for targets: labels, or one-hot in as many ``dimensions`` as the outputs have."""
         labels = real_array("y", y)
         if labels.ndim > 1 and labels.ndim >= dimensions:
-            labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
+            if labels.shape[-1] == 1:
+                labels = labels[..., 0]
+            else:
+                if labels.size and not (labels.min() >= 0 and labels.max() <= 1):
+                    raise ValueError(
+                        "class_weight: expected a label for each sample, or one-hot targets, got "
+                        f"{labels.min()} to {labels.max()}; give sample_weight instead"
+                    )
+                labels = labels.argmax(-1)
         labels = np.rint(labels).astype(np.int64)
         at = np.minimum(np.searchsorted(self._classes, labels), len(self._classes) - 1)
         return np.where(self._classes[at] == labels, self._weights[at], 1.0)

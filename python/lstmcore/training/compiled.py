@@ -150,16 +150,19 @@ class Compiled(Layer):
         for name, value in asked.items():
             not_within_itself(name, value)
         outputs = self.several_outputs
-        weights_for(loss_weights, outputs)
-        if outputs is None:
+        unknown = self.made_by_data and not self.built
+        if outputs is None and not unknown:
             asked["loss"] = for_one_output("loss", loss)
             for name in ("metrics", "weighted_metrics"):
                 asked[name] = metrics_for_one_output(name, asked[name])
         recipe |= asked
         if loss_weights is not None:
             recipe["loss_weights"] = loss_weights
-        chosen = losses_for(asked["loss"], outputs)
-        new_loss: Any = chosen[0] if outputs is None else None if all(one is None for one in chosen) else chosen
+        new_loss: Any = loss
+        if not unknown:
+            weights_for(loss_weights, outputs)
+            chosen = losses_for(asked["loss"], outputs)
+            new_loss = chosen[0] if outputs is None else None if all(one is None for one in chosen) else chosen
         made = self._make_objectives(recipe, new_loss) if self.built and new_loss is not None else (None, None)
         self._recipe, self.optimizer, self.loss = recipe, recipe["optimizer"], new_loss
         self._objectives, self._measures = made
@@ -224,8 +227,8 @@ class Compiled(Layer):
         outputs = self.several_outputs
         if outputs is None:
             return _ONE
-        chosen = self.loss or ()
-        return Targets(outputs, [name for name, loss in zip(leaves(outputs), chosen, strict=False) if loss is not None])
+        chosen = losses_for(self.loss, outputs)
+        return Targets(outputs, [name for name, loss in zip(leaves(outputs), chosen, strict=True) if loss is not None])
 
     # --- metrics ---
 

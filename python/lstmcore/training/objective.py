@@ -131,12 +131,13 @@ class Objective:
         if not self.metrics and not self.weighted_metrics:
             return
         targets, outputs, sample_weight = seen.targets, seen.outputs, seen.sample_weight
-        counts = None if seen.mask is None else seen.mask.astype(outputs.dtype)
+        dtype = outputs.dtype if outputs.dtype.kind == "f" else np.dtype(np.float64)  # of weights: tags are integers
+        counts = None if seen.mask is None else seen.mask.astype(dtype)
         for metric in self.metrics:  # views, for one of the user's may reshape what it gets
             metric.update_state(targets.view(), outputs.view(), counts)
         if self.weighted_metrics:
             if sample_weight is not None and counts is not None:
-                weight = np.asarray(sample_weight, outputs.dtype)
+                weight = np.asarray(sample_weight, dtype)
                 counts = counts * weight.reshape(weight.shape + (1,) * (counts.ndim - weight.ndim))
             elif sample_weight is not None:
                 counts = read_only(sample_weight)

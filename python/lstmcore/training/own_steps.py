@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._tree import copies
-from ..layers._subclasses import names_within
+from ..layers._called import names_within
 from .measures import Logs
 
 # What Keras's training calls and ours does not, and what does the same.

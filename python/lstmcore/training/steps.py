@@ -10,9 +10,9 @@ import numpy as np
 
 from .._arguments import as_array, flag, real_array
 from .._tree import copies, leaves, rows_of
+from ..graph.penalties import Collected
 from ..layers._building import building
 from ..layers._calls import own_outputs
-from ..layers._penalties import Collected
 from .class_weights import ClassWeights
 from .compiled import Compiled
 from .data import as_arrays

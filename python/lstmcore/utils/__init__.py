@@ -1,8 +1,10 @@
 """Utilities under Keras's names."""
 
+from .._tagging import tag_constraints, tag_spans
 from ..serialization import custom_object_scope
 from ..serialization import register as register_keras_serializable
 from .categorical import to_categorical
+from .gradients import check_gradients
 from .normalization import normalize
 from .padding import pad_sequences
 from .py_dataset import PyDataset, Sequence
@@ -18,6 +20,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "TimeseriesDataset",
+    "check_gradients",
     "clear_session",
     "custom_object_scope",
     "normalize",
@@ -25,6 +28,8 @@ __all__ = [
     "register_keras_serializable",
     "set_random_seed",
     "split_dataset",
+    "tag_constraints",
+    "tag_spans",
     "timeseries_dataset_from_array",
     "to_categorical",
 ]

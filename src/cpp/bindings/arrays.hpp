@@ -334,6 +334,18 @@ inline std::vector<int64_t> integers(const char* argument, const py::array& give
     return std::vector<int64_t>(pointer<int64_t>(values), pointer<int64_t>(values) + values.shape[0]);
 }
 
+// Lengths of rows, all of them `most` where none are given.
+inline std::vector<int64_t> lengths_or_full(const char* argument, const py::object& given, long batch, long most,
+                                            const char* of) {
+    if (!given) return std::vector<int64_t>(std::size_t(batch), most);
+    const std::vector<int64_t> lengths = integers(argument, array_of(given), {{"batch", batch}});
+    for (long b = 0; b < batch; ++b)
+        if (lengths[b] < 0 || lengths[b] > most)
+            throw py::value_error(std::string(argument) + ": expected numbers from 0 to " + std::to_string(most) +
+                                  " (" + of + "), got " + std::to_string(lengths[b]) + " at " + std::to_string(b));
+    return lengths;
+}
+
 // A mask, copied, of zeros and ones whatever its bytes are: those of a bool need not be 0 or 1.
 inline std::vector<unsigned char> booleans(const char* argument, const py::array& given, const Dims& dims) {
     if (given.dtype().kind() != 'b')

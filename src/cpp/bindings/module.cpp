@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
     lstmcore::register_stream(m);
     lstmcore::register_matrix(m);
     lstmcore::register_training(m);
+    lstmcore::register_crf(m);
     lstmcore::register_decode(m);
     lstmcore::register_system(m);
 }

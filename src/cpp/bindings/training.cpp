@@ -78,18 +78,6 @@ double sum_of_squares(py::handle x_) {
 
 // --- connectionist temporal classification --------------------------------------------------
 
-// Lengths of rows, all of them `most` where none are given.
-std::vector<int64_t> lengths_or_full(const char* argument, const py::object& given, long batch, long most,
-                                     const char* of) {
-    if (!given) return std::vector<int64_t>(std::size_t(batch), most);
-    const std::vector<int64_t> lengths = integers(argument, array_of(given), {{"batch", batch}});
-    for (long b = 0; b < batch; ++b)
-        if (lengths[b] < 0 || lengths[b] > most)
-            throw py::value_error(std::string(argument) + ": expected numbers from 0 to " + std::to_string(most) +
-                                  " (" + of + "), got " + std::to_string(lengths[b]) + " at " + std::to_string(b));
-    return lengths;
-}
-
 void check_labels(const int64_t* labels, const std::vector<int64_t>& lengths, long width, long classes, long blank) {
     for (std::size_t b = 0; b < lengths.size(); ++b)
         for (long s = 0; s < lengths[b]; ++s) {

@@ -8,6 +8,7 @@
 #include "cells/slstm.hpp"
 #include "cells/staged_gru.hpp"
 #include "cells/staged_lstm.hpp"
+#include "crf.hpp"
 #include "ctc.hpp"
 #include "elementwise.hpp"
 #include "optimizers.hpp"
@@ -80,6 +81,10 @@ static constexpr Kernels<T> table() {
         sum_of_squares<T>,
         ctc_workspace<T>,
         ctc<T>,
+        crf_workspace<T>,
+        crf<T>,
+        crf_decode_workspace<T>,
+        crf_decode<T>,
         map_array<T, sigmoid<T>>,
         map_array<T, tanh<T>>,
         multiply_add_loop<T>,

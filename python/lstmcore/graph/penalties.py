@@ -16,9 +16,9 @@ _local = _Local()
 class Collected:
     """Within the ``with`` block, what is added in this thread goes to a list.
 
-    >>> from lstmcore.layers import _penalties
-    >>> with _penalties.Collected() as found:
-    ...     _penalties.add(0.5)
+    >>> from lstmcore.graph import penalties
+    >>> with penalties.Collected() as found:
+    ...     penalties.add(0.5)
     >>> found
     [0.5]
     """

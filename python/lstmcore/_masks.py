@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import as_array
-from .._tree import copies, leaves
-from .._warnings import warn
+from ._arguments import as_array
+from ._tree import copies, leaves
+from ._warnings import warn
 
 Array = NDArray[Any]
 

@@ -1,0 +1,200 @@
+"""Keras's ``call``: what a class of the user's does with symbols, drawn once for each structure of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._tree import leaves, map_leaves
+from .drawing import Drawing
+from .symbol import Call, Symbol
+from .symbol import given as given_symbol
+
+_MOST = 64  # drawings that are kept
+
+
+class Tracing:
+    """The drawings of a ``call``, and its passes over arrays.
+
+    A drawing is made for each structure of the inputs: lists and dicts, numbers of axes, features, and whether there is
+    a mask. Sizes of other axes are unknown in it; where ``call`` computes with them, they are part of the structure.
+
+    Parameters
+    ----------
+    call : a function of the layer, the inputs and further arguments.
+    names : of its arguments, those of ``training`` and ``mask`` among them if it has any.
+    """
+
+    def __init__(self, call: Callable[..., Any], names: Sequence[str]) -> None:
+        self.call = call
+        self._trains, self._masked = "training" in names, "mask" in names
+        self._sized = False  # whether all sizes must be known
+        self._drawings: dict[Any, Drawing] = {}
+        self._moved: list[Any] | None = None
+
+    @property
+    def drawings(self) -> list[Drawing]:
+        """All that there are; the latest last."""
+        return list(self._drawings.values())
+
+    def of(self, layer: Any, inputs: Any, training: bool, mask: Any = None, options: Mapping[str, Any] = {}) -> Drawing:
+        """Return the drawing for arrays or symbols like these."""
+        given = [inputs, dict(options), mask if self._masked else None]
+        trains = training if self._trains else None
+        if not self._sized:
+            try:
+                return self._found(layer, given, trains)
+            except TypeError:
+                # Of a size that is None; or of something else, which then comes again.
+                if not any(len(shape) > 2 for shape in (np.shape(part) for part in leaves(given) if _is_data(part))):
+                    raise
+            self._sized = True
+        return self._found(layer, given, trains)
+
+    def _found(self, layer: Any, given: list[Any], training: bool | None) -> Drawing:
+        key = (_structure(given, self._sized), training)
+        drawing = self._drawings.get(key)
+        if drawing is None:
+            drawing = self._draw(layer, given, training)
+            if len(self._drawings) >= _MOST:
+                del self._drawings[next(iter(self._drawings))]
+            self._drawings[key] = drawing
+        return drawing
+
+    def _draw(self, layer: Any, given: list[Any], training: bool | None) -> Drawing:
+        def symbol(part: Any) -> Any:
+            if not _is_data(part):
+                return part
+            return given_symbol(layer.name, _sizes(part, self._sized), part.dtype)
+
+        inputs, options, mask = (map_leaves(symbol, part) for part in given)
+        arguments = dict(options)
+        if self._trains:
+            arguments["training"] = training
+        if self._masked:
+            arguments["mask"] = mask
+        outputs = self.call(layer, inputs, **arguments)
+        found = list(leaves(outputs))
+        if not found or not all(isinstance(part, Symbol) for part in found):
+            got = next((part for part in found if not isinstance(part, Symbol)), outputs)
+            raise TypeError(
+                f"{layer.name}: call: expected it to return what layers return that are called on its inputs, got "
+                f"{type(got).__name__}"
+            )
+        inner = {id(v) for part in layer.sublayers for v in part.variables}
+        if any(v.trainable and id(v) not in inner for v in layer.variables):
+            raise ValueError(
+                f"{layer.name}: call: has weights of its own beside layers within, which no gradient would reach; put "
+                "what it does with them into a layer of its own"
+            )
+        known = {id(part) for part in _within(layer)}
+        for call in _calls_of(found):
+            if call.sources and call.layer.variables and id(call.layer) not in known and call.layer is not layer:
+                raise ValueError(
+                    f"{layer.name}: call: uses {call.layer.name}, which is none of its attributes; make layers in "
+                    "__init__ or build, and keep them as attributes"
+                )
+        drawing = Drawing(layer.name, [part for part in leaves([inputs, options, mask]) if _is_symbol(part)], outputs)
+        if self._moved is not None:
+            drawing.move(self._moved)
+        return drawing
+
+    def move(self, variables: Iterable[Any]) -> None:
+        """Note which variables are to be trained."""
+        self._moved = list(variables)
+        for drawing in self._drawings.values():
+            drawing.move(self._moved)
+
+    def run(
+        self,
+        layer: Any,
+        inputs: Any,
+        training: bool,
+        mask: Any,
+        logits: bool | Sequence[bool] = False,
+        options: Mapping[str, Any] = {},
+    ) -> tuple[Any, Any, Any]:
+        """Return the outputs for arrays, their masks, and what `backward` needs."""
+        drawing = self.of(layer, inputs, training, mask, options)
+        arrays = [part for part in leaves([inputs, dict(options)]) if _is_data(part)]
+        count = len(list(leaves(inputs)))
+        masks = [None] * count if mask is None else [mask] if isinstance(mask, np.ndarray) else list(leaves(mask))
+        if self._masked and mask is not None:
+            arrays += list(leaves(mask))
+        masks += [None] * (len(arrays) - len(masks))
+        arrays = [
+            array if array.dtype.kind == "f" else _converted(layer.name, array, symbol, drawing)
+            for array, symbol in zip(arrays, leaves(drawing.inputs), strict=True)
+        ]
+        outputs, left, kept = drawing.run(arrays, training, masks, logits)
+        return outputs, left, (drawing, kept, inputs, options)
+
+
+def _converted(name: str, array: Any, symbol: Symbol, drawing: Drawing) -> Any:
+    """Return integers as the layer takes them that is called on them."""
+    readers = [c for c in drawing.plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
+    return readers[0].layer.convert(f"{name}: inputs", array) if readers else array
+
+
+def back(cache: Any, d_outputs: Any, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> tuple[Any, Any]:
+    """Return the gradients of the inputs and of the further arguments, of what `Tracing.run` kept."""
+    drawing, kept, inputs, options = cache
+    gradients = drawing.backward(d_outputs, kept, need_d_inputs, logits)
+    if not need_d_inputs:
+        return None, {}
+    at = iter(gradients)
+    d_inputs = map_leaves(lambda part: next(at) if _is_data(part) else None, inputs)
+    return d_inputs, {
+        name: map_leaves(lambda part: next(at) if _is_data(part) else None, value) for name, value in options.items()
+    }
+
+
+def _within(layer: Any) -> Iterator[Any]:
+    for inner in layer.sublayers:
+        yield inner
+        yield from _within(inner)
+
+
+def _calls_of(symbols: list[Symbol]) -> list[Call]:
+    """Return the calls that symbols come from."""
+    calls: dict[int, Call] = {}
+    todo = list(symbols)
+    while todo:
+        call = todo.pop().call
+        if call.number not in calls:
+            calls[call.number] = call
+            todo += call.sources
+    return list(calls.values())
+
+
+def _is_data(part: Any) -> bool:
+    return isinstance(part, (np.ndarray, Symbol))
+
+
+def _is_symbol(part: Any) -> bool:
+    return isinstance(part, Symbol)
+
+
+def _sizes(part: Any, sized: bool) -> tuple[int | None, ...]:
+    """Return the sizes that a drawing knows: not that of the batch, and of the others all or the last."""
+    shape = tuple(part.shape)
+    if sized:
+        return (None, *shape[1:])
+    return tuple(None if k < max(1, len(shape) - 1) else size for k, size in enumerate(shape))
+
+
+def _structure(value: Any, sized: bool) -> Any:
+    """Return what can be compared of inputs and arguments."""
+    if isinstance(value, dict):
+        return tuple((name, _structure(part, sized)) for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return (type(value), *(_structure(part, sized) for part in value))
+    if _is_data(value):
+        return (_sizes(value, sized), value.dtype.kind)
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value

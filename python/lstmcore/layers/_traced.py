@@ -1,0 +1,148 @@
+"""Layers and models of the user's that define Keras's ``call``: their passes are those of what it draws."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from .._arguments import real_array
+from .._tree import map_leaves
+from ..graph import tracing
+from ..graph.drawing import Drawing
+from ..graph.symbol import given
+from ..graph.tracing import Tracing
+
+
+def tracing_of(layer: Any) -> Tracing:
+    """Return the drawings of a layer's ``call``."""
+    found: Tracing | None = layer.__dict__.get("_tracing")
+    if found is None:
+        kind = type(layer)
+        found = layer.__dict__["_tracing"] = Tracing(kind.call, list(inspect.signature(kind.call).parameters))
+    return found
+
+
+def draw(layer: Any, inputs: Any, training: bool, options: Mapping[str, Any] = {}) -> Drawing:
+    """Return the drawing for arrays or symbols like these."""
+    return tracing_of(layer).of(layer, inputs, training, None, options)
+
+
+# --- the methods ---
+
+
+def forward_with_mask(
+    self: Any, inputs: Any, training: bool = False, mask: Any = None, logits: Any = False, **options: Any
+) -> tuple[Any, Any]:
+    """Return what ``call`` does for a batch, and its mask."""
+    if self.returned is not None:
+        self.returned = None
+    options = {name: _converted(self, name, value) for name, value in options.items()}
+    _ready(self, inputs, options)
+    outputs, left, cache = tracing_of(self).run(self, inputs, training, mask, logits, options)
+    if training:
+        self.__dict__["_cache"] = cache  # what is set as an attribute is searched for layers
+    return outputs, left
+
+
+def forward(self: Any, inputs: Any, training: bool = False, mask: Any = None, **options: Any) -> Any:
+    """Return what ``call`` does for a batch; with ``training``, keep what `backward` needs."""
+    return self.forward_with_mask(inputs, training, mask, **options)[0]
+
+
+def backward(self: Any, d_outputs: Any, need_d_inputs: bool = True, logits: Any = False) -> Any:
+    """Add to the gradients of all weights, from those of the outputs; return those of the inputs, if needed."""
+    return tracing.back(self.kept(), d_outputs, need_d_inputs, logits)[0]
+
+
+def backward_of_call(
+    self: Any, d_outputs: list[Any], need_d_inputs: bool, given: Collection[str], **options: Any
+) -> tuple[Any, dict[str, Any]]:
+    """Go back through a call in a graph."""
+    d = d_outputs[0] if len(d_outputs) == 1 else d_outputs
+    d_inputs, d_options = tracing.back(self.kept(), d, need_d_inputs, **options)
+    return d_inputs, {name: d_options[name] for name in given if name in d_options}
+
+
+def compute_output_shape(self: Any, input_shape: Any) -> Any:
+    """Return the shape of what ``call`` returns for inputs of that shape, batch first."""
+    return map_leaves(lambda symbol: symbol.shape, draw(self, _symbols(self, input_shape), False).outputs)
+
+
+def shape_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> Any:
+    """Return the shape of what ``call`` returns for symbols."""
+    options = {name: value for name, value in options.items() if name != "mask"}
+    _ready(self, inputs, options)
+    return map_leaves(lambda symbol: symbol.shape, draw(self, inputs, False, options).outputs)
+
+
+def convert(self: Any, name: str, inputs: Any) -> Any:
+    """Return inputs as arrays; floating-point numbers in the layer's dtype, integers as they are."""
+    return _converted(self, name, inputs) if _several(inputs) else _one(self, name, inputs)
+
+
+def _accept(self: Any, inputs: Any) -> Any:
+    return self.convert(f"{self.name}: inputs", inputs)
+
+
+def keepers(self: Any) -> list[Any]:
+    """The objects whose attributes hold what a call keeps for the way back: also layers that ``call`` has made."""
+    found = {id(self): self}
+    drawn = [layer for drawing in tracing_of(self).drawings for layer in drawing.plan.layers]
+    for layer in (*self.sublayers, *drawn):
+        found |= {id(part): part for part in layer.keepers}
+    return list(found.values())
+
+
+PASSES = {method.__name__: method for method in (forward_with_mask, forward, backward, backward_of_call, shape_of_call)}
+OF_LAYERS = {method.__name__: method for method in (compute_output_shape, convert, _accept)}
+
+
+# --- of arrays and shapes ---
+
+
+def _ready(layer: Any, inputs: Any, options: Mapping[str, Any]) -> None:
+    """Have the weights that ``call`` needs."""
+    if layer.built:
+        return
+    if layer.is_model:
+        layer._build_for(inputs)
+    else:
+        layer.__dict__["_example"] = inputs, options  # for shapes alone do not tell of further arguments
+        try:
+            layer.build(map_leaves(lambda part: tuple(part.shape), inputs))
+        finally:
+            del layer.__dict__["_example"]
+
+
+def draw_all(layer: Any, input_shape: Any) -> None:
+    inputs, options = layer.__dict__.get("_example", (None, {}))
+    if inputs is None:
+        inputs = _symbols(layer, input_shape)
+    for training in (True, False):
+        draw(layer, inputs, training, options)
+
+
+def _symbols(layer: Any, shape: Any) -> Any:
+    """Return symbols of these shapes."""
+    if isinstance(shape, dict):
+        return {name: _symbols(layer, part) for name, part in shape.items()}
+    if shape and isinstance(shape[0], (tuple, list, dict)):
+        return [_symbols(layer, part) for part in shape]
+    return given(layer.name, tuple(shape), layer.dtype)
+
+
+def _several(inputs: Any) -> bool:
+    parts = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else ()
+    return any(isinstance(part, np.ndarray) or _several(part) for part in parts)
+
+
+def _one(layer: Any, name: str, value: Any) -> Any:
+    array = real_array(name, value)
+    return array.astype(layer.dtype, copy=False) if array.dtype.kind == "f" else array
+
+
+def _converted(layer: Any, name: str, value: Any) -> Any:
+    return map_leaves(lambda part: _one(layer, name, part) if isinstance(part, np.ndarray) else part, value)

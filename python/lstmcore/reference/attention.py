@@ -1,0 +1,87 @@
+"""Attention by products (Vaswani et al. 2017), from the equations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .activations import Array, softmax, softmax_backward
+
+_LEFT_OUT = -1e9  # the score of a key that a mask leaves out
+
+
+class Cache(NamedTuple):
+    """What `attention_backward` needs."""
+
+    query: Array
+    value: Array
+    key: Array | None
+    scale: float
+    left_in: Array
+    query_mask: Array
+    factors: Array
+    scores: Array
+
+
+def attention(
+    query: Array,
+    value: Array,
+    key: Array | None = None,
+    mask: Array | None = None,
+    scale: float | None = None,
+    query_mask: Array | None = None,
+    value_mask: Array | None = None,
+    causal: bool = False,
+    dropout_mask: Array | None = None,
+    training: bool = False,
+) -> Any:
+    """Return y and p, for q, v and k (v by default)::
+
+        s = scale q k^T, -1e9 where a key is left out    p = softmax(s)    y = (p * dropout_mask) v
+
+    with y zero where ``query_mask`` is False; see `lstmcore.functional.attention` for the shapes.
+    """
+    k = value if key is None else key
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    s = query.dtype.type(scale) * (query @ k.swapaxes(-1, -2))
+    left_in = np.ones(s.shape, bool)
+    if mask is not None:
+        left_in &= mask
+    if value_mask is not None:
+        left_in &= _along(value_mask, s.ndim - 1)[..., None, :]
+    if causal:
+        queries, keys = s.shape[-2:]
+        left_in &= np.arange(keys) <= np.arange(queries)[:, None]
+    query_mask = np.ones(s.shape[:-1], bool) if query_mask is None else _along(query_mask, s.ndim - 1)
+    factors = np.ones_like(s) if dropout_mask is None else dropout_mask
+    p = softmax(np.where(left_in, s, s.dtype.type(_LEFT_OUT)))
+    y = ((p * factors) @ value) * query_mask[..., None]
+    if not training:
+        return y, p
+    return y, p, Cache(query, value, key, scale, left_in, query_mask, factors, p)
+
+
+def attention_backward(cache: Cache, d_outputs: Array, d_scores: Array | None = None) -> tuple[Any, ...]:
+    """Return the gradients of query, value, key (None where there is none) and scale.
+
+    ::
+
+        da = dy v^T             dp = da * dropout_mask + d_scores        ds = p (dp - sum(dp p)), 0 where left out
+        dv = (p * dropout_mask)^T dy    dq = scale ds k    dk = scale ds^T q    d_scale = sum(ds * q k^T)
+    """
+    q, v, key, scale, left_in, query_mask, factors, p = cache
+    k = v if key is None else key
+    dy = d_outputs * query_mask[..., None]
+    dp = (dy @ v.swapaxes(-1, -2)) * factors + (0 if d_scores is None else d_scores)
+    ds = softmax_backward(p, p, dp) * left_in
+    dv = (p * factors).swapaxes(-1, -2) @ dy
+    dq, dk = q.dtype.type(scale) * (ds @ k), q.dtype.type(scale) * (ds.swapaxes(-1, -2) @ q)
+    d_scale = (ds * (q @ k.swapaxes(-1, -2))).sum()
+    return (dq, dv + dk, None, d_scale) if key is None else (dq, dv, dk, d_scale)
+
+
+def _along(mask: Array, axes: int) -> Array:
+    """Return a mask (batch, steps) with as many axes, those of the heads between."""
+    return mask.reshape(mask.shape[0], *(1,) * (axes - 2), mask.shape[1])

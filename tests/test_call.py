@@ -1,0 +1,271 @@
+"""Keras's ``call``: models and layers of the user's whose backward pass nobody writes."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from layer_tools import numbers
+
+import lstmcore
+from lstmcore import Input, Model, Sequential, layers, models
+
+
+class Classifier(Model):
+    """Tokens, a mask, dropout that goes by ``training``."""
+
+    def __init__(self, classes=3, **options):
+        super().__init__(**options)
+        self.embedding = layers.Embedding(20, 4, mask_zero=True)
+        self.lstm = layers.LSTM(5)
+        self.dropout = layers.Dropout(0.4, seed=3)
+        self.dense = layers.Dense(classes, activation="softmax")
+
+    def call(self, inputs, training=None):
+        x = self.lstm(self.embedding(inputs))
+        return self.dense(self.dropout(x, training=training))
+
+
+class Towers(Model):
+    """Several inputs and outputs, a layer that is called twice."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.tower = layers.GRU(4)
+        self.price, self.sign = layers.Dense(1), layers.Dense(1, activation="sigmoid")
+
+    def call(self, inputs):
+        both = layers.concatenate([self.tower(inputs["a"]), self.tower(inputs["b"])])
+        return {"price": self.price(both), "sign": self.sign(both)}
+
+
+class Gate(layers.Layer):
+    """A layer made of layers, with a second argument that is an array."""
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = units
+        self.first, self.second = layers.Dense(units, dtype=self.dtype), layers.Dense(units, dtype=self.dtype)
+
+    def call(self, query, values, training=None):
+        return layers.add([self.first(query), self.second(values)])
+
+
+TOKENS = np.random.default_rng(0).integers(0, 20, (12, 7))
+TOKENS[:, 5:] = 0
+CLASSES = np.random.default_rng(1).integers(0, 3, 12)
+
+
+def as_chain(model):
+    chain = Sequential(
+        [
+            layers.Embedding(20, 4, mask_zero=True),
+            layers.LSTM(5),
+            layers.Dropout(0.4, seed=3),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    chain.build((None, 7))
+    chain.set_weights(model.get_weights())
+    return chain
+
+
+def test_a_model_with_call_has_the_bits_of_the_chain_masks_and_dropout_too():
+    model = Classifier()
+    model(TOKENS)
+    chain = as_chain(model)
+    np.testing.assert_array_equal(model.predict(TOKENS, verbose=0), chain.predict(TOKENS, verbose=0))
+    results = []
+    for one in (model, chain):
+        one.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        history = one.fit(TOKENS, CLASSES, epochs=4, batch_size=5, shuffle=False, verbose=0).history
+        results.append((history, one.get_weights(), one.evaluate(TOKENS, CLASSES, verbose=0)))
+    assert results[0][0] == results[1][0]
+    assert results[0][2] == results[1][2]
+    for a, b in zip(results[0][1], results[1][1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_padding_does_not_matter_within_a_subclass():
+    model = Classifier()
+    np.testing.assert_array_equal(model(TOKENS), model(TOKENS[:, :5]))
+    bare = as_chain(model)
+    bare.layers[0].mask_zero = False
+    assert not np.allclose(bare(TOKENS), model(TOKENS))
+
+
+def test_call_is_drawn_once_for_a_structure():
+    drawn = []
+
+    class Counting(Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            drawn.append(inputs.shape)
+            return self.dense(inputs)
+
+    model = Counting()
+    model.compile("sgd", "mse")
+    model.fit(numbers(20, 4, 3), numbers(20, 4, 2), verbose=0, epochs=3)
+    model.predict(numbers(3, 9, 3), verbose=0)
+    assert drawn == [(None, None, 3)]
+    model(numbers(3, 3))
+    assert drawn[1:] == [(None, 3)]
+
+
+def test_call_may_go_over_the_steps_whose_number_it_then_knows():
+    class Sums(Model):
+        def __init__(self):
+            super().__init__()
+            self.cut = [layers.Cropping1D((k, 4 - k)) for k in range(5)]
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            parts = [self.dense(self.cut[k](inputs)) for k in range(inputs.shape[1])]
+            return layers.add(parts)
+
+    model = Sums()
+    x = numbers(3, 5, 2)
+    expected = model(x)
+    np.testing.assert_allclose(expected, model.dense(x).sum(1, keepdims=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [Towers, Classifier])
+def test_models_with_call_are_saved_and_copied(make, tmp_path):
+    model = make()
+    if make is Towers:
+        x, y = {"a": numbers(6, 4, 2), "b": numbers(6, 4, 2)}, {"price": numbers(6, 1), "sign": np.ones((6, 1))}
+        model.compile("adam", {"price": "mse", "sign": "binary_crossentropy"}, metrics={"sign": ["accuracy"]})
+    else:
+        x, y = TOKENS, CLASSES
+        model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    outputs = model.predict(x, verbose=0)
+    model.save(tmp_path / "model.safetensors")
+    with lstmcore.utils.custom_object_scope({make.__name__: make}):
+        loaded = models.load_model(tmp_path / "model.safetensors")
+    for other in (loaded, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        again = other.predict(x, verbose=0)
+        for one, two in zip(*([v.values() if make is Towers else [v] for v in (outputs, again)]), strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert loaded.train_on_batch(x, y) == model.train_on_batch(x, y)
+
+
+def test_several_outputs_train_from_the_first_data_on():
+    model = Towers()
+    model.compile("sgd", {"price": "mse", "sign": "binary_crossentropy"}, loss_weights={"sign": 0.5})
+    x, y = {"a": numbers(6, 4, 2), "b": numbers(6, 4, 2)}, {"price": numbers(6, 1), "sign": np.ones((6, 1))}
+    logs = model.fit(x, y, verbose=0, validation_data=(x, y)).history
+    assert set(logs) == {n for k in ("loss", "price_loss", "sign_loss") for n in (k, f"val_{k}")}
+    with pytest.raises(ValueError, match=r"y\[.sign.\]: expected an array, for that output has a loss; got none"):
+        model.fit(x, {"price": numbers(6, 1)}, verbose=0)
+
+
+def differences(function, array, step=1e-6):
+    gradient = np.zeros_like(array)
+    for index in np.ndindex(array.shape):
+        moved = [array.copy(), array.copy()]
+        moved[0][index] += step
+        moved[1][index] -= step
+        gradient[index] = (function(moved[0]) - function(moved[1])) / (2 * step)
+    return gradient
+
+
+def test_a_layer_with_call_has_the_gradients_of_differences_in_a_graph_that_calls_it_twice():
+    q, v = Input((3,), dtype="float64"), Input((3,), dtype="float64")
+    gate = Gate(3, dtype="float64")
+    model = Model([q, v], gate(gate(q, v), values=v))
+    assert gate.count_params() == 24
+    a, b, to = numbers(2, 3, dtype="float64"), numbers(2, 3, dtype="float64"), numbers(2, 3, dtype="float64")
+
+    def objective(a, b):
+        return (model.predict([a, b], verbose=0) * to).sum()
+
+    model.compile("sgd", "mse")
+    model.parameters.vectors.gradients.fill(0)
+    model.forward([a, b], training=True)
+    d_a, d_b = model.backward(to)
+    np.testing.assert_allclose(d_a, differences(lambda m: objective(m, b), a), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(d_b, differences(lambda m: objective(a, m), b), rtol=1e-7, atol=1e-9)
+    for variable in gate.variables:
+        value, gradient = variable.numpy(), variable.gradient.copy()
+
+        def of(moved, variable=variable):
+            variable.assign(moved)
+            return objective(a, b)
+
+        np.testing.assert_allclose(gradient, differences(of, value), rtol=1e-7, atol=1e-9)
+        variable.assign(value)
+    clone = type(model).from_config(model.get_config(), {"Gate": Gate})
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone.predict([a, b], verbose=0), model.predict([a, b], verbose=0))
+
+
+def test_a_mask_can_be_looked_at_in_call():
+    class Masked(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.lstm = layers.LSTM(4)
+
+        def call(self, inputs, mask=None):
+            return self.lstm(inputs, mask=mask)
+
+    layer, x = Masked(), numbers(2, 5, 3)
+    mask = np.arange(5) < np.array([[3], [5]])
+    np.testing.assert_array_equal(layer(x, mask=mask), layer.lstm(x, mask=mask))
+    np.testing.assert_array_equal(layer(x), layer.lstm(x))
+    x[0, 3:] = 0
+    model = Sequential([layers.Masking(), layer])
+    np.testing.assert_array_equal(model(x), layer.lstm(x, mask=mask))
+
+
+def test_training_of_a_call_that_branches():
+    class Noisy(Model):
+        def __init__(self):
+            super().__init__()
+            self.dense, self.other = layers.Dense(2), layers.Dense(2)
+
+        def call(self, inputs, training=False):
+            return self.dense(inputs) if training else self.other(self.dense(inputs))
+
+    model, x = Noisy(), numbers(2, 3)
+    np.testing.assert_array_equal(model(x), model.other(model.dense(x)))
+    np.testing.assert_array_equal(model(x, training=True), model.dense(x))
+
+
+# --- bad input ---
+
+
+def failing(call, build=None, base=Model):
+    class Failing(base):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+    Failing.call = call
+    return type("Failing", (Failing,), {"call": call})
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda self, x: layers.Dense(2)(self.dense(x)), ValueError, "none of its attributes"),
+        (lambda self, x: np.tanh(self.dense(x)), TypeError, "stands for an array"),
+        (lambda self, x: self.dense(x) if x else x, TypeError, "has no numbers yet"),
+        (lambda self, x: 5.0, TypeError, "call: expected it to return what layers return"),
+        (lambda self, x: layers.Identity()(x), ValueError, "call does not use dense"),
+        (lambda self, x, y: self.dense(x), TypeError, "y"),
+    ],
+)
+def test_a_call_that_cannot_be_drawn_says_why(call, error, text):
+    with pytest.raises(error, match=text):
+        failing(call)()(numbers(2, 3))
+
+
+def test_classes_whose_call_would_not_be_called_are_refused():
+    with pytest.raises(TypeError, match="defines call, which a chain would not call"):
+        type("Mine", (Sequential,), {"call": lambda self, x: x})
+    with pytest.raises(TypeError, match="expected inputs"):
+        type("Mine", (Model,), {"call": lambda self: 0})
