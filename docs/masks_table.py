@@ -28,7 +28,7 @@ _NOT_LAYERS = {"Cell", "GRUCell", "LSTMCell", "Layer", "SimpleRNNCell", "Stacked
 _OTHERS: dict[str, Make] = {
     "Activation": lambda: layers.Activation("relu"),
     "AlphaDropout": lambda: layers.AlphaDropout(0.5),
-    "Arithmetic": lambda: layers.Arithmetic("add", 1.0),
+    "Arithmetic": lambda: layers.Arithmetic("true_divide", 1.0, reverse=True),
     "CRF": lambda: layers.CRF(3),
     "Conv1D": lambda: layers.Conv1D(2, 2),
     "Dense": lambda: layers.Dense(2),
@@ -41,6 +41,7 @@ _OTHERS: dict[str, Make] = {
     "InputLayer": lambda: layers.InputLayer((4, 3)),
     "Lambda": lambda: layers.Lambda(lambda x: x**2),
     "MultiHeadAttention": lambda: layers.MultiHeadAttention(2, 2),
+    "NotEqual": lambda: layers.NotEqual(0),
     "Permute": lambda: layers.Permute((2, 1)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Reshape": lambda: layers.Reshape((12,)),

@@ -52,9 +52,9 @@ _SPEC.loader.exec_module(table)
 CASES = dict(table.cases())
 each_layer = pytest.mark.parametrize("name", CASES)
 # Those that take a mask, but for tags, which are integers: of these, test_crf.py says the same.
-# The one has no gradient, the others a mask for each of several inputs: tests of their own.
-APART = ("CRF", "AdditiveAttention", "Attention", "MultiHeadAttention")
-WITH_GRADIENTS = [name for name in CASES if CASES[name]().consumes_mask and name not in APART]
+# CRF has no gradient, and those with several inputs take a mask for each: tests of their own.
+SEVERAL = [name for name in CASES if CASES[name]().takes_several]
+WITH_GRADIENTS = [name for name in CASES if CASES[name]().consumes_mask and name not in ("CRF", *SEVERAL)]
 
 # Rounding: sums of some hundred products of numbers near one, in another order.
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}
@@ -100,10 +100,9 @@ def test_layers_take_what_the_table_says(name):
     """With the mask, outputs differ from those without, and numbers in the padding make no difference."""
     layer = CASES[name]()
     x, mask = table.inputs_for(name, layer)
-    if name.endswith("Attention"):
-        assert layer.consumes_mask
+    if name in SEVERAL:
         return
-    if isinstance(x, list) or x.dtype.kind == "i" or name.startswith("TimeDistributed of Masking"):
+    if x.dtype.kind == "i" or name.startswith("TimeDistributed of Masking"):
         assert not layer.consumes_mask
         return
     layer(x, training=True)

@@ -32,8 +32,9 @@ class Symbol:
     """
 
     __slots__ = ("call", "dtype", "index", "shape")
-    # What makes layers of operators: that of two sides, and that of a part; the layers set them.
+    # What makes layers of operators: that of two sides, that of a sign, and that of a part; the layers set them.
     operated: ClassVar[Callable[[str, Any, Any], Any]]
+    negated: ClassVar[Callable[[Any], Any]]
     item: ClassVar[Callable[[Any, Any], Any]]
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
@@ -94,7 +95,7 @@ class Symbol:
         return Symbol.operated("matmul", other, self)
 
     def __neg__(self) -> Any:
-        return Symbol.operated("multiply", self, -1.0)
+        return Symbol.negated(self)
 
     def __pos__(self) -> Any:
         return self
@@ -242,6 +243,6 @@ def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
 
 def draw(layer: Any, inputs: Any, shape: Any, training: bool | None = None, options: Any = None) -> Any:
     """Return symbols of that shape, or of those shapes, for what a built layer returns for such inputs."""
-    call = Call(layer, inputs, shape, layer.dtype, training, options)
+    call = Call(layer, inputs, shape, layer.dtype_of_call(inputs), training, options)
     layer.note(call)
     return call.outputs

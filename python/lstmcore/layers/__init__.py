@@ -50,7 +50,7 @@ from .merging import (
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .multi_head_attention import MultiHeadAttention
-from .operators import Arithmetic, Divide, GetItem, Matmul
+from .operators import Arithmetic, Divide, GetItem, Matmul, Negative, NotEqual
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -127,6 +127,8 @@ __all__ = [
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "Negative",
+    "NotEqual",
     "PReLU",
     "Permute",
     "RMSNormalization",

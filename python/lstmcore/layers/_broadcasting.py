@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+
+from .._arguments import ArgumentTypeError
+from .._tree import leaves
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -22,6 +26,13 @@ def shapes_of(name: str, input_shape: Any, least: int = 1, most: int | None = No
     if not all(given):
         raise ValueError(f"{name}: inputs: expected arrays with the batch first, got a number")
     return [tuple(shape) for shape in given]
+
+
+def refuse_others(name: str, dtype: Any, symbols: Any) -> None:
+    """Refuse symbols of another dtype."""
+    for symbol in leaves(symbols):
+        if symbol.dtype != dtype:
+            raise ArgumentTypeError(f"{name}: inputs: expected {dtype}, got {symbol!r}")
 
 
 def common(name: str, shapes: Sequence[Shape]) -> Shape:
@@ -53,3 +64,13 @@ def reduced(d: Array, shape: tuple[int, ...]) -> Array:
     whole = (shape[0], *(1,) * missing, *shape[1:]) if missing and shape else (1,) * missing + tuple(shape)
     spread = tuple(k for k, (n, m) in enumerate(zip(whole, d.shape, strict=True)) if n != m)
     return d.sum(axis=spread, keepdims=True).reshape(shape) if spread else d.reshape(shape)
+
+
+def expanded(mask: Array, axes: int) -> Array:
+    """Return a mask with that many axes: those that are missing behind its own."""
+    return mask.reshape(mask.shape + (1,) * (axes - mask.ndim))
+
+
+def where(mask: Array | None, array: Array, otherwise: float) -> Array:
+    """Return an array with another number where a mask is False."""
+    return array if mask is None else np.where(mask, array, array.dtype.type(otherwise))

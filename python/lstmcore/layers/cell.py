@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .._arguments import flag, float_array, positive_integer
+from .._tree import leaves
+from ..graph import symbol
+from ..graph.symbol import Symbol
 from .layer import Array, Layer, Shape
 from .sequence_layer import flat_states
 
@@ -89,9 +91,19 @@ class Cell(Layer):
         return [positive_integer(f"{self.name}: state_size", size) for size in sizes]
 
     def __call__(  # type: ignore[override]
-        self, inputs: ArrayLike, states: Sequence[ArrayLike], training: bool | None = False
+        self, inputs: Any, states: Any, training: bool | None = False
     ) -> Any:
-        """Return the output and the new states of one step."""
+        """Return the output and the new states of one step.
+
+        Parameters
+        ----------
+        inputs : (batch, features), an array or a symbol.
+        states : an array (batch, width) or a list of them; or symbols.
+        training : True or False; None is False, and in a graph what its model runs with.
+        """
+        if symbol.among([inputs, states]):
+            whether = None if training is False else training
+            return symbol.called(self, inputs, whether, None, None, {"states": states})
         training = training is not None and flag(f"{self.name}: training", training)
         x = float_array(f"{self.name}: inputs", inputs, self.dtype)
         if x.ndim != 2:
@@ -101,6 +113,51 @@ class Cell(Layer):
         arrays = flat_states(f"{self.name}: states", states, self.state_names, self.dtype)
         output, new_states, _ = self._step(x, arrays, training)
         return output, new_states
+
+    # --- in graphs ---
+
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shapes of output and new states of a call on symbols, with the weights made for it."""
+        if not isinstance(inputs, Symbol) or inputs.ndim != 2:
+            raise ValueError(f"{self.name}: inputs: expected one symbol of shape (batch, features), got {inputs!r}")
+        given = list(leaves(options["states"]))
+        due = [(inputs.shape[0], width) for width in self.state_sizes]
+        if not all(isinstance(s, Symbol) for s in given) or [s.shape[1:] for s in given] != [one[1:] for one in due]:
+            raise ValueError(
+                f"{self.name}: states: expected {len(due)} symbols of shape {', '.join(map(str, due))}, got "
+                f"{', '.join(map(repr, given)) or 'none'}"
+            )
+        shape = super().shape_of_call(inputs, options)
+        self._check_features(inputs.shape)
+        return shape
+
+    def shape_returned(self, input_shape: Any) -> Any:
+        """Return the shape of the output and, in a list, those of the new states."""
+        return self.compute_output_shape(input_shape), [(input_shape[0], width) for width in self.state_sizes]
+
+    def forward_with_mask(  # type: ignore[override]
+        self, inputs: Array, training: bool = False, mask: Any = None, states: Any = None
+    ) -> tuple[Any, Any]:
+        """Return output and new states of a step, and no mask; with ``training``, keep what the way back needs."""
+        arrays = flat_states(f"{self.name}: states", states, self.state_names, self.dtype)
+        output, new_states, saved = self._step(inputs, arrays, training)
+        if training:
+            self._cache = saved, output, new_states
+        return (output, list(new_states)), None
+
+    def backward_of_call(
+        self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Go back through a step in a graph."""
+        saved, output, new_states = self.kept()
+        d, *d_states = (
+            np.zeros_like(array) if d is None else d.copy()
+            for d, array in zip(d_outputs, (output, *new_states), strict=True)
+        )
+        d_inputs, d_prior = self._step_back(saved, d, d_states)
+        return d_inputs, {"states": d_prior}
+
+    # --- states ---
 
     def get_initial_state(self, batch_size: int) -> Any:
         """Return the states to begin with: an array (batch, width), or a list of them if there are several."""

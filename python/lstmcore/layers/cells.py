@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from .._arguments import ArgumentTypeError
@@ -95,6 +95,26 @@ class LayerCell(Cell):
         call = call._replace(return_sequences=False, go_backwards=False)
         output, new_states = self.layer.finish(run_forward(call), False)
         return output, new_states, None
+
+    def forward_with_mask(  # type: ignore[override]
+        self, inputs: Array, training: bool = False, mask: Any = None, states: Any = None
+    ) -> tuple[Any, Any]:
+        """Return output and new states of a step in a graph, whose random masks are its own, and no mask."""
+        if self.has_own_step():
+            return super().forward_with_mask(inputs, training, mask, states)
+        call = self.layer.prepare(inputs[:, None], training, states)
+        # An RNN may have told the layer otherwise.
+        call = call._replace(return_sequences=False, go_backwards=False)
+        return self.layer.finish(run_forward(call), training), None
+
+    def backward_of_call(
+        self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any
+    ) -> tuple[Any, dict[str, Any]]:
+        """Go back through a step in a graph."""
+        if self.has_own_step():
+            return super().backward_of_call(d_outputs, need_d_inputs, given, **options)
+        d_inputs = self.layer.run_backward(d_outputs[0], need_d_inputs, d_outputs[1:])
+        return None if d_inputs is None else d_inputs[:, 0], {"states": self.layer.d_initial_state}
 
     def _noise(self, batch: int, features: int) -> tuple[Any, Any, Any]:
         """Return the dropout masks, drawn once and then kept, and the zoneout of this step."""

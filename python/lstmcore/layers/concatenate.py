@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import _masks
 from .._arguments import integer
-from ._broadcasting import shapes_of
+from .._tree import leaves
+from ._broadcasting import refuse_others, shapes_of
 from .layer import Array, Layer
 
 
@@ -20,8 +22,10 @@ class Concatenate(Layer):
     >>> Concatenate()([np.ones((1, 2)), np.zeros((1, 3))]).shape
     (1, 5)
 
-    Masks stand side by side as their inputs do, and where an input has none, all its steps count. Along the last axis,
-    a step counts where it does in any of them.
+    In a graph they are of floating-point numbers of one dtype, or of integers, as tokens are.
+
+    Masks stand side by side as their inputs do, and where an input has none, all its steps count. Along an axis that
+    the masks have not, as the last, a step counts where it does in any of them.
 
     Parameters
     ----------
@@ -35,19 +39,25 @@ class Concatenate(Layer):
         super().__init__(**options)
         self.axis = integer("Concatenate: axis", axis)
 
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape of what a call on symbols returns; refuse those of different kinds."""
+        shape = super().shape_of_call(inputs, options)
+        kinds = {symbol.dtype.kind for symbol in leaves(inputs)}
+        if not (kinds <= {"i", "u"} or kinds == {"b"}):
+            refuse_others(self.name, self.dtype, inputs)
+        return shape
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return the dtype of what a call on symbols returns: that of the inputs."""
+        return np.result_type(*(symbol.dtype for symbol in leaves(inputs)))
+
     def forward(self, inputs: Any, training: bool = False) -> Array:
         """Return them in one array."""
-        arrays = list(inputs.values() if isinstance(inputs, dict) else inputs)
-        try:
-            outputs = np.concatenate(arrays, axis=self.axis)
-        except ValueError:
-            shapes = ", ".join(str(a.shape) for a in arrays)
-            raise ValueError(
-                f"{self.name}: inputs: expected shapes that fit along axis {self.axis}, got {shapes}"
-            ) from None
+        arrays = list(leaves(inputs))
+        self.compute_output_shape([array.shape for array in arrays])
         if training:
-            self._cache = np.cumsum([a.shape[self.axis] for a in arrays[:-1]])
-        return outputs
+            self._cache = np.cumsum([array.shape[self.axis] for array in arrays[:-1]])
+        return np.concatenate(arrays, axis=self.axis)
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
         """Return the gradient of each of them."""
@@ -56,16 +66,18 @@ class Concatenate(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return the mask of all together, from one for each input, or None."""
-        masks = _masks.parts(mask)
+        masks, arrays = _masks.parts(mask), list(leaves(inputs))
         if all(m is None for m in masks):
             return None
+        axis = self.axis % arrays[0].ndim
+        axes = max(m.ndim for m in masks if m is not None)
         whole = [
-            np.ones(x.shape, bool)
+            np.ones(x.shape[:axes], bool)
             if m is None
-            else np.broadcast_to(m.reshape(m.shape + (1,) * (x.ndim - m.ndim)), x.shape)
-            for x, m in zip(_masks.parts(inputs), masks, strict=True)
+            else np.broadcast_to(m.reshape(m.shape + (1,) * (axes - m.ndim)), x.shape[:axes])
+            for x, m in zip(arrays, masks, strict=True)
         ]
-        return np.asarray(np.concatenate(whole, self.axis).any(axis=-1))
+        return np.concatenate(whole, axis) if axis < axes else np.asarray(np.logical_or.reduce(whole))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of all together."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .._arguments import ArgumentTypeError, flag, integer
 from .._attention import products
-from ._broadcasting import shapes_of
+from ._broadcasting import refuse_others, shapes_of
 from .layer import Array, Layer
+
+_LEAST = 1e-7  # length that is divided by, as in Keras
 
 
 class Dot(Layer):
@@ -23,6 +25,8 @@ class Dot(Layer):
     >>> Dot(axes=(2, 2))([np.ones((2, 5, 3)), np.ones((2, 7, 3))]).shape
     (2, 5, 7)
 
+    A mask ends here: `Attention` knows which steps count.
+
     Parameters
     ----------
     axes : the axis of each that is summed over; one number for both, or a pair. Not 0, the batch.
@@ -31,6 +35,7 @@ class Dot(Layer):
     """
 
     takes_several = True
+    supports_masking = False  # sums over steps have none, and products of steps no mask of one axis
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -43,6 +48,12 @@ class Dot(Layer):
         else:
             raise ArgumentTypeError(f"Dot: axes: expected an integer or a pair of them, got {axes!r}")
         self.normalize = flag("Dot: normalize", normalize)
+
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape of what a call on symbols returns; refuse those of another dtype."""
+        shape = super().shape_of_call(inputs, options)
+        refuse_others(self.name, self.dtype, inputs)
+        return shape
 
     def _axes(self, shapes: list[Any]) -> list[int]:
         found = []
@@ -77,9 +88,9 @@ class Dot(Layer):
         for array, place in zip(given, places, strict=True):
             moved = np.moveaxis(np.asarray(array, self.dtype), place, -1)
             flat = moved.reshape(len(moved), -1, moved.shape[-1]) if moved.size else moved.reshape(_flat(moved.shape))
-            length = np.sqrt((flat * flat).sum(-1, keepdims=True)) if self.normalize else None
-            if length is not None:
-                length[length == 0] = 1  # of nothing but zeros
+            length = None
+            if self.normalize:
+                length = np.maximum(np.sqrt((flat * flat).sum(-1, keepdims=True)), flat.dtype.type(_LEAST))
                 flat = flat / length
             rows.append(flat)
             lengths.append(length)
@@ -99,15 +110,14 @@ class Dot(Layer):
             gradient = of_other
             if lengths[k] is not None:  # of x / |x|
                 along = (gradient * rows[k]).sum(-1, keepdims=True)
-                whole = (rows[k] * rows[k]).sum(-1, keepdims=True) > 0
-                gradient = np.where(whole, gradient - rows[k] * along, gradient) / lengths[k]
+                gradient = (
+                    np.where(lengths[k] > gradient.dtype.type(_LEAST), gradient - rows[k] * along, gradient)
+                    / lengths[k]
+                )
             shape = list(shapes[k])
             shape.append(shape.pop(places[k]))
             found.append(np.moveaxis(gradient.reshape(shape), -1, places[k]))
         return found
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """Return None: sums over steps have none, and products of steps no mask of one axis."""
 
 
 def _flat(shape: tuple[int, ...]) -> tuple[int, ...]:

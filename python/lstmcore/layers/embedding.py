@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike
 from .. import _core, constraints, initializers, regularizers
 from .._arguments import flag, float_array, positive_integer, real_array, reject_options
 from .._tree import copies
+from ..graph.symbol import Symbol
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
+from .operators import NotEqual, mask_of
 
 _NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
 
@@ -117,10 +119,12 @@ class Embedding(Layer):
         _core.add_rows(self.embeddings.gradient, self.kept().reshape(-1), d_outputs.reshape(-1, self.output_dim))
         return None
 
-    def compute_mask(self, inputs: ArrayLike, mask: Array | None = None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return where the inputs are not zero, with ``mask_zero``, and where a mask of theirs lets them count."""
         if not self.mask_zero:
             return mask
+        if isinstance(inputs, Symbol):
+            return mask_of(self.name, NotEqual(0), inputs, mask)
         own: Array = np.asarray(inputs) != 0
         return own if mask is None else own & mask.reshape(mask.shape + (1,) * (own.ndim - mask.ndim))
 

@@ -250,7 +250,15 @@ class Layer(Weighted):
         """Return the shape, or the shapes, of what a call on symbols returns, with the weights made for it."""
         given = map_leaves(lambda symbol: symbol.shape, inputs)
         self.ensure_built(given)
-        return self.compute_output_shape(given)
+        return self.shape_returned(given)
+
+    def shape_returned(self, input_shape: Any) -> Any:
+        """Return the shape, or the shapes, of all that a call in a graph returns for inputs of that shape."""
+        return self.compute_output_shape(input_shape)
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return the dtype of what a call on symbols returns."""
+        return self.dtype
 
     def note(self, call: Any) -> None:
         """Remember a call on symbols as long as anybody has what it returned."""

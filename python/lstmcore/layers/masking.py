@@ -8,7 +8,9 @@ import numpy as np
 
 from .. import _masks
 from .._arguments import number
+from ..graph.symbol import Symbol
 from .layer import Array, Layer
+from .operators import NotEqual, mask_of
 
 
 class Masking(Layer):
@@ -49,7 +51,9 @@ class Masking(Layer):
         mask = self.kept()
         return np.where(mask[..., None], d_outputs, d_outputs.dtype.type(0))
 
-    def compute_mask(self, inputs: Array, mask: Array | None = None) -> Array | None:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return where a step has other values and, if there is a mask already, counts."""
+        if isinstance(inputs, Symbol):
+            return mask_of(self.name, NotEqual(self.mask_value, any_feature=True), inputs, mask)
         own = self._mask(inputs)
         return own if mask is None else own & mask.reshape(mask.shape + (1,) * (own.ndim - mask.ndim))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _masks
-from ._broadcasting import aligned, common, reduced, shapes_of
+from .._tree import leaves
+from ._broadcasting import aligned, common, expanded, reduced, refuse_others, shapes_of, where
 from .layer import Array, Layer
 
 
@@ -16,24 +18,26 @@ class Merging(Layer):
     """Base of the layers that make one array of several, number by number.
 
     Behind the batch, sizes of 1 are spread out as in NumPy, and axes that an array has too few come behind the batch,
-    as in Keras. A step of the result counts where it does in any of the inputs, and where one has no mask, every step
-    does.
+    as in Keras. A step of the result counts where it does in any of the inputs that have steps of their own, and where
+    one of these has no mask, every step does; an input that is the same at every step says nothing of steps.
     """
 
     takes_several = True
     _least = 1
     _most: ClassVar[int | None] = None
 
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape of what a call on symbols returns; refuse those of another dtype."""
+        shape = super().shape_of_call(inputs, options)
+        refuse_others(self.name, self.dtype, inputs)
+        return shape
+
     def forward(self, inputs: Any, training: bool = False) -> Array:
         """Return the inputs, merged."""
-        given = list(inputs.values() if isinstance(inputs, dict) else inputs)
-        shapes = shapes_of(self.name, [array.shape for array in given], self._least, self._most)
-        common(self.name, shapes)
-        axes = max(map(len, shapes))
-        arrays = [aligned(array, axes) for array in given]
+        arrays = self._aligned(inputs)
         outputs, kept = self._merge(arrays)
         if training:
-            self._cache = (shapes, kept)
+            self._cache = ([array.shape for array in leaves(inputs)], kept)
         return outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
@@ -44,6 +48,19 @@ class Merging(Layer):
         parts = self._split(d_outputs, kept, len(shapes))
         return [reduced(d, shape) for d, shape in zip(parts, shapes, strict=True)]
 
+    def _aligned(self, inputs: Any) -> list[Array]:
+        """Return the inputs with equal numbers of axes, after a check of their shapes."""
+        arrays = list(leaves(inputs))
+        axes = len(self.compute_output_shape([array.shape for array in arrays]))
+        return [aligned(array, axes) for array in arrays]
+
+    def _aligned_masks(self, inputs: Any, mask: Any) -> list[Array | None]:
+        """Return the masks with the axes of the aligned inputs."""
+        arrays = list(leaves(inputs))
+        axes = max(array.ndim for array in arrays)
+        masks = [None] * len(arrays) if mask is None else _masks.parts(mask)
+        return [None if m is None else aligned(expanded(m, x.ndim), axes) for m, x in zip(masks, arrays, strict=True)]
+
     def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
         """Return what arrays with equal numbers of axes make, in an array of its own, and what `_split` needs."""
         raise NotImplementedError
@@ -53,16 +70,54 @@ class Merging(Layer):
         raise NotImplementedError
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
-        """Return where any of the masks, one for each input, is True; None if one of them is."""
-        masks = _masks.parts(mask)
+        """Return where any of the masks, one for each input with steps, is True; None if one of them is."""
+        if mask is None:
+            return None
+        arrays = list(leaves(inputs))
+        shape: Any = self.compute_output_shape([array.shape for array in arrays])
+        masks = [
+            m
+            for m, array in zip(_masks.parts(mask), arrays, strict=True)
+            if array.ndim == len(shape) and array.shape[1:2] == shape[1:2]
+        ]
         if any(m is None for m in masks):
             return None
         axes = max(m.ndim for m in masks)
-        return np.asarray(np.logical_or.reduce(np.broadcast_arrays(*(aligned(m, axes) for m in masks))))
+        together = functools.reduce(np.logical_or, (expanded(m, axes) for m in masks))
+        return np.broadcast_to(together, shape[:axes])
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that all have together."""
         return common(self.name, shapes_of(self.name, input_shape, self._least, self._most))
+
+
+class Factors(Merging):
+    """Base of products and quotients.
+
+    A step that an input's mask leaves out is no factor: it counts as 1. Where the mask of the outputs leaves one out,
+    it is 0.
+    """
+
+    def forward(self, inputs: Any, training: bool = False, mask: Any = None) -> Array:
+        """Return what the factors make."""
+        arrays, masks = self._aligned(inputs), self._aligned_masks(inputs, mask)
+        factors = [where(m, x, 1) for m, x in zip(masks, arrays, strict=True)]
+        outputs, kept = self._merge(factors)
+        left = self.compute_mask(inputs, mask)
+        if left is not None:
+            left = expanded(left, outputs.ndim)
+            outputs = where(left, outputs, 0)
+        if training:
+            self._cache = ([x.shape for x in leaves(inputs)], (kept, masks, left))
+        return outputs
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
+        """Return the gradient of each input."""
+        shapes, (kept, masks, left) = self.kept()
+        if not need_d_inputs:
+            return None
+        parts = self._split(where(left, d_outputs, 0), kept, len(shapes))
+        return [reduced(where(m, d, 0), shape) for m, d, shape in zip(masks, parts, shapes, strict=True)]
 
 
 def _all(function: Any, arrays: list[Array]) -> Array:
@@ -111,7 +166,7 @@ class Subtract(Merging):
         return [d_outputs, -d_outputs]
 
 
-class Multiply(Merging):
+class Multiply(Factors):
     """The product of a list of arrays, number by number.
 
     >>> import numpy as np
@@ -119,7 +174,8 @@ class Multiply(Merging):
     >>> Multiply()([np.full((1, 2), 2.0), np.full((1, 2), 3.0)]).tolist()
     [[6.0, 6.0]]
 
-    Behind the batch, sizes of 1 are spread out as in NumPy.
+    Behind the batch, sizes of 1 are spread out as in NumPy. A step that an input's mask leaves out is no factor: it
+    counts as 1; where the mask of the product leaves one out, it is 0.
     """
 
     def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
@@ -156,18 +212,38 @@ class Average(Merging):
 
 
 class _Extreme(Merging):
-    """What is largest or least of a list of arrays; where several are, each has its share of the gradient."""
+    """What is largest or least of a list of arrays; where several are, each has its share of the gradient.
+
+    A step that an input's mask leaves out is not looked at where another's counts.
+    """
 
     _chooses: ClassVar[Any]
 
-    def _merge(self, arrays: list[Array]) -> tuple[Array, Any]:
-        steps, outputs = [], arrays[0].copy()
-        for other in arrays[1:]:
+    def forward(self, inputs: Any, training: bool = False, mask: Any = None) -> Array:
+        """Return what is chosen."""
+        outputs, *others = self._aligned(inputs)
+        counts, *masks = self._aligned_masks(inputs, mask)
+        steps = []
+        for other, its in zip(others, masks, strict=True):
             before, outputs = outputs, self._chooses(outputs, other)
-            # Each of two that are equal has half, as in PyTorch.
-            half = (before == other) * 0.5
-            steps.append(((before == outputs) - half, (other == outputs) - half))
-        return outputs, steps
+            if training:
+                # Each of two that are equal has half, as in PyTorch.
+                half = (before == other) * 0.5
+                first, second = (before == outputs) - half, (other == outputs) - half
+            if counts is not None:
+                outputs = np.where(counts, outputs, other)
+                if training:
+                    first, second = np.where(counts, first, 0), np.where(counts, second, 1)
+            if its is not None:  # where neither counts, the first is as good as any
+                outputs = np.where(its, outputs, before)
+                if training:
+                    first, second = np.where(its, first, 1), np.where(its, second, 0)
+            if training:
+                steps.append((first, second))
+            counts = None if counts is None or its is None else counts | its
+        if training:
+            self._cache = ([x.shape for x in leaves(inputs)], steps)
+        return outputs if others else outputs.copy()
 
     def _split(self, d_outputs: Array, kept: Any, count: int) -> Sequence[Array]:
         parts, d = [], d_outputs
@@ -185,7 +261,8 @@ class Maximum(_Extreme):
     >>> Maximum()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])]).tolist()
     [[3.0, 5.0]]
 
-    Behind the batch, sizes of 1 are spread out as in NumPy. Each of two that are equal has half of the gradient.
+    Behind the batch, sizes of 1 are spread out as in NumPy. A step that an input's mask leaves out is not looked
+    at where another's counts. Each of two that are equal has half of the gradient.
     """
 
     _chooses = np.maximum
@@ -199,7 +276,8 @@ class Minimum(_Extreme):
     >>> Minimum()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])]).tolist()
     [[1.0, 4.0]]
 
-    Behind the batch, sizes of 1 are spread out as in NumPy. Each of two that are equal has half of the gradient.
+    Behind the batch, sizes of 1 are spread out as in NumPy. A step that an input's mask leaves out is not looked
+    at where another's counts. Each of two that are equal has half of the gradient.
     """
 
     _chooses = np.minimum

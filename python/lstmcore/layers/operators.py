@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _masks
-from .._arguments import ArgumentTypeError, among, flag
+from .._arguments import ArgumentTypeError, among, flag, number, real_array
 from .._attention import products
 from ..graph.symbol import Symbol
-from ._broadcasting import reduced, shapes_of
+from ._broadcasting import expanded, reduced, refuse_others, shapes_of, where
 from ._naming import automatic_name
 from .layer import Array, Layer
-from .merging import Add, Merging, Multiply, Subtract
+from .merging import Add, Factors, Multiply, Subtract
 
 _FUNCTIONS: dict[str, Any] = {
     "add": np.add,
@@ -24,17 +24,23 @@ _FUNCTIONS: dict[str, Any] = {
     "power": np.power,
 }
 _SIGNS = {"add": "+", "subtract": "-", "multiply": "*", "true_divide": "/", "power": "**", "matmul": "@"}
+_OF_WHOLE = ("add", "subtract", "multiply")  # that make integers of integers, and are there for all numbers
+_BATCH = "expected all of the batch, as in x[:, 0] and x[..., 0]"
+_MOST = 10_000  # numbers in a constant, which configurations hold as text
 
 
 class Arithmetic(Layer):
     """``x + c``, ``x - c``, ``x * c``, ``x / c`` or ``x ** c`` with a constant, which with ``reverse`` comes first.
 
-    Operators on symbols make such layers.
+    Operators on symbols make such layers. In a graph, outputs have the dtype of the inputs, which may be integers in
+    sums, differences and products with integers.
 
     >>> import numpy as np
     >>> from lstmcore.layers import Arithmetic
     >>> Arithmetic("subtract", 1.0, reverse=True)(np.array([[0.25, 2.0]])).tolist()
     [[0.75, -1.0]]
+
+    Where steps are left out by a mask, quotients and powers are 0, whatever stands there.
 
     Parameters
     ----------
@@ -49,16 +55,30 @@ class Arithmetic(Layer):
             raise ValueError(f"Arithmetic: operation: expected one of {', '.join(_FUNCTIONS)}, got {operation!r}")
         super().__init__(**{"name": automatic_name(operation)} | options)
         self.operation, self.reverse = operation, flag("Arithmetic: reverse", reverse)
-        self.constant = np.array(constant, np.float64)
+        self.constant = _constant(f"{self.name}: constant", constant)
+        self._arguments = self._arguments | {"constant": self.constant.tolist()}
         if operation == "power" and self.reverse and (self.constant <= 0).any():
             raise ValueError(
                 f"{self.name}: constant: expected positive numbers, to be raised to powers; got {constant}"
             )
 
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape of what a call on a symbol returns; refuse one of another kind."""
+        shape = super().shape_of_call(inputs, options)
+        whole = self.operation in _OF_WHOLE and self.constant.dtype.kind in "iu"
+        if not (whole and inputs.dtype.kind in "iu"):
+            refuse_others(self.name, self.dtype, inputs)
+        return shape
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return the dtype of what a call on a symbol returns: that of the symbol."""
+        dtype: np.dtype[Any] = inputs.dtype
+        return dtype
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the inputs, spread out to that of the constant."""
         shape, own = tuple(input_shape), self.constant.shape
-        if len(own) > len(shape) or (len(own) == len(shape) and own[0] != 1):
+        if len(own) > len(shape) or (len(own) == len(shape) and len(own) and own[0] != 1):
             raise ValueError(
                 f"{self.name}: constant: expected a shape that fits behind the batch of {shape}, got {own}"
             )
@@ -71,26 +91,28 @@ class Arithmetic(Layer):
             sizes[-k] = own[-k]
         return tuple(sizes)
 
-    def _sides(self, inputs: Array) -> tuple[Array, Array]:
-        constant = self.constant.astype(self.dtype)
-        return (constant, inputs) if self.reverse else (inputs, constant)
-
-    def forward(self, inputs: Array, training: bool = False) -> Array:
+    def forward(self, inputs: Array, training: bool = False, mask: Array | None = None) -> Array:
         """Return the result."""
-        inputs = np.asarray(inputs, self.dtype)
         self.compute_output_shape(inputs.shape)
-        outputs: Array = _FUNCTIONS[self.operation](*self._sides(inputs))
+        left = None
+        if mask is not None:
+            own = _masks.fit(self.name, mask, inputs.shape)
+            left = None if self.operation in _OF_WHOLE else expanded(own, inputs.ndim)
+        inputs = where(left, inputs, 1)
+        constant = self.constant.astype(inputs.dtype)
+        sides = (constant, inputs) if self.reverse else (inputs, constant)
+        outputs: Array = where(left, _FUNCTIONS[self.operation](*sides), 0)
         if training:
-            self._cache = (inputs, outputs)
+            self._cache = (inputs.shape, constant, None if self.operation in _OF_WHOLE else (inputs, outputs), left)
         return outputs
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
-        """Return the gradient of the inputs."""
-        inputs, outputs = self.kept()
-        if not need_d_inputs:
+        """Return the gradient of the inputs; integers have none."""
+        shape, constant, kept, left = self.kept()
+        if not need_d_inputs or constant.dtype.kind != "f":
             return None
-        constant = self.constant.astype(self.dtype)
-        d = d_outputs
+        inputs, outputs = kept or (None, None)
+        d = where(left, d_outputs, 0)
         if self.operation == "subtract" and self.reverse:
             d = -d
         elif self.operation == "multiply":
@@ -98,17 +120,99 @@ class Arithmetic(Layer):
         elif self.operation == "true_divide":
             d = -d * outputs / inputs if self.reverse else d / constant
         elif self.operation == "power":
-            d = d * outputs * np.log(constant) if self.reverse else d * constant * inputs ** (constant - 1)
-        return reduced(np.asarray(d, d_outputs.dtype), inputs.shape)
+            # x ** 0 is 1 everywhere, also at 0.
+            slope = np.where(constant == 0, 0, constant - 1)
+            d = d * outputs * np.log(constant) if self.reverse else d * (constant * inputs**slope)
+        return reduced(np.asarray(d, d_outputs.dtype), shape)
 
 
-class Divide(Merging):
+def _constant(name: str, value: Any) -> Array:
+    """Return a constant as an array of our own."""
+    array = real_array(name, value)
+    if array.dtype.kind == "b":
+        raise ArgumentTypeError(f"{name}: expected numbers, got {array.dtype}")
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        # As the value of a weight is, which would stay what it is now and never be trained.
+        raise ValueError(f"{name}: expected an array of your own, got one that is read-only; give a copy")
+    if array.size > _MOST:
+        raise ValueError(f"{name}: expected at most {_MOST} numbers, got {array.size}; make it an Input")
+    return np.array(array)
+
+
+class Negative(Layer):
+    """The inputs with the other sign; ``-x`` of a symbol makes one.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Negative
+    >>> Negative()(np.ones((1, 2))).tolist()
+    [[-1.0, -1.0]]
+    """
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return the dtype of what a call on a symbol returns: that of the symbol."""
+        dtype: np.dtype[Any] = inputs.dtype
+        return dtype
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the inputs with the other sign."""
+        return np.negative(inputs)
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return the gradient with the other sign."""
+        return np.negative(d_outputs)
+
+
+class NotEqual(Layer):
+    """Where the inputs differ from a value: what the ``compute_mask`` of an `Embedding` makes of a symbol.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import NotEqual
+    >>> NotEqual(0)(np.array([[3.0, 0.0]])).tolist()
+    [[True, False]]
+
+    Parameters
+    ----------
+    value : the value.
+    any_feature : whether to say it of each step instead, whose last axis has any number that differs.
+    **options : ``name``, ``dtype`` as for every layer.
+    """
+
+    def __init__(self, value: float, any_feature: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.value = number("NotEqual: value", value, "[-inf, inf]")
+        self.any_feature = flag("NotEqual: any_feature", any_feature)
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return bool."""
+        return np.dtype(bool)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the inputs, or that of their steps."""
+        return tuple(input_shape[:-1] if self.any_feature else input_shape)
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return where they differ."""
+        differs = inputs != self.value
+        return np.asarray(differs.any(axis=-1) if self.any_feature else differs)
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return nothing: what is true or false has no gradient."""
+        return None
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the mask of the inputs, whose steps are those of the outputs."""
+        return mask
+
+
+class Divide(Factors):
     """The quotient of two arrays, number by number; ``a / b`` of two symbols makes one.
 
     >>> import numpy as np
     >>> from lstmcore.layers import Divide
     >>> Divide()([np.array([[1.0, 3.0]]), np.array([[2.0, 4.0]])]).tolist()
     [[0.5, 0.75]]
+
+    Masks are as for `Multiply`.
     """
 
     _least = _most = 2
@@ -129,7 +233,7 @@ class Divide(Merging):
 class Matmul(Layer):
     """The products of the matrices in two arrays (..., rows, depth) and (..., depth, columns), batch by batch.
 
-    ``a @ b`` of two symbols makes one.
+    ``a @ b`` of two symbols makes one. A mask ends here.
 
     >>> import numpy as np
     >>> from lstmcore.layers import Matmul
@@ -138,6 +242,13 @@ class Matmul(Layer):
     """
 
     takes_several = True
+    supports_masking = False  # of the second, steps are summed over
+
+    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape of what a call on symbols returns; refuse those of another dtype."""
+        shape = super().shape_of_call(inputs, options)
+        refuse_others(self.name, self.dtype, inputs)
+        return shape
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (..., rows, columns)."""
@@ -165,10 +276,6 @@ class Matmul(Layer):
             return None
         return [products(d_outputs, second.swapaxes(-1, -2)), products(first.swapaxes(-1, -2), d_outputs)]
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return the mask of the first, whose rows the products have."""
-        return _masks.parts(mask)[0] if mask is not None else None
-
 
 class GetItem(Layer):
     """A part of the inputs behind the batch; ``x[:, -1]`` of a symbol makes one.
@@ -178,7 +285,8 @@ class GetItem(Layer):
     >>> GetItem([{"slice": [None, None, None]}, -1])(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [2.0, 4.0]
 
-    Where all steps or a slice of them are taken, their mask goes with them.
+    Where all steps or a slice of them are taken, their mask goes with them. One step is a vector a row, and has none.
+    In a graph, the part has the dtype of the inputs, which may be integers or a mask.
 
     Parameters
     ----------
@@ -191,9 +299,12 @@ class GetItem(Layer):
         self.key = [_part_of_key(part) for part in key]
         self._arguments = self._arguments | {"key": [_described(part) for part in self.key]}
         if not self.key or self.key[0] not in (slice(None), Ellipsis):
-            raise IndexError(
-                f"{self.name}: key: expected all of the batch, as in x[:, 0] and x[..., 0]; got {_said(self.key)}"
-            )
+            raise IndexError(f"{self.name}: key: {_BATCH}, got {_said(self.key)}")
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return the dtype of what a call on a symbol returns: that of the symbol."""
+        dtype: np.dtype[Any] = inputs.dtype
+        return dtype
 
     def _whole(self, axes: int) -> list[Any]:
         """Return the key with a part for every axis."""
@@ -203,7 +314,10 @@ class GetItem(Layer):
         found: list[Any] = []
         for part in self.key:
             found += [slice(None)] * (axes - taken) if part is Ellipsis else [part]
-        return found + [slice(None)] * (axes - sum(part is not None for part in found))
+        found += [slice(None)] * (axes - sum(part is not None for part in found))
+        if found[0] != slice(None):
+            raise IndexError(f"{self.name}: inputs: {_said(self.key)} takes rows of inputs with {axes} axes: {_BATCH}")
+        return found
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the part."""
@@ -239,22 +353,30 @@ class GetItem(Layer):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
         """Return the mask of the steps that are left, if there are steps left."""
-        if mask is None or mask.ndim != 2:
+        if mask is None:
             return None
-        _, steps, *others = self._whole(inputs.ndim)
-        return mask[:, steps] if isinstance(steps, slice) and others else None
+        key: list[Any] = []
+        axes = 0  # of the mask, that the key has come past
+        for part in self._whole(inputs.ndim):
+            if axes < mask.ndim or (part is None and axes == mask.ndim == 1):
+                key.append(part)
+            axes += part is not None
+        left: Array = mask[tuple(key)]
+        return None if left.ndim == 1 < mask.ndim else left
 
 
 def _part_of_key(part: Any) -> Any:
     if isinstance(part, dict) and part.keys() == {"slice"}:
         return slice(*part["slice"])
-    if part in ("ellipsis", "newaxis"):
+    if isinstance(part, str) and part in ("ellipsis", "newaxis"):
         return Ellipsis if part == "ellipsis" else None
     if isinstance(part, slice) or part is Ellipsis or part is None:
         return part
     if isinstance(part, (int, np.integer)) and not isinstance(part, (bool, np.bool_)):
         return int(part)
-    raise ArgumentTypeError(f"key: expected integers, slices, ... and None, got {part!r}")
+    raise ArgumentTypeError(
+        f"key: expected integers, slices, ... and None behind the batch, got {part!r}; a Lambda takes other parts"
+    )
 
 
 def _described(part: Any) -> Any:
@@ -305,10 +427,23 @@ def operated(operation: str, first: Any, second: Any) -> Any:
     return _MERGING[operation]()([first, second])
 
 
+def negated(symbol: Symbol) -> Any:
+    """Return the symbol of another with the other sign."""
+    return Negative()(symbol)
+
+
+def mask_of(name: str, layer: NotEqual, inputs: Symbol, mask: Any) -> Any:
+    """Return the symbol of the mask that a layer of that name makes of a symbol."""
+    if mask is not None:
+        raise TypeError(f"{name}: mask: expected none beside a symbol, got {mask!r}; call the layer, and it goes along")
+    return layer(inputs)
+
+
 def item(symbol: Symbol, key: Any) -> Any:
     """Return the symbol of a part of another."""
     return GetItem(key if isinstance(key, tuple) else (key,))(symbol)
 
 
 Symbol.operated = staticmethod(operated)
+Symbol.negated = staticmethod(negated)
 Symbol.item = staticmethod(item)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import ArgumentTypeError, flag, float_array, mapping, real_array
+from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, real_array
 from .._tree import leaves, map_leaves
 from ..graph.plan import Plan
 from ..graph.symbol import Call, Symbol
@@ -159,7 +159,7 @@ class Functional(Planned):
             slots[slot] = shape
         for step in self._plan.steps:
             given = map_leaves(lambda s: slots[s], step.inputs)
-            for slot, shape in zip(step.outputs, _flat(step.layer.compute_output_shape(given)), strict=True):
+            for slot, shape in zip(step.outputs, _flat(step.layer.shape_returned(given)), strict=True):
                 slots[slot] = shape
         at = iter([slots[s] for s in self._plan.outputs])
         return map_leaves(lambda _: next(at), self.output)
@@ -191,6 +191,10 @@ class Functional(Planned):
         readers = [c for c in self._plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
         if symbol.dtype.kind in "iu":
             array = real_array(name, value)
+        elif symbol.dtype.kind == "b":
+            array = as_array(name, value)
+            if array.dtype != bool:
+                raise ArgumentTypeError(f"{name}: expected bool, got {array.dtype}")
         elif readers:
             array = readers[0].layer.convert(name, value)
         else:
