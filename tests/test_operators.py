@@ -158,7 +158,6 @@ def test_masks_of_what_is_merged():
         layer = getattr(layers, name)(**F64)
         np.testing.assert_array_equal(layer.compute_mask([x, x], [mask, other]), mask)
         assert layer.compute_mask([x, x], [mask, None]) is None
-    np.testing.assert_array_equal(layers.Matmul(**F64).compute_mask([x, x], [mask, None]), mask)
     assert layers.Dot(2).compute_mask([x, x], [mask, mask]) is None
 
 
