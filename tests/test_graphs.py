@@ -465,3 +465,30 @@ def test_a_model_with_two_outputs_trains_as_that_of_keras(keras, by_name):
         "weighted_metrics": {"tags": [], "mood": ["mse", "mae"]},
     }
     assert_losses_are_those_of_keras(keras, made(lstmcore), made(keras), x, y, loss, options, sample_weight)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("kind", ["dot", "scaled", "concat", "additive", "heads"])
+def test_a_model_with_attention_trains_as_that_of_keras(keras, kind):
+    def made(module):
+        kinds = module.layers
+        words = module.Input((None,), dtype="int32", name="words")
+        future = module.Input((6, 3), name="future")
+        known = kinds.Bidirectional(kinds.LSTM(4, return_sequences=True))(kinds.Embedding(9, 5, mask_zero=True)(words))
+        asked = kinds.GRU(8, return_sequences=True)(future)
+        if kind == "heads":
+            found = kinds.MultiHeadAttention(2, 4)(asked, known)
+        elif kind == "additive":
+            found = kinds.AdditiveAttention()([asked, known])
+        else:
+            options = {"use_scale": kind == "scaled", "score_mode": "concat" if kind == "concat" else "dot"}
+            found = kinds.Attention(**options)([asked, known])
+        both = kinds.Concatenate()([asked, found])
+        return module.Model([words, future], kinds.Dense(2, activation="softmax")(both))
+
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(1, 9, (16, 7)).astype("int32")
+    tokens[np.arange(7) >= rng.integers(2, 8, 16)[:, None]] = 0
+    y = np.eye(2, dtype="float32")[rng.integers(0, 2, (16, 6))]
+    ours, theirs = made(lstmcore), made(keras)
+    assert_losses_are_those_of_keras(keras, ours, theirs, [tokens, numbers(16, 6, 3)], y, "categorical_crossentropy")

@@ -49,6 +49,7 @@ def largest(a, b):
 # positive; all results have the shape of what goes in.
 UNARY = {
     "negative": operator.neg,
+    "positive": lambda a: +a * 1,
     "square": lambda a: a**2,
     "root": lambda a: (a * a + 1.0) ** 0.5,
     "nothing": lambda a: a**0,
@@ -367,6 +368,8 @@ def test_a_weight_is_no_constant():
 
 
 def test_functions_of_numpy_say_that_symbols_have_no_numbers():
+    with pytest.raises(TypeError, match="cannot be iterated over"):
+        sum(a for a in A)
     for make in (np.tanh, np.sum, lambda a: np.add(a, 1, where=False), lambda a: np.maximum(a, 0)):
         with pytest.raises(TypeError, match="stands for an array and has no numbers"):
             make(A)

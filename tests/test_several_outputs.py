@@ -343,6 +343,50 @@ def test_steps_of_ones_own_get_targets_as_the_outputs_are(said):
         np.testing.assert_array_equal(doubled[k], single[k] * 2)
 
 
+class Called(Model):
+    """The same model, whose outputs show by the first data."""
+
+    def __init__(self, said=list, **options):
+        super().__init__(**options)
+        lstmcore.utils.set_random_seed(1)
+        self.by_name = said is dict
+        self.state = layers.LSTM(4)
+        self.price, self.sign = layers.Dense(1, name="price"), layers.Dense(2, "softmax", name="sign")
+
+    def call(self, inputs):
+        state = self.state(inputs)
+        outputs = {"price": self.price(state), "sign": self.sign(state)}
+        return outputs if self.by_name else list(outputs.values())
+
+
+@pytest.mark.parametrize("said", [list, dict])
+@pytest.mark.parametrize("loss", [LOSSES, list(LOSSES.values())], ids=["dict", "list"])
+@pytest.mark.parametrize("y", [BOTH, NAMED], ids=["list", "dict"])
+def test_a_model_whose_outputs_show_by_the_first_data_is_trained_as_one_of_a_graph(said, loss, y):
+    options = {"metrics": [["mae"], ["accuracy"]], "loss_weights": {"sign": 0.5}}
+    model, graph = Called(said), compiled(said, **options)
+    model.compile("adam", loss, **options)
+    assert model.metrics_names == ["loss", "mae", "accuracy"]  # as far as is known
+    model(X[:1])
+    model.set_weights(graph.get_weights())
+    weights = {"sign": RISING}
+    assert fitted(model, y, sample_weight=weights) == fitted(graph, y, sample_weight=weights)
+    assert model.metrics_names == graph.metrics_names
+
+
+def test_what_does_not_fit_outputs_that_show_by_the_first_data_is_told_then():
+    for options, message in (({"loss": ["mse"] * 3}, "loss: expected 2"), ({"loss_weights": [1]}, "loss_weights: exp")):
+        model = Called()
+        model.compile(**{"optimizer": "sgd", "loss": "mse", **options})
+        for call in (model.train_on_batch, model.test_on_batch, model.evaluate, model.fit):
+            with pytest.raises(ValueError, match=message):
+                call(X, BOTH)
+    model = Called()
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="y: expected a list for the 2 outputs, price, sign, or a dict; got one array"):
+        model.fit(X, PRICE)
+
+
 # --- callbacks, files ---
 
 

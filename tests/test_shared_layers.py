@@ -1,10 +1,13 @@
 """Models that have layers in common: what one trains, the others have, and no training disturbs another."""
 
 import pickle
+import random
 import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from layer_tools import numbers
 
 import lstmcore
@@ -73,9 +76,16 @@ def test_looks_at_one_model_leave_the_training_of_the_other_its_bits():
     assert_same(trained(True), trained(False))
 
 
-def test_gradients_that_are_summed_up_are_not_mixed_with_those_of_another_model():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_gradients_that_are_summed_up_are_not_mixed_with_those_of_another_model(frozen):
     def trained(between):
-        one, other = compiled(optimizers.SGD(0.1, gradient_accumulation_steps=3), optimizers.SGD(0.0))
+        one, other = two_heads()
+        one.compile(optimizers.SGD(0.1, gradient_accumulation_steps=3), "mse")
+        if frozen:  # in the other, which goes through it all the same
+            first, second = layers.Dense(3), other
+            other = Model(x := Input((5, 3)), second(first(x)))
+            second.trainable = False
+        other.compile(optimizers.SGD(0.0), "mse")
         for _ in range(6):
             one.train_on_batch(X, Y)
             if between:
@@ -101,6 +111,65 @@ def test_what_is_trained_is_settled_when_a_model_is_compiled_whoever_has_had_the
         judge.train_on_batch(real, yes)
         assert_same(maker.get_weights(), made)
         assert not np.array_equal(judge.get_weights()[0], before[0])
+
+
+def drawn_from_a_pool(rng):
+    """Models with one output or several, of layers from one pool, in each of which some are frozen."""
+    x = Input((5, 3))
+    pool = [
+        layers.LSTM(3, return_sequences=True, name="lstm"),
+        layers.Dense(3, "tanh", name="dense"),
+        Sequential([Input((5, 3)), layers.Dense(3, "tanh"), layers.GRU(3, return_sequences=True)], name="chain"),
+    ]
+    models = []
+    for k in range(3):
+        values = [x]
+        for _ in range(rng.randint(1, 4)):
+            values.append(rng.choice(pool)(values[-1]))
+        model = Model(x, rng.sample(values[1:], rng.randint(1, len(values) - 1)), name=f"model{k}")
+        for layer in pool:
+            layer.trainable = rng.random() < 0.8
+        kinds = [optimizers.Adam(0.01), optimizers.SGD(0.05, 0.9), optimizers.SGD(0.05, gradient_accumulation_steps=3)]
+        model.compile(rng.choice(kinds), "mse")
+        models.append(model)
+    for layer in pool:
+        layer.trainable = True
+    return models, pool
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_whatever_is_done_beside_it_a_training_in_turns_has_its_bits(seed):
+    def trained(looks):
+        lstmcore.utils.set_random_seed(1)
+        rng, own = random.Random(seed), random.Random(seed + 1)
+        models, pool = drawn_from_a_pool(rng)
+
+        def targets(model):
+            count = len(model.outputs)
+            return X if count == 1 else [X] * count
+
+        def look(model):
+            what = own.choice(["predict", "evaluate", "gather", "pass", "compile"])
+            if what == "predict":
+                model.predict(X, verbose=0)
+            elif what == "evaluate":
+                model.evaluate(X, targets(model), verbose=0)
+            elif what == "gather":
+                assert model.parameters.values.ndim == 1
+            elif what == "pass":
+                model(X, training=True)
+            else:
+                Sequential([own.choice(pool), layers.Dense(1)]).compile("adam", "mse")
+
+        losses = []
+        for _ in range(12):
+            model = rng.choice(models)
+            losses.append(model.train_on_batch(X, targets(model)))
+            for _ in range(own.randint(0, 3) if looks else 0):
+                look(own.choice(models))
+        return losses, [w.tobytes() for layer in pool if layer.built for w in layer.get_weights()]
+
+    assert trained(True) == trained(False)
 
 
 def test_a_callback_may_train_another_model_on_the_same_layers():

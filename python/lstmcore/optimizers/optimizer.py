@@ -113,7 +113,7 @@ class Optimizer(Configurable):
         self._calls = 0  # of step
         self._shapes: Sequence[tuple[int, ...]] | None = None  # of the variables, once there has been a step
         self._vectors: dict[str, Array] = {}  # the slots, and "average"
-        self._gradients: Array | None = None  # those of the parameters, while they are summed up
+        self._sum: Array | None = None  # of the gradients of earlier batches, while they are summed up
 
     # --- to be defined by the optimizers ---
 
@@ -209,6 +209,16 @@ class Optimizer(Configurable):
 
     # --- a step ---
 
+    def begin(self, parameters: Parameters) -> None:
+        """Set the gradients to what those of a batch are to be added to: zeros, or the sum of earlier batches.
+
+        That is the optimizer's own, for other models may have used the gradients of the same layers since.
+        """
+        if self._sum is None:
+            parameters.vectors.gradients.fill(0)
+        else:
+            parameters.vectors.gradients[...] = self._sum
+
     def step(self, parameters: Parameters) -> None:
         """Move the parameters by their gradients, or wait until enough of them are summed up.
 
@@ -224,7 +234,7 @@ class Optimizer(Configurable):
         if self.use_ema:
             self._average(parameters)
         self._calls += 1
-        self._gradients = parameters.gradients if self.accumulating else None
+        self._sum = parameters.vectors.gradients.copy() if self.accumulating else None
         for variable in parameters.variables:  # as in Keras, also while gradients are only summed up
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.value))
@@ -300,8 +310,8 @@ class Optimizer(Configurable):
             state["learning_rate"] = self._learning_rate
         if self._shapes is not None:
             state |= {name: vector.copy() for name, vector in self._vectors.items()}
-        if self._gradients is not None:
-            state["gradients"] = self._gradients.copy()
+        if self._sum is not None:
+            state["gradients"] = self._sum.copy()
         return state
 
     def load_state(self, state: Mapping[str, Any], parameters: Parameters) -> None:
@@ -337,10 +347,9 @@ class Optimizer(Configurable):
         self._calls = calls
         self._shapes = parameters.shapes if calls else None
         self._vectors = {name: arrays[name] for name in (*self.slots, "average") if name in vectors}
-        self._gradients = None
-        if summed:
-            parameters.gradients[...] = arrays["gradients"]
-            self._gradients = parameters.gradients
+        self._sum = arrays.get("gradients")
+        if self._sum is not None:
+            parameters.gradients[...] = self._sum
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal optimizer with its present learning rate, as plain data."""

@@ -78,18 +78,10 @@ class Compiled(Layer):
             with building:
                 if gathered is self._parameters:
                     refuse_while_trained(self)
-                    self._gather_again(gathered)
+                    # What is trained is settled by `compile`, whatever `trainable` says now.
+                    self._gather(None if gathered is None else gathered.variables)
                 gathered = self._parameters
         return gathered
-
-    def _gather_again(self, before: Parameters | None) -> None:
-        """Gather the weights that were gathered before: what is trained is settled by `compile`, not by `trainable`."""
-        self._gather(None if before is None else before.variables)
-        now = self._parameters
-        if before is None or now is None or self.optimizer is None or not self.optimizer.accumulating:
-            return
-        if _same(before.variables, now.variables):  # whoever had them has used the gradients for sums of its own
-            now.vectors.gradients[...] = before.vectors.gradients
 
     @property
     def output_shape(self) -> Any:
@@ -216,12 +208,17 @@ class Compiled(Layer):
         if optimizer is None or self.loss is None:
             self._refuse_uncompiled()
         assert parameters is not None
-        objectives, measures = self._objectives, self._measures
-        if objectives is None or measures is None:
-            objectives, measures = self._objectives, self._measures = self._make_objectives(self._recipe, self.loss)
+        objectives, measures = self._settled()
         if objectives.fuses:  # another last layer may have come since
             objectives.follow(self.heads)
         return optimizer, parameters, objectives, measures
+
+    def _settled(self) -> tuple[Objectives, Measures]:
+        """Return what is asked of the outputs, which may show by the first data only."""
+        objectives, measures = self._objectives, self._measures
+        if objectives is None or measures is None:
+            objectives, measures = self._objectives, self._measures = self._make_objectives(self._recipe, self.loss)
+        return objectives, measures
 
     def _refuse_uncompiled(self) -> NoReturn:
         raise ValueError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
@@ -235,8 +232,8 @@ class Compiled(Layer):
         outputs = self.several_outputs
         if outputs is None:
             return _ONE
-        chosen = losses_for(self.loss, outputs)
-        return Targets(outputs, [name for name, loss in zip(leaves(outputs), chosen, strict=True) if loss is not None])
+        each = self._settled()[0].each
+        return Targets(outputs, [name for name, one in zip(leaves(outputs), each, strict=True) if one is not None])
 
     # --- metrics ---
 
@@ -252,9 +249,8 @@ class Compiled(Layer):
         """The names of what is reported, the loss first."""
         if self._measures is not None:
             return self._measures.names
-        given = [*(self._recipe.get("metrics") or ()), *(self._recipe.get("weighted_metrics") or ())]
-        if self.several_outputs is not None:
-            given = []
+        kinds = () if self.several_outputs is not None else ("metrics", "weighted_metrics")
+        given = [m for kind in kinds for m in metrics_for_one_output(kind, self._recipe.get(kind)) if m is not None]
         return ["loss", *(m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given)]
 
     @property

@@ -38,8 +38,7 @@ class Stepping(Compiled):
     def _train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Take a step; return the loss before it."""
         optimizer, parameters, objectives, measures = self._ready()
-        if not optimizer.accumulating:
-            parameters.vectors.gradients.fill(0)
+        optimizer.begin(parameters)
         logits = objectives.logits
         with Collected() as penalties:
             result, mask = self.run(x, True, None, logits)
@@ -131,8 +130,7 @@ class Stepping(Compiled):
             return None
         if training:
             optimizer, parameters, _, _ = self._ready()
-            if not optimizer.accumulating:  # for steps that are taken by hand
-                parameters.vectors.gradients.fill(0)
+            optimizer.begin(parameters)  # for steps that are taken by hand
         data = (x, y) if weight is None else (x, y, weight)
         return logs_of(self.name, method, getattr(self, method), data)
 
