@@ -28,7 +28,7 @@ def test_every_name_of_keras_is_there_or_says_what_to_use_instead():
     assert {
         ("lstmcore.layers", "GroupQueryAttention"),
         ("lstmcore", "applications"),
-        ("lstmcore.utils", "plot_model"),
+        ("lstmcore.utils", "get_file"),
     } <= {*ABSENT}
     for module, name in ABSENT:
         text = f"{re.escape(module)}.{name} is not offered; ..."

@@ -85,7 +85,6 @@ _SUBSTITUTES = {
     r"utils:audio_dataset_from_directory": "read the files with `audio.read_wav` in a `utils.PyDataset` of your own",
     r"utils:text_dataset_from_directory": _FILES,
     r"utils:get_file": "fetch files with the package pooch",
-    r"utils:(plot_model|model_to_dot)": "a model's summary() shows its layers",
     r"utils:(get_source_inputs|is_keras_tensor)": _GRAPHS,
     r"utils:(.*interactive_logging.*|Progbar)": "fit, evaluate and predict take verbose=",
     r"utils:(un)?pack_x_y_sample_weight": "a batch is a tuple: x, y, sample_weight",

@@ -7,6 +7,7 @@ from .categorical import to_categorical
 from .gradients import check_gradients
 from .normalization import normalize
 from .padding import pad_sequences
+from .plotting import model_to_dot, plot_model
 from .py_dataset import PyDataset, Sequence
 from .seeding import set_random_seed
 from .session import clear_session
@@ -23,8 +24,10 @@ __all__ = [
     "check_gradients",
     "clear_session",
     "custom_object_scope",
+    "model_to_dot",
     "normalize",
     "pad_sequences",
+    "plot_model",
     "register_keras_serializable",
     "set_random_seed",
     "split_dataset",

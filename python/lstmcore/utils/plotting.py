@@ -1,0 +1,225 @@
+"""Pictures of models: their layers, and what goes from one to the other."""
+
+from __future__ import annotations
+
+import html
+import os
+from pathlib import Path
+from typing import Any
+
+from .._arguments import among, flag, positive_integer
+from .._tree import leaves, map_leaves
+from ..layers.layer import Layer
+from ..models.model import Model
+from ..serialization import atomic
+
+_DIRECTIONS = ("TB", "LR", "BT", "RL")
+_FORMATS = ("png", "svg", "pdf", "dot")
+
+
+def model_to_dot(
+    model: Any,
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = False,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    subgraph: bool = False,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+) -> Any:
+    """Return a model as a ``graphviz.Digraph``, which notebooks show: a box for every layer.
+
+    >>> from lstmcore import Input, Model, layers, utils
+    >>> x = Input((12, 3))
+    >>> model = Model(x, layers.Dense(1)(layers.LSTM(8)(x)))
+    >>> print(str(utils.model_to_dot(model)).splitlines()[0])  # doctest: +SKIP
+    digraph functional {
+
+    Parameters
+    ----------
+    model : a model that has its weights: a `Sequential`, a graph, or one of your own with ``call``.
+    show_shapes, show_dtype : show the shapes, and the dtypes, of what goes in and comes out.
+    show_layer_names : show the layers' names beside their classes.
+    rankdir : "TB" from top to bottom, "LR" from left to right, "BT" or "RL".
+    expand_nested : draw the layers of models within, in a frame.
+    dpi : dots per inch, of a PNG.
+    subgraph : return a ``graphviz.Digraph`` that can be put into another one as a cluster.
+    show_layer_activations : show the activations of layers that have one.
+    show_trainable : show which layers `fit` moves.
+
+    Raises
+    ------
+    ImportError
+        The package graphviz is not there: ``pip install "lstmcore[plot]"``.
+    ValueError
+        The model has no weights yet, or passes of its own, of which nobody can tell what is connected to what.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model: expected a model, got {type(model).__name__}")
+    graphviz = _graphviz()
+    show = {
+        "shapes": flag("show_shapes", show_shapes),
+        "dtype": flag("show_dtype", show_dtype),
+        "names": flag("show_layer_names", show_layer_names),
+        "activations": flag("show_layer_activations", show_layer_activations),
+        "trainable": flag("show_trainable", show_trainable),
+    }
+    if not among(rankdir, _DIRECTIONS):
+        raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    dpi = positive_integer("dpi", dpi)
+    _drawing_of(model)
+    name = f"cluster_{model.name}" if flag("subgraph", subgraph) else model.name
+    graph = graphviz.Digraph(name, graph_attr={"rankdir": rankdir, "dpi": str(dpi)}, node_attr={"shape": "plaintext"})
+    if subgraph:
+        graph.attr(label=model.name, style="dashed")
+    _Picture(show, flag("expand_nested", expand_nested)).draw(graph, model, "")
+    return graph
+
+
+def plot_model(
+    model: Any,
+    to_file: str | os.PathLike[str] = "model.png",
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = False,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+) -> Any:
+    """Draw a model to a file; return what `model_to_dot` does, which notebooks show.
+
+    >>> from lstmcore import Sequential, layers, utils
+    >>> model = Sequential([layers.LSTM(8, input_shape=(12, 3)), layers.Dense(1)])
+    >>> utils.plot_model(model, "model.svg", show_shapes=True)  # doctest: +SKIP
+
+    Parameters
+    ----------
+    model : as of `model_to_dot`.
+    to_file : ends in ``.png``, ``.svg``, ``.pdf`` or, for the description that Graphviz reads, ``.dot``; None writes no
+        file. It is written whole or not at all.
+    show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi : as of `model_to_dot`.
+    show_layer_activations, show_trainable : as of `model_to_dot`.
+
+    Raises
+    ------
+    ImportError, RuntimeError
+        The package graphviz, or the program ``dot`` of Graphviz, is not there; the message says what to install.
+    ValueError
+        The ending is none of these; and as `model_to_dot`.
+    """
+    ending = "" if to_file is None else Path(to_file).suffix.lower().removeprefix(".")
+    if to_file is not None and ending not in _FORMATS:
+        raise ValueError(f"to_file: expected a name that ends in .{', .'.join(_FORMATS)}, got {os.fspath(to_file)!r}")
+    graph = model_to_dot(
+        model,
+        show_shapes,
+        show_dtype,
+        show_layer_names,
+        rankdir,
+        expand_nested,
+        dpi,
+        show_layer_activations=show_layer_activations,
+        show_trainable=show_trainable,
+    )
+    if to_file is not None:
+        atomic.write(to_file, graph.source.encode() if ending == "dot" else _rendered(graph, ending))
+    return graph
+
+
+def _graphviz() -> Any:
+    try:
+        import graphviz  # type: ignore[import-untyped]
+    except ImportError:
+        raise ImportError(
+            'model_to_dot and plot_model need the package graphviz: pip install "lstmcore[plot]"'
+        ) from None
+    return graphviz
+
+
+def _rendered(graph: Any, ending: str) -> bytes:
+    try:
+        return bytes(graph.pipe(format=ending))
+    except _graphviz().ExecutableNotFound:
+        raise RuntimeError(
+            "plot_model: needs the program dot of Graphviz, which is not on the PATH: install it with the system's "
+            "package manager (apt install graphviz, brew install graphviz), or write a .dot file"
+        ) from None
+
+
+def _drawing_of(model: Any) -> Any:
+    drawing = getattr(model, "_drawing", None)
+    if drawing is None:
+        why = "has passes of its own" if model.built else "has no weights yet; call it on data or give it an Input"
+        raise ValueError(f"model: expected one whose layers are connected, but {model.name} {why}")
+    return drawing
+
+
+class _Picture:
+    """Draws models into a ``graphviz.Digraph``."""
+
+    def __init__(self, show: dict[str, bool], expand: bool) -> None:
+        self.show, self.expand = show, expand
+
+    def draw(self, graph: Any, model: Any, prefix: str, given: list[str] | None = None) -> list[str]:
+        """Draw the layers of a model; return the nodes of its outputs. ``given`` are the nodes of its inputs."""
+        drawing = _drawing_of(model)
+        nodes: dict[tuple[int, int], str] = {}  # that a symbol comes from
+        boxes: dict[int, str] = {}  # of layers
+        for k, symbol in enumerate(leaves(drawing.inputs)):
+            if given is not None:
+                nodes[symbol.key] = given[k]
+                continue
+            nodes[symbol.key] = node = f"{prefix}input{k}"
+            graph.node(node, self._label("InputLayer", symbol.name, None, symbol, symbol))
+        edges: list[tuple[str, str]] = []
+        for call in drawing.plan.calls:
+            sources = [nodes[symbol.key] for symbol in call.sources]
+            results = list(leaves(call.outputs))
+            if self.expand and getattr(call.layer, "_drawing", None) is not None:
+                name = f"{prefix}{call.layer.name}/{call.number}/"
+                with graph.subgraph(name=f"cluster_{name}") as frame:
+                    frame.attr(label=call.layer.name, style="dashed")
+                    made = self.draw(frame, call.layer, name, sources)
+            else:
+                node = boxes.get(id(call.layer), "")
+                if not node:
+                    node = boxes[id(call.layer)] = f"{prefix}layer{len(boxes)}"
+                    kind = type(call.layer).__name__
+                    graph.node(node, self._label(kind, call.layer.name, call.layer, call.inputs, call.outputs))
+                edges += [(source, node) for source in sources]
+                made = [node] * len(results)
+            nodes |= {symbol.key: node for symbol, node in zip(results, made, strict=True)}
+        for source, node in edges:
+            graph.edge(source, node)
+        return [nodes[symbol.key] for symbol in leaves(drawing.outputs)]
+
+    def _label(self, kind: str, name: str, layer: Layer | None, inputs: Any, outputs: Any) -> str:
+        """Return the box of a layer, as Graphviz reads it."""
+        title = f"{name} ({kind})" if self.show["names"] else kind
+        lines = [f'<tr><td bgcolor="black" colspan="2"><font color="white">{html.escape(title)}</font></td></tr>']
+        activation = getattr(layer, "activation", None)
+        if self.show["activations"] and activation is not None:
+            said = getattr(activation, "name", None) or getattr(activation, "__name__", repr(activation))
+            lines.append(f'<tr><td colspan="2">Activation: {html.escape(str(said))}</td></tr>')
+        if self.show["trainable"] and layer is not None and layer.variables:
+            lines.append(f'<tr><td colspan="2">{"Trainable" if layer.trainable else "Non-trainable"}</td></tr>')
+        for wanted, what, of in (("shapes", "shape", "shape"), ("dtype", "dtype", "dtype")):
+            if self.show[wanted]:
+                cells = []
+                for side, symbols in (("Input", inputs), ("Output", outputs)):
+                    said = map_leaves(lambda s, of=of: _text(getattr(s, of)), symbols)  # type: ignore[misc]
+                    cells.append(f"<td>{side} {what}: <b>{html.escape(_joined(said))}</b></td>")
+                lines.append(f"<tr>{''.join(cells)}</tr>")
+        return f'<<table border="0" cellborder="1" cellspacing="0" cellpadding="6">{"".join(lines)}</table>>'
+
+
+def _text(value: Any) -> str:
+    return str(value)
+
+
+def _joined(said: Any) -> str:
+    return ", ".join(leaves(said))
