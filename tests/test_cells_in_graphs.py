@@ -125,6 +125,20 @@ def test_a_decoder_trained_by_an_rnn_runs_step_by_step_with_the_same_weights():
         np.testing.assert_allclose(prediction, model.predict(data, verbose=0)[:, t], rtol=1e-5, atol=1e-6)
 
 
+@each_cell
+def test_gradients_of_a_cell_that_is_called_here_and_within_a_layer_are_differences(name):
+    cell = CELLS[name](**F64)
+    x, states = Input((STEPS, WIDTH), **F64), [Input((UNITS,), **F64) for _ in cell.state_sizes]
+    rnn = layers.RNN(cell, return_state=True, **F64)
+    _, *last = rnn(x, initial_state=states)
+    output, _ = cell(x[:, 0] * 2.0, last)
+    again, *_ = rnn(x[:, 1:])
+    model = Model([x, *states], [output, again])
+    assert_gradients_are_differences(model, data_for(model), 0)
+    with pytest.raises(ValueError, match="is a layer of this model and of a model within"):
+        model.to_json()
+
+
 def test_dropout_of_a_cell_is_drawn_at_every_call_in_training_only():
     lstmcore.utils.set_random_seed(1)
     model = unrolled(layers.GRUCell(UNITS, dropout=0.5, recurrent_dropout=0.5, **F64), **F64)
@@ -134,6 +148,11 @@ def test_dropout_of_a_cell_is_drawn_at_every_call_in_training_only():
     assert not np.array_equal(model(x, training=True)[0], still)
     d = model.backward([np.ones_like(still), np.ones_like(still)])
     assert d[0].shape == x[0].shape
+    one, h = Input((WIDTH,), **F64), Input((UNITS,), **F64)
+    cell = layers.GRUCell(UNITS, dropout=0.5, **F64)
+    twice = Model([one, h], [cell(one, [h])[0], cell(one, [h])[0]])
+    first, second = twice([numbers(BATCH, WIDTH), numbers(BATCH, UNITS)], training=True)
+    assert not np.array_equal(first, second)
 
 
 @each_cell
