@@ -51,6 +51,11 @@ class Concatenate(Layer):
         """Return the dtype of what a call on symbols returns: that of the inputs."""
         return np.result_type(*(symbol.dtype for symbol in leaves(inputs)))
 
+    @property
+    def steps_apart(self) -> bool:  # type: ignore[override]
+        """Whether features are put side by side."""
+        return self.axis in (-1, 2)
+
     def forward(self, inputs: Any, training: bool = False) -> Array:
         """Return them in one array."""
         arrays = list(leaves(inputs))

@@ -22,7 +22,7 @@ class Merging(Layer):
     one of these has no mask, every step does; an input that is the same at every step says nothing of steps.
     """
 
-    takes_several = True
+    takes_several = steps_apart = True
     _least = 1
     _most: ClassVar[int | None] = None
 

@@ -75,6 +75,11 @@ class Arithmetic(Layer):
         dtype: np.dtype[Any] = inputs.dtype
         return dtype
 
+    @property
+    def steps_apart(self) -> bool:  # type: ignore[override]
+        """Whether the constant is the same for all steps."""
+        return self.constant.ndim < 2
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the inputs, spread out to that of the constant."""
         shape, own = tuple(input_shape), self.constant.shape
@@ -147,6 +152,8 @@ class Negative(Layer):
     >>> Negative()(np.ones((1, 2))).tolist()
     [[-1.0, -1.0]]
     """
+
+    steps_apart = True
 
     def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
         """Return the dtype of what a call on a symbol returns: that of the symbol."""

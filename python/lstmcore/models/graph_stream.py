@@ -1,0 +1,208 @@
+"""Graphs that are run piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core
+from .._arguments import float_array, items
+from .._tree import in_places, leaves, map_leaves
+from ..graph.drawing import Drawing
+from ..graph.plan import Slot, Step
+from ..graph.symbol import Symbol
+from ..streaming import Stage
+
+Array = NDArray[Any]
+
+
+class GraphStream:
+    """A graph that takes sequences piece by piece; made by ``model.stream()``.
+
+    >>> import numpy as np
+    >>> from lstmcore import Input, Model, layers
+    >>> x = Input((None, 2))
+    >>> model = Model(x, layers.concatenate([layers.LSTM(3, return_sequences=True)(x), layers.Dense(2)(x)]))
+    >>> stream, data = model.stream(), np.ones((1, 5, 2), "float32")
+    >>> steps = [stream(data[:, t]) for t in range(5)]
+    >>> bool((np.stack(steps, axis=1) == model(data)).all())
+    True
+
+    Inputs and outputs are as those of the model, in lists and dicts; a layer that is called twice has a state for each
+    call. Otherwise as `streaming.Stream`: weights are those of the moment when it is made, `state` is all that it
+    remembers, and one thread at a time may use it.
+
+    Parameters
+    ----------
+    drawing : of the model.
+    batch_size, steps : the rows of every chunk, and the most steps of one.
+    """
+
+    def __init__(self, drawing: Drawing, batch_size: int, steps: int) -> None:
+        self._graph = _Graph(drawing, batch_size, steps)
+        self._drawing, self._batch, self._steps = drawing, batch_size, steps
+        self._inputs = [_Entrance(symbol, drawing) for symbol in leaves(drawing.inputs)]
+        self._exclusive = _core.exclusive("Stream")
+
+    def __call__(self, inputs: Any) -> Any:
+        """Return the outputs of the next step, (batch, features), or chunk, (batch, steps, features), as new arrays."""
+        given = in_places(inputs, self._drawing.inputs)
+        if given is None or any(part is None for part in given):
+            said = ", ".join(entrance.name for entrance in self._inputs)
+            raise ValueError(f"inputs: expected {len(self._inputs)} arrays, for {said}, as the model takes them")
+        pairs = [e.chunk(part, self._batch, self._steps) for e, part in zip(self._inputs, given, strict=True)]
+        lengths = {chunk.shape[1] for chunk, _ in pairs}
+        if len(lengths) > 1 or len({whole for _, whole in pairs}) > 1:
+            raise ValueError(
+                f"inputs: expected as many steps of each, got {', '.join(str(c.shape[1]) for c, _ in pairs)}"
+            )
+        outputs = self._exclusive(self._graph.run, [chunk for chunk, _ in pairs])
+        whole = pairs[0][1]
+        at = iter(outputs if whole else [part[:, 0] for part in outputs])
+        return map_leaves(lambda _: np.array(next(at)), self._drawing.outputs)
+
+    step = __call__
+
+    @property
+    def state(self) -> list[Array]:
+        """All that it remembers, as copies; set, it goes on from there: with all arrays or, on an error, none."""
+        return self._exclusive(self._graph.memory)  # type: ignore[no-any-return]
+
+    @state.setter
+    def state(self, values: Any) -> None:
+        own, values = self.state, items("state", values, "a list of arrays")
+        if len(values) != len(own):
+            raise ValueError(f"state: expected {len(own)} arrays, got {len(values)}")
+        arrays = [float_array(f"state[{k}]", v, o.dtype) for k, (o, v) in enumerate(zip(own, values, strict=True))]
+        for k, (o, array) in enumerate(zip(own, arrays, strict=True)):
+            if array.shape != o.shape:
+                raise ValueError(f"state[{k}]: expected shape {o.shape}, got {array.shape}")
+        self._exclusive(self._graph.load, arrays)
+
+    def reset(self) -> None:
+        """Forget what came before: begin new sequences."""
+        self._exclusive(self._graph.reset)
+
+    def __repr__(self) -> str:
+        return f"<GraphStream of {self._drawing.name}, batch_size={self._batch}, steps<={self._steps}>"
+
+
+class _Entrance:
+    """One of the inputs: what fits, and how it becomes a chunk."""
+
+    def __init__(self, symbol: Symbol, drawing: Drawing) -> None:
+        readers = [c.layer for c in drawing.plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
+        self.name = symbol.name
+        self._reader, self._dtype = (readers or [None])[0], symbol.dtype
+        self._tokens = symbol.ndim == 2
+        if symbol.ndim not in (2, 3) or (self._tokens and getattr(self._reader, "input_dim", None) is None):
+            raise NotImplementedError(
+                f"{drawing.name}: {symbol.name}: expected sequences (batch, steps, features), or tokens (batch, steps) "
+                f"for an Embedding, to be run piece by piece; it has shape {symbol.shape}"
+            )
+        self._features = 1 if self._tokens else symbol.shape[2]
+
+    def chunk(self, value: Any, batch: int, steps: int) -> tuple[Array, bool]:
+        """Return (batch, steps, features), and whether it came as a chunk and not as a step."""
+        name = f"inputs: {self.name}"
+        array = float_array(name, value, self._dtype) if self._reader is None else self._reader.convert(name, value)
+        array = array[..., None] if self._tokens else array
+        if array.ndim == 1 and batch == 1:
+            array = array[None]
+        chunk = array[:, None] if array.ndim == 2 else array
+        if (
+            chunk.ndim != 3
+            or chunk.shape[0] != batch
+            or chunk.shape[2] != self._features
+            or not 1 <= chunk.shape[1] <= steps
+        ):
+            last = "" if self._tokens else f", {self._features}"
+            raise ValueError(
+                f"{name}: expected a step ({batch}{last}) or a chunk ({batch}, 1 to {steps}{last}), got "
+                f"{np.shape(value)}"
+            )
+        return chunk, array.ndim == 3
+
+
+class _Graph:
+    """The steps of a plan, each with a stage of its own."""
+
+    def __init__(self, drawing: Drawing, batch: int, steps: int) -> None:
+        self._plan = drawing.plan
+        self._runs: list[tuple[Step, Any]] = []
+        used = {slot for step in self._plan.steps for slot in step.reads} | set(self._plan.outputs)
+        for call, step in zip(self._plan.calls, self._plan.steps, strict=True):
+            if len({symbol.ndim for symbol in call.sources}) > 1:
+                shapes = ", ".join(str(symbol.shape) for symbol in call.sources)
+                raise NotImplementedError(
+                    f"{drawing.name}: {step.layer.name}: cannot be run piece by piece on sequences together with what "
+                    f"is known at their end, shapes {shapes}"
+                )
+            self._runs.append((step, _runner(drawing.name, step, used, batch, steps)))
+
+    def run(self, chunks: Sequence[Array]) -> list[Array]:
+        """Return the outputs for a chunk of each input."""
+        values: list[Any] = [None] * (self._plan.size + 1)
+        for slot, chunk in zip(self._plan.inputs, chunks, strict=True):
+            values[slot] = chunk
+        for step, runner in self._runs:
+            if step.source is not None:
+                x = values[step.source]
+            else:
+                x = map_leaves(lambda part: values[part] if isinstance(part, Slot) else part, step.inputs)
+            outputs = runner(x) if not isinstance(runner, _Graph) else runner.run(list(leaves(x)))
+            if isinstance(outputs, list):
+                for slot, part in zip(step.outputs, outputs, strict=True):
+                    values[slot] = part
+            else:
+                values[step.outputs[0]] = outputs
+        return [values[slot] for slot in self._plan.outputs]
+
+    @property
+    def _stages(self) -> list[Any]:
+        return [runner for _, runner in self._runs if isinstance(runner, (Stage, _Graph))]
+
+    def memory(self) -> list[Array]:
+        """Return copies of all that is remembered."""
+        return [array for stage in self._stages for array in stage.memory()]
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Set what `memory` has returned."""
+        at = 0
+        for stage in self._stages:
+            count = len(stage.memory())
+            stage.load(state[at : at + count])
+            at += count
+
+    def reset(self) -> None:
+        """Forget."""
+        for stage in self._stages:
+            stage.reset()
+
+
+def _runner(model: str, step: Step, used: set[int], batch: int, steps: int) -> Any:
+    """Return what does for a chunk what a layer does for all."""
+    layer = step.layer
+    options = [name for name in step.options if name != "training"]
+    if options:
+        raise NotImplementedError(
+            f"{model}: {layer.name}: {options[0]}: what comes from the end of another sequence cannot be given piece "
+            "by piece; make a model of each part, and set the state of its stream"
+        )
+    if used.intersection(step.outputs[1:]) and not layer.is_model:
+        raise NotImplementedError(
+            f"{model}: {layer.name}: return_state: its last states are not known piece by piece; look at the "
+            "stream's state"
+        )
+    if layer.is_model and layer.drawing is not None:
+        return _Graph(layer.drawing, batch, steps)
+    if layer.steps_apart:
+        return layer.forward
+    if step.source is None:
+        raise NotImplementedError(
+            f"{model}: {layer.name}: a {type(layer).__name__} of several inputs cannot be run piece by piece"
+        )
+    return layer.stream(batch, steps)
