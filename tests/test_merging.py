@@ -95,6 +95,12 @@ def test_lists_tuples_and_dicts_are_the_same_in_both_dtypes(kind, dtype):
     np.testing.assert_array_equal(model.predict(dict(zip("ab", x, strict=True)), verbose=0), want)
 
 
+def test_factors_that_are_zero_have_gradients():
+    x = [numbers(2, 3, seed=k) for k in range(3)]
+    x[0][0, 0] = x[1][0, 0] = x[1][1, 1] = 0
+    assert_gradients_are_differences(Multiply(dtype="float64"), x)
+
+
 def test_what_is_equal_shares_the_gradient_as_in_pytorch():
     torch = pytest.importorskip("torch")
     x = [np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([[1.0, 2.0, 5.0, 1.0]]), np.array([[1.0, 0.0, 5.0, 4.0]])]
@@ -298,6 +304,7 @@ def test_models_with_them_are_saved_cloned_and_told(kind, tmp_path):
         (Multiply, [(4, 3), (2,)], "expected shapes that fit each other"),
         (Subtract, [(3,)] * 3, r"subtract\w*: inputs: expected 2 arrays, got 3"),
         (Subtract, [(3,)], "expected 2 arrays, got 1"),
+        (layers.Divide, [(3,)] * 3, "expected 2 arrays, got 3"),
         (lambda: Dot(1), [(3,)], "expected 2 arrays, got 1"),
         (lambda: Dot(1), [(3,), (4,)], r"one size along the axes 1 and 1, got shapes \(None, 3\) and \(None, 4\)"),
         (lambda: Dot(0), [(3,), (3,)], "axes: expected an axis behind the batch, got 0"),

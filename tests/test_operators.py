@@ -1,285 +1,374 @@
-"""Layers that make one array of several, and operators on symbols."""
+"""Operators on symbols: what they compute, and that the layers they make are layers as all others."""
+
+import copy
+import functools
+import operator
+import os
+import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from graph_tools import assert_gradients_are_differences
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from layer_tools import numbers
 
-from lstmcore import Input, Model, layers, models
+import lstmcore
+from lstmcore import Input, Model, layers
+from lstmcore._masks import of as mask_of
+from lstmcore.models import clone_model, load_model, model_from_json
 
-F64 = {"dtype": "float64"}
+BATCH, STEPS, WIDTH = 3, 4, 3
+MASK = np.array([[True, True, True, False], [True, False, False, False], [True, True, True, True]])
 
 
-def numbers(*shape, seed=0, dtype="float64"):
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+def double(shape=(STEPS, WIDTH), **options):
+    return Input(shape, dtype="float64", **options)
 
 
-MERGING = {
-    "Add": lambda a, b, c: a + b + c,
-    "Multiply": lambda a, b, c: a * b * c,
-    "Average": lambda a, b, c: (a + b + c) / 3,
-    "Maximum": lambda a, b, c: np.maximum(np.maximum(a, b), c),
-    "Minimum": lambda a, b, c: np.minimum(np.minimum(a, b), c),
+# --- any expression ---
+
+
+@st.composite
+def constants(draw):
+    """A number, or an array that fits (steps, width)."""
+    shape = draw(st.sampled_from([None, (), (WIDTH,), (STEPS, 1), (1, STEPS, WIDTH)]))
+    value = numbers(*(shape or ()), seed=draw(st.integers(0, 99))) + 2
+    return float(value) if shape is None else draw(st.sampled_from([2, -1, 0.5])) if shape == () else value
+
+
+def side_by_side(parts, axis):
+    return np.concatenate(parts, axis) if isinstance(parts[0], np.ndarray) else layers.concatenate(parts, axis)
+
+
+def largest(a, b):
+    return np.maximum(a, b) if isinstance(a, np.ndarray) else layers.maximum([a, b])
+
+
+# Each of symbols as of arrays, so that NumPy says what it should be. What is raised to a power, or divided by, is
+# positive; all results have the shape of what goes in.
+UNARY = {
+    "negative": operator.neg,
+    "positive": lambda a: +a * 1,
+    "square": lambda a: a**2,
+    "root": lambda a: (a * a + 1.0) ** 0.5,
+    "nothing": lambda a: a**0,
+    "exponent": lambda a: 2.0 ** (a / 4),
+    "reciprocal": lambda a: 1 / (a * a + 1),
+    "all": lambda a: a[...],
+    "back and forth": lambda a: a[:, ::-1],
+    "last": lambda a: a - a[:, -1:],
+    "columns": lambda a: a[..., 1:2] * a[:, :, :1] + a,
+    "new axis": lambda a: a - a[:, :, None, 0] / 2,
+    "other steps": lambda a: side_by_side([a[:, 1::2], a[:, ::2]], 1),
+}
+BINARY = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": lambda a, b: a / (b * b + 1),
+    "matmul": lambda a, b: a @ b[:, :WIDTH],
+    "maximum": largest,
+    "concatenate": lambda a, b: side_by_side([a, b], -1)[..., 1 : WIDTH + 1],
 }
 
 
-def differences(function, arrays, k, step=1e-6):
-    gradient = np.zeros_like(arrays[k])
-    for index in np.ndindex(arrays[k].shape):
-        values = []
-        for sign in (1, -1):
-            moved = [a.copy() for a in arrays]
-            moved[k][index] += sign * step
-            values.append(function(moved))
-        gradient[index] = (values[0] - values[1]) / (2 * step)
-    return gradient
+@st.composite
+def expressions(draw):
+    """A model of operators, with a layer that has weights and is shared, and the steps that say the same of arrays."""
+    symbols = [double(), double()]
+    shared = layers.Dense(WIDTH, "tanh", dtype="float64")
+    values, steps = list(symbols), []
+    for _ in range(draw(st.integers(1, 8))):
+        i, j = (draw(st.integers(0, len(values) - 1)) for _ in range(2))
+        kind = draw(st.sampled_from(["unary", "binary", "constant", "constant first", "dense"]))
+        if kind == "unary":
+            function = UNARY[draw(st.sampled_from(sorted(UNARY)))]
+            step = functools.partial(lambda f, i, v: f(v[i]), function, i)
+        elif kind == "binary":
+            step = functools.partial(
+                lambda f, i, j, v: f(v[i], v[j]), BINARY[draw(st.sampled_from(sorted(BINARY)))], i, j
+            )
+        elif kind == "dense":
+            step = functools.partial(lambda i, v: shared(v[i]), i)
+        else:
+            function = draw(st.sampled_from([operator.add, operator.sub, operator.mul]))
+            c = draw(constants())
+            step = functools.partial(lambda f, i, c, v: f(v[i], c), function, i, c)
+            if kind == "constant first":
+                step = functools.partial(lambda f, i, c, v: f(c, v[i]), function, i, c)
+        steps.append(step)
+        values.append(step(values))
+    return Model(symbols, values[-1]), steps
 
 
-def assert_gradients(layer, arrays):
-    outputs = layer(arrays, training=True)
-    to = numbers(*outputs.shape, seed=9)
-    for k, gradient in enumerate(layer.backward(to)):
-        expected = differences(lambda moved: (layer(moved) * to).sum(), arrays, k)
-        np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8)
+@given(expressions(), st.integers(0, 2**32 - 1))
+def test_any_expression_is_what_numpy_makes_of_it(expression, seed):
+    model, steps = expression
+    values = [numbers(BATCH, STEPS, WIDTH, seed=[seed, k]) for k in range(2)]
+    got = model.predict(values, verbose=0)
+    for step in steps:
+        values.append(step(values))
+    assume(np.abs(values[-1]).max() < 1e100)
+    np.testing.assert_allclose(got, values[-1], rtol=1e-9, atol=1e-12)
+    assert model.output_shape == (None, *got.shape[1:])
 
 
-@pytest.mark.parametrize("name", MERGING)
-@pytest.mark.parametrize("shapes", [[(2, 3, 4)] * 3, [(2, 3, 4), (2, 1, 4), (2, 4)], [(2, 1), (2, 5), (2, 1)]])
-def test_arrays_are_merged_number_by_number_and_spread_out(name, shapes):
-    arrays = [numbers(*shape, seed=k) for k, shape in enumerate(shapes)]
-    layer = getattr(layers, name)(**F64)
-    whole = [a.reshape(a.shape[0], *(1,) * (max(map(len, shapes)) - a.ndim), *a.shape[1:]) for a in arrays]
-    np.testing.assert_array_equal(layer(arrays), MERGING[name](*whole))
-    np.testing.assert_array_equal(layer(dict(zip("abc", arrays, strict=True))), layer(arrays))
-    np.testing.assert_array_equal(getattr(layers, name.lower())(arrays, **F64), layer(arrays))
-    assert layer.compute_output_shape(shapes) == layer(arrays).shape
-    assert_gradients(layer, arrays)
+@given(expressions(), st.integers(0, 2**32 - 1))
+def test_gradients_of_any_expression_are_differences(expression, seed):
+    model, _ = expression
+    x = [numbers(BATCH, STEPS, WIDTH, seed=[seed, k]) for k in range(2)]
+    y = model(x)
+    assume(np.abs(y).max() < 1e2)  # of differences of larger numbers, too few digits are left
+    assert_gradients_are_differences(model, x, seed)
 
 
-def test_differences_and_quotients():
-    a, b = numbers(2, 3, 4), numbers(2, 1, 4, seed=1)
-    np.testing.assert_array_equal(layers.subtract([a, b], **F64), a - b)
-    np.testing.assert_array_equal(layers.Divide(**F64)([a, b]), a / b)
-    assert_gradients(layers.Subtract(**F64), [a, b])
-    assert_gradients(layers.Divide(**F64), [a, b])
-    for kind in (layers.Subtract, layers.Divide):
-        with pytest.raises(ValueError, match="inputs: expected 2 arrays, got 3"):
-            kind(**F64)([a, a, a])
+@given(expressions())
+def test_any_expression_is_saved_cloned_and_copied_with_its_names(expression):
+    model, _ = expression
+    x = [numbers(BATCH, STEPS, WIDTH, seed=k) for k in range(2)]
+    want = model.predict(x, verbose=0)
+    told, cloned = model_from_json(model.to_json()), clone_model(model)
+    for twin in (told, cloned):
+        twin.set_weights(model.get_weights())
+    for other in (told, cloned, pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(other.predict(x, verbose=0), want)
+        assert [layer.name for layer in other.layers] == [layer.name for layer in model.layers]
 
 
-def test_products_with_zeros_have_gradients():
-    arrays = [numbers(2, 3, seed=k) for k in range(3)]
-    arrays[0][0, 0] = arrays[1][0, 0] = arrays[1][1, 1] = 0
-    assert_gradients(layers.Multiply(**F64), arrays)
+# --- slices ---
 
 
-@pytest.mark.parametrize("name", ["Maximum", "Minimum"])
-def test_of_two_that_are_equal_each_has_half_the_gradient_as_in_pytorch(name):
-    torch = pytest.importorskip("torch")
-    arrays = [np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 3.0, 2.0]]), np.array([[1.0, 3.0, 3.0]])]
-    to = np.array([[1.0, 10.0, 100.0]])
-    layer = getattr(layers, name)(**F64)
-    layer(arrays, training=True)
-    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
-    function = getattr(torch, name.lower())
-    (function(function(theirs[0], theirs[1]), theirs[2]) * torch.tensor(to)).sum().backward()
-    for got, want in zip(layer.backward(to), theirs, strict=True):
-        np.testing.assert_array_equal(got, want.grad.numpy())
+@st.composite
+def keys(draw):
+    """A key, the batch whole: integers, slices, None and ... for the axes behind it."""
+
+    def part():
+        bound = st.one_of(st.none(), st.integers(-6, 6))
+        return draw(
+            st.one_of(
+                st.integers(-2, 1),
+                st.none(),
+                st.builds(slice, bound, bound, st.sampled_from([None, 1, 2, -1, -2])),
+            )
+        )
+
+    parts = [part() for _ in range(draw(st.integers(0, 4)))]
+    while sum(p is not None for p in parts) > 2:
+        parts.pop()
+    if draw(st.booleans()):
+        parts.insert(draw(st.integers(0, len(parts))), Ellipsis)
+    return (slice(None), *parts)
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize(
-    ("first", "second", "axes", "rule"),
-    [
-        ((2, 3), (2, 3), 1, "bi,bi->b"),
-        ((2, 3), (2, 3), -1, "bi,bi->b"),
-        ((2, 5, 3), (2, 7, 3), (2, 2), "bij,bkj->bik"),
-        ((2, 3, 5), (2, 7, 3), (1, 2), "bij,bki->bjk"),
-        ((2, 3), (2, 7, 3), (1, 2), "bi,bki->bk"),
-        ((2, 4, 3), (2, 3), (2, 1), "bki,bi->bk"),
-        ((2, 4, 3, 2), (2, 3, 5), (2, 1), "bijk,bjl->bikl"),
-    ],
-)
-def test_dot_is_the_sum_of_products_along_the_axes(first, second, axes, rule, normalize):
-    a, b = numbers(*first), numbers(*second, seed=1)
-    layer = layers.Dot(axes, normalize=normalize, **F64)
-    one, other = a, b
-    if normalize:
-        pair = (axes, axes) if isinstance(axes, int) else axes
-        one, other = (x / np.linalg.norm(x, axis=axis, keepdims=True) for x, axis in zip((a, b), pair, strict=True))
-    expected = np.einsum(rule, one, other)
-    expected = expected[:, None] if expected.ndim == 1 else expected
-    np.testing.assert_allclose(layer([a, b]), expected, rtol=1e-12)
-    np.testing.assert_array_equal(layers.dot([a, b], axes, normalize=normalize, **F64), layer([a, b]))
-    assert layer.compute_output_shape([(None, *first[1:]), (None, *second[1:])]) == (None, *expected.shape[1:])
-    assert_gradients(layer, [a, b])
+@given(keys(), st.integers(0, 99))
+def test_any_part_behind_the_batch_is_that_of_numpy(key, seed):
+    x = numbers(BATCH, STEPS, WIDTH, seed=seed)
+    symbol = double()
+    part = symbol[key]
+    model = Model(symbol, part)
+    np.testing.assert_array_equal(model(x), x[key])
+    assert part.shape == (None, *x[key].shape[1:])
+    assert double((None, WIDTH))[key].ndim == part.ndim
+    d = numbers(*x[key].shape, seed=seed + 1)
+    model(x, training=True)
+    want = np.zeros_like(x)
+    want[key] = d
+    np.testing.assert_array_equal(model.backward(d), want)
+    np.testing.assert_array_equal(model_from_json(model.to_json()).predict(x, verbose=0), x[key])
 
 
-@pytest.mark.peer
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("shapes", [((2, 3), (2, 3), 1), ((2, 5, 3), (2, 7, 3), 2), ((2, 4, 3, 2), (2, 3, 5), (2, 1))])
-def test_dot_is_that_of_keras(monkeypatch, shapes, normalize):
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras")
-    first, second, axes = shapes
-    a, b = numbers(*first, dtype="float32"), numbers(*second, seed=1, dtype="float32")
-    theirs = keras.layers.Dot(axes, normalize=normalize)([a, b])
-    np.testing.assert_allclose(
-        layers.Dot(axes, normalize=normalize)([a, b]), theirs.detach().numpy(), rtol=1e-5, atol=1e-6
-    )
+@given(keys(), st.integers(0, 99))
+def test_the_mask_of_a_part_is_that_of_its_steps(key, seed):
+    """A step that counts is one that is not zero, in the part as in the whole."""
+    x = np.abs(numbers(BATCH, STEPS, WIDTH, seed=seed)) + 1
+    x[~MASK] = 0
+    symbol = double()
+    part = layers.Masking(dtype="float64")(symbol)[key]
+    got = Model(symbol, part)(x)
+    left = mask_of(got)
+    if len(key) > 1 and isinstance(key[1], int) and None not in key:
+        assert left is None
+    if left is not None and left.size and got.size:
+        counted = (got != 0).reshape(*left.shape, -1)
+        np.testing.assert_array_equal(counted.all(-1) & counted.any(-1), left)
 
 
-def test_shapes_that_do_not_fit_are_told_when_the_graph_is_drawn():
-    a, b = Input((5, 4)), Input((6, 4))
-    for merge in (layers.add, layers.multiply, layers.maximum, layers.average, layers.subtract):
-        with pytest.raises(
-            ValueError, match=r"inputs: expected shapes that fit each other, got \(None, 5, 4\), \(None, 6"
-        ):
-            merge([a, b])
-    with pytest.raises(ValueError, match="expected shapes that fit along axis -1"):
-        layers.concatenate([a, b])
-    assert layers.concatenate([a, b], axis=1).shape == (None, 11, 4)
-    with pytest.raises(ValueError, match="expected one size along the axes 1 and 1"):
-        layers.dot([a, b], axes=1)
-    with pytest.raises(ValueError, match="axes: expected an axis behind the batch, got 0"):
-        layers.dot([a, b], axes=0)
-    with pytest.raises(ValueError, match=r"expected 2 arrays, got 1"):
-        layers.dot([a], axes=1)
-    with pytest.raises(ValueError, match=r"expected a list of arrays, got one of shape \(None, 5, 4\)"):
-        layers.add(a)
-    with pytest.raises(ValueError, match="axes: expected one or two"):
-        layers.Dot((1, 2, 3))
-
-
-def test_masks_of_what_is_merged():
-    mask, other = np.array([[True, False]]), np.array([[False, False]])
-    x = numbers(1, 2, 3)
-    for name in (*MERGING, "Subtract", "Divide"):
-        layer = getattr(layers, name)(**F64)
-        np.testing.assert_array_equal(layer.compute_mask([x, x], [mask, other]), mask)
-        assert layer.compute_mask([x, x], [mask, None]) is None
-    assert layers.Dot(2).compute_mask([x, x], [mask, mask]) is None
-
-
-# --- operators ---
-
-OPERATIONS = {
-    "a + b": lambda a, b: a + b,
-    "a - b": lambda a, b: a - b,
-    "a * b": lambda a, b: a * b,
-    "a / b": lambda a, b: a / b,
-    "a + 2": lambda a, b: a + 2,
-    "2 + a": lambda a, b: 2 + a,
-    "a - 2": lambda a, b: a - 2,
-    "2 - a": lambda a, b: 2 - a,
-    "a * 2": lambda a, b: a * 2,
-    "array * a": lambda a, b: np.arange(1.0, 4.0) * a,
-    "a / 2": lambda a, b: a / 2,
-    "2 / a": lambda a, b: 2 / a,
-    "a ** 3": lambda a, b: a**3,
-    "2 ** a": lambda a, b: 2.0**a,
-    "-a": lambda a, b: -a,
-    "+a": lambda a, b: +a,
-    "steps": lambda a, b: a[:, 1:],
-    "last": lambda a, b: a[:, -1],
-    "features": lambda a, b: a[..., :2],
-    "every second": lambda a, b: a[:, ::2, 1:],
-    "new axis": lambda a, b: a[:, :, None, 1],
-    "backwards": lambda a, b: a[:, ::-1],
-}
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operator_on_symbols_is_that_on_arrays(name):
-    a, b = Input((4, 3), **F64), Input((4, 3), **F64)
-    outputs = OPERATIONS[name](a, b)
-    model = Model([a, b], outputs if outputs is not a else layers.Identity(**F64)(a))
-    arrays = [numbers(2, 4, 3), 2 + numbers(2, 4, 3, seed=1) ** 2]
-    want = OPERATIONS[name](*arrays)
-    np.testing.assert_allclose(model.predict(arrays, verbose=0), want, rtol=1e-14)
-    assert outputs.shape == (None, *want.shape[1:])
-    model.forward(arrays, training=True)
-    to = numbers(*want.shape, seed=2)
-    for k, gradient in enumerate(model.backward(to)):
-        expected = differences(lambda moved: (OPERATIONS[name](*moved) * to).sum(), arrays, k)
-        got = np.zeros_like(expected) if gradient is None else gradient
-        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-8)
-    for other in (models.model_from_json(model.to_json()), models.clone_model(model)):
-        np.testing.assert_array_equal(other.predict(arrays, verbose=0), model.predict(arrays, verbose=0))
-
-
-def test_matrices_of_two_symbols_are_multiplied():
-    a, b = Input((4, 3)), Input((3, 2))
-    model = Model([a, b], a @ b)
-    x, y = numbers(2, 4, 3, dtype="float32"), numbers(2, 3, 2, dtype="float32")
-    np.testing.assert_allclose(model.predict([x, y], verbose=0), x @ y, rtol=1e-5, atol=1e-6)
-    assert_gradients(layers.Matmul(**F64), [numbers(2, 4, 3), numbers(2, 3, 2)])
-
-
-@given(st.data())
-def test_random_expressions_have_the_gradients_of_differences(data):
-    symbols = [Input((3,), **F64), Input((3,), **F64)]
-    model_inputs, values = list(symbols), list(symbols)
-    steps = []
-    for _ in range(data.draw(st.integers(1, 6))):
-        name = data.draw(st.sampled_from(["a + b", "a - b", "a * b", "a - 2", "2 - a", "a * 2", "-a", "array * a"]))
-        i, j = (data.draw(st.integers(0, len(values) - 1)) for _ in "ab")
-        steps.append((name, i, j))
-        values.append(OPERATIONS[name](values[i], values[j]))
-    model = Model(model_inputs, layers.Activation("tanh", **F64)(values[-1]))
-
-    def run(arrays):
-        found = list(arrays)
-        for name, i, j in steps:
-            found.append(OPERATIONS[name](found[i], found[j]))
-        return np.tanh(found[-1])
-
-    arrays = [numbers(2, 3) / 2, numbers(2, 3, seed=1) / 2]
-    outputs = model.forward(arrays, training=True)
-    np.testing.assert_allclose(outputs, run(arrays), rtol=1e-12, atol=1e-14)
-    to = numbers(*outputs.shape, seed=2)
-    for k, gradient in enumerate(model.backward(to)):
-        expected = differences(lambda moved: (run(moved) * to).sum(), arrays, k)
-        got = np.zeros_like(expected) if gradient is None else gradient
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_masks_go_through_operators():
-    x = Input((4, 3))
-    masked = layers.Masking()(x)
-    lstm = layers.LSTM(2)
-    data = numbers(2, 4, 3, dtype="float32")
-    data[0, 2:] = 0
-    for outputs, want in (
-        (lstm(2 * masked + 1.0), lstm(2 * data + 1, mask=data.any(-1))),
-        (lstm(masked[:, 1:]), lstm(data[:, 1:], mask=data[:, 1:].any(-1))),
-        (lstm(masked - masked), lstm(0 * data, mask=data.any(-1))),
+def test_a_slice_of_steps_has_their_mask_and_one_step_none():
+    x = numbers(BATCH, STEPS, WIDTH)
+    symbol = double()
+    masked = layers.Masking(dtype="float64")(symbol)
+    x[~MASK] = 0
+    for key, want in (
+        ((slice(None), slice(1, None)), MASK[:, 1:]),
+        ((slice(None), slice(None, None, -1)), MASK[:, ::-1]),
+        ((Ellipsis, slice(1)), MASK),
+        ((slice(None), slice(None), 0), MASK),
+        ((slice(None), None), MASK[:, None]),
+        ((slice(None), -1), None),
     ):
-        np.testing.assert_array_equal(Model(x, outputs).predict(data, verbose=0), want)
+        got = mask_of(Model(symbol, masked[key])(x))
+        assert got is want is None or (got == want).all()
+
+
+def test_a_layer_behind_a_slice_skips_the_padding():
+    x = numbers(BATCH, STEPS, WIDTH)
+    x[~MASK] = 0
+    symbol = double()
+    lstm = layers.LSTM(2, dtype="float64")
+    model = Model(symbol, lstm(layers.Masking(dtype="float64")(symbol)[:, 1:] + 1.0))
+    np.testing.assert_array_equal(model(x), lstm(x[:, 1:] + 1, mask=MASK[:, 1:]))
+
+
+# --- names, dtypes, masks ---
+
+
+def test_layers_are_named_as_in_keras():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    made = []
+    for library in (keras, lstmcore):
+        library.utils.clear_session()
+        a, b = library.Input((4, 4)), library.Input((4, 4))
+        y = (a + b) * 2.0 - b / a + (1.0 - a) ** 2 @ b + -a
+        y = library.layers.Add()([y, a[:, :, None, 0] * 1.0])
+        model = library.Model([a, b], y[:, -1])
+        made.append([one.name for one in (model.operations if library is keras else model.layers)][2:])
+    assert sorted(made[0]) == sorted(made[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_dtype_is_that_of_the_symbol(dtype):
+    a = Input((STEPS, WIDTH), dtype=dtype)
+    x = numbers(BATCH, STEPS, WIDTH, dtype=dtype)
+    for make in (
+        lambda a: a + 1,
+        lambda a: np.float64(2) * a,
+        lambda a: np.ones(WIDTH) - a,
+        lambda a: a / np.arange(1, WIDTH + 1),
+        lambda a: np.float32(0.1) + a,
+        lambda a: a**2.0,
+        lambda a: -a,
+        lambda a: a[:, 1],
+    ):
+        made = make(a)
+        assert made.dtype == dtype
+        got = Model(a, made).predict(x, verbose=0)
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, make(x).astype(dtype), rtol=1e-6)
+
+
+def test_constants_come_back_from_files_with_all_their_digits(tmp_path):
+    a = double()
+    constants = [np.pi, np.float32(0.1), np.array([1e-300, np.nan, -np.inf]), np.arange(3), 2**40]
+    y = a
+    for c in constants:
+        y = y + c
+    model = Model(a, y)
+    model.save(tmp_path / "model.safetensors")
+    again = load_model(tmp_path / "model.safetensors")
+    x = numbers(BATCH, STEPS, WIDTH)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_a_constant_is_the_models_own():
+    a, c = double(), np.ones(WIDTH)
+    model = Model(a, a * c)
+    c[...] = 7
+    x = numbers(BATCH, STEPS, WIDTH)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+    np.testing.assert_array_equal(model_from_json(model.to_json()).predict(x, verbose=0), x)
+
+
+def test_integers_stay_integers():
+    ids = Input((None,), dtype="int64")
+    big = 2**53 + 1
+    x = np.array([[big, 3, 0], [1, 2, 3]])
+    for make in (lambda a: a + 1, lambda a: 2 - a, lambda a: 3 * a, lambda a: -a, lambda a: a[:, 1:]):
+        assert make(ids).dtype == np.int64
+        np.testing.assert_array_equal(Model(ids, make(ids)).predict(x, verbose=0), make(x))
+    embedding = layers.Embedding(6, 2, dtype="float64")
+    model = Model(ids, layers.LSTM(2, dtype="float64")(embedding(ids[:, :-1] + 1)))
+    tokens = np.array([[0, 3, 4], [1, 2, 3]])
+    np.testing.assert_array_equal(model.layers[-1](embedding(tokens[:, :-1] + 1)), model(tokens))
+    assert_gradients_are_differences(model, tokens, 0)
+    for wrong in (lambda: ids + 0.5, lambda: ids / 2, lambda: ids**2, lambda: ids + ids, lambda: ids @ ids):
+        with pytest.raises((TypeError, ValueError), match="expected"):
+            wrong()
+
+
+@pytest.mark.parametrize("make", [lambda a: 1 / a, lambda a: a**-1, lambda a: a / a])
+def test_what_is_infinite_in_the_padding_goes_nowhere(make):
+    symbol = double()
+    masked = layers.Masking(dtype="float64")(symbol)
+    lstm = layers.LSTM(2, dtype="float64")
+    model = Model(symbol, lstm(layers.Dense(2, dtype="float64")(make(masked))))
+    x = np.abs(numbers(BATCH, STEPS, WIDTH)) + 0.5
+    x[~MASK] = 0
+    y = model(x, training=True)
+    assert np.isfinite(y).all()
+    model.parameters.vectors.gradients.fill(0)
+    d = model.backward(np.ones_like(y))
+    assert np.isfinite(model.parameters.vectors.gradients).all()
+    assert np.isfinite(d).all()
+    assert not d[~MASK].any()
+
+
+# --- what is refused ---
+
+
+A, B, VECTOR = double(name="a"), double(name="b"), double((WIDTH,), name="vector")
 
 
 @pytest.mark.parametrize(
-    ("operate", "error", "text"),
+    ("make", "error", "text"),
     [
-        (lambda a, b: a[0], IndexError, r"expected all of the batch, as in x\[:, 0\] and x\[\.\.\., 0\]; got x\[0\]"),
-        (lambda a, b: a[1:], IndexError, r"expected all of the batch"),
-        (lambda a, b: a[:, 9], IndexError, r"expected an axis with an index 9, got shape \(None, 4, 3\)"),
-        (lambda a, b: a[:, 0, 0, 0], IndexError, "expected at least 4 axes"),
-        (lambda a, b: a[:, True], TypeError, "expected integers, slices"),
-        (lambda a, b: a[:, [0, 1]], TypeError, "expected integers, slices"),
-        (lambda a, b: a + "1", TypeError, r"\+: expected a symbol, a number or an array, got '1'"),
-        (lambda a, b: a + True, TypeError, r"\+: expected a symbol, a number or an array, got True"),
-        (lambda a, b: a + np.ones((7, 4, 3)), ValueError, "expected a shape that fits behind the batch"),
-        (lambda a, b: a * np.ones(2), ValueError, r"expected a shape that fits a constant of \(2,\)"),
-        (lambda a, b: a + Input((3,)), ValueError, "expected symbols with as many axes"),
-        (lambda a, b: a @ b, ValueError, r"expected shapes \(\.\.\., rows, depth\)"),
-        (lambda a, b: a @ np.ones((3, 2)), TypeError, "@: expected a symbol, got array"),
-        (lambda a, b: a**b, TypeError, "expected a number as the exponent"),
-        (lambda a, b: (-1.0) ** a, ValueError, "expected positive numbers"),
-        (lambda a, b: np.exp(a), TypeError, "stands for an array"),
-        (lambda a, b: sum(x for x in a), TypeError, "cannot be iterated over"),
+        (lambda: A + "x", TypeError, r"\+: expected a symbol, a number or an array, got 'x'"),
+        (lambda: A + None, TypeError, r"\+: expected a symbol, a number or an array, got None"),
+        (lambda: A * layers.Dense(3), TypeError, r"\*: expected a symbol, a number or an array, got <Dense"),
+        (lambda: A**B, TypeError, r"\*\*: expected a number as the exponent"),
+        (lambda: (-2.0) ** A, ValueError, "expected positive numbers"),
+        (lambda: A + VECTOR, ValueError, r"\+: expected symbols with as many axes"),
+        (
+            lambda: A + double((STEPS, 2)),
+            ValueError,
+            r"expected shapes that fit each other, got \(None, 4, 3\), \(None, 4, 2",
+        ),
+        (lambda: A @ B, ValueError, r"matmul\w*: inputs: expected shapes .* got \(None, 4, 3\) and \(None, 4, 3\)"),
+        (lambda: VECTOR @ VECTOR, ValueError, "layers.Dot"),
+        (lambda: A @ np.ones((3, 3)), TypeError, "@: expected a symbol, got"),
+        (lambda: A + np.ones((3, 4, 3)), ValueError, r"fits behind the batch of \(None, 4, 3\), got \(3, 4, 3\)"),
+        (lambda: A * np.ones(2), ValueError, r"fits a constant of \(2,\), got \(None, 4, 3\)"),
+        (lambda: A + np.ones(20_000), ValueError, "expected at most 10000 numbers, got 20000; make it an Input"),
+        (lambda: A + np.ones(3, complex), TypeError, "expected a symbol, a number or an array"),
+        (lambda: A[0], IndexError, r"expected all of the batch, as in x\[:, 0\] and x\[..., 0\], got x\[0\]"),
+        (lambda: A[1:], IndexError, r"got x\[1:\]"),
+        (lambda: A[None], IndexError, r"got x\[None\]"),
+        (lambda: A[..., 0, :, :], IndexError, "expected all of the batch"),
+        (lambda: A[:, 4], IndexError, r"expected an axis with an index 4, got shape \(None, 4, 3\)"),
+        (lambda: A[:, 0, 0, 0], IndexError, r"expected at least 4 axes for x\[:, 0, 0, 0\], got 3"),
+        (lambda: A[:, [0, 1]], TypeError, r"expected integers, slices, ... and None behind the batch, got \[0, 1\]"),
+        (lambda: A[:, np.array([True, False])], TypeError, "expected integers, slices"),
+        (lambda: A[:, 1.0], TypeError, "expected integers, slices"),
+        (lambda: A[:, True], TypeError, "expected integers, slices"),
     ],
 )
-def test_what_cannot_be_operated_says_why(operate, error, text):
+def test_what_is_no_operation_of_symbols_is_told(make, error, text):
     with pytest.raises(error, match=text):
-        operate(Input((4, 3)), Input((4, 3)))
+        make()
+
+
+def test_a_weight_is_no_constant():
+    dense = layers.Dense(3, dtype="float64")
+    y = dense(A)
+    for make in (lambda w: y * w, lambda w: w.value * y, lambda w: y + w.value[0], lambda w: w * y):
+        with pytest.raises((TypeError, ValueError), match=r"expected (a symbol|an array of your own)"):
+            make(dense.kernel)
+
+
+def test_functions_of_numpy_say_that_symbols_have_no_numbers():
+    with pytest.raises(TypeError, match="cannot be iterated over"):
+        sum(a for a in A)
+    for make in (np.tanh, np.sum, lambda a: np.add(a, 1, where=False), lambda a: np.maximum(a, 0)):
+        with pytest.raises(TypeError, match="stands for an array and has no numbers"):
+            make(A)

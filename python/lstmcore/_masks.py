@@ -87,6 +87,24 @@ def fit_all(name: str, mask: Any, inputs: Any) -> Any:
     ]
 
 
+def fit_symbols(name: str, mask: Any, inputs: Any) -> None:
+    """Refuse symbols that cannot stand for a mask of inputs: of booleans, and with axes as `fit` asks for."""
+    masks, given = parts(mask), parts(inputs)
+    if len(masks) != len(given) or isinstance(mask, dict) != isinstance(inputs, dict):
+        kind = "dict" if isinstance(inputs, dict) else "list"
+        raise ValueError(f"{name}: mask: expected a {kind} with a mask or None for each of the {len(given)} inputs")
+    for m, x in zip(masks, given, strict=True):
+        if m is None:
+            continue
+        if m.dtype != bool:
+            raise TypeError(f"{name}: mask: expected symbols of bool, got {m!r}")
+        least = min(2, max(1, x.ndim - 1))
+        known = [(a, b) for a, b in zip(m.shape, x.shape, strict=False) if a is not None and b is not None]
+        if not least <= m.ndim <= x.ndim or any(a != b for a, b in known):
+            sizes = ", ".join(map(str, ("batch", *x.shape[1:least])))
+            raise ValueError(f"{name}: mask: expected shape ({sizes}), got {m.shape}")
+
+
 def parts(value: Any) -> list[Any]:
     """Return the parts of a list or a dict, or the one thing."""
     if isinstance(value, dict):

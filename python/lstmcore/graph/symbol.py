@@ -228,6 +228,8 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
     _refuse_unknown(layer, options)
     shape = layer.shape_of_call(inputs, options)
+    if mask is not None:
+        layer.refuse_mask_of_call(mask, inputs)
     return draw(layer, inputs, shape, None if training is None else bool(training), options)
 
 

@@ -138,12 +138,12 @@ class Cell(Layer):
     def forward_with_mask(  # type: ignore[override]
         self, inputs: Array, training: bool = False, mask: Any = None, states: Any = None
     ) -> tuple[Any, Any]:
-        """Return output and new states of a step, and no mask; with ``training``, keep what the way back needs."""
+        """Return output and new states of a step in a graph, and which rows count."""
         arrays = flat_states(f"{self.name}: states", states, self.state_names, self.dtype)
         output, new_states, saved = self._step(inputs, arrays, training)
         if training:
             self._cache = saved, output, new_states
-        return (output, list(new_states)), None
+        return (output, list(new_states)), mask
 
     def backward_of_call(
         self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any

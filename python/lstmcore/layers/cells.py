@@ -99,13 +99,13 @@ class LayerCell(Cell):
     def forward_with_mask(  # type: ignore[override]
         self, inputs: Array, training: bool = False, mask: Any = None, states: Any = None
     ) -> tuple[Any, Any]:
-        """Return output and new states of a step in a graph, whose random masks are its own, and no mask."""
+        """Return output and new states of a step in a graph, whose random masks are its own, and which rows count."""
         if self.has_own_step():
             return super().forward_with_mask(inputs, training, mask, states)
         call = self.layer.prepare(inputs[:, None], training, states)
         # An RNN may have told the layer otherwise.
         call = call._replace(return_sequences=False, go_backwards=False)
-        return self.layer.finish(run_forward(call), training), None
+        return self.layer.finish(run_forward(call), training), mask
 
     def backward_of_call(
         self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any

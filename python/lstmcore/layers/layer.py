@@ -257,6 +257,11 @@ class Layer(Weighted):
         """Return the shape, or the shapes, of all that a call in a graph returns for inputs of that shape."""
         return self.compute_output_shape(input_shape)
 
+    def refuse_mask_of_call(self, mask: Any, inputs: Any) -> None:
+        """Refuse symbols for a mask that `fit_mask` would not take."""
+        if type(self).fit_mask is Layer.fit_mask:
+            _masks.fit_symbols(self.name, mask, inputs)
+
     def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
         """Return the dtype of what a call on symbols returns."""
         return self.dtype
