@@ -180,7 +180,7 @@ class _Picture:
             sources = [nodes[symbol.key] for symbol in call.sources]
             results = list(leaves(call.outputs))
             if self.expand and getattr(call.layer, "_drawing", None) is not None:
-                name = f"{prefix}{call.layer.name}/{call.number}/"
+                name = f"{prefix}model{call.number}_"
                 with graph.subgraph(name=f"cluster_{name}") as frame:
                     frame.attr(label=call.layer.name, style="dashed")
                     made = self.draw(frame, call.layer, name, sources)
