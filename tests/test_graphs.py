@@ -301,8 +301,6 @@ def test_what_cannot_be_a_graph_is_told():
         bool(x)
     with pytest.raises(TypeError, match="unexpected argument 'initial_state'"):
         Model(x, layers.LSTM(3)(x))(other, initial_state=[Input((3,)), Input((3,))])
-    with pytest.raises(NotImplementedError, match="a graph cannot be streamed"):
-        Model(x, layers.LSTM(3)(x)).stream()
     with pytest.raises(ValueError, match=r"lstm_?\d*: inputs: expected"):
         layers.LSTM(3)(layers.Dense(2)(layers.LSTM(3)(x)))
     model = Model([x, other], y)
