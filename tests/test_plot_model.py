@@ -137,9 +137,7 @@ def test_what_cannot_be_drawn_says_why():
     own(np.ones((1, 2)))
     with pytest.raises(ValueError, match="own has passes of its own"):
         utils.model_to_dot(own)
-    with pytest.raises(
-        ValueError, match=r"to_file: expected a name that ends in \.png, .* got 'a.jpg'"
-    ):
+    with pytest.raises(ValueError, match=r"to_file: expected a name that ends in \.png, .* got 'a.jpg'"):
         utils.plot_model(towers(), "a.jpg")
     with pytest.raises(ValueError, match="rankdir: expected one of TB, LR, BT, RL, got 'XY'"):
         utils.model_to_dot(towers(), rankdir="XY")
