@@ -134,10 +134,10 @@ def attention(
     left_in = keys_left_in(
         shape,
         None if mask is None else _broadcast("mask", _booleans("mask", mask), shape),
-        None if value_mask is None else _steps_mask("value_mask", value_mask, (shape[0], shape[-1])),
+        None if value_mask is None else steps_mask("value_mask", value_mask, (shape[0], shape[-1])),
         flag("causal", causal),
     )
-    queries = None if query_mask is None else _steps_mask("query_mask", query_mask, (shape[0], shape[-2]))
+    queries = None if query_mask is None else steps_mask("query_mask", query_mask, (shape[0], shape[-2]))
     sums, dots = dot_scores(q, k, given_scale)
     outputs, weighing = weigh(sums, v, left_in, queries, factors, default_scale)
     if not flag("training", training):
@@ -181,6 +181,7 @@ def attention_backward(
     dp = None if d_scores is None else _like("d_scores", d_scores, weighing.scores.shape, q.dtype)
     ds, dv = weigh_backward(weighing, dy, dp)
     dq, dk, d_scale = dot_scores_backward(cache.dots, ds)
+    assert dv is not None
     return (dq, dv, dk, d_scale) if cache.has_key else (dq, dv + dk, None, d_scale)
 
 
@@ -279,15 +280,16 @@ def weigh_backward(
 
     None is no gradient.
     """
-    ds, d_value = None, None
-    if d_outputs is not None:
+    if d_outputs is None:
+        ds, d_value = np.zeros_like(weighing.scores), None
+    else:
         dy = d_outputs if weighing.query_mask is None else d_outputs * weighing.query_mask
         d_value = products(weighing.weights.swapaxes(-1, -2), dy)
         ds = products(dy, weighing.value.swapaxes(-1, -2))  # that of the weights
         if weighing.factors is not None:
             ds *= weighing.factors
     if d_scores is not None:
-        ds = d_scores.copy() if ds is None else ds + d_scores
+        ds += d_scores
     _core.softmax_backward(_stack(ds), _stack(weighing.scores), weighing.scale, weighing.left_in)
     return ds, d_value
 
@@ -331,7 +333,8 @@ def _broadcast(name: str, array: Array, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def _steps_mask(name: str, mask: ArrayLike, shape: tuple[int, int]) -> Array:
+def steps_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return a mask (batch, steps) as an array of booleans, checked."""
     array = _booleans(name, mask)
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")

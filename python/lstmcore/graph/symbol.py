@@ -136,6 +136,6 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
             return type(shape)(symbol(part) for part in shape)
         return Symbol(shape, layer.dtype, call)
 
-    call.outputs = symbol(layer.compute_output_shape(shapes))
+    call.outputs = symbol(layer.output_shape_of_call(shapes, options))
     layer.calls.append(call)
     return call.outputs

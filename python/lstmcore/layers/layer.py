@@ -206,6 +206,10 @@ class Layer(Weighted):
         """The objects whose attributes hold what a call keeps for the way back: the layer, and those within."""
         return [self, *(part for layer in self.sublayers for part in layer.keepers)]
 
+    def output_shape_of_call(self, input_shape: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape, or the shapes, of what a call with further arguments returns."""
+        return self.compute_output_shape(input_shape)
+
     def backward_of_call(
         self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any
     ) -> tuple[Any, dict[str, Any]]:

@@ -180,7 +180,9 @@ class Functional(Model):
             slots[slot] = shape
         for step in self._plan.steps:
             given = map_leaves(lambda s: slots[s], step.inputs)
-            for slot, shape in zip(step.outputs, _flat(step.layer.compute_output_shape(given)), strict=True):
+            for slot, shape in zip(
+                step.outputs, _flat(step.layer.output_shape_of_call(given, step.options)), strict=True
+            ):
                 slots[slot] = shape
         at = iter([slots[s] for s in self._plan.outputs])
         return map_leaves(lambda _: next(at), self._outputs_as)
