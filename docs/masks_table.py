@@ -35,6 +35,7 @@ _OTHERS: dict[str, Make] = {
     "GaussianDropout": lambda: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda: layers.GaussianNoise(0.5),
     "InputLayer": lambda: layers.InputLayer((4, 3)),
+    "MultiHeadAttention": lambda: layers.MultiHeadAttention(2, 2),
     "Permute": lambda: layers.Permute((2, 1)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Reshape": lambda: layers.Reshape((12,)),
@@ -81,7 +82,7 @@ def cases() -> Iterator[tuple[str, Make]]:
 def inputs_for(name: str, layer: layers.Layer) -> tuple[object, object]:
     """Return inputs for a layer, and their mask."""
     if layer.takes_several:
-        return [STEPS, STEPS], [MASK, MASK & [[True, True, False, True]]]
+        return [STEPS, STEPS], [MASK, MASK[::-1]]
     if name == "RepeatVector":
         return STEPS[:, 0], MASK[:, 3]
     if name.startswith("Embedding"):
@@ -101,7 +102,7 @@ def fate(layer: layers.Layer, inputs: object, mask: object) -> tuple[str, str]:
     if left is None:
         what = "ends it, with a warning" if caught else "ends it: one vector a row"
     elif isinstance(mask, list):
-        what = "passes on what they make together"
+        what = "passes on that of the query" if (left == given).all() else "passes on what they make together"
     elif left.ndim < given.ndim:
         what = "passes on the steps that have any"
     elif left.shape == given.shape and (left == given).all():

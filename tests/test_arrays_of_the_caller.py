@@ -87,10 +87,18 @@ EVERY = RECURRENT | {
     "Embedding": lambda **o: layers.Embedding(9, 3, **o),
     "Add": lambda **o: layers.Add(**o),
     "Concatenate": lambda **o: layers.Concatenate(**o),
+    "Attention": lambda **o: layers.Attention(use_scale=True, dropout=0.2, seed=1, **o),
+    "Attention, concat": lambda **o: layers.Attention(score_mode="concat", **o),
+    "AdditiveAttention": lambda **o: layers.AdditiveAttention(**o),
+    "MultiHeadAttention": lambda **o: layers.MultiHeadAttention(2, 3, dropout=0.2, seed=1, **o),
     "Sequential": lambda **o: Sequential([layers.Dense(6, "relu", **o), layers.Flatten(**o), layers.Dense(2, **o)]),
     "Sequential of nothing": lambda **o: Sequential([layers.Activation("linear", **o)]),
 }
 EACH = pytest.mark.parametrize("name", EVERY)
+
+
+def takes_several(name):
+    return name in ("Add", "Concatenate") or "Attention" in name
 
 
 def made(name, dtype="float64"):
@@ -98,7 +106,7 @@ def made(name, dtype="float64"):
     layer = EVERY[name](dtype=dtype)
     if name == "Embedding":
         x = np.arange(8).reshape(2, 4)
-    elif name in ("Add", "Concatenate"):
+    elif takes_several(name):
         x = [numbers(*X, dtype=dtype), numbers(*X, seed=1, dtype=dtype)]
     else:
         x = numbers(*X, dtype=dtype)
@@ -139,7 +147,8 @@ def assert_equal(left, right):
 
 
 def options_of(layer, name):
-    options = {"mask": MASK.copy()} if layer.consumes_mask else {}
+    mask = [MASK.copy(), MASK.copy()] if takes_several(name) else MASK.copy()
+    options = {"mask": mask} if layer.consumes_mask else {}
     if name in RECURRENT:
         options["initial_state"] = [numbers(2, n, seed=9) for n in layer.state_size]
     return options
@@ -192,7 +201,7 @@ def test_outputs_are_the_callers_and_inputs_are_left_alone(name, training):
 @EACH
 def test_predictions_are_the_callers(name):
     layer, x = made(name)
-    if name in ("Add", "Concatenate") or "with state" in name or "Bidirectional, none" in name:
+    if takes_several(name) or "with state" in name or "Bidirectional, none" in name:
         pytest.skip("not the first layer of a chain of its own")
     model = layer if isinstance(layer, Sequential) else Sequential([layer])
     for predict in (model, model.predict, model.predict_on_batch):
