@@ -25,9 +25,7 @@ ABSENT = [
 
 
 def test_every_name_of_keras_is_there_or_says_what_to_use_instead():
-    assert {("lstmcore.layers", "Conv2D"), ("lstmcore", "applications"), ("lstmcore.utils", "plot_model")} <= {
-        *ABSENT
-    }
+    assert {("lstmcore.layers", "Conv2D"), ("lstmcore", "applications"), ("lstmcore.utils", "plot_model")} <= {*ABSENT}
     for module, name in ABSENT:
         text = f"{re.escape(module)}.{name} is not offered; ..."
         with pytest.raises(AttributeError, match=text):

@@ -13,7 +13,7 @@ from .._arguments import shape as checked_shape
 from ..graph.symbol import Symbol, source
 from .layer import Array, Layer
 
-_INTEGERS = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+_NO_FLOATS = {"bool"} | {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
 
 
 class InputLayer(Layer):
@@ -47,8 +47,8 @@ class InputLayer(Layer):
                 f"Input: expected one of batch_size and batch_shape, got {batch_size!r} and {batch_shape!r}"
             )
         self.batch_shape = checked_shape("Input: batch_shape", batch_shape)
-        # Whole numbers go to layers, such as an Embedding, that take them, and say so themselves.
-        whole = dtype in _INTEGERS or (isinstance(dtype, (type, np.dtype)) and np.issubdtype(dtype, np.integer))
+        # Whole numbers go to layers, such as an Embedding, that take them, and say so themselves; so do masks.
+        whole = dtype in _NO_FLOATS or (isinstance(dtype, (type, np.dtype)) and np.dtype(dtype).kind in "iub")
         super().__init__(batch_input_shape=self.batch_shape, name=name, dtype=None if whole else dtype, **options)
         kind = np.dtype(dtype) if whole else self.dtype
         self.symbol = source(self, self.batch_shape, kind)
@@ -97,7 +97,7 @@ def Input(  # noqa: N802 - Keras's name
     ----------
     shape : without the batch; None for sizes that are not known.
     batch_size : rows of every batch, if they are known.
-    dtype : of the inputs: "float32", "float64" or one of integers.
+    dtype : of the inputs: "float32", "float64", one of integers, or "bool" for masks.
     batch_shape : instead of both, with the batch first.
     name : of the layer.
     sparse, ragged, tensor, optional : not offered.

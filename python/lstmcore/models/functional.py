@@ -212,7 +212,7 @@ class Functional(Model):
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
         readers = [c for c in self._plan.calls if c.inputs is symbol]
-        if symbol.dtype.kind in "iu":
+        if symbol.dtype.kind in "iub":
             array = real_array(name, value)
         elif readers:
             array = readers[0].layer.convert(name, value)
