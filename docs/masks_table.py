@@ -90,7 +90,7 @@ def inputs_for(name: str, layer: layers.Layer) -> tuple[object, object]:
     if name == "Matmul":
         return [STEPS, STEPS.transpose(0, 2, 1).copy()], [MASK, None]
     if layer.takes_several:
-        return [STEPS, STEPS], [MASK, MASK & [[True, True, False, True]]]
+        return [STEPS, STEPS], [MASK, MASK[::-1]]
     if name == "RepeatVector":
         return STEPS[:, 0], MASK[:, 3]
     if name.startswith("Embedding"):
@@ -110,7 +110,7 @@ def fate(layer: layers.Layer, inputs: object, mask: object) -> tuple[str, str]:
     if left is None:
         what = "ends it, with a warning" if caught else "ends it: one vector a row"
     elif isinstance(mask, list):
-        what = "passes on what they make together"
+        what = "passes on that of the query" if (left == given).all() else "passes on what they make together"
     elif left.ndim < given.ndim:
         what = "passes on the steps that have any"
     elif left.shape == given.shape and (left == given).all():

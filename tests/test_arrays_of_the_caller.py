@@ -111,15 +111,20 @@ EVERY = RECURRENT | {
     "Negative": lambda **o: layers.Negative(**o),
     "NotEqual": lambda **o: layers.NotEqual(0, **o),
     "Arithmetic, plus nothing": lambda **o: layers.Arithmetic("add", 0, **o),
-    "Attention": lambda **o: layers.Attention(use_scale=True, **o),
-    "AdditiveAttention": lambda **o: layers.AdditiveAttention(**o),
-    "MultiHeadAttention": lambda **o: layers.MultiHeadAttention(2, 3, **o),
     "Arithmetic": lambda **o: layers.Arithmetic("true_divide", 2.0, reverse=True, **o),
     "GetItem": lambda **o: layers.GetItem([slice(None), slice(1, None)], **o),
+    "Attention": lambda **o: layers.Attention(use_scale=True, dropout=0.2, seed=1, **o),
+    "Attention, concat": lambda **o: layers.Attention(score_mode="concat", **o),
+    "AdditiveAttention": lambda **o: layers.AdditiveAttention(**o),
+    "MultiHeadAttention": lambda **o: layers.MultiHeadAttention(2, 3, dropout=0.2, seed=1, **o),
     "Sequential": lambda **o: Sequential([layers.Dense(6, "relu", **o), layers.Flatten(**o), layers.Dense(2, **o)]),
     "Sequential of nothing": lambda **o: Sequential([layers.Activation("linear", **o)]),
 }
 EACH = pytest.mark.parametrize("name", EVERY)
+
+
+def takes_several(name):
+    return name in ("Add", "Concatenate") or "Attention" in name
 
 
 def made(name, dtype="float64"):

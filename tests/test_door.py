@@ -313,6 +313,7 @@ def test_misaligned_arrays_of_other_functions_give_what_others_do():
     rng = np.random.default_rng(0)
     a, b, bias = rng.standard_normal((5, 4)), rng.standard_normal((4, 3)), rng.standard_normal(3)
     same(_core.matmul(*map(off_by_one, (a, b, bias))), _core.matmul(a, b, bias))
+    same(_core.matmul(*(off_by_one(np.stack([m, m])) for m in (a, b))), np.stack([_core.matmul(a, b)] * 2))
     same(_core.matmul(a, _core.PackedMatrix(off_by_one(b))), _core.matmul(a, b))
     same(_core.tanh(off_by_one(a)), _core.tanh(a))
     assert _core.sum_of_squares(off_by_one(a)) == _core.sum_of_squares(a)
@@ -347,6 +348,8 @@ def test_misaligned_places_for_results_are_refused():
     for call in (
         lambda: _core.matmul(a, a, None, place),
         lambda: _core.tanh(a, place),
+        lambda: _core.softmax(place[None], 1.0, None),
+        lambda: _core.softmax_backward(place[None], a[None], 1.0, None),
         lambda: _core.add_rows(place, np.array([0]), a[:1]),
     ):
         with pytest.raises(ValueError, match="expected an aligned array"):
@@ -566,6 +569,11 @@ CALLS = {  # every function of the core and every method, with arguments that ar
     "an exclusive function": (_core.exclusive("name"), abs, 1),
     "PackedMatrix": (_core.PackedMatrix, np.ones((2, 3))),
     "matmul": (_core.matmul, np.ones((2, 3)), np.ones((3, 2)), np.ones(2), np.ones((2, 2)), True),
+    "matmul of several": (_core.matmul, np.ones((4, 2, 3)), np.ones((4, 3, 2)), np.ones(2), np.ones((4, 2, 2)), True),
+    "softmax": (_core.softmax, np.ones((4, 2, 3)), 0.5, np.ones((2, 2, 3), bool)),
+    "softmax_backward": (
+        *(_core.softmax_backward, np.ones((4, 2, 3)), np.ones((4, 2, 3)), 0.5, np.ones((2, 2, 3), bool)),
+    ),
     "add_rows": (_core.add_rows, np.zeros((3, 2)), np.array([0, 2]), np.ones((2, 2))),
     "sigmoid": (_core.sigmoid, np.ones(3), np.ones(3)),
     "tanh": (_core.tanh, np.ones(3), np.ones(3)),
@@ -741,6 +749,9 @@ ARRAYS = [
     ("Stream.run", 0),
     ("PackedMatrix", 0),
     *(("matmul", k) for k in (0, 1, 2)),
+    *(("matmul of several", k) for k in (0, 1, 2)),
+    ("softmax", 2),
+    *(("softmax_backward", k) for k in (1, 3)),
     *(("add_rows", k) for k in (1, 2)),
     ("tanh", 0),
     ("optimizer_step", 2),

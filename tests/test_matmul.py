@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lstmcore
 from lstmcore import _core
 
 size = st.one_of(st.integers(0, 8), st.integers(1, 150))
@@ -71,6 +72,43 @@ def test_a_product_of_no_terms_is_what_is_added_to_it(order):
     np.testing.assert_array_equal(_core.matmul(a, b, None, before.copy(), True), before)
 
 
+@given(
+    count=st.integers(0, 9),
+    rows=size,
+    depth=size,
+    columns=size,
+    layouts=st.tuples(*2 * [st.sampled_from(["C", "transposed", "sliced", "reversed", "repeated"])]),
+    dtype=st.sampled_from(["float32", "float64"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_stacks_of_products_are_the_products_of_each(count, rows, depth, columns, layouts, dtype, seed):
+    rng = np.random.default_rng(seed)
+
+    def matrices(n, m, layout):
+        a = rng.standard_normal((count, n, m)).astype(dtype)
+        if layout == "transposed":
+            return a.swapaxes(1, 2).copy().swapaxes(1, 2)
+        if layout == "sliced":
+            return a.repeat(2, 0).repeat(3, 2)[::2, :, ::3]
+        if layout == "repeated":
+            return np.broadcast_to(a[:1], a.shape) if count else a
+        return a[::-1, ::-1] if layout == "reversed" else a
+
+    a, b = matrices(rows, depth, layouts[0]), matrices(depth, columns, layouts[1])
+    bias, out = rng.standard_normal(columns).astype(dtype), rng.standard_normal((count, rows, columns)).astype(dtype)
+    results = []
+    for threads in (1, 2, 3):
+        with lstmcore.threads(threads):
+            added = _core.matmul(a, b, None, out.copy(), True)
+            results.append([_core.matmul(a, b), _core.matmul(a, b, bias), added])
+    for n in range(count):
+        alone = [_core.matmul(a[n], b[n]), _core.matmul(a[n], b[n], bias)]
+        for got in results:
+            for one, whole in zip([*alone, _core.matmul(a[n], b[n], None, out[n].copy(), True)], got, strict=True):
+                np.testing.assert_array_equal(whole[n], one)
+    assert results[0][0].shape == (count, rows, columns)
+
+
 def test_bad_matrices_are_refused():
     a, b = np.zeros((2, 3)), np.zeros((3, 4))
     for args, error, text in [
@@ -80,6 +118,9 @@ def test_bad_matrices_are_refused():
         ((a, b, np.zeros(3)), ValueError, r"bias: expected shape \(columns=4,\), got \(3,\)"),
         ((a, b, None, np.zeros((2, 5))), ValueError, r"out: expected shape \(rows=2, columns=4\), got \(2, 5\)"),
         ((a, b, None, None, True), ValueError, "accumulate=True needs an array"),
+        ((np.stack([a, a]), np.stack([b])), ValueError, r"b: expected shape \(count=2, depth=3, columns\), got \(1, 3"),
+        ((np.stack([a, a]), b), ValueError, r"b: expected shape \(count=2, depth=3, columns\), got \(3, 4\)"),
+        ((np.stack([a, a]), _core.PackedMatrix(b)), ValueError, r"a: expected shape \(rows, depth\), got \(2, 2, 3\)"),
         ((a.astype(int), b), TypeError, "a: expected dtype float32 or float64, got int64"),
     ]:
         with pytest.raises(error, match=text):

@@ -1,6 +1,6 @@
 """Attention on arrays: what `functional` offers of it, and the parts that the layers are made of.
 
-Products go through the core, so that bits do not depend on the number of threads; the softmax is NumPy's.
+Products and softmaxes are the core's; bits do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from ._arguments import as_array, flag, number
 
 Array = NDArray[Any]
 
-# The score of a key that a mask leaves out: e to the difference from any score that may occur is 0.
-_LEFT_OUT = -1e9
-
 
 @dataclass(frozen=True, slots=True)
 class Weighing:
@@ -29,13 +26,15 @@ class Weighing:
     ----------
     value : (..., keys, width).
     scores : (..., queries, keys), what the softmax gives.
-    left_in : broadcast to the scores, False where a key is left out; None if none is.
+    scale : what went into the softmax was multiplied with it.
+    left_in : False where a key is left out, as the core takes it; None if none is.
     query_mask : broadcast to the outputs, False where they are zero; None if none is.
     factors : broadcast to the scores: dropout; None for none.
     """
 
     value: Array
     scores: Array
+    scale: float
     left_in: Array | None
     query_mask: Array | None
     factors: Array | None
@@ -48,10 +47,11 @@ class Weighing:
 
 @dataclass(frozen=True, slots=True)
 class DotScores:
-    """What `dot_scores_backward` needs."""
+    """What `dot_scores_backward` needs; products and scale only if that is to have a gradient."""
 
     query: Array
     key: Array
+    products: Array | None
     scale: float
 
 
@@ -59,7 +59,7 @@ class DotScores:
 class AttentionCache:
     """What `attention_backward` needs, from ``attention(..., training=True)``; it refers to query, value and key."""
 
-    scores: DotScores
+    dots: DotScores
     weighing: Weighing
     has_key: bool
 
@@ -98,7 +98,7 @@ def attention(
     value : (batch, keys, width), with as many axes, and at least one key.
     key : (batch, keys, features); by default the values.
     mask : broadcast to (batch, ..., queries, keys): False where a query does not see a key.
-    scale : 1 / sqrt(features) by default.
+    scale : a number; by default 1 / sqrt(features), which has no gradient.
     query_mask : (batch, queries), False where the output is zero.
     value_mask : (batch, keys), False where no query sees the key.
     causal : whether query t sees the keys from 0 to t only.
@@ -125,7 +125,8 @@ def attention(
     q, v = _floats("query", query), _floats("value", value)
     k = v if key is None else _floats("key", key)
     _check(q, v, k, "value" if key is None else "key")
-    factor = 1 / math.sqrt(q.shape[-1]) if scale is None else number("scale", scale)
+    given_scale = None if scale is None else number("scale", scale)
+    default_scale = 1 / math.sqrt(q.shape[-1]) if scale is None else 1.0
     shape = (*q.shape[:-1], k.shape[-2])
     factors = None if dropout_mask is None else _broadcast("dropout_mask", _floats("dropout_mask", dropout_mask), shape)
     if factors is not None and factors.dtype != q.dtype:
@@ -133,12 +134,12 @@ def attention(
     left_in = keys_left_in(
         shape,
         None if mask is None else _broadcast("mask", _booleans("mask", mask), shape),
-        None if value_mask is None else _steps_mask("value_mask", value_mask, (shape[0], shape[-1])),
+        None if value_mask is None else steps_mask("value_mask", value_mask, (shape[0], shape[-1])),
         flag("causal", causal),
     )
-    queries = None if query_mask is None else _steps_mask("query_mask", query_mask, (shape[0], shape[-2]))
-    sums, dots = dot_scores(q, k, factor)
-    outputs, weighing = weigh(sums, v, left_in, queries, factors)
+    queries = None if query_mask is None else steps_mask("query_mask", query_mask, (shape[0], shape[-2]))
+    sums, dots = dot_scores(q, k, given_scale)
+    outputs, weighing = weigh(sums, v, left_in, queries, factors, default_scale)
     if not flag("training", training):
         return outputs, weighing.scores
     return outputs, weighing.scores.copy(), AttentionCache(dots, weighing, key is not None)
@@ -146,14 +147,14 @@ def attention(
 
 def attention_backward(
     cache: AttentionCache, d_outputs: ArrayLike, d_scores: ArrayLike | None = None
-) -> tuple[Array, Array, Array | None, float]:
+) -> tuple[Array, Array, Array | None, float | None]:
     """Gradients of a loss with respect to what `attention` took, from those of what it returned.
 
     >>> import numpy as np
     >>> from lstmcore import functional
     >>> x = np.ones((2, 7, 3))
     >>> outputs, scores, cache = functional.attention(x, x, training=True)
-    >>> d_query, d_value, _, d_scale = functional.attention_backward(cache, np.ones_like(outputs))
+    >>> d_query, d_value, _, _ = functional.attention_backward(cache, np.ones_like(outputs))
     >>> d_query.shape, d_value.shape
     ((2, 7, 3), (2, 7, 3))
 
@@ -166,7 +167,7 @@ def attention_backward(
     Returns
     -------
     d_query, d_value, d_key : in the shapes of the arrays; without a key its gradient is part of the values', and None.
-    d_scale : a number.
+    d_scale : a number; None if no scale was given.
 
     Raises
     ------
@@ -175,11 +176,12 @@ def attention_backward(
     """
     if not isinstance(cache, AttentionCache):
         raise TypeError(f"cache: expected what attention(..., training=True) returns, got {cache!r}")
-    weighing, q = cache.weighing, cache.scores.query
+    weighing, q = cache.weighing, cache.dots.query
     dy = _like("d_outputs", d_outputs, (*q.shape[:-1], weighing.value.shape[-1]), q.dtype)
     dp = None if d_scores is None else _like("d_scores", d_scores, weighing.scores.shape, q.dtype)
     ds, dv = weigh_backward(weighing, dy, dp)
-    dq, dk, d_scale = dot_scores_backward(cache.scores, ds)
+    dq, dk, d_scale = dot_scores_backward(cache.dots, ds)
+    assert dv is not None
     return (dq, dv, dk, d_scale) if cache.has_key else (dq, dv + dk, None, d_scale)
 
 
@@ -188,27 +190,35 @@ def attention_backward(
 
 def products(a: Array, b: Array) -> Array:
     """Return the matrix products (..., rows, columns) of (..., rows, depth) and (..., depth, columns)."""
-    out = np.empty((*a.shape[:-1], b.shape[-1]), a.dtype)
-    for place in np.ndindex(a.shape[:-2]):
-        _core.matmul(a[place], b[place], None, out[place])
-    return out
+    return _core.matmul(_stack(a), _stack(b)).reshape(*a.shape[:-1], b.shape[-1])
 
 
-def dot_scores(query: Array, key: Array, scale: float) -> tuple[Array, DotScores]:
-    """Return ``scale q k^T``, and what the backward pass needs."""
-    scores = products(query, key.swapaxes(-1, -2))
-    scores *= scale
-    return scores, DotScores(query, key, scale)
+def _stack(matrices: Array) -> Array:
+    """Return matrices (count, rows, columns) from (..., rows, columns)."""
+    *lead, rows, columns = matrices.shape
+    return matrices.reshape(math.prod(lead), rows, columns)
 
 
-def dot_scores_backward(dots: DotScores, d_scores: Array) -> tuple[Array, Array, float]:
-    """Return the gradients of query, key and scale: ``scale ds k``, ``scale ds^T q`` and ``sum(ds * q k^T)``."""
-    d_query = products(d_scores, dots.key)
-    d_scale = float((dots.query * d_query).sum())  # the same sum, in another order, without q k^T
-    d_query *= dots.scale
-    d_key = products(d_scores.swapaxes(-1, -2), dots.query)
-    d_key *= dots.scale
-    return d_query, d_key, d_scale
+def dot_scores(query: Array, key: Array, scale: float | None = None) -> tuple[Array, DotScores]:
+    """Return ``scale q k^T``, or without a scale ``q k^T``, and what the backward pass needs."""
+    found = products(query, key.swapaxes(-1, -2))
+    if scale is None:
+        return found, DotScores(query, key, None, 1.0)
+    return found * scale, DotScores(query, key, found, scale)
+
+
+def dot_scores_backward(dots: DotScores, d_scores: Array) -> tuple[Array, Array, float | None]:
+    """Return the gradients of query, key and, if one was given, scale, from that of the scores, which is written over.
+
+    ::
+
+        dq = scale ds k    dk = scale ds^T q    d_scale = sum(ds * q k^T)
+    """
+    d_scale = None
+    if dots.products is not None:
+        d_scale = float((d_scores * dots.products).sum())
+        d_scores *= dots.scale
+    return products(d_scores, dots.key), products(d_scores.swapaxes(-1, -2), dots.query), d_scale
 
 
 def keys_left_in(
@@ -233,39 +243,54 @@ def keys_left_in(
 
 
 def weigh(
-    scores: Array, value: Array, left_in: Array | None, query_mask: Array | None, factors: Array | None
+    scores: Array,
+    value: Array,
+    left_in: Array | None,
+    query_mask: Array | None,
+    factors: Array | None,
+    scale: float = 1.0,
 ) -> tuple[Array, Weighing]:
-    """Return the outputs for scores before the softmax, which are written over, and what the backward pass needs."""
-    if left_in is not None:
-        np.copyto(scores, scores.dtype.type(_LEFT_OUT), where=~left_in)
-    scores -= scores.max(axis=-1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
+    """Return the outputs for scores, of which scale times is what the softmax is of, and what the way back needs.
+
+    The scores are written over.
+    """
+    masks = None if left_in is None else _mask_matrices(left_in, scores.shape)
+    _core.softmax(_stack(scores), scale, masks)
     if query_mask is not None:
         batch, queries = query_mask.shape
         query_mask = query_mask.reshape(batch, *(1,) * (scores.ndim - 3), queries, 1)
-    weighing = Weighing(value, scores, left_in, query_mask, factors)
+    weighing = Weighing(value, scores, scale, masks, query_mask, factors)
     outputs = products(weighing.weights, value)
     if query_mask is not None:
         np.copyto(outputs, 0, where=~query_mask)
     return outputs, weighing
 
 
-def weigh_backward(weighing: Weighing, d_outputs: Array, d_scores: Array | None = None) -> tuple[Array, Array]:
-    """Return the gradients of the scores before the softmax, and of the values."""
-    p, dy = weighing.scores, d_outputs
-    if weighing.query_mask is not None:
-        dy = dy * weighing.query_mask
-    d_value = products(weighing.weights.swapaxes(-1, -2), dy)
-    ds = products(dy, weighing.value.swapaxes(-1, -2))  # first that of the weights, then that of the softmax
-    if weighing.factors is not None:
-        ds *= weighing.factors
+def _mask_matrices(left_in: Array, shape: tuple[int, ...]) -> Array:
+    """Return a mask that is broadcast to scores as the core takes it: a matrix for all, for each row or for each."""
+    left_in = left_in.reshape((1,) * (len(shape) - left_in.ndim) + left_in.shape)
+    lead = left_in.shape[:-2] if math.prod(left_in.shape[1:-2]) == 1 else shape[:-2]
+    return _stack(np.broadcast_to(left_in, (*lead, *shape[-2:])))
+
+
+def weigh_backward(
+    weighing: Weighing, d_outputs: Array | None, d_scores: Array | None = None
+) -> tuple[Array, Array | None]:
+    """Return the gradients of the scores that `weigh` took and of the values, from those of outputs and scores.
+
+    None is no gradient.
+    """
+    if d_outputs is None:
+        ds, d_value = np.zeros_like(weighing.scores), None
+    else:
+        dy = d_outputs if weighing.query_mask is None else d_outputs * weighing.query_mask
+        d_value = products(weighing.weights.swapaxes(-1, -2), dy)
+        ds = products(dy, weighing.value.swapaxes(-1, -2))  # that of the weights
+        if weighing.factors is not None:
+            ds *= weighing.factors
     if d_scores is not None:
         ds += d_scores
-    ds -= (ds * p).sum(axis=-1, keepdims=True)
-    ds *= p
-    if weighing.left_in is not None:
-        ds *= weighing.left_in
+    _core.softmax_backward(_stack(ds), _stack(weighing.scores), weighing.scale, weighing.left_in)
     return ds, d_value
 
 
@@ -308,7 +333,8 @@ def _broadcast(name: str, array: Array, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def _steps_mask(name: str, mask: ArrayLike, shape: tuple[int, int]) -> Array:
+def steps_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return a mask (batch, steps) as an array of booleans, checked."""
     array = _booleans(name, mask)
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")

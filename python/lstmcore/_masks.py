@@ -198,10 +198,11 @@ def for_each(outputs: Any, mask: Any) -> list[Any]:
         return [mask]
     if isinstance(mask, (list, tuple, dict)):
         return list(leaves(mask))
-    return [
-        mask if mask is not None and part.ndim > mask.ndim and _begins(part.shape, mask.shape) else None
-        for part in leaves(outputs)
-    ]
+
+    def fits(part: Any) -> bool:
+        return isinstance(part, np.ndarray) and part.ndim > mask.ndim and _begins(part.shape, mask.shape)
+
+    return [mask if mask is not None and fits(part) else None for part in leaves(outputs)]
 
 
 def steps_of(mask: Array, steps: int) -> Array:
@@ -277,9 +278,9 @@ def attach(maker: str, inputs: Any, outputs: Any, mask: Any, by_hand: bool = Fal
         return outputs
     if isinstance(outputs, np.ndarray):
         return _with(outputs.view() if outputs is inputs else outputs, mask, maker, by_hand)
-    for part in parts(outputs):  # of outputs and states, to the outputs
-        if isinstance(part, np.ndarray) and part.ndim > mask.ndim and _begins(part.shape, mask.shape):
-            _with(part, mask, maker, by_hand)
+    for part, its in zip(leaves(outputs), for_each(outputs, mask), strict=True):
+        if its is not None:
+            _with(part, its, maker, by_hand)
     return outputs
 
 

@@ -140,6 +140,8 @@ struct BackwardProblem {
 template <class T>
 struct MatmulProblem {  // c (+)= a b + bias, row major c
     long rows, depth, columns;
+    long count = 1;                         // of such products,
+    std::ptrdiff_t a_next, b_next, c_next;  // each so far behind the one before it
     const T* a;
     std::ptrdiff_t a_row, a_column;
     const T* b;
@@ -152,6 +154,23 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     T* workspace;
     int threads;
 };
+
+// A softmax of each row, of the numbers times `scale`, and the way back.
+template <class T>
+struct SoftmaxProblem {
+    long rows, columns;  // of each of `count` matrices, one behind the other
+    long count;
+    T scale;
+    const uint8_t* left_in;  // 0 where a number counts as `softmax_left_out`; null: none does
+    std::ptrdiff_t left_in_next, left_in_row;
+    long matrices;  // that one of left_in's is for
+    const T* y;     // the way back: what the softmax gave
+    T* x;           // written over
+    int threads;
+};
+
+// The scaled number in place of one that is left out: e to its difference from any that may occur is 0.
+constexpr double softmax_left_out = -1e9;
 
 constexpr int max_optimizer_slots = 3, max_optimizer_numbers = 6;
 
@@ -265,6 +284,8 @@ struct Kernels {
     void (*pack_b)(const MatmulProblem<T>&, T* packed);
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);
     void (*matmul)(const MatmulProblem<T>&);
+    void (*softmax)(const SoftmaxProblem<T>&);
+    void (*softmax_backward)(const SoftmaxProblem<T>&);
     const OptimizerRule<T>* optimizer_rules;
     void (*add_rows)(const AddRowsProblem<T>&);
     double (*sum_of_squares)(const T* x, std::size_t n);

@@ -15,7 +15,7 @@
 int check_lstm(int& cases);      // forward and backward against plain loops in double
 int check_cells(int& cases);     // every cell and option: the bits do not depend on threads
 int check_products(int& cases);  // matrix products against plain loops, and their bits
-int check_passes(int& cases);    // optimizers, sums of rows, CTC, CRF, decoders: the same
+int check_passes(int& cases);    // optimizers, sums of rows, softmaxes, CTC, CRF, decoders: the same
 int check_runtime(int& cases);   // whole layers: the same, whoever calls beside them
 
 using lstmcore::kernels;

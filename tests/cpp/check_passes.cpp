@@ -1,5 +1,5 @@
-// The passes that threads share besides: optimizers, sums of rows, CTC, CRF, decoders. Their bits do not depend on
-// them.
+// The passes that threads share besides: optimizers, sums of rows, softmaxes, CTC, CRF, decoders. Their bits do not
+// depend on them.
 #include <iterator>
 #include <limits>
 
@@ -60,6 +60,29 @@ int check_add_rows(int& cases) {
             std::vector<T> to = random.normal<T>(sums * width, 1);
             kernels<T>().add_rows({rows, width, index.data(), from.data(), to.data(), threads});
             return to;
+        });
+    return failures;
+}
+
+template <class T>
+int check_softmax(int& cases) {
+    int failures = 0;
+    for (const long columns : {1, 16, 37})
+        failures += same_with_threads("softmax", cases, [&](int threads) {
+            Random random(4);
+            const long rows = 5, count = 6, size = count * rows * columns;
+            std::vector<T> y = random.normal<T>(size, 1), dy = random.normal<T>(size, 1);
+            std::vector<uint8_t> left_in(3 * rows * columns);
+            for (uint8_t& one : left_in) one = uint8_t(random.below(2));
+            SoftmaxProblem<T> p{};
+            p.rows = rows, p.columns = columns, p.count = count, p.scale = T(0.5), p.threads = threads;
+            p.left_in = left_in.data(), p.left_in_next = rows * columns, p.left_in_row = columns, p.matrices = 2;
+            p.x = y.data();
+            kernels<T>().softmax(p);
+            p.x = dy.data(), p.y = y.data();
+            kernels<T>().softmax_backward(p);
+            y.insert(y.end(), dy.begin(), dy.end());
+            return y;
         });
     return failures;
 }
@@ -179,6 +202,7 @@ int check_decoders(int& cases) {
 
 int check_passes(int& cases) {
     return check_optimizers<float>(cases) + check_optimizers<double>(cases) + check_add_rows<float>(cases) +
-           check_add_rows<double>(cases) + check_ctc<float>(cases) + check_ctc<double>(cases) +
-           check_crf<float>(cases) + check_crf<double>(cases) + check_decoders(cases);
+           check_add_rows<double>(cases) + check_softmax<float>(cases) + check_softmax<double>(cases) +
+           check_ctc<float>(cases) + check_ctc<double>(cases) + check_crf<float>(cases) + check_crf<double>(cases) +
+           check_decoders(cases);
 }

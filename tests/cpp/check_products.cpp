@@ -61,10 +61,48 @@ int check(long rows, long depth, long columns, int& cases) {
     return failures;
 }
 
+// Stacks of products: each is what it is alone, whether threads share it or take whole ones.
+template <class T>
+int check_stacks(int& cases) {
+    const long rows = 7, depth = 530, columns = 70;
+    int failures = 0;
+    for (const long count : {1, 2, 3, 7, 17}) {
+        Random random{static_cast<unsigned>(count)};
+        const std::vector<T> a = random.normal<T>(count * rows * depth, 1),
+                             b = random.normal<T>(count * depth * columns, 1);
+        for (const bool a_transposed : {false, true}) {
+            MatmulProblem<T> p{};
+            p.rows = rows, p.depth = depth, p.columns = columns, p.b_row = columns, p.b_column = 1, p.c_row = columns;
+            p.a_row = a_transposed ? 1 : depth, p.a_column = a_transposed ? rows : 1;
+            const auto run = [&](const T* left, const T* right, T* to) {
+                p.a = left, p.b = right, p.c = to;
+                std::vector<T> workspace(kernels<T>().matmul_workspace(p));
+                p.workspace = workspace.data();
+                kernels<T>().matmul(p);
+            };
+            std::vector<T> alone(count * rows * columns);
+            p.threads = 1;
+            for (long n = 0; n < count; ++n)
+                run(a.data() + n * rows * depth, b.data() + n * depth * columns, alone.data() + n * rows * columns);
+            p.count = count, p.a_next = rows * depth, p.b_next = depth * columns, p.c_next = rows * columns;
+            for (p.threads = 1; p.threads <= 4; ++p.threads) {
+                std::vector<T> c(alone.size());
+                run(a.data(), b.data(), c.data());
+                ++cases;
+                if (same_bits(c, alone)) continue;
+                ++failures;
+                std::printf("%ld products %s%s, %d threads: other bits than alone\n", count, type_name<T>,
+                            a_transposed ? ", left transposed" : "", p.threads);
+            }
+        }
+    }
+    return failures;
+}
+
 }  // namespace
 
 int check_products(int& cases) {
-    int failures = 0;
+    int failures = check_stacks<float>(cases) + check_stacks<double>(cases);
     for (const long depth : {1, 511, 512, 513, 1024, 1025, 1300})
         // Threads share rows, or panels of columns.
         for (const auto& [rows, columns] : {std::pair<long, long>{61, 35}, {7, 150}, {20, 1}, {1, 40}})

@@ -1,7 +1,7 @@
 """What Keras has and lstmcore has not: an error on the first use of the name that says so, and what to use instead.
 
-Two ways lead to a name. ``layers.Attention`` asks the module's ``__getattr__``, whose error is an AttributeError, so
-that ``hasattr`` is False. ``import lstmcore.applications`` and ``from lstmcore.layers import Attention`` look for a
+Two ways lead to a name. ``layers.Conv2D`` asks the module's ``__getattr__``, whose error is an AttributeError, so
+that ``hasattr`` is False. ``import lstmcore.applications`` and ``from lstmcore.layers import Conv2D`` look for a
 module of that name when there is no attribute; the last to be asked is the finder here, whose error is an ImportError.
 """
 

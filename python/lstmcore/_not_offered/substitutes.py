@@ -39,9 +39,7 @@ _SUBSTITUTES = {
     r":legacy": "use the module itself",
     r":(tree|visualization|wrappers)": "lists and dicts of arrays, and the model's own methods, do without it",
     # layers
-    r"layers:.*Attention": (
-        "a recurrent layer within a `layers.Bidirectional`, and a `layers.Conv1D`, look at the steps around one"
-    ),
+    r"layers:GroupQueryAttention": "use `layers.MultiHeadAttention`, where every head has keys and values of its own",
     r"layers:ConvLSTM.*": "use `layers.TimeDistributed` over `layers.Conv1D`, then a `layers.LSTM`",
     r"layers:Conv.*1DTranspose": "use `layers.UpSampling1D`, then a `layers.Conv1D`",
     r"layers:(Depthwise|Separable)Conv.*1D": "use a `layers.Conv1D`",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from .. import _core
 from .layer import Array
 
@@ -11,29 +13,38 @@ from .layer import Array
 class Cache(NamedTuple):
     """What `additive_scores_backward` needs."""
 
-    sums: Array
+    query: Array
+    key: Array
     tanh: Array
     weights: Array
-    scale: float
+    scale: float | None
 
 
-def additive_scores(query: Array, key: Array, weights: Array, scale: float) -> tuple[Array, Cache]:
+def additive_scores(query: Array, key: Array, weights: Array, scale: float | None = None) -> tuple[Array, Cache]:
     """Return the sums over the features of ``weights * tanh(scale (q + k))``, (batch, queries, keys), and the rest.
 
-    ``weights`` are one for each feature. There are batch * queries * keys * features numbers on the way.
+    ``weights`` are one for each feature; without a scale it is 1. There are batch * queries * keys * features numbers
+    on the way.
     """
-    sums = query[:, :, None] + key[:, None]
-    tanh = _core.tanh(sums if scale == 1 else sums * sums.dtype.type(scale))
+    tanh = query[:, :, None] + key[:, None]
+    if scale is not None:
+        tanh *= scale
+    _core.tanh(tanh, tanh)
     scores = _core.matmul(tanh.reshape(-1, len(weights)), weights[:, None])
-    return scores.reshape(tanh.shape[:-1]), Cache(sums, tanh, weights, scale)
+    return scores.reshape(tanh.shape[:-1]), Cache(query, key, tanh, weights, scale)
 
 
-def additive_scores_backward(cache: Cache, d_scores: Array) -> tuple[Array, Array, Array, float]:
-    """Return the gradients of query, key, weights and scale."""
-    sums, tanh, weights, scale = cache
+def additive_scores_backward(cache: Cache, d_scores: Array) -> tuple[Array, Array, Array, float | None]:
+    """Return the gradients of query, key, weights and, if there is one, scale."""
+    query, key, tanh, weights, scale = cache
     d_weights = _core.matmul(tanh.reshape(-1, len(weights)).T, d_scores.reshape(-1, 1))[:, 0]
-    d = d_scores[..., None] * weights
-    d *= 1 - tanh * tanh
-    d_scale = float((d * sums).sum())
-    d *= scale
-    return d.sum(axis=2), d.sum(axis=1), d_weights, d_scale
+    d = tanh * tanh
+    np.subtract(1, d, out=d)
+    d *= d_scores[..., None]
+    d *= weights
+    d_query, d_key, d_scale = d.sum(axis=2), d.sum(axis=1), None
+    if scale is not None:
+        d_scale = float((d_query * query).sum() + (d_key * key).sum())
+        d_query *= scale
+        d_key *= scale
+    return d_query, d_key, d_weights, d_scale

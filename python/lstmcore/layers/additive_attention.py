@@ -45,10 +45,8 @@ class AdditiveAttention(Attention):
         self.scale = self.add_weight("scale", (input_shape[0][-1],), "glorot_uniform") if self.use_scale else None
 
     def _scores(self, query: Array, key: Array) -> tuple[Array, Any]:
-        features = query.shape[-1]
-        return additive_scores(
-            query, key, np.ones(features, self.dtype) if self.scale is None else self.scale.value.copy(), 1.0
-        )
+        ones = np.ones(query.shape[-1], self.dtype)
+        return additive_scores(query, key, ones if self.scale is None else self.scale.value.copy())
 
     def _scores_backward(self, cache: Any, d_scores: Array) -> tuple[Array, Array]:
         d_query, d_key, d_weights, _ = additive_scores_backward(cache, d_scores)

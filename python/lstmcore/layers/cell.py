@@ -131,7 +131,7 @@ class Cell(Layer):
         self._check_features(inputs.shape)
         return shape
 
-    def shape_returned(self, input_shape: Any) -> Any:
+    def shape_returned(self, input_shape: Any, options: Mapping[str, Any]) -> Any:
         """Return the shape of the output and, in a list, those of the new states."""
         return self.compute_output_shape(input_shape), [(input_shape[0], width) for width in self.state_sizes]
 

@@ -251,10 +251,10 @@ class Layer(Weighted):
         """Return the shape, or the shapes, of what a call on symbols returns, with the weights made for it."""
         given = map_leaves(lambda symbol: symbol.shape, inputs)
         self.ensure_built(given)
-        return self.shape_returned(given)
+        return self.shape_returned(given, options)
 
-    def shape_returned(self, input_shape: Any) -> Any:
-        """Return the shape, or the shapes, of all that a call in a graph returns for inputs of that shape."""
+    def shape_returned(self, input_shape: Any, options: Mapping[str, Any]) -> Any:
+        """Return the shape, or the shapes, of all that a call in a graph returns, with its further arguments."""
         return self.compute_output_shape(input_shape)
 
     def refuse_mask_of_call(self, mask: Any, inputs: Any) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import _core, _masks, _random, constraints, initializers, regularizers
+from .. import _core, _masks, constraints, initializers, regularizers
 from .._arguments import as_array, flag, integers, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
-from .._attention import dot_scores, dot_scores_backward, keys_left_in, weigh, weigh_backward
-from ..graph.symbol import Symbol
+from .._attention import dot_scores, dot_scores_backward, keys_left_in, weigh_backward
 from ..variables import Variable
-from .attention import Attending, attention_shape
+from ._attention_layer import AttentionLayer, attention_shape
 from .layer import Array, Shape
 
 _NOT_OFFERED = {"activity_regularizer", "use_gate"}
@@ -39,7 +39,7 @@ class _Projection(NamedTuple):
         return _core.matmul(d_outputs, self.kernel.value.reshape(rows.shape[1], -1).T)
 
 
-class MultiHeadAttention(Attending):
+class MultiHeadAttention(AttentionLayer):
     """``concat(heads) W_o + b_o``, head n the attention of ``q W_q[n]`` to ``v W_v[n]`` by ``k W_k[n]``.
 
     >>> import numpy as np
@@ -97,7 +97,6 @@ class MultiHeadAttention(Attending):
         An argument that is not offered is set.
     """
 
-    takes_several = True
     not_in_config = ("flash_attention",)
 
     def __init__(
@@ -205,31 +204,34 @@ class MultiHeadAttention(Attending):
         if value is None and not isinstance(query, (list, tuple)):
             raise TypeError(f"{self.name}: value: expected an array, got None")
         inputs = list(query) if value is None else [query, value, *([] if key is None else [key])]
-        masks = [query_mask, value_mask, key_mask]
-        if any(mask is not None for mask in masks):
-            for k, (name, mask) in enumerate(zip(("query_mask", "value_mask", "key_mask"), masks, strict=True)):
-                if k >= len(inputs) and mask is not None:
-                    raise ValueError(f"{self.name}: {name}: expected None, as there is no key of its own")
-            pairs = zip(masks, inputs, strict=False)
-            if any(isinstance(mask, Symbol) for mask in masks) or isinstance(query, Symbol):
-                options["mask"] = [mask for mask, _ in pairs]
-            else:
-                options["mask"] = [_masks.of(array) if mask is None else mask for mask, array in pairs]
-        if attention_mask is not None:
-            drawn = isinstance(attention_mask, Symbol)
-            name = f"{self.name}: attention_mask"
-            options["attention_mask"] = attention_mask if drawn else as_array(name, attention_mask)
-        asked = {"return_attention_scores": return_attention_scores, "use_causal_mask": use_causal_mask}
-        options |= {name: value for name, value in asked.items() if value is not False}
+        own = {
+            "query_mask": query_mask,
+            "value_mask": value_mask,
+            "key_mask": key_mask,
+            "attention_mask": attention_mask,
+            "return_attention_scores": return_attention_scores,
+            "use_causal_mask": use_causal_mask,
+        }
+        options |= {name: value for name, value in own.items() if value is not None and value is not False}
         return super().__call__(inputs, training=training, **options)
 
-    def convert(self, name: str, inputs: Any) -> list[Array]:
-        """Return the inputs as a list of arrays."""
-        if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 3):
-            got = f"{len(inputs)} of them" if isinstance(inputs, (list, tuple)) else type(inputs).__name__
-            raise ValueError(f"{name}: expected query and value, or query, value and key, got {got}")
-        arrays: list[Array] = super().convert(name, inputs)
-        return arrays
+    def forward_with_mask(
+        self,
+        inputs: Any,
+        training: bool = False,
+        mask: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        **options: Any,
+    ) -> tuple[Any, Any]:
+        """Return what `forward` does and its mask; masks that are given stand for those that go with the inputs."""
+        given = self._steps_masks([query_mask, value_mask, key_mask], inputs)
+        if any(own is not None for own in given):
+            _masks.give(given)
+            pairs = itertools.zip_longest(given, [] if mask is None else mask)
+            mask = [one if own is None else own for own, one in pairs]
+        return super().forward_with_mask(inputs, training, mask, **options)
 
     def forward(
         self,
@@ -253,10 +255,10 @@ class MultiHeadAttention(Attending):
                 strict=False,
             )
         )
-        scores, products = dot_scores(query, key, 1 / math.sqrt(self.key_dim))
+        scores, products = dot_scores(query, key)
         causal = flag(f"{self.name}: use_causal_mask", use_causal_mask)
-        masks = [None, None] if mask is None else list(mask)
-        keys_masks = [m for m in masks[1:] if m is not None]
+        query_mask, *masks = self._steps_masks([None] if mask is None else mask, inputs)
+        keys_masks = [m for m in masks if m is not None]
         left_in = keys_left_in(
             scores.shape,
             None if attention_mask is None else self._fit_attention_mask(attention_mask, scores.shape),
@@ -264,10 +266,7 @@ class MultiHeadAttention(Attending):
             causal,
             self.sliding_window,
         )
-        factors = None
-        if training and self.dropout:
-            factors = _random.dropout(self.next_random(self.seed), self.dropout, scores.shape, self.dtype)
-        attended, weighing = weigh(scores, value, left_in, masks[0], factors)
+        attended, weighing = self._weigh(scores, value, left_in, query_mask, training, 1 / math.sqrt(self.key_dim))
         joined = self._rows(attended)
         outputs = self.output_dense(joined).reshape(batch, queries, *output_shape[2:])
         if training:
@@ -276,16 +275,20 @@ class MultiHeadAttention(Attending):
             return outputs, weighing.scores
         return outputs
 
-    def backward(self, d_outputs: Array, need_d_inputs: bool = True, d_scores: Array | None = None) -> Any:
+    def backward(self, d_outputs: Array | None, need_d_inputs: bool = True, d_scores: Array | None = None) -> Any:
         """Add to the gradients of the weights and return those of the inputs in a list, if needed."""
         shapes, rows, products, weighing, joined = self.kept()
-        width = math.prod(d_outputs.shape[2:])
-        d_joined = self.output_dense.backward(joined, d_outputs.reshape(len(joined), width))
-        d_sums, d_value = weigh_backward(weighing, self._heads(d_joined, d_outputs.shape), d_scores)
+        d_attended = None
+        if d_outputs is not None:
+            d_joined = self.output_dense.backward(
+                joined, d_outputs.reshape(len(joined), math.prod(d_outputs.shape[2:]))
+            )
+            d_attended = self._heads(d_joined, d_outputs.shape)
+        d_sums, d_value = weigh_backward(weighing, d_attended, d_scores)
         d_query, d_key, _ = dot_scores_backward(products, d_sums)
         query, value, key = (*rows, rows[1])[:3]
         d_rows = [
-            projection.backward(part, self._rows(d))
+            None if d is None else projection.backward(part, self._rows(d))
             for projection, part, d in (
                 (self.query_dense, query, d_query),
                 (self.value_dense, value, d_value),
@@ -295,23 +298,22 @@ class MultiHeadAttention(Attending):
         if not need_d_inputs:
             return None
         if len(rows) == 2:
-            d_rows[1] += d_rows.pop()
-        return [d.reshape(shape) for d, shape in zip(d_rows, shapes, strict=True)]
+            *_, d_values, d_keys = d_rows
+            d_rows[1:] = [d_keys if d_values is None else d_values + d_keys]
+        return [None if d is None else d.reshape(shape) for d, shape in zip(d_rows, shapes, strict=True)]
 
     def _heads(self, rows: Array, shape: tuple[int, ...]) -> Array:
         """Return (batch, heads, steps, width) for (batch * steps, heads * width), of an array (batch, steps, ...)."""
-        return rows.reshape(*shape[:2], self.num_heads, rows.shape[1] // self.num_heads).swapaxes(1, 2)
+        heads = rows.reshape(*shape[:2], self.num_heads, rows.shape[1] // self.num_heads).swapaxes(1, 2)
+        return np.ascontiguousarray(heads)  # which the products of both passes read as they are
 
     def _rows(self, heads: Array) -> Array:
         """Return (batch * steps, heads * width) for (batch, heads, steps, width)."""
         batch, count, steps, width = heads.shape
         return heads.swapaxes(1, 2).reshape(batch * steps, count * width)
 
-    @property
-    def _heads_shape(self) -> tuple[int, ...]:
-        return (self.num_heads,)
-
-    def _fit_attention_mask(self, mask: Array, shape: tuple[int, ...]) -> Array:
+    def _fit_attention_mask(self, given: Any, shape: tuple[int, ...]) -> Array:
+        mask = as_array(f"{self.name}: attention_mask", given)
         if mask.dtype != bool:
             raise TypeError(f"{self.name}: attention_mask: expected bool, got {mask.dtype}")
         by_head = mask[:, None] if mask.ndim == 3 else mask
@@ -322,10 +324,6 @@ class MultiHeadAttention(Attending):
                 f"{self.name}: attention_mask: expected shape {(shape[0], *shape[2:])} or {shape}, got {mask.shape}"
             ) from None
         return by_head
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Array | None:
-        """Return the mask of the query."""
-        return None if mask is None else _masks.parts(mask)[0]
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return (batch, queries, *output_shape) for the shapes of the inputs."""
@@ -343,3 +341,8 @@ class MultiHeadAttention(Attending):
                         f"{self.name}: {name}: expected {projection.kernel.shape[0]} features, got shape {shape}"
                     )
         return (*query[:2], *((query[2],) if self._features is None else self._features))
+
+    def _scores_shape(self, input_shape: Any) -> Shape:
+        """Return (batch, heads, queries, keys) for the shapes of the inputs."""
+        batch, queries, keys = super()._scores_shape(input_shape)
+        return batch, self.num_heads, queries, keys

@@ -161,7 +161,8 @@ class Functional(Planned):
             slots[slot] = shape
         for step in self._plan.steps:
             given = map_leaves(lambda s: slots[s], step.inputs)
-            for slot, shape in zip(step.outputs, _flat(step.layer.shape_returned(given)), strict=True):
+            shapes = _flat(step.layer.shape_returned(given, step.options))
+            for slot, shape in zip(step.outputs, shapes, strict=True):
                 slots[slot] = shape
         at = iter([slots[s] for s in self._plan.outputs])
         return map_leaves(lambda _: next(at), self.output)

@@ -19,6 +19,7 @@ class Cache(NamedTuple):
     value: Array
     key: Array | None
     scale: float
+    scale_given: bool
     left_in: Array
     query_mask: Array
     factors: Array
@@ -44,8 +45,8 @@ def attention(
     with y zero where ``query_mask`` is False; see `lstmcore.functional.attention` for the shapes.
     """
     k = value if key is None else key
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    s = query.dtype.type(scale) * (query @ k.swapaxes(-1, -2))
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    s = query.dtype.type(factor) * (query @ k.swapaxes(-1, -2))
     left_in = np.ones(s.shape, bool)
     if mask is not None:
         left_in &= mask
@@ -60,7 +61,7 @@ def attention(
     y = ((p * factors) @ value) * query_mask[..., None]
     if not training:
         return y, p
-    return y, p, Cache(query, value, key, scale, left_in, query_mask, factors, p)
+    return y, p, Cache(query, value, key, factor, scale is not None, left_in, query_mask, factors, p)
 
 
 def attention_backward(cache: Cache, d_outputs: Array, d_scores: Array | None = None) -> tuple[Any, ...]:
@@ -70,15 +71,17 @@ def attention_backward(cache: Cache, d_outputs: Array, d_scores: Array | None = 
 
         da = dy v^T             dp = da * dropout_mask + d_scores        ds = p (dp - sum(dp p)), 0 where left out
         dv = (p * dropout_mask)^T dy    dq = scale ds k    dk = scale ds^T q    d_scale = sum(ds * q k^T)
+
+    A scale that was not given has None.
     """
-    q, v, key, scale, left_in, query_mask, factors, p = cache
+    q, v, key, scale, scale_given, left_in, query_mask, factors, p = cache
     k = v if key is None else key
     dy = d_outputs * query_mask[..., None]
     dp = (dy @ v.swapaxes(-1, -2)) * factors + (0 if d_scores is None else d_scores)
     ds = softmax_backward(p, p, dp) * left_in
     dv = (p * factors).swapaxes(-1, -2) @ dy
     dq, dk = q.dtype.type(scale) * (ds @ k), q.dtype.type(scale) * (ds.swapaxes(-1, -2) @ q)
-    d_scale = (ds * (q @ k.swapaxes(-1, -2))).sum()
+    d_scale = (ds * (q @ k.swapaxes(-1, -2))).sum() if scale_given else None
     return (dq, dv + dk, None, d_scale) if key is None else (dq, dv, dk, d_scale)
 
 

@@ -357,6 +357,16 @@ inline std::vector<unsigned char> booleans(const char* argument, const py::array
     return values;
 }
 
+// A mask with contiguous rows, not copied: of its bytes, which may change, 0 is False and any other True.
+inline View mask_rows(const char* argument, const py::array& given, const Dims& dims) {
+    if (given.dtype().kind() != 'b')
+        throw py::type_error(std::string(argument) + ": expected bool, got " + dtype_name(given));
+    must_be_shaped(argument, dims, given);
+    View mask = view_of<unsigned char>(given);
+    make_features_contiguous<unsigned char>(mask);
+    return mask;
+}
+
 // Calls f with a value of the element type of `a`, or says which are offered.
 template <class F>
 auto by_dtype(const char* argument, const py::array& a, F f) {

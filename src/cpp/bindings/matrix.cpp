@@ -1,4 +1,5 @@
-// Products of matrices, sums of rows, activations.
+// Products of matrices, softmaxes and sums of rows, activations.
+#include <limits>
 #include <variant>
 
 #include "bindings/arrays.hpp"
@@ -13,19 +14,21 @@
 namespace lstmcore {
 namespace {
 
-// The kernel wants one stride of 1: a row-major matrix or the transpose of one.
+// The last two axes are those of a matrix. The kernel wants one stride of 1: row-major matrices or their transposes.
 template <class T>
-View matrix(const char* argument, const py::array& given, const Dims& dims, std::ptrdiff_t& row,
-            std::ptrdiff_t& column) {
+View matrices(const char* argument, const py::array& given, const Dims& dims, std::ptrdiff_t& row,
+              std::ptrdiff_t& column) {
     const View m = checked<T>(argument, given, dims);
     const py::ssize_t size = sizeof(T);
+    const int rows = int(m.dimensions) - 2, columns = rows + 1;
     // An array that repeats a number has any size, and packing fills up the last panel of either side.
-    checked_product(argument, {std::size_t(m.shape[0]) + 64, std::size_t(m.shape[1]) + 64, sizeof(T)});
+    checked_product(argument, {std::size_t(rows ? m.shape[0] : 1), std::size_t(m.shape[rows]) + 64,
+                               std::size_t(m.shape[columns]) + 64, sizeof(T)});
     const auto unit = [&](int k) { return m.strides[k] == size || m.shape[k] == 1; };
-    const View ready = m.is_aligned(sizeof(T)) && (unit(0) || unit(1)) ? m : copy_of<T>(m);
-    const bool row_major = ready.strides[1] == size || ready.shape[1] == 1;
-    row = row_major ? ready.strides[0] / size : 1;
-    column = row_major ? 1 : ready.strides[1] / size;
+    const View ready = m.is_aligned(sizeof(T)) && (unit(rows) || unit(columns)) ? m : copy_of<T>(m);
+    const bool row_major = ready.strides[columns] == size || ready.shape[columns] == 1;
+    row = row_major ? ready.strides[rows] / size : 1;
+    column = row_major ? 1 : ready.strides[columns] / size;
     return ready;
 }
 
@@ -39,7 +42,7 @@ struct PackedMatrix {
         by_dtype("b", b_, [&](auto tag) {
             using T = decltype(tag);
             MatmulProblem<T> p{};
-            const View b = matrix<T>("b", b_, {{"depth"}, {"columns"}}, p.b_row, p.b_column);
+            const View b = matrices<T>("b", b_, {{"depth"}, {"columns"}}, p.b_row, p.b_column);
             p.depth = depth = b.shape[0], p.columns = columns = b.shape[1], p.b = pointer<T>(b);
             Buffer<T> buffer(kernels<T>().packed_b_size(depth, columns));
             kernels<T>().pack_b(p, buffer.get());
@@ -48,6 +51,13 @@ struct PackedMatrix {
     }
 };
 
+// The shape of a matrix, or of `count` of them.
+std::vector<Dim> shape_of_all(const Dim* count, Dim rows, Dim columns) {
+    if (count) return {*count, rows, columns};
+    return {rows, columns};
+}
+
+// Of two matrices, or of as many pairs as a and b have, the axis before the others.
 py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out, py::handle accumulate) {
     const py::array a_array = as_array("a", a_);
     const bool is_packed = py::isinstance<PackedMatrix>(b_);
@@ -57,8 +67,13 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
     return by_dtype("a", a_array, [&](auto tag) -> py::object {
         using T = decltype(tag);
         MatmulProblem<T> p{};
-        const View a = matrix<T>("a", a_array, {{"rows"}, {"depth"}}, p.a_row, p.a_column);
-        const long rows = p.rows = a.shape[0], depth = p.depth = a.shape[1];
+        const bool several = a_array.ndim() == 3 && !is_packed;
+        Dim count{"count"};
+        const View a = matrices<T>("a", a_array, shape_of_all(several ? &count : nullptr, {"rows"}, {"depth"}), p.a_row,
+                                   p.a_column);
+        if (several) p.count = count.size = a.shape[0];
+        const Dim* const stack = several ? &count : nullptr;
+        const long rows = p.rows = a.shape[several], depth = p.depth = a.shape[several + 1];
         p.a = pointer<T>(a), p.accumulate = adds;
         View b;
         if (is_packed) {
@@ -70,8 +85,8 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
                                       std::to_string(depth));
             p.packed_b = buffer->get(), p.columns = packed.columns;
         } else {
-            b = matrix<T>("b", b_array, {{"depth", depth}, {"columns"}}, p.b_row, p.b_column);
-            p.b = pointer<T>(b), p.columns = b.shape[1];
+            b = matrices<T>("b", b_array, shape_of_all(stack, {"depth", depth}, {"columns"}), p.b_row, p.b_column);
+            p.b = pointer<T>(b), p.columns = b.shape[several + 1];
         }
         const long columns = p.columns;
         View bias;
@@ -80,14 +95,19 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
             p.bias = pointer<T>(bias);
         }
         if (adds && out.is_none()) throw py::value_error("out: accumulate=True needs an array to add to");
-        const View c = out.is_none() ? new_array<T>({rows, columns})
-                                     : output<T>("out", out, {{"rows", rows}, {"columns", columns}});
+        const std::vector<Dim> shape = shape_of_all(stack, {"rows", rows}, {"columns", columns});
+        const py::ssize_t sizes[] = {p.count, rows, columns};
+        const View c = out.is_none() ? new_array<T>(sizes + !several, shape.size()) : output<T>("out", out, shape);
         must_not_overlap("out", c, "a", a);
         if (b) must_not_overlap("out", c, "b", b);
         if (bias) must_not_overlap("out", c, "bias", bias);
         p.c = pointer<T>(c), p.c_row = columns;
-        if (rows && columns) {
-            p.threads = threads_for(double(rows) * double(columns) * double(depth), 3e5);
+        if (several) {
+            p.a_next = a.strides[0] / py::ssize_t(sizeof(T)), p.b_next = b.strides[0] / py::ssize_t(sizeof(T));
+            p.c_next = rows * columns;
+        }
+        if (p.count && rows && columns) {
+            p.threads = threads_for(double(p.count) * double(rows) * double(columns) * double(depth), 3e5);
             const Buffer<T> workspace(kernels<T>().matmul_workspace(p));
             p.workspace = workspace.get();
             const WithoutGil release;
@@ -95,6 +115,50 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
         }
         return c.owner;
     });
+}
+
+// The softmax of the rows of x, (count, rows, columns), times `scale`, written over x; left_in is (count / n, rows,
+// columns), a matrix of it for n of x, one after the other. With y, that result, x is its gradient and becomes that of
+// what it was the softmax of.
+template <bool backward>
+void softmax_rows(py::handle x_, const py::object& y_array, py::handle scale, const py::object& left_in_array) {
+    const py::array x_array = writeable("x", x_);
+    by_dtype("x", x_array, [&](auto tag) {
+        using T = decltype(tag);
+        SoftmaxProblem<T> p{};
+        p.scale = T(number("scale", scale, -std::numeric_limits<double>::max(), std::numeric_limits<double>::max()));
+        const View x = output<T>("x", x_, {{"count"}, {"rows"}, {"columns"}});
+        p.count = x.shape[0], p.rows = x.shape[1], p.columns = x.shape[2], p.x = pointer<T>(x);
+        View y, left_in;
+        if (backward) {
+            y = contiguous<T>("y", array_of(y_array), {{"count", p.count}, {"rows", p.rows}, {"columns", p.columns}});
+            must_not_overlap("x", x, "y", y);
+            p.y = pointer<T>(y);
+        }
+        if (left_in_array) {
+            left_in =
+                mask_rows("left_in", array_of(left_in_array), {{"count"}, {"rows", p.rows}, {"columns", p.columns}});
+            const long masks = left_in.shape[0];
+            if (masks ? p.count % masks : p.count)
+                throw py::value_error("left_in: expected a count that divides " + std::to_string(p.count) + ", got " +
+                                      std::to_string(masks));
+            must_not_overlap("x", x, "left_in", left_in);
+            p.left_in = pointer<const uint8_t>(left_in), p.matrices = masks ? p.count / masks : 1;
+            p.left_in_next = left_in.strides[0], p.left_in_row = left_in.strides[1];
+        }
+        if (!x.size()) return;
+        p.threads = threads_for(double(x.size()), 2e4);
+        const WithoutGil release;
+        (backward ? kernels<T>().softmax_backward : kernels<T>().softmax)(p);
+    });
+}
+
+void softmax(py::handle x, py::handle scale, py::handle left_in) {
+    softmax_rows<false>(x, py::object(), scale, as_array_or_none("left_in", left_in));
+}
+void softmax_backward(py::handle x, py::handle y, py::handle scale, py::handle left_in) {
+    const py::array y_array = as_array("y", y);
+    softmax_rows<true>(x, y_array, scale, as_array_or_none("left_in", left_in));
 }
 
 // Of every element, into a new array or into out, which may be x itself.
@@ -140,6 +204,8 @@ void register_matrix(py::module_& m) {
     made_by(packed_matrix_class, [](py::handle b) { return std::make_unique<PackedMatrix>(b); });
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
+    m.def("softmax", softmax, py::arg("x"), py::arg("scale"), py::arg("left_in"));
+    m.def("softmax_backward", softmax_backward, py::arg("x"), py::arg("y"), py::arg("scale"), py::arg("left_in"));
     m.def("add_rows", add_rows, py::arg("sums"), py::arg("indices"), py::arg("rows"));
     m.def("sigmoid", activation<false>, py::arg("x"), py::arg("out") = py::none());
     m.def("tanh", activation<true>, py::arg("x"), py::arg("out") = py::none());

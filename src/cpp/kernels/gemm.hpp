@@ -353,9 +353,62 @@ void pack_b(const MatmulProblem<T>& p, T* packed) {
 // The transpose of a row-major left side is packed a block of the depth at a time, so that it stays in
 // the cache while all panels pass.
 template <class T>
-std::size_t matmul_workspace(const MatmulProblem<T>& p) {
+std::size_t product_workspace(const MatmulProblem<T>& p) {
     const std::size_t left = p.a_column == 1 ? 0 : std::size_t(p.rows) * min(p.depth, depth_block);
     return (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns)) + left;
+}
+
+// A thread's share of one product.
+template <class T>
+void multiply(const MatmulProblem<T>& p, const Team& team) {
+    const long panels = ceil_div(p.columns, panel_columns<T>), tiles = tile_count(p.rows);
+    const T* packed_b = p.packed_b ? p.packed_b : p.workspace;
+    if (!p.packed_b) {
+        long begin, end;
+        team.split(panels, begin, end);
+        pack_panels(p, p.workspace, begin, end);
+    }
+
+    // Threads take tiles of rows where there are enough of them, else panels of columns.
+    long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
+    if (tiles >= 2 * team.size || tiles >= panels)
+        team.split(tiles, tile0, tile1);
+    else
+        team.split(panels, panel0, panel1);
+    // The terms [k, k + depth) of the thread's share of the product.
+    const auto multiply = [&](const auto& left, long k, long depth) {
+        for (long j = panel0; j < panel1; ++j) {
+            const long column = j * panel_columns<T>, columns = min(panel_columns<T>, p.columns - column);
+            multiply_panel<T>(left, p.rows, tile0, tile1, packed_b + column * p.depth + k * packed_columns<T>(columns),
+                              depth, columns, p.bias && k == 0 ? p.bias + column : nullptr,
+                              RowsAt<T>(p.c + column, p.c_row), p.accumulate || k > 0);
+        }
+    };
+    if (p.a_column == 1) {
+        team.wait();
+        return multiply(rows_of<T>(RowsAt<const T>(p.a, p.a_row)), 0, p.depth);
+    }
+    T* packed_a = p.workspace + (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns));  // a_row == 1
+    for (long k = 0; k == 0 || k < p.depth; k += depth_block) {
+        const long depth = min(depth_block, p.depth - k);
+        long begin, end;
+        team.split(depth, begin, end);
+        pack_tiles(packed_a, [&](long i) { return p.a + (k + i) * p.a_column; }, p.rows, depth, begin, end);
+        team.wait();
+        multiply(PackedRows<T>{packed_a, depth}, k, depth);
+        team.wait();
+    }
+}
+
+// Threads take whole products where there are enough of them, each with a workspace of its own; else they share each.
+template <class T>
+bool takes_whole_products(const MatmulProblem<T>& p) {
+    return p.count >= 4 * p.threads || (p.count > 1 && p.count % p.threads == 0);
+}
+
+template <class T>
+std::size_t matmul_workspace(const MatmulProblem<T>& p) {
+    return product_workspace(p) * (takes_whole_products(p) ? p.threads : 1);
 }
 
 template <class T>
@@ -363,44 +416,19 @@ void matmul(const MatmulProblem<T>& p) {
     parallel(
         p.threads,
         [](const void* context, const Team& team) {
-            const MatmulProblem<T>& p = *static_cast<const MatmulProblem<T>*>(context);
-            const long panels = ceil_div(p.columns, panel_columns<T>), tiles = tile_count(p.rows);
-            const T* packed_b = p.packed_b ? p.packed_b : p.workspace;
-            if (!p.packed_b) {
-                long begin, end;
-                team.split(panels, begin, end);
-                pack_panels(p, p.workspace, begin, end);
+            MatmulProblem<T> p = *static_cast<const MatmulProblem<T>*>(context);
+            const bool whole = takes_whole_products(p);
+            const Team own = whole ? team.part(team.index, 1) : team;
+            long begin = 0, end = p.count;
+            if (whole) {
+                team.split(p.count, begin, end);
+                p.workspace += team.index * product_workspace(p);
             }
-
-            // Threads take tiles of rows where there are enough of them, else panels of columns.
-            long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
-            if (tiles >= 2 * team.size || tiles >= panels)
-                team.split(tiles, tile0, tile1);
-            else
-                team.split(panels, panel0, panel1);
-            // The terms [k, k + depth) of the thread's share of the product.
-            const auto multiply = [&](const auto& left, long k, long depth) {
-                for (long j = panel0; j < panel1; ++j) {
-                    const long column = j * panel_columns<T>, columns = min(panel_columns<T>, p.columns - column);
-                    multiply_panel<T>(left, p.rows, tile0, tile1,
-                                      packed_b + column * p.depth + k * packed_columns<T>(columns), depth, columns,
-                                      p.bias && k == 0 ? p.bias + column : nullptr, RowsAt<T>(p.c + column, p.c_row),
-                                      p.accumulate || k > 0);
-                }
-            };
-            if (p.a_column == 1) {
-                team.wait();
-                return multiply(rows_of<T>(RowsAt<const T>(p.a, p.a_row)), 0, p.depth);
-            }
-            T* packed_a = p.workspace + (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns));  // a_row == 1
-            for (long k = 0; k == 0 || k < p.depth; k += depth_block) {
-                const long depth = min(depth_block, p.depth - k);
-                long begin, end;
-                team.split(depth, begin, end);
-                pack_tiles(packed_a, [&](long i) { return p.a + (k + i) * p.a_column; }, p.rows, depth, begin, end);
-                team.wait();
-                multiply(PackedRows<T>{packed_a, depth}, k, depth);
-                team.wait();
+            p.a += begin * p.a_next, p.b += begin * p.b_next, p.c += begin * p.c_next;
+            for (long n = begin; n < end; ++n) {
+                if (n > begin) own.wait();  // for those who still read the workspace
+                multiply(p, own);
+                p.a += p.a_next, p.b += p.b_next, p.c += p.c_next;
             }
         },
         &p);

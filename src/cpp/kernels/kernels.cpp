@@ -13,6 +13,7 @@
 #include "elementwise.hpp"
 #include "optimizers.hpp"
 #include "probe.hpp"
+#include "softmax.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -76,6 +77,8 @@ static constexpr Kernels<T> table() {
         pack_b<T>,
         matmul_workspace<T>,
         matmul<T>,
+        softmax<T>,
+        softmax_backward<T>,
         optimizer_rules<T>,
         add_rows<T>,
         sum_of_squares<T>,

@@ -2,6 +2,7 @@ from .. import CHECK_CORE, Mutant
 
 PRODUCTS = "test_matmul.py::test_products"
 DEEP = "test_matmul.py::test_deep_products_with_either_side_transposed_on_threads"
+STACKS = "test_matmul.py::test_stacks_of_products_are_the_products_of_each"
 RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
 RACES = CHECK_CORE + "products"
 
@@ -30,17 +31,27 @@ MUTANTS = [
     ),
     Mutant("p.bias && k == 0 ? p.bias + column", "p.bias ? p.bias + column", DEEP),
     # Without it a thread multiplies with panels that the other has not packed yet.
-    Mutant("                team.wait();\n                return multiply(", "                return multiply(", RACES),
-    Mutant("                team.wait();\n                multiply(", "                multiply(", RACES),
+    Mutant("        team.wait();\n        return multiply(", "        return multiply(", RACES),
+    Mutant("        team.wait();\n        multiply(", "        multiply(", RACES),
     # Without it a thread packs the next block of the depth over the one that the other still reads.
     Mutant(
-        "multiply(PackedRows<T>{packed_a, depth}, k, depth);\n                team.wait();",
+        "multiply(PackedRows<T>{packed_a, depth}, k, depth);\n        team.wait();",
         "multiply(PackedRows<T>{packed_a, depth}, k, depth);",
         RACES,
     ),
     Mutant(
         "if (tiles >= 2 * team.size || tiles >= panels)",
         "if (tiles > 2 * team.size || tiles >= panels)",
+        equivalent="Who computes what changes no sum.",
+    ),
+    # stacks of products
+    Mutant("if (n > begin) own.wait();", "", RACES),
+    Mutant("p.workspace += team.index * product_workspace(p);", "", RACES),
+    Mutant("p.a += begin * p.a_next, p.b", "p.b", STACKS),
+    Mutant("p.a += p.a_next, p.b += p.b_next", "p.a += p.a_next", STACKS),
+    Mutant(
+        "return p.count >= 4 * p.threads ||",
+        "return p.count > 4 * p.threads ||",
         equivalent="Who computes what changes no sum.",
     ),
 ]
