@@ -67,6 +67,7 @@ TASKS = {
     "transcription": Task("transcription", "character_error_rate", None, aim=0.02),
     "streaming_recognition": Task("streaming_recognition", "character_error_rate", None),
     "addition": Task("addition", "accuracy", 0.9883, aim=0.98, better="more"),
+    "dates": Task("dates", "with attention", None, aim=0.98, better="more"),
     "hyperparameters": Task("hyperparameters", "rmse", None),
 }
 

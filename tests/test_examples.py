@@ -1,5 +1,6 @@
 """The programs in examples/ and the code in the README run as a new user would run them."""
 
+import datetime
 import importlib
 import itertools
 import os
@@ -10,6 +11,8 @@ import sys
 
 import numpy as np
 import pytest
+
+import lstmcore
 
 root = pathlib.Path(__file__).parents[1]
 examples = root / "examples"
@@ -31,6 +34,8 @@ programs = {
     "music": ("--pieces 16 --units 16 --epochs 1", "JSB_Chorales.npz", "77 pieces of the test"),
     "movement": ("--folds 2 --epochs 1", "IndoorMovement.zip", "314 traces"),
     "addition": ("--questions 500 --units 16 --epochs 1", None, "50 questions"),
+    # Rules read whatever is spelled as it should be.
+    "dates": ("--dates 300 --tests 60 --epochs 1 --units 8", None, r"rules .* 1\.0000\n"),
     # An LSTM of 16 units on one of 16 on 10 symbols, and Dense: 4 * 16 * (27 + 33) + 8 * 17 weights.
     "selective_copying": (
         "--cells LSTM minGRU --short 10 --length 20 --units 16 --epochs 2 --long-epochs 1",
@@ -166,6 +171,56 @@ def test_models_of_selective_copying_have_as_many_weights(cell, program):
     weights = 4 * 64 * (10 + 64 + 1) + 4 * 64 * (64 + 64 + 1) + 8 * (64 + 1)  # two layers of LSTM, and Dense
     model = copying.make(cell, copying.width(cell, weights))
     assert model.count_params() == pytest.approx(weights, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("language", "index", "text"),
+    [
+        ("en", 1, "Sunday, August 22nd, 1999"),
+        ("en", 4, "the 22nd of August 1999"),
+        ("en", 6, "22-Aug-99"),
+        ("fr", 2, "le dimanche 22 août 1999"),
+        ("de", 1, "Sonntag, 22. August 1999"),
+        ("in numbers", 1, "22.08.99"),
+        ("in numbers", 2, "8/22/1999"),
+    ],
+)
+def test_a_day_is_written_as_people_do(language, index, text, program):
+    dates = program("dates")
+    assert dates.fill(dates.WRITINGS[language][index], language, datetime.date(1999, 8, 22)) == text
+    assert dates.by_rules(text.upper()) == "1999-08-22"
+
+
+def test_every_writing_of_a_day_has_one_meaning(program):
+    dates = program("dates")
+    for day in (datetime.date(1950, 1, 1), datetime.date(2001, 2, 3), datetime.date(2049, 12, 11)):
+        for language, writings in dates.WRITINGS.items():
+            for writing in writings:
+                assert dates.by_rules(dates.fill(writing, language, day)) == str(day)
+
+
+def test_no_slip_makes_one_month_look_like_another(program):
+    dates, rng = program("dates"), np.random.default_rng(0)
+    forms = [[names.split(", ")[k] for names in dates.MONTHS.values()] for k in range(12)]
+    seen = [{dates.slip(name, rng).lower() for name in names for _ in range(2000)} for names in forms]
+    assert not any(one & other for one, other in itertools.combinations(seen, 2))
+    assert "mai" in seen[4]  # short names, which a letter tells apart, are left as they are
+    assert len(seen[1]) > 50  # of "February" alone: 7 letters left out, and changed in 25 ways each
+
+
+def test_dates_are_spelled_a_character_at_a_time_as_the_trained_model_would(program):
+    dates = program("dates")
+    lstmcore.utils.set_random_seed(0)
+    trained, encoder, step = dates.build(8, attends=True)
+    texts = ["le 5 mars 1987", "Wednesday, 23 September 1987"]  # the first is padded
+    said, weights = dates.spell(encoder, step, texts)
+    for text, one in zip(texts, said, strict=True):
+        before = dates.codes([dates.SPELLED[0] + one[:-1]], dates.SPELLED)
+        probabilities = trained.predict([dates.codes([text], dates.READ), before], verbose=0)
+        assert "".join(dates.SPELLED[k] for k in probabilities[0].argmax(-1)) == one
+    shares = np.concatenate(weights, axis=1)
+    np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-5)  # float32, 28 terms
+    assert not shares[0, :, len(texts[0]) :].any()
 
 
 def test_the_gallery_lists_all_programs():
