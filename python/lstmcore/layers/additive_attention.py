@@ -28,7 +28,8 @@ class AdditiveAttention(Attention):
     ----------
     use_scale : whether each feature has a scale to be learnt; 1 otherwise.
     dropout : the share of the weights that is left out in training.
-    **options : ``seed``; ``name``, ``dtype`` as for every layer.
+    seed : of the dropout; drawn from the global seed by default.
+    **options : ``name``, ``dtype`` as for every layer.
 
     Raises
     ------
@@ -36,8 +37,10 @@ class AdditiveAttention(Attention):
         An argument is not of its kind, or the inputs do not fit each other; the message names it.
     """
 
-    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **options: Any) -> None:
-        super().__init__(use_scale=use_scale, dropout=dropout, **options)
+    def __init__(
+        self, use_scale: bool = True, dropout: float = 0.0, *, seed: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(use_scale=use_scale, dropout=dropout, seed=seed, **options)
 
     def build(self, input_shape: Any) -> None:
         """Create the scale."""
