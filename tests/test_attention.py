@@ -583,10 +583,15 @@ def test_masks_flow_through_graphs_as_through_calls():
     x = [words(), words(seed=1)]
     outputs, mask = model.run(x)
     np.testing.assert_array_equal(mask, x[1] != 0)
-    by_name = {type(layer).__name__ + str(k): layer for k, layer in enumerate(model.layers)}
-    embeddings = [layer for name, layer in by_name.items() if name.startswith("Embedding")]
-    grus = [layer for name, layer in by_name.items() if name.startswith("GRU")]
-    encoded, decoded = (gru(embedding(part)) for gru, embedding, part in zip(grus, embeddings, x, strict=True))
+
+    def through(k):
+        embedding = next(layer for layer in model.layers[2:] if layer.input.key == model.inputs[k].key)
+        gru = next(
+            layer for layer in model.layers if isinstance(layer, layers.GRU) and layer.input.key == embedding.output.key
+        )
+        return gru(embedding(x[k]))
+
+    encoded, decoded = through(0), through(1)
     context = model.get_layer("look")([decoded, encoded])
     heads = model.get_layer("heads")(decoded, encoded, use_causal_mask=True)
     joined = layers.Concatenate()([decoded, context, heads])
