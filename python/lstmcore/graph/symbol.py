@@ -233,6 +233,8 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     floats = [s.dtype for s in leaves(inputs) if s.dtype.kind == "f"]
     if floats and not layer.built:
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
+    if layer.is_model:
+        inputs = layer.ordered(inputs)
     _refuse_unknown(layer, options)
     shape = layer.shape_of_call(inputs, options)
     if mask is not None:

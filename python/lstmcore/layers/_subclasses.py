@@ -50,7 +50,7 @@ def _follow_own_passes(cls: Any, root: Any) -> None:
     own = [name for name in names if getattr(cls, name) is not getattr(base, name)]  # also what a mixin has
     if own and cls.passes_are_fixed is not None:
         raise TypeError(f"{cls.__name__}: defines {', '.join(own)}, {cls.passes_are_fixed}")
-    if "forward" in own and cls.stream is base.stream:
+    if "forward" in own and cls.stream is base.stream and not cls.is_model:
         cls.stream = root.stream
     for name in ("forward", "backward"):
         if name in own:

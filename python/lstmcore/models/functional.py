@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, positive_integer, real_array
-from .._tree import leaves, map_leaves
+from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, real_array
+from .._tree import in_places, leaves, map_leaves
 from ..graph.plan import Plan
 from ..graph.symbol import Call, Symbol
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
-from .graph_stream import GraphStream
 from .model import Model
 from .planned import Planned, all_within
 
@@ -178,6 +177,13 @@ class Functional(Planned):
 
     def _in_places(self, name: str, inputs: Any) -> list[Any]:
         """Return what was given for each of several inputs."""
+        parts = self.input.values() if isinstance(self.input, dict) else self.input
+        if any(isinstance(part, (list, dict)) for part in parts):
+            found = in_places(inputs, self.input)
+            if found is None or any(part is None for part in found):
+                said = map_leaves(lambda s: s.name, self.input)
+                raise ValueError(f"{name}: expected arrays as the inputs are said: {said}")
+            return found
         keys = list(self.input) if isinstance(self.input, dict) else self.input_names
         if isinstance(inputs, Mapping):
             if set(inputs) != set(keys):
@@ -189,6 +195,10 @@ class Functional(Planned):
                 f"{name}: expected {len(self.inputs)} arrays, for {', '.join(map(str, keys))}, got {len(given)}"
             )
         return given
+
+    def ordered(self, inputs: Any) -> Any:
+        """Return the symbols of a call in the order of the inputs: a dict may have another."""
+        return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
         readers = [c for c in self._plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
@@ -208,27 +218,6 @@ class Functional(Planned):
         ):
             raise ValueError(f"{name}: expected shape {symbol.shape}, got {shape}")
         return array
-
-    def stream(  # type: ignore[override]  # of several inputs, and so no Stage
-        self, batch_size: int = 1, steps: int = 1
-    ) -> GraphStream:
-        """Return an object that runs the model a step, or a chunk of steps, at a time.
-
-        Its outputs are bit for bit those of the whole sequences at once. A recurrent layer gives its output at every
-        step, whether or not it has ``return_sequences``.
-
-        Parameters
-        ----------
-        batch_size : rows of every step.
-        steps : the most steps in a chunk.
-
-        Raises
-        ------
-        NotImplementedError, ValueError
-            A layer needs the whole sequence, or a state from the end of another one; the message names it.
-        """
-        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
-        return GraphStream(self.drawing, batch_size, steps)
 
     # --- description ---
 

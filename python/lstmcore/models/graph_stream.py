@@ -14,7 +14,7 @@ from .._tree import in_places, leaves, map_leaves
 from ..graph.drawing import Drawing
 from ..graph.plan import Slot, Step
 from ..graph.symbol import Symbol
-from ..streaming import Stage
+from ..streaming import Stage, written
 
 Array = NDArray[Any]
 
@@ -47,22 +47,41 @@ class GraphStream:
         self._inputs = [_Entrance(symbol, drawing) for symbol in leaves(drawing.inputs)]
         self._exclusive = _core.exclusive("Stream")
 
-    def __call__(self, inputs: Any) -> Any:
-        """Return the outputs of the next step, (batch, features), or chunk, (batch, steps, features), as new arrays."""
-        given = in_places(inputs, self._drawing.inputs)
+    def __call__(self, inputs: Any, out: Any = None) -> Any:
+        """Return the outputs of the next step, (batch, features), or chunk, (batch, steps, features).
+
+        With a batch of one, a step may also be (features,) alone. ``out`` are arrays to write the outputs into instead
+        of new ones, as the model's outputs stand in lists and dicts.
+        """
+        given = in_places(inputs, self._drawing.given)
         if given is None or any(part is None for part in given):
             said = ", ".join(entrance.name for entrance in self._inputs)
             raise ValueError(f"inputs: expected {len(self._inputs)} arrays, for {said}, as the model takes them")
         pairs = [e.chunk(part, self._batch, self._steps) for e, part in zip(self._inputs, given, strict=True)]
-        lengths = {chunk.shape[1] for chunk, _ in pairs}
-        if len(lengths) > 1 or len({whole for _, whole in pairs}) > 1:
-            raise ValueError(
-                f"inputs: expected as many steps of each, got {', '.join(str(c.shape[1]) for c, _ in pairs)}"
-            )
+        kinds = {axes for _, axes in pairs}
+        if len({chunk.shape[1] for chunk, _ in pairs}) > 1 or len(kinds) > 1:
+            said = ", ".join(str(chunk.shape[1]) for chunk, _ in pairs)
+            raise ValueError(f"inputs: expected as many steps of each, got {said}")
+        (axes,) = kinds
         outputs = self._exclusive(self._graph.run, [chunk for chunk, _ in pairs])
-        whole = pairs[0][1]
-        at = iter(outputs if whole else [part[:, 0] for part in outputs])
-        return map_leaves(lambda _: np.array(next(at)), self._drawing.outputs)
+        outputs = outputs if axes == 3 else [part[:, 0] if axes == 2 else part[0, 0] for part in outputs]
+        places = [None] * len(outputs) if out is None else self._places(out, outputs)
+        pairs_of = zip(outputs, places, strict=True)
+        at = iter([np.array(part) if place is None else written(part, place) for part, place in pairs_of])
+        return map_leaves(lambda _: next(at), self._drawing.outputs)
+
+    def _places(self, out: Any, outputs: list[Array]) -> list[Any]:
+        """Return the arrays to write into, after a check."""
+        found = in_places(out, self._drawing.outputs)
+        shapes = [part.shape for part in outputs]
+        if found is None or any(
+            not isinstance(place, np.ndarray) or place.shape != part.shape or place.dtype != part.dtype
+            for place, part in zip(found, outputs, strict=True)
+        ):
+            raise ValueError(f"out: expected arrays of shape {', '.join(map(str, shapes))} and the model's dtype")
+        if not all(place.flags.writeable for place in found):
+            raise ValueError("out: expected writeable arrays, got a read-only one")
+        return found
 
     step = __call__
 
@@ -96,7 +115,8 @@ class _Entrance:
     def __init__(self, symbol: Symbol, drawing: Drawing) -> None:
         readers = [c.layer for c in drawing.plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
         self.name = symbol.name
-        self._reader, self._dtype = (readers or [None])[0], symbol.dtype
+        # A model takes whole sequences only; a layer says what a step of it must be.
+        self._reader, self._dtype = next((r for r in readers if not r.is_model), None), symbol.dtype
         self._tokens = symbol.ndim == 2
         if symbol.ndim not in (2, 3) or (self._tokens and getattr(self._reader, "input_dim", None) is None):
             raise NotImplementedError(
@@ -105,14 +125,13 @@ class _Entrance:
             )
         self._features = 1 if self._tokens else symbol.shape[2]
 
-    def chunk(self, value: Any, batch: int, steps: int) -> tuple[Array, bool]:
-        """Return (batch, steps, features), and whether it came as a chunk and not as a step."""
+    def chunk(self, value: Any, batch: int, steps: int) -> tuple[Array, int]:
+        """Return (batch, steps, features), and how many axes it came with: 3 for a chunk, 2 or 1 for a step."""
         name = f"inputs: {self.name}"
         array = float_array(name, value, self._dtype) if self._reader is None else self._reader.convert(name, value)
         array = array[..., None] if self._tokens else array
-        if array.ndim == 1 and batch == 1:
-            array = array[None]
-        chunk = array[:, None] if array.ndim == 2 else array
+        alone = array.ndim == 1 and batch == 1
+        chunk = array[None, None] if alone else array[:, None] if array.ndim == 2 else array
         if (
             chunk.ndim != 3
             or chunk.shape[0] != batch
@@ -124,7 +143,7 @@ class _Entrance:
                 f"{name}: expected a step ({batch}{last}) or a chunk ({batch}, 1 to {steps}{last}), got "
                 f"{np.shape(value)}"
             )
-        return chunk, array.ndim == 3
+        return chunk, array.ndim
 
 
 class _Graph:
@@ -197,8 +216,13 @@ def _runner(model: str, step: Step, used: set[int], batch: int, steps: int) -> A
             f"{model}: {layer.name}: return_state: its last states are not known piece by piece; look at the "
             "stream's state"
         )
-    if layer.is_model and layer.drawing is not None:
-        return _Graph(layer.drawing, batch, steps)
+    if layer.is_model and layer._drawing is not None and not layer.is_traced:
+        return _Graph(layer._drawing, batch, steps)
+    if layer.is_model:
+        raise NotImplementedError(
+            f"{model}: {layer.name}: a model of a class of your own within another cannot be run piece by piece; call "
+            "its layers, or make it a Model of inputs and outputs"
+        )
     if layer.steps_apart:
         return layer.forward
     if step.source is None:

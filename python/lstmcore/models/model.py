@@ -20,13 +20,14 @@ from ..metrics import Metric
 from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
+from .graph_stream import GraphStream
 from .summary import print_summary
 
 Array = NDArray[Any]
 
 
 class Model(Savable, Trainer):
-    """Base of the models. A subclass makes layers, keeps them as attributes, and defines two passes.
+    """Base of the models. A subclass makes layers, keeps them as attributes, and defines ``call`` or two passes.
 
     >>> import numpy as np
     >>> from lstmcore import Model, layers
@@ -62,10 +63,8 @@ class Model(Savable, Trainer):
     dtype : "float32" or "float64", for the layers too, those that were given one of their own excepted, which
         must be the same. By default that of the first layer.
 
-    Raises
-    ------
-    NotImplementedError
-        ``inputs`` and ``outputs`` are given: there are no models made of graphs.
+    A subclass that defines Keras's ``call`` over its layers needs no passes: it is drawn once for each structure of the
+    inputs, and may have several outputs.
     """
 
     takes_several = True
@@ -153,7 +152,9 @@ class Model(Savable, Trainer):
         for layer in layers:
             layer.refuse_owner(self.name)
             if not self.is_traced and layer.activity_regularizer is not None:
-                raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
+                raise ValueError(
+                    f"{self.name}: {layer.name}: activity_regularizer: is not offered in a class with its own forward"
+                )
         if self.is_traced:
             _traced.draw(self, inputs, False)
             self._drawing = drawing = _traced.draw(self, inputs, True)
@@ -211,10 +212,13 @@ class Model(Savable, Trainer):
             if id(variable) not in chosen:
                 Parameters([variable], self.dtype)
         self._parameters = Parameters(own, self.dtype)
-        if self._drawing is not None:
-            self._drawing.move(own)
-        if self.is_traced:
-            _traced.tracing_of(self).move(own)
+        # Those within go by what this model trains, whatever they were compiled to train themselves.
+        for part in self.keepers:
+            drawing, tracing = getattr(part, "_drawing", None), getattr(part, "_tracing", None)
+            if drawing is not None:
+                drawing.move(own)
+            if tracing is not None:
+                tracing.move(own)
         self._regularized = [v for v in own if v.regularizer is not None]
 
     @property
@@ -257,6 +261,10 @@ class Model(Savable, Trainer):
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
         return self.run(inputs, training, mask, logits)
+
+    def ordered(self, inputs: Any) -> Any:
+        """Return the symbols of a call as the model takes them."""
+        return inputs
 
     def _accept(self, inputs: Any) -> Any:
         return self._inputs(inputs, f"{self.name}: inputs")
@@ -307,6 +315,31 @@ class Model(Savable, Trainer):
             isinstance(inputs, (list, tuple)) and all(isinstance(part, np.ndarray) for part in inputs)
         )
         return map_leaves(one, inputs) if several else one(inputs)
+
+    def stream(self, batch_size: int = 1, steps: int = 1) -> Any:
+        """Return an object that runs the model a step, or a chunk of steps, at a time.
+
+        Its outputs are bit for bit those of the whole sequences at once. A recurrent layer gives its output at every
+        step, whether or not it has ``return_sequences``. The weights are those of the moment when it is made.
+
+        Parameters
+        ----------
+        batch_size : rows of every step.
+        steps : the most steps in a chunk.
+
+        Raises
+        ------
+        NotImplementedError, ValueError
+            The model has a `forward` of its own; or a layer needs the whole sequence, or a state from the end of
+            another one: the message names it.
+        """
+        self._require_built()
+        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
+        if self._drawing is None:
+            raise NotImplementedError(
+                f"{self.name}: has passes of its own, which cannot be run piece by piece; define call instead"
+            )
+        return GraphStream(self._drawing, batch_size, steps)
 
     # --- description ---
 

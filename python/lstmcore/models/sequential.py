@@ -13,6 +13,7 @@ from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
 from ..streaming import Stage, Stream
+from .graph_stream import GraphStream
 from .planned import Planned, all_within
 
 
@@ -194,7 +195,7 @@ class Sequential(Planned):
 
     # --- state ---
 
-    def stream(self, batch_size: int = 1, steps: int = 1) -> Stream:
+    def stream(self, batch_size: int = 1, steps: int = 1) -> Any:
         """Return an object that runs the model a step, or a chunk of steps, at a time.
 
         Its outputs are bit for bit those of the whole sequence at once. A recurrent layer gives its
@@ -215,6 +216,8 @@ class Sequential(Planned):
         if batch_size * steps >= 2**31:
             raise ValueError(f"steps: expected fewer than 2**31, times batch_size, got {steps} times {batch_size}")
         layers = list(self._chain())
+        if any(layer.is_model for layer in layers):  # a graph within
+            return GraphStream(self.drawing, batch_size, steps)
         assert self.input_shape is not None
         features = None if isinstance(layers[0], Embedding) else self.input_shape[-1]
         stages: list[Stage] = [layer.stream(batch_size, steps) for layer in layers]
