@@ -247,8 +247,9 @@ def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
     taken = inspect.signature(layer.forward).parameters
     if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         return
+    known = {*taken, *inspect.signature(layer.forward_with_mask).parameters}
     for name in options:
-        if name not in taken and name != "mask":
+        if name not in known:
             raise TypeError(f"{layer.name} got an unexpected argument {name!r}")
 
 
