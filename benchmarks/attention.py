@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import pathlib
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 import torch
+from ctc import measure
 from machine import fma_limit
 from run import OURS, save, thread_counts
 
@@ -110,20 +110,6 @@ def torchs(case: Case, heads: bool) -> Call:
         return [y.detach().numpy(), *(leaf.grad.numpy() for leaf in leaves)]
 
     return train if case.gradient else lambda: [forward()[0].numpy()]
-
-
-def measure(calls: dict[str, Call], seconds: float) -> dict[str, float]:
-    """Return the median time of each, in seconds."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    start = time.perf_counter()
-    while time.perf_counter() - start < seconds or len(times[OURS]) < 5:
-        for name, call in calls.items():
-            before = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - before)
-    return {name: float(np.median(t)) for name, t in times.items()}
 
 
 def main() -> None:

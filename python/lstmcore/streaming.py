@@ -167,7 +167,30 @@ class RecurrentStream(Stage):
         self._stream.reset()
 
 
-class Chain(Stage):
+class Stages:
+    """The memory of several stages as one; ``_stages`` are those that remember, in their order."""
+
+    _stages: Sequence[Any]
+
+    def memory(self) -> list[Array]:
+        """Return what all the stages remember."""
+        return [array for stage in self._stages for array in stage.memory()]
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Set what all the stages remember."""
+        at = 0
+        for stage in self._stages:
+            count = len(stage.memory())
+            stage.load(state[at : at + count])
+            at += count
+
+    def reset(self) -> None:
+        """Make all the stages forget."""
+        for stage in self._stages:
+            stage.reset()
+
+
+class Chain(Stages, Stage):
     """Stages one after the other, and the memory between them."""
 
     def __init__(self, stages: Sequence[Stage], batch_size: int, steps: int) -> None:
@@ -192,23 +215,6 @@ class Chain(Stage):
         for stage, between in self._first:
             inputs = stage(inputs, between)
         return self._last(inputs, out)
-
-    def memory(self) -> list[Array]:
-        """Return what all the stages remember."""
-        return [array for stage in self._stages for array in stage.memory()]
-
-    def load(self, state: Sequence[Array]) -> None:
-        """Set what all the stages remember."""
-        at = 0
-        for stage in self._stages:
-            count = len(stage.memory())
-            stage.load(state[at : at + count])
-            at += count
-
-    def reset(self) -> None:
-        """Make all the stages forget."""
-        for stage in self._stages:
-            stage.reset()
 
 
 class Stream(Stage):

@@ -108,6 +108,10 @@ class Plan:
         for step in reversed(self.steps):
             step.done = [slot for slot in {*step.reads, *step.outputs} if slot not in left]
             left |= {*step.reads, *step.outputs}
+        self._readers: dict[Key, list[Any]] = {}
+        for call in order:
+            if isinstance(call.inputs, Symbol):
+                self._readers.setdefault(call.inputs.key, []).append(call.layer)
         self.lasts = [self._last(slot) for slot in self.outputs]
         self.move(None)
 
@@ -121,6 +125,10 @@ class Plan:
         made = [step for step in self.steps if step.target == slot]
         read = any(slot in step.reads for step in self.steps)
         return None if read or self.outputs.count(slot) > 1 or not made or made[0].repeated else made[0]
+
+    def readers(self, symbol: Symbol) -> list[Any]:
+        """Return the layers that are called on a symbol alone, in the order of the calls."""
+        return self._readers.get(symbol.key, [])
 
     def _leaving(self, logits: bool | Sequence[bool]) -> list[Step | None]:
         """Return the steps that are to leave their activations out."""

@@ -94,7 +94,7 @@ class Tracing:
                 f"{layer.name}: call: has weights of its own beside layers within, which no gradient would reach; put "
                 "what it does with them into a layer of its own"
             )
-        known = {id(part) for part in _within(layer)}
+        known = {id(part) for part in all_within(layer)}
         for call in _calls_of(found):
             if call.sources and call.layer.variables and id(call.layer) not in known and call.layer is not layer:
                 raise ValueError(
@@ -140,8 +140,8 @@ class Tracing:
 
 def _converted(name: str, array: Any, symbol: Symbol, drawing: Drawing) -> Any:
     """Return integers as the layer takes them that is called on them."""
-    readers = [c for c in drawing.plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
-    return readers[0].layer.convert(f"{name}: inputs", array) if readers else array
+    readers = drawing.plan.readers(symbol)
+    return readers[0].convert(f"{name}: inputs", array) if readers else array
 
 
 def back(cache: Any, d_outputs: Any, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> tuple[Any, Any]:
@@ -157,10 +157,11 @@ def back(cache: Any, d_outputs: Any, need_d_inputs: bool, logits: bool | Sequenc
     }
 
 
-def _within(layer: Any) -> Iterator[Any]:
+def all_within(layer: Any) -> Iterator[Any]:
+    """Yield the layers within a layer, and those within these."""
     for inner in layer.sublayers:
         yield inner
-        yield from _within(inner)
+        yield from all_within(inner)
 
 
 def _calls_of(symbols: list[Symbol]) -> list[Call]:

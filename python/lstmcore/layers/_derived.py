@@ -139,13 +139,13 @@ def _way_back(layer: Any, kept: _Kept, d_outputs: list[Any]) -> Any:
     return gradients
 
 
-def _refuse_layers_within(layer: Any) -> None:
-    """Refuse a call that goes through other layers, whose passes are not autograd's."""
-    if layer.sublayers:
-        names = ", ".join(inner.name for inner in layer.sublayers)
+def _refuse_layers_within(cell: Any) -> None:
+    """Refuse a cell whose call goes through layers, whose passes are not autograd's."""
+    if cell.sublayers:
+        names = ", ".join(inner.name for inner in cell.sublayers)
         raise NotImplementedError(
-            f"{layer.name}: call: expected a layer without layers within, got one with {names}; define forward and "
-            "backward, or make a Model of inputs and outputs"
+            f"{cell.name}: call: expected a cell without layers within, got one with {names}; define forward and "
+            "backward"
         )
 
 

@@ -12,11 +12,12 @@ from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping
 from .._tree import in_places, leaves, map_leaves
 from ..graph.plan import Plan
 from ..graph.symbol import Call, Symbol
+from ..graph.tracing import all_within
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
 from .model import Model
-from .planned import Planned, all_within
+from .planned import Planned
 
 Array = NDArray[Any]
 
@@ -201,7 +202,7 @@ class Functional(Planned):
         return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
-        readers = [c for c in self._plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
+        readers = self._plan.readers(symbol)
         if symbol.dtype.kind in "iu":
             array = real_array(name, value)
         elif symbol.dtype.kind == "b":
@@ -209,7 +210,7 @@ class Functional(Planned):
             if array.dtype != bool:
                 raise ArgumentTypeError(f"{name}: expected bool, got {array.dtype}")
         elif readers:
-            array = readers[0].layer.convert(name, value)
+            array = readers[0].convert(name, value)
         else:
             array = float_array(name, value, self.dtype)
         shape = np.shape(array)

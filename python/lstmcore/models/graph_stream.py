@@ -14,7 +14,7 @@ from .._tree import in_places, leaves, map_leaves
 from ..graph.drawing import Drawing
 from ..graph.plan import Slot, Step
 from ..graph.symbol import Symbol
-from ..streaming import Stage, written
+from ..streaming import Stage, Stages, written
 
 Array = NDArray[Any]
 
@@ -113,7 +113,7 @@ class _Entrance:
     """One of the inputs: what fits, and how it becomes a chunk."""
 
     def __init__(self, symbol: Symbol, drawing: Drawing) -> None:
-        readers = [c.layer for c in drawing.plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]
+        readers = drawing.plan.readers(symbol)
         self.name = symbol.name
         # A model takes whole sequences only; a layer says what a step of it must be.
         self._reader, self._dtype = next((r for r in readers if not r.is_model), None), symbol.dtype
@@ -146,7 +146,7 @@ class _Entrance:
         return chunk, array.ndim
 
 
-class _Graph:
+class _Graph(Stages):
     """The steps of a plan, each with a stage of its own."""
 
     def __init__(self, drawing: Drawing, batch: int, steps: int) -> None:
@@ -161,6 +161,7 @@ class _Graph:
                     f"is known at their end, shapes {shapes}"
                 )
             self._runs.append((step, _runner(drawing.name, step, used, batch, steps)))
+        self._stages = [runner for _, runner in self._runs if isinstance(runner, (Stage, _Graph))]
 
     def run(self, chunks: Sequence[Array]) -> list[Array]:
         """Return the outputs for a chunk of each input."""
@@ -180,36 +181,14 @@ class _Graph:
                 values[step.outputs[0]] = outputs
         return [values[slot] for slot in self._plan.outputs]
 
-    @property
-    def _stages(self) -> list[Any]:
-        return [runner for _, runner in self._runs if isinstance(runner, (Stage, _Graph))]
-
-    def memory(self) -> list[Array]:
-        """Return copies of all that is remembered."""
-        return [array for stage in self._stages for array in stage.memory()]
-
-    def load(self, state: Sequence[Array]) -> None:
-        """Set what `memory` has returned."""
-        at = 0
-        for stage in self._stages:
-            count = len(stage.memory())
-            stage.load(state[at : at + count])
-            at += count
-
-    def reset(self) -> None:
-        """Forget."""
-        for stage in self._stages:
-            stage.reset()
-
 
 def _runner(model: str, step: Step, used: set[int], batch: int, steps: int) -> Any:
     """Return what does for a chunk what a layer does for all."""
     layer = step.layer
-    options = [name for name in step.options if name != "training"]
-    if options:
+    if step.options:
         raise NotImplementedError(
-            f"{model}: {layer.name}: {options[0]}: what comes from the end of another sequence cannot be given piece "
-            "by piece; make a model of each part, and set the state of its stream"
+            f"{model}: {layer.name}: {next(iter(step.options))}: what comes from the end of another sequence cannot be "
+            "given piece by piece; make a model of each part, and set the state of its stream"
         )
     if used.intersection(step.outputs[1:]) and not layer.is_model:
         raise NotImplementedError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .._tree import leaves
@@ -10,7 +10,6 @@ from ..activations import Activation
 from ..graph.drawing import Drawing
 from ..graph.kept import Kept
 from ..graph.symbol import Symbol
-from ..layers.layer import Layer
 from ..variables import Variable
 from .model import Model
 
@@ -99,10 +98,3 @@ class Planned(Model):
     def head(self) -> Activation | None:  # type: ignore[override]
         """The activation that the layer of the only output ends with, if it can leave it out."""
         return self.heads[0] if self._drawing is not None and isinstance(self.output, Symbol) else None
-
-
-def all_within(layer: Layer) -> Iterator[Layer]:
-    """Yield the layers within a layer, and those within these."""
-    for inner in layer.sublayers:
-        yield inner
-        yield from all_within(inner)

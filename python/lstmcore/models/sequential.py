@@ -8,13 +8,14 @@ from typing import Any
 from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer
 from .._tree import map_leaves, shapes
 from ..graph.symbol import Symbol, draw
+from ..graph.tracing import all_within
 from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
 from ..streaming import Stage, Stream
 from .graph_stream import GraphStream
-from .planned import Planned, all_within
+from .planned import Planned
 
 
 class Sequential(Planned):
