@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, positive_integer, real_array
+from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, real_array
 from .._tree import leaves, map_leaves
 from ..graph.plan import Plan
 from ..graph.symbol import Call, Symbol
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
-from .graph_stream import GraphStream
 from .model import Model
 from .planned import Planned, all_within
 
@@ -176,7 +175,7 @@ class Functional(Planned):
         given = self._in_places(name, inputs)
         return [self._one(f"{name}: {s.name}", s, value) for s, value in zip(self.inputs, given, strict=True)]
 
-    def _in_places(self, name: str, inputs: Any) -> list[Any]:
+    def _in_places(self, name: str, inputs: Any, structure: Any = None) -> list[Any]:
         """Return what was given for each of several inputs."""
         keys = list(self.input) if isinstance(self.input, dict) else self.input_names
         if isinstance(inputs, Mapping):
@@ -208,27 +207,6 @@ class Functional(Planned):
         ):
             raise ValueError(f"{name}: expected shape {symbol.shape}, got {shape}")
         return array
-
-    def stream(  # type: ignore[override]  # of several inputs, and so no Stage
-        self, batch_size: int = 1, steps: int = 1
-    ) -> GraphStream:
-        """Return an object that runs the model a step, or a chunk of steps, at a time.
-
-        Its outputs are bit for bit those of the whole sequences at once. A recurrent layer gives its output at every
-        step, whether or not it has ``return_sequences``.
-
-        Parameters
-        ----------
-        batch_size : rows of every step.
-        steps : the most steps in a chunk.
-
-        Raises
-        ------
-        NotImplementedError, ValueError
-            A layer needs the whole sequence, or a state from the end of another one; the message names it.
-        """
-        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
-        return GraphStream(self.drawing, batch_size, steps)
 
     # --- description ---
 

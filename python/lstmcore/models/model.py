@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _masks
-from .._arguments import flag, function, integer, positive_integer, real_array
-from .._tree import copies, leaves, map_leaves
+from .._arguments import flag, function, integer, positive_integer, real_array, shown
+from .._tree import copies, in_places, leaves, map_leaves
 from ..activations import Activation
 from ..graph.drawing import Drawing
 from ..layers import _traced
@@ -20,6 +20,7 @@ from ..metrics import Metric
 from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
+from .graph_stream import streamed
 from .summary import print_summary
 
 Array = NDArray[Any]
@@ -307,6 +308,55 @@ class Model(Savable, Trainer):
             isinstance(inputs, (list, tuple)) and all(isinstance(part, np.ndarray) for part in inputs)
         )
         return map_leaves(one, inputs) if several else one(inputs)
+
+    # --- piece by piece ---
+
+    def stream(self, batch_size: int = 1, steps: int = 1) -> Any:
+        """Return an object that runs the model a step, or a chunk of steps, at a time.
+
+        Its outputs are bit for bit those of the whole sequences at once. A recurrent layer gives its output at every
+        step, whether or not it has ``return_sequences``. A model with several inputs or outputs takes and returns them
+        as it does itself, in lists and dicts; an input without steps, (batch, features), comes anew with every step.
+
+        Parameters
+        ----------
+        batch_size : rows of every step.
+        steps : the most steps in a chunk.
+
+        Returns
+        -------
+        A `streaming.Stream`, or its like for several inputs or outputs.
+
+        Raises
+        ------
+        NotImplementedError, ValueError
+            A layer needs the whole sequence, as `layers.Bidirectional` does, or the states of another one; the message
+            names it. Or the model has passes of its own.
+        """
+        self._require_built()
+        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
+        if batch_size * steps >= 2**31:
+            raise ValueError(f"steps: expected fewer than 2**31, times batch_size, got {steps} times {batch_size}")
+        drawing = self._drawing
+        if drawing is None:
+            raise NotImplementedError(
+                f"{self.name}: has passes of its own and cannot be run piece by piece; define stream beside forward"
+            )
+        if self.is_traced:
+            example = _zeros(self._built_for)
+            drawing = _traced.draw(self, example, False)
+            symbols = iter(drawing.inputs)
+            drawing = Drawing(self.name, map_leaves(lambda _: next(symbols), example), drawing.outputs)
+        structure = drawing.inputs
+        return streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
+
+    def _in_places(self, name: str, inputs: Any, structure: Any) -> list[Any]:
+        """Return what was given for each of several inputs."""
+        found = in_places(inputs, structure)
+        if found is None or any(part is None for part in found):
+            count = len(list(leaves(structure)))
+            raise ValueError(f"{name}: expected {count} arrays, as the model takes them, got {shown(inputs)}")
+        return found
 
     # --- description ---
 
