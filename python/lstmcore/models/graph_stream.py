@@ -15,7 +15,7 @@ from .._tree import copies, leaves, map_leaves
 from ..graph.drawing import Drawing
 from ..graph.plan import Plan, Slot, Step
 from ..graph.symbol import Call, Symbol
-from ..layers import _traced
+from ..layers._traced import drawing_within
 from ..layers.embedding import Embedding
 from ..layers.time_distributed import TimeDistributed
 from ..streaming import Entrance, Remembering, Stage, Stream, Together, as_it_came, written
@@ -140,18 +140,11 @@ def _readers(drawing: Drawing, symbol: Symbol) -> Iterator[Any]:
             layer = call.layer
             while isinstance(layer, TimeDistributed):
                 layer = layer.layer
-            within = _within(layer, call)
+            within = drawing_within(layer, call)
             if within is None:
                 yield layer
             else:
                 yield from _readers(within, next(leaves(within.inputs)))
-
-
-def _within(layer: Any, call: Call) -> Drawing | None:
-    """Return what a layer does in a call, if that is drawn: a model, or a layer with a ``call`` of the user's."""
-    if layer.is_traced:
-        return _traced.draw(layer, call.inputs, False, call.options)
-    return layer._drawing if layer.is_model else None
 
 
 def _stages(drawing: Drawing, tokens: list[bool], batch: int, steps: int) -> list[Stage]:
@@ -244,7 +237,7 @@ def _calls(drawing: Drawing, tokens: list[bool]) -> Iterator[tuple[Call, Step, D
     if given.intersection(plan.outputs):
         raise NotImplementedError(f"{drawing.name}: outputs: integers as they came in cannot be run piece by piece")
     for call, step in zip(plan.calls, plan.steps, strict=True):
-        within, own = _within(call.layer, call), [slot in given for slot in step.reads]
+        within, own = drawing_within(call.layer, call), [slot in given for slot in step.reads]
         alone = not used.intersection(step.outputs[1:])
         why = _why_not(call, step, within) or ("" if within is not None else _why_no_layer(call, step, own, alone))
         if why:
