@@ -13,10 +13,12 @@ from .._arguments import flag, function, integer, positive_integer, real_array, 
 from .._tree import copies, in_places, leaves, map_leaves
 from ..activations import Activation
 from ..graph.drawing import Drawing
+from ..graph.symbol import Symbol
 from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
+from ..serialization import custom_object_scope
 from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
@@ -360,10 +362,21 @@ class Model(Savable, Trainer):
 
     # --- description ---
 
-    def mapped(self, function: Callable[[Layer], Layer]) -> Model:
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Make a model from what `get_config` returned, that of a graph by ``Model`` itself; its weights are new.
+
+        ``custom_objects`` are classes and functions of yours that are part of it, by name.
+        """
+        if cls is Model:
+            return Model.of_graph.from_config(config, custom_objects)
+        with custom_object_scope({} if custom_objects is None else custom_objects):
+            return super().from_config(config)
+
+    def mapped(self, function: Callable[[Layer], Layer], inputs: Sequence[Symbol] | None = None) -> Model:
         """Return the same model of what a function returns for each layer; of chains and graphs only."""
         raise NotImplementedError(
-            f"{self.name}: clone_function: is for chains and graphs of layers, not for a subclass"
+            f"{self.name}: clone_function, input_tensors: are for chains and graphs of layers, not for a subclass"
         )
 
     def summary(

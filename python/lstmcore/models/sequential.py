@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._arguments import ArgumentTypeError, flag, items, mapping
@@ -192,9 +192,12 @@ class Sequential(Planned):
 
     # --- description ---
 
-    def mapped(self, function: Callable[[Layer], Layer]) -> Sequential:
-        """Return a chain of what a function returns for each layer."""
-        result = type(self)([function(layer) for layer in self.layers], name=self.name)
+    def mapped(self, function: Callable[[Layer], Layer], inputs: Sequence[Symbol] | None = None) -> Sequential:
+        """Return a chain of what a function returns for each layer, after an `Input` if that is given."""
+        if inputs is not None and (len(inputs) != 1 or not isinstance(inputs[0].call.layer, InputLayer)):
+            raise ValueError(f"{self.name}: input_tensors: expected one Input, for a chain, got {inputs}")
+        before: list[Any] = [] if inputs is None else [inputs[0].call.layer]
+        result = type(self)([*before, *(function(layer) for layer in self.layers)], name=self.name)
         if self.built and not result.built:
             assert self.input_shape is not None
             result.build(self.input_shape)
