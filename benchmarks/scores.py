@@ -53,6 +53,8 @@ TASKS = {
     "air_passengers_ahead": Task("air_passengers_ahead", "rmse", None),
     "energy": Task("energy", "mse", None),
     "energy_alone": Task("energy", "mse", 0.114, options=("--alone",)),
+    "oil_and_load": Task("oil_and_load", "rmse", None),
+    "oil_and_load_heavy": Task("oil_and_load", "brier", None),
     "air_quality": Task("air_quality", "rmse", 26.496, aim=26.5),
     "air_quality_published": Task("air_quality", "rmse", 26.496, options=("--published",)),
     "sentiment": Task("sentiment", "accuracy", 0.8428, aim=0.84, better="more"),

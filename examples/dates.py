@@ -204,12 +204,10 @@ def build(units: int, attends: bool) -> tuple[Model, Model, Model]:
 
 def spell(encoder: Model, step: Model, texts: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
     """Return what the models make of texts, and the weights (texts, 1, steps) for each character of that."""
-    x = codes(texts, READ)
-    encoded, *states = encoder.predict(x, verbose=0)
-    before, said, looked = np.zeros((len(x), 1), int), [], []
+    encoded, *states = encoder(codes(texts, READ))  # what is padding goes with the outputs, to the attention
+    before, said, looked = np.zeros((len(texts), 1), int), [], []
     for _ in range(LENGTH):
-        # An Embedding told the trained model what is padding; what predict returns doesn't say it any more.
-        probabilities, *rest = step([before, encoded, *states], mask=[None, x != 0, None, None])
+        probabilities, *rest = step([before, encoded, *states])
         before, states = probabilities.argmax(-1), rest[:2]
         said.append(before)
         looked += rest[2:]

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     parser.add_argument("--alone", action="store_true", help="from the oil temperature alone, as the published numbers")
     options = parser.parse_args(argv)
 
-    series = load(options.data)
+    series = scale(load(options.data))
     temperature = series[:, -1]
     changes = np.diff(series, axis=0, prepend=series[:1])[:, -1 if options.alone else 0 :]
     changes /= changes[slice(*TRAIN)].std(axis=0)
@@ -87,10 +87,14 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
 
 
 def load(folder: str | None) -> np.ndarray:
-    """Return the series (hours, 7), the oil temperature last, by mean and standard deviation of the first part."""
-    raw = np.genfromtxt(common.data_file("ETTh1.csv", folder), delimiter=",", skip_header=1, usecols=range(1, 8))
-    first = raw[slice(*TRAIN)]
-    return (raw - first.mean(axis=0)) / first.std(axis=0)
+    """Return the series (hours, 7), the oil temperature last."""
+    return np.genfromtxt(common.data_file("ETTh1.csv", folder), delimiter=",", skip_header=1, usecols=range(1, 8))
+
+
+def scale(series: np.ndarray) -> np.ndarray:
+    """Return series by mean and standard deviation of the first part."""
+    first = series[slice(*TRAIN)]
+    return (series - first.mean(axis=0)) / first.std(axis=0)
 
 
 def linear(temperature: np.ndarray, origins: np.ndarray) -> np.ndarray:

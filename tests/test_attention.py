@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from layer_tools import by_differences, numbers
 
 import lstmcore
-from lstmcore import Input, Model, Sequential, functional, layers, reference
+from lstmcore import Input, Model, Sequential, _masks, functional, layers, reference
 from lstmcore.models import clone_model, load_model, model_from_json
 
 # Rounding: sums of some tens of products of numbers near one, and gradients that go through three of them.
@@ -337,12 +337,12 @@ def test_the_mask_of_the_query_makes_outputs_zero_and_goes_on():
         outputs = layer(x, [QUERY_MASK, None])
         assert (outputs[~QUERY_MASK] == 0).all()
         np.testing.assert_array_equal(outputs[QUERY_MASK], layer(x)[QUERY_MASK])
-        np.testing.assert_array_equal(layers._masks.of(outputs), QUERY_MASK)
+        np.testing.assert_array_equal(_masks.of(outputs), QUERY_MASK)
     layer, x = made("MultiHeadAttention")
     outputs, scores = layer(*x, query_mask=QUERY_MASK, return_attention_scores=True)
     np.testing.assert_array_equal(outputs[~QUERY_MASK], np.broadcast_to(layer.output_dense.bias.value, (3, 4)))
-    np.testing.assert_array_equal(layers._masks.of(outputs), QUERY_MASK)
-    assert layers._masks.of(scores) is None
+    np.testing.assert_array_equal(_masks.of(outputs), QUERY_MASK)
+    assert _masks.of(scores) is None
 
 
 def test_masks_go_with_the_arrays_and_those_that_are_given_stand_for_them():
@@ -583,10 +583,15 @@ def test_masks_flow_through_graphs_as_through_calls():
     x = [words(), words(seed=1)]
     outputs, mask = model.run(x)
     np.testing.assert_array_equal(mask, x[1] != 0)
-    by_name = {type(layer).__name__ + str(k): layer for k, layer in enumerate(model.layers)}
-    embeddings = [layer for name, layer in by_name.items() if name.startswith("Embedding")]
-    grus = [layer for name, layer in by_name.items() if name.startswith("GRU")]
-    encoded, decoded = (gru(embedding(part)) for gru, embedding, part in zip(grus, embeddings, x, strict=True))
+
+    def through(k):
+        embedding = next(layer for layer in model.layers[2:] if layer.input.key == model.inputs[k].key)
+        gru = next(
+            layer for layer in model.layers if isinstance(layer, layers.GRU) and layer.input.key == embedding.output.key
+        )
+        return gru(embedding(x[k]))
+
+    encoded, decoded = through(0), through(1)
     context = model.get_layer("look")([decoded, encoded])
     heads = model.get_layer("heads")(decoded, encoded, use_causal_mask=True)
     joined = layers.Concatenate()([decoded, context, heads])

@@ -23,6 +23,7 @@ shared = root.parent / "shared" / "data"
 programs = {
     "air_passengers_ahead": ("--epochs 2", None, "25 forecasts"),  # that end in 1958-12 to 1960-12
     "energy": ("--epochs 1 --units 4", "ETTh1.csv", "2857 forecasts"),  # 4 months of 30 days, less 23 hours
+    "oil_and_load": ("--epochs 1 --units 4", "ETTh1.csv", "2857 forecasts"),
     "air_quality": (
         "--epochs 1",
         "pollution.csv",
@@ -152,6 +153,36 @@ def test_questions_of_addition_are_different_and_their_answers_right(program):
     assert len({tuple(sorted(pair)) for pair in pairs}) == 300
     assert [int(answer) for answer in answers] == [a + b for a, b in pairs]
     assert {len(question) for question in questions} == {7}
+
+
+def test_oil_and_load_reads_nothing_of_the_hours_it_forecasts(program):
+    oil_and_load = program("oil_and_load")
+    rng = np.random.default_rng(0)
+    series, heavy, begin = rng.normal(size=(400, 7)), rng.random(400) < 0.5, 250
+    x, y = oil_and_load.examples(series, heavy, (0, 400))
+    assert [len(x["past"]), len(x["ahead"])] == [400 - 7 * 24 - 23] * 2
+    k = begin - 7 * 24  # the forecast that begins at that hour: the first has a week before it
+    np.testing.assert_allclose(
+        y["temperature"][k, :, 0], series[begin : begin + 24, 6] - series[begin - 1, 6], rtol=1e-5
+    )
+    assert y["heavy"][k, :, 0].tolist() == heavy[begin : begin + 24].tolist()
+    rules = oil_and_load.baselines(series[:, 6], heavy, np.array([begin]))
+    series[begin:], heavy[begin:] = rng.normal(size=(150, 7)), ~heavy[begin:]
+    later, _ = oil_and_load.examples(series, heavy, (0, 400))
+    for name, array in x.items():
+        assert (array[: k + 1] == later[name][: k + 1]).all()
+        assert (array[k + 1] != later[name][k + 1]).any()
+    for before, after in zip(rules, oil_and_load.baselines(series[:, 6], heavy, np.array([begin])), strict=True):
+        assert all((before[name] == after[name]).all() for name in before)
+
+
+def test_the_area_of_oil_and_load_is_that_of_pairs_put_in_order(program):
+    rng = np.random.default_rng(0)
+    happened, probability = rng.random((9, 5)) < 0.4, rng.integers(0, 20, (9, 5)) / 20
+    gap = probability[happened][:, None] - probability[~happened]
+    brier, area = program("oil_and_load").quality(happened, probability)
+    assert area == pytest.approx(np.mean(gap > 0) + np.mean(gap == 0) / 2, rel=1e-6)  # ties count half
+    assert brier == pytest.approx((np.sum((1 - probability[happened]) ** 2) + np.sum(probability[~happened] ** 2)) / 45)
 
 
 def test_what_selective_copying_asks_for_stands_among_the_blanks(program):

@@ -113,6 +113,13 @@ class Symbol:
         """Refuse to be taken for an array."""
         raise TypeError(f"{self!r}: stands for an array and has no numbers; put what you do with it into a layer")
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (int, float, np.generic, np.ndarray)):
+            raise TypeError(f"{self!r}: == and != are not drawn; layers.NotEqual(number) says where it is another")
+        return self is other
+
+    __hash__ = object.__hash__
+
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r}: has no numbers yet, so that nothing can depend on them; put it into a layer")
 
