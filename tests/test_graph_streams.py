@@ -174,6 +174,55 @@ def test_steps_and_chunks_have_the_bits_of_the_whole(name):
     assert not np.may_share_memory(stream(data[:, :4]), data)
 
 
+@st.composite
+def graphs(draw):
+    """Layers on one another's outputs, some called more than once; all values are (batch, steps, 3)."""
+    values = [Input((None, 3)), Input((None, 3))]
+    inputs = list(values)
+    often = [
+        layers.LSTM(3, return_sequences=True),
+        layers.Conv1D(3, 2, padding="causal"),
+        inner(),
+        Sequential([layers.Dense(4, "tanh"), layers.GRU(3, return_sequences=True)]),
+        Drawn(),
+        layers.Residual(layers.SimpleRNN(3, return_sequences=True)),
+        layers.Activation("tanh"),
+    ]
+    for _ in range(draw(st.integers(1, 8))):
+        x, other = draw(st.sampled_from(values)), draw(st.sampled_from(values))
+        what = draw(st.sampled_from(["often", "new", "sum", "product", "side by side"]))
+        if what == "often":
+            values.append(draw(st.sampled_from(often))(x))
+        elif what == "new":
+            values.append(layers.MinGRU(3, return_sequences=True)(x))
+        elif what == "sum":
+            values.append(x + other)
+        elif what == "product":
+            values.append(layers.multiply([x, 1 - other]))
+        else:
+            values.append(layers.Dense(3)(layers.concatenate([x, other])))
+    outputs = draw(st.lists(st.sampled_from(values), min_size=1, max_size=3))
+    return Model(inputs, outputs if len(outputs) > 1 else outputs[0])
+
+
+@given(graphs(), st.data())
+def test_streams_of_any_graph_have_the_bits_of_the_whole(model, drawn):
+    data = [numbers(2, 7, 3), numbers(2, 7, 3, seed=1)]
+    whole = model.predict(data, verbose=0)
+    stream, other = model.stream(2, 7), model.stream(2, 7)
+    at, parts = 0, []
+    while at < 7:
+        size = drawn.draw(st.integers(1, 7 - at))
+        parts.append(stream([x[:, at : at + size] for x in data]))
+        at += size
+        stream, other = other, stream  # which goes on from where that one is
+        stream.state = other.state
+    if isinstance(whole, np.ndarray):
+        whole, parts = [whole], [[part] for part in parts]
+    for k, want in enumerate(whole):
+        np.testing.assert_array_equal(np.concatenate([part[k] for part in parts], axis=1), want)
+
+
 def test_integers_reach_the_embeddings_of_models_within():
     words, tokens = Input((None,), dtype="int32"), np.random.default_rng(0).integers(0, 9, (2, 6))
     table = layers.Embedding(9, 3)
@@ -292,6 +341,24 @@ def test_masks_that_are_given_and_passes_of_ones_own_are_refused():
     own(np.ones((1, 2, 3)))
     with pytest.raises(NotImplementedError, match=r"has passes of its own .*; define stream beside forward"):
         own.stream()
+
+
+def test_one_call_at_a_time():
+    class Meddling(layers.Layer):
+        steps_apart = True
+
+        def forward(self, inputs, training=False):
+            if streams:
+                streams[0]([inputs, inputs])
+            return inputs
+
+    a, b, streams = Input((None, 3)), Input((None, 3)), []
+    stream = Model([a, b], Meddling()(a + b)).stream()
+    streams.append(stream)
+    with pytest.raises(RuntimeError, match="Stream"):
+        stream([np.ones((1, 3)), np.ones((1, 3))])
+    streams.clear()
+    assert stream([np.ones((1, 3)), np.ones((1, 3))]).tolist() == [[2.0, 2.0, 2.0]]
 
 
 def test_inputs_that_do_not_fit():

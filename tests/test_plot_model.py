@@ -79,6 +79,23 @@ def test_frames_hold_the_layers_of_models_within_and_nothing_else():
     ]
 
 
+def test_a_model_within_is_drawn_for_each_call():
+    x = Input((3,), name="x")
+    inner = Sequential([layers.Dense(3, name="own")], name="inner")
+    model = Model(x, layers.Add(name="sum")([x, inner(inner(x))]))
+    graph = utils.model_to_dot(model, show_layer_names=True, expand_nested=True)
+    assert len(re.findall(r"subgraph", graph.source)) == 2
+    assert edges(graph) == [
+        ("own (Dense)", "own (Dense)"),
+        ("own (Dense)", "sum (Add)"),
+        ("x (InputLayer)", "own (Dense)"),
+        ("x (InputLayer)", "sum (Add)"),
+    ]
+    # Drawn as a box, a layer that is called twice is there once.
+    graph = utils.model_to_dot(model, show_layer_names=True)
+    assert edges(graph)[0] == ("inner (Sequential)", "inner (Sequential)")
+
+
 def test_names_cannot_break_the_description():
     model = Sequential([Input((3,)), layers.Dense(1, name="<b>&")], name="a<b")
     assert "&lt;b&gt;&amp;" in utils.model_to_dot(model, show_layer_names=True).source

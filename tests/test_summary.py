@@ -121,6 +121,21 @@ def test_what_layers_return():
     assert table(Model([a, b], [dropout(a), dropout(b)]))["drop"][1] == "(None, 2)"  # of the last call, as in Keras
 
 
+def test_masks_are_no_layers():
+    words = Input((None,), dtype="int32", name="words")
+    told = layers.Embedding(9, 4, mask_zero=True, name="told")(words)
+    model = Model(
+        words, layers.Concatenate(name="cat")([layers.GRU(3, name="gru")(told), layers.LSTM(2, name="lstm")(told)])
+    )
+    assert connected(model) == {
+        "words": [],
+        "told": ["words[0][0]"],
+        "gru": ["told[0][0]"],
+        "lstm": ["told[0][0]"],
+        "cat": ["gru[0][0]", "lstm[0][0]"],
+    }
+
+
 def test_models_within_can_be_shown():
     names = list(table(nested(), expand_nested=True))
     assert names == ["head", "x", "pre", "within", "seen", "l", "g", "top", "hidden", "cat"]

@@ -22,7 +22,7 @@ from ..serialization import custom_object_scope
 from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
-from .graph_stream import streamed
+from .streams import streamed
 from .summary import print_summary
 
 Array = NDArray[Any]
