@@ -260,6 +260,29 @@ def test_a_model_with_call_streams_what_it_does_outside_of_training():
     np.testing.assert_array_equal(got, outer.predict([x, z], verbose=0))
 
 
+def test_outputs_are_written_where_it_is_said():
+    model, x = both_towers(), data(2, 5)
+    stream, other = model.stream(2, 5), model.stream(2, 5)
+    out = {"p": np.empty((2, 5, 2), "float32"), "q": [np.empty((2, 5, 3), "float32")]}
+    returned, want = stream(x, out), other(x)
+    assert returned["p"] is out["p"]
+    np.testing.assert_array_equal(out["p"], want["p"])
+    np.testing.assert_array_equal(out["q"][0], want["q"][0])
+    before, (p, q) = stream.state, (out["p"], out["q"][0])
+    shared = {**x, "a": np.zeros((2, 5, 3), "float32")}
+    for wrong, inputs, error, text in (
+        ({"p": p, "q": [p]}, x, ValueError, r"out: q/\w+: expected shape \(2, 5, 3\), got \(2, 5, 2\)"),
+        ({"p": p, "q": [q.astype("float64")]}, x, TypeError, "expected dtype float32, got float64"),
+        ({"p": p, "q": [None]}, x, TypeError, "expected an array to write into, got NoneType"),
+        ({"p": p, "q": q}, x, ValueError, "out: expected arrays as the model returns them, got"),
+        ({"p": p, "q": [shared["a"]]}, shared, ValueError, "overlaps inputs"),
+    ):
+        with pytest.raises(error, match=text):
+            stream(inputs, wrong)
+    for one, same in zip(stream.state, before, strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
 def test_inputs_without_steps_come_with_every_step():
     past, calendar = Input((None, 3), name="past"), Input((2,), name="calendar")
     forecast = layers.Dense(1)(layers.concatenate([layers.LSTM(4)(past), calendar]))

@@ -268,6 +268,21 @@ def as_it_came(outputs: Array, axes: int) -> Array:
     return result
 
 
+def check_place(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: Sequence[Array]) -> None:
+    """Refuse what outputs of that shape and dtype cannot be written into."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name}: expected an array to write into, got {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"{name}: expected dtype {dtype}, got {out.dtype}")
+    if out.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name}: expected a writeable array, got a read-only one")
+    for array in inputs:
+        if np.may_share_memory(out, array):
+            raise ValueError(f"{name}: overlaps inputs in memory")
+
+
 class Stream(Stage):
     """A model that takes a sequence piece by piece; made by ``model.stream()``.
 
@@ -336,18 +351,10 @@ class Stream(Stage):
     def _into(self, out: Array, chunk: Array, axes: int) -> Array:
         """Write the outputs of a chunk, whose inputs came with so many axes, into ``out``."""
         expected = (*chunk.shape[: axes - 1], self.width)
-        if not isinstance(out, np.ndarray):
-            raise TypeError(f"out: expected an array to write into, got {type(out).__name__}")
-        if out.dtype != self.dtype:
-            raise TypeError(f"out: expected dtype {self.dtype}, got {out.dtype}")
-        if out.shape != expected:
-            raise ValueError(f"out: expected shape {expected}, got {out.shape}")
-        if not out.flags.writeable:
-            raise ValueError("out: expected a writeable array, got a read-only one")
-        if np.may_share_memory(out, chunk):
-            raise ValueError("out: overlaps inputs in memory")
+        check_place("out", out, expected, self.dtype, [chunk])
         if out.flags.c_contiguous and out.flags.aligned:
-            self._exclusive(self._run, chunk, out.reshape(*chunk.shape[:2], -1))
+            whole = out if axes == 3 else out[:, None] if axes == 2 else out[None, None]
+            self._exclusive(self._run, chunk, whole)
         else:
             out[...] = self._exclusive(self._run, chunk).reshape(expected)
         return out

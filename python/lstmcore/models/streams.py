@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from .. import _core
 from .._arguments import float_array, shown
 from .._ours import is_ours
-from .._tree import copies, leaves, map_leaves
+from .._tree import copies, in_places, leaves, map_leaves
 from ..graph.drawing import Drawing
 from ..graph.plan import Plan, Slot, Step
 from ..graph.symbol import Call, Symbol
 from ..layers._traced import drawing_within
 from ..layers.embedding import Embedding
 from ..layers.time_distributed import TimeDistributed
-from ..streaming import Entrance, Remembering, Stage, Stream, Together, as_it_came, written
+from ..streaming import Entrance, Remembering, Stage, Stream, Together, as_it_came, check_place, written
 
 Array = NDArray[Any]
 Places = Callable[[str, Any], list[Any]]
@@ -74,16 +74,33 @@ class GraphStream(Remembering):
         self._drawing, self._graph, self._entrances, self._places = drawing, graph, entrances, places
         self._exclusive = _core.exclusive("Stream")
 
-    def __call__(self, inputs: Any) -> Any:
-        """Return the outputs of the next step, (batch, features), or chunk, (batch, steps, features), as new arrays."""
+    def __call__(self, inputs: Any, out: Any = None) -> Any:
+        """Return the outputs of the next step, (batch, features), or chunk, (batch, steps, features), as new arrays.
+
+        With a batch of one, steps may also be (features,) alone. ``out`` are arrays to write the outputs into instead,
+        in lists and dicts as the outputs are; they must not share memory with the inputs.
+        """
         given = self._places("inputs", inputs)
         came = [entrance.chunk(part) for entrance, part in zip(self._entrances, given, strict=True)]
         chunks, axes = [chunk for chunk, _ in came], came[0][1]
         if any(chunk.shape[1] != chunks[0].shape[1] or ndim != axes for chunk, ndim in came):
             said = ", ".join(str(np.shape(part)) for part in given)
             raise ValueError(f"inputs: expected a step of each, or as many steps of each, got shapes {said}")
-        outputs = iter(self._exclusive(self._graph.run, chunks))
-        return map_leaves(lambda _: as_it_came(next(outputs), axes).copy(), self._drawing.outputs)
+        places = None if out is None else self._checked(out, chunks, axes)
+        outputs = [as_it_came(part, axes) for part in self._exclusive(self._graph.run, chunks)]
+        at = iter(map(np.copy, outputs) if places is None else map(written, outputs, places))
+        return map_leaves(lambda _: next(at), self._drawing.outputs)
+
+    def _checked(self, out: Any, chunks: list[Array], axes: int) -> list[Any]:
+        """Return the arrays to write into, one after the other, after a check."""
+        places = in_places(out, self._drawing.outputs)
+        if places is None:
+            raise ValueError(f"out: expected arrays as the model returns them, got {shown(out)}")
+        names = leaves(self._drawing.names)
+        for name, symbol, place in zip(names, leaves(self._drawing.outputs), places, strict=True):
+            shape = (*chunks[0].shape[: axes - 1], symbol.shape[-1])
+            check_place(f"out: {name}", place, shape, symbol.dtype, chunks)
+        return places
 
     step = __call__
 
