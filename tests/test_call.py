@@ -235,6 +235,48 @@ def test_training_of_a_call_that_branches():
     np.testing.assert_array_equal(model(x, training=True), model.dense(x))
 
 
+def test_a_call_may_return_a_tuple():
+    class Pair(Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = layers.Dense(2, name="first"), layers.Dense(1, name="second")
+
+        def call(self, inputs):
+            return self.first(inputs), self.second(inputs)
+
+    model, x = Pair(), numbers(4, 3)
+    model.compile("sgd", ["mse", "mae"], metrics=[["mae"], []])
+    logs = model.fit(x, (numbers(4, 2), numbers(4, 1)), verbose=0).history
+    assert set(logs) == {"loss", "first_loss", "second_loss", "first_mae"}
+    assert [part.shape for part in model.predict(x, verbose=0)] == [(4, 2), (4, 1)]
+
+
+def test_arguments_that_are_no_arrays_are_told_apart():
+    class Least(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.same = layers.Identity()
+
+        def call(self, inputs, keep=None, mask=None):
+            return self.same(inputs) * float(min(keep))
+
+    layer, x = Least(), np.ones((2, 3), "float32")
+    assert [float(layer(x, keep={k})[0, 0]) for k in (2, 3, 4)] == [2, 3, 4]
+    pair = [x, 2 * x]
+
+    class Joined(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.join = layers.Concatenate(axis=1)
+
+        def call(self, inputs, mask=None):
+            return self.join(inputs)
+
+    three = [part[:, :, None] for part in pair]
+    mask = [np.array([[True, True, False]] * 2), None]
+    np.testing.assert_array_equal(Joined()(three, mask=mask), np.concatenate(three, axis=1))
+
+
 # --- bad input ---
 
 

@@ -264,6 +264,53 @@ def test_several_outputs_come_as_they_were_said():
     assert in_list[1].shape == (70, 2)
 
 
+def test_what_cannot_be_told_by_a_configuration():
+    x, inside = Input((3,)), Input((3,))
+    inner = Model(inside, layers.Dense(3, name="both")(inside))
+    middle = Sequential([x, inner])
+    model = Model(x, layers.add([middle(x), inner(x)]))
+    model.compile("sgd", "mse")
+    model.train_on_batch(numbers(4, 3), numbers(4, 3, seed=1))
+    for told in (model.get_config, model.to_json, lambda: copy.deepcopy(model)):
+        with pytest.raises(ValueError, match="is a layer of this model and of a model within"):
+            told()
+
+
+def test_a_model_within_takes_its_inputs_by_name():
+    a, b = Input((3,)), Input((3,))
+    inner = Model({"a": a, "b": b}, a - b)
+    p, q = Input((3,)), Input((3,))
+    x, y = numbers(2, 3), numbers(2, 3, seed=1)
+    model = Model([p, q], inner({"b": q, "a": p}))
+    np.testing.assert_array_equal(model.predict([x, y], verbose=0), x - y)
+    with pytest.raises(ValueError, match="expected a, b, got a, c"):
+        inner({"a": p, "c": q})
+
+
+def test_outputs_share_no_memory_with_one_another():
+    x = Input((3,))
+    h = layers.Dense(2)(x)
+    model, data = Model(x, [h, h, layers.Dropout(0.5)(h)]), numbers(2, 3)
+    for outputs in (model(data), model.predict(data, verbose=0), model.predict_on_batch(data)):
+        kept = outputs[1].copy()
+        outputs[0][...] = 7
+        np.testing.assert_array_equal(outputs[1], kept)
+        np.testing.assert_array_equal(outputs[2], kept)
+
+
+def test_inputs_may_be_nested_as_outputs_may():
+    a, b, c = Input((3,)), Input((3,)), Input((3,))
+    x, y, z = (numbers(5, 3, seed=k) for k in range(3))
+    for said, data in (([a, [b, c]], [x, [y, z]]), ({"p": a, "q": [b, {"r": c}]}, {"p": x, "q": [y, {"r": z}]})):
+        model = Model(said, layers.add([layers.subtract([a, b]), c]))
+        np.testing.assert_allclose(model.predict(data, verbose=0), x - y + z, rtol=1e-6)
+        np.testing.assert_array_equal(model(data), model.predict(data, verbose=0, batch_size=2))
+        model.compile("sgd", "mse")
+        assert len(model.fit(data, x, verbose=0).history["loss"]) == 1
+        with pytest.raises(ValueError, match="expected arrays as the inputs are said"):
+            model.predict_on_batch([x, y, z])
+
+
 def test_masks_go_from_layer_to_layer():
     x = Input((5, 4))
     layer = layers.LSTM(3)

@@ -9,7 +9,7 @@ import pytest
 from layer_tools import assert_gradients_by_differences, by_differences, numbers, with_weights
 
 from lstmcore import Sequential
-from lstmcore.layers import LSTM, BatchNormalization, LayerNormalization, Masking, RMSNormalization
+from lstmcore.layers import LSTM, BatchNormalization, LayerNormalization, Masking, RMSNormalization, TimeDistributed
 from lstmcore.saving import load_model
 
 KINDS = {
@@ -497,3 +497,10 @@ def test_streams_need_the_axis_of_the_features(kind):
     layer(numbers(2, 3, 4))
     with pytest.raises(ValueError, match="axis: a stream needs that of the features, -1, got"):
         layer.stream(1, 1)
+
+
+def test_steps_are_normalised_together():
+    x = np.arange(24.0).reshape(2, 4, 3)
+    alone = BatchNormalization(dtype="float64")
+    wrapped = TimeDistributed(BatchNormalization(dtype="float64"), dtype="float64")
+    np.testing.assert_allclose(wrapped(x, training=True), alone(x, training=True), rtol=1e-12)

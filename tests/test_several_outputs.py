@@ -663,3 +663,11 @@ def test_a_model_that_is_not_compiled_is_not_trained_and_one_compiled_twice_by_t
     logs = model.train_on_batch(X, BOTH, return_dict=True)
     assert logs["loss"] == pytest.approx(logs["sign_loss"])
     assert model.optimizer.iterations == 1
+
+
+def test_a_dict_of_one_may_have_any_name():
+    x = Input((3,), name="in")
+    model = Model(x, layers.Dense(1, name="out")(x))
+    model.compile("sgd", {"other": "mse"})
+    data = np.ones((2, 3))
+    np.testing.assert_array_equal(model.predict({"another": data}, verbose=0), model.predict(data, verbose=0))

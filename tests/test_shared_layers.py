@@ -312,3 +312,58 @@ def test_a_chain_of_the_layers_of_another_and_a_chain_with_another_inside():
         assert not np.array_equal(base.get_weights()[0], before[0])
         assert_same(model.get_weights()[:6], base.get_weights())
     np.testing.assert_array_equal(around.predict(X, verbose=0), around.layers[1](base.predict(X, verbose=0)))
+
+
+def test_trainable_takes_effect_when_compiled():
+    model = Sequential([layers.Dense(2, input_shape=(3,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.layers[0].trainable = False
+    x, before = np.ones((4, 3)), model.layers[0].get_weights()[0]
+    model.train_on_batch(x, np.ones(4))
+    moved = model.layers[0].get_weights()[0]
+    assert (moved != before).any()
+    model.compile("sgd", "mse")
+    model.train_on_batch(x, np.ones(4))
+    np.testing.assert_array_equal(model.layers[0].get_weights()[0], moved)
+
+
+@pytest.mark.parametrize("kind", ["chain", "graph", "call"])
+def test_what_a_model_within_was_compiled_to_train_is_no_matter(kind):
+    x, y = numbers(4, 3, dtype="float32"), numbers(4, 1, dtype="float32")
+    first = layers.Dense(3, "tanh")
+    inner = Sequential([layers.Input((3,)), first, layers.Dense(2)])
+    first.trainable = False
+    inner.compile("sgd", "mse")
+    inner.train_on_batch(x, numbers(4, 2, dtype="float32"))
+    first.trainable = True
+
+    class Outer(Model):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.dense = inner, layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(self.inner(inputs))
+
+    if kind == "chain":
+        outer = Sequential([inner, layers.Dense(1)])
+    elif kind == "graph":
+        source = layers.Input((3,))
+        outer = Model(source, layers.Dense(1)(inner(source)))
+    else:
+        outer = Outer()
+    outer.compile("sgd", "mse")
+    before = first.get_weights()[0]
+    outer.train_on_batch(x, y)
+    assert (first.get_weights()[0] != before).any()
+
+
+def test_frozen_layers_called_with_training_false_within_a_model_within():
+    source, frozen = layers.Input((3,)), layers.Dense(3)
+    frozen.trainable = False
+    inner = Model(source, layers.Dense(2)(frozen(source, training=False)))
+    outer = Model(source, layers.Dense(1)(inner(source)))
+    outer.compile("sgd", "mse")
+    x, before = numbers(4, 3, dtype="float32"), inner.layers[-1].get_weights()[0]
+    outer.train_on_batch(x, numbers(4, 1, dtype="float32"))
+    assert (inner.layers[-1].get_weights()[0] != before).any()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from .._masks import parts
 from .._names import free_name
 from .._tree import in_places, leaves, map_leaves
 from ..activations import Activation
@@ -28,6 +27,7 @@ class Drawing:
 
     def __init__(self, name: str, inputs: Any, outputs: Any) -> None:
         self.name, self.inputs, self.outputs = name, inputs, outputs
+        self.given = inputs  # as they are given to the model, without further arguments of a call
         self._one = isinstance(outputs, Symbol)
         self._plan: Plan | None = None
         self._moved: set[int] | None = None
@@ -61,7 +61,7 @@ class Drawing:
         """Return the outputs for arrays, their masks and, with ``training``, what `backward` needs."""
         single = isinstance(inputs, np.ndarray)
         arrays = [inputs] if single else list(leaves(inputs))
-        masks = [None] * len(arrays) if mask is None else [mask] if single else parts(mask)
+        masks = [None] * len(arrays) if mask is None else [mask] if single else list(leaves(mask))
         plan = self._plan or self.plan
         outputs, left, kept = plan.run(arrays, training, masks, logits)
         if self._one:
@@ -114,7 +114,7 @@ def _names(outputs: Any, path: tuple[Any, ...], taken: set[str]) -> Any:
     """Return the names of outputs in their places, as Keras calls their losses."""
     if isinstance(outputs, dict):
         return {key: _names(part, (*path, key), taken) for key, part in outputs.items()}
-    if isinstance(outputs, list):
+    if isinstance(outputs, (list, tuple)):
         return [_names(part, (*path, k), taken) for k, part in enumerate(outputs)]
     own = path[-1] if path and isinstance(path[-1], str) else outputs.name
     name = free_name("/".join(map(str, (*path[:-1], own))), taken)

@@ -233,6 +233,8 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     floats = [s.dtype for s in leaves(inputs) if s.dtype.kind == "f"]
     if floats and not layer.built:
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
+    if layer.is_model:
+        inputs = layer.ordered(inputs)
     _refuse_unknown(layer, options)
     shape = layer.shape_of_call(inputs, options)
     if mask is not None:
@@ -245,8 +247,9 @@ def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
     taken = inspect.signature(layer.forward).parameters
     if any(p.kind is p.VAR_KEYWORD for p in taken.values()):
         return
+    known = {*taken, *inspect.signature(layer.forward_with_mask).parameters}
     for name in options:
-        if name not in taken and name != "mask":
+        if name not in known:
             raise TypeError(f"{layer.name} got an unexpected argument {name!r}")
 
 

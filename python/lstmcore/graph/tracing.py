@@ -43,23 +43,28 @@ class Tracing:
         """Return the drawing for arrays or symbols like these."""
         given = [inputs, dict(options), mask if self._masked else None]
         trains = training if self._trains else None
-        if not self._sized:
+        if self._sized:
+            return self._found(layer, given, trains)
+        try:
+            return self._found(layer, given, trains)
+        except TypeError:
+            # Of a size that is None; or of something else, which then comes again.
+            if not any(len(shape) > 2 for shape in (np.shape(part) for part in leaves(given) if _is_data(part))):
+                raise
+            self._sized = True
             try:
                 return self._found(layer, given, trains)
-            except TypeError:
-                # Of a size that is None; or of something else, which then comes again.
-                if not any(len(shape) > 2 for shape in (np.shape(part) for part in leaves(given) if _is_data(part))):
-                    raise
-            self._sized = True
-        return self._found(layer, given, trains)
+            except BaseException:
+                self._sized = False
+                raise
 
     def _found(self, layer: Any, given: list[Any], training: bool | None) -> Drawing:
-        key = (_structure(given, self._sized), training)
+        key = (_structure(given, self._sized), training, self._sized)
         drawing = self._drawings.get(key)
         if drawing is None:
             drawing = self._draw(layer, given, training)
             if len(self._drawings) >= _MOST:
-                del self._drawings[next(iter(self._drawings))]
+                self._drawings.pop(next(iter(self._drawings)), None)
             self._drawings[key] = drawing
         return drawing
 
@@ -97,6 +102,7 @@ class Tracing:
                     "__init__ or build, and keep them as attributes"
                 )
         drawing = Drawing(layer.name, [part for part in leaves([inputs, options, mask]) if _is_symbol(part)], outputs)
+        drawing.given = inputs
         if self._moved is not None:
             drawing.move(self._moved)
         return drawing
@@ -122,7 +128,7 @@ class Tracing:
         count = len(list(leaves(inputs)))
         masks = [None] * count if mask is None else [mask] if isinstance(mask, np.ndarray) else list(leaves(mask))
         if self._masked and mask is not None:
-            arrays += list(leaves(mask))
+            arrays += [part for part in leaves(mask) if part is not None]
         masks += [None] * (len(arrays) - len(masks))
         arrays = [
             array if array.dtype.kind == "f" else _converted(layer.name, array, symbol, drawing)
@@ -196,5 +202,18 @@ def _structure(value: Any, sized: bool) -> Any:
     try:
         hash(value)
     except TypeError:
-        return id(value)
-    return value
+        return _Same(value)
+    return type(value), value
+
+
+class _Same:
+    """Stands for an object that has no hash: equal to what stands for the same object, which it holds."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)

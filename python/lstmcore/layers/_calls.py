@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import _masks
 from .._arguments import flag, valid_steps
-from .._tree import copies, leaves, shapes
+from .._tree import copies, leaves, map_leaves, shapes
 from ..graph import symbol
 
 
@@ -57,12 +57,15 @@ def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, option
 
 
 def own_outputs(outputs: Any, inputs: Any) -> Any:
-    """Return outputs that share no memory with the inputs; without inputs, nor with anything else: copies."""
+    """Return outputs that share no memory with the inputs or one another; without inputs, with anything: copies."""
     if inputs is None:
         return copies(outputs)
-    if isinstance(outputs, (tuple, list)):
-        return type(outputs)(own_outputs(part, inputs) for part in outputs)
-    if isinstance(outputs, dict):
-        return {name: own_outputs(part, inputs) for name, part in outputs.items()}
-    shared = isinstance(outputs, np.ndarray) and any(np.may_share_memory(outputs, array) for array in leaves(inputs))
-    return outputs.copy() if shared else outputs
+    others = list(leaves(inputs))
+
+    def own(array: Any) -> Any:
+        if isinstance(array, np.ndarray):
+            array = array.copy() if any(np.may_share_memory(array, other) for other in others) else array
+            others.append(array)
+        return array
+
+    return own(outputs) if isinstance(outputs, np.ndarray) else map_leaves(own, outputs)

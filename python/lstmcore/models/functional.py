@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, real_array
-from .._tree import leaves, map_leaves
+from .._tree import in_places, leaves, map_leaves
 from ..graph.plan import Plan
 from ..graph.symbol import Call, Symbol
 from ..layers.input import InputLayer
@@ -177,6 +177,13 @@ class Functional(Planned):
 
     def _in_places(self, name: str, inputs: Any, structure: Any = None) -> list[Any]:
         """Return what was given for each of several inputs."""
+        parts = self.input.values() if isinstance(self.input, dict) else self.input
+        if any(isinstance(part, (list, dict)) for part in parts):
+            found = in_places(inputs, self.input)
+            if found is None or any(part is None for part in found):
+                said = map_leaves(lambda s: s.name, self.input)
+                raise ValueError(f"{name}: expected arrays as the inputs are said: {said}")
+            return found
         keys = list(self.input) if isinstance(self.input, dict) else self.input_names
         if isinstance(inputs, Mapping):
             if set(inputs) != set(keys):
@@ -188,6 +195,10 @@ class Functional(Planned):
                 f"{name}: expected {len(self.inputs)} arrays, for {', '.join(map(str, keys))}, got {len(given)}"
             )
         return given
+
+    def ordered(self, inputs: Any) -> Any:
+        """Return the symbols of a call in the order of the inputs: a dict may have another."""
+        return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
         readers = [c for c in self._plan.calls if isinstance(c.inputs, Symbol) and c.inputs.key == symbol.key]

@@ -29,7 +29,7 @@ Array = NDArray[Any]
 
 
 class Model(Savable, Trainer):
-    """Base of the models. A subclass makes layers, keeps them as attributes, and defines two passes.
+    """Base of the models. A subclass makes layers, keeps them as attributes, and defines ``call`` or two passes.
 
     >>> import numpy as np
     >>> from lstmcore import Model, layers
@@ -65,10 +65,8 @@ class Model(Savable, Trainer):
     dtype : "float32" or "float64", for the layers too, those that were given one of their own excepted, which
         must be the same. By default that of the first layer.
 
-    Raises
-    ------
-    NotImplementedError
-        ``inputs`` and ``outputs`` are given: there are no models made of graphs.
+    A subclass that defines Keras's ``call`` over its layers needs no passes: it is drawn once for each structure of the
+    inputs, and may have several outputs.
     """
 
     takes_several = True
@@ -156,7 +154,9 @@ class Model(Savable, Trainer):
         for layer in layers:
             layer.refuse_owner(self.name)
             if not self.is_traced and layer.activity_regularizer is not None:
-                raise ValueError(f"{self.name}: {layer.name}: activity_regularizer: is offered in a Sequential only")
+                raise ValueError(
+                    f"{self.name}: {layer.name}: activity_regularizer: is not offered in a class with its own forward"
+                )
         if self.is_traced:
             _traced.draw(self, inputs, False)
             self._drawing = drawing = _traced.draw(self, inputs, True)
@@ -214,10 +214,13 @@ class Model(Savable, Trainer):
             if id(variable) not in chosen:
                 Parameters([variable], self.dtype)
         self._parameters = Parameters(own, self.dtype)
-        if self._drawing is not None:
-            self._drawing.move(own)
-        if self.is_traced:
-            _traced.tracing_of(self).move(own)
+        # Those within go by what this model trains, whatever they were compiled to train themselves.
+        for part in self.keepers:
+            drawing, tracing = getattr(part, "_drawing", None), getattr(part, "_tracing", None)
+            if drawing is not None:
+                drawing.move(own)
+            if tracing is not None:
+                tracing.move(own)
         self._regularized = [v for v in own if v.regularizer is not None]
 
     @property
@@ -260,6 +263,10 @@ class Model(Savable, Trainer):
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
         return self.run(inputs, training, mask, logits)
+
+    def ordered(self, inputs: Any) -> Any:
+        """Return the symbols of a call as the model takes them."""
+        return inputs
 
     def _accept(self, inputs: Any) -> Any:
         return self._inputs(inputs, f"{self.name}: inputs")

@@ -81,9 +81,9 @@ void softmax(const SoftmaxProblem<T>& problem) {
                 const Vec<T> top = broadcast(largest_of_lanes<T>(greatest));
                 Vec<T> sums{};
                 for_each_vector<T>(0, columns, [&](std::size_t k, int count) {
-                    const Vec<T> e = exp<T>(load(x + k, count) - top);
+                    const Vec<T> e = exp<T>(first_lanes(load(x + k, count) - top, count, lowest<T>));  // 0 beyond
                     store(x + k, e, count);
-                    sums += first_lanes(e, count, T(0));
+                    sums += e;
                 });
                 const Vec<T> sum = broadcast(sum_of_lanes<T>(sums));
                 for_each_vector<T>(0, columns,

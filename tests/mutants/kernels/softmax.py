@@ -11,7 +11,7 @@ MUTANTS = [
     Mutant(" + row * p.left_in_row : nullptr", " : nullptr", BOTH),
     Mutant("load(x + k, count) * broadcast(p.scale);", "load(x + k, count);", BOTH),
     Mutant("broadcast(T(softmax_left_out)) : v;", "v : v;", BOTH),
-    Mutant("exp<T>(load(x + k, count) - top);", "exp<T>(load(x + k, count));", EXTREMES),
+    Mutant("load(x + k, count) - top, count", "load(x + k, count), count", EXTREMES),
     Mutant("const T* y = p.y + n * p.columns;", "const T* y = p.y;", BOTH),
     Mutant("(load(dx + k, count) - sum) * load(y + k, count)", "load(dx + k, count) * load(y + k, count)", BOTH),
     Mutant("zero_bytes<T>(left_in + k, count) ? Vec<T>{} : v;", "v;", BOTH),

@@ -33,11 +33,7 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
             )
         arrays = {key: as_arrays(f"{name}[{key!r}]", part, several) for key, part in value.items()}
         return arrays if several else next(iter(arrays.values()))
-    if (
-        isinstance(value, (list, tuple))
-        and value
-        and all(hasattr(part, "__array__") and np.ndim(part) for part in value)
-    ):
+    if isinstance(value, (list, tuple)) and value and all(_is_whole(part, several) for part in value):
         if several:
             return type(value)(as_arrays(f"{name}[{k}]", part, several) for k, part in enumerate(value))
         one = dimensions is None and isinstance(value[0], np.ndarray) and len(value[0]) == rows
@@ -53,6 +49,17 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
     if array.ndim == 0:
         raise ValueError(f"{name}: expected a batch, got a number")
     return array
+
+
+def _is_whole(part: Any, several: bool) -> bool:
+    """Whether it is an array with rows or, of several inputs, a list or dict of some."""
+    if hasattr(part, "__array__"):
+        return bool(np.ndim(part))
+    if not several or not part:
+        return False
+    if isinstance(part, dict):
+        return all(_is_whole(inner, True) for inner in part.values())
+    return isinstance(part, (list, tuple)) and all(_is_whole(inner, True) for inner in part)
 
 
 def _end(name: str) -> str:
