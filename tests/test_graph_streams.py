@@ -283,6 +283,22 @@ def test_outputs_are_written_where_it_is_said():
         np.testing.assert_array_equal(one, same)
 
 
+def test_a_model_with_call_may_return_several():
+    class Several(Model):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.dense = layers.LSTM(4, return_sequences=True), layers.Dense(2)
+
+        def call(self, inputs):
+            return self.dense(self.lstm(inputs)), inputs * 2.0
+
+    model, x = Several(), numbers(1, 4, 3)
+    whole, stream = model(x), model.stream()
+    for t in range(4):
+        for got, want in zip(stream(x[:, t]), whole, strict=True):
+            np.testing.assert_array_equal(got, want[:, t])
+
+
 def test_inputs_without_steps_come_with_every_step():
     past, calendar = Input((None, 3), name="past"), Input((2,), name="calendar")
     forecast = layers.Dense(1)(layers.concatenate([layers.LSTM(4)(past), calendar]))

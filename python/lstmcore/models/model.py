@@ -352,10 +352,8 @@ class Model(Savable, Trainer):
                 f"{self.name}: has passes of its own and cannot be run piece by piece; define stream beside forward"
             )
         if self.is_traced:
-            example = _zeros(self._built_for)
-            drawing = _traced.draw(self, example, False)
-            symbols = iter(drawing.inputs)
-            drawing = Drawing(self.name, map_leaves(lambda _: next(symbols), example), drawing.outputs)
+            drawn = _traced.draw(self, _zeros(self._built_for), False)
+            drawing = Drawing(self.name, drawn.given, drawn.outputs)
         structure = drawing.inputs
         return streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
 
