@@ -1,4 +1,4 @@
-"""Pictures of models, and what their layers are connected to in summaries."""
+"""Pictures of models: a box for each layer, an arrow for each array."""
 
 import re
 import shutil
@@ -7,53 +7,18 @@ import sys
 import numpy as np
 import pytest
 
-import lstmcore
 from lstmcore import Input, Model, Sequential, layers, utils
 
 graphviz = pytest.importorskip("graphviz")
 has_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="the program dot of Graphviz is not there")
 
 
-def towers(module=lstmcore):
-    kinds = module.layers
-    a, b = module.Input((5, 4), name="a"), module.Input((5, 4), name="b")
-    tower = kinds.LSTM(3, name="tower")
-    both = kinds.Concatenate(name="cat")([tower(a), tower(b)])
-    _, h, c = kinds.LSTM(2, return_state=True, name="encoder")(a)
-    return module.Model([a, b], [kinds.Dense(1, name="d")(both), kinds.Add(name="plus")([h, c])], name="towers")
-
-
-def connected(model):
-    """What stands under "Connected to", by layer."""
-    lines, found, last = [], {}, None
-    model.summary(print_fn=lambda text, *_, **__: lines.extend(text.splitlines()))
-    for line in lines:
-        cells = [cell.strip() for cell in re.split("[│┃]", line)[1:-1]]
-        if len(cells) == 4 and not cells[0].startswith("Layer"):
-            last = cells[0].split(" ")[0] or last
-            found[last] = found.get(last, "") + " " + cells[3]
-    return {name: re.findall(r"\w+\[\d\]\[\d\]", text) for name, text in found.items()}
-
-
-def test_summary_says_what_layers_are_called_on():
-    assert connected(towers()) == {
-        "a": [],
-        "b": [],
-        "tower": ["a[0][0]", "b[0][0]"],
-        "cat": ["tower[0][0]", "tower[1][0]"],
-        "encoder": ["a[0][0]"],
-        "d": ["cat[0][0]"],
-        "plus": ["encoder[0][1]", "encoder[0][2]"],
-    }
-    x = Input((4,))
-    assert connected(Model(x, layers.Dense(1)(x))) == {}  # a chain has no such column
-
-
-@pytest.mark.peer
-def test_what_layers_are_called_on_is_what_keras_says(monkeypatch):
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    keras = pytest.importorskip("keras")
-    assert connected(towers()) == connected(towers(keras))
+def towers():
+    a, b = Input((5, 4), name="a"), Input((5, 4), name="b")
+    tower = layers.LSTM(3, name="tower")
+    both = layers.Concatenate(name="cat")([tower(a), tower(b)])
+    _, h, c = layers.LSTM(2, return_state=True, name="encoder")(a)
+    return Model([a, b], [layers.Dense(1, name="d")(both), layers.Add(name="plus")([h, c])], name="towers")
 
 
 def edges(graph):
@@ -92,6 +57,43 @@ def test_what_is_shown_can_be_chosen():
     assert "cluster" in expanded.source
     assert ("inner (Dense)", f"{outer.layers[-1].name} (Dense)") in edges(expanded)
     assert utils.model_to_dot(within, subgraph=True).source.startswith("digraph cluster_frame")
+
+
+def test_frames_hold_the_layers_of_models_within_and_nothing_else():
+    x = Input((3,), name="x")
+    seen = Input((3,), name="seen")
+    inner = Model(seen, layers.Add(name="sum")([seen, layers.Dense(3, name="own")(seen)]), name="inner")
+    skip = layers.Residual(layers.Dense(3), name="skip")
+    model = Model(x, layers.Dense(1, name="out")(skip(inner(x))))
+    source = utils.model_to_dot(model, show_layer_names=True, expand_nested=True).source
+    head, frame, rest = re.split(r"subgraph cluster_\w+ \{|\n\t\}", source)
+    assert re.findall(r">(\w+) \(", frame) == ["own", "sum"]
+    assert "->" not in head + frame
+    assert len(re.findall("->", rest)) == 5
+    assert edges(utils.model_to_dot(model, show_layer_names=True, expand_nested=True)) == [
+        ("own (Dense)", "sum (Add)"),
+        ("skip (Residual)", "out (Dense)"),
+        ("sum (Add)", "skip (Residual)"),
+        ("x (InputLayer)", "own (Dense)"),
+        ("x (InputLayer)", "sum (Add)"),
+    ]
+
+
+def test_a_model_within_is_drawn_for_each_call():
+    x = Input((3,), name="x")
+    inner = Sequential([layers.Dense(3, name="own")], name="inner")
+    model = Model(x, layers.Add(name="sum")([x, inner(inner(x))]))
+    graph = utils.model_to_dot(model, show_layer_names=True, expand_nested=True)
+    assert len(re.findall(r"subgraph", graph.source)) == 2
+    assert edges(graph) == [
+        ("own (Dense)", "own (Dense)"),
+        ("own (Dense)", "sum (Add)"),
+        ("x (InputLayer)", "own (Dense)"),
+        ("x (InputLayer)", "sum (Add)"),
+    ]
+    # Drawn as a box, a layer that is called twice is there once.
+    graph = utils.model_to_dot(model, show_layer_names=True)
+    assert edges(graph)[0] == ("inner (Sequential)", "inner (Sequential)")
 
 
 def test_names_cannot_break_the_description():

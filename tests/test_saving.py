@@ -326,8 +326,18 @@ def test_a_clone_has_new_weights():
     assert other.optimizer is None
     wider = models.clone_model(model, clone_function=lambda layer: type(layer)(layer.units + 1))
     assert wider.count_params() == small(units=5).count_params() + 6
-    with pytest.raises(NotImplementedError, match="clone_model: input_tensors is not offered"):
-        models.clone_model(model, input_tensors=X)
+    x = Input(model.input_shape[1:])
+    placed = models.clone_model(model, input_tensors=x)
+    assert placed.input.key == x.key
+    assert placed.count_params() == model.count_params()
+    for wrong, error, text in (
+        (X, TypeError, "clone_model: input_tensors: expected symbols, as Input gives them, got"),
+        ([x, x], ValueError, "input_tensors: expected one Input, for a chain"),
+    ):
+        with pytest.raises(error, match=text):
+            models.clone_model(model, input_tensors=wrong)
+    with pytest.raises(NotImplementedError, match="clone_model: call_function is not offered"):
+        models.clone_model(model, call_function=print)
     model.add(Scale())
     assert isinstance(models.clone_model(model).layers[-1], Scale)
 

@@ -17,7 +17,63 @@ __all__ = ["Chain", "RecurrentStream", "Stage", "Stream"]
 Array = NDArray[Any]
 
 
-class Stage:
+class Remembering:
+    """What remembers what came before, as a list of arrays."""
+
+    def memory(self) -> list[Array]:
+        """Return copies of all that it remembers."""
+        return []
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Remember what `memory` has returned; shapes and dtypes are right."""
+
+    @property
+    def state(self) -> list[Array]:
+        """All that it remembers, as copies; set, it goes on from there.
+
+        Either all arrays are set or, where one does not fit, none.
+        """
+        return self.memory()
+
+    @state.setter
+    def state(self, values: Sequence[ArrayLike]) -> None:
+        own, values = self.memory(), items("state", values, "a list of arrays")
+        if len(values) != len(own):
+            raise ValueError(f"state: expected {len(own)} arrays, got {len(values)}")
+        arrays = [float_array(f"state[{k}]", v, o.dtype) for k, (o, v) in enumerate(zip(own, values, strict=True))]
+        for k, (o, array) in enumerate(zip(own, arrays, strict=True)):
+            if array.shape != o.shape:
+                raise ValueError(f"state[{k}]: expected shape {o.shape}, got {array.shape}")
+        self.load(arrays)
+
+    def reset(self) -> None:
+        """Forget what came before."""
+
+
+class Together(Remembering):
+    """Several that remember, as one."""
+
+    _stages: Sequence[Remembering]
+
+    def memory(self) -> list[Array]:
+        """Return what all of them remember."""
+        return [array for stage in self._stages for array in stage.memory()]
+
+    def load(self, state: Sequence[Array]) -> None:
+        """Set what all of them remember."""
+        at = 0
+        for stage in self._stages:
+            count = len(stage.memory())
+            stage.load(state[at : at + count])
+            at += count
+
+    def reset(self) -> None:
+        """Make all of them forget."""
+        for stage in self._stages:
+            stage.reset()
+
+
+class Stage(Remembering):
     """What a `Stream` is made of: a function of chunks (batch, steps, features) that may remember what came before.
 
     Parameters
@@ -71,35 +127,6 @@ class Stage:
         if outputs is rows and out is not None:
             return out
         return written(outputs.reshape(*inputs.shape[:2], self.width), out)
-
-    def memory(self) -> list[Array]:
-        """Return copies of all that it remembers."""
-        return []
-
-    def load(self, state: Sequence[Array]) -> None:
-        """Remember what `memory` has returned; shapes and dtypes are right."""
-
-    @property
-    def state(self) -> list[Array]:
-        """All that it remembers, as copies; set, it goes on from there.
-
-        Either all arrays are set or, where one does not fit, none.
-        """
-        return self.memory()
-
-    @state.setter
-    def state(self, values: Sequence[ArrayLike]) -> None:
-        own, values = self.memory(), items("state", values, "a list of arrays")
-        if len(values) != len(own):
-            raise ValueError(f"state: expected {len(own)} arrays, got {len(values)}")
-        arrays = [float_array(f"state[{k}]", v, o.dtype) for k, (o, v) in enumerate(zip(own, values, strict=True))]
-        for k, (o, array) in enumerate(zip(own, arrays, strict=True)):
-            if array.shape != o.shape:
-                raise ValueError(f"state[{k}]: expected shape {o.shape}, got {array.shape}")
-        self.load(arrays)
-
-    def reset(self) -> None:
-        """Forget what came before."""
 
 
 def written(outputs: Array, out: Array | None) -> Array:
@@ -167,31 +194,10 @@ class RecurrentStream(Stage):
         self._stream.reset()
 
 
-class Stages:
-    """The memory of several stages as one; ``_stages`` are those that remember, in their order."""
-
-    _stages: Sequence[Any]
-
-    def memory(self) -> list[Array]:
-        """Return what all the stages remember."""
-        return [array for stage in self._stages for array in stage.memory()]
-
-    def load(self, state: Sequence[Array]) -> None:
-        """Set what all the stages remember."""
-        at = 0
-        for stage in self._stages:
-            count = len(stage.memory())
-            stage.load(state[at : at + count])
-            at += count
-
-    def reset(self) -> None:
-        """Make all the stages forget."""
-        for stage in self._stages:
-            stage.reset()
-
-
-class Chain(Stages, Stage):
+class Chain(Together, Stage):
     """Stages one after the other, and the memory between them."""
+
+    _stages: list[Stage]
 
     def __init__(self, stages: Sequence[Stage], batch_size: int, steps: int) -> None:
         self._stages = _checked(stages)
@@ -215,6 +221,66 @@ class Chain(Stages, Stage):
         for stage, between in self._first:
             inputs = stage(inputs, between)
         return self._last(inputs, out)
+
+
+class Entrance:
+    """Where arrays come in: makes chunks (batch, steps, features) of steps and chunks, and refuses what is neither.
+
+    Parameters
+    ----------
+    name : for errors.
+    convert : makes arrays of what is given, or refuses it.
+    batch_size, steps, features : the shape of the largest chunk; features None: integers, without an axis of features.
+    """
+
+    def __init__(
+        self, name: str, convert: Callable[[str, Any], Array], batch_size: int, steps: int, features: int | None
+    ) -> None:
+        self.shape = batch_size, steps, features
+        self._name, self._convert = name, convert
+        self._step = (batch_size,) if features is None else (batch_size, features)
+        self._axes = np.s_[:, None, None] if features is None else np.s_[:, None]
+
+    def chunk(self, inputs: Any) -> tuple[Array, int]:
+        """Return the chunk, and the axes that it came with: 3, of a step 2, of a step of a single row 1."""
+        array = self._convert(self._name, inputs)
+        if array.shape == self._step:
+            return array[self._axes], 2
+        batch, steps, features = self.shape
+        last, given, integers = f" {features}", array.shape, features is None
+        if integers:
+            array, features, last = array[..., None], 1, ""
+        if array.shape == (features,) and batch == 1:
+            return array[None, None], 1
+        chunk = array[:, None] if array.ndim == 2 else array
+        if chunk.ndim != 3 or chunk.shape[0] != batch or chunk.shape[2] != features or not 1 <= chunk.shape[1] <= steps:
+            more = "" if chunk.ndim != 3 or chunk.shape[1] <= steps else f"; stream(steps={chunk.shape[1]}) has room"
+            raise ValueError(
+                f"{self._name}: expected a step ({batch},{last}) or a chunk ({batch}, 1 to {steps}{last and ','}{last})"
+                f", got {given}{more}"
+            )
+        return chunk, array.ndim
+
+
+def as_it_came(outputs: Array, axes: int) -> Array:
+    """Return outputs of a chunk with as many axes as its inputs came with."""
+    result: Array = outputs if axes == 3 else outputs[:, 0] if axes == 2 else outputs[0, 0]
+    return result
+
+
+def check_place(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: Sequence[Array]) -> None:
+    """Refuse what outputs of that shape and dtype cannot be written into."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{name}: expected an array to write into, got {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"{name}: expected dtype {dtype}, got {out.dtype}")
+    if out.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError(f"{name}: expected a writeable array, got a read-only one")
+    for array in inputs:
+        if np.may_share_memory(out, array):
+            raise ValueError(f"{name}: overlaps inputs in memory")
 
 
 class Stream(Stage):
@@ -265,9 +331,7 @@ class Stream(Stage):
         super().__init__(self._chain.width, self._chain.dtype)
         self._run = self._chain.__call__
         self._layers = len(stages)
-        self._shape = batch_size, steps, features or 1
-        self._integers = features is None
-        self._convert = convert
+        self._entrance = Entrance("inputs", convert, batch_size, steps, features)
         self._exclusive = _core.exclusive("Stream")
 
     def __call__(self, inputs: ArrayLike, out: Array | None = None) -> Array:
@@ -277,46 +341,20 @@ class Stream(Stage):
         `Embedding` takes integers: (batch,), (batch, steps), or one alone. ``out`` is an array to write them
         into instead; it must not share memory with the inputs.
         """
-        array = self._convert("inputs", inputs)
-        if self._integers:
-            array = array[..., None]
-        batch, steps, features = self._shape
-        shape = array.shape
-        if shape == (features,) and batch == 1:
-            chunk = array[None, None]
-        elif array.ndim == 2:
-            chunk = array[:, None]
-        else:
-            chunk = array
-        if chunk.ndim != 3 or chunk.shape[0] != batch or chunk.shape[2] != features or not 1 <= chunk.shape[1] <= steps:
-            last, given = ("", shape[:-1]) if self._integers else (f" {features}", shape)
-            more = "" if chunk.ndim != 3 or chunk.shape[1] <= steps else f"; stream(steps={chunk.shape[1]}) has room"
-            raise ValueError(
-                f"inputs: expected a step ({batch},{last}) or a chunk ({batch}, 1 to {steps}{last and ','}{last}), "
-                f"got {given}{more}"
-            )
+        chunk, axes = self._entrance.chunk(inputs)
         if out is not None:
-            return self._into(out, chunk, shape)
-        outputs: Array = self._exclusive(self._run, chunk)
-        return outputs if len(shape) == 3 else outputs[:, 0] if len(shape) == 2 else outputs[0, 0]
+            return self._into(out, chunk, axes)
+        return as_it_came(self._exclusive(self._run, chunk), axes)
 
     step = __call__
 
-    def _into(self, out: Array, chunk: Array, shape: tuple[int, ...]) -> Array:
-        """Write the outputs of a chunk, whose inputs came in that shape, into ``out``."""
-        expected = (*shape[:-1], self.width)
-        if not isinstance(out, np.ndarray):
-            raise TypeError(f"out: expected an array to write into, got {type(out).__name__}")
-        if out.dtype != self.dtype:
-            raise TypeError(f"out: expected dtype {self.dtype}, got {out.dtype}")
-        if out.shape != expected:
-            raise ValueError(f"out: expected shape {expected}, got {out.shape}")
-        if not out.flags.writeable:
-            raise ValueError("out: expected a writeable array, got a read-only one")
-        if np.may_share_memory(out, chunk):
-            raise ValueError("out: overlaps inputs in memory")
+    def _into(self, out: Array, chunk: Array, axes: int) -> Array:
+        """Write the outputs of a chunk, whose inputs came with so many axes, into ``out``."""
+        expected = (*chunk.shape[: axes - 1], self.width)
+        check_place("out", out, expected, self.dtype, [chunk])
         if out.flags.c_contiguous and out.flags.aligned:
-            self._exclusive(self._run, chunk, out.reshape(*chunk.shape[:2], -1))
+            whole = out if axes == 3 else out[:, None] if axes == 2 else out[None, None]
+            self._exclusive(self._run, chunk, whole)
         else:
             out[...] = self._exclusive(self._run, chunk).reshape(expected)
         return out
@@ -346,5 +384,5 @@ class Stream(Stage):
         self._exclusive(self._chain.reset)
 
     def __repr__(self) -> str:
-        batch, steps, features = self._shape
-        return f"<Stream of {self._layers} layers, batch_size={batch}, steps<={steps}, features={features}>"
+        batch, steps, features = self._entrance.shape
+        return f"<Stream of {self._layers} layers, batch_size={batch}, steps<={steps}, features={features or 1}>"

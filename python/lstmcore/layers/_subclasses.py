@@ -50,8 +50,10 @@ def _follow_own_passes(cls: Any, root: Any) -> None:
     own = [name for name in names if getattr(cls, name) is not getattr(base, name)]  # also what a mixin has
     if own and cls.passes_are_fixed is not None:
         raise TypeError(f"{cls.__name__}: defines {', '.join(own)}, {cls.passes_are_fixed}")
-    if "forward" in own and cls.stream is base.stream and not cls.is_model:
+    if "forward" in own and cls.stream is base.stream and not cls.is_model:  # one knows itself what it does
         cls.stream = root.stream
+    if "forward" in own and not any("steps_apart" in vars(kind) for kind in cls.__mro__ if not is_ours(kind)):
+        cls.steps_apart = False
     for name in ("forward", "backward"):
         if name in own:
             parameters = inspect.signature(getattr(cls, name)).parameters

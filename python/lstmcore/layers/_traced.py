@@ -12,7 +12,7 @@ from .._arguments import real_array
 from .._tree import map_leaves
 from ..graph import tracing
 from ..graph.drawing import Drawing
-from ..graph.symbol import given
+from ..graph.symbol import Call, given
 from ..graph.tracing import Tracing
 
 
@@ -28,6 +28,13 @@ def tracing_of(layer: Any) -> Tracing:
 def draw(layer: Any, inputs: Any, training: bool, options: Mapping[str, Any] = {}) -> Drawing:
     """Return the drawing for arrays or symbols like these."""
     return tracing_of(layer).of(layer, inputs, training, None, options)
+
+
+def drawing_within(layer: Any, call: Call) -> Drawing | None:
+    """Return what a layer does outside of training in a call, if that is drawn: a model, or one with a ``call``."""
+    if layer.is_traced:
+        return draw(layer, call.inputs, False, call.options)
+    return layer._drawing if layer.is_model else None
 
 
 # --- the methods ---

@@ -313,6 +313,11 @@ class GetItem(Layer):
         dtype: np.dtype[Any] = inputs.dtype
         return dtype
 
+    @property
+    def steps_apart(self) -> bool:  # type: ignore[override]
+        """Whether a slice of the features is taken, of however many axes."""
+        return len(self.key) == 2 and self.key[0] is Ellipsis and isinstance(self.key[1], slice)
+
     def _whole(self, axes: int) -> list[Any]:
         """Return the key with a part for every axis."""
         taken = sum(part is not None and part is not Ellipsis for part in self.key)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _masks
-from .._arguments import ArgumentTypeError
+from .._arguments import ArgumentTypeError, real_array
 from ..activations import Activation
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
@@ -66,8 +66,12 @@ class TimeDistributed(Layer):
         self.variables = self.layer.variables
 
     def convert(self, name: str, inputs: Any) -> Any:
-        """Return inputs as the layer takes them."""
-        return self.layer.convert(name, inputs)
+        """Return inputs as the layer takes them at every step."""
+        array = real_array(name, inputs)
+        if array.ndim < 3:
+            return self.layer.convert(name, array)
+        rows = array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
+        return self.layer.convert(name, rows).reshape(array.shape)
 
     def forward(
         self, inputs: Array, training: bool = False, mask: ArrayLike | None = None, logits: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -176,7 +176,7 @@ class Functional(Planned):
         given = self._in_places(name, inputs)
         return [self._one(f"{name}: {s.name}", s, value) for s, value in zip(self.inputs, given, strict=True)]
 
-    def _in_places(self, name: str, inputs: Any) -> list[Any]:
+    def _in_places(self, name: str, inputs: Any, structure: Any = None) -> list[Any]:
         """Return what was given for each of several inputs."""
         parts = self.input.values() if isinstance(self.input, dict) else self.input
         if any(isinstance(part, (list, dict)) for part in parts):
@@ -284,16 +284,20 @@ class Functional(Planned):
             model._trainable = False
         return model
 
-    def mapped(self, function: Callable[[Layer], Layer]) -> Functional:
-        """Return the same graph of what a function returns for each layer; the inputs are new."""
-        return type(self)(*_drawn(self._described(), [function(layer) for layer in self._own_layers()]), name=self.name)
+    def mapped(self, function: Callable[[Layer], Layer], inputs: Sequence[Symbol] | None = None) -> Functional:
+        """Return the same graph of what a function returns for each layer; the inputs are new, or those given."""
+        if inputs is not None and [s.ndim for s in inputs] != [s.ndim for s in self.inputs]:
+            expected, got = (", ".join(str(s.shape) for s in of) for of in (self.inputs, inputs))
+            raise ValueError(f"{self.name}: input_tensors: expected as many symbols as inputs, {expected}, got {got}")
+        layers = [function(layer) for layer in self._own_layers()]
+        return type(self)(*_drawn(self._described(), layers, inputs), name=self.name)
 
 
 Model.of_graph = Functional
 
 
-def _drawn(config: Mapping[str, Any], layers: list[Any]) -> tuple[Any, Any]:
-    """Return the symbols of inputs and outputs, by calling layers as a configuration says."""
+def _drawn(config: Mapping[str, Any], layers: list[Any], inputs: Sequence[Symbol] | None = None) -> tuple[Any, Any]:
+    """Return the symbols of inputs and outputs, by calling layers as a configuration says, on new inputs or given."""
     at: dict[int, Symbol] = {}
 
     def put(value: Any) -> Any:
@@ -303,9 +307,12 @@ def _drawn(config: Mapping[str, Any], layers: list[Any]) -> tuple[Any, Any]:
             return {name: put(part) for name, part in value.items()}
         return [put(part) for part in value] if isinstance(value, (list, tuple)) else value
 
-    for one in config["sources"]:
-        layer = InputLayer(batch_shape=tuple(one["shape"]), dtype=one["dtype"], name=one["name"])
-        at[int(one["slot"])] = layer.symbol
+    for k, one in enumerate(config["sources"]):
+        if inputs is None:
+            source = InputLayer(batch_shape=tuple(one["shape"]), dtype=one["dtype"], name=one["name"]).symbol
+        else:
+            source = inputs[k]
+        at[int(one["slot"])] = source
     for call in config["calls"]:
         given = {} if call["training"] is None else {"training": call["training"]}
         outputs = layers[call["layer"]](put(call["inputs"]), **given, **put(call["options"]))

@@ -9,18 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _masks
-from .._arguments import flag, function, integer, positive_integer, real_array
-from .._tree import copies, leaves, map_leaves
+from .._arguments import flag, function, integer, positive_integer, real_array, shown
+from .._tree import copies, in_places, leaves, map_leaves
 from ..activations import Activation
 from ..graph.drawing import Drawing
+from ..graph.symbol import Symbol
 from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
+from ..serialization import custom_object_scope
 from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
-from .graph_stream import GraphStream
+from .streams import streamed
 from .summary import print_summary
 
 Array = NDArray[Any]
@@ -316,37 +318,70 @@ class Model(Savable, Trainer):
         )
         return map_leaves(one, inputs) if several else one(inputs)
 
+    # --- piece by piece ---
+
     def stream(self, batch_size: int = 1, steps: int = 1) -> Any:
         """Return an object that runs the model a step, or a chunk of steps, at a time.
 
         Its outputs are bit for bit those of the whole sequences at once. A recurrent layer gives its output at every
-        step, whether or not it has ``return_sequences``. The weights are those of the moment when it is made.
+        step, whether or not it has ``return_sequences``. A model with several inputs or outputs takes and returns them
+        as it does itself, in lists and dicts; an input without steps, (batch, features), comes anew with every step.
 
         Parameters
         ----------
         batch_size : rows of every step.
         steps : the most steps in a chunk.
 
+        Returns
+        -------
+        A `streaming.Stream`, or its like for several inputs or outputs.
+
         Raises
         ------
         NotImplementedError, ValueError
-            The model has a `forward` of its own; or a layer needs the whole sequence, or a state from the end of
-            another one: the message names it.
+            A layer needs the whole sequence, as `layers.Bidirectional` does, or the states of another one; the message
+            names it. Or the model has passes of its own.
         """
         self._require_built()
         batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
-        if self._drawing is None:
+        if batch_size * steps >= 2**31:
+            raise ValueError(f"steps: expected fewer than 2**31, times batch_size, got {steps} times {batch_size}")
+        drawing = self._drawing
+        if drawing is None:
             raise NotImplementedError(
-                f"{self.name}: has passes of its own, which cannot be run piece by piece; define call instead"
+                f"{self.name}: has passes of its own and cannot be run piece by piece; define stream beside forward"
             )
-        return GraphStream(self._drawing, batch_size, steps)
+        if self.is_traced:
+            drawn = _traced.draw(self, _zeros(self._built_for), False)
+            drawing = Drawing(self.name, drawn.given, drawn.outputs)
+        structure = drawing.inputs
+        return streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
+
+    def _in_places(self, name: str, inputs: Any, structure: Any) -> list[Any]:
+        """Return what was given for each of several inputs."""
+        found = in_places(inputs, structure)
+        if found is None or any(part is None for part in found):
+            count = len(list(leaves(structure)))
+            raise ValueError(f"{name}: expected {count} arrays, as the model takes them, got {shown(inputs)}")
+        return found
 
     # --- description ---
 
-    def mapped(self, function: Callable[[Layer], Layer]) -> Model:
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """Make a model from what `get_config` returned, that of a graph by ``Model`` itself; its weights are new.
+
+        ``custom_objects`` are classes and functions of yours that are part of it, by name.
+        """
+        if cls is Model:
+            return Model.of_graph.from_config(config, custom_objects)
+        with custom_object_scope({} if custom_objects is None else custom_objects):
+            return super().from_config(config)
+
+    def mapped(self, function: Callable[[Layer], Layer], inputs: Sequence[Symbol] | None = None) -> Model:
         """Return the same model of what a function returns for each layer; of chains and graphs only."""
         raise NotImplementedError(
-            f"{self.name}: clone_function: is for chains and graphs of layers, not for a subclass"
+            f"{self.name}: clone_function, input_tensors: are for chains and graphs of layers, not for a subclass"
         )
 
     def summary(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .._arguments import ArgumentTypeError, flag, items, mapping, positive_integer
+from .._arguments import ArgumentTypeError, flag, items, mapping
 from .._tree import map_leaves, shapes
 from ..graph.symbol import Symbol, draw
 from ..graph.tracing import all_within
-from ..layers.embedding import Embedding
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
-from ..streaming import Stage, Stream
-from .graph_stream import GraphStream
 from .planned import Planned
 
 
@@ -194,48 +191,14 @@ class Sequential(Planned):
                 return layer.convert(name, inputs)
         return super().convert(name, inputs)
 
-    # --- state ---
-
-    def stream(self, batch_size: int = 1, steps: int = 1) -> Any:
-        """Return an object that runs the model a step, or a chunk of steps, at a time.
-
-        Its outputs are bit for bit those of the whole sequence at once. A recurrent layer gives its
-        output at every step, whether or not it has ``return_sequences``.
-
-        Parameters
-        ----------
-        batch_size : rows of every step.
-        steps : the most steps in a chunk.
-
-        Raises
-        ------
-        NotImplementedError, ValueError
-            A layer needs the whole sequence, as `layers.Bidirectional` does.
-        """
-        self._require_built()
-        batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
-        if batch_size * steps >= 2**31:
-            raise ValueError(f"steps: expected fewer than 2**31, times batch_size, got {steps} times {batch_size}")
-        layers = list(self._chain())
-        if any(layer.is_model for layer in layers):  # a graph within
-            return GraphStream(self.drawing, batch_size, steps)
-        assert self.input_shape is not None
-        features = None if isinstance(layers[0], Embedding) else self.input_shape[-1]
-        stages: list[Stage] = [layer.stream(batch_size, steps) for layer in layers]
-        return Stream(stages, batch_size, steps, features, layers[0].convert)
-
-    def _chain(self) -> Iterable[Layer]:
-        for layer in self.layers:
-            if isinstance(layer, Sequential):
-                yield from layer._chain()
-            else:
-                yield layer
-
     # --- description ---
 
-    def mapped(self, function: Callable[[Layer], Layer]) -> Sequential:
-        """Return a chain of what a function returns for each layer."""
-        result = type(self)([function(layer) for layer in self.layers], name=self.name)
+    def mapped(self, function: Callable[[Layer], Layer], inputs: Sequence[Symbol] | None = None) -> Sequential:
+        """Return a chain of what a function returns for each layer, after an `Input` if that is given."""
+        if inputs is not None and (len(inputs) != 1 or not isinstance(inputs[0].call.layer, InputLayer)):
+            raise ValueError(f"{self.name}: input_tensors: expected one Input, for a chain, got {inputs}")
+        before: list[Any] = [] if inputs is None else [inputs[0].call.layer]
+        result = type(self)([*before, *(function(layer) for layer in self.layers)], name=self.name)
         if self.built and not result.built:
             assert self.input_shape is not None
             result.build(self.input_shape)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from .._tree import leaves
+from .._tree import leaves, map_leaves
 from ..layers.layer import Layer
 from ..training.trainer import Trainer
 from ..variables import Variable
@@ -30,14 +30,16 @@ def print_summary(
 
     Of a graph that is no chain, also what every layer is called on: ``name[call][output]``, as Keras counts them.
     """
-    connected = connections(model)
-    head = ["Layer (type)", "Output Shape", "Param #", *(["Connected to"] if connected else [])]
+    graph = _Graph(model)
+    head = ["Layer (type)", "Output Shape", "Param #", *(["Connected to"] if graph.connected else [])]
     rows = [[[title] for title in (*head, *(["Trainable"] if show_trainable else []))]]
     for layer, depth in _rows(layers, expand_nested):
         count = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
-        row = [[f"{depth * '  '}{layer.name} ({type(layer).__name__})"], _shape_lines(layer), [count]]
-        if connected:
-            row.append(_folded(connected.get(id(layer), ["-"] if not depth else [""])))
+        said = [f"{depth * '  '}{layer.name}", f"({type(layer).__name__})"]
+        name = _folded(said, depth * "  ") if graph.connected else [" ".join(said)]
+        row = [name, _folded(_parts(graph.shapes.get(id(layer)) or _output_shape(layer))), [count]]
+        if graph.connected:
+            row.append(_folded(graph.connected.get(id(layer), ["-"])))
         if show_trainable:
             row.append(["-" if not layer.variables else "Y" if layer.trainable else "N"])
         rows.append(row)
@@ -77,57 +79,67 @@ def _rows(layers: Iterable[Layer], expand_nested: bool, depth: int = 0) -> Itera
             yield from _rows(layer.layers, True, depth + 1)
 
 
-def connections(model: Any) -> dict[int, list[str]]:
-    """Return, by the identity of a layer, what it is called on in a graph that is no chain; nothing for others."""
-    drawing = getattr(model, "_drawing", None)
-    if drawing is None:
-        return {}
-    calls = drawing.plan.calls
-    own = [call.layer for call in calls]
-    straight = all(len(call.sources) == 1 for call in calls) and len(set(map(id, own))) == len(own)
-    read = [symbol.key for call in calls for symbol in call.sources]
-    if straight and len(set(read)) == len(read) and len(list(leaves(drawing.outputs))) == 1:
-        return {}
-    number: dict[int, int] = {}  # of a call among those of its layer
-    count: Counter[int] = Counter()
-    for call in calls:
-        number[call.number] = count[id(call.layer)]
-        count[id(call.layer)] += 1
-    found: dict[int, list[str]] = {}
-    for call in calls:
-        found.setdefault(id(call.layer), []).extend(
-            f"{s.name}[{number.get(s.call.number, 0)}][{s.index}]" for s in call.sources
-        )
+class _Graph:
+    """What the calls of a graph tell of its layers, by their identity.
+
+    Attributes
+    ----------
+    connected : what every layer is called on; empty for a chain.
+    shapes : of what its last call returns.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.connected: dict[int, list[str]] = {}
+        self.shapes: dict[int, Any] = {}
+        drawing = getattr(model, "_drawing", None)
+        if drawing is None or model.is_traced:  # what a ``call`` draws may be none of the model's layers
+            return
+        number: dict[int, int] = {}  # of a call among those of its layer
+        count: Counter[int] = Counter()
+        connected: dict[int, list[str]] = {}
+        for call in drawing.plan.calls:
+            number[call.number] = count[id(call.layer)]
+            count[id(call.layer)] += 1
+            connected.setdefault(id(call.layer), []).extend(
+                f"{s.name}[{number.get(s.call.number, 0)}][{s.index}]," for s in call.sources
+            )
+            self.shapes[id(call.layer)] = map_leaves(lambda symbol: symbol.shape, call.outputs)
+        calls = drawing.plan.calls
+        read = Counter(symbol.call.number for call in calls for symbol in call.sources)
+        forks = len(list(leaves(drawing.inputs))) > 1 or any(len(call.sources) > 1 for call in calls)
+        if forks or max([*read.values(), *count.values()], default=0) > 1:
+            self.connected = {key: [*names[:-1], names[-1][:-1]] for key, names in connected.items()}
+
+
+def _parts(shape: Any) -> list[str]:
+    """Return a shape, or several with the brackets of their lists and dicts, to be put into lines."""
+    if not shape:
+        return ["?"]
+    if isinstance(shape, dict):
+        left, right, several = "{", "}", [(f"{name}: ", part) for name, part in shape.items()]
+    elif isinstance(shape[0], (tuple, list, dict)):
+        left, right, several = "[", "]", [("", part) for part in shape]
+    else:
+        return [str(tuple(shape))]
+    found: list[str] = []
+    for name, part in several:
+        first, *more = _parts(part)
+        found += [name + first, *more]
+        found[-1] += ","
+    found[0] = left + found[0]
+    found[-1] = found[-1][:-1] + right
     return found
 
 
-def _shape_lines(layer: Layer) -> list[str]:
-    shape = _output_shape(layer)
-    several = list(_each_shape(shape)) if shape else []
-    if len(several) < 2:
-        return [str(shape or "?")]
-    return _folded([str(one) for one in several])
-
-
-def _each_shape(shape: Any) -> Iterable[Any]:
-    if isinstance(shape, dict):
-        shape = list(shape.values())
-    if shape and isinstance(shape[0], (tuple, list, dict)):
-        for part in shape:
-            yield from _each_shape(part)
-    else:
-        yield tuple(shape)
-
-
-def _folded(parts: Sequence[str]) -> list[str]:
-    """Return what stands in a list in lines that are not too long."""
-    lines = [""]
-    for k, part in enumerate(parts):
-        text = part + ("," if k < len(parts) - 1 else "")
-        if lines[-1] and len(lines[-1]) + 1 + len(text) > _CELL:
-            lines.append(text)
-        else:
-            lines[-1] += f" {text}" if lines[-1] else text
+def _folded(parts: Iterable[str], indent: str = "") -> list[str]:
+    """Return what is said in lines that are not too long."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + 1 + len(part) <= _CELL:
+            lines[-1] += f" {part}"
+            continue
+        for k in range(0, len(part), _CELL):
+            lines.append((indent if lines else "") + part[k : k + _CELL])
     return lines
 
 

@@ -11,6 +11,8 @@ from .. import _core
 from .._arguments import flag, function, shown
 from .._arguments import path as checked_path
 from .._placeholders import bounded_by_memory, placeholders
+from .._tree import leaves
+from ..graph.symbol import Symbol
 from . import container
 from .container import Container, errors_name
 from .endings import check_ending, warn_of_ending
@@ -169,7 +171,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
 def clone_model(
     model: Any,
-    input_tensors: None = None,
+    input_tensors: Any = None,
     clone_function: Callable[[Any], Any] | None = None,
     call_function: None = None,
     recursive: bool = False,
@@ -180,19 +182,31 @@ def clone_model(
     ----------
     model : the model.
     clone_function : makes the new layer from the old, of all but `Input`; by default from its configuration.
-    input_tensors, call_function : Keras's; not offered.
+    input_tensors : symbols for the inputs of the new model, one after the other or in lists and dicts; by default new
+        ones.
+    call_function : Keras's; not offered.
     recursive : accepted for Keras's sake, without effect.
     """
     require_model(model)
-    for name, value in (("input_tensors", input_tensors), ("call_function", call_function)):
-        if value is not None:
-            raise NotImplementedError(f"clone_model: {name} is not offered; call the clone on the inputs")
-    if clone_function is None:
-        with collected_objects() as objects:
-            description = _architecture(model)
-        with custom_object_scope(objects):
-            return _from_architecture(description)
-    return model.mapped(function("clone_function", clone_function))
+    if call_function is not None:
+        raise NotImplementedError("clone_model: call_function is not offered; call the new layers as you like")
+    if clone_function is not None:
+        function("clone_function", clone_function)
+    if clone_function is None and input_tensors is None:
+        return _copied(_architecture, _from_architecture, model)
+    inputs = None if input_tensors is None else list(leaves(input_tensors))
+    for part in inputs or ():
+        if not isinstance(part, Symbol):
+            raise TypeError(f"clone_model: input_tensors: expected symbols, as Input gives them, got {shown(part)}")
+    return model.mapped(clone_function or (lambda layer: _copied(serialize, deserialize, layer)), inputs)
+
+
+def _copied(describe: Callable[[Any], Any], make: Callable[[Any], Any], value: Any) -> Any:
+    """Return what is made of the description of a model or layer, which may have classes of the user's in it."""
+    with collected_objects() as objects:
+        description = describe(value)
+    with custom_object_scope(objects):
+        return make(description)
 
 
 # --- what the file holds ---

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .._arguments import among, flag, positive_integer
-from .._tree import leaves, map_leaves
+from .._tree import leaves
+from ..graph.drawing import Drawing
+from ..layers._traced import drawing_within
 from ..layers.layer import Layer
 from ..models.model import Model
 from ..serialization import atomic
@@ -69,12 +71,15 @@ def model_to_dot(
     if not among(rankdir, _DIRECTIONS):
         raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
     dpi = positive_integer("dpi", dpi)
-    _drawing_of(model)
+    drawing = _drawing_of(model)
     name = f"cluster_{model.name}" if flag("subgraph", subgraph) else model.name
     graph = graphviz.Digraph(name, graph_attr={"rankdir": rankdir, "dpi": str(dpi)}, node_attr={"shape": "plaintext"})
     if subgraph:
         graph.attr(label=model.name, style="dashed")
-    _Picture(show, flag("expand_nested", expand_nested)).draw(graph, model, "")
+    picture = _Picture(show, flag("expand_nested", expand_nested))
+    picture.draw(graph, drawing, "")
+    for source, node in picture.edges:
+        graph.edge(source, node)
     return graph
 
 
@@ -163,10 +168,10 @@ class _Picture:
 
     def __init__(self, show: dict[str, bool], expand: bool) -> None:
         self.show, self.expand = show, expand
+        self.edges: list[tuple[str, str]] = []  # for the whole: within a frame, they would put both ends there
 
-    def draw(self, graph: Any, model: Any, prefix: str, given: list[str] | None = None) -> list[str]:
+    def draw(self, graph: Any, drawing: Drawing, prefix: str, given: list[str] | None = None) -> list[str]:
         """Draw the layers of a model; return the nodes of its outputs. ``given`` are the nodes of its inputs."""
-        drawing = _drawing_of(model)
         nodes: dict[tuple[int, int], str] = {}  # that a symbol comes from
         boxes: dict[int, str] = {}  # of layers
         for k, symbol in enumerate(leaves(drawing.inputs)):
@@ -175,26 +180,24 @@ class _Picture:
                 continue
             nodes[symbol.key] = node = f"{prefix}input{k}"
             graph.node(node, self._label("InputLayer", symbol.name, None, symbol, symbol))
-        edges: list[tuple[str, str]] = []
         for call in drawing.plan.calls:
             sources = [nodes[symbol.key] for symbol in call.sources]
             results = list(leaves(call.outputs))
-            if self.expand and getattr(call.layer, "_drawing", None) is not None:
+            within = drawing_within(call.layer, call) if self.expand and call.layer.is_model else None
+            if within is not None:
                 name = f"{prefix}model{call.number}_"
                 with graph.subgraph(name=f"cluster_{name}") as frame:
                     frame.attr(label=call.layer.name, style="dashed")
-                    made = self.draw(frame, call.layer, name, sources)
+                    made = self.draw(frame, within, name, sources)
             else:
                 node = boxes.get(id(call.layer), "")
                 if not node:
                     node = boxes[id(call.layer)] = f"{prefix}layer{len(boxes)}"
                     kind = type(call.layer).__name__
                     graph.node(node, self._label(kind, call.layer.name, call.layer, call.inputs, call.outputs))
-                edges += [(source, node) for source in sources]
+                self.edges += [(source, node) for source in sources]
                 made = [node] * len(results)
             nodes |= {symbol.key: node for symbol, node in zip(results, made, strict=True)}
-        for source, node in edges:
-            graph.edge(source, node)
         return [nodes[symbol.key] for symbol in leaves(drawing.outputs)]
 
     def _label(self, kind: str, name: str, layer: Layer | None, inputs: Any, outputs: Any) -> str:
@@ -207,19 +210,11 @@ class _Picture:
             lines.append(f'<tr><td colspan="2">Activation: {html.escape(str(said))}</td></tr>')
         if self.show["trainable"] and layer is not None and layer.variables:
             lines.append(f'<tr><td colspan="2">{"Trainable" if layer.trainable else "Non-trainable"}</td></tr>')
-        for wanted, what, of in (("shapes", "shape", "shape"), ("dtype", "dtype", "dtype")):
+        for wanted, what in (("shapes", "shape"), ("dtype", "dtype")):
             if self.show[wanted]:
                 cells = []
                 for side, symbols in (("Input", inputs), ("Output", outputs)):
-                    said = map_leaves(lambda s, of=of: _text(getattr(s, of)), symbols)  # type: ignore[misc]
-                    cells.append(f"<td>{side} {what}: <b>{html.escape(_joined(said))}</b></td>")
+                    said = ", ".join(str(getattr(symbol, what)) for symbol in leaves(symbols))
+                    cells.append(f"<td>{side} {what}: <b>{html.escape(said)}</b></td>")
                 lines.append(f"<tr>{''.join(cells)}</tr>")
         return f'<<table border="0" cellborder="1" cellspacing="0" cellpadding="6">{"".join(lines)}</table>>'
-
-
-def _text(value: Any) -> str:
-    return str(value)
-
-
-def _joined(said: Any) -> str:
-    return ", ".join(leaves(said))
