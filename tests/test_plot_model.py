@@ -134,10 +134,10 @@ def test_what_cannot_be_drawn_says_why():
             return self.dense(inputs)
 
     own = Own()
-    with pytest.raises(ValueError, match="own has no weights yet"):
+    with pytest.raises(ValueError, match=r"own\w* has no weights yet"):
         utils.model_to_dot(own)
     own(np.ones((1, 2)))
-    with pytest.raises(ValueError, match="own has passes of its own"):
+    with pytest.raises(ValueError, match=r"own\w* has passes of its own"):
         utils.model_to_dot(own)
     with pytest.raises(ValueError, match=r"to_file: expected a name that ends in \.png, .* got 'a.jpg'"):
         utils.plot_model(towers(), "a.jpg")

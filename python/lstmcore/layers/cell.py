@@ -48,7 +48,7 @@ class Cell(Layer):
 
     The same without autograd, where nothing is learned:
 
-    >>> class Average(layers.Cell):
+    >>> class Mixed(layers.Cell):
     ...     state_size = 3
     ...     def forward(self, inputs, states):
     ...         h = (inputs + states[0]) / 2
@@ -56,7 +56,7 @@ class Cell(Layer):
     ...     def backward(self, saved, d_output, d_states):
     ...         half = (d_output + d_states[0]) / 2
     ...         return half, [half]
-    >>> layers.RNN(Average())(np.ones((1, 4, 3), "float32"))
+    >>> layers.RNN(Mixed())(np.ones((1, 4, 3), "float32"))
     array([[0.9375, 0.9375, 0.9375]], dtype=float32)
     """
 
