@@ -632,3 +632,20 @@ def test_without_autograd_the_extra_is_named_once_a_gradient_is_needed(monkeypat
         model.evaluate(x, y, verbose=0)
         with pytest.raises(ImportError, match=r'needs the package autograd: pip install "lstmcore\[grad\]"'):
             model.train_on_batch(x, y)
+
+
+def test_further_arrays_of_a_call_count_for_the_shape_also_in_models_within():
+    class Gated(Layer):
+        def call(self, inputs, gate=None):
+            return inputs if gate is None else inputs[:, :1] * gate
+
+    a, b = Input((3,)), Input((5,))
+    layer = Gated()
+    assert layer(a).shape == (None, 3)
+    assert layer(a, gate=b).shape == (None, 5)
+    inner = Model([a, b], Dense(2)(layer(a, gate=b)))
+    c, d = Input((3,)), Input((5,))
+    outer = Model([c, d], inner([c, d]))
+    x = [numbers(4, 3, dtype="float32"), numbers(4, 5, dtype="float32")]
+    assert (outer.predict(x, verbose=0) == inner.predict(x, verbose=0)).all()
+    assert inner.compute_output_shape([(7, 3), (7, 5)]) == (7, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,6 +179,7 @@ def of_layer(cls: Any) -> dict[str, Any]:
     owner = next(kind for kind in cls.__mro__ if "compute_output_shape" in kind.__dict__)
     if "_undefined_forward" in owner.__dict__:  # the base, which says the shape of the inputs
         methods["compute_output_shape"] = inferred_shape
+        methods["shape_returned"] = _shape_returned
     return methods
 
 
@@ -186,6 +187,11 @@ def _second(parameters: Any) -> str:
     """Return what ``call`` takes second, behind the inputs."""
     by_position = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return by_position[2] if len(by_position) > 2 else "training"
+
+
+def _shape_returned(self: Any, input_shape: Any, options: Mapping[str, Any]) -> Any:
+    """Return the shape of what a call in a graph returns, with its further arguments."""
+    return inferred_shape(self, input_shape, {name: value for name, value in options.items() if name != "mask"})
 
 
 def _takes(name: str, parameters: Any) -> bool:
@@ -220,8 +226,11 @@ def _backward_of_call(
     return d_inputs if need_d_inputs else None, {name: d_options[name] for name in given if name != "mask"}
 
 
-def inferred_shape(self: Any, input_shape: Any) -> Any:
-    """Return the shape of the outputs for inputs of that shape, by calling the layer on zeros."""
+def inferred_shape(self: Any, input_shape: Any, options: Mapping[str, Any] = {}) -> Any:
+    """Return the shape of the outputs for inputs of that shape, by calling the layer on zeros.
+
+    Further arguments of the call that are arrays are symbols, or something else that has a shape.
+    """
     self.ensure_built(input_shape)
     kept = [(v, v.numpy()) for v in self.variables if not v.trainable]
     found = []
@@ -234,7 +243,8 @@ def inferred_shape(self: Any, input_shape: Any) -> Any:
         inputs = map_shapes(zeros, input_shape)
         try:
             with np.errstate(all="ignore"):
-                found.append(map_leaves(np.shape, self.forward(inputs, training=False)))
+                further = map_leaves(lambda part: zeros(part.shape) if hasattr(part, "shape") else part, dict(options))
+                found.append(map_leaves(np.shape, self.forward(inputs, training=False, **further)))
         except NotImplementedError:
             raise
         except Exception as error:

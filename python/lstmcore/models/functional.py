@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, real_array
 from .._tree import in_places, leaves, map_leaves
-from ..graph.plan import Plan
+from ..graph.plan import Plan, Slot
 from ..graph.symbol import Call, Symbol
+from ..graph.symbol import given as stand_in
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
@@ -160,7 +161,10 @@ class Functional(Planned):
             slots[slot] = shape
         for step in self._plan.steps:
             given = map_leaves(lambda s: slots[s], step.inputs)
-            shapes = _flat(step.layer.shape_returned(given, step.options))
+            options = map_leaves(
+                lambda part: stand_in("", slots[part], self.dtype) if isinstance(part, Slot) else part, step.options
+            )
+            shapes = _flat(step.layer.shape_returned(given, options))
             for slot, shape in zip(step.outputs, shapes, strict=True):
                 slots[slot] = shape
         at = iter([slots[s] for s in self._plan.outputs])
@@ -300,7 +304,7 @@ def _drawn(config: Mapping[str, Any], layers: list[Any], inputs: Sequence[Symbol
     at: dict[int, Symbol] = {}
 
     def put(value: Any) -> Any:
-        if isinstance(value, dict) and value.keys() == {"slot"}:
+        if isinstance(value, dict) and value.keys() == {"slot"} and isinstance(value["slot"], int):  # and no name
             return at[int(value["slot"])]
         if isinstance(value, dict):
             return {name: put(part) for name, part in value.items()}
