@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._autograd import pullback
 from .._tree import leaves, map_leaves, map_shapes
+from ..graph import penalties
 from ..variables import Variable
 
 Array = NDArray[Any]
@@ -26,6 +27,7 @@ _OF_VARIABLES = ("value", "assign", "assign_add", "assign_sub", "numpy", "gradie
 
 class _Local(threading.local):
     weights: dict[int, Any] | None = None  # what stands for the variables within a call, by identity
+    losses: list[Any] | None = None  # what a call in training adds to the loss
 
 
 _local = _Local()
@@ -40,12 +42,19 @@ class _Kept(NamedTuple):
     shapes : of the outputs.
     floats : the arguments, with True in the place of each array that has a gradient.
     variables : the weights.
+    losses : how many of the outputs are what it added to the loss.
     """
 
     back: Any
     shapes: list[tuple[int, ...]]
     floats: Any
     variables: list[Variable]
+    losses: int
+
+
+def collected() -> list[Any] | None:
+    """Return the list of what the call under way adds to the loss, whose gradient is derived too; None without one."""
+    return _local.losses
 
 
 # --- the call ---
@@ -105,20 +114,30 @@ def _traced(layer: Any, call: Callable[..., Any], given: tuple[Any, Any]) -> tup
     floats = map_leaves(_is_float, given)
     own = [part for part in leaves(given) if _is_float(part)]
     structure: Any = None
+    added = 0
 
     def run(arrays: list[Any]) -> list[Any]:
-        nonlocal structure
+        nonlocal structure, added
         at = iter(arrays)
         arguments = map_leaves(lambda part: next(at) if _is_float(part) else part, given)
-        with _within(variables, list(at)):
-            outputs = call(*arguments)
-        structure = map_leaves(lambda _: None, outputs)
-        return list(leaves(outputs))
+        before, _local.losses = _local.losses, []
+        try:
+            with _within(variables, list(at)):
+                outputs = call(*arguments)
+            losses = _local.losses
+        finally:
+            _local.losses = before
+        structure, added = map_leaves(lambda _: None, outputs), len(losses)
+        return [*leaves(outputs), *losses]
 
     results, back = pullback(run, [*own, *(variable.place.value for variable in variables)], f"{layer.name}: call")
     at = iter(results)
     outputs = map_leaves(lambda _: _array(layer, next(at)), structure)
-    return outputs, _Kept(back, [np.shape(part) for part in results], floats, variables)
+    for value in at:
+        if np.ndim(value):
+            raise ValueError(f"{layer.name}: add_loss: expected a number, got an array of shape {np.shape(value)}")
+        penalties.add(float(value))
+    return outputs, _Kept(back, [np.shape(part) for part in results], floats, variables, added)
 
 
 def _is_float(part: Any) -> bool:
@@ -127,8 +146,10 @@ def _is_float(part: Any) -> bool:
 
 def _way_back(layer: Any, kept: _Kept, d_outputs: list[Any]) -> Any:
     """Add to the gradients of the weights; return those of the arguments, None for what has none."""
-    if len(d_outputs) != len(kept.shapes):
-        raise ValueError(f"{layer.name}: d_outputs: expected {len(kept.shapes)} arrays, got {len(d_outputs)}")
+    count = len(kept.shapes) - kept.losses
+    if len(d_outputs) != count:
+        raise ValueError(f"{layer.name}: d_outputs: expected {count} arrays, got {len(d_outputs)}")
+    d_outputs = [*d_outputs, *[np.ones((), layer.dtype)] * kept.losses]
     for d, shape in zip(d_outputs, kept.shapes, strict=True):
         if d is not None and np.shape(d) != shape:
             raise ValueError(f"{layer.name}: d_outputs: expected shape {shape}, got {np.shape(d)}")
