@@ -200,6 +200,16 @@ class Functional(Planned):
             )
         return given
 
+    def fit_mask(self, mask: Any, inputs: Any) -> Any:
+        """Return the masks that a call was given, one for each input or None, after checking that they fit."""
+        if isinstance(mask, (list, tuple, dict)) and not isinstance(self.input, Symbol):
+            found = in_places(mask, self.input)
+            if found is None:
+                said = map_leaves(lambda s: s.name, self.input)
+                raise ValueError(f"{self.name}: mask: expected masks or None as the inputs are said: {said}")
+            mask = found
+        return super().fit_mask(mask, inputs)
+
     def ordered(self, inputs: Any) -> Any:
         """Return the symbols of a call in the order of the inputs: a dict may have another."""
         return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
