@@ -237,6 +237,8 @@ class Plan:
                         self._back(step, d, needs, step in leaving, gradients)
             elif goes:
                 self._back(step, d, needs, step in leaving, gradients)
+            else:
+                _forget(step.layer)
         return [gradients[slot] for slot in self.inputs]
 
     def _back_plainly(self, step: Step, need_d_inputs: bool, leaves_out: bool, gradients: list[Any]) -> None:
@@ -244,6 +246,7 @@ class Plan:
         d, gradients[target] = gradients[target], None
         needs = need_d_inputs or source in self.wanted
         if d is None or not (step.moves or needs):
+            _forget(step.layer)
             return
         d_inputs = step.layer.backward(d, needs, logits=True) if leaves_out else step.layer.backward(d, needs)
         if d_inputs is None and source in self.wanted:
@@ -274,6 +277,14 @@ def _put(step: Step, outputs: Any, mask: Any, values: list[Any], marks: list[Any
         )
     for slot, part, mark in zip(step.outputs, several, for_each(outputs, mask), strict=True):
         values[slot], marks[slot] = part, mark
+
+
+def _forget(layer: Any) -> None:
+    """Let go of what a layer keeps for a way back that is not taken: a frozen one would hold it until its next call."""
+    for part in layer.keepers:
+        for name in ("_cache", "_kept"):
+            if vars(part).get(name) is not None:
+                vars(part)[name] = None
 
 
 def _at(value: Any, values: list[Any]) -> Any:
