@@ -632,3 +632,48 @@ def test_without_autograd_the_extra_is_named_once_a_gradient_is_needed(monkeypat
         model.evaluate(x, y, verbose=0)
         with pytest.raises(ImportError, match=r'needs the package autograd: pip install "lstmcore\[grad\]"'):
             model.train_on_batch(x, y)
+
+
+def test_further_arrays_of_a_call_count_for_the_shape_also_in_models_within():
+    class Gated(Layer):
+        def call(self, inputs, gate=None):
+            return inputs if gate is None else inputs[:, :1] * gate
+
+    a, b = Input((3,)), Input((5,))
+    layer = Gated()
+    assert layer(a).shape == (None, 3)
+    assert layer(a, gate=b).shape == (None, 5)
+    inner = Model([a, b], Dense(2)(layer(a, gate=b)))
+    c, d = Input((3,)), Input((5,))
+    outer = Model([c, d], inner([c, d]))
+    x = [numbers(4, 3, dtype="float32"), numbers(4, 5, dtype="float32")]
+    assert (outer.predict(x, verbose=0) == inner.predict(x, verbose=0)).all()
+    assert inner.compute_output_shape([(7, 3), (7, 5)]) == (7, 2)
+
+
+def test_what_a_call_adds_to_the_loss_has_a_gradient():
+    class Small(Layer):
+        def build(self, input_shape):
+            self.scale = self.add_weight(name="scale", shape=(input_shape[-1],), initializer="ones")
+
+        def call(self, inputs):
+            outputs = self.scale * inputs
+            self.add_loss(0.3 * np.mean(outputs**2))
+            return outputs
+
+    x = numbers(4, 3)
+    model = Sequential([Dense(3, input_shape=(3,), dtype="float64"), Small(dtype="float64"), Dense(1, dtype="float64")])
+    model.compile("sgd", "mse")
+    utils.check_gradients(model, x, numbers(4, 1)).raise_if_wrong()
+    hidden = model.layers[1](model.layers[0](x))
+    want = ((model.layers[2](hidden) - 1) ** 2).mean() + 0.3 * (hidden**2).mean()
+    assert model.evaluate(x, np.ones((4, 1)), verbose=0) == pytest.approx(want)
+    assert model.train_on_batch(x, np.ones((4, 1))) == pytest.approx(want)
+
+    class Wrong(Layer):
+        def call(self, inputs):
+            self.add_loss(inputs)
+            return inputs
+
+    with pytest.raises(ValueError, match=r"add_loss: expected a number, got an array of shape \(4, 3\)"):
+        Wrong(dtype="float64")(x, training=True)

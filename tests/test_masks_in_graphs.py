@@ -162,3 +162,20 @@ def test_what_is_no_mask_is_told_when_the_layer_is_called():
     add = layers.Add(name="add")
     with pytest.raises(ValueError, match="add: mask: expected a list with a mask or None for each of the 2 inputs"):
         add([x, x], mask=[Input((STEPS,), dtype="bool")])
+
+
+def test_masks_of_inputs_in_dicts_and_of_nested_inputs():
+    a, b = Input((4, 3), name="a"), Input((4, 3), name="b")
+    tower = layers.LSTM(2)
+    by_name, nested = (Model(said, layers.add([tower(a), tower(b)])) for said in ({"a": a, "b": b}, [[a], b]))
+    x, y = (np.random.default_rng(k).normal(size=(2, 4, 3)).astype("float32") for k in (0, 1))
+    mask = np.array([[True, True, False, False], [True] * 4])
+    want = tower(x, mask=mask) + tower(y)
+    np.testing.assert_array_equal(by_name({"b": y, "a": x}, mask={"b": None, "a": mask}), want)
+    np.testing.assert_array_equal(nested([[x], y], mask=[[mask], None]), want)
+    with pytest.raises(ValueError, match="mask: expected masks or None as the inputs are said"):
+        by_name({"a": x, "b": y}, mask={"c": mask})
+    p, q = Input((4, 3)), Input((4, 3))
+    outer = Model([p, q], nested([[layers.Masking()(p)], q]))
+    padded = np.where(mask[:, :, None], x, 0).astype("float32")
+    np.testing.assert_array_equal(outer.predict([padded, y], verbose=0), want)

@@ -172,3 +172,19 @@ def test_inference_frees_what_goes_through_models_within(watched):
         "chain2": {"in2", "chain1"},
         "last": {"chain2"},
     }
+
+
+def test_frozen_layers_hold_nothing_after_a_step():
+    x = Input((4, 3))
+    inner = Sequential([layers.Dense(3), layers.GRU(3, return_sequences=True)])
+    frozen = [layers.Dense(3), layers.LSTM(3, return_sequences=True), inner]
+    y = x
+    for layer in frozen:
+        layer.trainable = False
+        y = layer(y)
+    model = Model(x, layers.Dense(1)(y))
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.ones((2, 4, 3)), np.ones((2, 4, 1)))
+    for layer in (*frozen, *inner.layers):
+        assert layer._cache is None
+    assert inner._kept is None

@@ -47,11 +47,13 @@ class Kept:
         now = [{name: vars(part).get(name, _MISSING) for name in names} for part, names in put_by]
         for part, names in put_by:
             vars(part).update(names)
-        yield
-        for (part, names), latest in zip(put_by, now, strict=True):
-            for name, value in names.items():
-                if vars(part).get(name) is value and latest[name] is not _MISSING:
-                    vars(part)[name] = latest[name]
+        try:
+            yield
+        finally:
+            for (part, names), latest in zip(put_by, now, strict=True):
+                for name, value in names.items():
+                    if vars(part).get(name) is value and latest[name] is not _MISSING:
+                        vars(part)[name] = latest[name]
 
     def with_penalty(self, step: Any, d_outputs: list[Array | None]) -> list[Array | None]:
         """Return gradients of a step's outputs with those of the penalty on them."""

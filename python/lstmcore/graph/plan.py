@@ -108,10 +108,10 @@ class Plan:
         for step in reversed(self.steps):
             step.done = [slot for slot in {*step.reads, *step.outputs} if slot not in left]
             left |= {*step.reads, *step.outputs}
-        self._readers: dict[Key, list[Any]] = {}
+        self._readers: dict[Key, list[Call]] = {}
         for call in order:
             if isinstance(call.inputs, Symbol):
-                self._readers.setdefault(call.inputs.key, []).append(call.layer)
+                self._readers.setdefault(call.inputs.key, []).append(call)
         self.lasts = [self._last(slot) for slot in self.outputs]
         self.move(None)
 
@@ -126,8 +126,8 @@ class Plan:
         read = any(slot in step.reads for step in self.steps)
         return None if read or self.outputs.count(slot) > 1 or not made or made[0].repeated else made[0]
 
-    def readers(self, symbol: Symbol) -> list[Any]:
-        """Return the layers that are called on a symbol alone, in the order of the calls."""
+    def readers(self, symbol: Symbol) -> list[Call]:
+        """Return the calls on a symbol alone, in their order."""
         return self._readers.get(symbol.key, [])
 
     def _leaving(self, logits: bool | Sequence[bool]) -> list[Step | None]:
@@ -245,6 +245,8 @@ class Plan:
                         self._back(step, d, needs, step in leaving, gradients)
             elif goes:
                 self._back(step, d, needs, step in leaving, gradients)
+            else:
+                _forget(step.layer)
         return [gradients[slot] for slot in self.inputs]
 
     def _back_plainly(self, step: Step, need_d_inputs: bool, leaves_out: bool, gradients: list[Any]) -> None:
@@ -252,6 +254,7 @@ class Plan:
         d, gradients[target] = gradients[target], None
         needs = need_d_inputs or source in self.wanted
         if d is None or not (step.moves or needs):
+            _forget(step.layer)
             return
         d_inputs = step.layer.backward(d, needs, logits=True) if leaves_out else step.layer.backward(d, needs)
         if d_inputs is None and source in self.wanted:
@@ -282,6 +285,14 @@ def _put(step: Step, outputs: Any, mask: Any, values: list[Any], marks: list[Any
         )
     for slot, part, mark in zip(step.outputs, several, for_each(outputs, mask), strict=True):
         values[slot], marks[slot] = part, mark
+
+
+def _forget(layer: Any) -> None:
+    """Let go of what a layer keeps for a way back that is not taken: a frozen one would hold it until its next call."""
+    for part in layer.keepers:
+        for name in ("_cache", "_kept"):
+            if vars(part).get(name) is not None:
+                vars(part)[name] = None
 
 
 def _at(value: Any, values: list[Any]) -> Any:

@@ -141,7 +141,7 @@ class Tracing:
 def _converted(name: str, array: Any, symbol: Symbol, drawing: Drawing) -> Any:
     """Return integers as the layer takes them that is called on them."""
     readers = drawing.plan.readers(symbol)
-    return readers[0].convert(f"{name}: inputs", array) if readers else array
+    return readers[0].layer.convert(f"{name}: inputs", array) if readers else array
 
 
 def back(cache: Any, d_outputs: Any, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .._autograd import pullback
 from .._tree import leaves, map_leaves, map_shapes
+from ..graph import penalties
 from ..variables import Variable
 
 Array = NDArray[Any]
@@ -26,6 +27,7 @@ _OF_VARIABLES = ("value", "assign", "assign_add", "assign_sub", "numpy", "gradie
 
 class _Local(threading.local):
     weights: dict[int, Any] | None = None  # what stands for the variables within a call, by identity
+    losses: list[Any] | None = None  # what a call in training adds to the loss
 
 
 _local = _Local()
@@ -40,12 +42,19 @@ class _Kept(NamedTuple):
     shapes : of the outputs.
     floats : the arguments, with True in the place of each array that has a gradient.
     variables : the weights.
+    losses : how many of the outputs are what it added to the loss.
     """
 
     back: Any
     shapes: list[tuple[int, ...]]
     floats: Any
     variables: list[Variable]
+    losses: int
+
+
+def collected() -> list[Any] | None:
+    """Return the list of what the call under way adds to the loss, whose gradient is derived too; None without one."""
+    return _local.losses
 
 
 # --- the call ---
@@ -105,20 +114,30 @@ def _traced(layer: Any, call: Callable[..., Any], given: tuple[Any, Any]) -> tup
     floats = map_leaves(_is_float, given)
     own = [part for part in leaves(given) if _is_float(part)]
     structure: Any = None
+    added = 0
 
     def run(arrays: list[Any]) -> list[Any]:
-        nonlocal structure
+        nonlocal structure, added
         at = iter(arrays)
         arguments = map_leaves(lambda part: next(at) if _is_float(part) else part, given)
-        with _within(variables, list(at)):
-            outputs = call(*arguments)
-        structure = map_leaves(lambda _: None, outputs)
-        return list(leaves(outputs))
+        before, _local.losses = _local.losses, []
+        try:
+            with _within(variables, list(at)):
+                outputs = call(*arguments)
+            losses = _local.losses
+        finally:
+            _local.losses = before
+        structure, added = map_leaves(lambda _: None, outputs), len(losses)
+        return [*leaves(outputs), *losses]
 
     results, back = pullback(run, [*own, *(variable.place.value for variable in variables)], f"{layer.name}: call")
     at = iter(results)
     outputs = map_leaves(lambda _: _array(layer, next(at)), structure)
-    return outputs, _Kept(back, [np.shape(part) for part in results], floats, variables)
+    for value in at:
+        if np.ndim(value):
+            raise ValueError(f"{layer.name}: add_loss: expected a number, got an array of shape {np.shape(value)}")
+        penalties.add(float(value))
+    return outputs, _Kept(back, [np.shape(part) for part in results], floats, variables, added)
 
 
 def _is_float(part: Any) -> bool:
@@ -127,8 +146,10 @@ def _is_float(part: Any) -> bool:
 
 def _way_back(layer: Any, kept: _Kept, d_outputs: list[Any]) -> Any:
     """Add to the gradients of the weights; return those of the arguments, None for what has none."""
-    if len(d_outputs) != len(kept.shapes):
-        raise ValueError(f"{layer.name}: d_outputs: expected {len(kept.shapes)} arrays, got {len(d_outputs)}")
+    count = len(kept.shapes) - kept.losses
+    if len(d_outputs) != count:
+        raise ValueError(f"{layer.name}: d_outputs: expected {count} arrays, got {len(d_outputs)}")
+    d_outputs = [*d_outputs, *[np.ones((), layer.dtype)] * kept.losses]
     for d, shape in zip(d_outputs, kept.shapes, strict=True):
         if d is not None and np.shape(d) != shape:
             raise ValueError(f"{layer.name}: d_outputs: expected shape {shape}, got {np.shape(d)}")
@@ -179,6 +200,7 @@ def of_layer(cls: Any) -> dict[str, Any]:
     owner = next(kind for kind in cls.__mro__ if "compute_output_shape" in kind.__dict__)
     if "_undefined_forward" in owner.__dict__:  # the base, which says the shape of the inputs
         methods["compute_output_shape"] = inferred_shape
+        methods["shape_returned"] = _shape_returned
     return methods
 
 
@@ -186,6 +208,11 @@ def _second(parameters: Any) -> str:
     """Return what ``call`` takes second, behind the inputs."""
     by_position = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return by_position[2] if len(by_position) > 2 else "training"
+
+
+def _shape_returned(self: Any, input_shape: Any, options: Mapping[str, Any]) -> Any:
+    """Return the shape of what a call in a graph returns, with its further arguments."""
+    return inferred_shape(self, input_shape, {name: value for name, value in options.items() if name != "mask"})
 
 
 def _takes(name: str, parameters: Any) -> bool:
@@ -220,8 +247,11 @@ def _backward_of_call(
     return d_inputs if need_d_inputs else None, {name: d_options[name] for name in given if name != "mask"}
 
 
-def inferred_shape(self: Any, input_shape: Any) -> Any:
-    """Return the shape of the outputs for inputs of that shape, by calling the layer on zeros."""
+def inferred_shape(self: Any, input_shape: Any, options: Mapping[str, Any] = {}) -> Any:
+    """Return the shape of the outputs for inputs of that shape, by calling the layer on zeros.
+
+    Further arguments of the call that are arrays are symbols, or something else that has a shape.
+    """
     self.ensure_built(input_shape)
     kept = [(v, v.numpy()) for v in self.variables if not v.trainable]
     found = []
@@ -234,7 +264,8 @@ def inferred_shape(self: Any, input_shape: Any) -> Any:
         inputs = map_shapes(zeros, input_shape)
         try:
             with np.errstate(all="ignore"):
-                found.append(map_leaves(np.shape, self.forward(inputs, training=False)))
+                further = map_leaves(lambda part: zeros(part.shape) if hasattr(part, "shape") else part, dict(options))
+                found.append(map_leaves(np.shape, self.forward(inputs, training=False, **further)))
         except NotImplementedError:
             raise
         except Exception as error:

@@ -78,6 +78,17 @@ def compute_output_shape(self: Any, input_shape: Any) -> Any:
     return map_leaves(lambda symbol: symbol.shape, draw(self, _symbols(self, input_shape), False).outputs)
 
 
+def shape_returned(self: Any, input_shape: Any, options: Mapping[str, Any]) -> Any:
+    """Return the shape of what a call in a graph returns, with its further arguments."""
+
+    def symbol(part: Any) -> Any:
+        return given(self.name, tuple(part.shape), self.dtype) if hasattr(part, "shape") else part
+
+    further = {name: map_leaves(symbol, value) for name, value in options.items() if name != "mask"}
+    drawing = draw(self, _symbols(self, input_shape), False, further)
+    return map_leaves(lambda made: made.shape, drawing.outputs)
+
+
 def shape_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> Any:
     """Return the shape of what ``call`` returns for symbols."""
     options = {name: value for name, value in options.items() if name != "mask"}
@@ -104,7 +115,7 @@ def keepers(self: Any) -> list[Any]:
 
 
 PASSES = {method.__name__: method for method in (forward_with_mask, forward, backward, backward_of_call, shape_of_call)}
-OF_LAYERS = {method.__name__: method for method in (compute_output_shape, convert, _accept)}
+OF_LAYERS = {method.__name__: method for method in (compute_output_shape, shape_returned, convert, _accept)}
 
 
 # --- of arrays and shapes ---

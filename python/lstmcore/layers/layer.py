@@ -21,7 +21,7 @@ from ..graph.symbol import Symbol
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable
-from . import _calls, _state
+from . import _calls, _derived, _state
 from ._building import any_batch, built_once
 from ._naming import automatic_name
 from ._subclasses import adapt
@@ -149,7 +149,7 @@ class Layer(Weighted):
     def add_loss(self, loss: Any) -> None:
         """Add to the loss of the step that the layer is run in; `forward` or ``call`` does it, at every call.
 
-        A layer with passes of its own sees to the gradient of that in its `backward`.
+        A layer with passes of its own sees to the gradient of that in its `backward`; that of a ``call`` is derived.
 
         >>> import numpy as np
         >>> from lstmcore import Sequential, layers
@@ -171,7 +171,11 @@ class Layer(Weighted):
         ----------
         loss : a number, or a list of them.
         """
+        losses = _derived.collected()
         for part in leaves(loss):
+            if losses is not None:
+                losses.append(part)
+                continue
             if isinstance(part, Symbol):
                 raise TypeError(
                     f"{self.name}: add_loss: expected a number, got {part!r}; give a layer an activity_regularizer"

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, real_array
 from .._tree import in_places, leaves, map_leaves
-from ..graph.plan import Plan
+from ..graph.plan import Plan, Slot
 from ..graph.symbol import Call, Symbol
+from ..graph.symbol import given as stand_in
 from ..graph.tracing import all_within
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
@@ -161,7 +162,10 @@ class Functional(Planned):
             slots[slot] = shape
         for step in self._plan.steps:
             given = map_leaves(lambda s: slots[s], step.inputs)
-            shapes = _flat(step.layer.shape_returned(given, step.options))
+            options = map_leaves(
+                lambda part: stand_in("", slots[part], self.dtype) if isinstance(part, Slot) else part, step.options
+            )
+            shapes = _flat(step.layer.shape_returned(given, options))
             for slot, shape in zip(step.outputs, shapes, strict=True):
                 slots[slot] = shape
         at = iter([slots[s] for s in self._plan.outputs])
@@ -197,6 +201,16 @@ class Functional(Planned):
             )
         return given
 
+    def fit_mask(self, mask: Any, inputs: Any) -> Any:
+        """Return the masks that a call was given, one for each input or None, after checking that they fit."""
+        if isinstance(mask, (list, tuple, dict)) and not isinstance(self.input, Symbol):
+            found = in_places(mask, self.input)
+            if found is None:
+                said = map_leaves(lambda s: s.name, self.input)
+                raise ValueError(f"{self.name}: mask: expected masks or None as the inputs are said: {said}")
+            mask = found
+        return super().fit_mask(mask, inputs)
+
     def ordered(self, inputs: Any) -> Any:
         """Return the symbols of a call in the order of the inputs: a dict may have another."""
         return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
@@ -210,7 +224,7 @@ class Functional(Planned):
             if array.dtype != bool:
                 raise ArgumentTypeError(f"{name}: expected bool, got {array.dtype}")
         elif readers:
-            array = readers[0].convert(name, value)
+            array = readers[0].layer.convert(name, value)
         else:
             array = float_array(name, value, self.dtype)
         shape = np.shape(array)
@@ -301,7 +315,7 @@ def _drawn(config: Mapping[str, Any], layers: list[Any], inputs: Sequence[Symbol
     at: dict[int, Symbol] = {}
 
     def put(value: Any) -> Any:
-        if isinstance(value, dict) and value.keys() == {"slot"}:
+        if isinstance(value, dict) and value.keys() == {"slot"} and isinstance(value["slot"], int):  # and no name
             return at[int(value["slot"])]
         if isinstance(value, dict):
             return {name: put(part) for name, part in value.items()}

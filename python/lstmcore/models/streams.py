@@ -152,16 +152,15 @@ class _Input:
 
 def _readers(drawing: Drawing, symbol: Symbol) -> Iterator[Any]:
     """Yield the layers that take a symbol as their only array, also those in models within."""
-    for call in drawing.plan.calls:
-        if isinstance(call.inputs, Symbol) and call.inputs.key == symbol.key:
-            layer = call.layer
-            while isinstance(layer, TimeDistributed):
-                layer = layer.layer
-            within = drawing_within(layer, call)
-            if within is None:
-                yield layer
-            else:
-                yield from _readers(within, next(leaves(within.inputs)))
+    for call in drawing.plan.readers(symbol):
+        layer = call.layer
+        while isinstance(layer, TimeDistributed):
+            layer = layer.layer
+        within = drawing_within(layer, call)
+        if within is None:
+            yield layer
+        else:
+            yield from _readers(within, next(leaves(within.inputs)))
 
 
 def _stages(drawing: Drawing, tokens: list[bool], batch: int, steps: int) -> list[Stage]:
