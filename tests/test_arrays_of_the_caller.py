@@ -108,6 +108,7 @@ EVERY = RECURRENT | {
     "Dot": lambda **o: layers.Dot(2, **o),
     "Matmul": lambda **o: layers.Matmul(**o),
     "Dot, normalize": lambda **o: layers.Dot((1, 1), normalize=True, **o),
+    "Absolute": lambda **o: layers.Absolute(**o),
     "Negative": lambda **o: layers.Negative(**o),
     "NotEqual": lambda **o: layers.NotEqual(0, **o),
     "Arithmetic, plus nothing": lambda **o: layers.Arithmetic("add", 0, **o),

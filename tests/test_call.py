@@ -297,13 +297,53 @@ def failing(call, build=None, base=Model):
         (lambda self, x: np.tanh(self.dense(x)), TypeError, "stands for an array"),
         (lambda self, x: self.dense(x) if x else x, TypeError, "has no numbers yet"),
         (lambda self, x: 5.0, TypeError, "call: expected it to return what layers return"),
-        (lambda self, x: layers.Identity()(x), ValueError, "call does not use dense"),
+        (lambda self, x: self.dense(x) * (2 * self.dense.bias), TypeError, "value of dense.*/bias while it is drawn"),
+        (lambda self, x: self.dense(x) + self.dense.bias.numpy(), TypeError, "value of dense.*/bias while"),
         (lambda self, x, y: self.dense(x), TypeError, "y"),
     ],
 )
 def test_a_call_that_cannot_be_drawn_says_why(call, error, text):
     with pytest.raises(error, match=text):
         failing(call)()(numbers(2, 3))
+
+
+def test_layers_that_call_does_not_use_stay_without_weights(tmp_path):
+    class Some(Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense, self.spare = layers.Dense(2), layers.Dense(3, name="spare")
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    model, x, y = Some(), numbers(4, 3), numbers(4, 2)
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="call does not use spare, which stays without weights"):
+        model.fit(x, y, verbose=0)
+    assert [v.path.rpartition("/")[2] for v in model.weights] == ["kernel", "bias"]
+    assert not model.spare.built
+    assert "spare" in [layer.name for layer in model.layers]
+    model.summary(print_fn=lambda line: None)
+    model.save(tmp_path / "some.safetensors")
+    with pytest.warns(UserWarning, match="does not use spare"):
+        again = models.load_model(tmp_path / "some.safetensors", custom_objects={"Some": Some})
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_layers_may_look_at_their_weights_while_a_call_is_drawn():
+    class Own(layers.Layer):
+        """Has its shape found by trial, which reads the weight."""
+
+        def build(self, input_shape):
+            self.factor = self.add_weight(shape=(3,), initializer="ones", name="factor")
+            self.factor.assign(2 * self.factor)
+
+        def call(self, inputs):
+            return inputs * self.factor
+
+    model, x = failing(lambda self, x: self.dense(self.own(x)))(), numbers(2, 3)
+    model.own = Own()
+    np.testing.assert_array_equal(model(x), model.dense(2 * x))
 
 
 def test_classes_whose_call_would_not_be_called_are_refused():

@@ -14,7 +14,7 @@ Y = X.sum((1, 2))[:, None] / 10
 
 def make(**compile_options):
     lstmcore.utils.set_random_seed(1)
-    model = Sequential([layers.LSTM(3, input_shape=(None, FEATURES)), layers.Dense(1)])
+    model = Sequential([layers.LSTM(3, input_shape=(None, FEATURES)), layers.Dense(1, name="outputs")])
     model.compile(**{"optimizer": "adam", "loss": "mse", **compile_options})
     return model
 

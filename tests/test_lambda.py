@@ -87,6 +87,10 @@ def test_shapes_of_outputs():
         tried(Input((None, 2)))
     for output_shape in ((2,), [2], lambda shape: (shape[0], shape[2])):
         assert Lambda(lambda x: x[:, 30], output_shape)(Input((None, 2))).shape == (None, 2)
+    for output_shape in ((3,), (3, None), lambda shape: (shape[0], 7)):
+        other = Lambda(lambda x: x[:, 0], output_shape, name="other")
+        with pytest.raises(ValueError, match=r"other: output_shape: expected outputs of shape .*, got \(5, 2\) from"):
+            other(numbers(5, 4, 2))
     a, b = Input((2,)), Input((2,))
     assert Lambda(lambda parts: parts[0], (2,))([a, b]).shape == (None, 2)
     assert Lambda(lambda parts: parts["a"] * parts["b"])({"a": a, "b": b}).shape == (None, 2)

@@ -49,6 +49,7 @@ def largest(a, b):
 # positive; all results have the shape of what goes in.
 UNARY = {
     "negative": operator.neg,
+    "absolute": abs,
     "positive": lambda a: +a * 1,
     "square": lambda a: a**2,
     "root": lambda a: (a * a + 1.0) ** 0.5,

@@ -150,6 +150,34 @@ def test_a_dict_of_one_output_is_one_output_with_a_name():
     assert all(result == results[0] for result in results)
 
 
+def test_a_dict_for_one_input_or_output_has_its_name():
+    x = Input((5, 3), name="past")
+    model = Model(x, layers.Dense(1, name="price")(layers.LSTM(4)(x)))
+    for asked in ({"loss": {"prices": "mse"}}, {"loss": "mse", "metrics": {"prices": "mae"}}):
+        with pytest.raises(ValueError, match=r"(loss|metrics): expected the name 'price' in a dict, got 'prices'"):
+            model.compile("adam", **asked)
+    model.compile("adam", {"price": "mse"}, metrics={"price": "mae"})
+    inputs, targets = (
+        r"x: expected the name 'past' in a dict, got 'x'",
+        r"y: expected the name 'price' in a dict, got 'y'",
+    )
+    for run in (model.fit, model.train_on_batch, model.evaluate, model.test_on_batch):
+        run({"past": X}, {"price": PRICE})
+        with pytest.raises(ValueError, match=inputs):
+            run({"x": X}, PRICE)
+        with pytest.raises(ValueError, match=targets):
+            run(X, {"y": PRICE})
+        if run in (model.fit, model.evaluate):
+            with pytest.raises(ValueError, match=inputs):
+                run(iter([({"x": X}, PRICE)]))
+            with pytest.raises(ValueError, match=targets):
+                run(iter([(X, {"y": PRICE})]))
+    for predict in (model.predict, model.predict_on_batch):
+        np.testing.assert_array_equal(predict({"past": X}), predict(X))
+        with pytest.raises(ValueError, match=inputs):
+            predict({"x": X})
+
+
 def test_two_outputs_of_one_layer_have_names_of_their_own():
     x = Input((5, 3))
     shared = layers.Dense(1, name="a")
@@ -663,11 +691,3 @@ def test_a_model_that_is_not_compiled_is_not_trained_and_one_compiled_twice_by_t
     logs = model.train_on_batch(X, BOTH, return_dict=True)
     assert logs["loss"] == pytest.approx(logs["sign_loss"])
     assert model.optimizer.iterations == 1
-
-
-def test_a_dict_of_one_may_have_any_name():
-    x = Input((3,), name="in")
-    model = Model(x, layers.Dense(1, name="out")(x))
-    model.compile("sgd", {"other": "mse"})
-    data = np.ones((2, 3))
-    np.testing.assert_array_equal(model.predict({"another": data}, verbose=0), model.predict(data, verbose=0))

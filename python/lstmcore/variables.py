@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,26 @@ from ._arguments import real_array
 Array = NDArray[Any]
 
 _versions = itertools.count()
+
+
+class _Drawing(threading.local):
+    of: str | None = None
+
+
+_drawing = _Drawing()
+
+
+@contextlib.contextmanager
+def drawing(of: str | None) -> Iterator[None]:
+    """Within the ``with`` block, refuse to give the values of weights, of which a ``call`` would make constants.
+
+    ``of`` is the name of whoever is drawn; None: values may be asked for again.
+    """
+    before, _drawing.of = _drawing.of, of
+    try:
+        yield
+    finally:
+        _drawing.of = before
 
 
 class Vectors:
@@ -57,7 +79,7 @@ class Parameters:
     def __init__(self, variables: Sequence[Variable], dtype: DTypeLike) -> None:
         self.variables = list(variables)
         empty = np.empty(0, dtype)
-        values = np.concatenate([empty, *(v.value.reshape(-1) for v in self.variables)])
+        values = np.concatenate([empty, *(v.place.value.reshape(-1) for v in self.variables)])
         self.vectors = Vectors(values, np.concatenate([empty, *(v.gradient.reshape(-1) for v in self.variables)]))
         offset = 0
         for variable in self.variables:
@@ -150,6 +172,11 @@ class Variable:
     @property
     def value(self) -> Array:
         """The weight, read-only: a view of the flat vector. Set it with `assign`."""
+        if _drawing.of is not None:
+            raise TypeError(
+                f"{_drawing.of}: call: asks for the value of {self.path} while it is drawn, which would stay what it "
+                "is now; call the layer, or put what you do with its weight into a layer of its own"
+            )
         return self.place.value.view()  # another each time: a caller may reshape it in place
 
     @property

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._tree import leaves
+from ..variables import drawing
 
 _numbers = itertools.count()
 _MANY = 256  # more inputs than a layer has; a longer list is one of numbers
@@ -32,9 +33,10 @@ class Symbol:
     """
 
     __slots__ = ("call", "dtype", "index", "shape")
-    # What makes layers of operators: that of two sides, that of a sign, and that of a part; the layers set them.
+    # What makes layers of operators: that of two sides, those of a sign, and that of a part; the layers set them.
     operated: ClassVar[Callable[[str, Any, Any], Any]]
     negated: ClassVar[Callable[[Any], Any]]
+    absolute: ClassVar[Callable[[Any], Any]]
     item: ClassVar[Callable[[Any, Any], Any]]
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
@@ -96,6 +98,9 @@ class Symbol:
 
     def __neg__(self) -> Any:
         return Symbol.negated(self)
+
+    def __abs__(self) -> Any:
+        return Symbol.absolute(self)
 
     def __pos__(self) -> Any:
         return self
@@ -236,7 +241,8 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     if layer.is_model:
         inputs = layer.ordered(inputs)
     _refuse_unknown(layer, options)
-    shape = layer.shape_of_call(inputs, options)
+    with drawing(None):  # a layer that is built, or tried to learn its shape, may look at its weights
+        shape = layer.shape_of_call(inputs, options)
     if mask is not None:
         layer.refuse_mask_of_call(mask, inputs)
     return draw(layer, inputs, shape, None if training is None else bool(training), options)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import variables
 from .._tree import leaves, map_leaves
 from .drawing import Drawing
 from .symbol import Call, Symbol
@@ -80,7 +81,8 @@ class Tracing:
             arguments["training"] = training
         if self._masked:
             arguments["mask"] = mask
-        outputs = self.call(layer, inputs, **arguments)
+        with variables.drawing(layer.name):
+            outputs = self.call(layer, inputs, **arguments)
         found = list(leaves(outputs))
         if not found or not all(isinstance(part, Symbol) for part in found):
             got = next((part for part in found if not isinstance(part, Symbol)), outputs)

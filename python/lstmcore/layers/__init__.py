@@ -50,7 +50,7 @@ from .merging import (
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .multi_head_attention import MultiHeadAttention
-from .operators import Arithmetic, Divide, GetItem, Matmul, Negative, NotEqual
+from .operators import Absolute, Arithmetic, Divide, GetItem, Matmul, Negative, NotEqual
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -78,6 +78,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "SLSTM",
+    "Absolute",
     "Activation",
     "ActivityRegularization",
     "Add",

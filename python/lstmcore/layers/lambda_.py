@@ -11,6 +11,7 @@ import numpy as np
 from .._arguments import function as checked_function
 from .._arguments import mapping
 from .._arguments import shape as checked_shape
+from .._tree import map_leaves
 from ._derived import inferred_shape
 from .layer import Layer
 
@@ -71,7 +72,22 @@ class Lambda(Layer):
     def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
         """Return what the function does."""
         told = {"mask": mask, "training": training}
-        return self.function(inputs, **self.arguments, **{name: told[name] for name in self._told})
+        outputs = self.function(inputs, **self.arguments, **{name: told[name] for name in self._told})
+        if self._shape is not None:
+            self._refuse_other_shape(map_leaves(np.shape, inputs), outputs)
+        return outputs
+
+    def _refuse_other_shape(self, input_shape: Any, outputs: Any) -> None:
+        """Refuse outputs whose shape is not what was said."""
+        said, got = self.compute_output_shape(input_shape), map_leaves(np.shape, outputs)
+        if (
+            not isinstance(got, tuple)
+            or len(said) != len(got)
+            or any(n not in (None, m) for n, m in zip(said[1:], got[1:], strict=True))
+        ):
+            raise ValueError(
+                f"{self.name}: output_shape: expected outputs of shape {said}, got {got} from the function"
+            )
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask of the outputs."""

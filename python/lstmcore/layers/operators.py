@@ -169,6 +169,34 @@ class Negative(Layer):
         return np.negative(d_outputs)
 
 
+class Absolute(Layer):
+    """The inputs without their signs; ``abs(x)`` of a symbol makes one.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Absolute
+    >>> Absolute()(np.array([[-1.5, 2.0]])).tolist()
+    [[1.5, 2.0]]
+    """
+
+    steps_apart = True
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return the dtype of what a call on a symbol returns: that of the symbol."""
+        dtype: np.dtype[Any] = inputs.dtype
+        return dtype
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the inputs without their signs."""
+        if training:
+            self._cache = np.sign(inputs)
+        return np.absolute(inputs)
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return the gradient with the signs of the inputs; at 0 it is 0."""
+        signs = self.kept()
+        return d_outputs * signs if need_d_inputs else None
+
+
 class NotEqual(Layer):
     """Where the inputs differ from a value: what the ``compute_mask`` of an `Embedding` makes of a symbol.
 
@@ -444,6 +472,11 @@ def negated(symbol: Symbol) -> Any:
     return Negative()(symbol)
 
 
+def absolute(symbol: Symbol) -> Any:
+    """Return the symbol of another without its sign."""
+    return Absolute()(symbol)
+
+
 def mask_of(name: str, layer: NotEqual, inputs: Symbol, mask: Any) -> Any:
     """Return the symbol of the mask that a layer of that name makes of a symbol."""
     if mask is not None:
@@ -458,4 +491,5 @@ def item(symbol: Symbol, key: Any) -> Any:
 
 Symbol.operated = staticmethod(operated)
 Symbol.negated = staticmethod(negated)
+Symbol.absolute = staticmethod(absolute)
 Symbol.item = staticmethod(item)

@@ -132,6 +132,11 @@ class Functional(Planned):
         return not isinstance(self.input, Symbol)
 
     @property
+    def input_key(self) -> str | None:
+        """The name of the only input, which a dict of data is to have."""
+        return None if self.takes_several else self.inputs[0].name
+
+    @property
     def _plan(self) -> Plan:
         return self.drawing.plan
 

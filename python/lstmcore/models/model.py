@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import _masks
 from .._arguments import flag, function, integer, positive_integer, real_array, shown
 from .._tree import copies, in_places, leaves, map_leaves
+from .._warnings import warn
 from ..activations import Activation
 from ..graph.drawing import Drawing
 from ..graph.symbol import Symbol
@@ -166,9 +167,10 @@ class Model(Savable, Trainer):
             self._output_shape = (None, *outputs.shape[1:])
             self.reset_states()
         missing = ", ".join(layer.name for layer in layers if not layer.built)
+        if missing and not self.is_traced:
+            raise ValueError(f"{self.name}: forward does not use {missing}; call every layer, as layer(x)")
         if missing:
-            method = "call" if self.is_traced else "forward"
-            raise ValueError(f"{self.name}: {method} does not use {missing}; call every layer, as layer(x)")
+            warn(f"{self.name}: call does not use {missing}, which stays without weights")
         self.input_shape = (None, *inputs.shape[1:]) if hasattr(inputs, "shape") else None
         self._built_for = map_leaves(lambda a: {"shape": [n or 1 for n in a.shape[1:]], "dtype": a.dtype.name}, inputs)
         self.variables = [v for layer in layers for v in layer.variables]

@@ -37,6 +37,12 @@ class Planned(Model):
     # --- layers ---
 
     @property
+    def output_key(self) -> str | None:
+        """The name of the only output, which a dict of targets is to have."""
+        names = None if self._drawing is None else self._drawing.names
+        return names if isinstance(names, str) else None
+
+    @property
     def inputs(self) -> list[Symbol]:
         """The symbols of the inputs, one after the other."""
         return list(leaves(self.input))

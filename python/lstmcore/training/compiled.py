@@ -21,7 +21,6 @@ from .objectives import Objectives, losses_for, weights_for
 from .outputs import for_one_output, metrics_for_one_output
 from .turns import refuse_while_trained
 
-_ONE = Targets()
 _WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss"}
 
 
@@ -94,6 +93,16 @@ class Compiled(Layer):
         return None
 
     @property
+    def input_key(self) -> str | None:
+        """The name of the only input, which a dict of data is to have; None if it may be any."""
+        return None
+
+    @property
+    def output_key(self) -> str | None:
+        """The same of the only output."""
+        return None
+
+    @property
     def output_shapes(self) -> list[Any]:
         """The shapes of the outputs, one after the other."""
         return [self.output_shape]
@@ -152,9 +161,9 @@ class Compiled(Layer):
         outputs = self.several_outputs
         unknown = self.made_by_data and not self.built
         if outputs is None and not unknown:
-            asked["loss"] = for_one_output("loss", loss)
+            asked["loss"] = for_one_output("loss", loss, self.output_key)
             for name in ("metrics", "weighted_metrics"):
-                asked[name] = metrics_for_one_output(name, asked[name])
+                asked[name] = metrics_for_one_output(name, asked[name], self.output_key)
         recipe |= asked
         if loss_weights is not None:
             recipe["loss_weights"] = loss_weights
@@ -231,7 +240,7 @@ class Compiled(Layer):
         """Return how targets come."""
         outputs = self.several_outputs
         if outputs is None:
-            return _ONE
+            return Targets(key=self.output_key)
         each = self._settled()[0].each
         return Targets(outputs, [name for name, one in zip(leaves(outputs), each, strict=True) if one is not None])
 

@@ -27,16 +27,14 @@ class Evaluating(Stepping):
 
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
         """Return the source of batches for data, with the model built for them."""
-        several, dimensions = self.takes_several, self._axes
+        about: dict[str, Any] = {"several": self.takes_several, "dimensions": self._axes, "key": self.input_key}
 
         def targets(inputs: Any) -> Targets:
             if self.made_by_data and not self.built:
                 self._inputs(inputs, f"{prefix}x")
             return self._targets()
 
-        made = source(
-            x, y, sample_weight, targets=targets, several=several, dimensions=dimensions, prefix=prefix, **options
-        )
+        made = source(x, y, sample_weight, targets=targets, prefix=prefix, **about, **options)
         if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
             self._inputs(made.first()[0], f"{prefix}x")
         return made

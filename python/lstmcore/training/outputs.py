@@ -8,10 +8,17 @@ from .._arguments import not_within_itself, shown
 from .._tree import in_places, leaves
 
 
-def for_one_output(name: str, value: Any) -> Any:
-    """Return what `compile` was given for the one output, which may stand in a list or a dict."""
+def refuse_key(name: str, value: dict[Any, Any], key: str | None) -> None:
+    """Refuse a dict for a single input or output that names another."""
+    if key is not None and (unknown := [str(one) for one in value if one != key]):
+        raise ValueError(f"{name}: expected the name {key!r} in a dict, got {', '.join(map(repr, unknown))}")
+
+
+def for_one_output(name: str, value: Any, key: str | None = None) -> Any:
+    """Return what `compile` was given for the one output, which may stand in a list, or in a dict by its name."""
     not_within_itself(name, value)
     if _is_dict(value):
+        refuse_key(name, value, key)
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         if len(value) != 1:
@@ -59,13 +66,15 @@ def metrics_of_output(name: str, value: Any) -> list[Any]:
     return [] if value is None else metrics_for_one_output(name, value) if nested else [value]
 
 
-def metrics_for_one_output(name: str, value: Any) -> list[Any]:
+def metrics_for_one_output(name: str, value: Any, key: str | None = None) -> list[Any]:
     """Return a list of metrics, which may stand in a list or a dict for the one output."""
     if value is None:
         return []
     not_within_itself(name, value)
     if not isinstance(value, (list, tuple)) and not _is_dict(value):
         raise ValueError(f"{name}: expected a list, got {value!r}")
+    if isinstance(value, dict):
+        refuse_key(name, value, key)
     parts = value.values() if isinstance(value, dict) else value
     return [metric for part in parts for metric in ([part] if part is None else metrics_of_output(name, part))]
 

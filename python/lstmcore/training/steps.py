@@ -258,7 +258,7 @@ class Stepping(Compiled):
 
     def _inputs(self, x: Any, name: str = "x") -> Any:
         if isinstance(x, (list, tuple, dict)) and not self.takes_several:
-            x = as_arrays(name, x, False, self._axes)  # one input in a list, as in `fit`
+            x = as_arrays(name, x, False, self._axes, key=self.input_key)  # one input in a list, as in `fit`
         array = self.convert(name, x)
         if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")

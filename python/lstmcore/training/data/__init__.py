@@ -34,6 +34,7 @@ def source(
     shuffle: bool | str = False,
     several: bool = False,
     dimensions: int | None = None,
+    key: str | None = None,
     needs_targets: bool = True,
     prefix: str = "",
 ) -> Source:
@@ -46,7 +47,7 @@ def source(
     y, sample_weight : arrays, or None if ``x`` gives them.
     targets : how the targets come, told by inputs; one array by default.
     batch_size, steps, shuffle : how arrays are cut.
-    several, dimensions : see `as_arrays`.
+    several, dimensions, key : see `as_arrays`.
     needs_targets : whether ``y`` must be there; what is predicted has no use for it.
     prefix : goes before the names in errors.
     """
@@ -61,7 +62,7 @@ def source(
                     f"{prefix}{name}: expected None, for x ({type(x).__name__}) gives it with every batch; got "
                     f"{type(value).__name__}"
                 )
-        made = functools.partial(batch, f"{prefix}x", several, targets if needs_targets else None)
+        made = functools.partial(batch, f"{prefix}x", several, key, targets if needs_targets else None)
         if hasattr(x, "epoch") and hasattr(x, "steps"):
             return Streamed(x, made, f"{prefix}x")
         if hasattr(x, "__getitem__"):
@@ -69,7 +70,7 @@ def source(
         return Iterable(x, made, f"{prefix}x")
     if y is None and needs_targets:
         raise ValueError(f"{prefix}y: expected targets, got None")
-    x = as_arrays(f"{prefix}x", x, several, dimensions)
+    x = as_arrays(f"{prefix}x", x, several, dimensions, key=key)
     rows = rows_of(x)
     if y is not None or sample_weight is not None:
         shape = targets(map_leaves(lambda part: part[:1], x))

@@ -11,16 +11,25 @@ from numpy.typing import NDArray
 from ... import _random
 from ..._arguments import not_within_itself, real_array
 from ..._tree import leaves, map_leaves, rows_of
+from ..outputs import refuse_key
 from .source import Batch, Source
 
 Array = NDArray[Any]
 
 
-def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = None, rows: int | None = None) -> Any:
+def as_arrays(
+    name: str,
+    value: Any,
+    several: bool,
+    dimensions: int | None = None,
+    rows: int | None = None,
+    key: str | None = None,
+) -> Any:
     """Return data as an array, or as arrays in the lists and dicts that they came in.
 
     ``several`` says whether a list of arrays is several inputs, and not one array in pieces;
-    ``dimensions`` and ``rows`` are what one array is expected to have, where that is known.
+    ``dimensions`` and ``rows`` are what one array is expected to have, and ``key`` its name in a dict, where those are
+    known.
     """
     if isinstance(value, dict):
         not_within_itself(name, value)
@@ -31,6 +40,8 @@ def as_arrays(name: str, value: Any, several: bool, dimensions: int | None = Non
                 f"{name}: expected one array, for the model has one {_end(name)}; got a dict of {len(value)}: "
                 f"{', '.join(map(str, value))}"
             )
+        if not several and key is not None:
+            refuse_key(name, value, key)
         arrays = {key: as_arrays(f"{name}[{key!r}]", part, several) for key, part in value.items()}
         return arrays if several else next(iter(arrays.values()))
     if isinstance(value, (list, tuple)) and value and all(_is_whole(part, several) for part in value):

@@ -13,7 +13,7 @@ from .source import Batch, Source
 from .targets import Targets
 
 
-def batch(name: str, several: bool, targets: Callable[[Any], Targets] | None, given: Any) -> Batch:
+def batch(name: str, several: bool, key: str | None, targets: Callable[[Any], Targets] | None, given: Any) -> Batch:
     """Return what a generator gave as x, y and sample_weight; without ``targets``, x only."""
     parts = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     if not 1 <= len(parts) <= 3:
@@ -21,7 +21,7 @@ def batch(name: str, several: bool, targets: Callable[[Any], Targets] | None, gi
             f"{name}: expected x, (x,), (x, y) or (x, y, sample_weight) for every batch, got {len(parts)} values"
         )
     x, y, weight = (*parts, None, None)[:3]
-    x = as_arrays(name, x, several)
+    x = as_arrays(name, x, several, key=key)
     rows = rows_of(x)
     if not rows:
         raise ValueError(f"{name}: expected at least one row in every batch, got none")

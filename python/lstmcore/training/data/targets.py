@@ -21,21 +21,22 @@ class Targets:
     ----------
     outputs : the names of several outputs, in lists and dicts as these are; None if there is one.
     needed : those that have a loss; the others may have None.
+    key : the name of the one output, which a dict is to have, if that is known.
     """
 
-    def __init__(self, outputs: Any = None, needed: Collection[str] = ()) -> None:
-        self.outputs, self.needed = outputs, needed
+    def __init__(self, outputs: Any = None, needed: Collection[str] = (), key: str | None = None) -> None:
+        self.outputs, self.needed, self.key = outputs, needed, key
 
     def __call__(self, y: Any, rows: int, name: str = "y") -> Any:
         """Return the targets as an array or, for several outputs, as arrays or None in lists and dicts like these."""
         if self.outputs is None:
-            return as_arrays(name, y, False, rows=rows)
+            return as_arrays(name, y, False, rows=rows, key=self.key)
         return self._each(name, y, rows, self.needed)
 
     def weights(self, sample_weight: Any, rows: int, name: str = "sample_weight") -> Any:
         """Return the weights of the samples: as targets; an array stands for that of all outputs."""
         if self.outputs is None:
-            return as_arrays(name, sample_weight, False, rows=rows)
+            return as_arrays(name, sample_weight, False, rows=rows, key=self.key)
         parts = sample_weight if isinstance(sample_weight, (list, tuple)) else ()
         if isinstance(sample_weight, dict) or any(part is None or hasattr(part, "__len__") for part in parts):
             return self._each(name, sample_weight, rows)
