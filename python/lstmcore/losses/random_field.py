@@ -17,7 +17,7 @@ from .weights import total, without_masked
 
 Array = NDArray[Any]
 
-_SOURCE = "a Sequential or a graph that is trained with it ends with layers.CRF"
+_SOURCE = "a Sequential or a graph that is trained with it ends with a layers.CRF, which is called once"
 
 
 class CRF(Loss):

@@ -128,9 +128,10 @@ class Compiled(Layer):
         Parameters
         ----------
         optimizer : a name, such as "adam", or an `optimizers.Optimizer`.
-        loss : a name, such as "mse", a `losses.Loss`, or a function with a ``gradient``. For several outputs, one for
-            all, or a list of them in the order of the outputs, or a dict by their names; None, or none in a dict, for
-            outputs that are not trained.
+        loss : a name, such as "mse", a `losses.Loss`, or a function of y_true and y_pred, written with
+            `autograd.numpy` or with a ``gradient`` of its own. For several outputs, one for all, or a list of them in
+            the order of the outputs, or a dict by their names; None, or none in a dict, for outputs that are not
+            trained.
         loss_weights : of the losses in their sum, 1 by default: a number, or a list or dict for several outputs.
         metrics : names, `metrics.Metric` objects or functions, to report beside the loss: a list or, for several
             outputs, a list or dict of what each has, one or a list.
