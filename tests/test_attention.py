@@ -141,6 +141,31 @@ def test_where_all_keys_are_left_out_all_have_the_same_weight_and_there_is_no_gr
     assert (d_value != 0).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1.0, 1e5, 1e15])
+def test_a_key_that_is_left_out_has_no_weight_however_low_the_others_score(size, dtype):
+    query = np.array([[[-size], [size]]], dtype)
+    key, value = np.array([[[size], [2 * size], [1.0]]], dtype), np.array([[[7.0], [8.0], [100.0]]], dtype)
+    mask = np.array([[True, True, False]])
+    for module in (functional, reference):
+        outputs, scores = module.attention(query, value, key, value_mask=mask)
+        assert not scores[..., 2].any()
+        np.testing.assert_allclose(scores.sum(-1), 1, 1e-6)
+        if size > 1:
+            np.testing.assert_array_equal(outputs[..., 0], [[7, 8]])
+    outputs, _ = functional.attention(query[:, :1], value, key, causal=True)
+    np.testing.assert_array_equal(outputs, [[[7]]])
+    weights = layers.Softmax(dtype=dtype)(np.array([[-(size**2), 0.0]], dtype), mask=np.array([[True, False]]))
+    np.testing.assert_array_equal(weights, [[1, 0]])
+
+
+def test_additive_attention_takes_arrays_in_any_order():
+    layer, x = layers.AdditiveAttention(dtype="float64"), numbers(3, 4, 5, seed=1).astype("float64")
+    want = layer([x, x])
+    for ordered in (np.asfortranarray(x), x.transpose(0, 2, 1).copy().transpose(0, 2, 1), x.repeat(2, 1)[:, ::2]):
+        np.testing.assert_array_equal(layer([ordered, ordered]), want)
+
+
 def test_numbers_in_the_padding_make_no_difference():
     query, value, mask = numbers(2, 3, 4), numbers(2, 5, 4, seed=1), np.array([[True] * 5, [True, False] * 2 + [False]])
     results = []

@@ -330,6 +330,94 @@ def test_layers_that_call_does_not_use_stay_without_weights(tmp_path):
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.parametrize("sizes", [(5, 2), (3, 3), (1, 4)])
+def test_a_call_that_looks_at_sizes_is_drawn_for_each(sizes):
+    def cropped(self, x):
+        return self.dense(x["a"])[:, : x["b"].shape[1]]
+
+    def told(self, x):
+        _, steps, _ = self.dense(x["a"]).shape
+        return self.dense(x["a"]) * (2.0 if steps == 1 or x["a"].shape[1:] == x["b"].shape[1:] else 3.0)
+
+    a, b = numbers(2, sizes[0], 3), numbers(2, sizes[1], 3)
+    for call in (cropped, told):
+        model = failing(call)()
+        model({"a": numbers(2, 7, 3), "b": numbers(2, 6, 3)})  # of other sizes
+        dense = model.dense(a)
+        want = dense[:, : sizes[1]] if call is cropped else dense * (3 if sizes == (5, 2) else 2)
+        np.testing.assert_array_equal(model({"a": a, "b": b}), want)
+        assert model.compute_mask is not None
+
+
+def test_the_batch_is_no_size_that_is_known():
+    seen = []
+
+    def look(self, x):
+        seen.append((x.shape[0], x.shape[-1], len(x.shape), x.ndim))
+        return self.dense(x)
+
+    model = failing(look)()
+    for steps in (2, 5, 9):
+        model(numbers(4, steps, 3))
+    assert seen == [(None, 3, 3, 3)] * len(seen)
+    assert len(seen) <= 2  # for prediction and training, whatever the steps
+
+
+@pytest.mark.parametrize("change", ["set", "append", "pop", "none"])
+def test_layers_of_a_drawn_call_stay(change):
+    class Stack(Model):
+        def __init__(self):
+            super().__init__()
+            self.stack, self.head = [layers.Dense(3), layers.Dense(4)], layers.Dense(2)
+
+        def call(self, inputs):
+            for layer in self.stack:
+                inputs = layer(inputs)
+            return inputs if self.head is None else self.head(inputs)
+
+    model, x = Stack(), numbers(5, 3)
+    model.head = layers.Dense(1)  # before there are weights
+    assert model(x).shape == (5, 1)
+    model.head = model.head
+    changes = {
+        "set": lambda: setattr(model, "head", layers.Dense(2)),
+        "append": lambda: model.stack.append(layers.Dense(2)),
+        "pop": lambda: model.stack.pop(),
+        "none": lambda: setattr(model, "head", None),
+    }
+    with pytest.raises(ValueError, match=r"stack\w*: (head|stack): expected the layers that were there when its call"):
+        changes[change]()
+        model.predict(x, verbose=0)
+
+
+def test_a_loss_cannot_be_added_while_a_call_is_drawn():
+    class Adding(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            self.add_loss(0.5)
+            return self.dense(inputs)
+
+    with pytest.raises(TypeError, match=r"adding.*: call: add_loss: would add what it is now"):
+        Adding()(numbers(2, 3))
+
+
+def test_a_model_is_built_by_a_call_with_further_arguments():
+    class Cropped(Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs, like=None):
+            return self.dense(inputs)[:, : like.shape[1]]
+
+    model = Cropped()
+    x = numbers(2, 5, 3)
+    np.testing.assert_array_equal(model(x, like=x[:, :2]), model.dense(x)[:, :2])
+
+
 def test_layers_may_look_at_their_weights_while_a_call_is_drawn():
     class Own(layers.Layer):
         """Has its shape found by trial, which reads the weight."""

@@ -13,7 +13,8 @@ CLOSE = {"float32": 2e-6, "float64": 1e-14}
 
 
 def in_numpy(x, scale, left_in):
-    x = np.where(left_in, scale * x.astype(float), -1e9)
+    x = np.where(left_in, scale * x.astype(float), -np.inf)
+    x = np.where(left_in.any(-1, keepdims=True), x, 0)  # where nothing is left, all have the same
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 

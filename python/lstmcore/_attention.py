@@ -109,8 +109,8 @@ def attention(
     -------
     outputs : (batch, ..., queries, width).
     scores : (batch, ..., queries, keys), before dropout; those of every query add up to 1. A key that is left out has
-        none, unless all are: then, as if a large number was taken from each score, all have the same (Keras's
-        backends but PyTorch), and no gradient goes through the scores.
+        none, unless all are: then all have the same (Keras's backends but PyTorch), and no gradient goes through the
+        scores.
     cache : only with ``training``; leave query, value, key and dropout_mask as they are until the backward pass.
 
     Raises

@@ -21,10 +21,15 @@ _versions = itertools.count()
 
 
 class _Drawing(threading.local):
-    of: str | None = None
+    of: str | None = None  # the name of whoever has its ``call`` drawn, and is doing so
 
 
 _drawing = _Drawing()
+
+
+def drawn() -> str | None:
+    """Return whose ``call`` this thread is in while it is drawn, if it is in one."""
+    return _drawing.of
 
 
 @contextlib.contextmanager

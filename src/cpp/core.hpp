@@ -161,16 +161,13 @@ struct SoftmaxProblem {
     long rows, columns;  // of each of `count` matrices, one behind the other
     long count;
     T scale;
-    const uint8_t* left_in;  // 0 where a number counts as `softmax_left_out`; null: none does
+    const uint8_t* left_in;  // 0 where a number is left out, where it is not all of its row; null: none is
     std::ptrdiff_t left_in_next, left_in_row;
     long matrices;  // that one of left_in's is for
     const T* y;     // the way back: what the softmax gave
     T* x;           // written over
     int threads;
 };
-
-// The scaled number in place of one that is left out: e to its difference from any that may occur is 0.
-constexpr double softmax_left_out = -1e9;
 
 constexpr int max_optimizer_slots = 3, max_optimizer_numbers = 6;
 

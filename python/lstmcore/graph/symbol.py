@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .._tree import leaves
-from ..variables import drawing
+from ..variables import drawing, drawn
 
 _numbers = itertools.count()
 _MANY = 256  # more inputs than a layer has; a longer list is one of numbers
@@ -25,14 +25,14 @@ class Symbol:
 
     Attributes
     ----------
-    shape : batch first, None for sizes that are not known.
+    shape : batch first, None for sizes that are not known; in a ``call`` that looks at such a size, it becomes known.
     dtype : of its numbers.
     call : the call of a layer that it comes from.
     index : which of the arrays that the call returns.
     name : that of the layer.
     """
 
-    __slots__ = ("call", "dtype", "index", "shape")
+    __slots__ = ("_shape", "call", "dtype", "index")
     # What makes layers of operators: that of two sides, those of a sign, and that of a part; the layers set them.
     operated: ClassVar[Callable[[str, Any, Any], Any]]
     negated: ClassVar[Callable[[Any], Any]]
@@ -40,7 +40,12 @@ class Symbol:
     item: ClassVar[Callable[[Any, Any], Any]]
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
-        self.shape, self.dtype, self.call, self.index = tuple(shape), dtype, call, index
+        self._shape, self.dtype, self.call, self.index = tuple(shape), dtype, call, index
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """The sizes of the axes."""
+        return self._shape if drawn() is None else Sizes(self._shape)
 
     @property
     def key(self) -> tuple[int, int]:
@@ -55,10 +60,10 @@ class Symbol:
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return len(self.shape)
+        return len(self._shape)
 
     def __repr__(self) -> str:
-        return f"<Symbol shape={self.shape}, dtype={self.dtype}, of {self.name}>"
+        return f"<Symbol shape={self._shape}, dtype={self.dtype}, of {self.name}>"
 
     def __add__(self, other: Any) -> Any:
         return Symbol.operated("add", self, other)
@@ -145,6 +150,46 @@ _OPERATORS = {
 }
 
 
+class UnknownSizeError(TypeError):
+    """A ``call`` looks at a size that its drawing leaves open."""
+
+
+class Sizes(tuple[Any, ...]):
+    """The shape of a symbol, for a ``call`` that is drawn: of its sizes only the batch may be looked at and be None.
+
+    What depends on another would be drawn for arrays of any size, so that it is asked for a drawing that knows it.
+    """
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        self._know(np.atleast_1d(np.arange(len(self))[key]))
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[k] for k in range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        self._know(range(len(self)))
+        return super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __contains__(self, size: object) -> bool:
+        self._know(range(len(self)))
+        return super().__contains__(size)
+
+    __hash__ = tuple.__hash__
+
+    def _know(self, axes: Iterable[int]) -> None:
+        for k in () if drawn() is None else axes:  # kept until later, it is a shape as others
+            if k and super().__getitem__(k) is None:
+                raise UnknownSizeError(
+                    f"{drawn()}: call: the size of axis {k} of {tuple.__repr__(self)} is not known while it is drawn"
+                )
+
+
 class Call:
     """A call of a layer on symbols.
 
@@ -218,6 +263,11 @@ def among(value: Any, depth: int = 3) -> bool:
 
 def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     """Return what a layer called on symbols returns: symbols."""
+    with drawing(None):  # a layer that is built, or tried to learn its shape, looks at its weights and all sizes
+        return _called(layer, inputs, training, mask, lengths, options)
+
+
+def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     for part in leaves(inputs):
         if not isinstance(part, Symbol):
             raise TypeError(f"{layer.name}: inputs: expected symbols only, as Input gives them, got {part!r} too")
@@ -241,8 +291,7 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
     if layer.is_model:
         inputs = layer.ordered(inputs)
     _refuse_unknown(layer, options)
-    with drawing(None):  # a layer that is built, or tried to learn its shape, may look at its weights
-        shape = layer.shape_of_call(inputs, options)
+    shape = layer.shape_of_call(inputs, options)
     if mask is not None:
         layer.refuse_mask_of_call(mask, inputs)
     return draw(layer, inputs, shape, None if training is None else bool(training), options)

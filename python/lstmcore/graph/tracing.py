@@ -10,10 +10,11 @@ import numpy as np
 from .. import variables
 from .._tree import leaves, map_leaves
 from .drawing import Drawing
-from .symbol import Call, Symbol
+from .symbol import Call, Symbol, UnknownSizeError
 from .symbol import given as given_symbol
 
 _MOST = 64  # drawings that are kept
+OTHER_LAYERS = "expected the layers that were there when its call was drawn; make another model of those and these"
 
 
 class Tracing:
@@ -32,6 +33,7 @@ class Tracing:
         self.call = call
         self._trains, self._masked = "training" in names, "mask" in names
         self._sized = False  # whether all sizes must be known
+        self._held: dict[str, list[Any]] | None = None  # the layers that there were when it was first drawn
         self._drawings: dict[Any, Drawing] = {}
         self._moved: list[Any] | None = None
 
@@ -42,16 +44,14 @@ class Tracing:
 
     def of(self, layer: Any, inputs: Any, training: bool, mask: Any = None, options: Mapping[str, Any] = {}) -> Drawing:
         """Return the drawing for arrays or symbols like these."""
+        self._refuse_others(layer)
         given = [inputs, dict(options), mask if self._masked else None]
         trains = training if self._trains else None
         if self._sized:
             return self._found(layer, given, trains)
         try:
             return self._found(layer, given, trains)
-        except TypeError:
-            # Of a size that is None; or of something else, which then comes again.
-            if not any(len(shape) > 2 for shape in (np.shape(part) for part in leaves(given) if _is_data(part))):
-                raise
+        except UnknownSizeError:
             self._sized = True
             try:
                 return self._found(layer, given, trains)
@@ -103,11 +103,20 @@ class Tracing:
                     f"{layer.name}: call: uses {call.layer.name}, which is none of its attributes; make layers in "
                     "__init__ or build, and keep them as attributes"
                 )
+        if self._held is None:
+            self._held = layer.held_layers
         drawing = Drawing(layer.name, [part for part in leaves([inputs, options, mask]) if _is_symbol(part)], outputs)
         drawing.given = inputs
         if self._moved is not None:
             drawing.move(self._moved)
         return drawing
+
+    def _refuse_others(self, layer: Any) -> None:
+        """Refuse to go on with drawings of other layers than there are now."""
+        held, now = self._held, layer.held_layers
+        if held is not None and held != now:
+            changed = next(name for name in (*held, *now) if held.get(name) != now.get(name))
+            raise ValueError(f"{layer.name}: {changed}: {OTHER_LAYERS}")
 
     def move(self, variables: Iterable[Any]) -> None:
         """Note which variables are to be trained."""

@@ -26,7 +26,7 @@ def additive_scores(query: Array, key: Array, weights: Array, scale: float | Non
     ``weights`` are one for each feature; without a scale it is 1. There are batch * queries * keys * features numbers
     on the way.
     """
-    tanh = query[:, :, None] + key[:, None]
+    tanh = np.add(query[:, :, None], key[:, None], order="C")
     if scale is not None:
         tanh *= scale
     _core.tanh(tanh, tanh)

@@ -14,6 +14,7 @@ from ..graph import tracing
 from ..graph.drawing import Drawing
 from ..graph.symbol import Call, given
 from ..graph.tracing import Tracing
+from ._building import building
 
 
 def tracing_of(layer: Any) -> Tracing:
@@ -126,7 +127,9 @@ def _ready(layer: Any, inputs: Any, options: Mapping[str, Any]) -> None:
     if layer.built:
         return
     if layer.is_model:
-        layer._build_for(inputs)
+        with building:
+            if not layer.built:
+                layer._build_for(inputs, options)
     else:
         layer.__dict__["_example"] = inputs, options  # for shapes alone do not tell of further arguments
         try:

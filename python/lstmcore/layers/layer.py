@@ -17,10 +17,9 @@ from .._ours import is_ours
 from .._tree import leaves, map_leaves, shapes
 from ..activations import Activation
 from ..graph import penalties
-from ..graph.symbol import Symbol
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
-from ..variables import Variable
+from ..variables import Variable, drawn
 from . import _calls, _derived, _state
 from ._building import any_batch, built_once
 from ._naming import automatic_name
@@ -171,15 +170,16 @@ class Layer(Weighted):
         ----------
         loss : a number, or a list of them.
         """
+        if (of := drawn()) is not None:
+            raise TypeError(
+                f"{of}: call: add_loss: would add what it is now to every loss to come; do it in the call of a layer "
+                "of its own, without layers within, or give a layer an activity_regularizer"
+            )
         losses = _derived.collected()
         for part in leaves(loss):
             if losses is not None:
                 losses.append(part)
                 continue
-            if isinstance(part, Symbol):
-                raise TypeError(
-                    f"{self.name}: add_loss: expected a number, got {part!r}; give a layer an activity_regularizer"
-                )
             if np.ndim(part):
                 raise ValueError(f"{self.name}: add_loss: expected a number, got an array of shape {np.shape(part)}")
             penalties.add(float(number(f"{self.name}: add_loss: loss", part)))
@@ -399,11 +399,13 @@ class Layer(Weighted):
     @property
     def sublayers(self) -> list[Layer]:
         """The layers within this one: its attributes that are layers, or lists, tuples and dicts with layers."""
-        found: dict[int, Layer] = {}
-        for name, value in vars(self).items():
-            if name != "_arguments":
-                found |= {id(layer): layer for layer in layers_in(value)}
-        return list(found.values())
+        return list({id(layer): layer for layers in self.held_layers.values() for layer in layers}.values())
+
+    @property
+    def held_layers(self) -> dict[str, list[Layer]]:
+        """The layers within this one by the attributes that hold them."""
+        held = {name: layers_in(value) for name, value in vars(self).items() if name != "_arguments"}
+        return {name: layers for name, layers in held.items() if layers}
 
     @property
     def output_shape(self) -> Shape:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import activations
-from .._arguments import as_array
+from .._arguments import as_array, axes_of
 from .activation import Activation
 from .layer import Array
 
@@ -67,7 +67,9 @@ class Softmax(Activation):
         """Return the outputs; ``logits`` leaves the activation out."""
         left_in = None if mask is None else self.fit_mask(mask, inputs)
         if left_in is not None:
-            inputs = np.where(left_in, inputs, inputs.dtype.type(-1e9))
+            axes = axes_of(f"{self.name}: axis", self.activation.axis, inputs)
+            nobody = ~left_in.any(axis=axes, keepdims=True)  # whose softmax is of all, and goes nowhere
+            inputs = np.where(left_in | nobody, inputs, inputs.dtype.type(-np.inf))
         outputs = super().forward(inputs, training, logits)
         if training:
             self._cache = self._cache, left_in

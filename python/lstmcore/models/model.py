@@ -15,6 +15,7 @@ from .._warnings import warn
 from ..activations import Activation
 from ..graph.drawing import Drawing
 from ..graph.symbol import Symbol
+from ..graph.tracing import OTHER_LAYERS
 from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers.layer import Layer, Shape, layers_in
@@ -104,6 +105,8 @@ class Model(Savable, Trainer):
         if isinstance(value, Metric):
             self.__dict__["_has_metrics"] = True
         layers = layers_in(value) if name != "_arguments" else []
+        if layers and self.is_traced and self.__dict__.get("built") and layers != layers_in(self.__dict__.get(name)):
+            raise ValueError(f"{self.name}: {name}: {OTHER_LAYERS}")
         for layer in layers:
             layer.refuse_owner(self.__dict__.get("name", type(self).__name__))
         super().__setattr__(name, value)
@@ -146,7 +149,7 @@ class Model(Savable, Trainer):
         """Create the weights for inputs of that shape, batch first, by passing zeros through the model."""
         self._build_for(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
 
-    def _build_for(self, inputs: Any) -> None:
+    def _build_for(self, inputs: Any, options: Mapping[str, Any] = {}) -> None:
         """Create the weights for inputs like these, by passing a row of them through the model."""
         layers = self.layers
         if not layers:
@@ -159,8 +162,8 @@ class Model(Savable, Trainer):
                     f"{self.name}: {layer.name}: activity_regularizer: is not offered in a class with its own forward"
                 )
         if self.is_traced:
-            _traced.draw(self, inputs, False)
-            self._drawing = drawing = _traced.draw(self, inputs, True)
+            _traced.draw(self, inputs, False, options)
+            self._drawing = drawing = _traced.draw(self, inputs, True, options)
             self._output_shape: Any = any_batch(map_leaves(lambda symbol: symbol.shape, drawing.outputs))
         else:
             outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
@@ -271,7 +274,7 @@ class Model(Savable, Trainer):
         return inputs
 
     def _accept(self, inputs: Any) -> Any:
-        return self._inputs(inputs, f"{self.name}: inputs")
+        return self._inputs(inputs, f"{self.name}: inputs", build=not self.is_traced)  # by all arguments of the call
 
     def run(
         self,

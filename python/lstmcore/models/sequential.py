@@ -143,7 +143,7 @@ class Sequential(Planned):
         self._draw(inputs, outputs)
         self._output_shape: Shape = (None, *outputs.shape[1:])
 
-    def _build_for(self, inputs: Any) -> None:
+    def _build_for(self, inputs: Any, options: Mapping[str, Any] = {}) -> None:
         self.build(shapes(inputs))
 
     def _sources(self, shape: Any) -> Any:

@@ -9,8 +9,6 @@ import numpy as np
 
 from .activations import Array, softmax, softmax_backward
 
-_LEFT_OUT = -1e9  # the score of a key that a mask leaves out
-
 
 class Cache(NamedTuple):
     """What `attention_backward` needs."""
@@ -40,7 +38,7 @@ def attention(
 ) -> Any:
     """Return y and p, for q, v and k (v by default)::
 
-        s = scale q k^T, -1e9 where a key is left out    p = softmax(s)    y = (p * dropout_mask) v
+        s = scale q k^T, -inf where a key is left out, 0 where all are    p = softmax(s)    y = (p * dropout_mask) v
 
     with y zero where ``query_mask`` is False; see `lstmcore.functional.attention` for the shapes.
     """
@@ -57,7 +55,8 @@ def attention(
         left_in &= np.arange(keys) <= np.arange(queries)[:, None]
     query_mask = np.ones(s.shape[:-1], bool) if query_mask is None else _along(query_mask, s.ndim - 1)
     factors = np.ones_like(s) if dropout_mask is None else dropout_mask
-    p = softmax(np.where(left_in, s, s.dtype.type(_LEFT_OUT)))
+    any_left = left_in.any(axis=-1, keepdims=True)
+    p = softmax(np.where(left_in, s, np.where(any_left, s.dtype.type(-np.inf), s.dtype.type(0))))
     y = ((p * factors) @ value) * query_mask[..., None]
     if not training:
         return y, p

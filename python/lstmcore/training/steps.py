@@ -256,13 +256,13 @@ class Stepping(Compiled):
             for metric, state in own:
                 metric.load_state(state)
 
-    def _inputs(self, x: Any, name: str = "x") -> Any:
+    def _inputs(self, x: Any, name: str = "x", build: bool = True) -> Any:
         if isinstance(x, (list, tuple, dict)) and not self.takes_several:
             x = as_arrays(name, x, False, self._axes, key=self.input_key)  # one input in a list, as in `fit`
         array = self.convert(name, x)
         if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")
-        if not self.built:
+        if build and not self.built:
             with building:
                 if not self.built:
                     self._build_for(array)

@@ -2,6 +2,9 @@
 // first cache.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
+
 #include "../core.hpp"
 #include "../threads.hpp"
 #include "elementwise.hpp"
@@ -50,6 +53,11 @@ LSTMCORE_INLINE Vec<T> first_lanes(Vec<T> v, int n, T other) {
     return v;
 }
 
+// Whether any of the bytes is not 0.
+inline bool contains(const uint8_t* bytes, std::size_t count) {
+    return std::any_of(bytes, bytes + count, [](uint8_t byte) { return byte != 0; });
+}
+
 // Calls f(row, its number, where its mask is or null) for the rows of a thread's share.
 template <class T, class F>
 void for_each_row(const SoftmaxProblem<T>& p, const Team& team, F f) {
@@ -62,7 +70,7 @@ void for_each_row(const SoftmaxProblem<T>& p, const Team& team, F f) {
     }
 }
 
-// y = e^(scale x - greatest) / sum
+// y = e^(scale x - greatest) / sum, over what is left in; where nothing is, all are the same.
 template <class T>
 void softmax(const SoftmaxProblem<T>& problem) {
     parallel(
@@ -74,11 +82,16 @@ void softmax(const SoftmaxProblem<T>& problem) {
                 Vec<T> greatest = broadcast(lowest<T>);
                 for_each_vector<T>(0, columns, [&](std::size_t k, int count) {
                     Vec<T> v = load(x + k, count) * broadcast(p.scale);
-                    if (left_in) v = zero_bytes<T>(left_in + k, count) ? broadcast(T(softmax_left_out)) : v;
+                    if (left_in) v = zero_bytes<T>(left_in + k, count) ? broadcast(lowest<T>) : v;
                     store(x + k, v, count);
                     greatest = larger(greatest, first_lanes(v, count, lowest<T>));
                 });
-                const Vec<T> top = broadcast(largest_of_lanes<T>(greatest));
+                T most = largest_of_lanes<T>(greatest);
+                if (left_in && most == lowest<T> && !contains(left_in, columns)) {
+                    std::fill(x, x + columns, T(0));  // nobody is left: all have the same
+                    most = 0;
+                }
+                const Vec<T> top = broadcast(most);
                 Vec<T> sums{};
                 for_each_vector<T>(0, columns, [&](std::size_t k, int count) {
                     const Vec<T> e = exp<T>(first_lanes(load(x + k, count) - top, count, lowest<T>));  // 0 beyond
