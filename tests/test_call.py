@@ -418,6 +418,94 @@ def test_a_model_is_built_by_a_call_with_further_arguments():
     np.testing.assert_array_equal(model(x, like=x[:, :2]), model.dense(x)[:, :2])
 
 
+def test_masks_of_further_arguments_go_along():
+    class Attended(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.attention = layers.Attention()
+
+        def call(self, query, value, more=None):
+            values = value if more is None else layers.concatenate([value, more[0]], axis=1)
+            return self.attention([query, values], return_attention_scores=True)[1]
+
+    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0]])
+    embedding = layers.Embedding(9, 4, mask_zero=True)
+    seen = ids != 0
+    i = Input((5,))
+    symbol = embedding(i)
+    layer = Attended()
+    for scores in (
+        layer(embedding(ids), embedding(ids)),
+        layer(embedding(ids), value=embedding(ids)),
+        Model(i, layer(symbol, symbol))(ids),
+        Model(i, layer(symbol, value=symbol))(ids),
+    ):
+        assert not scores[~np.broadcast_to(seen[:, None], scores.shape)].any()
+        np.testing.assert_allclose(scores.sum(-1), 1, 1e-6)
+    both = layer(embedding(ids), embedding(ids), more=[embedding(ids)])
+    assert not both[~np.broadcast_to(np.tile(seen, 2)[:, None], both.shape)].any()
+    bare = layer(embedding(ids), np.asarray(embedding(ids)).copy())
+    assert bare.all()
+
+
+def test_a_call_may_need_to_know_the_steps(tmp_path):
+    class Flat(Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.flat, self.dense = layers.Flatten(), layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(self.flat(inputs))
+
+    class Steps(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.lstm = layers.LSTM(2, return_sequences=True)
+
+        def call(self, inputs):
+            return self.lstm(inputs)
+
+    model, x, y = Flat(), numbers(4, 5, 3), numbers(4, 1)
+    np.testing.assert_array_equal(model(x), model.dense(x.reshape(4, 15)))
+    model.compile("sgd", "mse")
+    model.fit(x, y, verbose=0)
+    with pytest.raises(ValueError, match=r"dense.*: inputs: expected 15 features, got shape \(None, 12\)"):
+        model(x[:, :4])
+    i = Input((5, 3))
+    steps = Steps()(i)
+    assert steps.shape == (None, 5, 2)
+    assert Model(i, layers.Dense(1)(layers.Flatten()(steps)))(x).shape == (4, 1)
+    assert Steps()(Input((None, 3))).shape == (None, None, 2)
+
+
+def test_a_model_may_have_several_arguments(tmp_path):
+    class Two(Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.lstm, self.dense = layers.LSTM(3), layers.Dense(1)
+
+        def call(self, sequence, meta, scale=1.0):
+            return self.dense(layers.concatenate([self.lstm(sequence), meta])) * scale
+
+    model, x, meta = Two(), numbers(4, 5, 3), numbers(4, 2)
+    outputs = model(x, meta, 2.0)
+    np.testing.assert_array_equal(outputs, 2 * model.dense(np.concatenate([model.lstm(x), meta], axis=1)))
+    model.save(tmp_path / "two.safetensors")
+    again = models.load_model(tmp_path / "two.safetensors", custom_objects={"Two": Two})
+    np.testing.assert_array_equal(again(x, meta), model(x, meta))
+
+
+def test_an_argument_named_states_makes_no_cell():
+    class Ordinary(layers.Layer):
+        def call(self, inputs, states=None):
+            return 2 * inputs
+
+    x = numbers(2, 3).astype("float32")
+    np.testing.assert_array_equal(Ordinary()(x), 2 * x)
+    with pytest.raises(TypeError, match=r"make it a layers\.Cell"):
+        type("Mine", (layers.Layer,), {"call": lambda self, inputs, states: (inputs, states)})
+
+
 def test_layers_may_look_at_their_weights_while_a_call_is_drawn():
     class Own(layers.Layer):
         """Has its shape found by trial, which reads the weight."""

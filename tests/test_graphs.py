@@ -264,6 +264,59 @@ def test_several_outputs_come_as_they_were_said():
     assert in_list[1].shape == (70, 2)
 
 
+class Counting(Model):
+    """A model of a graph whose class has a step of its own, as in Keras's guides."""
+
+    steps = 0
+
+    def train_step(self, data):
+        self.steps += 1
+        return super().train_step(data)
+
+
+class Forecaster(Model):
+    """One that draws its graph itself."""
+
+    def __init__(self, units=3, **options):
+        inputs = Input((4, 2))
+        super().__init__(inputs=inputs, outputs=layers.Dense(1)(layers.LSTM(units)(inputs)), **options)
+        self.units = units
+
+    def get_config(self):
+        return {"units": self.units, "name": self.name}
+
+
+@pytest.mark.parametrize("kind", [Counting, Forecaster])
+def test_a_class_of_ones_own_may_be_a_graph(kind, tmp_path):
+    inputs = Input((4, 2))
+    graph = [inputs, layers.Dense(1)(layers.LSTM(3)(inputs))] if kind is Counting else [5]
+    model = kind(*graph, name="mine")
+    assert isinstance(model, kind)
+    assert isinstance(model, Model)
+    assert (model.name, type(model).__name__) == ("mine", kind.__name__)
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "LSTM", "Dense"]
+    plain = Model(model.input, model.output)
+    x, y = np.ones((6, 4, 2), "float32"), np.zeros((6, 1), "float32")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), plain.predict(x, verbose=0))
+    model.compile("sgd", "mse")
+    model.fit(x, y, epochs=2, batch_size=3, verbose=0)
+    assert getattr(model, "steps", 4) == 4
+    model.save(tmp_path / "mine.safetensors")
+    loaded = load_model(tmp_path / "mine.safetensors", custom_objects={kind.__name__: kind})
+    for other in (loaded, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert isinstance(other, kind)
+        np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert isinstance(clone_model(model), kind)
+
+
+def test_a_class_with_passes_is_no_graph():
+    inputs = Input((4, 2))
+    for name in ("call", "forward"):
+        own = type("Own", (Model,), {name: lambda self, inputs, training=False: inputs, "backward": None})
+        with pytest.raises(TypeError, match=rf"Own: inputs, outputs: expected none, for {name} says what it does"):
+            own(inputs, inputs)
+
+
 def test_what_cannot_be_told_by_a_configuration():
     x, inside = Input((3,)), Input((3,))
     inner = Model(inside, layers.Dense(3, name="both")(inside))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lstmcore
 from lstmcore import losses, metrics
 
 
@@ -788,3 +789,51 @@ def test_scores_of_scikit_learn():
 def test_arguments_that_are_no_numbers_are_named(make, text):
     with pytest.raises(TypeError, match=text):
         make()
+
+
+class Positives(metrics.Metric):
+    """Gathers in variables, as Keras's guides do."""
+
+    def __init__(self, name="positives", **options):
+        super().__init__(name=name, **options)
+        self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+        self.by_column = self.add_weight((2,), name="by_column")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.count.assign_add(np.sum(np.asarray(y_true) > 0))
+        self.by_column.assign_add(np.sum(np.asarray(y_true) > 0, axis=0))
+
+    def result(self):
+        return self.count
+
+
+class Reset(Positives):
+    def reset_state(self):
+        self.count.assign(0)
+
+
+@pytest.mark.parametrize("kind", [Positives, Reset])
+def test_a_metric_may_gather_in_variables(kind):
+    y = np.array([[1.0, -1.0], [2.0, 1.0], [0.0, 3.0]])
+    metric = kind()
+    assert [v.name for v in metric.variables] == ["count", "by_column"]
+    assert float(metric(y, y)) == 4
+    assert float(metric(y, y)) == 8
+    state = metric.state()
+    assert state["count"] == 8
+    np.testing.assert_array_equal(state["by_column"], [4, 4])
+    metric.reset_state()
+    assert float(metric.result()) == 0
+    other = kind()
+    other.load_state(state)
+    assert float(other.result()) == 8
+    with pytest.raises(ValueError, match=r"positives: state: by_column: expected shape \(2,\), got \(3,\)"):
+        other.load_state({"count": 1.0, "by_column": np.zeros(3)})
+    assert float(other.result()) == 8
+    with pytest.raises(ValueError, match="add_variable: name: 'count' is there already"):
+        metric.add_variable(name="count")
+    model = lstmcore.Sequential([lstmcore.Input((2,)), lstmcore.layers.Dense(2)])
+    model.compile("sgd", "mse", metrics=[kind()])
+    history = model.fit(y, y, epochs=3, batch_size=2, verbose=0).history
+    assert history["positives"] == [4.0] * 3
+    assert all(isinstance(value, float) for value in history["positives"])

@@ -415,7 +415,9 @@ def test_metrics_are_named_and_picked_as_in_keras():
     right = model.predict(x).argmax(1) == labels
     assert logs["weighted_accuracy"] == pytest.approx(np.sum(weights * right) / np.sum(weights))
     assert [m.name for m in model.metrics] == ["loss", "accuracy", "acc", "accuracy"]
-    model.compile("adam", "categorical_crossentropy", metrics={"dense": ["accuracy", "top_k_categorical_accuracy"]})
+    model.compile(
+        "adam", "categorical_crossentropy", metrics={model.layers[-1].name: ["accuracy", "top_k_categorical_accuracy"]}
+    )
     assert model.metrics_names == ["loss", "accuracy", "top_k_categorical_accuracy"]
     assert len(model.test_on_batch(x, np.eye(3)[labels])) == 3
 

@@ -221,6 +221,9 @@ class Variable:
     def __getitem__(self, key: Any) -> Any:
         return self.value[key]
 
+    def __float__(self) -> float:
+        return float(self.value)
+
     def numpy(self) -> Array:
         """Return a copy of the value."""
         return self.value.copy()

@@ -178,6 +178,8 @@ class Plan:
                         flowing = [None] * len(given) if mask is None else parts(mask)
                         given = [f if g is None else g for g, f in zip(given, flowing, strict=False)]
                     mask = layer.fit_mask(given, x)
+                if layer.is_traced:
+                    options["further_masks"] = {name: _masks_at(step.options[name], marks) for name in options}
             trains = training if step.training is None else step.training
             if kept is not None and step.repeated:
                 kept.before(layer)
@@ -300,7 +302,7 @@ def _at(value: Any, values: list[Any]) -> Any:
 
 
 def _masks_at(inputs: Any, marks: list[Any]) -> Any:
-    found = _at(inputs, marks)
+    found = map_leaves(lambda part: marks[part] if isinstance(part, Slot) else None, inputs)
     return found if any(mark is not None for mark in parts(found)) else None
 
 

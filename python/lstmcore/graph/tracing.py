@@ -10,7 +10,7 @@ import numpy as np
 from .. import variables
 from .._tree import leaves, map_leaves
 from .drawing import Drawing
-from .symbol import Call, Symbol, UnknownSizeError
+from .symbol import Call, Symbol
 from .symbol import given as given_symbol
 
 _MOST = 64  # drawings that are kept
@@ -42,38 +42,46 @@ class Tracing:
         """All that there are; the latest last."""
         return list(self._drawings.values())
 
-    def of(self, layer: Any, inputs: Any, training: bool, mask: Any = None, options: Mapping[str, Any] = {}) -> Drawing:
-        """Return the drawing for arrays or symbols like these."""
+    def of(
+        self,
+        layer: Any,
+        inputs: Any,
+        training: bool,
+        mask: Any = None,
+        options: Mapping[str, Any] = {},
+        sized: bool = False,
+    ) -> Drawing:
+        """Return the drawing for arrays or symbols like these; ``sized``: with all sizes that are known."""
         self._refuse_others(layer)
         given = [inputs, dict(options), mask if self._masked else None]
         trains = training if self._trains else None
-        if self._sized:
-            return self._found(layer, given, trains)
-        try:
-            return self._found(layer, given, trains)
-        except UnknownSizeError:
-            self._sized = True
+        if not (sized or self._sized):
             try:
-                return self._found(layer, given, trains)
-            except BaseException:
-                self._sized = False
-                raise
+                return self._found(layer, given, trains, sized=False)
+            except Exception:
+                if not any(len(part.shape) > 2 for part in leaves(given) if _is_data(part)):
+                    raise
+            # A size that was left open may be what a layer has to know, or the call; or else it fails again.
+            drawing = self._found(layer, given, trains, sized=True)
+            self._sized = True
+            return drawing
+        return self._found(layer, given, trains, sized=True)
 
-    def _found(self, layer: Any, given: list[Any], training: bool | None) -> Drawing:
-        key = (_structure(given, self._sized), training, self._sized)
+    def _found(self, layer: Any, given: list[Any], training: bool | None, sized: bool) -> Drawing:
+        key = (_structure(given, sized), training, sized)
         drawing = self._drawings.get(key)
         if drawing is None:
-            drawing = self._draw(layer, given, training)
+            drawing = self._draw(layer, given, training, sized)
             if len(self._drawings) >= _MOST:
                 self._drawings.pop(next(iter(self._drawings)), None)
             self._drawings[key] = drawing
         return drawing
 
-    def _draw(self, layer: Any, given: list[Any], training: bool | None) -> Drawing:
+    def _draw(self, layer: Any, given: list[Any], training: bool | None, sized: bool) -> Drawing:
         def symbol(part: Any) -> Any:
             if not _is_data(part):
                 return part
-            return given_symbol(layer.name, _sizes(part, self._sized), part.dtype)
+            return given_symbol(layer.name, _sizes(part, sized), part.dtype)
 
         inputs, options, mask = (map_leaves(symbol, part) for part in given)
         arguments = dict(options)
@@ -132,14 +140,22 @@ class Tracing:
         mask: Any,
         logits: bool | Sequence[bool] = False,
         options: Mapping[str, Any] = {},
+        further_masks: Mapping[str, Any] = {},
     ) -> tuple[Any, Any, Any]:
-        """Return the outputs for arrays, their masks, and what `backward` needs."""
+        """Return the outputs for arrays, their masks, and what `backward` needs.
+
+        ``further_masks`` are those of further arguments.
+        """
         drawing = self.of(layer, inputs, training, mask, options)
         arrays = [part for part in leaves([inputs, dict(options)]) if _is_data(part)]
         count = len(list(leaves(inputs)))
         masks = [None] * count if mask is None else [mask] if isinstance(mask, np.ndarray) else list(leaves(mask))
         if self._masked and mask is not None:
             arrays += [part for part in leaves(mask) if part is not None]
+        for name, value in options.items():
+            own = [part for part in leaves(value) if _is_data(part)]
+            known = list(leaves(further_masks.get(name)))
+            masks += known if len(known) == len(own) else [None] * len(own)
         masks += [None] * (len(arrays) - len(masks))
         arrays = [
             array if array.dtype.kind == "f" else _converted(layer.name, array, symbol, drawing)

@@ -30,7 +30,8 @@ def take_call(cls: Any, root: Any) -> None:
                 f"need_d_inputs=True), which may call those of {base.__name__}; or derive it from Layer"
             )
         return
-    if "states" in inspect.signature(cls.call).parameters and not cls.is_cell and not cls.is_model:
+    states = inspect.signature(cls.call).parameters.get("states")
+    if states is not None and states.default is states.empty and not cls.is_cell and not cls.is_model:
         raise TypeError(f"{cls.__name__}: make it a layers.Cell, whose call(inputs, states) an RNN runs")
     if "backward" in cls.__dict__:
         raise TypeError(f"{cls.__name__}: define forward instead of call, or no backward: that of a call is derived")

@@ -31,12 +31,17 @@ def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, option
         )
     if not by_hand:
         mask = _masks.of(inputs)
+    further = {}
+    if options and layer.is_traced:
+        further = {name: found for name, value in options.items() if (found := _masks.of(value)) is not None}
     arrays = layer._accept(inputs)
     if mask is not None and by_hand:
         mask = layer.fit_mask(mask, arrays)
         _masks.give(mask)
     if training:
         arrays, options = copies(arrays), copies(options)
+    if further:
+        options = options | {"further_masks": further}
     if lengths is None:
         outputs, mask = layer.forward_with_mask(arrays, training, mask, **options)
     else:

@@ -26,9 +26,9 @@ def tracing_of(layer: Any) -> Tracing:
     return found
 
 
-def draw(layer: Any, inputs: Any, training: bool, options: Mapping[str, Any] = {}) -> Drawing:
+def draw(layer: Any, inputs: Any, training: bool, options: Mapping[str, Any] = {}, sized: bool = False) -> Drawing:
     """Return the drawing for arrays or symbols like these."""
-    return tracing_of(layer).of(layer, inputs, training, None, options)
+    return tracing_of(layer).of(layer, inputs, training, None, options, sized)
 
 
 def drawing_within(layer: Any, call: Call) -> Drawing | None:
@@ -42,14 +42,20 @@ def drawing_within(layer: Any, call: Call) -> Drawing | None:
 
 
 def forward_with_mask(
-    self: Any, inputs: Any, training: bool = False, mask: Any = None, logits: Any = False, **options: Any
+    self: Any,
+    inputs: Any,
+    training: bool = False,
+    mask: Any = None,
+    logits: Any = False,
+    further_masks: Mapping[str, Any] = {},
+    **options: Any,
 ) -> tuple[Any, Any]:
-    """Return what ``call`` does for a batch, and its mask."""
+    """Return what ``call`` does for a batch, and its mask; ``further_masks`` are those of further arguments."""
     if self.returned is not None:
         self.returned = None
     options = {name: _converted(self, name, value) for name, value in options.items()}
     _ready(self, inputs, options)
-    outputs, left, cache = tracing_of(self).run(self, inputs, training, mask, logits, options)
+    outputs, left, cache = tracing_of(self).run(self, inputs, training, mask, logits, options, further_masks)
     if training:
         self.__dict__["_cache"] = cache  # what is set as an attribute is searched for layers
     return outputs, left
@@ -76,7 +82,7 @@ def backward_of_call(
 
 def compute_output_shape(self: Any, input_shape: Any) -> Any:
     """Return the shape of what ``call`` returns for inputs of that shape, batch first."""
-    return map_leaves(lambda symbol: symbol.shape, draw(self, _symbols(self, input_shape), False).outputs)
+    return map_leaves(lambda symbol: symbol.shape, draw(self, _symbols(self, input_shape), False, sized=True).outputs)
 
 
 def shape_returned(self: Any, input_shape: Any, options: Mapping[str, Any]) -> Any:
@@ -86,7 +92,7 @@ def shape_returned(self: Any, input_shape: Any, options: Mapping[str, Any]) -> A
         return given(self.name, tuple(part.shape), self.dtype) if hasattr(part, "shape") else part
 
     further = {name: map_leaves(symbol, value) for name, value in options.items() if name != "mask"}
-    drawing = draw(self, _symbols(self, input_shape), False, further)
+    drawing = draw(self, _symbols(self, input_shape), False, further, sized=True)
     return map_leaves(lambda made: made.shape, drawing.outputs)
 
 
@@ -94,7 +100,7 @@ def shape_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> Any:
     """Return the shape of what ``call`` returns for symbols."""
     options = {name: value for name, value in options.items() if name != "mask"}
     _ready(self, inputs, options)
-    return map_leaves(lambda symbol: symbol.shape, draw(self, inputs, False, options).outputs)
+    return map_leaves(lambda symbol: symbol.shape, draw(self, inputs, False, options, sized=True).outputs)
 
 
 def convert(self: Any, name: str, inputs: Any) -> Any:

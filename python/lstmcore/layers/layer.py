@@ -15,6 +15,7 @@ from .._arguments import flag, float_array, float_dtype, mapping, named, number,
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
 from .._tree import leaves, map_leaves, shapes
+from .._warnings import warn
 from ..activations import Activation
 from ..graph import penalties
 from ..serialization.layers import reduce_layer
@@ -355,7 +356,9 @@ class Layer(Weighted):
         """Take up the variables of layers within, and remember the shape."""
         known = {id(v) for v in self.variables}
         for layer in self.sublayers:
-            if not layer.built and type(layer).build is not Layer.build:
+            if not layer.built and type(layer).build is not Layer.build and self.is_traced:
+                warn(f"{self.name}: call does not use {layer.name}, which stays without weights")
+            elif not layer.built and type(layer).build is not Layer.build:
                 raise ValueError(
                     f"{self.name}: build: {layer.name} has no weights yet; in build, call its ensure_built(input_shape)"
                 )

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .._arguments import float_array, float_dtype, mapping, named, real_array
+from .. import initializers
+from .._arguments import float_array, float_dtype, mapping, named, positive_integer, real_array
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
 from ..serialization import Configurable
+from ..variables import Variable
 
 Array = NDArray[Any]
 
 
 class Metric(Configurable):
-    """Base of the metrics. A subclass defines `initial_state`, `update_state` and `result`.
+    """Base of the metrics. A subclass defines `update_state` and `result`, and what is gathered.
+
+    That is what `initial_state` says:
 
     >>> import numpy as np
     >>> from lstmcore.metrics import Metric
@@ -37,6 +42,21 @@ class Metric(Configurable):
     >>> metric.state()
     {'largest': 2.0}
 
+    Or it is in variables, as in Keras:
+
+    >>> class Positives(Metric):
+    ...     def __init__(self, name="positives", **options):
+    ...         super().__init__(name=name, **options)
+    ...         self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+    ...
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.count.assign_add(np.sum(np.asarray(y_true) > 0))
+    ...
+    ...     def result(self):
+    ...         return self.count
+    >>> float(Positives()([1, 0, 1], [0, 0, 1]))
+    2.0
+
     Parameters
     ----------
     name : the class's name in small letters by default.
@@ -53,7 +73,8 @@ class Metric(Configurable):
         kind = type(self).__name__
         self.name = named(kind, name, snake_case(kind))
         self.dtype = None if dtype is None else float_dtype(f"{kind}: dtype", dtype)
-        self.reset_state()
+        self.variables: list[Variable] = []
+        Metric.reset_state(self)  # that of a subclass may set what it is still to make
 
     # --- to be defined by the metrics ---
 
@@ -61,9 +82,9 @@ class Metric(Configurable):
         """Return what is gathered, by the names of the attributes that hold it, as it is before the first batch.
 
         Floats and arrays of float64; None for an array whose shape the first batch decides. What this needs is to be
-        set before ``super().__init__``.
+        set before ``super().__init__``. By default there are the `variables` only.
         """
-        raise NotImplementedError
+        return {}
 
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Take in a batch. Weights are of the shape of the outputs without the last axis, or of its first axes."""
@@ -75,6 +96,35 @@ class Metric(Configurable):
 
     # --- the same for all ---
 
+    def add_variable(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = "zeros",
+        dtype: DTypeLike | None = None,
+        aggregation: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Return a new variable, which `reset_state` sets to zeros, and `state` and backups hold.
+
+        Parameters
+        ----------
+        shape : of the variable; a number by default.
+        initializer : of its first value: a name, such as "zeros", or a function of shape and dtype.
+        dtype : accepted for Keras's sake; numbers are gathered in float64.
+        aggregation : accepted for Keras's sake; has no effect.
+        name : "variable" with a number by default.
+        """
+        called = named(f"{self.name}: add_variable", name, f"variable_{len(self.variables)}")
+        if called in {v.name for v in self.variables} | set(self.initial_state()):
+            raise ValueError(f"{self.name}: add_variable: name: {called!r} is there already")
+        sizes = [positive_integer(f"{self.name}: add_variable: shape", size) for size in shape]
+        make: Any = initializers.get("zeros" if initializer is None else initializer)
+        value = np.asarray(make(tuple(sizes), dtype=np.float64), np.float64)
+        self.variables.append(Variable(f"{self.name}/{called}", value, trainable=False))
+        return self.variables[-1]
+
+    add_weight = add_variable
+
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Take in a batch and return the result so far."""
         self.update_state(y_true, y_pred, sample_weight)
@@ -84,10 +134,13 @@ class Metric(Configurable):
         """Forget all batches."""
         for name, value in self.initial_state().items():
             setattr(self, name, value)
+        for variable in self.variables:
+            variable.assign(np.zeros(variable.shape))
 
     def state(self) -> dict[str, Any]:
         """Return what was gathered, to be kept: floats and copies of arrays."""
         found = {name: getattr(self, name) for name in self.initial_state()}
+        found |= {variable.name: variable.value for variable in self.variables}
         return {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in found.items() if v is not None}
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -98,7 +151,9 @@ class Metric(Configurable):
         ValueError
             A name or a shape is not this metric's.
         """
-        initial, state = self.initial_state(), dict(mapping(f"{self.name}: state", state))
+        variables = {variable.name: variable for variable in self.variables}
+        initial = self.initial_state() | {name: variable.value for name, variable in variables.items()}
+        state = dict(mapping(f"{self.name}: state", state))
         needed = {name for name, value in initial.items() if value is not None}
         if not needed <= set(state) <= set(initial):
             raise ValueError(f"{self.name}: state: expected {sorted(initial)}, got {sorted(map(str, state))}")
@@ -113,7 +168,10 @@ class Metric(Configurable):
             if given is not None and value is not None and given.shape != np.shape(value):
                 raise ValueError(f"{self.name}: state: {name}: expected shape {np.shape(value)}, got {given.shape}")
         for name, value in new.items():
-            setattr(self, name, value if value is None or value.ndim else float(value))
+            if name in variables and value is not None:
+                variables[name].assign(value)
+            else:
+                setattr(self, name, value if value is None or value.ndim else float(value))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"

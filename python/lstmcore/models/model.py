@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -91,10 +92,11 @@ class Model(Savable, Trainer):
 
     def __init__(self, *graph: Any, inputs: Any = None, outputs: Any = None, **options: Any) -> None:
         if graph or inputs is not None or outputs is not None:
-            raise TypeError(
-                f"{type(self).__name__}: inputs, outputs: expected none, for a class of your own has layers as "
-                "attributes; Model(inputs, outputs) makes a model of a graph"
-            )
+            kind: Any = type(self)
+            self.__class__ = _of_graph(kind)
+            named = {name: value for name, value in (("inputs", inputs), ("outputs", outputs)) if value is not None}
+            Model.of_graph.__init__(self, *graph, **named, **options)
+            return
         super().__init__(**options)
         self._settle_dtype()  # of layers that were there before
 
@@ -175,18 +177,18 @@ class Model(Savable, Trainer):
         if missing:
             warn(f"{self.name}: call does not use {missing}, which stays without weights")
         self.input_shape = (None, *inputs.shape[1:]) if hasattr(inputs, "shape") else None
-        self._built_for = map_leaves(lambda a: {"shape": [n or 1 for n in a.shape[1:]], "dtype": a.dtype.name}, inputs)
+        self._built_for = _described([inputs, dict(options)] if options else [inputs])
         self.variables = [v for layer in layers for v in layer.variables]
         self.built = True
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Return the inputs that the weights were made for, as plain data; None if there are no weights."""
-        return super().get_build_config() if self._built_for is None else {"inputs": self._built_for}
+        return super().get_build_config() if self._built_for is None else {"arguments": self._built_for}
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         """Make the weights for inputs as `get_build_config` told."""
-        if "inputs" in config:
-            self._build_for(_zeros(config["inputs"]))
+        if "arguments" in config:
+            self._build_for(*_zeros(config["arguments"]))
         else:
             super().build_from_config(config)
 
@@ -357,7 +359,7 @@ class Model(Savable, Trainer):
                 f"{self.name}: has passes of its own and cannot be run piece by piece; define stream beside forward"
             )
         if self.is_traced:
-            drawn = _traced.draw(self, _zeros(self._built_for), False)
+            drawn = _traced.draw(self, _zeros(self._built_for)[0], False)
             drawing = Drawing(self.name, drawn.given, drawn.outputs)
         structure = drawing.inputs
         return streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
@@ -380,6 +382,9 @@ class Model(Savable, Trainer):
         """
         if cls is Model:
             return Model.of_graph.from_config(config, custom_objects)
+        if "calls" in config and "sources" in config:
+            kind: Any = cls
+            return Model.of_graph.from_config.__func__(_of_graph(kind), config, custom_objects)  # type: ignore[attr-defined]
         with custom_object_scope({} if custom_objects is None else custom_objects):
             return super().from_config(config)
 
@@ -418,8 +423,41 @@ class Model(Savable, Trainer):
         return f"<{type(self).__name__} name={self.name}, layers=[{layers}]>"
 
 
+@functools.cache
+def _of_graph(cls: Any) -> Any:
+    """Return the class of graphs that does else what a class of the user's does, and is described as that."""
+    own = [
+        name for name in ("call", "forward", "backward") if getattr(cls, name, None) is not getattr(Model, name, None)
+    ]
+    if own or issubclass(cls, Model.of_graph):
+        raise TypeError(
+            f"{cls.__name__}: inputs, outputs: expected none, for {own[0] if own else cls.__name__} says what it does; "
+            "Model(inputs, outputs) makes a model of a graph"
+        )
+
+    def from_config(_: Any, config: Any, custom_objects: Any = None) -> Any:
+        return cls.from_config(config, custom_objects)
+
+    names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
+    return type(
+        cls.__name__, (cls, Model.of_graph), {**names, "described_as": cls, "from_config": classmethod(from_config)}
+    )
+
+
+def _described(arguments: Any) -> Any:
+    """Return shapes and dtypes of arrays in lists and dicts; what is no array as it is."""
+
+    def described(part: Any) -> Any:
+        shape = getattr(part, "shape", None)
+        return part if shape is None else {"shape": [n or 1 for n in shape[1:]], "dtype": part.dtype.name}
+
+    return map_leaves(described, arguments)
+
+
 def _zeros(description: Any) -> Any:
     """Return a row of zeros, or several in a list or dict, of the shapes and dtypes described."""
+    if not isinstance(description, (dict, list, tuple)):
+        return description
     if isinstance(description, dict) and description.keys() == {"shape", "dtype"}:
         return np.zeros((1, *description["shape"]), description["dtype"])
     if isinstance(description, dict):

@@ -44,7 +44,8 @@ def _package(cls: type) -> str:
 
 
 def class_name(cls: type) -> tuple[str, str]:
-    """Return the module and the name by which a class is described."""
+    """Return the module and the name by which a class is described; one made of a class of the user's, as that."""
+    cls = vars(cls).get("described_as", cls)
     name = next((n for (module, n), known in _classes.items() if known is cls and not module), None)
     if name is not None:
         return "", name

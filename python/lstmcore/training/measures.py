@@ -7,9 +7,17 @@ from typing import Any
 
 from .._names import free_name
 from ..metrics import Mean, Metric
+from ..variables import Variable
 from .objective import Objective
 
 Logs = dict[str, Any]
+
+
+def _plain(result: Any) -> Any:
+    """Return what a metric has come to as a number or an array."""
+    if isinstance(result, Variable):
+        return result.numpy() if result.ndim else float(result)
+    return result
 
 
 class Measures:
@@ -57,7 +65,7 @@ class Measures:
 
     def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""
-        return {name: m.result() for name, m in zip(self.names, self.metrics, strict=True)}
+        return {name: _plain(m.result()) for name, m in zip(self.names, self.metrics, strict=True)}
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""
