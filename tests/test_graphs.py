@@ -264,6 +264,40 @@ def test_several_outputs_come_as_they_were_said():
     assert in_list[1].shape == (70, 2)
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda: (inner := layers.LSTM(2, dtype="float64"), layers.TimeDistributed(inner)),
+        lambda: (inner := Sequential([layers.LSTM(2, dtype="float64")]), layers.TimeDistributed(inner)),
+        lambda: (inner := layers.LayerNormalization(dtype="float64"), layers.TimeDistributed(inner)),
+        lambda: (
+            both := layers.TimeDistributed(layers.Bidirectional(layers.GRU(2, dtype="float64"))),
+            both.layer.forward_layer,
+        )[::-1],
+        lambda: (inner := layers.Dense(3, dtype="float64"), layers.TimeDistributed(layers.Residual([inner]))),
+    ],
+)
+def test_a_layer_within_another_may_be_called_too(wrapped):
+    inner, outer = wrapped()
+    documents, sentence = Input((2, 4, 3), dtype="float64"), Input((4, 3), dtype="float64")
+    parts = [layers.Flatten()(outer(documents)), layers.Flatten()(inner(sentence)), layers.Flatten()(inner(sentence))]
+    model = Model([documents, sentence], layers.concatenate(parts))
+    rng = np.random.default_rng(3)
+    x = [rng.standard_normal((3, 2, 4, 3)), rng.standard_normal((3, 4, 3))]
+    assert_gradients_are_differences(model, x, 4)
+    with pytest.raises(ValueError, match="which cannot be told by a configuration"):
+        model.get_config()
+
+
+def test_training_of_a_call_is_what_the_call_says():
+    x = Input((50,))
+    always = Model(x, layers.Dropout(0.5, seed=1)(x, training=True))
+    never = Model(x, layers.Dropout(0.5, seed=1)(x, training=False))
+    ones = np.ones((4, 50), "float32")
+    assert set(np.unique(always.predict(ones, verbose=0))) == {0, 2}
+    np.testing.assert_array_equal(never(ones, training=True), ones)
+
+
 class Counting(Model):
     """A model of a graph whose class has a step of its own, as in Keras's guides."""
 
@@ -311,8 +345,8 @@ def test_a_class_of_ones_own_may_be_a_graph(kind, tmp_path):
 
 def test_a_class_with_passes_is_no_graph():
     inputs = Input((4, 2))
-    for name in ("call", "forward"):
-        own = type("Own", (Model,), {name: lambda self, inputs, training=False: inputs, "backward": None})
+    for name, more in (("call", {}), ("forward", {"backward": lambda self, d, need_d_inputs=True: d})):
+        own = type("Own", (Model,), {name: lambda self, inputs, training=False: inputs} | more)
         with pytest.raises(TypeError, match=rf"Own: inputs, outputs: expected none, for {name} says what it does"):
             own(inputs, inputs)
 

@@ -65,8 +65,6 @@ class Functional(Planned):
         self.__dict__["_all_layers"] = self._in_order()  # which are not to take the dtype of the first
         names = [layer.name for layer in self._all_layers]
         for layer, own in zip(self._all_layers, names, strict=True):
-            if not layer.is_cell:  # one may do by itself, here, what it does within a layer elsewhere
-                layer.refuse_owner(self.name)
             if names.count(own) > 1:
                 raise ValueError(f"{self.name}: expected a name of its own for every layer, got {own!r} again")
         self._finish()
