@@ -64,7 +64,7 @@ class Functional(Planned):
         self._draw(_alone(_as_lists(inputs)), _alone(_as_lists(outputs)))
         self.__dict__["_all_layers"] = self._in_order()  # which are not to take the dtype of the first
         names = [layer.name for layer in self._all_layers]
-        for layer, own in zip(self._all_layers, names, strict=True):
+        for own in names:
             if names.count(own) > 1:
                 raise ValueError(f"{self.name}: expected a name of its own for every layer, got {own!r} again")
         self._finish()
