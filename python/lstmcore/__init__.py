@@ -83,7 +83,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "preprocessing", "tuner"):
+    if name in ("audio", "datasets", "preprocessing", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
     raise _not_offered.error(__name__, name)
 

@@ -1,0 +1,63 @@
+"""One layer of a call: on which of three ways it goes, or that PyTorch has to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from . import operator  # noqa: F401  registers the operator
+from .gradients import LayerFunction
+from .passes import Layer, run
+from .weights import Packed
+
+DTYPES = (torch.float32, torch.float64)
+_PLAIN = (Tensor, Parameter)
+
+
+def is_traced() -> bool:
+    """Whether calls are recorded rather than run: then a layer is its operator."""
+    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+
+
+def is_ours(traced: bool, tensors: Sequence[Tensor | None]) -> bool:
+    """Whether our kernels can be given these tensors here: PyTorch's own module runs where not.
+
+    Not on other devices or in other types, under autocast, in the transforms of torch.func, nor for exporters that know
+    PyTorch's own operators only.
+    """
+    dtype = tensors[0].dtype  # type: ignore[union-attr]
+    if dtype not in DTYPES or torch.is_autocast_enabled("cpu"):
+        return False
+    for t in tensors:
+        if t is not None and (t.dtype is not dtype or t.device.type != "cpu"):
+            return False
+    if traced:
+        return not torch.onnx.is_in_onnx_export()
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None:
+        return False
+    return all(t is None or (type(t) in _PLAIN and t.layout is torch.strided) for t in tensors)
+
+
+def run_layer(
+    layer: Layer,
+    packed: Packed,
+    number: int,
+    x: Tensor,
+    h: Tensor | None,
+    c: Tensor | None,
+    weights: Sequence[Tensor],
+    traced: bool,
+) -> tuple[Tensor, ...]:
+    """Return outputs and the last states, each (directions, batch, width)."""
+    if traced:
+        flags = layer.mode.name, layer.mode.bias, layer.batch_first, layer.outputs_batch_first
+        results = torch.ops.lstmcore.recurrent(x, h, c, list(weights), *flags)
+        return results if layer.mode.has_c else results[:2]
+    training = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, h, c, *weights))
+    ready = packed.get(number, layer.mode, weights, training, x.shape[0] * x.shape[1])
+    if training:
+        return LayerFunction.apply(layer, ready, x, h, c, *weights)  # type: ignore[no-any-return]
+    return run(layer, ready, x, h, c, False)[0]

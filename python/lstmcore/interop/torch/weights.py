@@ -1,0 +1,124 @@
+"""From PyTorch's weights to the core's and, of gradients, back: gates, layout, the two biases; and packed weights kept.
+
+PyTorch has ``weight_ih`` (gates*units, inputs), ``weight_hh`` (gates*units, outputs), two biases (gates*units,) and, with
+a projection, ``weight_hr`` (outputs, units); gates i, f, g, o or r, z, n. The core has them transposed, one bias or, for
+a GRU, its two as rows, and gates i, f, g, o or z, r, n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ... import _core
+from ..._core import PackedWeights
+from ..._options import CellOptions, GRUOptions, LSTMOptions, RNNOptions
+
+_OPTIONS: dict[str, CellOptions] = {
+    "LSTM": LSTMOptions(),
+    "LSTM_PROJECTED": LSTMOptions(projection=True),
+    "GRU": GRUOptions(),
+    "RNN_TANH": RNNOptions("tanh"),
+    "RNN_RELU": RNNOptions("relu"),
+}
+# Below so many rows and steps to a weight, looking whether weights are still what they were is too dear.
+_ROWS_THAT_REPAY_A_LOOK = 64
+
+
+class Mode(NamedTuple):
+    """What a layer computes: the core's cell with its options, as PyTorch's ``mode`` and arguments say it."""
+
+    name: str  # of _OPTIONS
+    bias: bool
+
+    @property
+    def weights(self) -> int:
+        """The number of PyTorch's weights of a layer and direction."""
+        return 2 + 2 * self.bias + (self.name == "LSTM_PROJECTED")
+
+    @property
+    def has_c(self) -> bool:
+        """Whether there is a state c beside h."""
+        return self.name.startswith("LSTM")
+
+
+def pack(mode: Mode, weights: Sequence[Tensor], training: bool) -> PackedWeights:
+    """Return the weights of a layer and direction as the kernels read them."""
+    w_ih, w_hh, *rest = (w.detach() for w in weights)
+    if mode.name == "GRU":
+        arrays = [_swapped(w_ih).t().contiguous(), _swapped(w_hh).t().contiguous()]
+        if mode.bias:
+            arrays.append(torch.stack([_swapped(b) for b in rest]))
+    else:
+        arrays = [w_ih.t().contiguous(), w_hh.t().contiguous()]
+        if mode.bias:
+            arrays.append(rest[0] + rest[1])
+        if mode.name == "LSTM_PROJECTED":
+            arrays.append(rest[-1].t().contiguous())
+    return _core.pack(_OPTIONS[mode.name], [a.numpy() for a in arrays], training, False)
+
+
+def gradients(mode: Mode, arrays: Sequence[Any]) -> list[Tensor]:
+    """Return the gradients of PyTorch's weights, of those that the core has made."""
+    kernel, recurrent, *rest = (torch.from_numpy(a) for a in arrays)
+    d_weights = [kernel.t(), recurrent.t()]
+    if mode.name == "GRU":
+        d_weights = [_swapped(d) for d in d_weights]
+        if mode.bias:
+            d_weights += [_swapped(row) for row in rest[0]]
+        return d_weights
+    if mode.bias:  # the core has their sum, so both have its gradient; hooks may write to either
+        d_weights += [rest[0], rest[0].clone()]
+    if mode.name == "LSTM_PROJECTED":
+        d_weights.append(rest[-1].t())
+    return d_weights
+
+
+def _swapped(w: Tensor) -> Tensor:
+    """Return the gates r, z, n as z, r, n, and the other way round."""
+    r, z, n = w.chunk(3)
+    return torch.cat((z, r, n))
+
+
+class _Kept(NamedTuple):
+    versions: list[tuple[int, int]]
+    weights: list[Tensor]  # keep the addresses in `versions` from being used again
+    copies: list[Tensor]
+    packed: tuple[PackedWeights, ...]
+
+
+class Packed:
+    """Packed weights of a module's layers, kept from call to call.
+
+    PyTorch counts writes to a tensor, but not those by way of ``.data``, of NumPy or of another process. So in training,
+    and in calls that are long enough to repay it, values are compared as well.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, _Kept] = {}
+
+    def get(
+        self, layer: int, mode: Mode, weights: Sequence[Tensor], training: bool, rows: int
+    ) -> tuple[PackedWeights, ...]:
+        """Return those of a layer, one for each direction, for a call of so many rows and steps."""
+        if any(w.is_inference() for w in weights):  # of which PyTorch does not count writes
+            return pack_directions(mode, weights, training)
+        versions = [(w.data_ptr(), w._version) for w in weights]
+        kept = self._kept.get(layer)
+        if kept is not None and kept.versions == versions and training <= kept.packed[0].training:
+            looks = training or rows >= _ROWS_THAT_REPAY_A_LOOK
+            if not looks or all(map(torch.equal, kept.weights, kept.copies)):
+                return kept.packed
+        packed = pack_directions(mode, weights, training)
+        own = [w.detach() for w in weights]
+        self._kept[layer] = _Kept(versions, own, [w.clone() for w in own], packed)
+        return packed
+
+
+def pack_directions(mode: Mode, weights: Sequence[Tensor], training: bool) -> tuple[PackedWeights, ...]:
+    """Return the weights of a layer packed, for each direction."""
+    count = mode.weights
+    return tuple(pack(mode, weights[k : k + count], training) for k in range(0, len(weights), count))
