@@ -31,14 +31,15 @@ def is_ours(traced: bool, tensors: Sequence[Tensor | None]) -> bool:
     dtype = tensors[0].dtype  # type: ignore[union-attr]
     if dtype not in DTYPES or torch.is_autocast_enabled("cpu"):
         return False
+    plain = True
     for t in tensors:
-        if t is not None and (t.dtype is not dtype or t.device.type != "cpu"):
-            return False
+        if t is not None:
+            if t.dtype is not dtype or not t.is_cpu:
+                return False
+            plain = plain and type(t) in _PLAIN and t.layout is torch.strided
     if traced:
         return not torch.onnx.is_in_onnx_export()
-    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None:
-        return False
-    return all(t is None or (type(t) in _PLAIN and t.layout is torch.strided) for t in tensors)
+    return plain and torch._C._functorch.peek_interpreter_stack() is None and torch._C._get_tracing_state() is None
 
 
 def run_layer(
@@ -56,8 +57,10 @@ def run_layer(
         flags = layer.mode.name, layer.mode.bias, layer.batch_first, layer.outputs_batch_first
         results = torch.ops.lstmcore.recurrent(x, h, c, list(weights), *flags)
         return results if layer.mode.has_c else results[:2]
-    training = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, h, c, *weights))
-    ready = packed.get(number, layer.mode, weights, training, x.shape[0] * x.shape[1])
+    training = False
+    if torch.is_grad_enabled():
+        training = any([t is not None and t.requires_grad for t in (x, h, c, *weights)])  # noqa: C419  a list is faster
+    ready = packed.get(number, layer.mode, weights, training, x.numel() // x.shape[2])
     if training:
         return LayerFunction.apply(layer, ready, x, h, c, *weights)  # type: ignore[no-any-return]
     return run(layer, ready, x, h, c, False)[0]

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .calls import is_ours, is_traced, run_layer
 from .keeping import KeepsPacked
 from .passes import Layer
-from .weights import Mode
+from .weights import mode_of
 
 
 class _Recurrent(KeepsPacked):
@@ -27,7 +27,9 @@ class _Recurrent(KeepsPacked):
         states = hx if isinstance(hx, tuple) else (hx,)
         traced = is_traced()
         sequence = input.data if isinstance(input, PackedSequence) else input
-        if not isinstance(sequence, Tensor) or len(states) > 2 or not all(s is None or _is_tensor(s) for s in states):
+        if not isinstance(sequence, Tensor) or len(states) > 2:
+            return None
+        if hx is not None and not all(isinstance(s, Tensor) for s in states):
             return None
         weights = self._weights()
         if not is_ours(traced, (sequence, *states, *weights)):
@@ -79,15 +81,16 @@ class _Recurrent(KeepsPacked):
     ) -> Any:
         """Return outputs and a list of the last states, empty if shapes do not fit."""
         directions, layers = 2 if self.bidirectional else 1, self.num_layers
-        mode = Mode("LSTM_PROJECTED" if self.proj_size else self.mode, self.bias)
-        batch, steps = (x.shape[0], x.shape[1]) if batch_first else (x.shape[1], x.shape[0])
+        mode = mode_of("LSTM_PROJECTED" if self.proj_size else self.mode, self.bias)
+        shape = x.shape
+        batch, steps = (shape[0], shape[1]) if batch_first else (shape[1], shape[0])
         has_states = states[0] is not None
-        widths = (self.proj_size or self.hidden_size, self.hidden_size)[: 2 if mode.has_c else 1]
-        shapes = [(layers * directions, batch, width) for width in widths]
-        if x.shape[2] != self.input_size or batch == 0 or steps == 0:
+        if shape[2] != self.input_size or batch == 0 or steps == 0:
             return None, []
-        if has_states and [tuple(s.shape) for s in states] != shapes:
-            return None, []
+        if has_states:
+            widths = (self.proj_size or self.hidden_size, self.hidden_size)[: 1 + mode.has_c]
+            if [tuple(s.shape) for s in states] != [(layers * directions, batch, width) for width in widths]:
+                return None, []
         drops = self.dropout > 0 and self.training
         count = mode.weights * directions
         packed = self.packed()
@@ -108,10 +111,6 @@ class _Recurrent(KeepsPacked):
             if drops and not is_last:
                 x = torch.dropout(x, self.dropout, True)
         return x, parts[0] if layers == 1 else [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
 
 
 def _each(function: Any, states: Any, dim: int) -> tuple[Any, ...]:

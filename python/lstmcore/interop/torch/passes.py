@@ -35,7 +35,7 @@ def run(
     batch, steps = inputs.shape[:2] if layer.batch_first else inputs.shape[1::-1]
     width = packed[0].outputs
     shape = (batch, steps) if layer.outputs_batch_first else (steps, batch)
-    outputs = torch.empty((*shape, width * len(packed)), dtype=x.dtype)
+    outputs = x.new_empty((*shape, width * len(packed)))
     y = outputs.detach().numpy()
     if not layer.batch_first:
         inputs = inputs.swapaxes(0, 1)

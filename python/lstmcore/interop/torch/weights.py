@@ -7,6 +7,7 @@ a GRU, its two as rows, and gates i, f, g, o or z, r, n.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,25 +25,30 @@ _OPTIONS: dict[str, CellOptions] = {
     "RNN_TANH": RNNOptions("tanh"),
     "RNN_RELU": RNNOptions("relu"),
 }
-# Below so many rows and steps to a weight, looking whether weights are still what they were is too dear.
-_ROWS_THAT_REPAY_A_LOOK = 64
+# Below so many rows and steps, looking whether weights are still what they were is too dear for a call without training;
+# from there on, packing them again is too cheap for a training call to keep copies.
+_MANY = 512
 
 
-class Mode(NamedTuple):
-    """What a layer computes: the core's cell with its options, as PyTorch's ``mode`` and arguments say it."""
+class Mode:
+    """What a layer computes: the core's cell with its options, as PyTorch's ``mode`` and arguments say it.
 
-    name: str  # of _OPTIONS
-    bias: bool
+    Parameters
+    ----------
+    name : "LSTM", "LSTM_PROJECTED", "GRU", "RNN_TANH" or "RNN_RELU".
+    bias : whether there are biases.
+    """
 
-    @property
-    def weights(self) -> int:
-        """The number of PyTorch's weights of a layer and direction."""
-        return 2 + 2 * self.bias + (self.name == "LSTM_PROJECTED")
+    def __init__(self, name: str, bias: bool) -> None:
+        self.name, self.bias = name, bias
+        self.weights = 2 + 2 * bias + (name == "LSTM_PROJECTED")  # how many a layer has for a direction
+        self.has_c = name.startswith("LSTM")  # whether there is a state c beside h
 
-    @property
-    def has_c(self) -> bool:
-        """Whether there is a state c beside h."""
-        return self.name.startswith("LSTM")
+
+@functools.cache
+def mode_of(name: str, bias: bool) -> Mode:
+    """Return the mode, made once: a step of a stream takes some microseconds."""
+    return Mode(name, bias)
 
 
 def pack(mode: Mode, weights: Sequence[Tensor], training: bool) -> PackedWeights:
@@ -104,13 +110,13 @@ class Packed:
         self, layer: int, mode: Mode, weights: Sequence[Tensor], training: bool, rows: int
     ) -> tuple[PackedWeights, ...]:
         """Return those of a layer, one for each direction, for a call of so many rows and steps."""
-        if any(w.is_inference() for w in weights):  # of which PyTorch does not count writes
+        many = rows >= _MANY
+        if (training and many) or weights[0].is_inference():  # PyTorch counts no writes to inference tensors
             return pack_directions(mode, weights, training)
         versions = [(w.data_ptr(), w._version) for w in weights]
         kept = self._kept.get(layer)
         if kept is not None and kept.versions == versions and training <= kept.packed[0].training:
-            looks = training or rows >= _ROWS_THAT_REPAY_A_LOOK
-            if not looks or all(map(torch.equal, kept.weights, kept.copies)):
+            if not (training or many) or all(map(torch.equal, kept.weights, kept.copies)):
                 return kept.packed
         packed = pack_directions(mode, weights, training)
         own = [w.detach() for w in weights]
