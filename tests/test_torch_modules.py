@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from torch.nn.utils import rnn  # noqa: E402
+
 import lstmcore.torch as ours  # noqa: E402
 from lstmcore.interop.torch import operator  # noqa: E402
-from torch.nn.utils import rnn  # noqa: E402
 
 pytestmark = [
     pytest.mark.peer,
@@ -60,7 +61,9 @@ def flat(value):
 
 def everything(module, input, hx=None, seed=1):
     """Outputs, states, and the gradients of inputs, states and weights of a loss that needs all of them."""
-    leaves = [t.detach().clone().requires_grad_() for t in [getattr(input, "data", input), *flat(() if hx is None else hx)]]
+    leaves = [
+        t.detach().clone().requires_grad_() for t in [getattr(input, "data", input), *flat(() if hx is None else hx)]
+    ]
     x, *states = leaves
     if isinstance(input, rnn.PackedSequence):
         x = input._replace(data=x)
@@ -213,8 +216,12 @@ def test_gradients_of_gradients_say_what_to_use():
     x = torch.randn(5, 2, 3, requires_grad=True)
     (d_x,) = torch.autograd.grad(mine(x)[0].sum(), x, create_graph=True)
     assert_close([d_x.detach()], [torch.autograd.grad(mine(x)[0].sum(), x)[0]])
-    with pytest.raises(RuntimeError, match=r"gradients of gradients are not offered.*restore\(model\)"):
+    told = r"gradients of gradients are not offered.*restore\(model\)"
+    with pytest.raises(RuntimeError, match=told):
         d_x.sum().backward()
+    gradients = torch.autograd.grad(mine(x.detach())[0].sum(), list(mine.parameters()), create_graph=True)
+    with pytest.raises(RuntimeError, match=told):
+        sum(d.square().sum() for d in gradients).backward()
 
 
 def test_a_graph_that_is_kept_can_be_gone_back_twice():
@@ -366,6 +373,10 @@ def test_autocast_other_types_and_transforms_are_left_to_torch():
         assert mine(x)[0].dtype == theirs(x)[0].dtype
     low = copy.deepcopy(mine).to(torch.bfloat16)
     assert low(x.bfloat16())[0].dtype == torch.bfloat16
+    got, want = (torch.func.grad(lambda v, m=m: m(v)[0].sum())(x) for m in (mine, theirs))
+    assert_close([got], [want])
+    traced = torch.jit.trace(mine.eval(), x)
+    assert_close(flat(traced(x + 1)), flat(theirs.eval()(x + 1)))
     assert mine.to("meta")(x.to("meta"))[0].device.type == "meta"
 
 
@@ -435,7 +446,7 @@ class Tagger(torch.nn.Module):
         return self.head(self.recurrent(x)[0].tanh())
 
 
-# PyTorch's compiler goes into recurrent modules only where it is told to; else it breaks its graph there and calls them.
+# PyTorch's compiler goes into recurrent modules only where it is told to; else it breaks its graph and calls them.
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 @pytest.mark.parametrize("kind", SEQUENCES)
@@ -512,9 +523,8 @@ def test_accelerate_says_what_it_keeps_and_why(capsys):
     report = ours.accelerate(model)
     assert report.replaced == []
     assert [name for name, *_ in report.kept] == ["own", "low", "elsewhere", "normed", "ready"]
-    for line, word in zip(
-        capsys.readouterr().out.splitlines(), ["subclass", "bfloat16", "meta", "parametrizations", "already"], strict=True
-    ):
+    words = ["subclass", "bfloat16", "meta", "parametrizations", "already"]
+    for line, word in zip(capsys.readouterr().out.splitlines(), words, strict=True):
         assert word in line
     assert str(ours.accelerate(torch.nn.Linear(2, 2), verbose=False)) == "no recurrent modules"
     with pytest.raises(TypeError, match=r"model: expected a torch\.nn\.Module, got 3"):

@@ -75,7 +75,7 @@ def accelerate(model: torch.nn.Module, *, verbose: bool = True) -> Report:
         if kind in _THEIRS:
             report.kept.append((shown, kind.__name__, "runs on our kernels already"))
         elif isinstance(module, tuple(_OURS)):
-            why = _reason(module)
+            why = _reason(module)  # type: ignore[arg-type]
             if why is None:
                 module.__class__ = _OURS[kind]
                 report.replaced.append((shown, kind.__name__))

@@ -55,12 +55,12 @@ def run_layer(
     """Return outputs and the last states, each (directions, batch, width)."""
     if traced:
         flags = layer.mode.name, layer.mode.bias, layer.batch_first, layer.outputs_batch_first
-        results = torch.ops.lstmcore.recurrent(x, h, c, list(weights), *flags)
+        results: tuple[Tensor, ...] = torch.ops.lstmcore.recurrent(x, h, c, list(weights), *flags)
         return results if layer.mode.has_c else results[:2]
     training = False
     if torch.is_grad_enabled():
         training = any([t is not None and t.requires_grad for t in (x, h, c, *weights)])  # noqa: C419  a list is faster
     ready = packed.get(number, layer.mode, weights, training, x.numel() // x.shape[2])
     if training:
-        return LayerFunction.apply(layer, ready, x, h, c, *weights)  # type: ignore[no-any-return]
+        return LayerFunction.apply(layer, ready, x, h, c, *weights)  # type: ignore[no-any-return, no-untyped-call]
     return run(layer, ready, x, h, c, False)[0]

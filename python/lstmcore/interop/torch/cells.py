@@ -10,7 +10,7 @@ from torch import Tensor
 from .calls import is_ours, is_traced, run_layer
 from .keeping import KeepsPacked
 from .passes import Layer
-from .weights import mode_of
+from .weights import MODES
 
 
 class _Cell(KeepsPacked):
@@ -24,7 +24,7 @@ class _Cell(KeepsPacked):
     def _ours(self: Any, input: Any, hx: Any) -> Any:
         """Return the result, or None where PyTorch has to do it, if only to say what is wrong."""
         states = hx if isinstance(hx, tuple) else (hx,)
-        mode = mode_of(self._mode(), self.bias)
+        mode = MODES[self._mode(), self.bias]
         if not isinstance(input, Tensor) or not all(s is None or isinstance(s, Tensor) for s in states):
             return None
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: mode.weights]

@@ -20,27 +20,31 @@ class LayerFunction(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, layer: Layer, packed: Any, x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> Any:
+        """Return outputs and the last states, and keep what the backward pass needs."""
         results, ctx.caches = run(layer, packed, x, h, c, True)
-        ctx.layer = layer
+        ctx.layer, ctx.others = layer, (h, c, *weights)
         ctx.save_for_backward(x, results[0])  # so that a write to them is noticed
         ctx.set_materialize_grads(False)
         return results
 
     @staticmethod
     def backward(ctx: Any, d_outputs: Any, *d_last: Any) -> Any:
+        """Return the gradients of the tensors that `forward` has taken, in their order."""
         x, _ = ctx.saved_tensors
+        layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
         if torch.is_grad_enabled():
-            gradients = _Gradients.apply(ctx.layer, ctx.caches, ctx.needs_input_grad[2], d_outputs, x, *d_last)
+            given = *d_last, x, *ctx.others  # all that the gradients depend on
+            gradients = _Gradients.apply(layer, caches, need_d_x, len(d_last), d_outputs, *given)  # type: ignore[no-untyped-call]
             return None, None, *gradients
-        return None, None, *_in_order(ctx.layer, ctx.caches, ctx.needs_input_grad[2], d_outputs, d_last)
+        return None, None, *_in_order(layer, caches, need_d_x, d_outputs, d_last)
 
 
 class _Gradients(torch.autograd.Function):
     """The backward pass, of which there is no derivative."""
 
     @staticmethod
-    def forward(ctx: Any, layer: Layer, caches: Any, need_d_x: bool, d_outputs: Any, x: Tensor, *d_last: Any) -> Any:
-        return tuple(_in_order(layer, caches, need_d_x, d_outputs, d_last))
+    def forward(ctx: Any, layer: Layer, caches: Any, need_d_x: bool, states: int, d_outputs: Any, *given: Any) -> Any:
+        return tuple(_in_order(layer, caches, need_d_x, d_outputs, given[:states]))
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> Any:

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .calls import is_ours, is_traced, run_layer
 from .keeping import KeepsPacked
 from .passes import Layer
-from .weights import mode_of
+from .weights import MODES
 
 
 class _Recurrent(KeepsPacked):
@@ -65,14 +65,14 @@ class _Recurrent(KeepsPacked):
         batch = int(sizes[0])
         lengths = (sizes > torch.arange(batch)[:, None]).sum(1)
         # The core takes padded rows; of padding it computes nothing.
-        padded, _ = torch._VF._pad_packed_sequence(data, sizes, True, 0.0, len(sizes))  # type: ignore[attr-defined]
+        padded, _ = torch._VF._pad_packed_sequence(data, sizes, True, 0.0, len(sizes))
         if hx is not None:
             hx = self.permute_hidden(hx, sorted_indices)
         states = hx if isinstance(hx, tuple) else (hx,)
         outputs, last = self._padded(padded, states, weights, False, batch_first=True, lengths=lengths.numpy())
         if not last:
             return None
-        again, _ = torch._VF._pack_padded_sequence(outputs, lengths, True)  # type: ignore[attr-defined]
+        again, _ = torch._VF._pack_padded_sequence(outputs, lengths, True)
         last = self.permute_hidden(self._shaped(last), unsorted_indices)
         return PackedSequence(again, sizes, sorted_indices, unsorted_indices), last
 
@@ -81,7 +81,7 @@ class _Recurrent(KeepsPacked):
     ) -> Any:
         """Return outputs and a list of the last states, empty if shapes do not fit."""
         directions, layers = 2 if self.bidirectional else 1, self.num_layers
-        mode = mode_of("LSTM_PROJECTED" if self.proj_size else self.mode, self.bias)
+        mode = MODES["LSTM_PROJECTED" if self.proj_size else self.mode, self.bias]
         shape = x.shape
         batch, steps = (shape[0], shape[1]) if batch_first else (shape[1], shape[0])
         has_states = states[0] is not None

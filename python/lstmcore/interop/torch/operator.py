@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from .passes import Layer, go_back, run
-from .weights import mode_of, pack_directions
+from .weights import MODES, pack_directions
 
 _FLAGS = "str mode, bool bias, bool batch_first, bool outputs_batch_first"
 _INPUTS = f"Tensor x, Tensor? h, Tensor? c, Tensor[] weights, {_FLAGS}"
 
 
 def _layer(mode: str, bias: bool, batch_first: bool, outputs_batch_first: bool) -> Layer:
-    return Layer(mode_of(mode, bias), batch_first, outputs_batch_first)
+    return Layer(MODES[mode, bias], batch_first, outputs_batch_first)
 
 
 def _sizes(x: Tensor, weights: list[Tensor], layer: Layer) -> tuple[Any, Any, int, int, int]:

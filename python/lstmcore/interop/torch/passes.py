@@ -42,16 +42,19 @@ def run(
     if not layer.outputs_batch_first:
         y = y.swapaxes(0, 1)
     states = _states(h, c, len(packed))
-    noise = None, None, None  # dropout of inputs and h, zoneout
-    flags = True, training
-    # The backward pass looks at the outputs themselves; that nobody has written to them, autograd checks.
-    end = layer.lengths, None, True
+    none = None, None, None  # masks of dropout, zoneout
+
+    def call(k: int, out: Any) -> Call:
+        # `shared`: the backward pass looks at the outputs themselves; that nobody has written to them, autograd checks.
+        return Call(
+            packed[k], inputs, states[k], True, training, out, layer.lengths, None, True, k == 1, *none, training
+        )
+
     if len(packed) == 1:
-        _, last, cache = run_forward(Call(packed[0], inputs, states[0], *flags, y, *end, False, *noise, training))
-        return (outputs, *(torch.from_numpy(s[None]) for s in last)), [cache]
-    one = Call(packed[0], inputs, states[0], *flags, y[..., :width], *end, False, *noise, training)
-    other = Call(packed[1], inputs, states[1], *flags, y[..., width:], *end, True, *noise, training)
-    (_, last, cache), (_, other_last, other_cache) = run_both_forward(one, other)
+        _, last, cache = run_forward(call(0, y))
+        return (outputs, *[torch.from_numpy(s[None]) for s in last]), [cache]
+    one, other = run_both_forward(call(0, y[..., :width]), call(1, y[..., width:]))
+    (_, last, cache), (_, other_last, other_cache) = one, other
     pairs = zip(last, other_last, strict=True)
     return (outputs, *(torch.from_numpy(np.stack(pair)) for pair in pairs)), [cache, other_cache]
 
@@ -67,9 +70,11 @@ def go_back(
             d_y = d_y.swapaxes(0, 1)
     d_h, d_c = d_last if len(d_last) == 2 else (*d_last, None)
     d_states = _states(d_h, d_c, len(caches), len(d_last))
+    no_states: list[Tensor | None] = [None] * len(d_last)
+    d_initial: list[Tensor | None]
     if len(caches) == 1:
         d_x, d_weights, d_first = run_backward(BackwardCall(caches[0], d_y, d_states[0], need_d_x, []))
-        d_initial = [None] * len(d_last) if d_first is None else [torch.from_numpy(d[None]) for d in d_first]
+        d_initial = no_states if d_first is None else [torch.from_numpy(d[None]) for d in d_first]
         return _gradient_of_x(layer, d_x), d_initial, gradients(layer.mode, d_weights)
     parts: Any = (None, None) if d_y is None else np.split(d_y, 2, axis=-1)
     one, other = run_both_backward(
@@ -78,7 +83,7 @@ def go_back(
     )
     if need_d_x:
         one[0][...] += other[0]
-    d_initial = [None] * len(d_last)
+    d_initial = no_states
     if one[2] is not None:
         d_initial = [torch.from_numpy(np.stack(pair)) for pair in zip(one[2], other[2], strict=True)]
     d_weights = gradients(layer.mode, one[1]) + gradients(layer.mode, other[1])

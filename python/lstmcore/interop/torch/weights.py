@@ -1,13 +1,12 @@
-"""From PyTorch's weights to the core's and, of gradients, back: gates, layout, the two biases; and packed weights kept.
+"""From PyTorch's weights to the core's and, of gradients, back: gates, layout, the two biases. And packed weights kept.
 
-PyTorch has ``weight_ih`` (gates*units, inputs), ``weight_hh`` (gates*units, outputs), two biases (gates*units,) and, with
-a projection, ``weight_hr`` (outputs, units); gates i, f, g, o or r, z, n. The core has them transposed, one bias or, for
-a GRU, its two as rows, and gates i, f, g, o or z, r, n.
+PyTorch has ``weight_ih`` (gates*units, inputs), ``weight_hh`` (gates*units, outputs), two biases (gates*units,) and,
+with a projection, ``weight_hr`` (outputs, units); gates i, f, g, o or r, z, n. The core has them transposed, one bias
+or, for a GRU, its two as rows, and gates i, f, g, o or z, r, n.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -25,9 +24,10 @@ _OPTIONS: dict[str, CellOptions] = {
     "RNN_TANH": RNNOptions("tanh"),
     "RNN_RELU": RNNOptions("relu"),
 }
-# Below so many rows and steps, looking whether weights are still what they were is too dear for a call without training;
-# from there on, packing them again is too cheap for a training call to keep copies.
-_MANY = 512
+# From so many rows and steps on, a call repays a look whether weights are still what they were; in training it is then
+# cheap to pack them again, and no copies are kept.
+_ROWS_THAT_REPAY_A_LOOK = 512
+_ROWS_THAT_REPAY_PACKING = 128
 
 
 class Mode:
@@ -45,10 +45,8 @@ class Mode:
         self.has_c = name.startswith("LSTM")  # whether there is a state c beside h
 
 
-@functools.cache
-def mode_of(name: str, bias: bool) -> Mode:
-    """Return the mode, made once: a step of a stream takes some microseconds."""
-    return Mode(name, bias)
+# Made once: a step of a stream takes some microseconds.
+MODES = {(name, bias): Mode(name, bias) for name in _OPTIONS for bias in (True, False)}
 
 
 def pack(mode: Mode, weights: Sequence[Tensor], training: bool) -> PackedWeights:
@@ -70,7 +68,7 @@ def pack(mode: Mode, weights: Sequence[Tensor], training: bool) -> PackedWeights
 def gradients(mode: Mode, arrays: Sequence[Any]) -> list[Tensor]:
     """Return the gradients of PyTorch's weights, of those that the core has made."""
     kernel, recurrent, *rest = (torch.from_numpy(a) for a in arrays)
-    d_weights = [kernel.t(), recurrent.t()]
+    d_weights = [kernel.t().contiguous(), recurrent.t().contiguous()]  # autograd's own copies take longer
     if mode.name == "GRU":
         d_weights = [_swapped(d) for d in d_weights]
         if mode.bias:
@@ -79,7 +77,7 @@ def gradients(mode: Mode, arrays: Sequence[Any]) -> list[Tensor]:
     if mode.bias:  # the core has their sum, so both have its gradient; hooks may write to either
         d_weights += [rest[0], rest[0].clone()]
     if mode.name == "LSTM_PROJECTED":
-        d_weights.append(rest[-1].t())
+        d_weights.append(rest[-1].t().contiguous())
     return d_weights
 
 
@@ -99,8 +97,8 @@ class _Kept(NamedTuple):
 class Packed:
     """Packed weights of a module's layers, kept from call to call.
 
-    PyTorch counts writes to a tensor, but not those by way of ``.data``, of NumPy or of another process. So in training,
-    and in calls that are long enough to repay it, values are compared as well.
+    PyTorch counts writes to a tensor, but not those by way of ``.data``, of NumPy or of another process. So in
+    training, and in calls that are long enough to repay it, values are compared as well.
     """
 
     def __init__(self) -> None:
@@ -110,13 +108,14 @@ class Packed:
         self, layer: int, mode: Mode, weights: Sequence[Tensor], training: bool, rows: int
     ) -> tuple[PackedWeights, ...]:
         """Return those of a layer, one for each direction, for a call of so many rows and steps."""
-        many = rows >= _MANY
-        if (training and many) or weights[0].is_inference():  # PyTorch counts no writes to inference tensors
+        repays = training and rows >= _ROWS_THAT_REPAY_PACKING
+        if repays or weights[0].is_inference():  # PyTorch counts no writes to inference tensors
             return pack_directions(mode, weights, training)
         versions = [(w.data_ptr(), w._version) for w in weights]
         kept = self._kept.get(layer)
         if kept is not None and kept.versions == versions and training <= kept.packed[0].training:
-            if not (training or many) or all(map(torch.equal, kept.weights, kept.copies)):
+            looks = training or rows >= _ROWS_THAT_REPAY_A_LOOK
+            if not looks or all(map(torch.equal, kept.weights, kept.copies)):
                 return kept.packed
         packed = pack_directions(mode, weights, training)
         own = [w.detach() for w in weights]
