@@ -40,7 +40,7 @@ class _Cell(KeepsPacked):
         batched = input.dim() == 2
         x = input.unsqueeze(0) if batched else input[None, None]
         h, c = (*(s if s is None else s.unsqueeze(0) if batched else s[None, None] for s in states), None)[:2]
-        _, *last = run_layer(Layer(mode), self.packed(), 0, x, h, c, weights, traced)
+        _, *last = run_layer(Layer(mode, is_step=True), self.packed(), 0, x, h, c, weights, traced)
         last = [s[0] if batched else s[0, 0] for s in last]
         return tuple(last) if mode.has_c else last[0]
 

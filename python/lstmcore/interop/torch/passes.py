@@ -21,6 +21,7 @@ class Layer(NamedTuple):
     batch_first: bool = False  # of the inputs
     outputs_batch_first: bool = False
     lengths: Any = None  # (batch,) int64, or None
+    is_step: bool = False  # of a cell, which is called many times over
 
 
 def run(
@@ -75,7 +76,7 @@ def go_back(
     if len(caches) == 1:
         d_x, d_weights, d_first = run_backward(BackwardCall(caches[0], d_y, d_states[0], need_d_x, []))
         d_initial = no_states if d_first is None else [torch.from_numpy(d[None]) for d in d_first]
-        return _gradient_of_x(layer, d_x), d_initial, gradients(layer.mode, d_weights)
+        return _gradient_of_x(layer, d_x), d_initial, gradients(layer.mode, d_weights, not layer.is_step)
     parts: Any = (None, None) if d_y is None else np.split(d_y, 2, axis=-1)
     one, other = run_both_backward(
         BackwardCall(caches[0], parts[0], d_states[0], need_d_x, []),
@@ -86,7 +87,7 @@ def go_back(
     d_initial = no_states
     if one[2] is not None:
         d_initial = [torch.from_numpy(np.stack(pair)) for pair in zip(one[2], other[2], strict=True)]
-    d_weights = gradients(layer.mode, one[1]) + gradients(layer.mode, other[1])
+    d_weights = gradients(layer.mode, one[1], True) + gradients(layer.mode, other[1], True)
     return _gradient_of_x(layer, one[0]), d_initial, d_weights
 
 

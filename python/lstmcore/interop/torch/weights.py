@@ -65,26 +65,29 @@ def pack(mode: Mode, weights: Sequence[Tensor], training: bool) -> PackedWeights
     return _core.pack(_OPTIONS[mode.name], [a.numpy() for a in arrays], training, False)
 
 
-def gradients(mode: Mode, arrays: Sequence[Any]) -> list[Tensor]:
-    """Return the gradients of PyTorch's weights, of those that the core has made."""
+def gradients(mode: Mode, arrays: Sequence[Any], contiguous: bool) -> list[Tensor]:
+    """Return the gradients of PyTorch's weights, of those that the core has made.
+
+    Contiguous, they can be a parameter's gradient as they are. Those that are added to many others first, as of the
+    steps of a cell, are views instead: only their sum is then copied.
+    """
     kernel, recurrent, *rest = (torch.from_numpy(a) for a in arrays)
-    d_weights = [kernel.t().contiguous(), recurrent.t().contiguous()]  # autograd's own copies take longer
     if mode.name == "GRU":
-        d_weights = [_swapped(d) for d in d_weights]
-        if mode.bias:
-            d_weights += [_swapped(row) for row in rest[0]]
-        return d_weights
-    if mode.bias:  # the core has their sum, so both have its gradient; hooks may write to either
-        d_weights += [rest[0], rest[0].clone()]
-    if mode.name == "LSTM_PROJECTED":
-        d_weights.append(rest[-1].t().contiguous())
-    return d_weights
+        d_weights = [_swapped(kernel, 1).t(), _swapped(recurrent, 1).t()]
+        d_weights += [_swapped(row) for row in rest[0]] if mode.bias else []
+    else:
+        d_weights = [kernel.t(), recurrent.t()]
+        if mode.bias:  # the core has their sum, so both have its gradient; hooks may write to either
+            d_weights += [rest[0], rest[0].clone()]
+        if mode.name == "LSTM_PROJECTED":
+            d_weights.append(rest[-1].t())
+    return [d.contiguous() for d in d_weights] if contiguous else d_weights
 
 
-def _swapped(w: Tensor) -> Tensor:
+def _swapped(w: Tensor, dim: int = 0) -> Tensor:
     """Return the gates r, z, n as z, r, n, and the other way round."""
-    r, z, n = w.chunk(3)
-    return torch.cat((z, r, n))
+    r, z, n = w.chunk(3, dim)
+    return torch.cat((z, r, n), dim)
 
 
 class _Kept(NamedTuple):
