@@ -5,6 +5,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.functional`: the layers on plain arrays, with their gradients.
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
+- `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
 
