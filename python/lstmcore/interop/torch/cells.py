@@ -25,10 +25,16 @@ class _Cell(KeepsPacked):
         """Return the result, or None where PyTorch has to do it, if only to say what is wrong."""
         states = hx if isinstance(hx, tuple) else (hx,)
         mode = MODES[self._mode(), self.bias]
-        if not isinstance(input, Tensor) or not all(s is None or isinstance(s, Tensor) for s in states):
+        if not isinstance(input, Tensor) or len(states) > 2:
+            return None
+        if hx is not None and not all(isinstance(s, Tensor) for s in states):
             return None
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: mode.weights]
-        weights = [getattr(self, name) for name in names]
+        parameters = self._parameters
+        try:
+            weights = [parameters[name] for name in names]
+        except KeyError:  # computed from others: weight_norm, parametrizations
+            weights = [getattr(self, name) for name in names]
         traced = is_traced()
         if not is_ours(traced, (input, *states, *weights)):
             return None
@@ -39,9 +45,9 @@ class _Cell(KeepsPacked):
             return None
         batched = input.dim() == 2
         x = input.unsqueeze(0) if batched else input[None, None]
-        h, c = (*(s if s is None else s.unsqueeze(0) if batched else s[None, None] for s in states), None)[:2]
+        h, c = (s if s is None else s.unsqueeze(0) if batched else s[None, None] for s in (*states, None)[:2])
         _, *last = run_layer(Layer(mode, is_step=True), self.packed(), 0, x, h, c, weights, traced)
-        last = [s[0] if batched else s[0, 0] for s in last]
+        last = [s.squeeze(0) if batched else s[0, 0] for s in last]
         return tuple(last) if mode.has_c else last[0]
 
 
