@@ -50,6 +50,7 @@ ONCE = {
     "structure",
     "tables",
     "text",
+    "torch_modules",
     "tuner",
     "utils",
     "windows",

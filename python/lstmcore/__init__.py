@@ -5,6 +5,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.functional`: the layers on plain arrays, with their gradients.
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
+- `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
 
@@ -83,7 +84,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "preprocessing", "tuner"):
+    if name in ("audio", "datasets", "preprocessing", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
     raise _not_offered.error(__name__, name)
 

@@ -1,0 +1,56 @@
+"""What autograd is told of a layer: its forward pass, and its backward pass from what the forward pass has kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .passes import Layer, go_back, run
+
+_TWICE = (
+    "lstmcore.torch: gradients of gradients are not offered (create_graph=True and a second backward pass): use "
+    "torch.nn's module here, which lstmcore.torch.restore(model) brings back"
+)
+
+
+class LayerFunction(torch.autograd.Function):
+    """One layer of a module."""
+
+    @staticmethod
+    def forward(ctx: Any, layer: Layer, packed: Any, x: Tensor, h: Tensor, c: Tensor, *weights: Tensor) -> Any:
+        """Return outputs and the last states, and keep what the backward pass needs."""
+        results, ctx.caches = run(layer, packed, x, h, c, True)
+        ctx.layer, ctx.others = layer, (h, c, *weights)
+        ctx.save_for_backward(x, results[0])  # so that a write to them is noticed
+        ctx.set_materialize_grads(False)
+        return results
+
+    @staticmethod
+    def backward(ctx: Any, d_outputs: Any, *d_last: Any) -> Any:
+        """Return the gradients of the tensors that `forward` has taken, in their order."""
+        x, _ = ctx.saved_tensors
+        layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
+        if torch.is_grad_enabled():
+            given = *d_last, x, *ctx.others  # all that the gradients depend on
+            gradients = _Gradients.apply(layer, caches, need_d_x, len(d_last), d_outputs, *given)  # type: ignore[no-untyped-call]
+            return None, None, *gradients
+        return None, None, *_in_order(layer, caches, need_d_x, d_outputs, d_last)
+
+
+class _Gradients(torch.autograd.Function):
+    """The backward pass, of which there is no derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, layer: Layer, caches: Any, need_d_x: bool, states: int, d_outputs: Any, *given: Any) -> Any:
+        return tuple(_in_order(layer, caches, need_d_x, d_outputs, given[:states]))
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(_TWICE)
+
+
+def _in_order(layer: Layer, caches: Any, need_d_x: bool, d_outputs: Any, d_last: Any) -> list[Tensor | None]:
+    d_x, d_initial, d_weights = go_back(layer, caches, d_outputs, d_last, need_d_x)
+    return [d_x, d_initial[0], d_initial[1] if len(d_initial) == 2 else None, *d_weights]
