@@ -5,6 +5,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.functional`: the layers on plain arrays, with their gradients.
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
+- `lstmcore.sklearn`: estimators for scikit-learn, which it needs.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
 
@@ -41,7 +42,7 @@ from .optimizers import Optimizer
 from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
-    from . import audio, datasets, preprocessing, tuner
+    from . import audio, datasets, preprocessing, sklearn, tuner
 
 __all__ = [
     "Initializer",
@@ -74,6 +75,7 @@ __all__ = [
     "saving",
     "set_num_threads",
     "show_config",
+    "sklearn",
     "streaming",
     "threads",
     "tuner",
@@ -83,7 +85,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "preprocessing", "tuner"):
+    if name in ("audio", "datasets", "preprocessing", "sklearn", "tuner"):
         return _import_module(f"{__name__}.{name}")
     raise _not_offered.error(__name__, name)
 
