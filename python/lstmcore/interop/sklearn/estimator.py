@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ... import _random, optimizers
 from ..._arguments import number, positive_integer
@@ -48,7 +48,7 @@ class SequenceEstimator(BaseEstimator):
     window: int | None = None
     optimizer: Any = "adam"
     learning_rate_init: float = 0.001
-    max_iter: int = 100
+    max_iter: int = 200
     batch_size: int = 32
     tol: float = 1e-4
     n_iter_no_change: int = 10
@@ -84,9 +84,11 @@ class SequenceEstimator(BaseEstimator):
     def _row_weights(self, sample_weight: Any, x: Array) -> Array | None:
         if sample_weight is None:
             return None
-        weights: Array = _check_sample_weight(sample_weight, x)
-        if (weights < 0).any() or not weights.any():
-            raise ValueError(f"sample_weight: expected weights from 0 on, not all 0, got {weights}")
+        weights: Array = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+        if weights.shape != (len(x),):
+            raise ValueError(f"sample_weight: expected a weight for each of {len(x)} rows, got shape {weights.shape}")
+        if weights.min() < 0 or not weights.any():
+            raise ValueError(f"sample_weight: expected weights from 0 on, not all of them zero, got {weights}")
         return weights
 
     # --- training ---

@@ -17,9 +17,15 @@ PADDING = np.inf
 
 
 def are_sequences(X: Any) -> bool:
-    """Whether this is a 3-D array, or a list of arrays; if not, it is a table or nothing that we know."""
+    """Whether this is a 3-D array, or a list of arrays; if not, it is a table or nothing that we know.
+
+    A list of lists of numbers is a table, as it is for all of scikit-learn; one of lists of lists are sequences.
+    """
     if isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):
-        return len(X) > 0 and isinstance(X[0], np.ndarray) and X[0].ndim > 0
+        first = X[0] if len(X) else None
+        if isinstance(first, (list, tuple)):
+            return len(first) > 0 and np.ndim(first[0]) > 0
+        return getattr(first, "ndim", 0) > 0
     return getattr(X, "ndim", 0) == 3
 
 
@@ -54,8 +60,15 @@ def checked(estimator: Any, X: Any, reset: bool, dtype: Any = np.float32) -> Seq
 
 
 def _one(k: int, sequence: Any, dtype: Any) -> Array:
-    array = sequence[:, None] if getattr(sequence, "ndim", 0) == 1 else sequence
-    if getattr(array, "ndim", 0) != 2 or not array.size:
+    try:
+        array = np.asarray(sequence)
+    except ValueError:  # lists of different lengths
+        raise ValueError(
+            f"X: expected arrays of shape (steps, features), got steps unlike each other at X[{k}]"
+        ) from None
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or not array.size:
         raise ValueError(
             f"X: expected arrays of shape (steps, features) with at least one step, got shape {np.shape(sequence)} "
             f"at X[{k}]"

@@ -74,7 +74,9 @@ class Classifier(ClassifierMixin, SequenceEstimator):
 
     def predict_proba(self, X: Any) -> Array:
         """Return (rows, classes), the probability of each of ``classes_``."""
-        return self._outputs(X)
+        outputs = self._outputs(X).astype(np.float64)
+        outputs /= outputs.sum(axis=1, keepdims=True)  # to 1 in float64, as scikit-learn's scores ask for
+        return outputs
 
     def predict(self, X: Any) -> Array:
         """Return the most probable label of each row."""
@@ -133,7 +135,7 @@ class Regressor(RegressorMixin, SequenceEstimator):
 
     def predict(self, X: Any) -> Array:
         """Return the numbers of each row, in the shape of those fitted to."""
-        outputs = self._outputs(X)
+        outputs = self._outputs(X).astype(np.float64)  # as scikit-learn's estimators return them
         return outputs if self._several else outputs[:, 0]
 
     def _targets(self, X: Any, y: ArrayLike, reset: bool) -> tuple[Array, Array]:

@@ -38,8 +38,8 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
     >>> whole.transform(series)[:, :, 0].tolist(), whole.align([10, 20, 30, 40]).tolist()
     ([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]], [30, 40])
 
-    There is a window for every row, as a `Pipeline` needs it, and none sees a row that comes later. To predict what comes
-    later, let the targets be those of later rows.
+    There is a window for every row, as a `Pipeline` needs it, and none sees a row that comes later. To predict what
+    comes later, let the targets be those of later rows.
 
     Parameters
     ----------
