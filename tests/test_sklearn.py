@@ -184,6 +184,12 @@ def test_weights_of_classes_are_weights_of_their_rows():
     np.testing.assert_array_equal(probabilities(x, y, class_weight="balanced"), probabilities(x, y, by_hand))
     given_by_name = probabilities(x, y, class_weight={"up": 3.0, "down": 0.5})
     np.testing.assert_array_equal(given_by_name, probabilities(x, y, np.where(y == "up", 3.0, 0.5)))
+    weighted = GRUClassifier(class_weight={"up": 3.0, "down": 0.5}, random_state=0)
+    by_rows = GRUClassifier(random_state=0)
+    for model in (weighted, by_rows):  # batches of one class, too
+        weights = 3.0 if model is by_rows else 1.0
+        model.partial_fit(x[:9], y[:9], classes=["down", "up"], sample_weight=np.full(9, weights))
+    np.testing.assert_array_equal(weighted.predict_proba(x), by_rows.predict_proba(x))
     both = probabilities(x, y, by_hand, class_weight={"up": 3.0, "down": 0.5})
     np.testing.assert_array_equal(both, probabilities(x, y, by_hand * np.where(y == "up", 3.0, 0.5)))
 
@@ -347,6 +353,19 @@ def test_a_compiled_model_keeps_its_optimizer_and_loss():
     assert model.loss_ == pytest.approx(2, abs=0.7)  # of answers near 0; their squares are near 4
 
 
+def test_a_graph_of_layers_gets_the_mask_and_can_be_pickled():
+    def build(shape, outputs):
+        steps = layers.Input(shape)
+        both = layers.Concatenate()([layers.GRU(5)(steps), layers.GlobalAveragePooling1D()(steps)])
+        return lstmcore.Model(steps, layers.Dense(outputs, "softmax")(both))
+
+    x, y = traces()
+    model = SequenceClassifier(build=build, max_iter=2, random_state=0).fit(x, y)
+    np.testing.assert_array_equal(model.predict_proba(x)[3], model.predict_proba(x[3:4])[0])
+    copy = pickle.loads(pickle.dumps(model.set_params(build=None)))
+    np.testing.assert_array_equal(copy.predict_proba(x), model.predict_proba(x))
+
+
 @pytest.mark.parametrize("lengths", [[4, 4, 4], [4, 3, 4]])
 def test_build_is_told_how_long_sequences_are_if_they_are_all_the_same(lengths):
     told = []
@@ -437,6 +456,8 @@ def test_what_does_not_fit_what_was_fitted_is_named():
     model = LSTMClassifier(max_iter=1).fit(GOOD, LABELS)
     with pytest.raises(ValueError, match="X has 3 features, but LSTMClassifier is expecting 2 features"):
         model.predict(np.ones((2, 4, 3)))
+    with pytest.raises(ValueError, match="X: expected 2 features a step as in those fitted to, got 1: without window"):
+        model.predict(np.ones((4, 2)))
     with pytest.raises(ValueError, match=r"y: expected labels among the classes \['a' 'b'\], got \['c'\]"):
         model.partial_fit(GOOD, ["a", "c"] * 3)
     with pytest.raises(ValueError, match="classes: expected those of the first call"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -60,6 +60,8 @@ class SequenceEstimator(BaseEstimator):
 
     # --- provided by those below ---
 
+    loss: ClassVar[str]
+
     def _network(self, shape: tuple[int | None, int], outputs: int) -> Model:
         """Return a model of sequences (steps, features) with so many outputs."""
         raise NotImplementedError
@@ -70,8 +72,22 @@ class SequenceEstimator(BaseEstimator):
 
     # --- in ---
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
     def _sequences(self, X: Any, reset: bool = False) -> Array:
-        """Return (rows, steps, features), padded."""
+        """Return (rows, steps, features), padded; with ``reset``, they may have other features than those before."""
+        x = self._padded(X, reset)
+        if not reset and x.shape[2] != self.model_.input_shape[2]:
+            raise ValueError(
+                f"X: expected {self.model_.input_shape[2]} features a step as in those fitted to, got {x.shape[2]}: "
+                "without window, the columns of a table are steps of one feature"
+            )
+        return x
+
+    def _padded(self, X: Any, reset: bool) -> Array:
         if are_sequences(X):
             if self.window is not None:
                 raise ValueError(f"window: expected None for sequences, got {self.window!r}; it is for tables")
@@ -93,7 +109,7 @@ class SequenceEstimator(BaseEstimator):
 
     # --- training ---
 
-    def _train(self, x: Array, y: Array, weights: Array | None, outputs: int, loss: str) -> None:
+    def _train(self, x: Array, y: Array, weights: Array | None, outputs: int) -> None:
         """Train for as long as the parameters say, on a new model or, with ``warm_start``, on."""
         max_iter = positive_integer("max_iter", self.max_iter)
         patience = positive_integer("n_iter_no_change", self.n_iter_no_change)
@@ -106,20 +122,20 @@ class SequenceEstimator(BaseEstimator):
         chance = check_random_state(self.random_state)
         with _random.drawing_from(chance.randint(2**31)):
             if not (self.warm_start and hasattr(self, "model_")):
-                self._begin(x, outputs, loss)
+                self._begin(x, outputs)
             data: dict[str, Any] = {"x": x, "y": y, "sample_weight": weights}
             if self.early_stopping:
                 data = self._held_out(x, y, weights, chance)
             self._epochs(max_iter, callbacks=[stop], **data)
 
-    def _train_once(self, x: Array, y: Array, weights: Array | None, outputs: int, loss: str) -> None:
+    def _train_once(self, x: Array, y: Array, weights: Array | None, outputs: int) -> None:
         """Pass over the data once, from the weights there are."""
         with _random.drawing_from(check_random_state(self.random_state).randint(2**31)):
             if not hasattr(self, "model_"):
-                self._begin(x, outputs, loss)
+                self._begin(x, outputs)
             self._epochs(1, x=x, y=y, sample_weight=weights)
 
-    def _begin(self, x: Array, outputs: int, loss: str) -> None:
+    def _begin(self, x: Array, outputs: int) -> None:
         """Make the model."""
         lengths = np.unique(np.isfinite(x[:, :, 0]).sum(axis=1))
         network = self._network((int(lengths[0]) if len(lengths) == 1 else None, x.shape[2]), outputs)
@@ -135,7 +151,7 @@ class SequenceEstimator(BaseEstimator):
             optimizer.learning_rate = number("learning_rate_init", self.learning_rate_init, "(0, inf)")
         model.compile(
             copy.deepcopy(self.optimizer) if optimizer is None else optimizer,
-            loss if network.loss is None else network.loss,
+            self.loss if network.loss is None else network.loss,
         )
         self.model_ = model
         self.loss_curve_: list[float] = []

@@ -43,6 +43,11 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     scaler: Any = "standard"
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
     def fit(self, X: ArrayLike | Sequences, y: Any = None) -> SequenceScaler:
         """Learn the scale of each feature."""
         if not isinstance(self.scaler, str):

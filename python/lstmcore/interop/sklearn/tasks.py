@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,6 +27,8 @@ class Classifier(ClassifierMixin, SequenceEstimator):
 
     class_weight: Any = None
 
+    loss: ClassVar[str] = "sparse_categorical_crossentropy"
+
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Learn the classes of sequences.
 
@@ -36,12 +38,8 @@ class Classifier(ClassifierMixin, SequenceEstimator):
         y : a label for each row: strings, integers, …
         sample_weight : of the rows, in the loss.
         """
-        x, labels = self._sequences(X, reset=not self._goes_on()), _labels(y, X)
-        classes = unique_labels(labels)
-        if not self._goes_on():
-            self.classes_ = classes
-        codes = self._codes(labels)
-        self._train(x, codes, self._weights(labels, sample_weight, x), len(self.classes_), _CLASSES)
+        data = self._data(X, y, sample_weight, None, begins=not (self.warm_start and hasattr(self, "model_")))
+        self._train(*data, outputs=len(self.classes_))
         return self
 
     def partial_fit(
@@ -62,14 +60,11 @@ class Classifier(ClassifierMixin, SequenceEstimator):
                 f"class_weight: expected a dict or None for partial_fit, got {self.class_weight!r}: the shares of the "
                 "classes are not known; sklearn.utils.compute_class_weight works them out"
             )
-        x, labels = self._sequences(X, reset=first), _labels(y, X)
         known = None if classes is None else unique_labels(classes)
-        if first:
-            self.classes_ = known
-        elif known is not None and not np.array_equal(known, self.classes_):
+        if known is not None and not first and not np.array_equal(known, self.classes_):
             raise ValueError(f"classes: expected those of the first call, {self.classes_}, got {known}")
-        codes = self._codes(labels)
-        self._train_once(x, codes, self._weights(labels, sample_weight, x), len(self.classes_), _CLASSES)
+        data = self._data(X, y, sample_weight, known, begins=first)
+        self._train_once(*data, outputs=len(self.classes_))
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -84,21 +79,24 @@ class Classifier(ClassifierMixin, SequenceEstimator):
         labels: Array = self.classes_[codes]
         return labels
 
-    def _goes_on(self) -> bool:
-        return self.warm_start and hasattr(self, "model_")
-
-    def _codes(self, labels: Array) -> Array:
+    def _data(
+        self, X: Any, y: ArrayLike, sample_weight: Any, classes: Array | None, begins: bool
+    ) -> tuple[Array, Array, Array | None]:
+        """Return the sequences, the number of each one's class, and its weight; set ``classes_`` if training begins."""
+        x = self._sequences(X, reset=begins)
+        labels = column_or_1d(y, warn=True)
+        check_consistent_length(x, labels)
+        check_classification_targets(labels)
+        if begins:
+            self.classes_ = unique_labels(labels) if classes is None else classes
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
             raise ValueError(f"y: expected labels among the classes {self.classes_}, got {unknown}")
-        return np.searchsorted(self.classes_, labels)
-
-    def _weights(self, labels: Array, sample_weight: Any, x: Array) -> Array | None:
         weights = self._row_weights(sample_weight, x)
-        if self.class_weight is None:
-            return weights
-        of_classes: Array = compute_sample_weight(self.class_weight, labels)
-        return of_classes if weights is None else weights * of_classes
+        if self.class_weight is not None:
+            of_classes = compute_sample_weight(self.class_weight, labels)
+            weights = of_classes if weights is None else weights * of_classes
+        return x, np.searchsorted(self.classes_, labels), weights
 
     def _strata(self, y: Array) -> Array | None:
         return y
@@ -107,6 +105,8 @@ class Classifier(ClassifierMixin, SequenceEstimator):
 @dataclass(eq=False, repr=False, kw_only=True)
 class Regressor(RegressorMixin, SequenceEstimator):
     """Predicts one number or several for a sequence. Targets far from 0 and 1 are better scaled before."""
+
+    loss: ClassVar[str] = "mse"
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -122,15 +122,14 @@ class Regressor(RegressorMixin, SequenceEstimator):
         y : a number for each row, or (rows, outputs).
         sample_weight : of the rows, in the loss.
         """
-        goes_on = self.warm_start and hasattr(self, "model_")
-        x, targets = self._targets(X, y, reset=not goes_on)
-        self._train(x, targets, self._row_weights(sample_weight, x), targets.shape[1], _NUMBERS)
+        data = self._data(X, y, sample_weight, begins=not (self.warm_start and hasattr(self, "model_")))
+        self._train(*data, outputs=data[1].shape[1])
         return self
 
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Pass once over further data; arguments are those of `fit`."""
-        x, targets = self._targets(X, y, reset=not hasattr(self, "model_"))
-        self._train_once(x, targets, self._row_weights(sample_weight, x), targets.shape[1], _NUMBERS)
+        data = self._data(X, y, sample_weight, begins=not hasattr(self, "model_"))
+        self._train_once(*data, outputs=data[1].shape[1])
         return self
 
     def predict(self, X: Any) -> Array:
@@ -138,29 +137,18 @@ class Regressor(RegressorMixin, SequenceEstimator):
         outputs = self._outputs(X).astype(np.float64)  # as scikit-learn's estimators return them
         return outputs if self._several else outputs[:, 0]
 
-    def _targets(self, X: Any, y: ArrayLike, reset: bool) -> tuple[Array, Array]:
-        """Return the sequences, and (rows, outputs)."""
-        x = self._sequences(X, reset)
+    def _data(self, X: Any, y: ArrayLike, sample_weight: Any, begins: bool) -> tuple[Array, Array, Array | None]:
+        """Return the sequences, the targets (rows, outputs), and the weights of the rows."""
+        x = self._sequences(X, reset=begins)
         if y is None:
             raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         given = check_array(y, ensure_2d=False, dtype=np.float32, input_name="y")
         check_consistent_length(x, given)
         if given.ndim > 2:
             raise ValueError(f"y: expected one number a row, or (rows, outputs), got shape {given.shape}")
-        several = given.ndim == 2 and given.shape[1] > 1
         targets = given if given.ndim == 2 else given[:, None]
-        if reset:
-            self._several = several
+        if begins:
+            self._several = given.ndim == 2 and given.shape[1] > 1
         elif targets.shape[1] != self.model_.output_shape[1]:
             raise ValueError(f"y: expected {self.model_.output_shape[1]} outputs as before, got {targets.shape[1]}")
-        return x, targets
-
-
-_CLASSES, _NUMBERS = "sparse_categorical_crossentropy", "mse"
-
-
-def _labels(y: Any, X: Any) -> Array:
-    labels = column_or_1d(y, warn=True)
-    check_consistent_length(X, labels)
-    check_classification_targets(labels)
-    return np.asarray(labels)
+        return x, targets, self._row_weights(sample_weight, x)
