@@ -413,7 +413,8 @@ def test_import_is_light():
     program = "import sys, numpy; before = set(sys.modules); import lstmcore; print(*sorted(set(sys.modules) - before))"
     loaded = python(program).stdout.split()
     assert "lstmcore._core" in loaded
-    heavy = {"matplotlib", "tqdm", "scipy", "pandas", "torch", "sklearn", "asyncio", "multiprocessing", "concurrent", "doctest"}
+    heavy = {"matplotlib", "tqdm", "scipy", "pandas", "torch", "asyncio", "multiprocessing", "concurrent", "doctest"}
+    heavy |= {"sklearn", "joblib"}
     heavy |= {"tempfile", "shutil", "bz2", "lzma"}  # small each, but more than a tenth of the time it takes
     assert not heavy & {name.partition(".")[0] for name in loaded}
 
