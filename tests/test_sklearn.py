@@ -23,6 +23,7 @@ from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
+from lstmcore.interop.sklearn.padding import Padding  # noqa: E402
 from lstmcore.sklearn import (  # noqa: E402
     GRUClassifier,
     GRURegressor,
@@ -121,6 +122,20 @@ def test_training_does_not_depend_on_padding():
         model = GRUClassifier(optimizer=optimizers.SGD(0.1), max_iter=5, random_state=0)
         answers.append(model.fit(more, [*y, "up"], sample_weight=weights).predict_proba(x))
     np.testing.assert_allclose(*answers, rtol=1e-5)  # float32 sums over more steps, of zeros
+
+
+@pytest.mark.parametrize("lengths", [[4, 4], [4, 2]])
+def test_padding_is_what_masking_makes_of_it(lengths):
+    x = np.full((2, 4, 3), np.inf, "float32")
+    for row, n in zip(x, lengths, strict=True):
+        row[:n] = 1
+    ours, twin = Padding(np.inf), layers.Masking(np.inf)
+    np.testing.assert_array_equal(ours.forward(x, training=True), twin.forward(x, training=True))
+    np.testing.assert_array_equal(ours.backward(np.ones_like(x)), twin.backward(np.ones_like(x)))
+    if lengths[1] == 4:
+        assert ours.compute_mask(x) is None
+    else:
+        np.testing.assert_array_equal(ours.compute_mask(x), twin.compute_mask(x))
 
 
 def test_a_list_of_equal_lengths_is_an_array():

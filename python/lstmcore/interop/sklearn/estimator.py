@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ... import _random, optimizers
 from ..._arguments import number, positive_integer
 from ...callbacks import EarlyStopping
-from ...layers import Masking
 from ...models import Model, Sequential
-from .sequences import PADDING, Array, are_sequences, checked, padded
+from .padding import PADDING, Padding
+from .sequences import Array, are_sequences, checked, padded
 from .windows import windows_of
 
 Build = Callable[[tuple[int | None, int], int], Model]
@@ -139,7 +139,7 @@ class SequenceEstimator(BaseEstimator):
         """Make the model."""
         lengths = np.unique(np.isfinite(x[:, :, 0]).sum(axis=1))
         network = self._network((int(lengths[0]) if len(lengths) == 1 else None, x.shape[2]), outputs)
-        model = Sequential([Masking(PADDING, input_shape=(None, x.shape[2])), network])
+        model = Sequential([Padding(PADDING, input_shape=(None, x.shape[2])), network])
         if model.output_shape != (None, outputs):
             raise ValueError(
                 f"build: expected a model with outputs of shape (None, {outputs}), got {model.output_shape}; "

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from .padding import PADDING
+
 Array = NDArray[Any]
 Sequences = Array | list[Array]
-
-# What stands behind the end of the shorter sequences. Data that are infinite are refused, so that nothing else is it.
-PADDING = np.inf
 
 
 def are_sequences(X: Any) -> bool:
