@@ -71,6 +71,7 @@ TASKS = {
     "addition": Task("addition", "accuracy", 0.9883, aim=0.98, better="more"),
     "dates": Task("dates", "with attention", None, aim=0.98, better="more"),
     "hyperparameters": Task("hyperparameters", "rmse", None),
+    "grid_search": Task("grid_search", "accuracy", None, better="more"),
 }
 
 

@@ -46,6 +46,7 @@ ONCE = {
     "saving",
     "schedules",
     "sequential",
+    "sklearn",
     "speech_examples",
     "structure",
     "tables",

@@ -6,6 +6,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
 - `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
+- `lstmcore.sklearn`: estimators for scikit-learn, which it needs.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
 
@@ -42,7 +43,7 @@ from .optimizers import Optimizer
 from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
-    from . import audio, datasets, preprocessing, tuner
+    from . import audio, datasets, preprocessing, sklearn, tuner
 
 __all__ = [
     "Initializer",
@@ -75,6 +76,7 @@ __all__ = [
     "saving",
     "set_num_threads",
     "show_config",
+    "sklearn",
     "streaming",
     "threads",
     "tuner",
@@ -84,7 +86,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "preprocessing", "torch", "tuner"):
+    if name in ("audio", "datasets", "preprocessing", "sklearn", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
     raise _not_offered.error(__name__, name)
 

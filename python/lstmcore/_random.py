@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _generator = np.random.default_rng()
+_own: ContextVar[np.random.Generator | None] = ContextVar("lstmcore generator", default=None)
 
 
 def generator() -> np.random.Generator:
-    """Return the process-wide generator."""
-    return _generator
+    """Return the process-wide generator, or that of the `drawing_from` block that this thread is in."""
+    return _own.get() or _generator
+
+
+@contextlib.contextmanager
+def drawing_from(seed: int) -> Iterator[None]:
+    """Within the ``with`` block, draw from a generator of the block's own; other threads and the outside don't."""
+    before = _own.set(np.random.default_rng(seed))
+    try:
+        yield
+    finally:
+        _own.reset(before)
 
 
 def seed(value: int) -> None:
