@@ -345,7 +345,7 @@ class CumulativeSum(layers.Add):
         (lambda x: layers.concatenate([x, x], axis=1), "of several inputs cannot be run"),
         (lambda x: layers.Dropout(0.5, name="drop")(x, training=True), "drop: training: .* without training=True"),
         (lambda x: Sequential([layers.Dropout(0.5)], name="inner")(x, training=True), "inner: training: "),
-        (lambda x: layers.LSTM(2)(x, mask=layers.Masking().compute_mask(x)), r"not_equal: "),
+        (lambda x: layers.LSTM(2)(x, mask=layers.Masking().compute_mask(x)), r"not_equal\w*: "),
         (shared(Sequential([layers.Softmax()], name="within")), "within: inputs: .* as many features as at first"),
         (lambda x: x[:, -1], "a GetItem cannot be run piece by piece"),
         (lambda x: CumulativeSum()([x, x]), "CumulativeSum of several inputs .*; say steps_apart = True"),
