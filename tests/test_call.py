@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -504,6 +505,115 @@ def test_an_argument_named_states_makes_no_cell():
     np.testing.assert_array_equal(Ordinary()(x), 2 * x)
     with pytest.raises(TypeError, match=r"make it a layers\.Cell"):
         type("Mine", (layers.Layer,), {"call": lambda self, inputs, states: (inputs, states)})
+
+
+class Perhaps(layers.Layer):
+    """Uses one of its layers only with a further argument."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.left, self.right = layers.Dense(2), layers.Dense(2, name="right")
+
+    def call(self, inputs, other=None):
+        return self.left(inputs) if other is None else self.left(inputs) + self.right(other)
+
+
+@pytest.mark.filterwarnings("ignore:.* call does not use right")
+def test_layers_do_not_get_weights_behind_the_back_of_their_owner():
+    x = numbers(4, 3)
+    layer, i = Perhaps(name="perhaps"), Input((3,))
+    layer(x)
+    message = (
+        "perhaps: call: right has no weights, for it was not used when perhaps got its own; call perhaps first with"
+    )
+    for again in (lambda: layer(x, other=x), lambda: layer(i, other=i), lambda: layer(x, other=x)):
+        with pytest.raises(ValueError, match=message):
+            again()
+    assert not layer.right.built
+    whole = Perhaps()
+    whole(x, other=x)
+    np.testing.assert_array_equal(whole(x), whole.left(x))
+    assert len(whole.get_weights()) == 4
+
+    class Either(Model):
+        def __init__(self):
+            super().__init__()
+            self.u, self.v = layers.Dense(2), layers.Dense(2)
+
+        def call(self, inputs):
+            return self.u(inputs["u"]) + self.v(inputs["v"]) if "v" in inputs else self.u(inputs["u"])
+
+    model = Either()
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="does not use"):
+        model.fit({"u": x}, x[:, :2], verbose=0)
+    with pytest.raises(ValueError, match="has no weights, for it was not used when"):
+        model.fit({"u": x, "v": x}, x[:, :2], verbose=0)
+
+
+def test_sizes_that_nobody_knows_are_none_in_a_graph():
+    class Scaled(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            batch, steps, features = inputs.shape
+            assert batch is None
+            longer = inputs.shape + (1,)  # noqa: RUF005 - that is what is tested
+            assert longer[1] == steps
+            number = 1.0 if steps is None or inputs.shape[1] != steps else float(steps)
+            return self.dense(inputs) * (number if inputs.shape != (None, 3, features) else 30.0)
+
+    i = Input((None, 4))
+    layer = Scaled()
+    model = Model(i, layer(i))
+    assert model.output_shape == (None, None, 2)
+    assert layer.compute_output_shape((None, None, 4)) == (None, None, 2)
+    for steps, factor in ((2, 2), (3, 30), (5, 5)):
+        x = numbers(3, steps, 4)
+        np.testing.assert_array_equal(model(x), layer.dense(x) * np.float32(factor))
+    with pytest.raises(NotImplementedError, match=r"scaled.*: call: goes by the number of steps"):
+        model.stream()
+    alone = failing(lambda self, x: self.dense(x) / x.shape[1])()
+    alone(numbers(2, 5, 3))
+    with pytest.raises(NotImplementedError, match=r"failing\w*: call: goes by the number of steps"):
+        alone.stream()
+    further = failing(lambda self, x, y: self.dense(x) + self.dense(y))()
+    further(numbers(2, 5, 3), numbers(2, 5, 3))
+    with pytest.raises(NotImplementedError, match=r"failing\w*: was called with further arguments \(y\)"):
+        further.stream()
+
+
+@pytest.mark.parametrize("name", ["logits", "further_masks"])
+def test_names_of_arguments_with_a_meaning_of_their_own(name):
+    scope = {}
+    exec(f"def call(self, inputs, {name}=None): return inputs", scope)
+    with pytest.raises(TypeError, match=f"Mine: call: expected another name for '{name}'"):
+        type("Mine", (layers.Layer,), {"call": scope["call"]})
+
+
+def test_attributes_may_be_set_while_others_call():
+    model = failing(lambda self, x: self.dense(x))()
+    x = numbers(2, 3)
+    want = model(x)
+    errors = []
+
+    def run():
+        try:
+            for _ in range(200):
+                np.testing.assert_array_equal(model(x), want)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for k in range(2000):
+        setattr(model, f"note{k}", k)
+    for thread in threads:
+        thread.join()
+    assert not errors
 
 
 def test_layers_may_look_at_their_weights_while_a_call_is_drawn():

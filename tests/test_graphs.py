@@ -320,7 +320,34 @@ class Forecaster(Model):
         return {"units": self.units, "name": self.name}
 
 
-@pytest.mark.parametrize("kind", [Counting, Forecaster])
+class Undescribed(Model):
+    """One that draws its graph itself, and leaves it to us to describe it."""
+
+    def __init__(self, units=3, **options):
+        inputs = Input((4, 2))
+        super().__init__(inputs, layers.Dense(1)(layers.LSTM(units)(inputs)), **options)
+
+
+class Factor(Model):
+    """One that does something to the symbols that it is given."""
+
+    def __init__(self, inputs, outputs, factor=2.0, **options):
+        super().__init__(inputs, outputs * factor, **options)
+
+
+def test_a_graph_made_of_symbols_that_its_class_changes_cannot_be_described(tmp_path):
+    inputs = Input((4, 2))
+    model = Factor(inputs, layers.Dense(2)(inputs), 3.0, name="mine")
+    for described in (model.get_config, lambda: copy.deepcopy(model), lambda: model.save(tmp_path / "m.safetensors")):
+        with pytest.raises(
+            TypeError, match="mine: inputs: is a symbol, which no configuration tells; define get_config"
+        ):
+            described()
+    with pytest.raises(NotImplementedError, match="clone_function"):
+        clone_model(model, clone_function=lambda layer: layer)
+
+
+@pytest.mark.parametrize("kind", [Counting, Forecaster, Undescribed])
 def test_a_class_of_ones_own_may_be_a_graph(kind, tmp_path):
     inputs = Input((4, 2))
     graph = [inputs, layers.Dense(1)(layers.LSTM(3)(inputs))] if kind is Counting else [5]

@@ -91,6 +91,8 @@ def test_shapes_of_outputs():
         other = Lambda(lambda x: x[:, 0], output_shape, name="other")
         with pytest.raises(ValueError, match=r"other: output_shape: expected outputs of shape .*, got \(5, 2\) from"):
             other(numbers(5, 4, 2))
+    for several in (lambda z: [z, 2 * z], lambda z: {"a": z, "b": 2 * z}):
+        assert len(Lambda(several, output_shape=lambda s: [s, s])(numbers(2, 5, 3))) == 2
     a, b = Input((2,)), Input((2,))
     assert Lambda(lambda parts: parts[0], (2,))([a, b]).shape == (None, 2)
     assert Lambda(lambda parts: parts["a"] * parts["b"])({"a": a, "b": b}).shape == (None, 2)

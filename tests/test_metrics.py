@@ -1,7 +1,9 @@
 """Metrics: their definitions, streaming over batches, weights, states, and what they refuse."""
 
+import copy
 import json
 import math
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -832,6 +834,13 @@ def test_a_metric_may_gather_in_variables(kind):
     assert float(other.result()) == 8
     with pytest.raises(ValueError, match="add_variable: name: 'count' is there already"):
         metric.add_variable(name="count")
+    with pytest.raises(ValueError, match="add_variable: name: expected no '/' in it, got 'a/b'"):
+        metric.add_variable(name="a/b")
+    for copied in (copy.deepcopy(other), pickle.loads(pickle.dumps(other))):
+        assert float(copied.result()) == 8
+        copied.update_state(y, y)
+        assert (float(copied.result()), float(other.result())) == (12, 8)
+        assert copied.state()["count"] == 12
     model = lstmcore.Sequential([lstmcore.Input((2,)), lstmcore.layers.Dense(2)])
     model.compile("sgd", "mse", metrics=[kind()])
     history = model.fit(y, y, epochs=3, batch_size=2, verbose=0).history

@@ -268,8 +268,15 @@ def as_it_came(outputs: Array, axes: int) -> Array:
     return result
 
 
-def check_place(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: Sequence[Array]) -> None:
-    """Refuse what outputs of that shape and dtype cannot be written into."""
+def check_place(
+    name: str,
+    out: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    inputs: Sequence[Array],
+    others: Sequence[Array] = (),
+) -> None:
+    """Refuse what outputs of that shape and dtype cannot be written into, beside other outputs."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{name}: expected an array to write into, got {type(out).__name__}")
     if out.dtype != dtype:
@@ -281,6 +288,8 @@ def check_place(name: str, out: Any, shape: tuple[int, ...], dtype: np.dtype[Any
     for array in inputs:
         if np.may_share_memory(out, array):
             raise ValueError(f"{name}: overlaps inputs in memory")
+    if any(np.may_share_memory(out, other) for other in others):
+        raise ValueError(f"{name}: overlaps another output in memory")
 
 
 class Stream(Stage):

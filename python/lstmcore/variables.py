@@ -8,7 +8,7 @@ import itertools
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -20,29 +20,37 @@ Array = NDArray[Any]
 _versions = itertools.count()
 
 
-class _Drawing(threading.local):
-    of: str | None = None  # the name of whoever has its ``call`` drawn, and is doing so
+class Drawn(NamedTuple):
+    """Whose ``call`` is being drawn: its name, whether it has its weights, and whether all sizes are told that are."""
+
+    name: str
+    built: bool
+    sized: bool
 
 
-_drawing = _Drawing()
+class _Local(threading.local):
+    drawn: Drawn | None = None
 
 
-def drawn() -> str | None:
+_local = _Local()
+
+
+def drawn() -> Drawn | None:
     """Return whose ``call`` this thread is in while it is drawn, if it is in one."""
-    return _drawing.of
+    return _local.drawn
 
 
 @contextlib.contextmanager
-def drawing(of: str | None) -> Iterator[None]:
+def drawing(of: Drawn | None) -> Iterator[None]:
     """Within the ``with`` block, refuse to give the values of weights, of which a ``call`` would make constants.
 
-    ``of`` is the name of whoever is drawn; None: values may be asked for again.
+    With None, they may be asked for again.
     """
-    before, _drawing.of = _drawing.of, of
+    before, _local.drawn = _local.drawn, of
     try:
         yield
     finally:
-        _drawing.of = before
+        _local.drawn = before
 
 
 class Vectors:
@@ -177,10 +185,10 @@ class Variable:
     @property
     def value(self) -> Array:
         """The weight, read-only: a view of the flat vector. Set it with `assign`."""
-        if _drawing.of is not None:
+        if _local.drawn is not None:
             raise TypeError(
-                f"{_drawing.of}: call: asks for the value of {self.path} while it is drawn, which would stay what it "
-                "is now; call the layer, or put what you do with its weight into a layer of its own"
+                f"{_local.drawn.name}: call: asks for the value of {self.path} while it is drawn, which would stay "
+                "what it is now; call the layer, or put what you do with its weight into a layer of its own"
             )
         return self.place.value.view()  # another each time: a caller may reshape it in place
 

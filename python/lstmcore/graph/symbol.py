@@ -158,6 +158,7 @@ class Sizes(tuple[Any, ...]):
     """The shape of a symbol, for a ``call`` that is drawn: of its sizes only the batch may be looked at and be None.
 
     What depends on another would be drawn for arrays of any size, so that it is asked for a drawing that knows it.
+    What no array says yet, as of the symbols of a graph, is None there too.
     """
 
     __slots__ = ()
@@ -169,25 +170,30 @@ class Sizes(tuple[Any, ...]):
     def __iter__(self) -> Iterator[Any]:
         return (self[k] for k in range(len(self)))
 
-    def __eq__(self, other: object) -> bool:
-        self._know(range(len(self)))
-        return super().__eq__(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __contains__(self, size: object) -> bool:
-        self._know(range(len(self)))
-        return super().__contains__(size)
-
     __hash__ = tuple.__hash__
 
     def _know(self, axes: Iterable[int]) -> None:
-        for k in () if drawn() is None else axes:  # kept until later, it is a shape as others
+        of = drawn()
+        if of is None or of.sized:  # it is a shape as others, with None for what nobody knows
+            return
+        for k in axes:
             if k and super().__getitem__(k) is None:
                 raise UnknownSizeError(
-                    f"{drawn()}: call: the size of axis {k} of {tuple.__repr__(self)} is not known while it is drawn"
+                    f"{of.name}: call: the size of axis {k} of {tuple.__repr__(self)} is not known while it is drawn"
                 )
+
+
+def _of_all(name: str) -> Any:
+    def method(self: Sizes, *arguments: Any) -> Any:
+        self._know(range(len(self)))
+        return getattr(tuple, name)(self, *arguments)
+
+    return method
+
+
+_WHOLE = ("add", "contains", "eq", "ge", "gt", "le", "lt", "mul", "ne", "rmul")
+for _name in (*(f"__{name}__" for name in _WHOLE), "count", "index"):
+    setattr(Sizes, _name, _of_all(_name))
 
 
 class Call:
@@ -263,6 +269,12 @@ def among(value: Any, depth: int = 3) -> bool:
 
 def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     """Return what a layer called on symbols returns: symbols."""
+    of = drawn()
+    if of is not None and of.built and not layer.built and layer.makes_weights:
+        raise ValueError(
+            f"{of.name}: call: {layer.name} has no weights, for it was not used when {of.name} got its own; call "
+            f"{of.name} first with arguments by which it is used"
+        )
     with drawing(None):  # a layer that is built, or tried to learn its shape, looks at its weights and all sizes
         return _called(layer, inputs, training, mask, lengths, options)
 

@@ -38,6 +38,11 @@ class Tracing:
         self._moved: list[Any] | None = None
 
     @property
+    def sized(self) -> bool:
+        """Whether what it does depends on sizes, of which each has a drawing."""
+        return self._sized
+
+    @property
     def drawings(self) -> list[Drawing]:
         """All that there are; the latest last."""
         return list(self._drawings.values())
@@ -89,7 +94,7 @@ class Tracing:
             arguments["training"] = training
         if self._masked:
             arguments["mask"] = mask
-        with variables.drawing(layer.name):
+        with variables.drawing(variables.Drawn(layer.name, layer.built, sized)):
             outputs = self.call(layer, inputs, **arguments)
         found = list(leaves(outputs))
         if not found or not all(isinstance(part, Symbol) for part in found):
@@ -121,10 +126,9 @@ class Tracing:
 
     def _refuse_others(self, layer: Any) -> None:
         """Refuse to go on with drawings of other layers than there are now."""
-        held, now = self._held, layer.held_layers
-        if held is not None and held != now:
-            changed = next(name for name in (*held, *now) if held.get(name) != now.get(name))
-            raise ValueError(f"{layer.name}: {changed}: {OTHER_LAYERS}")
+        for name, held in (self._held or {}).items():
+            if layer.layers_at(name) != held:
+                raise ValueError(f"{layer.name}: {name}: {OTHER_LAYERS}")
 
     def move(self, variables: Iterable[Any]) -> None:
         """Note which variables are to be trained."""

@@ -257,14 +257,16 @@ def inferred_shape(self: Any, input_shape: Any, options: Mapping[str, Any] = {})
     found = []
     for sizes in _TRIALS:
 
-        def zeros(shape: Any, sizes: tuple[int, int] = sizes) -> Array:
+        def zeros(shape: Any, dtype: Any = self.dtype, sizes: tuple[int, int] = sizes) -> Array:
             known = (sizes[min(k, 1)] if n is None else n for k, n in enumerate(shape))
-            return np.zeros(tuple(known), self.dtype)
+            return np.zeros(tuple(known), dtype)
 
         inputs = map_shapes(zeros, input_shape)
         try:
             with np.errstate(all="ignore"):
-                further = map_leaves(lambda part: zeros(part.shape) if hasattr(part, "shape") else part, dict(options))
+                further = map_leaves(
+                    lambda part: zeros(part.shape, part.dtype) if hasattr(part, "dtype") else part, dict(options)
+                )
                 found.append(map_leaves(np.shape, self.forward(inputs, training=False, **further)))
         except NotImplementedError:
             raise

@@ -73,18 +73,14 @@ class Lambda(Layer):
         """Return what the function does."""
         told = {"mask": mask, "training": training}
         outputs = self.function(inputs, **self.arguments, **{name: told[name] for name in self._told})
-        if self._shape is not None:
+        if self._shape is not None and hasattr(outputs, "shape"):
             self._refuse_other_shape(map_leaves(np.shape, inputs), outputs)
         return outputs
 
     def _refuse_other_shape(self, input_shape: Any, outputs: Any) -> None:
-        """Refuse outputs whose shape is not what was said."""
-        said, got = self.compute_output_shape(input_shape), map_leaves(np.shape, outputs)
-        if (
-            not isinstance(got, tuple)
-            or len(said) != len(got)
-            or any(n not in (None, m) for n, m in zip(said[1:], got[1:], strict=True))
-        ):
+        """Refuse an array whose shape is not what was said."""
+        said, got = self.compute_output_shape(input_shape), np.shape(outputs)
+        if len(said) != len(got) or any(n not in (None, m) for n, m in zip(said[1:], got[1:], strict=True)):
             raise ValueError(
                 f"{self.name}: output_shape: expected outputs of shape {said}, got {got} from the function"
             )

@@ -173,8 +173,8 @@ class Layer(Weighted):
         """
         if (of := drawn()) is not None:
             raise TypeError(
-                f"{of}: call: add_loss: would add what it is now to every loss to come; do it in the call of a layer "
-                "of its own, without layers within, or give a layer an activity_regularizer"
+                f"{of.name}: call: add_loss: would add what it is now to every loss to come; do it in the call of a "
+                "layer of its own, without layers within, or give a layer an activity_regularizer"
             )
         losses = _derived.collected()
         for part in leaves(loss):
@@ -345,6 +345,11 @@ class Layer(Weighted):
         """
         self._random = _state.load_state(self, state)
 
+    @property
+    def makes_weights(self) -> bool:
+        """Whether building it may make weights, its own or those of layers within."""
+        return type(self).build is not Layer.build or bool(self.sublayers)
+
     def ensure_built(self, input_shape: Shape) -> None:
         """Build once; afterwards do nothing."""
         if not self.built:
@@ -356,7 +361,7 @@ class Layer(Weighted):
         """Take up the variables of layers within, and remember the shape."""
         known = {id(v) for v in self.variables}
         for layer in self.sublayers:
-            if not layer.built and type(layer).build is not Layer.build and self.is_traced:
+            if not layer.built and layer.makes_weights and self.is_traced:
                 warn(f"{self.name}: call does not use {layer.name}, which stays without weights")
             elif not layer.built and type(layer).build is not Layer.build:
                 raise ValueError(
@@ -407,8 +412,12 @@ class Layer(Weighted):
     @property
     def held_layers(self) -> dict[str, list[Layer]]:
         """The layers within this one by the attributes that hold them."""
-        held = {name: layers_in(value) for name, value in vars(self).items() if name != "_arguments"}
+        held = {name: layers_in(value) for name, value in list(vars(self).items()) if name != "_arguments"}
         return {name: layers for name, layers in held.items() if layers}
+
+    def layers_at(self, name: str) -> list[Layer]:
+        """Return the layers that an attribute holds."""
+        return layers_in(vars(self).get(name))
 
     @property
     def output_shape(self) -> Shape:

@@ -18,6 +18,13 @@ from ..variables import Variable
 Array = NDArray[Any]
 
 
+class Gathered(Variable):
+    """A variable of a metric, which is copied with it."""
+
+    def __reduce__(self) -> Any:
+        return Gathered, (self.path, self.numpy(), False)
+
+
 class Metric(Configurable):
     """Base of the metrics. A subclass defines `update_state` and `result`, and what is gathered.
 
@@ -115,12 +122,14 @@ class Metric(Configurable):
         name : "variable" with a number by default.
         """
         called = named(f"{self.name}: add_variable", name, f"variable_{len(self.variables)}")
+        if "/" in called:
+            raise ValueError(f"{self.name}: add_variable: name: expected no '/' in it, got {called!r}")
         if called in {v.name for v in self.variables} | set(self.initial_state()):
             raise ValueError(f"{self.name}: add_variable: name: {called!r} is there already")
         sizes = [positive_integer(f"{self.name}: add_variable: shape", size) for size in shape]
         make: Any = initializers.get("zeros" if initializer is None else initializer)
         value = np.asarray(make(tuple(sizes), dtype=np.float64), np.float64)
-        self.variables.append(Variable(f"{self.name}/{called}", value, trainable=False))
+        self.variables.append(Gathered(f"{self.name}/{called}", value, trainable=False))
         return self.variables[-1]
 
     add_weight = add_variable

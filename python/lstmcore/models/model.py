@@ -21,11 +21,11 @@ from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
-from ..serialization import custom_object_scope
+from ..serialization import Configurable, custom_object_scope
 from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
-from .streams import streamed
+from .streams import LOOKS_AT_SIZES, streamed
 from .summary import print_summary
 
 Array = NDArray[Any]
@@ -95,7 +95,9 @@ class Model(Savable, Trainer):
             kind: Any = type(self)
             self.__class__ = _of_graph(kind)
             named = {name: value for name, value in (("inputs", inputs), ("outputs", outputs)) if value is not None}
+            arguments = self._arguments
             Model.of_graph.__init__(self, *graph, **named, **options)
+            self._arguments = arguments if _has_own_init(kind) else self._arguments
             return
         super().__init__(**options)
         self._settle_dtype()  # of layers that were there before
@@ -359,7 +361,14 @@ class Model(Savable, Trainer):
                 f"{self.name}: has passes of its own and cannot be run piece by piece; define stream beside forward"
             )
         if self.is_traced:
-            drawn = _traced.draw(self, _zeros(self._built_for)[0], False)
+            inputs, *more = _zeros(self._built_for)
+            if more:
+                raise NotImplementedError(
+                    f"{self.name}: was called with further arguments ({', '.join(more[0])}), which a stream has not"
+                )
+            drawn = _traced.draw(self, inputs, False)
+            if _traced.tracing_of(self).sized:
+                raise NotImplementedError(f"{self.name}: {LOOKS_AT_SIZES}")
             drawing = Drawing(self.name, drawn.given, drawn.outputs)
         structure = drawing.inputs
         return streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
@@ -439,9 +448,26 @@ def _of_graph(cls: Any) -> Any:
         return cls.from_config(config, custom_objects)
 
     names = {name: getattr(cls, name) for name in ("__module__", "__qualname__", "__doc__")}
-    return type(
-        cls.__name__, (cls, Model.of_graph), {**names, "described_as": cls, "from_config": classmethod(from_config)}
-    )
+    names |= {"described_as": cls, "from_config": classmethod(from_config)}
+    if _has_own_init(cls):  # which draws the graph, and is to do so again
+        names["mapped"] = Model.mapped
+        if cls.get_config is Model.get_config:
+            names["get_config"] = _config_of_arguments
+    return type(cls.__name__, (cls, Model.of_graph), names)
+
+
+def _has_own_init(cls: Any) -> bool:
+    return cls.__init__ is not Model.__init__
+
+
+def _config_of_arguments(self: Any) -> dict[str, Any]:
+    """Return the arguments that the model was made with."""
+    for name, value in self._arguments.items():
+        if any(isinstance(part, Symbol) for part in leaves(value)):
+            raise TypeError(
+                f"{self.name}: {name}: is a symbol, which no configuration tells; define get_config and from_config"
+            )
+    return Configurable.get_config(self)
 
 
 def _described(arguments: Any) -> Any:

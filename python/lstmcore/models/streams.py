@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,13 +16,14 @@ from .._tree import copies, in_places, leaves, map_leaves
 from ..graph.drawing import Drawing
 from ..graph.plan import Plan, Slot, Step
 from ..graph.symbol import Call, Symbol
-from ..layers._traced import drawing_within
+from ..layers._traced import drawing_within, tracing_of
 from ..layers.embedding import Embedding
 from ..layers.time_distributed import TimeDistributed
 from ..streaming import Entrance, Remembering, Stage, Stream, Together, as_it_came, check_place, written
 
 Array = NDArray[Any]
 Places = Callable[[str, Any], list[Any]]
+LOOKS_AT_SIZES = "call: goes by the number of steps, which is not known piece by piece"
 
 
 def streamed(drawing: Drawing, batch_size: int, steps: int, places: Places) -> Stream | GraphStream:
@@ -96,10 +98,11 @@ class GraphStream(Remembering):
         places = in_places(out, self._drawing.outputs)
         if places is None:
             raise ValueError(f"out: expected arrays as the model returns them, got {shown(out)}")
-        names = leaves(self._drawing.names)
+        names, before = leaves(self._drawing.names), list[Array]()
         for name, symbol, place in zip(names, leaves(self._drawing.outputs), places, strict=True):
             shape = (*chunks[0].shape[: axes - 1], symbol.shape[-1])
-            check_place(f"out: {name}", place, shape, symbol.dtype, chunks)
+            check_place(f"out: {name}", place, shape, symbol.dtype, chunks, before)
+            before.append(place)
         return places
 
     step = __call__
@@ -195,7 +198,7 @@ class _StepsApart(Stage):
 
     def __init__(self, layer: Any, outputs: Symbol) -> None:
         super().__init__(outputs.shape[-1] or 1, outputs.dtype)
-        self._layer = layer
+        self._layer = copy.deepcopy(layer) if layer.variables else layer  # weights are those of this moment
 
     def __call__(self, inputs: Any, out: Array | None = None) -> Array:
         """Return the outputs of the next chunk."""
@@ -255,6 +258,8 @@ def _calls(drawing: Drawing, tokens: list[bool]) -> Iterator[tuple[Call, Step, D
     for call, step in zip(plan.calls, plan.steps, strict=True):
         within, own = drawing_within(call.layer, call), [slot in given for slot in step.reads]
         alone = not used.intersection(step.outputs[1:])
+        if call.layer.is_traced and tracing_of(call.layer).sized:
+            raise NotImplementedError(f"{drawing.name}: {call.layer.name}: {LOOKS_AT_SIZES}")
         why = _why_not(call, step, within) or ("" if within is not None else _why_no_layer(call, step, own, alone))
         if why:
             raise NotImplementedError(f"{drawing.name}: {call.layer.name}: {why}")
