@@ -8,7 +8,7 @@ from .weights import Packed
 
 
 class KeepsPacked:
-    """A module that keeps packed weights from call to call, and forgets them when it is copied or changes its mode."""
+    """A module that keeps packed weights from call to call, and forgets them when it is copied."""
 
     _packed: Packed | None = None
 
@@ -24,8 +24,3 @@ class KeepsPacked:
         state = dict(above.__getstate__() if hasattr(above, "__getstate__") else self.__dict__)
         state.pop("_packed", None)
         return state
-
-    def train(self, mode: bool = True) -> Any:
-        """Set the module's mode, as ``eval`` does; weights are then packed anew."""
-        self.__dict__.pop("_packed", None)
-        return super().train(mode)  # type: ignore[misc]

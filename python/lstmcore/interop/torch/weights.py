@@ -24,9 +24,7 @@ _OPTIONS: dict[str, CellOptions] = {
     "RNN_TANH": RNNOptions("tanh"),
     "RNN_RELU": RNNOptions("relu"),
 }
-# From so many rows and steps on, a call repays a look whether weights are still what they were; in training it is then
-# cheap to pack them again, and no copies are kept.
-_ROWS_THAT_REPAY_A_LOOK = 512
+# From so many rows and steps on, packing anew is cheap beside a call in training, and no copies are kept.
 _ROWS_THAT_REPAY_PACKING = 128
 
 
@@ -100,8 +98,8 @@ class _Kept(NamedTuple):
 class Packed:
     """Packed weights of a module's layers, kept from call to call.
 
-    PyTorch counts writes to a tensor, but not those by way of ``.data``, of NumPy or of another process. So in
-    training, and in calls that are long enough to repay it, values are compared as well.
+    PyTorch counts writes to a tensor, but not those by way of ``.data``, of NumPy or of another process. So values are
+    compared as well, which costs a look at all of them and a copy.
     """
 
     def __init__(self) -> None:
@@ -116,10 +114,9 @@ class Packed:
             return pack_directions(mode, weights, training)
         versions = [(w.data_ptr(), w._version) for w in weights]
         kept = self._kept.get(layer)
-        if kept is not None and kept.versions == versions and training <= kept.packed[0].training:
-            looks = training or rows >= _ROWS_THAT_REPAY_A_LOOK
-            if not looks or all(map(torch.equal, kept.weights, kept.copies)):
-                return kept.packed
+        fits = kept is not None and kept.versions == versions and training <= kept.packed[0].training
+        if kept is not None and fits and all(map(torch.equal, kept.weights, kept.copies)):
+            return kept.packed
         packed = pack_directions(mode, weights, training)
         own = [w.detach() for w in weights]
         self._kept[layer] = _Kept(versions, own, [w.clone() for w in own], packed)
