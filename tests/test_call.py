@@ -319,7 +319,7 @@ def test_layers_that_call_does_not_use_stay_without_weights(tmp_path):
 
     model, x, y = Some(), numbers(4, 3), numbers(4, 2)
     model.compile("sgd", "mse")
-    with pytest.warns(UserWarning, match="call does not use spare, which stays without weights"):
+    with pytest.warns(UserWarning, match="call does not use spare; what has no weights is not trained"):
         model.fit(x, y, verbose=0)
     assert [v.path.rpartition("/")[2] for v in model.weights] == ["kernel", "bias"]
     assert not model.spare.built
@@ -614,6 +614,58 @@ def test_attributes_may_be_set_while_others_call():
     for thread in threads:
         thread.join()
     assert not errors
+
+
+def test_a_weight_beside_layers_is_refused():
+    class Scaled(Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+            self.scale = self.add_weight(shape=(1,), initializer="ones", name="scale")
+
+        def call(self, inputs):
+            return self.dense(inputs) * self.scale
+
+    with pytest.raises(TypeError, match=r"\*: .*/scale is a weight, which would not be trained here; put it"):
+        Scaled()(numbers(2, 3))
+
+
+def test_a_model_may_make_its_layers_when_it_is_built():
+    class Late(Model):
+        shapes = ()
+
+        def build(self, input_shape):
+            self.shapes = (*self.shapes, input_shape)
+            self.lstm = layers.LSTM(input_shape[-1], return_sequences=True)
+            self.dense = layers.Dense(1)
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return self.dense(self.lstm(inputs)[:, -1])
+
+    x, y = numbers(4, 5, 3), numbers(4, 1)
+    fitted, told = Late(), Late()
+    fitted.compile("sgd", "mse")
+    fitted.fit(x, y, verbose=0)
+    told.build((None, 5, 3))
+    for model in (fitted, told):
+        assert model(x).shape == (4, 1)
+        assert [v.path.rpartition("/")[2] for v in model.weights] == [
+            "kernel",
+            "recurrent_kernel",
+            "bias",
+            "kernel",
+            "bias",
+        ]
+        assert model.shapes == ((None, 5, 3),)
+
+
+def test_states_of_a_batch_that_is_not_known():
+    def begun(self, x):
+        return layers.GRU(2)(x, initial_state=layers.GRU(2).get_initial_state(x.shape[0]))
+
+    with pytest.raises(ValueError, match=r"gru.*: get_initial_state: batch_size: expected a number, got None"):
+        failing(begun)()(numbers(2, 5, 3))
 
 
 def test_layers_may_look_at_their_weights_while_a_call_is_drawn():

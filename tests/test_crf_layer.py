@@ -431,6 +431,13 @@ def test_padding_before_steps_is_refused():
         crf()(emissions(), mask=np.array([[1, 1, 1, 1, 0], [0, 1, 1, 1, 1], [1] * 5, [1] * 5], bool))
 
 
+def test_tags_are_integers_in_a_graph_too():
+    outputs = layers.CRF(3)(Input((4, 3)))
+    assert outputs.dtype == np.int64
+    with pytest.raises(TypeError, match="float32"):
+        outputs * 2.5
+
+
 def test_other_losses_and_other_models():
     x, y = np.zeros((2, 4, 3)), np.zeros((2, 4), int)
     model = Sequential([layers.CRF(3, input_shape=(4, 3))])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lstmcore
-from lstmcore import Input, Model, Sequential, layers
+from lstmcore import Input, Model, Sequential, layers, metrics
 from lstmcore.models import clone_model, load_model, model_from_json
 
 BATCH, STEPS, WIDTH = 3, 4, 3
@@ -298,6 +298,72 @@ def test_training_of_a_call_is_what_the_call_says():
     np.testing.assert_array_equal(never(ones, training=True), ones)
 
 
+class Remembering(layers.Layer):
+    """Keeps small things for the way back, of which two calls may have the same."""
+
+    def forward(self, inputs, training=False, mask=None):
+        self.mask, self.positive = mask, bool(inputs.sum() > 0)
+        return inputs * self._factor()
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return d_outputs * self._factor()
+
+    def _factor(self):
+        factor = 2.0 if self.positive else 5.0
+        return np.float32(factor if self.mask is None else factor * self.mask[:, :, None])
+
+
+def test_a_shared_layer_has_what_each_call_has_kept_whatever_the_others_have():
+    i, j = Input((4, 2)), Input((4, 2))
+    shared = Remembering()
+    dense = layers.Dense(2, use_bias=False, kernel_initializer="identity")
+    model = Model([i, j], [shared(dense(i)), shared(layers.Masking()(dense(j)))])
+    model.compile(lstmcore.optimizers.SGD(0.0), ["mse", "mse"])
+    ones, zeros = np.ones((2, 4, 2), "float32"), np.zeros((2, 4, 2), "float32")
+    padded = ones.copy()
+    padded[:, 2:] = 0
+    for x in ([ones, -padded], [-ones, padded], [ones, -padded], [ones, padded], [-ones, -padded], [ones, -padded]):
+        model.train_on_batch(x, [zeros, zeros])
+        got = dense.kernel.gradient.copy()
+        np.testing.assert_allclose(got, _alone(dense, x), rtol=1e-5)
+
+
+def _alone(dense, x):
+    """The gradient of the kernel, where each call has a layer of its own."""
+    i, j = Input((4, 2)), Input((4, 2))
+    model = Model([i, j], [Remembering()(dense(i)), Remembering()(layers.Masking()(dense(j)))])
+    model.compile(lstmcore.optimizers.SGD(0.0), ["mse", "mse"])
+    zeros = np.zeros((2, 4, 2), "float32")
+    model.train_on_batch(x, [zeros, zeros])
+    return dense.kernel.gradient.copy()
+
+
+def test_inputs_that_an_embedding_and_others_read():
+    i = Input((4,))
+    embedding = layers.Embedding(9, 3)
+    ids = np.array([[1, 2, 3, 0]])
+    for outputs in ([embedding(i), i * 2.5], [i * 2.5, embedding(i)]):
+        parts = Model(i, outputs)(ids)
+        scaled = next(part for part in parts if part.ndim == 2)
+        np.testing.assert_array_equal(scaled, [[2.5, 5, 7.5, 0]])
+    joined = Model(i, [embedding(i), layers.concatenate([i, i])])(ids)[1]
+    np.testing.assert_array_equal(joined, np.tile(ids, 2))
+
+
+def test_a_model_with_call_and_operators_may_be_called_twice():
+    class Squares(Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.dense = layers.Dense(2, dtype="float64")
+
+        def call(self, inputs):
+            return self.dense(inputs) ** 2 + inputs
+
+    i = Input((2,), dtype="float64")
+    squares = Squares(dtype="float64")
+    assert_gradients_are_differences(Model(i, squares(squares(i))), np.random.default_rng(0).normal(size=(3, 2)), 5)
+
+
 class Counting(Model):
     """A model of a graph whose class has a step of its own, as in Keras's guides."""
 
@@ -335,13 +401,41 @@ class Factor(Model):
         super().__init__(inputs, outputs * factor, **options)
 
 
+class Annealed(Model):
+    """One with an argument of its own beside the graph."""
+
+    def __init__(self, inputs, outputs, alpha=0.5):
+        super().__init__(inputs, outputs)
+        self.alpha = alpha
+
+
+class Tracked(Model):
+    """One that hands all arguments on, as in Keras's guides."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.tracker = metrics.Mean(name="tracked")
+
+
+@pytest.mark.parametrize("kind", [Annealed, Tracked])
+def test_arguments_beside_the_graph_are_kept(kind, tmp_path):
+    inputs = Input((4, 2))
+    model = kind(inputs, layers.Dense(2)(inputs), **({"alpha": 0.1} if kind is Annealed else {"name": "mine"}))
+    x = np.ones((3, 4, 2), "float32")
+    model.save(tmp_path / "m.safetensors")
+    loaded = load_model(tmp_path / "m.safetensors", custom_objects={kind.__name__: kind})
+    for other in (loaded, copy.deepcopy(model), pickle.loads(pickle.dumps(model)), clone_model(model)):
+        assert isinstance(other, kind)
+        assert getattr(other, "alpha", 0.1) == 0.1
+        assert (kind is Annealed) != (other.name == "mine")
+    np.testing.assert_array_equal(loaded(x), model(x))
+
+
 def test_a_graph_made_of_symbols_that_its_class_changes_cannot_be_described(tmp_path):
     inputs = Input((4, 2))
     model = Factor(inputs, layers.Dense(2)(inputs), 3.0, name="mine")
     for described in (model.get_config, lambda: copy.deepcopy(model), lambda: model.save(tmp_path / "m.safetensors")):
-        with pytest.raises(
-            TypeError, match="mine: inputs: is a symbol, which no configuration tells; define get_config"
-        ):
+        with pytest.raises(TypeError, match="mine: is made of other symbols than its class is given"):
             described()
     with pytest.raises(NotImplementedError, match="clone_function"):
         clone_model(model, clone_function=lambda layer: layer)

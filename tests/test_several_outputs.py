@@ -172,6 +172,8 @@ def test_a_dict_for_one_input_or_output_has_its_name():
                 run(iter([({"x": X}, PRICE)]))
             with pytest.raises(ValueError, match=targets):
                 run(iter([(X, {"y": PRICE})]))
+    with pytest.raises(ValueError, match="got a dict of 2: past, more"):
+        model.predict({"past": X, "more": X})
     for predict in (model.predict, model.predict_on_batch):
         np.testing.assert_array_equal(predict({"past": X}), predict(X))
         with pytest.raises(ValueError, match=inputs):

@@ -360,6 +360,16 @@ def shape(name: str, value: Any) -> tuple[int | None, ...]:
     return tuple(None if n is None else positive_integer(name, n) for n in value)
 
 
+def batch_rows(name: str, value: Any) -> int:
+    """Return the number of rows of a batch."""
+    if value is None:
+        raise ValueError(
+            f"{name}: batch_size: expected a number, got None, as in a call that is drawn; leave initial_state out "
+            "there, or None, and it is zeros"
+        )
+    return integer(f"{name}: batch_size", value)
+
+
 def single_integer(name: str, value: Any) -> int:
     """Return a positive integer that may come in a tuple or list of one, as Keras's one-dimensional layers allow."""
     if isinstance(value, (tuple, list)):

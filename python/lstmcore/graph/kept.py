@@ -17,13 +17,14 @@ class Kept:
     """What is kept of one pass in training.
 
     A layer keeps what its `backward` needs in attributes of its own, a call overwriting those of the one before. Where
-    a layer is called several times, the attributes that a call has set are put by, and back for the way back, in the
-    reverse order; those that are no matter of the call, as the states of a stateful layer, are then as they were.
+    a layer is called several times, the attributes that any of the calls has set are put by, and back for the way back,
+    in the reverse order; those that are no matter of calls, as the states of a stateful layer, are then as they were.
     """
 
     def __init__(self) -> None:
         self._stack: list[list[tuple[Any, dict[str, Any]]]] = []
         self._attributes: list[tuple[Any, dict[str, Any]]] = []
+        self._set: dict[int, set[str]] = {}  # the attributes of each object that any of the calls has set
         self.activities: dict[int, list[Array]] = {}  # outputs that activity regularizers wait for, by step
 
     def before(self, layer: Any) -> None:
@@ -35,15 +36,16 @@ class Kept:
         before = {id(part): was for part, was in self._attributes}
         put_by = []
         for part in layer.keepers:
-            was = before.get(id(part), {})
-            put_by.append((part, {k: v for k, v in vars(part).items() if was.get(k, _MISSING) is not v}))
+            was, has = before.get(id(part), {}), dict(vars(part))
+            self._set.setdefault(id(part), set()).update(k for k, v in has.items() if was.get(k, _MISSING) is not v)
+            put_by.append((part, has))  # all: what this call has left as it was, another may set
         self._stack.append(put_by)
         self._attributes = []
 
     @contextlib.contextmanager
     def latest(self) -> Iterator[None]:
         """Within, a layer has what the latest of the calls that are not gone back through has kept."""
-        put_by = self._stack.pop()
+        put_by = [(part, {k: v for k, v in has.items() if k in self._set[id(part)]}) for part, has in self._stack.pop()]
         now = [{name: vars(part).get(name, _MISSING) for name in names} for part, names in put_by]
         for part, names in put_by:
             vars(part).update(names)

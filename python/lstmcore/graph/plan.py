@@ -112,6 +112,12 @@ class Plan:
         for call in order:
             if isinstance(call.inputs, Symbol):
                 self._readers.setdefault(call.inputs.key, []).append(call)
+        read = Counter(s.key for call in order for s in call.sources)
+        self._converts = {
+            key: calls[0].layer
+            for key, calls in self._readers.items()
+            if len(calls) == read[key] and len({type(call.layer).convert for call in calls}) == 1
+        }
         self.lasts = [self._last(slot) for slot in self.outputs]
         self.move(None)
 
@@ -129,6 +135,10 @@ class Plan:
     def readers(self, symbol: Symbol) -> list[Call]:
         """Return the calls on a symbol alone, in their order."""
         return self._readers.get(symbol.key, [])
+
+    def converter(self, symbol: Symbol) -> Any:
+        """Return the layer that makes of data what all take that are called on a symbol; None if there is none."""
+        return self._converts.get(symbol.key)
 
     def _leaving(self, logits: bool | Sequence[bool]) -> list[Step | None]:
         """Return the steps that are to leave their activations out."""

@@ -121,7 +121,10 @@ class Symbol:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Refuse to be taken for an array."""
-        raise TypeError(f"{self!r}: stands for an array and has no numbers; put what you do with it into a layer")
+        raise TypeError(
+            f"{self!r}: stands for an array and has no numbers; what NumPy does with it is done by a layer: "
+            "layers.Lambda(function)(x), layers.Activation, operators such as x * 2"
+        )
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (int, float, np.generic, np.ndarray)):

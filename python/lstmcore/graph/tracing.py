@@ -171,8 +171,8 @@ class Tracing:
 
 def _converted(name: str, array: Any, symbol: Symbol, drawing: Drawing) -> Any:
     """Return integers as the layer takes them that is called on them."""
-    readers = drawing.plan.readers(symbol)
-    return readers[0].layer.convert(f"{name}: inputs", array) if readers else array
+    reader = drawing.plan.converter(symbol)
+    return array if reader is None else reader.convert(f"{name}: inputs", array)
 
 
 def back(cache: Any, d_outputs: Any, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> tuple[Any, Any]:

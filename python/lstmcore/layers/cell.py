@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .._arguments import flag, float_array, positive_integer
+from .._arguments import batch_rows, flag, float_array, positive_integer
 from .._tree import leaves
 from ..graph import symbol
 from ..graph.symbol import Symbol
@@ -166,7 +166,8 @@ class Cell(Layer):
 
     def zeros(self, batch_size: int) -> list[Array]:
         """Return states of zeros."""
-        return [np.zeros((batch_size, width), self.dtype) for width in self.state_sizes]
+        rows = batch_rows(f"{self.name}: get_initial_state", batch_size)
+        return [np.zeros((rows, width), self.dtype) for width in self.state_sizes]
 
     def backward_initial_state(self, d_states: list[Array]) -> None:
         """Take the gradients of what `get_initial_state` has returned: of constants, by default."""

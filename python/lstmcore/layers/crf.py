@@ -121,6 +121,10 @@ class CRF(Layer):
         self._check(input_shape)
         return input_shape[:2]
 
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return int64, of tags."""
+        return np.dtype(np.int64)
+
     def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Return the mask of the inputs."""
         return mask

@@ -361,9 +361,10 @@ class Layer(Weighted):
         """Take up the variables of layers within, and remember the shape."""
         known = {id(v) for v in self.variables}
         for layer in self.sublayers:
-            if not layer.built and layer.makes_weights and self.is_traced:
-                warn(f"{self.name}: call does not use {layer.name}, which stays without weights")
-            elif not layer.built and type(layer).build is not Layer.build:
+            missing = not layer.built and not self.is_model  # which sees to it itself
+            if missing and layer.makes_weights and self.is_traced:
+                warn(f"{self.name}: call does not use {layer.name}; what has no weights is not trained")
+            elif missing and type(layer).build is not Layer.build:
                 raise ValueError(
                     f"{self.name}: build: {layer.name} has no weights yet; in build, call its ensure_built(input_shape)"
                 )

@@ -11,6 +11,7 @@ from .. import _masks
 from .._arguments import ArgumentTypeError, among, flag, number, real_array
 from .._attention import products
 from ..graph.symbol import Symbol
+from ..variables import Variable
 from ._broadcasting import expanded, reduced, refuse_others, shapes_of, where
 from ._naming import automatic_name
 from .layer import Array, Layer
@@ -104,6 +105,8 @@ class Arithmetic(Layer):
             own = _masks.fit(self.name, mask, inputs.shape)
             left = None if self.operation in _OF_WHOLE else expanded(own, inputs.ndim)
         inputs = where(left, inputs, 1)
+        if inputs.dtype.kind in "iu" and self.constant.dtype.kind == "f":
+            raise TypeError(f"{self.name}: inputs: expected {self.dtype}, for the constant is no integer; got integers")
         constant = self.constant.astype(inputs.dtype)
         sides = (constant, inputs) if self.reverse else (inputs, constant)
         outputs: Array = where(left, _FUNCTIONS[self.operation](*sides), 0)
@@ -445,6 +448,11 @@ def operated(operation: str, first: Any, second: Any) -> Any:
     """Return the symbol of an operation on two symbols, or on a symbol and a constant."""
     sign = _SIGNS[operation]
     for side in (first, second):
+        if isinstance(side, Variable):
+            raise TypeError(
+                f"{sign}: {side.path} is a weight, which would not be trained here; put it, and what it does, into a "
+                "layer of its own, without layers within"
+            )
         number = isinstance(side, (int, float, np.number)) and not isinstance(side, bool)
         array = isinstance(side, np.ndarray) and side.dtype.kind in "fiu"
         if not (isinstance(side, Symbol) or ((number or array) and operation != "matmul")):

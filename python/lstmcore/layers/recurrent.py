@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import _core, _random, constraints, functional, regularizers
-from .._arguments import flag, float_array, mapping, positive_integer, rate, reject_options
+from .._arguments import batch_rows, flag, float_array, mapping, positive_integer, rate, reject_options
 from .._arguments import seed as seed_or_none
 from .._options import CellOptions
 from .._passes import BackwardCall, Call, run_backward, run_forward
@@ -141,7 +141,8 @@ class Recurrent(SequenceLayer):
 
     def get_initial_state(self, batch_size: int) -> list[Array]:
         """Return the states that a call begins with where it is given none: zeros, or what a subclass says."""
-        return [np.zeros((batch_size, width), self.dtype) for width in self.state_sizes]
+        rows = batch_rows(f"{self.name}: get_initial_state", batch_size)
+        return [np.zeros((rows, width), self.dtype) for width in self.state_sizes]
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:

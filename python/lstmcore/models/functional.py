@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -219,15 +220,14 @@ class Functional(Planned):
         return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
-        readers = self._plan.readers(symbol)
         if symbol.dtype.kind in "iu":
             array = real_array(name, value)
         elif symbol.dtype.kind == "b":
             array = as_array(name, value)
             if array.dtype != bool:
                 raise ArgumentTypeError(f"{name}: expected bool, got {array.dtype}")
-        elif readers:
-            array = readers[0].layer.convert(name, value)
+        elif (reader := self._plan.converter(symbol)) is not None:
+            array = reader.convert(name, value)
         else:
             array = float_array(name, value, self.dtype)
         shape = np.shape(array)
@@ -294,7 +294,11 @@ class Functional(Planned):
         with custom_object_scope({} if custom_objects is None else custom_objects):
             layers = [deserialize(layer) for layer in config["layers"]]
         try:
-            model = cls(*_drawn(config, layers), name=config.get("name"))
+            own = {name: deserialize(value) for name, value in config.get("arguments", {}).items()}
+            takes_name = "name" in (known := inspect.signature(cls.__init__).parameters) or any(
+                p.kind is p.VAR_KEYWORD for p in known.values()
+            )
+            model = cls(*_drawn(config, layers), **({"name": config.get("name")} if takes_name else {}) | own)
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"{cls.__name__}: config: expected what get_config returns, got {error!r}") from error
         if not config.get("trainable", True):

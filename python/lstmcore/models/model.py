@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
-from ..serialization import Configurable, custom_object_scope
+from ..serialization import Configurable, custom_object_scope, serialize
 from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
@@ -81,6 +82,7 @@ class Model(Savable, Trainer):
         return self.is_traced
 
     of_graph: ClassVar[type[Model]]  # the class of models of inputs and outputs
+    _in_build = False  # whether the build of a class that defines it is under way
     _drawing: Drawing | None = None  # of a chain, a graph, or a ``call``; None if there are passes of its own
     _built_for: Any = None  # shapes and dtypes of the inputs that built it, if they were more than a shape
 
@@ -151,10 +153,25 @@ class Model(Savable, Trainer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights for inputs of that shape, batch first, by passing zeros through the model."""
-        self._build_for(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
+        if self._in_build:  # of a class that defines it, and calls this one
+            return
+        with self._own_build():
+            self._build_for(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
+
+    @contextlib.contextmanager
+    def _own_build(self) -> Iterator[None]:
+        self._in_build = True
+        try:
+            yield
+        finally:
+            self._in_build = False
 
     def _build_for(self, inputs: Any, options: Mapping[str, Any] = {}) -> None:
         """Create the weights for inputs like these, by passing a row of them through the model."""
+        if type(self).build is not Model.build and not self._in_build:
+            with self._own_build():
+                self.build(map_leaves(lambda part: any_batch(tuple(part.shape)), inputs))
+            self.built = False  # there are layers, but not their weights
         layers = self.layers
         if not layers:
             raise ValueError(f"{self.name}: has no layers; keep them as attributes")
@@ -173,11 +190,13 @@ class Model(Savable, Trainer):
             outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
             self._output_shape = (None, *outputs.shape[1:])
             self.reset_states()
-        missing = ", ".join(layer.name for layer in layers if not layer.built)
+        missing = ", ".join(
+            layer.name for layer in layers if not layer.built and (layer.makes_weights or not self.is_traced)
+        )
         if missing and not self.is_traced:
             raise ValueError(f"{self.name}: forward does not use {missing}; call every layer, as layer(x)")
         if missing:
-            warn(f"{self.name}: call does not use {missing}, which stays without weights")
+            warn(f"{self.name}: call does not use {missing}; what has no weights is not trained")
         self.input_shape = (None, *inputs.shape[1:]) if hasattr(inputs, "shape") else None
         self._built_for = _described([inputs, dict(options)] if options else [inputs])
         self.variables = [v for layer in layers for v in layer.variables]
@@ -461,13 +480,20 @@ def _has_own_init(cls: Any) -> bool:
 
 
 def _config_of_arguments(self: Any) -> dict[str, Any]:
-    """Return the arguments that the model was made with."""
-    for name, value in self._arguments.items():
-        if any(isinstance(part, Symbol) for part in leaves(value)):
-            raise TypeError(
-                f"{self.name}: {name}: is a symbol, which no configuration tells; define get_config and from_config"
-            )
-    return Configurable.get_config(self)
+    """Return the arguments that the model was made with, and the graph if that is among them as it is."""
+    graph = [part for value in self._arguments.values() for part in leaves(value) if isinstance(part, Symbol)]
+    if not graph:
+        return Configurable.get_config(self)
+    own = {
+        name: value for name, value in self._arguments.items() if not any(isinstance(p, Symbol) for p in leaves(value))
+    }
+    if [s.key for s in graph] != [s.key for s in (*self.inputs, *self.outputs)]:
+        raise TypeError(
+            f"{self.name}: is made of other symbols than its class is given, which no configuration tells; define "
+            "get_config and from_config"
+        )
+    arguments = {name: serialize(value, f"{self.name}: {name}") for name, value in own.items() if name != "name"}
+    return Model.of_graph.get_config(self) | {"arguments": arguments}
 
 
 def _described(arguments: Any) -> Any:
