@@ -3,10 +3,23 @@
 import numpy as np
 import pytest
 
+from lstmcore import Model, layers
+
 
 def several(value):
     """The arrays of a model with one input or output, or with several."""
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+class Own(Model):
+    """A model with a forward pass of its own, which nothing draws."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1)
+
+    def forward(self, inputs, training=False):
+        return self.dense(inputs)
 
 
 def assert_gradients_are_differences(model, x, seed):

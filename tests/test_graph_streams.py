@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from graph_tools import Own
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -365,14 +366,6 @@ def test_masks_that_are_given_and_passes_of_ones_own_are_refused():
     x, counts = Input((None, 3)), Input((None,), dtype="bool")
     with pytest.raises(NotImplementedError, match="masked: mask: a stream has no padding"):
         Model([x, counts], layers.LSTM(2, name="masked")(x, mask=counts)).stream()
-
-    class Own(Model):
-        def __init__(self):
-            super().__init__()
-            self.dense = layers.Dense(1)
-
-        def forward(self, inputs, training=False):
-            return self.dense(inputs)
 
     own = Own()
     with pytest.raises(ValueError, match="has no weights yet"):

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from graph_tools import Own
 
 from lstmcore import Input, Model, Sequential, layers, utils
 
@@ -125,14 +126,6 @@ def test_without_graphviz_it_is_said_what_to_install(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_drawn_says_why():
-    class Own(Model):
-        def __init__(self):
-            super().__init__()
-            self.dense = layers.Dense(1)
-
-        def forward(self, inputs, training=False):
-            return self.dense(inputs)
-
     own = Own()
     with pytest.raises(ValueError, match=r"own\w* has no weights yet"):
         utils.model_to_dot(own)

@@ -153,10 +153,6 @@ _OPERATORS = {
 }
 
 
-class UnknownSizeError(TypeError):
-    """A ``call`` looks at a size that its drawing leaves open."""
-
-
 class Sizes(tuple[Any, ...]):
     """The shape of a symbol, for a ``call`` that is drawn: of its sizes only the batch may be looked at and be None.
 
@@ -181,7 +177,7 @@ class Sizes(tuple[Any, ...]):
             return
         for k in axes:
             if k and super().__getitem__(k) is None:
-                raise UnknownSizeError(
+                raise TypeError(
                     f"{of.name}: call: the size of axis {k} of {tuple.__repr__(self)} is not known while it is drawn"
                 )
 

@@ -27,20 +27,19 @@ class Tracing:
     ----------
     call : a function of the layer, the inputs and further arguments.
     names : of its arguments, those of ``training`` and ``mask`` among them if it has any.
+
+    Attributes
+    ----------
+    sized : whether what it does depends on sizes, of which each has a drawing.
     """
 
     def __init__(self, call: Callable[..., Any], names: Sequence[str]) -> None:
         self.call = call
         self._trains, self._masked = "training" in names, "mask" in names
-        self._sized = False  # whether all sizes must be known
+        self.sized = False
         self._held: dict[str, list[Any]] | None = None  # the layers that there were when it was first drawn
         self._drawings: dict[Any, Drawing] = {}
         self._moved: list[Any] | None = None
-
-    @property
-    def sized(self) -> bool:
-        """Whether what it does depends on sizes, of which each has a drawing."""
-        return self._sized
 
     @property
     def drawings(self) -> list[Drawing]:
@@ -60,7 +59,7 @@ class Tracing:
         self._refuse_others(layer)
         given = [inputs, dict(options), mask if self._masked else None]
         trains = training if self._trains else None
-        if not (sized or self._sized):
+        if not (sized or self.sized):
             try:
                 return self._found(layer, given, trains, sized=False)
             except Exception:
@@ -68,7 +67,7 @@ class Tracing:
                     raise
             # A size that was left open may be what a layer has to know, or the call; or else it fails again.
             drawing = self._found(layer, given, trains, sized=True)
-            self._sized = True
+            self.sized = True
             return drawing
         return self._found(layer, given, trains, sized=True)
 

@@ -30,11 +30,12 @@ def take_call(cls: Any, root: Any) -> None:
                 f"need_d_inputs=True), which may call those of {base.__name__}; or derive it from Layer"
             )
         return
-    states = inspect.signature(cls.call).parameters.get("states")
+    parameters = inspect.signature(cls.call).parameters
+    states = parameters.get("states")
     if states is not None and states.default is states.empty and not cls.is_cell and not cls.is_model:
         raise TypeError(f"{cls.__name__}: make it a layers.Cell, whose call(inputs, states) an RNN runs")
     for name in ("logits", "further_masks"):
-        if name in inspect.signature(cls.call).parameters:
+        if name in parameters:
             raise TypeError(f"{cls.__name__}: call: expected another name for {name!r}, which has a meaning of its own")
     if "backward" in cls.__dict__:
         raise TypeError(f"{cls.__name__}: define forward instead of call, or no backward: that of a call is derived")

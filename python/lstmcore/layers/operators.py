@@ -30,7 +30,16 @@ _BATCH = "expected all of the batch, as in x[:, 0] and x[..., 0]"
 _MOST = 10_000  # numbers in a constant, which configurations hold as text
 
 
-class Arithmetic(Layer):
+class _OfItsDtype(Layer):
+    """A layer that in a graph returns the dtype that it is given, which may be integers."""
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return the dtype of what a call on a symbol returns: that of the symbol."""
+        dtype: np.dtype[Any] = inputs.dtype
+        return dtype
+
+
+class Arithmetic(_OfItsDtype):
     """``x + c``, ``x - c``, ``x * c``, ``x / c`` or ``x ** c`` with a constant, which with ``reverse`` comes first.
 
     Operators on symbols make such layers. In a graph, outputs have the dtype of the inputs, which may be integers in
@@ -70,11 +79,6 @@ class Arithmetic(Layer):
         if not (whole and inputs.dtype.kind in "iu"):
             refuse_others(self.name, self.dtype, inputs)
         return shape
-
-    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
-        """Return the dtype of what a call on a symbol returns: that of the symbol."""
-        dtype: np.dtype[Any] = inputs.dtype
-        return dtype
 
     @property
     def steps_apart(self) -> bool:  # type: ignore[override]
@@ -147,7 +151,7 @@ def _constant(name: str, value: Any) -> Array:
     return np.array(array)
 
 
-class Negative(Layer):
+class Negative(_OfItsDtype):
     """The inputs with the other sign; ``-x`` of a symbol makes one.
 
     >>> import numpy as np
@@ -158,11 +162,6 @@ class Negative(Layer):
 
     steps_apart = True
 
-    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
-        """Return the dtype of what a call on a symbol returns: that of the symbol."""
-        dtype: np.dtype[Any] = inputs.dtype
-        return dtype
-
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs with the other sign."""
         return np.negative(inputs)
@@ -172,7 +171,7 @@ class Negative(Layer):
         return np.negative(d_outputs)
 
 
-class Absolute(Layer):
+class Absolute(_OfItsDtype):
     """The inputs without their signs; ``abs(x)`` of a symbol makes one.
 
     >>> import numpy as np
@@ -182,11 +181,6 @@ class Absolute(Layer):
     """
 
     steps_apart = True
-
-    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
-        """Return the dtype of what a call on a symbol returns: that of the symbol."""
-        dtype: np.dtype[Any] = inputs.dtype
-        return dtype
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs without their signs."""
@@ -315,7 +309,7 @@ class Matmul(Layer):
         return [products(d_outputs, second.swapaxes(-1, -2)), products(first.swapaxes(-1, -2), d_outputs)]
 
 
-class GetItem(Layer):
+class GetItem(_OfItsDtype):
     """A part of the inputs behind the batch; ``x[:, -1]`` of a symbol makes one.
 
     >>> import numpy as np
@@ -338,11 +332,6 @@ class GetItem(Layer):
         self._arguments = self._arguments | {"key": [_described(part) for part in self.key]}
         if not self.key or self.key[0] not in (slice(None), Ellipsis):
             raise IndexError(f"{self.name}: key: {_BATCH}, got {_said(self.key)}")
-
-    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
-        """Return the dtype of what a call on a symbol returns: that of the symbol."""
-        dtype: np.dtype[Any] = inputs.dtype
-        return dtype
 
     @property
     def steps_apart(self) -> bool:  # type: ignore[override]
