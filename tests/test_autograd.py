@@ -677,3 +677,53 @@ def test_what_a_call_adds_to_the_loss_has_a_gradient():
 
     with pytest.raises(ValueError, match=r"add_loss: expected a number, got an array of shape \(4, 3\)"):
         Wrong(dtype="float64")(x, training=True)
+
+
+class Adding(layers.Layer):
+    """Adds the squares of its weight and of its inputs to the loss."""
+
+    def build(self, input_shape):
+        self.factor = self.add_weight(name="factor", shape=(input_shape[-1],), initializer="ones", dtype="float64")
+
+    def call(self, inputs):
+        self.add_loss(np.sum(self.factor**2) + np.mean(inputs**2))
+        return inputs * self.factor
+
+
+def added_where_no_loss_looks(kind):
+    x = Input((3,), dtype="float64")
+    adding, dense = Adding(dtype="float64"), layers.Dense(2, dtype="float64")
+    if kind == "an output without a loss":
+        return Model(x, {"p": adding(x), "q": dense(x)}), {"q": "mse"}
+    if kind == "a model within":
+        within = Model(x, [adding(x), dense(x)])
+        y = Input((3,), dtype="float64")
+        return Model(y, layers.Dense(1, dtype="float64")(within(y)[1])), "mse"
+    before = layers.Dense(3, dtype="float64")(x)
+    frozen = Adding(dtype="float64", trainable=False)
+    return Model(x, {"p": frozen(before), "q": dense(x)}), {"q": "mse"}
+
+
+@pytest.mark.parametrize("kind", ["an output without a loss", "a model within", "a layer before"])
+def test_what_is_added_has_its_gradient_where_no_loss_looks_at_the_outputs(kind):
+    model, loss = added_where_no_loss_looks(kind)
+    model.compile("sgd", loss)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(4, 3))
+    y = {"q": rng.normal(size=(4, 2))} if isinstance(loss, dict) else rng.normal(size=(4, 1))
+    model.train_on_batch(x, y)
+    gradients = {}
+    for v in model.trainable_variables:
+        value, to = v.numpy(), rng.normal(size=v.shape)
+
+        def moved(s, v=v, value=value, to=to):
+            v.assign(value + s * to)
+            return model.test_on_batch(x, y, return_dict=True)["loss"]
+
+        gradients[id(v)] = (moved(1e-5) - moved(-1e-5)) / 2e-5, to
+        v.assign(value)
+    model.optimizer.learning_rate = 0.0
+    model.train_on_batch(x, y)
+    for v in model.trainable_variables:
+        want, to = gradients[id(v)]
+        assert (v.gradient * to).sum() == pytest.approx(want, rel=1e-5, abs=1e-8), v.path

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -250,6 +251,18 @@ def test_a_call_may_return_a_tuple():
     logs = model.fit(x, (numbers(4, 2), numbers(4, 1)), verbose=0).history
     assert set(logs) == {"loss", "first_loss", "second_loss", "first_mae"}
     assert [part.shape for part in model.predict(x, verbose=0)] == [(4, 2), (4, 1)]
+
+
+class Pair(NamedTuple):
+    price: Any
+    sign: Any
+
+
+def test_a_call_may_return_a_named_tuple():
+    model, x = failing(lambda self, x: Pair(self.dense(x), 2 * self.dense(x)))(), numbers(4, 3)
+    outputs = model(x)
+    assert isinstance(outputs, Pair)
+    np.testing.assert_array_equal(outputs.sign, 2 * outputs.price)
 
 
 def test_arguments_that_are_no_arrays_are_told_apart():

@@ -350,6 +350,14 @@ def test_inputs_that_an_embedding_and_others_read():
     np.testing.assert_array_equal(joined, np.tile(ids, 2))
 
 
+def test_an_input_of_integers_takes_whole_numbers():
+    i = Input((3,), dtype="int32")
+    model = Model(i, i * 2)
+    np.testing.assert_array_equal(model(np.array([[1.0, 2.0, 3.0]])), [[2, 4, 6]])
+    with pytest.raises(TypeError, match="expected integers, got float64"):
+        model(np.array([[1.5, 2.7, 3.0]]))
+
+
 def test_a_model_with_call_and_operators_may_be_called_twice():
     class Squares(Model):
         def __init__(self, **options):

@@ -25,7 +25,8 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
         return {name: map_leaves(function, part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(map_leaves(function, part) for part in value)
+        parts = [map_leaves(function, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return function(value)
 
 

@@ -25,6 +25,7 @@ class Kept:
         self._stack: list[list[tuple[Any, dict[str, Any]]]] = []
         self._attributes: list[tuple[Any, dict[str, Any]]] = []
         self._set: dict[int, set[str]] = {}  # the attributes of each object that any of the calls has set
+        self.added: set[int] = set()  # steps that have added to the loss, by identity
         self.activities: dict[int, list[Array]] = {}  # outputs that activity regularizers wait for, by step
 
     def before(self, layer: Any) -> None:

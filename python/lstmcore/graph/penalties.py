@@ -39,6 +39,11 @@ def wanted() -> bool:
     return _local.found is not None
 
 
+def added() -> int:
+    """Return how much has been added so far."""
+    return 0 if _local.found is None else len(_local.found)
+
+
 def add(value: Any) -> None:
     """Add to the loss of the step under way, if there is one."""
     if _local.found is not None:

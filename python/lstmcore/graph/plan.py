@@ -14,7 +14,7 @@ from .._masks import for_each, parts
 from .._ours import is_ours
 from .._tree import leaves, map_leaves
 from .kept import Kept
-from .penalties import add, wanted
+from .penalties import add, added, wanted
 from .symbol import Call, Symbol
 
 Array = NDArray[Any]
@@ -34,7 +34,7 @@ class Step:
     done : slots that nobody reads after it.
     repeated : whether the layer, or one within, is called more than once in the plan.
     moves : whether there is anything to train in the layer.
-    penal : whether it is a model with penalties on outputs of layers within, which have gradients of their own.
+    penal : whether there are penalties on outputs of layers within, which have gradients of their own.
     plain : whether one array goes in and one comes out, and nothing else is to be seen to.
     """
 
@@ -55,7 +55,7 @@ class Step:
         self.repeated = repeated
         self.moves = True
         self.penal = (
-            self.layer.is_model
+            (self.layer.is_model or self.layer.is_traced)
             and self.training is not False
             and any(getattr(part, "activity_regularizer", None) is not None for part in self.layer.keepers[1:])
         )
@@ -191,6 +191,7 @@ class Plan:
                 if layer.is_traced:
                     options["further_masks"] = {name: _masks_at(step.options[name], marks) for name in options}
             trains = training if step.training is None else step.training
+            before = added()
             if kept is not None and step.repeated:
                 kept.before(layer)
             if step in leaving:
@@ -198,6 +199,8 @@ class Plan:
             outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
             if kept is not None and step.repeated and trains:
                 kept.after(layer)
+            if kept is not None and added() > before:
+                kept.added.add(id(step))
             if target is None:
                 _put(step, outputs, mask, values, marks)
             elif isinstance(outputs, np.ndarray):
@@ -235,7 +238,9 @@ class Plan:
         leaving = self._leaving(logits)
         inputs = set(self.inputs)
         for step in reversed(self.steps):
-            if step.plain and not kept.activities:  # most are, and small models spend their time here
+            if (
+                step.plain and not kept.activities and not kept.added
+            ):  # most are, and small models spend their time here
                 self._back_plainly(step, need_d_inputs, step in leaving, gradients)
                 continue
             d: list[Any] = [gradients[slot] if slot >= 0 else None for slot in step.outputs]
@@ -245,7 +250,8 @@ class Plan:
             if kept.activities:
                 d = kept.with_penalty(step, d)
             needs = need_d_inputs or not self.wanted.isdisjoint(step.reads)
-            goes = (step.moves or needs) and (step.penal or any(part is not None for part in d))
+            has_loss = step.penal or id(step) in kept.added
+            goes = (step.moves or needs) and (has_loss or any(part is not None for part in d))
             if goes and step.training is False:
                 raise ValueError(
                     f"{step.layer.name}: is called with training=False, and keeps nothing to go back with; set its "
@@ -255,6 +261,8 @@ class Plan:
                 with kept.latest():
                     if goes:
                         self._back(step, d, needs, step in leaving, gradients)
+                    else:
+                        _forget(step.layer)
             elif goes:
                 self._back(step, d, needs, step in leaving, gradients)
             else:

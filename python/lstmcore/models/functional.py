@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, real_array
+from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, whole_array
 from .._tree import in_places, leaves, map_leaves
 from ..graph.plan import Plan, Slot
 from ..graph.symbol import Call, Symbol
@@ -221,7 +221,7 @@ class Functional(Planned):
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
         if symbol.dtype.kind in "iu":
-            array = real_array(name, value)
+            array = whole_array(name, value)
         elif symbol.dtype.kind == "b":
             array = as_array(name, value)
             if array.dtype != bool:
