@@ -119,10 +119,15 @@ def write(path: str | os.PathLike[str], container: Container) -> None:
     atomic.write(path, pack(container))
 
 
+def content_of(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file."""
+    with open(path, "rb") as stream:  # not mapped: another program may cut the file meanwhile
+        return stream.read()
+
+
 def read(path: str | os.PathLike[str]) -> Container:
     """Read the file."""
-    with open(path, "rb") as stream:  # not mapped: another program may cut the file meanwhile
-        return unpack(stream.read(), os.fspath(path))
+    return unpack(content_of(path), os.fspath(path))
 
 
 @contextlib.contextmanager
