@@ -284,7 +284,9 @@ def test_what_compile_was_told_comes_in_and_goes_out(keras, name, tmp_path):
     x, y = some(), np.ones((4, 1), "float32")
     schedule = keras.optimizers.schedules.ExponentialDecay(0.02, 10, 0.5)
     optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
-    theirs = compiled_model(keras.layers, keras.Sequential, keras.Input, optimizer, keras.losses.Huber(0.7), ["mae"])
+    theirs = compiled_model(
+        keras.layers, keras.Sequential, keras.Input, optimizer, keras.losses.MeanSquaredError(reduction="sum"), ["mae"]
+    )
     theirs.save(tmp_path / name)
     ours = models.load_model(tmp_path / name)
     np.testing.assert_allclose(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-5)
@@ -294,7 +296,9 @@ def test_what_compile_was_told_comes_in_and_goes_out(keras, name, tmp_path):
 
     schedule = lstmcore.optimizers.schedules.ExponentialDecay(0.02, 10, 0.5)
     optimizer = lstmcore.optimizers.SGD(schedule, momentum=0.9)
-    ours = compiled_model(layers, Sequential, Input, optimizer, lstmcore.losses.Huber(0.7), ["mae"])
+    ours = compiled_model(
+        layers, Sequential, Input, optimizer, lstmcore.losses.MeanSquaredError(reduction="sum"), ["mae"]
+    )
     ours.save(tmp_path / name)
     theirs = keras.models.load_model(tmp_path / name)
     np.testing.assert_allclose(ours.evaluate(x, y, verbose=0), theirs.evaluate(x, y, verbose=0), rtol=1e-5)
@@ -412,9 +416,7 @@ def test_an_lstm_of_keras_2_has_its_own_hard_sigmoid(as_list, as_bytes, tmp_path
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, **NEAR)
     # Its activation is one of ours, so that it goes into our files and comes back.
     model.save(tmp_path / "ours.safetensors")
-    np.testing.assert_allclose(
-        models.load_model(tmp_path / "ours.safetensors").predict(x, verbose=0), expected, **NEAR
-    )
+    np.testing.assert_allclose(models.load_model(tmp_path / "ours.safetensors").predict(x, verbose=0), expected, **NEAR)
 
 
 @pytest.mark.parametrize("reset_after", [None, False, True])
@@ -496,7 +498,9 @@ def test_a_graph_of_tf_keras_with_states_models_within_and_operators(tmp_path):
     expected = 2 * ((h @ v + d) @ v + d)
     model = models.load_model(tmp_path / "old.h5")
     np.testing.assert_allclose(model.predict(x.astype("float32"), verbose=0), expected, **NEAR)
-    assert models.model_from_json(json.dumps(config | {"keras_version": "2.11.0"})).count_params() == model.count_params()
+    assert (
+        models.model_from_json(json.dumps(config | {"keras_version": "2.11.0"})).count_params() == model.count_params()
+    )
 
 
 def test_weights_alone_of_keras_2_are_found_by_name_or_by_order(tmp_path):
@@ -517,7 +521,7 @@ def test_alias_and_old_names_of_arguments(tmp_path):
         old_layer("GlobalAvgPool1D", "mean"),
     )
     model = models.model_from_json(json.dumps(config | {"keras_version": "2.2.4"}))
-    assert model.layers[1].negative_slope == 0.25
+    assert model.layers[1].activation.negative_slope == 0.25
     assert model.output_shape == (None, 2)
 
 
@@ -614,9 +618,12 @@ HOSTILE_H5 = {
         "size of the file",
     ),
     "one weight too many": (lambda f: f.create_dataset("layers/dense/vars/2", data=np.ones(3)), "not in the model"),
-    "one too few": (lambda f: f.__delitem__("layers/dense/vars/1"), "not in the file"),
+    "one too few": (lambda f: f.__delitem__("layers/dense/vars/1"), "(not in|than) the file"),
     "another shape": (
-        lambda f: (f.__delitem__("layers/dense/vars/1"), f.create_dataset("layers/dense/vars/1", data=np.ones(3, "f4"))),
+        lambda f: (
+            f.__delitem__("layers/dense/vars/1"),
+            f.create_dataset("layers/dense/vars/1", data=np.ones(3, "f4")),
+        ),
         "expected shape",
     ),
 }
@@ -647,10 +654,15 @@ def test_all_unknown_layers_are_said_once(tmp_path):
 
     def change(config):
         other = {"module": "keras.layers", "class_name": "Conv2D", "config": {"name": "c"}, "registered_name": None}
-        mine = {"module": None, "class_name": "Mine", "config": {"name": "m"}, "registered_name": "my>Mine"}
+        mine = {
+            "module": None,
+            "class_name": "Mine",
+            "config": {"name": "m", "trainable": True},
+            "registered_name": "my>Mine",
+        }
         config["config"]["layers"] += [other, other, mine]
 
-    with pytest.raises(ValueError, match=r"no layers of lstmcore for Conv2D, my>Mine; "):
+    with pytest.raises(ValueError, match=r"m\.keras: no layers of lstmcore for Conv2D, my>Mine; "):
         models.load_model(with_config(path, change))
 
 
@@ -667,7 +679,12 @@ class Scale(layers.Layer):
 
 def test_layers_of_ones_own_come_with_custom_objects(tmp_path):
     model, path = a_keras_file(tmp_path)
-    mine = {"module": None, "class_name": "Scale", "config": {"name": "m", "factor": 2.0}, "registered_name": "my>Scale"}
+    mine = {
+        "module": None,
+        "class_name": "Scale",
+        "config": {"name": "m", "factor": 2.0},
+        "registered_name": "my>Scale",
+    }
     with_config(path, lambda config: config["config"]["layers"].append(mine))
     for name in ("Scale", "my>Scale"):
         loaded = models.load_model(path, custom_objects={name: Scale}, compile=False)
@@ -692,8 +709,12 @@ def test_hostile_configurations_are_refused_by_the_name_of_the_file(tmp_path):
     layers_of = lambda config: config["config"]["layers"]  # noqa: E731
     changes = {
         "more weights than the file": lambda c: layers_of(c)[1]["config"].update(units=1 << 30),
-        "expected shape": lambda c: layers_of(c)[2]["config"].update(units=0) or layers_of(c)[1]["config"].update(units=3),
-        "activation": lambda c: layers_of(c)[2]["config"].update(activation={"class_name": "os.system", "config": "ls"}),
+        "expected shape": lambda c: (
+            layers_of(c)[2]["config"].update(units=0) or layers_of(c)[1]["config"].update(units=3)
+        ),
+        "activation": lambda c: layers_of(c)[2]["config"].update(
+            activation={"class_name": "os.system", "config": "ls"}
+        ),
         "time_major": lambda c: layers_of(c)[1]["config"].update(time_major=True),
         "expected a Sequential or a functional model": lambda c: c.update(class_name="Dense"),
         "unexpected": lambda c: layers_of(c)[2]["config"].update(nonsense=1),
@@ -722,8 +743,7 @@ def test_circles_in_graphs_are_refused():
 
 
 def test_what_keras_has_not_is_refused_with_all_of_it(tmp_path):
-    model = Sequential([Input((6, 3)), layers.LSTM(4, peepholes=True, return_sequences=True, name="p"),
-                        layers.MinGRU(3, name="m"), layers.Lambda(lambda x: x, name="l")])  # fmt: skip
+    model = Sequential([Input((6, 3)), layers.LSTM(4, peepholes=True, return_sequences=True, name="p"), layers.MinGRU(3, name="m")])  # fmt: skip
     with pytest.raises(ValueError, match=r"m \(MinGRU\), p \(peepholes=True\); a file named \.safetensors takes"):
         model.save(tmp_path / "m.keras")
     assert not (tmp_path / "m.keras").exists()

@@ -8,7 +8,16 @@ from typing import Any
 from ... import layers
 from ..._tree import map_leaves
 from ...graph.symbol import Symbol
-from ...layers import RNN, Arithmetic, Bidirectional, Embedding, GetItem, InputLayer, MultiHeadAttention, TimeDistributed
+from ...layers import (
+    RNN,
+    Arithmetic,
+    Bidirectional,
+    Embedding,
+    GetItem,
+    InputLayer,
+    MultiHeadAttention,
+    TimeDistributed,
+)
 
 Config = dict[str, Any]
 

@@ -15,6 +15,7 @@ Array = NDArray[Any]
 Attributes = dict[str, Any]
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
+_HEAP = b"GCOL\x01\0\0\0"  # with its version, so that no weights look like one
 _DEPTH = 64  # groups within groups; models within models are not as deep
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksums: what the library has itself, without loading plugins
 _READ = ("model_config", "training_config", "keras_version", "backend", "layer_names", "weight_names")
@@ -47,12 +48,31 @@ def read(content: bytes) -> Contents:
         It is not whole, refers to other files or to itself, or would become much larger than it is.
     """
     library = h5py()
+    _check_heaps(content)
     try:
         file = library.File(io.BytesIO(content), "r")
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"not a whole HDF5 file ({error})") from None
     with file:
         return _Reader(library, bound(len(content))).read(file)
+
+
+def _check_heaps(content: bytes) -> None:
+    """Refuse heaps of texts that are not whole, in which the HDF5 library would look for an end for ever."""
+    at = content.find(_HEAP)
+    while at >= 0:
+        size = int.from_bytes(content[at + 8 : at + 16], "little")
+        end, part = at + size, at + 16
+        while part + 16 <= min(end, len(content)):
+            index, length = (int.from_bytes(content[part + a : part + b], "little") for a, b in ((0, 2), (8, 16)))
+            # Of an object the length is that of the text, padded to 8 bytes; of the free rest, that of all of it.
+            step = length if not index else 16 + -(-length // 8) * 8
+            if step < 16 or part + step > end:
+                raise ValueError("not a whole HDF5 file (a heap of texts does not fit together)")
+            part += step
+        if end > len(content):
+            raise ValueError("not a whole HDF5 file (a heap of texts is cut)")
+        at = content.find(_HEAP, max(part, at + 4))
 
 
 class _Reader:

@@ -16,9 +16,7 @@ _DENSE = {"query": "query_dense", "key": "key_dense", "value": "value_dense", "a
 
 def places(layers: Iterable[Any], prefix: str = "layers") -> dict[str, Variable]:
     """Return the variables of the layers of a model by the paths that Keras's files have for them."""
-    return {
-        f"{path}/vars/{k}": variable for path, own in _in_turn(layers, prefix) for k, variable in enumerate(own)
-    }
+    return {f"{path}/vars/{k}": variable for path, own in _in_turn(layers, prefix) for k, variable in enumerate(own)}
 
 
 def _in_turn(layers: Iterable[Any], prefix: str) -> Iterator[tuple[str, list[Variable]]]:
