@@ -556,7 +556,7 @@ KERAS_CONFIGS = {
 def test_configurations_of_keras_are_called_so(config):
     text = f"class_name: '{config['class_name']}' is described as Keras does, which models.model_from_json reads"
     if config["class_name"] not in ("Sequential", "Functional"):
-        with pytest.raises(ValueError, match="json_string: .*"):
+        with pytest.raises(ValueError, match="json_string: "):
             models.model_from_json(json.dumps(config))
     with pytest.raises(ValueError, match=text):
         Sequential.from_config({"name": "s", "layers": [config]})

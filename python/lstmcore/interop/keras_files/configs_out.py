@@ -18,6 +18,7 @@ from ...layers import (
     MultiHeadAttention,
     TimeDistributed,
 )
+from ...models import Functional, Sequential
 
 Config = dict[str, Any]
 
@@ -90,15 +91,7 @@ def of_model(model: Any) -> Config:
 
 
 def _of_model(model: Any) -> Config:
-    if isinstance(model, _sequential()):
-        return _of_chain(model)
-    return _of_graph(model)
-
-
-def _sequential() -> type:
-    from ...models import Sequential
-
-    return Sequential
+    return _of_chain(model) if isinstance(model, Sequential) else _of_graph(model)
 
 
 # --- what Keras does not have ---
@@ -106,14 +99,11 @@ def _sequential() -> type:
 
 def _refused(layer: Any, in_graph: bool = False) -> set[str]:
     """Return what is said of everything in a model that has no counterpart."""
-    from ...models import Functional, Sequential
-
     kind = type(layer)
     if layer.is_model:
         if kind not in (Sequential, Functional):
             return {f"{layer.name} ({kind.__name__})"}
-        found = [_refused(one, kind is Functional) for one in layer.layers]
-        return set().union(*found)
+        return {said for one in layer.layers for said in _refused(one, kind is Functional)}
     operation = kind in (Arithmetic, GetItem) or kind.__name__ in _OPERATIONS
     if (operation and in_graph and kind.__module__.startswith("lstmcore.")) or kind is InputLayer:
         return set()
@@ -128,7 +118,7 @@ def _refused(layer: Any, in_graph: bool = False) -> set[str]:
     }
     inner = {Bidirectional: ("forward_layer", "backward_layer"), TimeDistributed: ("layer",)}.get(kind, ())
     within = layer.cells if kind is RNN else [getattr(layer, name) for name in inner]
-    return found.union(*(_refused(one) for one in within))
+    return found | {said for one in within for said in _refused(one)}
 
 
 # --- layers ---

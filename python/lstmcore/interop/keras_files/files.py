@@ -11,6 +11,7 @@ from ...serialization.weights import assign_all
 from ...variables import Variable
 from . import archive, compiling, configs_out, hdf5, legacy, models_in
 from .hdf5 import Array, Contents
+from .masks import warn_of_masks
 from .places import places
 
 # Older Keras 3, and tf.keras before it, had this name for what is now "layers".
@@ -69,7 +70,9 @@ def _json(text: str | bytes, part: str) -> dict[str, Any]:
 def _bounded(description: Mapping[str, Any], version: Any, contents: Contents) -> Any:
     """Return the model of a description, with no more weights than the file has."""
     with placeholders(sum(array.size for array in contents.arrays.values())):
-        return models_in.model_of(description, None if version is None else str(version))
+        model = models_in.model_of(description, None if version is None else str(version))
+    warn_of_masks(model)
+    return model
 
 
 def weights_from(content: bytes) -> Contents:

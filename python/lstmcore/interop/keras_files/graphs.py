@@ -43,7 +43,7 @@ class _Tensor(NamedTuple):
 
     layer: str
     node: int
-    index: int
+    output: int
 
 
 class _Node(NamedTuple):
@@ -123,7 +123,7 @@ def _put(value: Any, at: Mapping[_Tensor, Symbol]) -> Any:
     """Return a structure with symbols in the places of references."""
     if isinstance(value, _Tensor):
         if value not in at:
-            raise ValueError(f"layers: output {value.index} of call {value.node} of {value.layer[:100]} is not made")
+            raise ValueError(f"layers: output {value.output} of call {value.node} of {value.layer[:100]} is not made")
         return at[value]
     if isinstance(value, dict):
         return {name: _put(part, at) for name, part in value.items()}

@@ -183,7 +183,7 @@ def names(attributes: Attributes, kind: str) -> list[str] | None:
     """Return a list of names, which Keras spreads over several attributes where it is long; None if there is none."""
     if kind in attributes:
         return list(attributes[kind])
-    parts = []
+    parts: list[list[str]] = []
     while f"{kind}{len(parts)}" in attributes:
         parts.append(attributes[f"{kind}{len(parts)}"])
     return [name for part in parts for name in part] if parts else None

@@ -45,10 +45,10 @@ def weights(contents: Contents, layers: Sequence[Any]) -> tuple[dict[str, Array]
         own = variables_of(layer)
         if len(own) != len(stored[name]):
             raise ValueError(f"{name}: expected {len(own)} weights, got {len(stored[name])}")
-        found = {id(variable): array for variable, array in zip(own, stored[name], strict=True)}
+        values = {id(variable): array for variable, array in zip(own, stored[name], strict=True)}
         for cell in recurrent_within(layer):
-            _from_cudnn(cell, found)
-        arrays |= {f"{name}/{k}": found[id(variable)] for k, variable in enumerate(own)}
+            _from_cudnn(cell, values)
+        arrays |= {f"{name}/{k}": values[id(variable)] for k, variable in enumerate(own)}
         variables |= {f"{name}/{k}": variable for k, variable in enumerate(own)}
     return arrays, variables
 
@@ -107,7 +107,7 @@ def arrays_of(layers: Sequence[Any], root: str) -> tuple[dict[str, Array], dict[
     arrays: dict[str, Array] = {}
     attributes: dict[str, Attributes] = {root: {"layer_names": [layer.name for layer in layers]}}
     for layer in layers:
-        listed = []
+        listed: list[str] = []
         for variable in variables_of(layer):
             name = _free(variable.path, listed)
             listed.append(name)
