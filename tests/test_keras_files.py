@@ -650,6 +650,16 @@ def test_hdf5_that_points_elsewhere_or_does_not_fit_is_refused(kind, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_lists_of_one_long_text_are_refused(tmp_path):
+    """Of each name HDF5 would make a text of its own."""
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:
+        text = "x" * (1 << 20)
+        file.attrs["model_config"] = text
+        file.create_group("model_weights").attrs.create("layer_names", ["y"] * 1000, dtype=h5py.string_dtype())
+    with pytest.raises(ValueError, match=r"bomb\.h5: model_weights: layer_names: expected .* larger than the file"):
+        models.load_model(tmp_path / "bomb.h5")
+
+
 def test_all_unknown_layers_are_said_once(tmp_path):
     _, path = a_keras_file(tmp_path)
 

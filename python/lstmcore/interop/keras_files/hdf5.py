@@ -18,6 +18,7 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 _HEAP = b"GCOL\x01\0\0\0"  # with its version, so that no weights look like one
 _DEPTH = 64  # groups within groups; models within models are not as deep
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksums: what the library has itself, without loading plugins
+_RATIO, _TEXTS = 8, 1 << 26
 _READ = ("model_config", "training_config", "keras_version", "backend", "layer_names", "weight_names")
 _SKIPPED = ("optimizer", "optimizer_weights")  # of the root: states of another library's optimizers
 _HEADER = 64000  # bytes of an attribute; HDF5 has room for 64 kB, and Keras numbers the rest
@@ -48,17 +49,21 @@ def read(content: bytes) -> Contents:
         It is not whole, refers to other files or to itself, or would become much larger than it is.
     """
     library = h5py()
-    _check_heaps(content)
+    longest = _longest_text(content)
     try:
         file = library.File(io.BytesIO(content), "r")
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"not a whole HDF5 file ({error})") from None
     with file:
-        return _Reader(library, bound(len(content))).read(file)
+        return _Reader(library, bound(len(content)), longest).read(file)
 
 
-def _check_heaps(content: bytes) -> None:
-    """Refuse heaps of texts that are not whole, in which the HDF5 library would look for an end for ever."""
+def _longest_text(content: bytes) -> int:
+    """Return the bytes of the longest text in the heaps of a file.
+
+    Heaps that are not whole are refused: the HDF5 library would look for their end for ever.
+    """
+    longest = 0
     at = content.find(_HEAP)
     while at >= 0:
         size = int.from_bytes(content[at + 8 : at + 16], "little")
@@ -69,17 +74,18 @@ def _check_heaps(content: bytes) -> None:
             step = length if not index else 16 + -(-length // 8) * 8
             if step < 16 or part + step > end:
                 raise ValueError("not a whole HDF5 file (a heap of texts does not fit together)")
-            part += step
+            part, longest = part + step, max(longest, length if index else 0)
         if end > len(content):
             raise ValueError("not a whole HDF5 file (a heap of texts is cut)")
         at = content.find(_HEAP, max(part, at + 4))
+    return longest
 
 
 class _Reader:
     """Walks through a file once."""
 
-    def __init__(self, library: Any, most: int) -> None:
-        self.library, self.most, self.left = library, most, most
+    def __init__(self, library: Any, most: int, longest: int) -> None:
+        self.library, self.most, self.left, self.longest = library, most, most, longest
         self.met: set[int] = set()  # addresses: what is linked twice would be read twice
         self.contents = Contents({}, {})
 
@@ -154,7 +160,10 @@ class _Reader:
 
     def _attribute(self, where: str, group: Any, name: str) -> Any:
         identifier = self.library.h5a.open(group.id, name.encode())
-        if _product(identifier.shape or ()) * identifier.dtype.itemsize > self.most:
+        count = _product(identifier.shape or ())
+        # Each of a list may refer to the same long text; names are short, but a configuration is in the heap too.
+        texts = count * self.longest if identifier.dtype.kind == "O" and count > 1 else 0
+        if count * identifier.dtype.itemsize > self.most or texts > max(_TEXTS, _RATIO * self.most):
             raise ValueError(f"{where}: expected a text or a list of texts, got one larger than the file")
         value = group.attrs[name]
         if isinstance(value, np.ndarray):

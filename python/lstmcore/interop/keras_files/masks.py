@@ -7,8 +7,8 @@ from typing import Any
 
 from ... import layers
 from ..._warnings import warn
-from ...layers import Bidirectional, Embedding, Masking, TimeDistributed
-from ...layers.sequence_layer import SequenceLayer
+from ...layers import RNN, Bidirectional, Embedding, Masking, TimeDistributed
+from ...layers.recurrent import Recurrent
 
 _ENDS = (
     layers.Conv1D,
@@ -35,7 +35,7 @@ def warn_of_masks(model: Any) -> None:
 
 
 def _turns_round(layer: Any) -> bool:
-    return isinstance(layer, SequenceLayer) and layer.go_backwards and layer.return_sequences
+    return isinstance(layer, (Recurrent, RNN)) and layer.go_backwards and layer.return_sequences
 
 
 def _within(layer: Any) -> Iterator[Any]:
