@@ -99,18 +99,23 @@ class Threshold(Elementwise):
 
 
 class HardSigmoid(Elementwise):
-    """min(max(x + 3, 0), 6) / 6"""
+    """min(max(slope * x + 1/2, 0), 1) with a slope of 1/6; that of Keras 2 was 0.2."""
 
     name = "hard_sigmoid"
     needs_input = False
 
+    def __init__(self, alpha: float = 1 / 6) -> None:
+        self.alpha = number(f"{self.name}: alpha", alpha, "(0, inf)")
+
     def value(self, x: Array) -> Any:
         """Return the function's value."""
-        return np.clip(x + 3, 0, 6) / 6
+        if self.alpha == 1 / 6:
+            return np.clip(x + 3, 0, 6) / 6
+        return np.clip(x * x.dtype.type(self.alpha) + x.dtype.type(0.5), 0, 1)
 
     def slope(self, x: Any, y: Array) -> Any:
         """Return the derivative."""
-        return ((y > 0) & (y < 1)) * y.dtype.type(1 / 6)
+        return ((y > 0) & (y < 1)) * y.dtype.type(self.alpha)
 
 
 class HardSiLU(Elementwise):

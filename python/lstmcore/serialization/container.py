@@ -33,12 +33,10 @@ _DTYPES = {
     "BOOL": "bool",
 }
 
-_ELSEWHERE = "; load it there, and give the weights to set_weights of a model made of lstmcore's layers"
-
 # What people will try to load that is something else.
 _OTHERS = {
-    b"PK\x03\x04": "a ZIP file, as Keras and PyTorch write" + _ELSEWHERE,
-    b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes" + _ELSEWHERE,
+    b"PK\x03\x04": "a ZIP file, as Keras and PyTorch write",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes",
     b"\x80\x02": "a pickle",
     b"\x80\x04": "a pickle",
 }
@@ -119,10 +117,15 @@ def write(path: str | os.PathLike[str], container: Container) -> None:
     atomic.write(path, pack(container))
 
 
+def content_of(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file."""
+    with open(path, "rb") as stream:  # not mapped: another program may cut the file meanwhile
+        return stream.read()
+
+
 def read(path: str | os.PathLike[str]) -> Container:
     """Read the file."""
-    with open(path, "rb") as stream:  # not mapped: another program may cut the file meanwhile
-        return unpack(stream.read(), os.fspath(path))
+    return unpack(content_of(path), os.fspath(path))
 
 
 @contextlib.contextmanager

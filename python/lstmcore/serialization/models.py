@@ -13,9 +13,9 @@ from .._arguments import path as checked_path
 from .._placeholders import bounded_by_memory, placeholders
 from .._tree import leaves
 from ..graph.symbol import Symbol
-from . import container
+from . import atomic, container
 from .container import Container, errors_name
-from .endings import check_ending, warn_of_ending
+from .endings import check_ending, is_of_keras, keras_files, keras_kind
 from .names import LayerLike, named_variables
 from .objects import Configurable, deserialize, serialize
 from .registry import collected_objects, custom_object_scope
@@ -51,7 +51,7 @@ class Savable(Configurable):
         include_optimizer: bool = True,
         save_format: str | None = None,
     ) -> None:
-        """Save the model and the state of its training to one safetensors file.
+        """Save the model and the state of its training to one file.
 
         In it are the weights, the configuration of the layers and of `compile`, the optimizer's state
         and the random state: ``models.load_model(path).fit(..., initial_epoch=k)`` continues bit for
@@ -59,8 +59,9 @@ class Savable(Configurable):
 
         Parameters
         ----------
-        filepath : the file, named ".safetensors" or nothing at all. ".keras", ".h5" and ".hdf5" are accepted, with a
-            warning, so that Keras programs run; the content is the same.
+        filepath : the file, named ".safetensors" or nothing at all. One named ".keras" is Keras's, which Keras reads
+            too, and so is one named ".h5" or ".hdf5", which has no optimizer's and no random state (the extra
+            ``keras``).
         overwrite : whether a file that exists may be replaced.
         include_optimizer : whether the configuration of `compile` and the state of training go with it.
         zipped, save_format : accepted for Keras's sake, without effect.
@@ -72,23 +73,47 @@ class Savable(Configurable):
         OSError
             It cannot be written; an old one is whole.
         ValueError
-            The name is that of another format.
+            The name is that of another format, or of Keras's, and the model has what Keras has not.
         TypeError
             Something of the model's is no plain data and has no name, such as a lambda.
+        ImportError
+            The name is of Keras's, and h5py is missing.
         """
-        _check_target(filepath, overwrite)
-        container.write(filepath, _of_model(self, flag("include_optimizer", include_optimizer)))
+        kind = _check_target(filepath, overwrite)
+        with_training = flag("include_optimizer", include_optimizer)
+        if kind is None:
+            container.write(filepath, _of_model(self, with_training))
+            return
+        if kind == ".weights.h5":
+            raise ValueError(f"filepath: expected a name that ends in .keras for a model, got {os.fspath(filepath)!r}")
+        compiled = _training_of(self).data["compile"] if with_training else None
+        if kind == ".h5":
+            content = keras_files().h5_of(self, compiled)
+        else:
+            training = container.pack(_training_of(self)) if with_training else None
+            content = keras_files().archive_of(self, training, compiled)
+        atomic.write(filepath, content)
 
     def save_weights(self, filepath: Path_, overwrite: bool = True) -> None:
-        """Save the weights alone, as `save` does; `load_weights` reads either."""
-        _check_target(filepath, overwrite)
+        """Save the weights alone; `load_weights` reads them, and those of `save`.
+
+        A file named ".weights.h5" is Keras's of today, one named ".h5" that of all its versions, another a safetensors
+        file.
+        """
+        kind = _check_target(filepath, overwrite, weights=True)
         _require_built(self)
-        container.write(filepath, Container(weights_of(_layers(self)), {"kind": "weights", "producer": _PRODUCER}))
+        if kind is None:
+            container.write(filepath, Container(weights_of(_layers(self)), {"kind": "weights", "producer": _PRODUCER}))
+        elif kind == ".weights.h5":
+            atomic.write(filepath, keras_files().weights_of(self))
+        else:
+            atomic.write(filepath, keras_files().h5_of(self, None, whole=False))
 
     def load_weights(self, filepath: Path_, skip_mismatch: bool = False) -> None:
-        """Set the weights from a file of `save_weights` or `save`: all of them or, on an error, none.
+        """Set the weights from a file of `save_weights` or `save`, or one of Keras's: all or, on an error, none.
 
-        They are found by the classes and the order of the layers, not by the layers' names.
+        They are found by the classes and the order of the layers, not by the layers' names; of an .h5 file of Keras's,
+        by the names if the file has just these.
 
         Parameters
         ----------
@@ -105,8 +130,15 @@ class Savable(Configurable):
         """
         _require_built(self)
         where = checked_path("filepath", filepath)
-        weights = without_prefix("weights/", container.read(where).arrays)
-        assign_all(where, named_variables(_layers(self)), weights, flag("skip_mismatch", skip_mismatch))
+        skip = flag("skip_mismatch", skip_mismatch)
+        content = container.content_of(where)
+        if is_of_keras(content):
+            keras_files().require_h5py()
+            with errors_name(where):
+                keras_files().load_weights(self, content, where, skip)
+            return
+        weights = without_prefix("weights/", container.unpack(content, where).arrays)
+        assign_all(where, named_variables(_layers(self)), weights, skip)
 
     def to_json(self, **options: Any) -> str:
         """Return the configuration of the layers, without weights, as JSON; ``options`` are those of `json.dumps`."""
@@ -128,15 +160,17 @@ def save_model(model: Savable, filepath: Path_, overwrite: bool = True, **option
 def load_model(
     filepath: Path_, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """Return the model that `Savable.save` has saved, compiled and ready to go on training.
+    """Return the model that `Savable.save` or Keras has saved, compiled and ready to go on training.
 
-    No code is run but that of lstmcore and of what ``custom_objects`` names.
+    No code is run but that of lstmcore and of what ``custom_objects`` names. Files of Keras (.keras, and .h5 of all its
+    versions) need h5py, the extra ``keras``; of those that Keras has written, the optimizer begins anew.
 
     Parameters
     ----------
     filepath : the file.
     custom_objects : classes and functions of yours that are part of the model, by name; those
-        registered with `utils.register_keras_serializable` need not be here.
+        registered with `utils.register_keras_serializable` need not be here. The function of a Lambda in a file of
+        Keras's goes by its own name or the layer's.
     compile : whether to compile it as it was, with the optimizer's state.
     safe_mode : accepted for Keras's sake: every file is read safely.
 
@@ -148,11 +182,14 @@ def load_model(
         It cannot be read.
     """
     where = checked_path("filepath", filepath)
-    return _to_model(container.read(where), where, custom_objects, flag("compile", compile))
+    compiled, content = flag("compile", compile), container.content_of(where)
+    if is_of_keras(content):
+        return _from_keras(content, where, custom_objects, compiled)
+    return _to_model(container.unpack(content, where), where, custom_objects, compiled)
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Return a new model with the layers that `Savable.to_json` has described.
+    """Return a new model with the layers that `Savable.to_json`, or Keras's, has described.
 
     >>> from lstmcore import Sequential, layers, models
     >>> model = Sequential([layers.LSTM(8, input_shape=(12, 1)), layers.Dense(1)])
@@ -166,7 +203,10 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """
     objects = {} if custom_objects is None else custom_objects
     with errors_name("json_string"), bounded_by_memory(), custom_object_scope(objects):
-        return _from_architecture(json.loads(json_string))
+        description = json.loads(json_string)
+        if isinstance(description, dict) and keras_files().is_description(description):
+            return keras_files().model_of_json(description)
+        return _from_architecture(description)
 
 
 def clone_model(
@@ -216,14 +256,21 @@ def _of_model(model: Any, with_training: bool) -> Container:
     arrays = weights_of(_layers(model)) if model.built else {}
     data: dict[str, Any] = {"kind": "model", "producer": _PRODUCER, "model": _architecture(model)}
     if with_training:
-        plain, states = model.training_state()
-        # How far a `fit` under way has come is for that `fit` alone to go on with.
-        states = {name: array for name, array in states.items() if not name.startswith("progress/")}
-        data |= {"compile": model.compile_config(), "training": plain | {"progress": None}}
-        if data["compile"] is not None and (moved := _moved(model)) is not None:
-            data["moved"] = moved
-        arrays |= with_prefix("training/", states)
+        training = _training_of(model)
+        data |= {name: value for name, value in training.data.items() if name not in data}
+        arrays |= training.arrays
     return Container(arrays, data)
+
+
+def _training_of(model: Any) -> Container:
+    """Return what `compile` was told and how far training has come."""
+    plain, states = model.training_state()
+    # How far a `fit` under way has come is for that `fit` alone to go on with.
+    states = {name: array for name, array in states.items() if not name.startswith("progress/")}
+    data = {"kind": "training", "compile": model.compile_config(), "training": plain | {"progress": None}}
+    if data["compile"] is not None and (moved := _moved(model)) is not None:
+        data["moved"] = moved
+    return Container(with_prefix("training/", states), data)
 
 
 def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None, compile: bool) -> Any:
@@ -236,13 +283,31 @@ def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None,
             model = _from_architecture(data["model"])
         if model.built or weights:
             assign_all(where, named_variables(_layers(model)), weights)
-        if compile and data.get("compile") is not None:
-            model.compile_from_config(data["compile"])
-            if data.get("moved") is not None:
-                model.moved_variables = [named_variables(_layers(model))[name] for name in data["moved"]]
-        if data.get("training") is not None:
-            model.load_training_state(data["training"], without_prefix("training/", content.arrays))
+        _take_up_training(model, content, compile)
     return model
+
+
+def _take_up_training(model: Any, content: Container, compile: bool) -> None:
+    """Compile a model and take up its training as `_training_of` told."""
+    data = content.data
+    if compile and data.get("compile") is not None:
+        model.compile_from_config(data["compile"])
+        if data.get("moved") is not None:
+            model.moved_variables = [named_variables(_layers(model))[name] for name in data["moved"]]
+    if data.get("training") is not None:
+        model.load_training_state(data["training"], without_prefix("training/", content.arrays))
+
+
+def _from_keras(content: bytes, where: str, objects: Mapping[str, Any] | None, compile: bool) -> Any:
+    reader = keras_files()
+    reader.require_h5py()
+    with errors_name(where), custom_object_scope({} if objects is None else objects):
+        loaded = reader.model_from(content, where)
+        if loaded.training is not None:
+            _take_up_training(loaded.model, container.unpack(loaded.training, where), compile)
+        elif compile:
+            reader.compile_as_told(loaded.model, loaded.compiled)
+    return loaded.model
 
 
 def _moved(model: Any) -> list[str] | None:
@@ -289,9 +354,10 @@ def _require_built(model: Any) -> None:
         raise ValueError(f"{model.name}: has no weights yet; call it on data or give its first layer an input_shape")
 
 
-def _check_target(filepath: Path_, overwrite: bool) -> None:
+def _check_target(filepath: Path_, overwrite: bool, weights: bool = False) -> str | None:
+    """Refuse a file that cannot be meant; return which of Keras's it is to be, or None."""
     where = checked_path("filepath", filepath)
-    check_ending("filepath", where)
+    check_ending("filepath", where, weights)
     if not flag("overwrite", overwrite) and os.path.exists(where):
         raise FileExistsError(f"{where}: exists; overwrite=True replaces it")
-    warn_of_ending("filepath", where)
+    return keras_kind(where)

@@ -148,8 +148,8 @@ def _deserialized(data: Any) -> Any:
         found = registry.find_class(module, name)
         if found is None and _is_keras(module, name):
             raise UnknownClassError(
-                f"class_name: {name!r} is described as Keras does, which is not read; make the model of lstmcore's "
-                "layers, and give its set_weights what the get_weights of Keras's returns"
+                f"class_name: {name!r} is described as Keras does, which models.model_from_json reads for whole "
+                "models, and models.load_model in their files"
             )
         if not isinstance(config, dict):
             raise ValueError(f"{name}: config: expected a dict, got {config!r}")
