@@ -108,6 +108,36 @@ class Savable(Configurable):
         weights = without_prefix("weights/", container.read(where).arrays)
         assign_all(where, named_variables(_layers(self)), weights, flag("skip_mismatch", skip_mismatch))
 
+    def export(self, filepath: Path_, states: bool = False, lengths: bool = False) -> None:
+        """Write the model, as it predicts, to an ONNX file (opset 17), which ONNX Runtime and others run.
+
+        >>> import os, tempfile
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(None, 3)), layers.Dense(1)])
+        >>> model.export(os.path.join(tempfile.mkdtemp(), "model.onnx"))
+
+        Its inputs have the names of the model's, its outputs those of the layers that make them. Batch and steps are
+        of any size where the model's are. Masks that layers make (`Embedding`, `Masking`) are made in the file too.
+
+        Parameters
+        ----------
+        filepath : the file, named ".onnx".
+        states : whether the states of the recurrent layers, ``<layer>_h`` and ``<layer>_c``, are inputs, and those
+            after the last step, ``<layer>_h_next`` and so on, outputs: for sequences that are run piece by piece.
+        lengths : whether there is an input ``lengths`` (batch,) of integers, how many steps of every row count.
+
+        Raises
+        ------
+        NotImplementedError
+            There are layers or options that ONNX's operators do not say; the message lists them all.
+        ImportError
+            The package onnx is missing: ``pip install 'lstmcore[onnx]'``.
+        """
+        from ..interop.onnx.exporting.export import export
+
+        _require_built(self)
+        export(self, filepath, states, lengths)
+
     def to_json(self, **options: Any) -> str:
         """Return the configuration of the layers, without weights, as JSON; ``options`` are those of `json.dumps`."""
         return json.dumps(_architecture(self), **options)

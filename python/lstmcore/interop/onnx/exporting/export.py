@@ -27,7 +27,7 @@ def export(model: Any, filepath: Any, states: bool = False, lengths: bool = Fals
     if os.path.splitext(where)[1].lower() != ".onnx":
         raise ValueError(f"filepath: expected a name that ends in .onnx, the format that is written, got {where!r}")
     content = serialized(model, flag("states", states), flag("lengths", lengths))
-    atomic.write_bytes(where, content)
+    atomic.write(where, content)
 
 
 def serialized(model: Any, states: bool, lengths: bool) -> bytes:

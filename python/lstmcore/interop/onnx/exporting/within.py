@@ -39,9 +39,9 @@ def residual(context: Context) -> tuple[str, Any]:
     beside = context.x
     if layer.projection is not None:
         beside, _ = context.write(layer.projection, context.inputs, None, {}, value.shape)
-    return writer.add("Add", beside, value.name), context.mask
+    return writer.add("Add", beside, value.name), mask if context.mask is None else context.mask
 
 
 def model(context: Context) -> tuple[Any, Any]:
     """Write a model that is a layer of another."""
-    return context.draw(context.layer.drawing, context.parts(), context.mask)
+    return context.draw(context.layer._drawing, context.parts(), context.mask)

@@ -51,7 +51,7 @@ class Writer:
 
     def constant(self, array: Any, name: str = "constant") -> str:
         """Return the name of a constant; equal ones are written once."""
-        array = np.ascontiguousarray(array)
+        array = np.array(array, order="C")  # keeps numbers without axes, as np.ascontiguousarray does not
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
             self._known[key] = self.name(f"{self.scope}/{name}")
