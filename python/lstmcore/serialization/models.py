@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from .. import _core
 from .._arguments import flag, function, shown
@@ -29,6 +29,8 @@ _PRODUCER = f"lstmcore {_core.__version__}"
 
 class Savable(Configurable):
     """What a model has that can be saved; `models.Sequential` is one."""
+
+    of_graph: ClassVar[Any]  # the class of models of inputs and outputs
 
     # Provided by the model.
     built: bool
@@ -158,13 +160,14 @@ def save_model(model: Savable, filepath: Path_, overwrite: bool = True, **option
 def load_model(
     filepath: Path_, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """Return the model that `Savable.save` has saved, compiled and ready to go on training.
+    """Return the model that `Savable.save` has saved, compiled and ready to go on training, or that of an ONNX file.
 
     No code is run but that of lstmcore and of what ``custom_objects`` names.
 
     Parameters
     ----------
-    filepath : the file.
+    filepath : the file. One named ".onnx" becomes a graph of layers, not compiled, whose inputs and outputs have the
+        batch first.
     custom_objects : classes and functions of yours that are part of the model, by name; those
         registered with `utils.register_keras_serializable` need not be here.
     compile : whether to compile it as it was, with the optimizer's state.
@@ -176,8 +179,15 @@ def load_model(
         The file is not whole, is something else, or does not fit together; the message names it.
     OSError
         It cannot be read.
+    NotImplementedError
+        The ONNX file has operators that are not offered; the message lists all.
     """
     where = checked_path("filepath", filepath)
+    if os.path.splitext(where)[1].lower() == ".onnx":
+        from ..interop.onnx.importing.graph import symbols
+
+        with bounded_by_memory():
+            return Savable.of_graph(*symbols(where))
     return _to_model(container.read(where), where, custom_objects, flag("compile", compile))
 
 

@@ -74,7 +74,8 @@ def layer_normalization(context: Context) -> tuple[str, Any]:
     """Write ONNX's own operator where it says the same, over the last axis with a mean."""
     layer, writer = context.layer, context.writer
     axes = axes_of(layer.name, layer.axis, context.inputs.shape)
-    if axes != (context.axes - 1,) or not layer.subtracts_mean:
+    # In float64 runtimes compute the mean in float32, as the operator says.
+    if axes != (context.axes - 1,) or not layer.subtracts_mean or layer.dtype == np.float64:
         return row_normalization(context)
     features = context.inputs.shape[-1]
     gamma = np.ones(features, layer.dtype) if layer.gamma is None else layer.gamma.numpy()
