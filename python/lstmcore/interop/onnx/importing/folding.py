@@ -137,6 +137,11 @@ def _divide(node: Node) -> Constant:
     return np.asarray(a // b if a.dtype.kind in "iuO" else a / b)
 
 
+def _product(node: Node) -> Constant:
+    axes = node.axes()
+    return np.asarray(np.prod(node.inputs[0], None if axes is None else tuple(axes), keepdims=bool(node.get("keepdims", 1))))
+
+
 def _range(node: Node) -> Constant:
     start, limit, delta = (value.reshape(-1)[0] for value in node.inputs)
     if isinstance(limit, Size):
@@ -169,6 +174,9 @@ _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "Equal": lambda n: np.asarray(n.inputs[0] == n.inputs[1], bool),
     "Not": lambda n: ~n.inputs[0],
     "Where": lambda n: np.where(*n.inputs),
+    "And": lambda n: n.inputs[0] & n.inputs[1],
+    "Or": lambda n: n.inputs[0] | n.inputs[1],
+    "ReduceProd": _product,
     "MatMul": lambda n: n.inputs[0] @ n.inputs[1],
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....graph.symbol import Symbol
-from ....layers import Input
+from ....layers import Absolute, Input, Negative
 from ..package import imported
 from . import layers, recurrent, shapes
 from .folding import Node, folded
@@ -78,6 +78,9 @@ class _Walk:
         self.missing: list[str] = []
         self.inputs: dict[str, Symbol] = {}
         self.dtype = np.dtype(np.float32)
+        self.uses: dict[str, set[str]] = {}  # the operators that read a value
+        self.not_negative: set[Any] = set()  # symbols that must go to an Embedding, and to nothing else
+        self.embedded: set[Any] = set()
 
     def run(self) -> tuple[list[Symbol], list[Symbol]]:
         """Return the inputs and the outputs."""
@@ -96,6 +99,8 @@ class _Walk:
         for information, (shape, dtype) in zip(declared, kinds, strict=True):
             self._input(information.name, shape, dtype)
         self._nodes(in_order(self.where, self.graph.node, set(self.values)))
+        if self.not_negative - self.embedded:
+            self.missing.append("Less (of integers that are not those of an embedding)")
         if self.missing:
             raise NotImplementedError(
                 f"{self.where}: operators, or ways to use them, that are not offered: "
@@ -157,6 +162,9 @@ class _Walk:
         readers = Counter(name for node in nodes for name in node.input)
         readers.update(v.name for v in self.graph.output)
         following = {name: node for node in nodes for name in node.input}
+        for node in nodes:
+            for name in node.input:
+                self.uses.setdefault(name, set()).add(node.op_type)
         taken: set[int] = set()
         for proto in nodes:
             if id(proto) in taken:
@@ -189,7 +197,7 @@ class _Walk:
 
     def _is_known(self, proto: Any) -> bool:
         kind = proto.op_type
-        others = (*_PASSED, *_RECURRENT, "Constant", "Shape", "Gather", "Split", "Flatten", "MatMul", "Cast", "If")
+        others = (*_PASSED, *_RECURRENT, "Constant", "Shape", "Gather", "Split", "Flatten", "MatMul", "Cast", "If", "Neg", "Abs")
         return not domain_of(proto) and kind in (*_LAYERS, *_MOVING, *_SIZED, *others)
 
     def _miss(self, proto: Any, error: UnsupportedError | None) -> None:
@@ -227,6 +235,10 @@ class _Walk:
             return [first]
         if kind == "Cast":
             return [self._cast(node)]
+        if isinstance(first, Value) and kind in ("Neg", "Abs"):
+            return [layers.same_axes(first, (Negative if kind == "Neg" else Absolute)(dtype=self.dtype))]
+        if (found := self._of_integers(node)) is not None:
+            return [found]
         if kind in _RECURRENT:
             used = [bool(name) and readers[name] > 0 for name in node.outputs]
             return recurrent.recurrent(node, used, self.dtype)
@@ -240,6 +252,7 @@ class _Walk:
             return [shapes.flatten(node)]
         if kind == "Gather":
             if isinstance(first, np.ndarray):
+                self.embedded.add(inputs[1].symbol.key)
                 return [layers.embedding(node, self.dtype)]
             if isinstance(inputs[1], np.ndarray):
                 return [shapes.gather(node)]
@@ -262,7 +275,29 @@ class _Walk:
         source = value.symbol.dtype
         if source == target or (source.kind in "iu" and target.kind in "iu"):
             return value
+        if source.kind in "iu" and self.uses.get(node.outputs[0]) == {"Less"}:
+            return value
         raise UnsupportedError(f"from {source} to {target}")
+
+    def _of_integers(self, node: Node) -> Any:
+        """Return what comes of integers that are made ready for an Embedding, as tf2onnx does; None if it is not that.
+
+        ``x + n`` where ``x < 0``, and ``x`` elsewhere, is ``x``: our Embedding takes no negative numbers. `run` sees to
+        it that they go there.
+        """
+        values = [one for one in node.inputs if isinstance(one, Value)]
+        if len(values) != 1 or len(node.inputs) != 2 or values[0].symbol.dtype.kind not in "iu":
+            return None
+        constant = next(one for one in node.inputs if not isinstance(one, Value))
+        if not isinstance(constant, np.ndarray) or constant.dtype == object:
+            return None
+        if node.operator == "Less" and node.inputs[0] is values[0] and not constant.any():
+            self.not_negative.add(values[0].symbol.key)
+            return np.zeros((), bool)
+        neutral = {"Add": 0, "Mul": 1}.get(node.operator)
+        if neutral is not None and (constant == neutral).all():
+            return values[0]
+        return constant if node.operator == "Mul" and not constant.any() else None
 
     def _branch(self, node: Node) -> list[Any]:
         condition = node.inputs[0]

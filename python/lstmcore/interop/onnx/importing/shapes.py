@@ -168,7 +168,10 @@ def _rows(value: Value, shape: list[Any], wanted: list[Any]) -> Value | None:
     last = value.axes[-1]
     if len(wanted) != 2 or len(value.axes) < 3 or len(last) != 1 or last == (0,) or value.batch > 1:
         return None
-    if not (_is(wanted[0], -1) and not isinstance(wanted[1], Size) and _is(wanted[1], int(value.symbol.shape[last[0]] or -2))):
+    features = value.symbol.shape[last[0]]
+    if features is None or isinstance(wanted[1], Size) or int(wanted[1]) != features:
+        return None
+    if not (wanted[0] is not shape[value.batch] if isinstance(wanted[0], Size) else int(wanted[0]) == -1):
         return None
     return Value(value.symbol, (tuple(k for own in value.axes[:-1] for k in own), last))
 
