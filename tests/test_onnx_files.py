@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore::DeprecationW
 # Rounding of some tens of terms, through some steps.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 RECURRENT = (layers.LSTM, layers.GRU, layers.SimpleRNN)
-PADDED = np.array([[1, 2, 0, 0], [0, 3, 0, 4], [0, 0, 0, 0], [5, 6, 7, 8], [0, 0, 0, 2]])  # right, holes, all, none, left
+PADDED = np.array(
+    [[1, 2, 0, 0], [0, 3, 0, 4], [0, 0, 0, 0], [5, 6, 7, 8], [0, 0, 0, 2]]
+)  # right, holes, all, none, left
 
 
 def shaken(model, seed=0):
@@ -109,7 +111,9 @@ def test_both_directions_of_masked_sequences(merge_mode, every, tmp_path):
     assert_equal_outputs(runtime(exported(model, tmp_path), PADDED), model.predict(PADDED, verbose=0))
 
 
-@pytest.mark.parametrize("name", "tanh relu gelu selu celu silu mish softmax log_softmax hard_silu relu6 tanh_shrink".split())
+@pytest.mark.parametrize(
+    "name", "tanh relu gelu selu celu silu mish softmax log_softmax hard_silu relu6 tanh_shrink".split()
+)
 def test_activations(name, tmp_path):
     model, x = shaken(Sequential([Input((3,)), layers.Dense(4, activation=name)])), sequences(5, 3)
     assert_equal_outputs(runtime(exported(model, tmp_path), x), model.predict(x, verbose=0))
@@ -148,7 +152,9 @@ def two_inputs():
     a, b = Input((None, 3)), Input((3,))
     h, s = layers.LSTM(4, return_sequences=True)(a), layers.Dense(4)(b)
     y = layers.Concatenate()([h[:, -1], s * 2 - 1, -s, abs(s), 1 / (1 + s**2)])
-    return Model([a, b], [layers.Dense(2)(y), layers.add([h, h]), layers.average([s, s, s]), layers.maximum([s, 2 * s])])
+    return Model(
+        [a, b], [layers.Dense(2)(y), layers.add([h, h]), layers.average([s, s, s]), layers.maximum([s, 2 * s])]
+    )
 
 
 def encoder_decoder():
@@ -158,7 +164,9 @@ def encoder_decoder():
     return Model([a, b], [layers.Dense(2)(outputs), *last])
 
 
-@pytest.mark.parametrize(("make", "shapes"), [(two_inputs, [(4, 6, 3), (4, 3)]), (encoder_decoder, [(4, 6, 3), (4, 5, 2)])])
+@pytest.mark.parametrize(
+    ("make", "shapes"), [(two_inputs, [(4, 6, 3), (4, 3)]), (encoder_decoder, [(4, 6, 3), (4, 5, 2)])]
+)
 def test_graphs_there_and_back(make, shapes, tmp_path):
     model, inputs = shaken(make()), [sequences(*shape) for shape in shapes]
     path, want = exported(model, tmp_path), model.predict(inputs, verbose=0)
@@ -177,7 +185,9 @@ def test_states_are_inputs_and_outputs_for_pieces(tmp_path):
     assert_equal_outputs([outputs], model.predict(x, verbose=0))
 
 
-@pytest.mark.parametrize("layer", [layers.Conv1D(2, 3), layers.Bidirectional(layers.LSTM(2)), layers.LSTM(2, go_backwards=True)])
+@pytest.mark.parametrize(
+    "layer", [layers.Conv1D(2, 3), layers.Bidirectional(layers.LSTM(2)), layers.LSTM(2, go_backwards=True)]
+)
 def test_what_sees_later_steps_has_no_states(layer, tmp_path):
     with pytest.raises(NotImplementedError, match="states"):
         exported(Sequential([Input((None, 3)), layer]), tmp_path, states=True)
@@ -192,7 +202,7 @@ def test_lengths_are_an_input(tmp_path):
 
 def test_what_cannot_be_written_is_listed_at_once(tmp_path):
     chain = [layers.LSTM(5, projection=2, return_sequences=True, name="a"), layers.MinGRU(3, name="b"), layers.Dense(1)]
-    with pytest.raises(NotImplementedError, match="a: projection; b: MinGRU$"):
+    with pytest.raises(NotImplementedError, match=r"a: projection; b: MinGRU$"):
         exported(Sequential([Input((None, 3)), *chain]), tmp_path)
     assert not os.listdir(tmp_path)
 
@@ -428,7 +438,7 @@ def test_data_in_the_folder_are_read_and_checked(tmp_path):
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="data.bin", size_threshold=0)
     np.testing.assert_array_equal(models.load_model(path).predict(x, verbose=0), want)
     os.truncate(tmp_path / "data.bin", 20)
-    with pytest.raises(ValueError, match="external data: expected .* bytes"):
+    with pytest.raises(ValueError, match=r"external data: expected .* bytes"):
         models.load_model(path)
 
 
@@ -469,5 +479,3 @@ def test_loading_needs_no_package_but_onnx(tmp_path):
     program = f"import sys\nfrom lstmcore import models\nmodels.load_model({path!r})\nprint('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ended.stdout.strip() == "False", ended.stderr
-
-

@@ -67,9 +67,7 @@ class _Exporter:
     def _input(self, symbol: Symbol) -> Value:
         readers = [call for call in self.drawing.plan.calls if symbol.key in {s.key for s in call.sources}]
         whole = bool(readers) and all(isinstance(call.layer, Embedding) for call in readers)
-        value = Value(
-            self.writer.name(symbol.name), symbol.shape, np.dtype(np.int64) if whole else symbol.dtype
-        )
+        value = Value(self.writer.name(symbol.name), symbol.shape, np.dtype(np.int64) if whole else symbol.dtype)
         self.inputs.append(value)
         return value
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ....layers import GRU, LSTM, Bidirectional, SimpleRNN
+from ....layers import GRU, LSTM, SimpleRNN
 from .context import Context
 from .functions import of_recurrent
 from .writer import Array, Writer

@@ -11,14 +11,12 @@ from .writer import Value
 def time_distributed(context: Context) -> tuple[str, Any]:
     """Write a layer of single steps: all steps of all rows are rows to it."""
     writer, layer = context.writer, context.layer.layer
-    _, steps, *inner = context.inputs.shape
+    _, _, *inner = context.inputs.shape
     if None in inner:
         raise NotImplementedError("sizes behind the steps that are not known")
     if context.states is not None and getattr(layer, "state_names", None):
         raise NotImplementedError("states of a layer within")
-    rows = Value(
-        writer.add("Reshape", context.x, writer.integers([-1, *inner])), (None, *inner), context.inputs.dtype
-    )
+    rows = Value(writer.add("Reshape", context.x, writer.integers([-1, *inner])), (None, *inner), context.inputs.dtype)
     shape = layer.compute_output_shape((None, *inner))
     outputs, mask = context.write(layer, rows, None, {}, shape)
     if mask is not None:

@@ -76,7 +76,9 @@ def part(start: int, end: int, step: int) -> slice:
     """Return the slice of numbers as ONNX gives them, where a large one says to the end."""
     if step > 0:
         return slice(start or None, None if end >= 2**31 - 1 else end, step if step > 1 else None)
-    return slice(None if start in (-1, 2**63 - 1) or start >= 2**31 - 1 else start, None if end < -(2**31) + 1 else end, step)
+    return slice(
+        None if start in (-1, 2**63 - 1) or start >= 2**31 - 1 else start, None if end < -(2**31) + 1 else end, step
+    )
 
 
 def slices(node: Node, count: int) -> tuple[list[int], list[int], list[int], list[int]]:
@@ -139,7 +141,9 @@ def _divide(node: Node) -> Constant:
 
 def _product(node: Node) -> Constant:
     axes = node.axes()
-    return np.asarray(np.prod(node.inputs[0], None if axes is None else tuple(axes), keepdims=bool(node.get("keepdims", 1))))
+    return np.asarray(
+        np.prod(node.inputs[0], None if axes is None else tuple(axes), keepdims=bool(node.get("keepdims", 1)))
+    )
 
 
 def _range(node: Node) -> Constant:

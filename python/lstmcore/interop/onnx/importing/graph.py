@@ -17,9 +17,7 @@ from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch
 
 _PASSED = ("Identity", "Dropout")
 _LAYERS: dict[str, Any] = {
-    **dict.fromkeys(
-        (*layers._ACTIVATIONS, "LeakyRelu", "Elu", "Celu", "Gelu", "ThresholdedRelu"), layers.activation
-    ),
+    **dict.fromkeys((*layers._ACTIVATIONS, "LeakyRelu", "Elu", "Celu", "Gelu", "ThresholdedRelu"), layers.activation),
     **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
     **dict.fromkeys(("MaxPool", "AveragePool"), layers.pool),
     **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), layers.global_pool),
@@ -197,12 +195,27 @@ class _Walk:
 
     def _is_known(self, proto: Any) -> bool:
         kind = proto.op_type
-        others = (*_PASSED, *_RECURRENT, "Constant", "Shape", "Gather", "Split", "Flatten", "MatMul", "Cast", "If", "Neg", "Abs")
+        others = (
+            *_PASSED,
+            *_RECURRENT,
+            "Constant",
+            "Shape",
+            "Gather",
+            "Split",
+            "Flatten",
+            "MatMul",
+            "Cast",
+            "If",
+            "Neg",
+            "Abs",
+        )
         return not domain_of(proto) and kind in (*_LAYERS, *_MOVING, *_SIZED, *others)
 
     def _miss(self, proto: Any, error: UnsupportedError | None) -> None:
         kind = f"{proto.domain}.{proto.op_type}" if domain_of(proto) else proto.op_type
-        self.missing.append(kind if error is None or str(error).startswith(kind) and str(error) == kind else f"{kind} ({error})")
+        self.missing.append(
+            kind if error is None or (str(error).startswith(kind) and str(error) == kind) else f"{kind} ({error})"
+        )
 
     def _bias_after(self, proto: Any, inputs: list[Any], readers: Counter[str], following: Any) -> Any:
         """Return the node that adds a vector to what a product with a matrix makes, and the vector; None for none."""
@@ -319,4 +332,3 @@ def _constant(node: Node) -> Any:
         if name in ("value_int", "value_ints"):
             return np.asarray(value, np.int64)
     raise UnsupportedError("other than numbers")
-

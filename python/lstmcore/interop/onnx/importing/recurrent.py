@@ -22,7 +22,14 @@ _KINDS: dict[str, tuple[type[Layer], int, list[str]]] = {
 # Where ONNX's gates (i, o, f, c and z, r, h) stand in our order (i, f, g, o and z, r, h).
 _ORDER = {4: (0, 2, 3, 1), 3: (0, 1, 2), 1: (0,)}
 _PLAIN = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "softsign": "softsign", "softplus": "softplus"}
-_WITH_ALPHA = {"affine": 1.0, "leakyrelu": 0.01, "hardsigmoid": 0.2, "elu": 1.0, "scaledtanh": 1.0, "thresholdedrelu": 1.0}
+_WITH_ALPHA = {
+    "affine": 1.0,
+    "leakyrelu": 0.01,
+    "hardsigmoid": 0.2,
+    "elu": 1.0,
+    "scaledtanh": 1.0,
+    "thresholdedrelu": 1.0,
+}
 _WITH_BETA = {"affine": 0.0, "hardsigmoid": 0.5, "scaledtanh": 1.0}
 
 

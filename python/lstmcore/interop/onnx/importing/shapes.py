@@ -147,7 +147,9 @@ def reshape(node: Node, sizes: Sizes) -> Value:
     if not isinstance(target, np.ndarray):
         raise UnsupportedError("a shape that is computed")
     shape = value.shape(sizes)
-    wanted = [shape[k] if _is(n, 0) and k < len(shape) and not node.get("allowzero") else n for k, n in enumerate(target)]
+    wanted = [
+        shape[k] if _is(n, 0) and k < len(shape) and not node.get("allowzero") else n for k, n in enumerate(target)
+    ]
     merged = [own for own in value.axes if 0 in own and len(own) > 1]
     if not merged and (found := _rows(value, shape, wanted)) is not None:
         return found
@@ -202,10 +204,10 @@ def _goal(own: list[int | None], wanted: list[Any], rows: Any) -> list[int | Non
     """Return the sizes behind the batch that are wanted, None for those that are not known."""
     goal = [None if isinstance(n, Size) or n == -1 else int(n) for n in wanted]
     known, fixed = (math.prod(n for n in part if n is not None) for part in (own, goal))
-    if not isinstance(rows, Size) and (rows == -1 or -1 not in [n for n in wanted if not isinstance(n, Size)]):
-        # The rows are what is left, which is the batch if everything else stays.
-        if own.count(None) != goal.count(None) or known != fixed:
-            raise UnsupportedError("Reshape of the batch and others together")
+    # The rows may be what is left, which is the batch if everything else stays.
+    left = not isinstance(rows, Size) and (rows == -1 or -1 not in [n for n in wanted if not isinstance(n, Size)])
+    if left and (own.count(None) != goal.count(None) or known != fixed):
+        raise UnsupportedError("Reshape of the batch and others together")
     if None not in own and goal.count(None) == 1:
         return [known // max(1, fixed) if n is None else n for n in goal]
     if own.count(None) == 1 and goal.count(None) == 2 and any(isinstance(n, Size) for n in wanted):
