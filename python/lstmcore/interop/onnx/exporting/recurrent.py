@@ -36,6 +36,7 @@ def operands(layer: Any) -> Operands:
     _refuse(layer)
     weights = {v.name.rpartition("/")[2]: v.value for v in layer.variables}
     options = layer.options
+    order: tuple[int, ...]
     if isinstance(layer, LSTM):
         inner = options.activation if options.input_activation else "linear"
         outer = options.activation if options.output_activation else "linear"

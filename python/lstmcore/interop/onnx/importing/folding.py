@@ -199,7 +199,10 @@ def folded(node: Node) -> list[Constant]:
         except (TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"{node.operator}: expected inputs that fit together ({error})") from error
     if node.operator == "Split":
-        sizes = node.get("split") or node.constants[-1]
+        sizes = node.constant(1, "split") if node.get("split") is None else node.get("split")
+        if sizes is None:
+            each = -(-node.inputs[0].shape[node.get("axis", 0)] // len(node.outputs))
+            sizes = [each] * len(node.outputs)
         ends = np.cumsum(sizes)[:-1]
         return list(np.split(node.inputs[0], ends, axis=node.get("axis", 0)))
     raise UnsupportedError(f"{node.operator} of constants")

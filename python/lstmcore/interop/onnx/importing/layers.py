@@ -144,7 +144,8 @@ def prelu(node: Node, dtype: Any) -> Value:
 def batch_normalization(node: Node, dtype: Any) -> Value:
     """Return a normalisation by averages."""
     value = node.inputs[0]
-    vectors = [node.constant(k, name) for k, name in enumerate(("scale", "B", "mean", "var"), 1)]
+    given = [node.constant(k, name) for k, name in enumerate(("scale", "B", "mean", "var"), 1)]
+    vectors = [vector for vector in given if vector is not None]
     layer = layers.BatchNormalization(
         value.axis(1, "BatchNormalization"),
         momentum=node.get("momentum", 0.9),

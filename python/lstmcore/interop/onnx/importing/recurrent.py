@@ -10,11 +10,11 @@ from .... import activations
 from ....activations import piecewise
 from ....activations.smooth import ELU
 from ....graph.symbol import Symbol
-from ....layers import GRU, LSTM, Bidirectional, Concatenate, Layer, Reshape, SimpleRNN
+from ....layers import GRU, LSTM, Bidirectional, Concatenate, Reshape, SimpleRNN
 from .folding import Node
 from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, laid_out
 
-_KINDS: dict[str, tuple[type[Layer], int, list[str]]] = {
+_KINDS: dict[str, tuple[Any, int, list[str]]] = {
     "LSTM": (LSTM, 4, ["Sigmoid", "Tanh", "Tanh"]),
     "GRU": (GRU, 3, ["Sigmoid", "Tanh"]),
     "RNN": (SimpleRNN, 1, ["Tanh"]),

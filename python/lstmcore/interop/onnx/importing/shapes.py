@@ -34,7 +34,8 @@ def transpose(node: Node) -> Value:
 
 def squeeze(node: Node) -> Value:
     """Return a value without axes of size 1."""
-    value, axes = node.inputs[0], node.axes()
+    axes = node.axes()
+    value: Value = node.inputs[0]
     count = len(value.axes)
     if axes is None:
         axes = [k for k, own in enumerate(value.axes) if math.prod(value.symbol.shape[a] or 0 for a in own) == 1]
@@ -95,7 +96,7 @@ def sliced(value: Value, axis: int, key: slice) -> Value:
 
 def slice_(node: Node, sizes: Sizes) -> Value:
     """Return parts along axes."""
-    value = node.inputs[0]
+    value: Value = node.inputs[0]
     count = len(value.axes)
     shape = value.shape(sizes)
     for start, end, axis, step in zip(*slices(node, count), strict=True):
