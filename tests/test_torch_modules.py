@@ -390,23 +390,53 @@ def test_workers_of_a_data_loader(context):
     assert torch.equal(torch.cat(list(loader)), want)
 
 
-def test_distributed_data_parallel(tmp_path):
-    distributed = torch.distributed
-    if not distributed.is_available():
+DISTRIBUTED = """
+import copy
+import torch
+import lstmcore.torch
+
+torch.set_num_threads(1)
+torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+
+
+def trained(module):
+    parallel, x = torch.nn.parallel.DistributedDataParallel(module), torch.linspace(-1, 1, 30).sin().view(5, 2, 3)
+    optimizer = torch.optim.SGD(parallel.parameters(), 0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        parallel(x)[0].sin().sum().backward()
+        optimizer.step()
+    return list(module.parameters())
+
+
+theirs = torch.nn.LSTM(3, 4, num_layers=2)
+mine = lstmcore.torch.LSTM(3, 4, num_layers=2)
+before = theirs.state_dict()
+mine.load_state_dict(copy.deepcopy(before))
+wanted = trained(theirs)
+print("started", flush=True)
+for got, want in zip(trained(mine), wanted, strict=True):
+    torch.testing.assert_close(got, want, rtol=3e-5, atol=3e-5)
+torch.distributed.destroy_process_group()
+print("trained")
+"""
+
+
+def test_distributed_data_parallel():
+    if not torch.distributed.is_available():
         pytest.skip("this PyTorch has no torch.distributed")
-    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
-    try:
-        theirs, mine = twins("LSTM", 3, 4, num_layers=2)
-        parallel, x = torch.nn.parallel.DistributedDataParallel(mine), torch.randn(5, 2, 3)
-        optimizers = [torch.optim.SGD(m.parameters(), 0.1) for m in (theirs, parallel)]
-        for _ in range(3):
-            for module, optimizer in zip((theirs, parallel), optimizers, strict=True):
-                optimizer.zero_grad()
-                module(x)[0].sin().sum().backward()
-                optimizer.step()
-        assert_close(list(mine.parameters()), list(theirs.parameters()))
-    finally:
-        distributed.destroy_process_group()
+    # In a process of its own: where a machine's network is shut off, gloo may wait without end.
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, "-c", DISTRIBUTED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as run:
+        try:
+            printed, _ = run.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            printed, _ = run.communicate()
+    if run.returncode and "started" not in printed:
+        pytest.skip("gloo does not run PyTorch's own modules on this machine")
+    assert printed.split() == ["started", "trained"]
 
 
 # --- one operator ---

@@ -18,6 +18,7 @@ from ..graph.tracing import all_within
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
+from ..serialization.models import Savable
 from .model import Model
 from .planned import Planned
 
@@ -314,7 +315,7 @@ class Functional(Planned):
         return type(self)(*_drawn(self._described(), layers, inputs), name=self.name)
 
 
-Model.of_graph = Functional
+Savable.of_graph = Model.of_graph = Functional
 
 
 def _drawn(config: Mapping[str, Any], layers: list[Any], inputs: Sequence[Symbol] | None = None) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from .. import _core
 from .._arguments import flag, function, shown
@@ -29,6 +29,8 @@ _PRODUCER = f"lstmcore {_core.__version__}"
 
 class Savable(Configurable):
     """What a model has that can be saved; `models.Sequential` is one."""
+
+    of_graph: ClassVar[Any]  # the class of models of inputs and outputs
 
     # Provided by the model.
     built: bool
@@ -140,6 +142,36 @@ class Savable(Configurable):
         weights = without_prefix("weights/", container.unpack(content, where).arrays)
         assign_all(where, named_variables(_layers(self)), weights, skip)
 
+    def export(self, filepath: Path_, states: bool = False, lengths: bool = False) -> None:
+        """Write the model, as it predicts, to an ONNX file (opset 17), which ONNX Runtime and others run.
+
+        >>> import os, tempfile
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(None, 3)), layers.Dense(1)])
+        >>> model.export(os.path.join(tempfile.mkdtemp(), "model.onnx"))
+
+        Its inputs have the names of the model's, its outputs those of the layers that make them. Batch and steps are
+        of any size where the model's are. Masks that layers make (`Embedding`, `Masking`) are made in the file too.
+
+        Parameters
+        ----------
+        filepath : the file, named ".onnx".
+        states : whether the states of the recurrent layers, ``<layer>_h`` and ``<layer>_c``, are inputs, and those
+            after the last step, ``<layer>_h_next`` and so on, outputs: for sequences that are run piece by piece.
+        lengths : whether there is an input ``lengths`` (batch,) of integers, how many steps of every row count.
+
+        Raises
+        ------
+        NotImplementedError
+            There are layers or options that ONNX's operators do not say; the message lists them all.
+        ImportError
+            The package onnx is missing: ``pip install 'lstmcore[onnx]'``.
+        """
+        from ..interop.onnx.exporting.export import export
+
+        _require_built(self)
+        export(self, filepath, states, lengths)
+
     def to_json(self, **options: Any) -> str:
         """Return the configuration of the layers, without weights, as JSON; ``options`` are those of `json.dumps`."""
         return json.dumps(_architecture(self), **options)
@@ -160,14 +192,15 @@ def save_model(model: Savable, filepath: Path_, overwrite: bool = True, **option
 def load_model(
     filepath: Path_, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """Return the model that `Savable.save` or Keras has saved, compiled and ready to go on training.
+    """Return the model of a file: as `Savable.save` or Keras has saved it, ready to go on training; or of an ONNX file.
 
     No code is run but that of lstmcore and of what ``custom_objects`` names. Files of Keras (.keras, and .h5 of all its
     versions) need h5py, the extra ``keras``; of those that Keras has written, the optimizer begins anew.
 
     Parameters
     ----------
-    filepath : the file.
+    filepath : the file. One named ".onnx" becomes a graph of layers, not compiled, whose inputs and outputs have the
+        batch first.
     custom_objects : classes and functions of yours that are part of the model, by name; those
         registered with `utils.register_keras_serializable` need not be here. The function of a Lambda in a file of
         Keras's goes by its own name or the layer's.
@@ -180,8 +213,15 @@ def load_model(
         The file is not whole, is something else, or does not fit together; the message names it.
     OSError
         It cannot be read.
+    NotImplementedError
+        The ONNX file has operators that are not offered; the message lists all.
     """
     where = checked_path("filepath", filepath)
+    if os.path.splitext(where)[1].lower() == ".onnx":
+        from ..interop.onnx.importing.graph import symbols
+
+        with bounded_by_memory():
+            return Savable.of_graph(*symbols(where))
     compiled, content = flag("compile", compile), container.content_of(where)
     if is_of_keras(content):
         return _from_keras(content, where, custom_objects, compiled)

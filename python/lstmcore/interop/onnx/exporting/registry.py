@@ -1,0 +1,84 @@
+"""Which function writes which layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .... import layers
+from . import merging, recurrent, sequences, vectors, within
+from .context import Context
+
+# In training alone.
+_NOTHING = (
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.AlphaDropout,
+    layers.ActivityRegularization,
+    layers.Identity,
+)
+_ACTIVATIONS = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax)
+_ELEMENTWISE = (
+    layers.Add,
+    layers.Subtract,
+    layers.Multiply,
+    layers.Divide,
+    layers.Maximum,
+    layers.Minimum,
+    layers.Average,
+)
+
+_WRITERS: dict[type, Callable[[Context], tuple[Any, Any]]] = {
+    **dict.fromkeys(_NOTHING, vectors.identity),
+    **dict.fromkeys(_ACTIVATIONS, vectors.activation),
+    **dict.fromkeys(_ELEMENTWISE, merging.elementwise),
+    **dict.fromkeys((layers.LSTM, layers.GRU, layers.SimpleRNN), recurrent.recurrent),
+    **dict.fromkeys((layers.MaxPooling1D, layers.AveragePooling1D), sequences.pooling),
+    layers.Bidirectional: recurrent.bidirectional,
+    layers.Conv1D: sequences.conv1d,
+    layers.GlobalMaxPooling1D: sequences.global_max,
+    layers.GlobalAveragePooling1D: sequences.global_average,
+    layers.Masking: sequences.masking,
+    layers.Embedding: sequences.embedding,
+    layers.ZeroPadding1D: sequences.zero_padding,
+    layers.Cropping1D: sequences.cropping,
+    layers.UpSampling1D: sequences.up_sampling,
+    layers.RepeatVector: sequences.repeat,
+    layers.Dense: vectors.dense,
+    layers.PReLU: vectors.prelu,
+    layers.BatchNormalization: vectors.batch_normalization,
+    layers.LayerNormalization: vectors.layer_normalization,
+    layers.RMSNormalization: vectors.row_normalization,
+    layers.Flatten: vectors.flatten,
+    layers.Reshape: vectors.reshape,
+    layers.Permute: vectors.permute,
+    layers.Concatenate: merging.concatenate,
+    layers.Arithmetic: merging.arithmetic,
+    layers.Negative: merging.negative,
+    layers.Absolute: merging.absolute,
+    layers.NotEqual: merging.not_equal,
+    layers.Matmul: merging.matmul,
+    layers.GetItem: merging.item,
+    layers.TimeDistributed: within.time_distributed,
+    layers.Residual: within.residual,
+}
+# What is made of single steps, which a stream of pieces can do without knowing the others.
+STEPWISE = (
+    *_NOTHING,
+    *_ACTIVATIONS,
+    *_ELEMENTWISE,
+    *(layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Embedding, layers.Masking, layers.Dense),
+    *(layers.BatchNormalization, layers.LayerNormalization, layers.RMSNormalization, layers.Concatenate),
+    *(layers.Arithmetic, layers.Negative, layers.Absolute, layers.TimeDistributed, layers.Residual),
+)
+
+
+def writer_of(layer: Any) -> Callable[[Context], tuple[Any, Any]]:
+    """Return the function that writes a layer; one of a class of the user's is known by its own class alone."""
+    if layer.is_model and getattr(layer, "_drawing", None) is not None:
+        return within.model
+    if type(layer) not in _WRITERS:
+        raise NotImplementedError(type(layer).__name__)
+    return _WRITERS[type(layer)]

@@ -1,0 +1,334 @@
+"""The way through the graph of a file: every operator becomes a constant or a layer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ....graph.symbol import Symbol
+from ....layers import Absolute, Input, Negative
+from ..package import imported
+from . import layers, recurrent, shapes
+from .folding import Node, folded
+from .reading import array_of, attributes_of, domain_of, in_order, read
+from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch_first
+
+_PASSED = ("Identity", "Dropout")
+_LAYERS: dict[str, Any] = {
+    **dict.fromkeys((*layers._ACTIVATIONS, "LeakyRelu", "Elu", "Celu", "Gelu", "ThresholdedRelu"), layers.activation),
+    **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
+    **dict.fromkeys(("MaxPool", "AveragePool"), layers.pool),
+    **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), layers.global_pool),
+    **dict.fromkeys(("ReduceMean", "ReduceMax"), layers.reduce),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean"), shapes.elementwise),
+    "HardSigmoid": layers.hard_sigmoid,
+    "Clip": layers.clip,
+    "PRelu": layers.prelu,
+    "Gemm": layers.gemm,
+    "BatchNormalization": layers.batch_normalization,
+    "LayerNormalization": layers.layer_normalization,
+    "Conv": layers.conv,
+    "Pad": shapes.pad,
+}
+_MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
+_SIZED = {"Slice": shapes.slice_, "Reshape": shapes.reshape, "Concat": shapes.concat, "Expand": shapes.expand}
+_RECURRENT = ("LSTM", "GRU", "RNN")
+
+
+class _Unknown:
+    """Stands for what an operator would have made that is not offered."""
+
+
+_UNKNOWN = _Unknown()
+
+
+def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
+    """Return the inputs and outputs of a file as symbols of our layers, batch first.
+
+    Raises
+    ------
+    NotImplementedError
+        There are operators that our layers do not say; the message lists all.
+    ValueError
+        The file is not whole, or does not fit together; the message names it.
+    """
+    graph, opset = read(where)
+    batches: dict[str, int] = {}
+    while True:
+        walk = _Walk(where, graph, opset, batches)
+        try:
+            return walk.run()
+        except OtherBatchError as other:
+            # An input has its batch elsewhere than first: where what was made of it says.
+            name, axis = walk.source(other)
+            if name is None or batches.get(name, 0) == axis:
+                raise NotImplementedError(f"{where}: a batch that is not the same axis for all: {other}") from None
+            batches[name] = axis
+
+
+class _Walk:
+    def __init__(self, where: str, graph: Any, opset: int, batches: dict[str, int]) -> None:
+        self.where, self.graph, self.opset, self.batches = where, graph, opset, batches
+        self.values: dict[str, Any] = {"": None}
+        self.sizes = Sizes()
+        self.missing: list[str] = []
+        self.inputs: dict[str, Symbol] = {}
+        self.dtype = np.dtype(np.float32)
+        self.uses: dict[str, set[str]] = {}  # the operators that read a value
+        self.not_negative: set[Any] = set()  # symbols that must go to an Embedding, and to nothing else
+        self.embedded: set[Any] = set()
+
+    def run(self) -> tuple[list[Symbol], list[Symbol]]:
+        """Return the inputs and the outputs."""
+        for tensor in self.graph.initializer:
+            self.values[tensor.name] = array_of(self.where, tensor)
+        if self.graph.sparse_initializer:
+            raise NotImplementedError(f"{self.where}: sparse initializers")
+        floats = Counter(a.dtype for a in self.values.values() if isinstance(a, np.ndarray) and a.dtype.kind == "f")
+        declared = [v for v in self.graph.input if v.name not in self.values]
+        kinds = [self._described(information) for information in declared]
+        for _, dtype in kinds:
+            if dtype.kind == "f":
+                floats[dtype] += 1
+        if floats and (most := floats.most_common(1)[0][0]) in (np.float32, np.float64):
+            self.dtype = np.dtype(most)
+        for information, (shape, dtype) in zip(declared, kinds, strict=True):
+            self._input(information.name, shape, dtype)
+        self._nodes(in_order(self.where, self.graph.node, set(self.values)))
+        if self.not_negative - self.embedded:
+            self.missing.append("Less (of integers that are not those of an embedding)")
+        if self.missing:
+            raise NotImplementedError(
+                f"{self.where}: operators, or ways to use them, that are not offered: "
+                + "; ".join(dict.fromkeys(self.missing))
+            )
+        return list(self.inputs.values()), [self._output(v.name) for v in self.graph.output]
+
+    def _described(self, information: Any) -> tuple[list[int | None], np.dtype[Any]]:
+        if not information.type.HasField("tensor_type"):
+            raise NotImplementedError(f"{self.where}: {information.name}: expected an array")
+        tensor = information.type.tensor_type
+        if not tensor.HasField("shape"):
+            raise ValueError(f"{self.where}: {information.name}: expected a number of axes, got none")
+        shape = [int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim]
+        return shape, np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+
+    def _input(self, name: str, shape: list[int | None], dtype: np.dtype[Any]) -> None:
+        batch = self.batches.get(name, 0)
+        if not shape:
+            raise NotImplementedError(f"{self.where}: {name}: an input without axes")
+        rest = [n for k, n in enumerate(shape) if k != batch]
+        symbol = Input(batch_shape=(None, *rest), dtype=str(dtype), name=name.replace("/", "_"))
+        self.inputs[name] = symbol
+        places: list[tuple[int, ...]] = [(k + 1,) for k in range(len(rest))]
+        places.insert(batch, (0,))
+        self.values[name] = Value(symbol, tuple(places))
+
+    def _output(self, name: str) -> Symbol:
+        value = self.values.get(name)
+        if not isinstance(value, Value):
+            raise ValueError(f"{self.where}: {name}: expected an output that depends on the inputs")
+        try:
+            return batch_first(value)
+        except UnsupportedError as error:
+            raise NotImplementedError(f"{self.where}: {name}: {error}") from None
+
+    def source(self, other: OtherBatchError) -> tuple[str | None, int]:
+        """Return the input that a value is made of, and which of its axes is the batch according to an error."""
+        own = other.value.axes[other.axis]
+        todo, seen = [other.value.symbol], set()
+        while todo:
+            symbol = todo.pop()
+            if symbol.key in seen:
+                continue
+            seen.add(symbol.key)
+            for name, given in self.inputs.items():
+                if given.key == symbol.key:
+                    before = self.batches.get(name, 0)
+                    axis = own[0] if own and own[0] < given.ndim else 1
+                    # The symbol has the batch, which was at ``before``, first.
+                    order = [before, *(k for k in range(given.ndim) if k != before)]
+                    return name, order[axis]
+            todo += symbol.call.sources
+        return None, 0
+
+    # --- nodes ---
+
+    def _nodes(self, nodes: list[Any]) -> None:
+        readers = Counter(name for node in nodes for name in node.input)
+        readers.update(v.name for v in self.graph.output)
+        following = {name: node for node in nodes for name in node.input}
+        for node in nodes:
+            for name in node.input:
+                self.uses.setdefault(name, set()).add(node.op_type)
+        taken: set[int] = set()
+        for proto in nodes:
+            if id(proto) in taken:
+                continue
+            inputs = [self.values.get(name) for name in proto.input]
+            attributes = attributes_of(self.where, proto)
+            node = Node(proto.op_type, attributes, inputs, list(proto.output), self.opset)
+            if any(value is _UNKNOWN for value in inputs):
+                outputs: list[Any] = [_UNKNOWN] * len(proto.output)
+                if not self._is_known(proto):
+                    self._miss(proto, None)
+            elif domain_of(proto):
+                outputs = [_UNKNOWN] * len(proto.output)
+                self._miss(proto, None)
+            else:
+                bias = self._bias_after(proto, inputs, readers, following)
+                try:
+                    outputs = self._made(node, readers, None if bias is None else bias[1])
+                    if bias is not None:
+                        taken.add(id(bias[0]))
+                        self.values[bias[0].output[0]] = outputs[0]
+                except UnsupportedError as error:
+                    outputs = [_UNKNOWN] * len(proto.output)
+                    self._miss(proto, error)
+                except (ValueError, TypeError, IndexError, KeyError) as error:
+                    raise ValueError(f"{self.where}: {proto.name or proto.op_type}: {error}") from error
+            for name, value in zip(proto.output, outputs, strict=False):
+                if name:
+                    self.values[name] = value
+
+    def _is_known(self, proto: Any) -> bool:
+        kind = proto.op_type
+        others = (
+            *_PASSED,
+            *_RECURRENT,
+            "Constant",
+            "Shape",
+            "Gather",
+            "Split",
+            "Flatten",
+            "MatMul",
+            "Cast",
+            "If",
+            "Neg",
+            "Abs",
+        )
+        return not domain_of(proto) and kind in (*_LAYERS, *_MOVING, *_SIZED, *others)
+
+    def _miss(self, proto: Any, error: UnsupportedError | None) -> None:
+        kind = f"{proto.domain}.{proto.op_type}" if domain_of(proto) else proto.op_type
+        self.missing.append(
+            kind if error is None or (str(error).startswith(kind) and str(error) == kind) else f"{kind} ({error})"
+        )
+
+    def _bias_after(self, proto: Any, inputs: list[Any], readers: Counter[str], following: Any) -> Any:
+        """Return the node that adds a vector to what a product with a matrix makes, and the vector; None for none."""
+        if proto.op_type != "MatMul" or not isinstance(inputs[1], np.ndarray) or inputs[1].ndim != 2:
+            return None
+        name = proto.output[0]
+        after = following.get(name)
+        if readers[name] != 1 or after is None or after.op_type != "Add":
+            return None
+        other = next((n for n in after.input if n != name), "")
+        vector = self.values.get(other)
+        if not isinstance(vector, np.ndarray) or vector.shape != inputs[1].shape[1:]:
+            return None
+        return after, vector
+
+    def _made(self, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
+        kind, inputs = node.operator, node.inputs
+        first = inputs[0] if inputs else None
+        if kind == "Constant":
+            return [_constant(node)]
+        if kind == "If":
+            return self._branch(node)
+        if kind == "Shape" and isinstance(first, Value):
+            shape = first.shape(self.sizes)[node.get("start", 0) : node.get("end", None)]
+            unknown = any(isinstance(n, Size) for n in shape)
+            return [np.array(shape, object if unknown else np.int64)]
+        if not any(isinstance(value, Value) for value in inputs):
+            return folded(node)
+        if kind in _PASSED:
+            return [first]
+        if kind == "Cast":
+            return [self._cast(node)]
+        if isinstance(first, Value) and kind in ("Neg", "Abs"):
+            return [layers.same_axes(first, (Negative if kind == "Neg" else Absolute)(dtype=self.dtype))]
+        if (found := self._of_integers(node)) is not None:
+            return [found]
+        if kind in _RECURRENT:
+            used = [bool(name) and readers[name] > 0 for name in node.outputs]
+            return recurrent.recurrent(node, used, self.dtype)
+        if kind in _MOVING:
+            return [_MOVING[kind](node)]
+        if kind in _SIZED:
+            return [_SIZED[kind](node, self.sizes)]
+        if kind == "Split":
+            return list(shapes.split(node, self.sizes))
+        if kind == "Flatten":
+            return [shapes.flatten(node)]
+        if kind == "Gather":
+            if isinstance(first, np.ndarray):
+                self.embedded.add(inputs[1].symbol.key)
+                return [layers.embedding(node, self.dtype)]
+            if isinstance(inputs[1], np.ndarray):
+                return [shapes.gather(node)]
+            raise UnsupportedError("indices that are computed")
+        if kind == "MatMul":
+            if isinstance(first, Value) and isinstance(inputs[1], np.ndarray):
+                return [layers.dense(node, bias, self.dtype)]
+            if isinstance(first, np.ndarray):
+                raise UnsupportedError("a constant on the left")
+            return [shapes.matmul(node, self.dtype)]
+        if kind not in _LAYERS:
+            raise UnsupportedError(kind)
+        if not isinstance(first, Value) and kind not in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"):
+            raise UnsupportedError("a constant with weights that are computed")
+        return [_LAYERS[kind](node, self.dtype)]
+
+    def _cast(self, node: Node) -> Value:
+        value: Value = node.inputs[0]
+        target = np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(node.get("to")))
+        source = value.symbol.dtype
+        if source == target or (source.kind in "iu" and target.kind in "iu"):
+            return value
+        if source.kind in "iu" and self.uses.get(node.outputs[0]) == {"Less"}:
+            return value
+        raise UnsupportedError(f"from {source} to {target}")
+
+    def _of_integers(self, node: Node) -> Any:
+        """Return what comes of integers that are made ready for an Embedding, as tf2onnx does; None if it is not that.
+
+        ``x + n`` where ``x < 0``, and ``x`` elsewhere, is ``x``: our Embedding takes no negative numbers. `run` sees to
+        it that they go there.
+        """
+        values = [one for one in node.inputs if isinstance(one, Value)]
+        if len(values) != 1 or len(node.inputs) != 2 or values[0].symbol.dtype.kind not in "iu":
+            return None
+        constant = next(one for one in node.inputs if not isinstance(one, Value))
+        if not isinstance(constant, np.ndarray) or constant.dtype == object:
+            return None
+        if node.operator == "Less" and node.inputs[0] is values[0] and not constant.any():
+            self.not_negative.add(values[0].symbol.key)
+            return np.zeros((), bool)
+        neutral = {"Add": 0, "Mul": 1}.get(node.operator)
+        if neutral is not None and (constant == neutral).all():
+            return values[0]
+        return constant if node.operator == "Mul" and not constant.any() else None
+
+    def _branch(self, node: Node) -> list[Any]:
+        condition = node.inputs[0]
+        if not isinstance(condition, np.ndarray):
+            raise UnsupportedError("a condition that is computed")
+        graph = node.get("then_branch" if condition.reshape(-1)[0] else "else_branch")
+        for tensor in graph.initializer:
+            self.values[tensor.name] = array_of(self.where, tensor)
+        self._nodes(in_order(self.where, graph.node, set(self.values)))
+        return [self.values[v.name] for v in graph.output]
+
+
+def _constant(node: Node) -> Any:
+    for name, value in node.attributes.items():
+        if name == "value":
+            return value
+        if name in ("value_float", "value_floats"):
+            return np.asarray(value, np.float32)
+        if name in ("value_int", "value_ints"):
+            return np.asarray(value, np.int64)
+    raise UnsupportedError("other than numbers")

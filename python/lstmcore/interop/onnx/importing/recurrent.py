@@ -1,0 +1,236 @@
+"""LSTM, GRU and RNN: the weights of ONNX in our order, and the axes of what these operators return."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .... import activations
+from ....activations import piecewise
+from ....activations.smooth import ELU
+from ....graph.symbol import Symbol
+from ....layers import GRU, LSTM, Bidirectional, Concatenate, Reshape, SimpleRNN
+from .folding import Node
+from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, laid_out
+
+_KINDS: dict[str, tuple[Any, int, list[str]]] = {
+    "LSTM": (LSTM, 4, ["Sigmoid", "Tanh", "Tanh"]),
+    "GRU": (GRU, 3, ["Sigmoid", "Tanh"]),
+    "RNN": (SimpleRNN, 1, ["Tanh"]),
+}
+# Where ONNX's gates (i, o, f, c and z, r, h) stand in our order (i, f, g, o and z, r, h).
+_ORDER = {4: (0, 2, 3, 1), 3: (0, 1, 2), 1: (0,)}
+_PLAIN = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "softsign": "softsign", "softplus": "softplus"}
+_WITH_ALPHA = {
+    "affine": 1.0,
+    "leakyrelu": 0.01,
+    "hardsigmoid": 0.2,
+    "elu": 1.0,
+    "scaledtanh": 1.0,
+    "thresholdedrelu": 1.0,
+}
+_WITH_BETA = {"affine": 0.0, "hardsigmoid": 0.5, "scaledtanh": 1.0}
+
+
+def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
+    """Return what a recurrent operator makes: outputs of all steps and last states, those of ``used`` alone."""
+    kind, gates, default = _KINDS[node.operator]
+    direction = node.get("direction", "forward")
+    count = 2 if direction == "bidirectional" else 1
+    if node.get("clip") is not None:
+        raise UnsupportedError("clip")
+    W, R = _weights(node, 1, "W"), _weights(node, 2, "R")
+    B, P = node.constant(3, "B"), node.constant(7, "P")
+    units = R.shape[-1]
+    _check_shapes(node, W, R, B, P, (count, gates, units))
+    functions = _functions(node, default * count)
+    names = [functions[k * len(default) : (k + 1) * len(default)] for k in range(count)]
+    layout = node.get("layout", 0)
+    x = _sequence(node.inputs[0], layout)
+    if len(node.inputs) > 4 and node.inputs[4] is not None and not isinstance(node.inputs[4], np.ndarray):
+        raise UnsupportedError("sequence_lens that are computed")
+    if len(node.inputs) > 4 and (lengths := node.constant(4, "sequence_lens")) is not None:
+        steps = x.shape[1]
+        if lengths.dtype != object and not (steps is not None and (lengths == steps).all()):
+            raise UnsupportedError("sequence_lens other than all steps")
+    initial = _initial(node, count, layout)
+
+    of_steps, of_h, of_c = (*used, False, False)[:3]
+    every = of_steps or not (of_h or of_c)
+    many = of_c or (every and of_h)
+    if count == 2:
+        many = many or of_h
+    options: dict[str, Any] = {"return_sequences": every, "return_state": many, "dtype": dtype}
+
+    def layer(k: int, backwards: bool) -> Any:
+        return kind(
+            units,
+            use_bias=B is not None,
+            go_backwards=backwards,
+            **_options(node, names[k], P is not None),
+            **options,
+        )
+
+    if count == 2:
+        made: Any = Bidirectional(layer(0, False), backward_layer=layer(1, True), dtype=dtype)
+    else:
+        made = layer(0, direction == "reverse")
+    returned = made(x) if initial is None else made(x, initial_state=initial)
+    made.set_weights([a for k in range(count) for a in _ours(node, k, W, R, B, P, gates)])
+    symbols = list(returned) if many else [returned]
+    outputs, states = symbols[0], symbols[1:]
+    if not many and not every:
+        states = [outputs]
+    if every and count == 1 and direction == "reverse":
+        outputs = outputs[:, ::-1]
+    if every and count == 2:
+        outputs = _apart(outputs, units)
+        axes: tuple[tuple[int, ...], ...] = ((1,), (2,), (0,), (3,)) if layout == 0 else ((0,), (1,), (2,), (3,))
+    else:
+        axes = ((1,), (), (0,), (2,)) if layout == 0 else ((0,), (1,), (), (2,))
+    result: list[Any] = [Value(outputs, axes) if every else None]
+    per = len(states) // count
+    for k in range(per):
+        if count == 1:
+            result.append(Value(states[k], ((), (0,), (1,)) if layout == 0 else ((0,), (), (1,))))
+        else:
+            pair = _apart(Concatenate(dtype=dtype)([states[k], states[per + k]]), units)
+            result.append(Value(pair, ((1,), (0,), (2,)) if layout == 0 else ((0,), (1,), (2,))))
+    return result + [None] * (3 - len(result))
+
+
+def _apart(symbol: Symbol, units: int) -> Symbol:
+    """Return both directions, which stand side by side, along an axis of their own."""
+    sizes = [-1 if n is None else n for n in symbol.shape[1:-1]]
+    result: Symbol = Reshape([*sizes, 2, units])(symbol)
+    return result
+
+
+def _weights(node: Node, index: int, name: str) -> Constant:
+    value = node.constant(index, name)
+    if value is None or value.ndim != 3:
+        raise ValueError(f"{node.operator}: {name}: expected three axes, got {None if value is None else value.shape}")
+    return value
+
+
+def _check_shapes(
+    node: Node, W: Constant, R: Constant, B: Constant | None, P: Constant | None, sizes: tuple[int, int, int]
+) -> None:
+    count, gates, units = sizes
+    expected: list[tuple[str, Constant | None, tuple[int, ...]]] = [
+        ("W", W, (count, gates * units, W.shape[2])),
+        ("R", R, (count, gates * units, units)),
+        ("B", B, (count, 2 * gates * units)),
+        ("P", P, (count, 3 * units)),
+    ]
+    for name, array, shape in expected:
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{node.operator}: {name}: expected shape {shape}, got {array.shape}")
+    if node.get("hidden_size", units) != units:
+        raise ValueError(f"{node.operator}: hidden_size: expected {units}, as in R, got {node.get('hidden_size')}")
+
+
+def _sequence(value: Any, layout: int) -> Symbol:
+    """Return the inputs as a symbol (batch, steps, features)."""
+    if not isinstance(value, Value):
+        raise UnsupportedError("inputs that are constants")
+    if len(value.axes) != 3:
+        raise ValueError(f"X: expected three axes, got {len(value.axes)}")
+    wanted = 0 if layout else 1
+    if value.axes[wanted] != (0,):
+        raise OtherBatchError(wanted, value)
+    return batch_first(value)
+
+
+def _initial(node: Node, count: int, layout: int) -> list[Symbol] | None:
+    """Return the states that it begins with, those of both directions one after the other; None for zeros."""
+    given = node.inputs[5:7] if node.operator == "LSTM" else node.inputs[5:6]
+    arrays = [value for value in given if isinstance(value, np.ndarray)]
+    values = [value for value in given if isinstance(value, Value)]
+    if any(array.any() for array in arrays):
+        raise UnsupportedError("initial states that are constants other than zero")
+    if not values:
+        return None
+    if len(values) != (2 if node.operator == "LSTM" else 1):
+        raise UnsupportedError("one initial state of two")
+    wanted = 0 if layout else 1
+    for value in values:
+        if value.axes[wanted] != (0,):
+            raise OtherBatchError(wanted, value)
+    found: list[Symbol] = []
+    if count == 1:
+        for value in values:
+            own = [a for a in value.axes if a]
+            direct = len(own) == 2 and value.symbol.ndim == 2
+            found.append(value.symbol if direct else batch_first(value)[:, 0])
+        return found
+    whole = [laid_out(value).symbol for value in values]
+    return [symbol[:, k] for k in range(2) for symbol in whole]
+
+
+def _functions(node: Node, default: list[str]) -> list[Any]:
+    """Return the activations, with the numbers that belong to each."""
+    names = node.get("activations") or default
+    if len(names) != len(default):
+        raise ValueError(f"{node.operator}: activations: expected {len(default)} names, got {names}")
+    alphas, betas = iter(node.get("activation_alpha", [])), iter(node.get("activation_beta", []))
+    found: list[Any] = []
+    for name in (name.lower() for name in names):
+        alpha = next(alphas, _WITH_ALPHA[name]) if name in _WITH_ALPHA else None
+        beta = next(betas, _WITH_BETA[name]) if name in _WITH_BETA else None
+        found.append(_function(name, alpha, beta))
+    return found
+
+
+def _function(name: str, alpha: float | None, beta: float | None) -> Any:
+    if name in _PLAIN:
+        return _PLAIN[name]
+    if name == "affine" and (alpha, beta) == (1, 0):
+        return "linear"
+    if name == "hardsigmoid" and alpha is not None and abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
+        return "hard_sigmoid"
+    if name == "leakyrelu":
+        return piecewise.LeakyReLU(alpha)  # type: ignore[arg-type]
+    if name == "elu":
+        return activations.elu if alpha == 1 else ELU(alpha)  # type: ignore[arg-type]
+    raise UnsupportedError(f"activation {name} with alpha={alpha}, beta={beta}")
+
+
+def _options(node: Node, functions: list[Any], peepholes: bool) -> dict[str, Any]:
+    """Return the arguments of our layer."""
+    if node.operator == "RNN":
+        return {"activation": functions[0]}
+    options: dict[str, Any] = {"recurrent_activation": functions[0], "activation": functions[1]}
+    if node.operator == "GRU":
+        return options | {"reset_after": bool(node.get("linear_before_reset", 0))}
+    candidate, output = functions[1:]
+    options |= {"peepholes": peepholes, "coupled": bool(node.get("input_forget", 0))}
+    if candidate == output:
+        return options
+    if output == "linear":
+        return options | {"output_activation": False}
+    if candidate == "linear":
+        return options | {"activation": output, "input_activation": False}
+    raise UnsupportedError(f"activations {candidate} and {output} of candidate and output")
+
+
+def _ours(
+    node: Node, k: int, W: Constant, R: Constant, B: Constant | None, P: Constant | None, gates: int
+) -> list[Constant]:
+    """Return the weights of a direction as our layer has them."""
+    coupled = node.operator == "LSTM" and bool(node.get("input_forget", 0))
+
+    def columns(matrix: Constant) -> Constant:
+        blocks = np.split(matrix, gates, axis=0)
+        order = [g for g in _ORDER[gates] if not (coupled and g == 2)]  # without f, which is 1 - i
+        return np.concatenate([blocks[g] for g in order]).T
+
+    found = [columns(W[k]), columns(R[k])]
+    if B is not None:
+        halves = np.split(B[k], 2)
+        two = node.operator == "GRU" and node.get("linear_before_reset", 0)
+        found.append(np.stack([columns(half) for half in halves]) if two else columns(halves[0] + halves[1]))
+    if P is not None:  # i, o, f becomes i, f, o
+        found.append(P[k].reshape(3, -1)[[0, 2, 1]])
+    return found

@@ -1,0 +1,164 @@
+"""What stands for the arrays of a file: constants, sizes that nobody knows yet, and symbols of our layers.
+
+Our layers have the batch first, ONNX's operators have it where they like. So a value is a symbol, batch first, and how
+the axes in the file are made of those of the symbol: transpositions are then no layers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....graph.symbol import Symbol
+from ....layers import Permute, Reshape
+
+Constant = NDArray[Any]
+
+
+class UnsupportedError(NotImplementedError):
+    """Something of a node that our layers do not say."""
+
+
+class OtherBatchError(Exception):
+    """An input of the file has its batch along another axis than was thought."""
+
+    def __init__(self, axis: int, value: Value) -> None:
+        super().__init__(f"batch expected along axis {axis}")
+        self.axis, self.value = axis, value
+
+
+class Size:
+    """The size of an axis that is not known, or what is computed of such."""
+
+    def _of(self, other: Any) -> Size:
+        return Size()
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __truediv__ = _of
+
+    def __repr__(self) -> str:
+        return "?"
+
+
+BATCH = Size()
+
+
+class Value(NamedTuple):
+    """A symbol, and which of its axes make those of the array in the file.
+
+    ``axes`` has, for each axis in the file, those of the symbol: none for one of size 1, several for one that they were
+    merged into.
+    """
+
+    symbol: Symbol
+    axes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def plain(cls, symbol: Symbol) -> Value:
+        """Return the value whose axes are those of the symbol."""
+        return cls(symbol, tuple((k,) for k in range(symbol.ndim)))
+
+    @property
+    def batch(self) -> int:
+        """The axis in the file that the batch is, or is part of."""
+        return next(k for k, own in enumerate(self.axes) if 0 in own)
+
+    def shape(self, sizes: Sizes) -> list[Any]:
+        """Return the sizes of the axes in the file, with `Size` for those that are not known."""
+        found = []
+        for own in self.axes:
+            parts = [sizes.of(self.symbol, k) for k in own]
+            unknown = [part for part in parts if isinstance(part, Size)]
+            found.append((parts[0] if len(parts) == 1 else Size()) if unknown else math.prod(parts))
+        return found
+
+    def axis(self, axis: int, what: str) -> int:
+        """Return the axis of the symbol that is one of the file, as a single one behind the batch."""
+        own = self.axes[axis]
+        if len(own) != 1 or own[0] == 0:
+            raise UnsupportedError(f"{what} along the batch" if 0 in own else f"{what} along merged axes")
+        return own[0]
+
+
+class Sizes:
+    """Gives the size of an unknown axis the same object each time, so that it can be followed."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Size] = {}
+
+    def of(self, symbol: Symbol, axis: int) -> Any:
+        """Return the size of an axis."""
+        if axis == 0:
+            return BATCH
+        size = symbol.shape[axis]
+        return self._known.setdefault((symbol.key, axis), Size()) if size is None else size
+
+
+def reshaped(symbol: Symbol, sizes: tuple[int | None, ...]) -> Symbol:
+    """Return a symbol in another shape behind the batch; None for at most one size that is not known."""
+    if symbol.shape[1:] == tuple(sizes) and list(sizes).count(None) <= 1:
+        return symbol
+    before = symbol.call.inputs if type(symbol.call.layer) is Reshape else None
+    if isinstance(before, Symbol) and before.shape[1:] == tuple(sizes):
+        return before
+    if list(sizes).count(None) > 1:
+        raise UnsupportedError("Reshape to several sizes that are not known")
+    result: Symbol = Reshape([-1 if n is None else n for n in sizes])(symbol)
+    return result
+
+
+def permuted(symbol: Symbol, order: list[int]) -> Symbol:
+    """Return a symbol with its axes behind the batch in another order, in which these are named."""
+    if order == sorted(order):
+        return symbol
+    result: Symbol = Permute(order)(symbol)
+    return result
+
+
+def laid_out(value: Value) -> Value:
+    """Return the value with a symbol whose axes are those in the file, but that the batch comes first."""
+    at = value.batch
+    if value.axes[at] != (0,):
+        raise UnsupportedError("batch and steps merged into one axis")
+    others = [own for k, own in enumerate(value.axes) if k != at]
+    symbol = permuted(value.symbol, [k for own in others for k in own])
+    sizes = []
+    for own in others:
+        parts = [value.symbol.shape[k] for k in own]
+        sizes.append(None if None in parts else math.prod(p for p in parts if p is not None))
+    symbol = reshaped(symbol, tuple(sizes)) if any(len(own) != 1 for own in others) else symbol
+    places = [k if k < at else k - 1 for k in range(len(value.axes))]
+    return Value(symbol, tuple((0,) if k == at else (places[k] + 1,) for k in range(len(value.axes))))
+
+
+def batch_first(value: Value) -> Symbol:
+    """Return the symbol of a value with the batch first and the others in their order."""
+    return laid_out(value).symbol
+
+
+def in_axes(constant: Constant, value: Value) -> Constant:
+    """Return a constant that is broadcast to a value in the file, as one that is broadcast to its symbol."""
+    count = len(value.axes)
+    if constant.ndim > count:
+        raise UnsupportedError(f"a constant of more axes, shape {constant.shape}")
+    wide = constant.reshape((1,) * (count - constant.ndim) + constant.shape)
+    places: list[int | None] = [None] * value.symbol.ndim
+    for k, own in enumerate(value.axes):
+        if own == (0,) and wide.shape[k] != 1:
+            if not (wide == wide.take([0], axis=k)).all():
+                raise UnsupportedError("a constant that is another for each row of the batch")
+            wide = wide.take([0], axis=k)
+        if len(own) != 1 and wide.shape[k] != 1:
+            raise UnsupportedError("a constant along an axis of size 1 or several merged")
+        for axis in own[:1]:
+            places[axis] = k
+    order = [k for k in places if k is not None]
+    rest = [k for k in range(count) if k not in order]
+    moved = wide.transpose([*order, *rest]).reshape([wide.shape[k] for k in order])
+    sizes = iter(moved.shape)
+    shaped = moved.reshape([1 if k is None else next(sizes) for k in places])
+    while shaped.ndim and shaped.shape[0] == 1:
+        shaped = shaped[0]
+    return np.array(shaped)
