@@ -129,6 +129,9 @@ def test_convolutions_of_masked_sequences(padding, strides, dilation, tmp_path):
     assert_equal_outputs(runtime(exported(model, tmp_path), x), model.predict(x, verbose=0))
 
 
+KINDS = ("sum", "mean", "max", "min", "prod", "l1", "l2", "log_sum", "log_sum_exp", "sum_square")
+
+
 @pytest.mark.parametrize(
     "chain",
     [
@@ -138,6 +141,8 @@ def test_convolutions_of_masked_sequences(padding, strides, dilation, tmp_path):
         [layers.Reshape((3, -1)), layers.Flatten(), layers.RepeatVector(3), layers.TimeDistributed(layers.Dense(2))],
         [layers.PReLU(shared_axes=[1]), layers.LeakyReLU(), layers.ELU(), layers.ReLU(0.5), layers.Softmax()],
         [layers.Masking(), layers.GlobalAveragePooling1D()],
+        *([layers.Clip(-0.5, 1), layers.Clip(0.1), layers.Reduction(kind, [1, -1], True)] for kind in KINDS),
+        [layers.Reduction("sum", 1), layers.ArgMax()],
         [layers.Residual([layers.LSTM(3, return_sequences=True)]), layers.Residual(layers.Dense(5), projection="auto")],
         [layers.GlobalMaxPooling1D(keepdims=True), layers.Dropout(0.5)],
     ],

@@ -57,6 +57,7 @@ def seq(**options):
     return F64 | {"return_sequences": True} | options
 
 
+REDUCTIONS = ("sum", "mean", "max", "min", "prod", "l1", "l2", "log_sum_exp", "sum_square")
 LAYERS = {
     "activation": lambda: Activation("softplus", **F64),
     "activation, of outputs": lambda: Activation("tanh", **F64),
@@ -73,6 +74,11 @@ LAYERS = {
     "flatten": lambda: Flatten(**F64),
     "reshape": lambda: Reshape((-1, 2), **F64),
     "permute": lambda: Permute((2, 1), **F64),
+    **{f"reduction, {kind}": lambda k=kind: layers.Reduction(k, **F64) for kind in REDUCTIONS},
+    "reduction, kept": lambda: layers.Reduction("prod", [1, 2], True, **F64),
+    "reduction of steps": lambda: layers.Reduction("max", 1, **F64),
+    "clip": lambda: layers.Clip(-0.4, 0.7, **F64),
+    "clip, below": lambda: layers.Clip(min_value=0, **F64),
     "dense, softmax": lambda: Dense(4, "softmax", **F64),
     "dense, gelu": lambda: Dense(4, "gelu", **F64),
     "dense, no bias": lambda: Dense(4, "elu", use_bias=False, **F64),
@@ -186,6 +192,62 @@ def test_values_worked_out_by_hand():
     assert Identity().forward(x) is x
     np.testing.assert_allclose(UnitNormalization()(x)[0, 1], [0.6, -0.8], rtol=1e-6)
     assert (UnitNormalization()(np.zeros((1, 2), "float32")) == 0).all()
+
+
+def test_reductions_worked_out_by_hand():
+    x = np.array([[[1.0, 2.0, 4.0], [0.0, 3.0, 0.0]]])
+    wanted = {"sum": [7, 3], "mean": [7 / 3, 1], "max": [4, 3], "min": [1, 0], "prod": [8, 0], "l1": [7, 3]}
+    wanted |= {"l2": [21**0.5, 3], "log_sum": np.log([7, 3]), "sum_square": [21, 9]}
+    wanted["log_sum_exp"] = np.log([np.e + np.e**2 + np.e**4, 2 + np.e**3])
+    for kind, want in wanted.items():
+        np.testing.assert_allclose(layers.Reduction(kind, **F64)(x), [want], rtol=1e-14)
+    np.testing.assert_array_equal(layers.Reduction("sum", [1, 2], True, **F64)(x), [[[10]]])
+    # Numbers whose exponentials no float holds, and the logarithm of a sum.
+    assert layers.Reduction("log_sum_exp", **F64)(np.full((1, 2), 1e4))[0] == 1e4 + np.log(2)
+    layer = layers.Reduction("log_sum", **F64)
+    layer(x, training=True)
+    np.testing.assert_allclose(layer.backward(np.array([[1.0, 1.0]])), [[[1 / 7] * 3, [1 / 3] * 3]])
+    layer = layers.Reduction("prod", **F64)
+    layer(x, training=True)
+    np.testing.assert_array_equal(layer.backward(np.array([[1.0, 1.0]])), [[[8, 4, 2], [0, 0, 0]]])
+    layer = layers.Reduction("max", **F64)
+    layer(np.array([[2.0, 2.0, 1.0]]), training=True)
+    np.testing.assert_array_equal(layer.backward(np.array([1.0])), [[0.5, 0.5, 0]])
+
+
+def test_places_of_the_largest():
+    x = np.array([[[1.0, 4.0, 4.0], [7.0, 3.0, 0.0]]])
+    assert layers.ArgMax()(x).tolist() == [[1, 0]]
+    assert layers.ArgMax(1, keepdims=True)(x).tolist() == [[[1, 0, 0]]]
+    symbol = layers.ArgMax()(layers.Input((2, 3)))
+    assert (symbol.shape, symbol.dtype) == ((None, 2), np.int64)
+
+
+def test_clipped_numbers_and_their_gradient():
+    layer = layers.Clip(-1, 2, **F64)
+    assert layer(np.array([[-3.0, -1, 0, 2, 5]]), training=True).tolist() == [[-1, -1, 0, 2, 2]]
+    assert layer.backward(np.ones((1, 5))).tolist() == [[0, 1, 1, 1, 0]]  # as torch.clamp
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: layers.Reduction("median"), ValueError, "operation: expected one of sum, mean"),
+        (lambda: layers.Reduction("sum", 0), ValueError, "axis: expected one or several axes behind the batch, got 0"),
+        (lambda: layers.Reduction("sum", []), ValueError, "axis: expected one or several axes"),
+        (lambda: layers.Reduction("sum", [1, 1]), ValueError, "axis: expected one or several axes"),
+        (lambda: layers.Reduction("sum", 1.5), TypeError, "axis: expected an integer"),
+        (lambda: layers.Reduction("sum", 3)(np.ones((2, 3))), ValueError, "axis: expected axes behind the batch"),
+        (lambda: layers.Reduction("sum", -2)(np.ones((2, 3))), ValueError, "axis: expected axes behind the batch"),
+        (lambda: layers.Reduction("max", 1)(np.ones((2, 0, 3))), ValueError, "inputs: expected numbers along"),
+        (lambda: layers.ArgMax(0), ValueError, "axis: expected one or several axes behind the batch"),
+        (lambda: layers.Clip(2, 1), ValueError, "max_value: expected at least min_value=2, got 1"),
+        (lambda: layers.Clip("a"), TypeError, "min_value: expected a number"),
+    ],
+)
+def test_reductions_name_what_is_wrong(make, error, text):
+    with pytest.raises(error, match=text):
+        make()
 
 
 def test_repeat_vector():
@@ -386,7 +448,7 @@ MASK = np.array([[True, True, False, False], [True, True, True, True]])
 def test_masks_pass_layers_that_keep_the_steps(name):
     layer, x = ready(LAYERS[name]()), numbers(BATCH, STEPS, FEATURES)
     got = layer.compute_mask(x, MASK)
-    if name in ("flatten", "reshape", "permute"):
+    if name in ("flatten", "reshape", "permute") or name.startswith("reduction"):
         assert got is None
     else:
         assert got is MASK

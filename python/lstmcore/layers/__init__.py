@@ -9,6 +9,7 @@ from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
 from .cell import Cell
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
+from .clip import Clip
 from .concatenate import Concatenate, concatenate
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
@@ -56,6 +57,7 @@ from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
 from .pooling1d import MaxPooling1D as MaxPool1D
 from .prelu import PReLU
+from .reduction import ArgMax, Reduction
 from .relu import ReLU
 from .repeat_vector import RepeatVector
 from .reshape import Reshape
@@ -84,6 +86,7 @@ __all__ = [
     "Add",
     "AdditiveAttention",
     "AlphaDropout",
+    "ArgMax",
     "Arithmetic",
     "Attention",
     "Average",
@@ -92,6 +95,7 @@ __all__ = [
     "BatchNormalization",
     "Bidirectional",
     "Cell",
+    "Clip",
     "Concatenate",
     "Conv1D",
     "Convolution1D",
@@ -134,6 +138,7 @@ __all__ = [
     "Permute",
     "RMSNormalization",
     "ReLU",
+    "Reduction",
     "RepeatVector",
     "Reshape",
     "Residual",

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .._arguments import among, flag, positive_integer
+from .._arguments import among, flag, path, positive_integer
 from .._tree import leaves
 from ..graph.drawing import Drawing
 from ..layers._traced import drawing_within
@@ -116,9 +116,10 @@ def plot_model(
     ValueError
         The ending is none of these; and as `model_to_dot`.
     """
-    ending = "" if to_file is None else Path(to_file).suffix.lower().removeprefix(".")
-    if to_file is not None and ending not in _FORMATS:
-        raise ValueError(f"to_file: expected a name that ends in .{', .'.join(_FORMATS)}, got {os.fspath(to_file)!r}")
+    where = None if to_file is None else path("to_file", to_file)
+    ending = "" if where is None else Path(where).suffix.lower().removeprefix(".")
+    if where is not None and ending not in _FORMATS:
+        raise ValueError(f"to_file: expected a name that ends in .{', .'.join(_FORMATS)}, got {where!r}")
     graph = model_to_dot(
         model,
         show_shapes,
@@ -130,8 +131,8 @@ def plot_model(
         show_layer_activations=show_layer_activations,
         show_trainable=show_trainable,
     )
-    if to_file is not None:
-        atomic.write(to_file, graph.source.encode() if ending == "dot" else _rendered(graph, ending))
+    if where is not None:
+        atomic.write(where, graph.source.encode() if ending == "dot" else _rendered(graph, ending))
     return graph
 
 

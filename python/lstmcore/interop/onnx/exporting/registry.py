@@ -54,6 +54,9 @@ _WRITERS: dict[type, Callable[[Context], tuple[Any, Any]]] = {
     layers.Flatten: vectors.flatten,
     layers.Reshape: vectors.reshape,
     layers.Permute: vectors.permute,
+    layers.Reduction: vectors.reduction,
+    layers.ArgMax: vectors.arg_max,
+    layers.Clip: vectors.clip,
     layers.Concatenate: merging.concatenate,
     layers.Arithmetic: merging.arithmetic,
     layers.Negative: merging.negative,
@@ -71,7 +74,8 @@ STEPWISE = (
     *_ELEMENTWISE,
     *(layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Embedding, layers.Masking, layers.Dense),
     *(layers.BatchNormalization, layers.LayerNormalization, layers.RMSNormalization, layers.Concatenate),
-    *(layers.Arithmetic, layers.Negative, layers.Absolute, layers.TimeDistributed, layers.Residual),
+    *(layers.Arithmetic, layers.Negative, layers.Absolute, layers.Clip, layers.TimeDistributed),
+    layers.Residual,
 )
 
 

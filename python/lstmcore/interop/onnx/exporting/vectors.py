@@ -99,3 +99,29 @@ def reshape(context: Context) -> tuple[str, Any]:
 def permute(context: Context) -> tuple[str, Any]:
     """Write other axes in the place of these."""
     return context.writer.transpose(context.x, 0, *context.layer.dims), None
+
+
+_REDUCTIONS = {"l1": "L1", "l2": "L2", "log_sum": "LogSum", "log_sum_exp": "LogSumExp", "sum_square": "SumSquare"}
+
+
+def reduction(context: Context) -> tuple[str, Any]:
+    """Write a sum, or its kind, along axes."""
+    layer, writer = context.layer, context.writer
+    axes, keepdims = [axis % context.axes for axis in layer.axis], int(layer.keepdims)
+    if layer.operation == "sum":  # the only one whose axes are an input in this opset
+        return writer.add("ReduceSum", context.x, writer.integers(axes), keepdims=keepdims), None
+    kind = _REDUCTIONS.get(layer.operation, layer.operation.capitalize())
+    return writer.add(f"Reduce{kind}", context.x, axes=axes, keepdims=keepdims), None
+
+
+def arg_max(context: Context) -> tuple[str, Any]:
+    """Write where the largest number stands."""
+    layer, writer = context.layer, context.writer
+    return writer.add("ArgMax", context.x, axis=layer.axis % context.axes, keepdims=int(layer.keepdims)), None
+
+
+def clip(context: Context) -> tuple[str, Any]:
+    """Write numbers kept between two."""
+    limits = (context.layer.min_value, context.layer.max_value)
+    names = ["" if limit is None else context.writer.number(limit) for limit in limits]
+    return context.writer.add("Clip", context.x, *names), context.mask

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..package import imported
-from .values import Constant, Size, UnsupportedError
+from .values import Constant, Size, UnsupportedError, counted
 
 _MOST = 1 << 24  # numbers that a constant may have which the file does not hold, but asks to be made
 
@@ -90,7 +90,7 @@ def slices(node: Node, count: int) -> tuple[list[int], list[int], list[int], lis
     if any(isinstance(n, Size) for part in given if part is not None for n in np.ravel(part)):
         raise UnsupportedError("ends that are computed")
     starts, ends = ([int(n) for n in np.ravel(part)] for part in given[:2])
-    axes = list(range(len(starts))) if given[2] is None else [int(n) % count for n in np.ravel(given[2])]
+    axes = list(range(len(starts))) if given[2] is None else [counted(int(n), count) for n in np.ravel(given[2])]
     steps = [1] * len(starts) if given[3] is None else [int(n) for n in np.ravel(given[3])]
     return starts, ends, axes, steps
 
@@ -104,7 +104,8 @@ def _cast(node: Node) -> Constant:
 def _reshape(node: Node) -> Constant:
     target = node.inputs[1] if len(node.inputs) > 1 else np.asarray(node.get("shape"))
     data = node.inputs[0]
-    shape = [data.shape[k] if n == 0 else n for k, n in enumerate(target.tolist())]
+    kept = not node.get("allowzero", 0)
+    shape = [data.shape[k] if kept and not isinstance(n, Size) and n == 0 else n for k, n in enumerate(target.tolist())]
     return np.asarray(data.reshape([1 if isinstance(n, Size) else n for n in shape]))
 
 
@@ -136,7 +137,12 @@ def _tile(node: Node) -> Constant:
 
 def _divide(node: Node) -> Constant:
     a, b = node.inputs
-    return np.asarray(a // b if a.dtype.kind in "iuO" else a / b)
+    if a.dtype.kind not in "iu" or b.dtype.kind not in "iu":
+        return np.asarray(a // b if a.dtype == object else a / b)
+    if not b.all():
+        raise ValueError("Div: expected no division of integers by zero")
+    rounded = abs(a) // abs(b)  # towards zero
+    return np.asarray(np.where((a < 0) == (b < 0), rounded, -rounded))
 
 
 def _product(node: Node) -> Constant:
@@ -154,6 +160,61 @@ def _range(node: Node) -> Constant:
     return np.arange(start, limit, delta)
 
 
+def _grown(size: int, *arrays: Constant) -> None:
+    """Refuse a result of many more numbers than it is made of, and so than the file holds."""
+    if size > max(_MOST, sum(a.size for a in arrays)):
+        raise ValueError(f"expected a constant of at most {_MOST} numbers, got {size}")
+
+
+def _together(*arrays: Constant) -> None:
+    """Refuse arrays whose numbers, spread out to a common shape, are many more than the file holds."""
+    _grown(math.prod(np.broadcast_shapes(*(a.shape for a in arrays))), *arrays)
+
+
+def _of_two(function: Callable[[Constant, Constant], Any]) -> Callable[[Node], Constant]:
+    def result(node: Node) -> Constant:
+        a, b = node.inputs
+        _together(a, b)
+        return np.asarray(function(a, b))
+
+    return result
+
+
+def _equal(node: Node) -> Constant:
+    a, b = node.inputs
+    _together(a, b)
+    for one, other in np.broadcast(a, b):
+        unknown = isinstance(one, Size) + isinstance(other, Size)
+        # A size is at least 0, whatever it is.
+        if (unknown == 2 and one is not other) or (unknown == 1 and (one if isinstance(other, Size) else other) >= 0):
+            raise UnsupportedError("Equal of sizes that are not known")
+    return np.asarray(a == b, bool)
+
+
+def _where(node: Node) -> Constant:
+    _together(*node.inputs)
+    return np.asarray(np.where(*node.inputs))
+
+
+def _concat(node: Node) -> Constant:
+    _grown(sum(a.size for a in node.inputs), *{id(a): a for a in node.inputs}.values())
+    return np.concatenate(node.inputs, node.get("axis"))
+
+
+def _matmul(node: Node) -> Constant:
+    a, b = node.inputs
+    size = math.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2])) * math.prod((*a.shape[-2:-1], *b.shape[-1:]))
+    _grown(size, a, b)
+    return np.asarray(a @ b)
+
+
+def _gather(node: Node) -> Constant:
+    data, indices, axis = node.inputs[0], node.inputs[1].astype(np.int64), node.get("axis", 0)
+    size = indices.size * (data.size // max(1, data.shape[axis]))
+    _grown(size, data)
+    return np.asarray(np.take(data, indices, axis))
+
+
 _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "Identity": lambda n: n.inputs[0],
     "Cast": _cast,
@@ -161,27 +222,27 @@ _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "Transpose": lambda n: np.transpose(n.inputs[0], n.get("perm")),
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
-    "Concat": lambda n: np.concatenate(n.inputs, n.get("axis")),
+    "Concat": _concat,
     "Slice": _slice,
-    "Gather": lambda n: np.take(n.inputs[0], n.inputs[1].astype(np.int64), n.get("axis", 0)),
+    "Gather": _gather,
     "Shape": lambda n: np.array(n.inputs[0].shape, np.int64),
     "ConstantOfShape": _constant_of_shape,
     "Expand": _expand,
     "Tile": _tile,
     "Range": _range,
-    "Add": lambda n: n.inputs[0] + n.inputs[1],
-    "Sub": lambda n: n.inputs[0] - n.inputs[1],
-    "Mul": lambda n: n.inputs[0] * n.inputs[1],
+    "Add": _of_two(np.add),
+    "Sub": _of_two(np.subtract),
+    "Mul": _of_two(np.multiply),
     "Div": _divide,
     "Neg": lambda n: -n.inputs[0],
     "Sqrt": lambda n: np.sqrt(n.inputs[0]),
-    "Equal": lambda n: np.asarray(n.inputs[0] == n.inputs[1], bool),
+    "Equal": _equal,
     "Not": lambda n: ~n.inputs[0],
-    "Where": lambda n: np.where(*n.inputs),
-    "And": lambda n: n.inputs[0] & n.inputs[1],
-    "Or": lambda n: n.inputs[0] | n.inputs[1],
+    "Where": _where,
+    "And": _of_two(np.logical_and),
+    "Or": _of_two(np.logical_or),
     "ReduceProd": _product,
-    "MatMul": lambda n: n.inputs[0] @ n.inputs[1],
+    "MatMul": _matmul,
 }
 
 

@@ -12,7 +12,7 @@ from ....layers import Absolute, Input, Negative
 from ..package import imported
 from . import layers, recurrent, shapes
 from .folding import Node, folded
-from .reading import array_of, attributes_of, domain_of, in_order, read
+from .reading import array_of, attributes_of, domain_of, in_order, needed, read
 from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch_first
 
 _PASSED = ("Identity", "Dropout")
@@ -21,8 +21,9 @@ _LAYERS: dict[str, Any] = {
     **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
     **dict.fromkeys(("MaxPool", "AveragePool"), layers.pool),
     **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), layers.global_pool),
-    **dict.fromkeys(("ReduceMean", "ReduceMax"), layers.reduce),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean"), shapes.elementwise),
+    **dict.fromkeys(layers.REDUCTIONS, layers.reduce),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum"), shapes.elementwise),
+    "ArgMax": layers.arg_max,
     "HardSigmoid": layers.hard_sigmoid,
     "Clip": layers.clip,
     "PRelu": layers.prelu,
@@ -96,7 +97,7 @@ class _Walk:
             self.dtype = np.dtype(most)
         for information, (shape, dtype) in zip(declared, kinds, strict=True):
             self._input(information.name, shape, dtype)
-        self._nodes(in_order(self.where, self.graph.node, set(self.values)))
+        self._nodes(self.graph)
         if self.not_negative - self.embedded:
             self.missing.append("Less (of integers that are not those of an embedding)")
         if self.missing:
@@ -156,9 +157,10 @@ class _Walk:
 
     # --- nodes ---
 
-    def _nodes(self, nodes: list[Any]) -> None:
-        readers = Counter(name for node in nodes for name in node.input)
-        readers.update(v.name for v in self.graph.output)
+    def _nodes(self, graph: Any) -> None:
+        nodes = in_order(self.where, graph.node, set(self.values))
+        readers = Counter(name for node in nodes for name in needed(node))
+        readers.update(v.name for v in graph.output)
         following = {name: node for node in nodes for name in node.input}
         for node in nodes:
             for name in node.input:
@@ -187,11 +189,15 @@ class _Walk:
                 except UnsupportedError as error:
                     outputs = [_UNKNOWN] * len(proto.output)
                     self._miss(proto, error)
-                except (ValueError, TypeError, IndexError, KeyError) as error:
+                except (ValueError, TypeError, IndexError, KeyError, ArithmeticError) as error:
                     raise ValueError(f"{self.where}: {proto.name or proto.op_type}: {error}") from error
-            for name, value in zip(proto.output, outputs, strict=False):
-                if name:
-                    self.values[name] = value
+            for k, name in enumerate(proto.output):
+                if not name:
+                    continue
+                self.values[name] = outputs[k] if k < len(outputs) else None
+                if self.values[name] is None and readers[name]:
+                    self._miss(proto, UnsupportedError(f"output {k}"))
+                    self.values[name] = _UNKNOWN
 
     def _is_known(self, proto: Any) -> bool:
         kind = proto.op_type
@@ -319,7 +325,7 @@ class _Walk:
         graph = node.get("then_branch" if condition.reshape(-1)[0] else "else_branch")
         for tensor in graph.initializer:
             self.values[tensor.name] = array_of(self.where, tensor)
-        self._nodes(in_order(self.where, graph.node, set(self.values)))
+        self._nodes(graph)
         return [self.values[v.name] for v in graph.output]
 
 

@@ -10,8 +10,20 @@ from .... import layers
 from ....activations import piecewise, smooth
 from ....activations.softmaxes import LogSoftmax
 from .folding import Node
-from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, in_axes, laid_out
+from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, counted, in_axes, laid_out
 
+REDUCTIONS = {
+    "ReduceSum": "sum",
+    "ReduceMean": "mean",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+    "ReduceProd": "prod",
+    "ReduceL1": "l1",
+    "ReduceL2": "l2",
+    "ReduceLogSum": "log_sum",
+    "ReduceLogSumExp": "log_sum_exp",
+    "ReduceSumSquare": "sum_square",
+}
 _ACTIVATIONS = {
     "Relu": "relu",
     "Tanh": "tanh",
@@ -57,7 +69,7 @@ def gemm(node: Node, dtype: Any) -> Value:
     kernel = kernel * kernel.dtype.type(node.get("alpha", 1.0))
     if bias is not None:
         bias = bias * bias.dtype.type(node.get("beta", 1.0))
-        if bias.size not in (1, kernel.shape[1]):
+        if bias.ndim > 2 or bias.shape[-1:] not in ((), (1,), (kernel.shape[1],)) or bias.shape[:-1] not in ((), (1,)):
             raise UnsupportedError("C with rows")
     own = Node("Gemm", {}, [node.inputs[0], kernel], node.outputs, node.opset)
     return dense(own, bias, dtype)
@@ -110,17 +122,13 @@ def clip(node: Node, dtype: Any) -> Value:
     """Return numbers no smaller and no larger than two."""
     given = [node.get(name) if node.opset < 11 else node.constant(k, name) for k, name in ((1, "min"), (2, "max"))]
     low, high = (None if one is None else float(np.ravel(one)[0]) for one in given)
-    if low == 0:
-        return same_axes(node.inputs[0], layers.ReLU(max_value=high, dtype=dtype))
-    if (low, high) == (-1, 1):
-        return same_axes(node.inputs[0], layers.Activation("hard_tanh", dtype=dtype))
-    raise UnsupportedError(f"Clip from {low} to {high}")
+    return same_axes(node.inputs[0], layers.Clip(low, high, dtype=dtype))
 
 
 def softmax(node: Node, dtype: Any) -> Value:
     """Return probabilities, or their logarithms, along an axis."""
     value = node.inputs[0]
-    axis = node.get("axis", 1 if node.opset < 13 else -1) % len(value.axes)
+    axis = counted(node.get("axis", 1 if node.opset < 13 else -1), len(value.axes))
     if node.opset < 13 and axis != len(value.axes) - 1:
         raise UnsupportedError(f"{node.operator} over all axes from {axis} on")
     own = value.axis(axis, node.operator)
@@ -144,6 +152,8 @@ def prelu(node: Node, dtype: Any) -> Value:
 def batch_normalization(node: Node, dtype: Any) -> Value:
     """Return a normalisation by averages."""
     value = node.inputs[0]
+    if node.get("training_mode", 0):
+        raise UnsupportedError("training_mode")
     given = [node.constant(k, name) for k, name in enumerate(("scale", "B", "mean", "var"), 1)]
     vectors = [vector for vector in given if vector is not None]
     layer = layers.BatchNormalization(
@@ -160,7 +170,7 @@ def batch_normalization(node: Node, dtype: Any) -> Value:
 def layer_normalization(node: Node, dtype: Any) -> Value:
     """Return a normalisation of every row by itself."""
     value, gamma, beta = node.inputs[0], node.constant(1, "Scale"), node.constant(2, "B")
-    axis = node.get("axis", -1) % len(value.axes)
+    axis = counted(node.get("axis", -1), len(value.axes))
     axes = [value.axis(k, "LayerNormalization") for k in range(axis, len(value.axes))]
     if axes != sorted(axes) or gamma is None:
         raise UnsupportedError("LayerNormalization over axes in another order")
@@ -251,16 +261,38 @@ def global_pool(node: Node, dtype: Any) -> Value:
     return Value(kind(dtype=dtype)(_steps_last(node.inputs[0])), ((0,), (1,), ()))
 
 
+# --- along axes ---
+
+
 def reduce(node: Node, dtype: Any) -> Value:
-    """Return the mean or the largest value along the steps."""
+    """Return the sum, or its kind, along axes."""
     value, axes = node.inputs[0], node.axes()
-    if axes is None or len(axes) != 1 or len(value.axes) != 3 or value.symbol.ndim != 3:
-        raise UnsupportedError(f"{node.operator} over axes {axes}")
-    at = axes[0] % 3
-    own = value.axis(at, node.operator)
-    symbol = value.symbol if own == 1 else layers.Permute((2, 1))(value.symbol)
-    kind = layers.GlobalMaxPooling1D if node.operator == "ReduceMax" else layers.GlobalAveragePooling1D
-    rest: list[tuple[int, ...]] = [() if k == at else (0,) if a == (0,) else (1,) for k, a in enumerate(value.axes)]
-    if not node.get("keepdims", 1):
-        del rest[at]
-    return Value(kind(dtype=dtype)(symbol), tuple(rest))
+    if axes is None and node.get("noop_with_empty_axes", 0):
+        return value  # type: ignore[no-any-return]
+    if axes is None:
+        raise UnsupportedError(f"{node.operator} along the batch")
+    gone = sorted({counted(k, len(value.axes)) for k in axes})
+    own = [value.axis(k, node.operator) for k in gone if value.axes[k]]
+    if len(own) < len(gone) and REDUCTIONS[node.operator] not in ("sum", "mean", "max", "min", "prod"):
+        raise UnsupportedError(f"{node.operator} along an axis of size 1")
+    if not own:
+        return Value(value.symbol, _left(value, gone, [], bool(node.get("keepdims", 1))))
+    made = layers.Reduction(REDUCTIONS[node.operator], own, dtype=dtype)(value.symbol)
+    return Value(made, _left(value, gone, own, bool(node.get("keepdims", 1))))
+
+
+def arg_max(node: Node, dtype: Any) -> Value:
+    """Return where the largest number along an axis stands."""
+    value = node.inputs[0]
+    if node.get("select_last_index", 0):
+        raise UnsupportedError("ArgMax of the last of equal numbers")
+    at = counted(node.get("axis", 0), len(value.axes))
+    own = value.axis(at, "ArgMax")
+    made = layers.ArgMax(own, dtype=dtype)(value.symbol)
+    return Value(made, _left(value, [at], [own], bool(node.get("keepdims", 1))))
+
+
+def _left(value: Value, gone: list[int], own: list[int], keepdims: bool) -> tuple[tuple[int, ...], ...]:
+    """Return the axes of what has lost some of the file's, which are some of the symbol's own."""
+    axes = [() if k in gone else tuple(a - sum(o < a for o in own) for a in axis) for k, axis in enumerate(value.axes)]
+    return tuple(axis for k, axis in enumerate(axes) if keepdims or k not in gone)

@@ -147,13 +147,13 @@ def in_order(where: str, nodes: Iterable[Any], known: set[str]) -> list[Any]:
     while left:
         waiting = []
         for node in left:
-            if all(name in done for name in _needed(node)):
+            if all(name in done for name in needed(node)):
                 order.append(node)
                 done.update(node.output)
             else:
                 waiting.append(node)
         if len(waiting) == len(left):
-            absent = sorted({n for node in left for n in _needed(node) if n not in done and n not in made})
+            absent = sorted({n for node in left for n in needed(node) if n not in done and n not in made})
             if absent:
                 raise ValueError(f"{where}: {left[0].op_type}: expected inputs that something makes, got {absent}")
             raise ValueError(
@@ -164,12 +164,12 @@ def in_order(where: str, nodes: Iterable[Any], known: set[str]) -> list[Any]:
     return order
 
 
-def _needed(node: Any) -> list[str]:
+def needed(node: Any) -> list[str]:
     """Return the names that a node needs, those that graphs within take from outside too."""
     names = list(node.input)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             own = {t.name for t in graph.initializer} | {v.name for v in graph.input}
             own |= {name for inner in graph.node for name in inner.output}
-            names += [name for inner in graph.node for name in _needed(inner) if name not in own]
+            names += [name for inner in graph.node for name in needed(inner) if name not in own]
     return names

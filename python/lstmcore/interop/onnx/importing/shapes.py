@@ -9,11 +9,12 @@ import numpy as np
 
 from .... import layers
 from .folding import Node, part, slices
-from .values import Size, Sizes, UnsupportedError, Value, batch_first, in_axes, laid_out, reshaped
+from .values import Size, Sizes, UnsupportedError, Value, batch_first, counted, in_axes, laid_out, reshaped
 
 _ARITHMETIC = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "true_divide", "Pow": "power"}
 _MERGING = {
     "Add": layers.Add,
+    "Sum": layers.Add,
     "Sub": layers.Subtract,
     "Mul": layers.Multiply,
     "Div": layers.Divide,
@@ -39,7 +40,12 @@ def squeeze(node: Node) -> Value:
     count = len(value.axes)
     if axes is None:
         axes = [k for k, own in enumerate(value.axes) if math.prod(value.symbol.shape[a] or 0 for a in own) == 1]
-    for k in sorted((axis % count for axis in axes), reverse=True):
+    for k in sorted((counted(axis, count) for axis in axes), reverse=True):
+        sizes = [value.symbol.shape[a] for a in value.axes[k]]
+        if None in sizes:
+            raise UnsupportedError("Squeeze of an axis of unknown size")
+        if math.prod(sizes) != 1:  # type: ignore[arg-type]
+            raise ValueError(f"Squeeze: axes: expected axes of size 1, got {sizes}")
         value = without(value, k, 0)
     return value
 
@@ -48,6 +54,8 @@ def without(value: Value, axis: int, index: int) -> Value:
     """Return one element along an axis, which is then gone."""
     rest = [own for k, own in enumerate(value.axes) if k != axis]
     if not value.axes[axis]:
+        if index not in (0, -1):
+            raise ValueError(f"expected an index of the only element along axis {axis}, got {index}")
         return Value(value.symbol, tuple(rest))
     own = value.axis(axis, "one element")
     symbol = layers.GetItem([slice(None)] * own + [index], dtype=None)(value.symbol)
@@ -58,7 +66,7 @@ def unsqueeze(node: Node) -> Value:
     """Return a value with further axes of size 1."""
     value, given = node.inputs[0], node.axes() or []
     count = len(value.axes) + len(given)
-    new = {k % count for k in given}
+    new = {counted(k, count) for k in given}
     rest = iter(value.axes)
     return Value(value.symbol, tuple(() if k in new else next(rest) for k in range(count)))
 
@@ -66,7 +74,7 @@ def unsqueeze(node: Node) -> Value:
 def gather(node: Node) -> Value:
     """Return elements along an axis: one, or several that follow one another."""
     value, indices = node.inputs
-    axis = node.get("axis", 0) % len(value.axes)
+    axis = counted(node.get("axis", 0), len(value.axes))
     if indices.ndim == 0:
         return without(value, axis, int(indices))
     if indices.ndim != 1 or not indices.size:
@@ -110,7 +118,7 @@ def slice_(node: Node, sizes: Sizes) -> Value:
 def split(node: Node, sizes: Sizes) -> list[Value]:
     """Return parts along an axis."""
     value = node.inputs[0]
-    axis = node.get("axis", 0) % len(value.axes)
+    axis = counted(node.get("axis", 0), len(value.axes))
     given = node.get("split") if node.opset < 13 else node.constant(1, "split")
     whole = value.shape(sizes)[axis]
     if given is None:
@@ -129,7 +137,7 @@ def concat(node: Node, sizes: Sizes) -> Value:
         raise UnsupportedError("Concat with constants")
     if len(values) == 1:
         return values[0]  # type: ignore[no-any-return]
-    axis = node.get("axis") % len(values[0].axes)
+    axis = counted(node.get("axis"), len(values[0].axes))
     first = values[0]
     alike = all(v.axes == first.axes and v.symbol.ndim == first.symbol.ndim for v in values)
     if not alike or len(first.axes[axis]) != 1:
@@ -223,7 +231,7 @@ def _goal(own: list[int | None], wanted: list[Any], rows: Any) -> list[int | Non
 def flatten(node: Node) -> Value:
     """Return all axes but the batch as one."""
     value = node.inputs[0]
-    if node.get("axis", 1) % len(value.axes) != 1 or value.batch != 0:
+    if counted(node.get("axis", 1), len(value.axes)) != 1 or value.batch != 0:
         raise UnsupportedError("Flatten of other than the axes behind the batch")
     symbol = batch_first(value)
     return Value.plain(symbol if symbol.ndim == 2 else layers.Flatten(dtype=None)(symbol))
@@ -271,6 +279,15 @@ def elementwise(node: Node, dtype: Any) -> Value:
         own = in_axes(constant, value)
         number = own.item() if own.ndim == 0 else own
         return Value(layers.Arithmetic(_ARITHMETIC[node.operator], number, reverse)(value.symbol), value.axes)
+    if len(values) == 1 and len(node.inputs) == 2 and node.operator in ("Max", "Min"):
+        limit = next(one for one in node.inputs if not isinstance(one, Value))
+        if limit.size != 1 or limit.ndim > len(values[0].axes):
+            raise UnsupportedError(f"{node.operator} with several constants")
+        limits = {"min_value" if node.operator == "Max" else "max_value": float(limit.reshape(-1)[0])}
+        return Value(layers.Clip(**limits, dtype=dtype)(values[0].symbol), values[0].axes)
+    whole = [v for v in values if v.symbol.dtype.kind in "iu"]
+    if whole and node.operator in ("Div", "Pow", "Mean"):
+        raise UnsupportedError(f"{node.operator} of integers")
     if len(values) < len(node.inputs) or node.operator not in _MERGING:
         raise UnsupportedError(f"{node.operator} of these inputs")
     if len(values) == 1:

@@ -45,6 +45,13 @@ class Size:
 BATCH = Size()
 
 
+def counted(axis: int, count: int) -> int:
+    """Return an axis of so many as a number from 0 on, which may be given from the end."""
+    if not -count <= axis < count:
+        raise ValueError(f"axis: expected one of {count} axes, got {axis}")
+    return axis % count
+
+
 class Value(NamedTuple):
     """A symbol, and which of its axes make those of the array in the file.
 
