@@ -35,6 +35,7 @@ class Step:
     repeated : whether the layer, or one within, is called more than once in the plan.
     moves : whether there is anything to train in the layer.
     penal : whether there are penalties on outputs of layers within, which have gradients of their own.
+    converts : whether what it reads may be integers where the layer takes floats.
     plain : whether one array goes in and one comes out, and nothing else is to be seen to.
     """
 
@@ -58,6 +59,12 @@ class Step:
             (self.layer.is_model or self.layer.is_traced)
             and self.training is not False
             and any(getattr(part, "activity_regularizer", None) is not None for part in self.layer.keepers[1:])
+        )
+        self.converts = (
+            is_ours(type(self.layer))
+            and not self.layer.takes_integers
+            and all(dtype.kind == "f" for dtype in leaves(call.dtype))
+            and any(s.dtype.kind != "f" or s.call.layer.takes_integers for s in leaves(call.inputs))
         )
         own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
         special = repeated or self.penal or own or bool(self.options) or self.training is False
@@ -180,6 +187,8 @@ class Plan:
                 x, mask = values[source], marks[source]
             else:
                 x, mask = _at(step.inputs, values), _masks_at(step.inputs, marks)
+            if step.converts:
+                x = layer.convert(f"{layer.name}: inputs", x)
             options = {}
             if step.options:
                 options = {name: _at(value, values) for name, value in step.options.items()}

@@ -205,7 +205,7 @@ class Call:
     training : True or False if the call says so, None if it goes by the model.
     options : further arguments of the call; symbols, lists of them, or what they are.
     shape : of what the layer returns: one, or several in lists and dicts.
-    dtype : of that.
+    dtype : of that: one, or one for each in lists and dicts.
     number : calls in the order in which they were made.
     """
 
@@ -218,7 +218,7 @@ class Call:
         layer: Any,
         inputs: Any,
         shape: Any,
-        dtype: np.dtype[Any],
+        dtype: Any,
         training: bool | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
@@ -229,7 +229,7 @@ class Call:
     @property
     def outputs(self) -> Any:
         """The symbols of what the layer returns: one, or several in lists and dicts."""
-        return _symbols(self.shape, self, itertools.count())
+        return _symbols(self.shape, self, itertools.count(), list(leaves(self.dtype)))
 
     @property
     def sources(self) -> list[Symbol]:
@@ -240,6 +240,8 @@ class Call:
 class Given:
     """Stands for the layer that what is given to a drawing would come from; of that there may be none."""
 
+    takes_integers = False
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -249,12 +251,13 @@ def given(name: str, shape: Any, dtype: np.dtype[Any]) -> Any:
     return Call(Given(name), [], shape, dtype).outputs
 
 
-def _symbols(shape: Any, call: Call, index: Iterator[int]) -> Any:
+def _symbols(shape: Any, call: Call, index: Iterator[int], dtypes: list[np.dtype[Any]]) -> Any:
     if isinstance(shape, dict):
-        return {name: _symbols(part, call, index) for name, part in shape.items()}
+        return {name: _symbols(part, call, index, dtypes) for name, part in shape.items()}
     if shape and shape[0] is not None and not isinstance(shape[0], (int, np.integer)):
-        return type(shape)(_symbols(part, call, index) for part in shape)
-    return Symbol(shape, call.dtype, call, next(index))
+        return type(shape)(_symbols(part, call, index, dtypes) for part in shape)
+    k = next(index)
+    return Symbol(shape, dtypes[k if len(dtypes) > 1 else 0], call, k)
 
 
 def among(value: Any, depth: int = 3) -> bool:
@@ -302,10 +305,9 @@ def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opt
     if layer.is_model:
         inputs = layer.ordered(inputs)
     _refuse_unknown(layer, options)
-    shape = layer.shape_of_call(inputs, options)
     if mask is not None:
         layer.refuse_mask_of_call(mask, inputs)
-    return draw(layer, inputs, shape, None if training is None else bool(training), options)
+    return draw(layer, inputs, None if training is None else bool(training), options)
 
 
 def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
@@ -319,8 +321,9 @@ def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
             raise TypeError(f"{layer.name} got an unexpected argument {name!r}")
 
 
-def draw(layer: Any, inputs: Any, shape: Any, training: bool | None = None, options: Any = None) -> Any:
-    """Return symbols of that shape, or of those shapes, for what a built layer returns for such inputs."""
-    call = Call(layer, inputs, shape, layer.dtype_of_call(inputs), training, options)
+def draw(layer: Any, inputs: Any, training: bool | None = None, options: Any = None) -> Any:
+    """Return symbols for what a layer returns for such inputs; it is built for them if it has no weights yet."""
+    shape, dtype = layer.result_of_call(inputs, options or {})
+    call = Call(layer, inputs, shape, dtype, training, options)
     layer.note(call)
     return call.outputs

@@ -160,18 +160,8 @@ class Tracing:
             known = list(leaves(further_masks.get(name)))
             masks += known if len(known) == len(own) else [None] * len(own)
         masks += [None] * (len(arrays) - len(masks))
-        arrays = [
-            array if array.dtype.kind == "f" else _converted(layer.name, array, symbol, drawing)
-            for array, symbol in zip(arrays, leaves(drawing.inputs), strict=True)
-        ]
         outputs, left, kept = drawing.run(arrays, training, masks, logits)
         return outputs, left, (drawing, kept, inputs, options)
-
-
-def _converted(name: str, array: Any, symbol: Symbol, drawing: Drawing) -> Any:
-    """Return integers as the layer takes them that is called on them."""
-    reader = drawing.plan.converter(symbol)
-    return array if reader is None else reader.convert(f"{name}: inputs", array)
 
 
 def back(cache: Any, d_outputs: Any, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> tuple[Any, Any]:

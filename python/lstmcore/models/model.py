@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _masks
-from .._arguments import flag, function, integer, positive_integer, real_array, shown
+from .._arguments import flag, function, integer, number_arrays, positive_integer, shown
 from .._tree import copies, in_places, leaves, map_leaves
 from .._warnings import warn
 from ..activations import Activation
@@ -336,15 +336,7 @@ class Model(Savable, Trainer):
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as arrays; floating-point numbers in the model's dtype, integers as they are."""
-
-        def one(value: Any) -> Array:
-            array = real_array(name, value)
-            return array.astype(self.dtype, copy=False) if array.dtype.kind == "f" else array
-
-        several = isinstance(inputs, dict) or (
-            isinstance(inputs, (list, tuple)) and all(isinstance(part, np.ndarray) for part in inputs)
-        )
-        return map_leaves(one, inputs) if several else one(inputs)
+        return number_arrays(name, inputs, self.dtype)
 
     # --- piece by piece ---
 

@@ -103,6 +103,8 @@ class Objective:
         """
         loss, head = self.loss, self.head
         logits = result if self.takes_logits else None
+        if logits is None and result.dtype.kind != "f":  # of integers, as a function may return them
+            result = result.astype(np.float64)
         # What looks at outputs and targets, a loss or a metric, may be the user's: they are the layers' and the data's.
         outputs = read_only(result if logits is None or head is None else head(logits))
         targets = map_leaves(read_only, loss.targets(y, outputs.shape, outputs.dtype, f"{name}{where}"))
