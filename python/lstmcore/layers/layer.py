@@ -470,8 +470,8 @@ class Layer(Weighted):
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""
         if self._random is None:
-            self._random = _random.Stream(int(_random.generator().integers(2**32)) if seed is None else int(seed))
-        return self._random.next()
+            self._random = _random.Stream()
+        return self._random.next(seed)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Refuse to be taken for data, as by a layer that is called on it."""
