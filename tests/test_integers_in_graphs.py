@@ -199,3 +199,28 @@ def test_no_gradient_goes_through_integers():
         before = first.kernel.numpy()
         each.fit(x, np.ones((1, 2)) * 5, epochs=1, verbose=0)
         assert (first.kernel.numpy() != before).any() == moves
+
+
+def test_shapes_are_told_in_the_structure_and_for_the_dtypes_of_inputs_and_outputs():
+    table = np.arange(5)
+
+    class Both(Model):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.dense = layers.Embedding(5, 3), layers.Dense(2)
+
+        def call(self, inputs):
+            vectors = self.embedding(layers.Lambda(lambda ids: table[ids])(inputs["ids"]))
+            return {"vectors": vectors, "rest": [self.dense(inputs["numbers"]), layers.Flatten()(vectors)]}
+
+    called = Both()
+    called({"ids": np.zeros((2, 4), int), "numbers": np.zeros((2, 6))})
+    ids, given = Input((None,), dtype="int64", name="ids"), Input((6,), name="numbers")
+    graph = Model({"ids": ids, "numbers": given}, called({"ids": ids, "numbers": given}))
+    for model in (called, graph):
+        for batch in (None, 7):
+            for shape in ({"ids": (batch, 4), "numbers": (batch, 6)}, {"numbers": [batch, 6], "ids": [batch, 4]}):
+                assert model.compute_output_shape(shape) == {
+                    "vectors": (batch, 4, 3),
+                    "rest": [(batch, 2), (batch, 12)],
+                }

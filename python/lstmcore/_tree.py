@@ -39,13 +39,6 @@ def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
     return function(shape)
 
 
-def flat_shapes(shape: Any) -> list[Any]:
-    """Return a shape, or the shapes of several arrays in lists, tuples and dicts, one after the other."""
-    found: list[Any] = []
-    map_shapes(lambda one: found.append(tuple(one)), shape)
-    return found
-
-
 def in_places(value: Any, structure: Any) -> list[Any] | None:
     """Return what ``value`` has at the places of the leaves of ``structure``, in their order.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .._autograd import pullback
 from .._tree import leaves, map_leaves, map_shapes
 from ..graph import penalties
-from ..graph.symbol import given as stand_in
+from ..graph.symbol import given as given_symbol
 from ..variables import Variable
 
 Array = NDArray[Any]
@@ -248,7 +248,12 @@ def _backward_of_call(
 
 def inferred_shape(self: Any, input_shape: Any) -> Any:
     """Return the shape of the outputs for inputs of that shape, by calling the layer on zeros."""
-    return tried(self, map_shapes(lambda shape: stand_in(self.name, tuple(shape), self.dtype), input_shape), {})[0]
+    return tried(self, stand_ins(self, input_shape), {})[0]
+
+
+def stand_ins(layer: Any, input_shape: Any) -> Any:
+    """Return symbols of the layer's dtype for inputs of a shape, or of several."""
+    return map_shapes(lambda shape: given_symbol(layer.name, tuple(shape), layer.dtype), input_shape)
 
 
 def tried(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:

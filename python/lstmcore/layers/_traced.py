@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from .._arguments import number_array
-from .._tree import map_leaves
+from .._tree import leaves, map_leaves
 from ..graph import tracing
 from ..graph.drawing import Drawing
-from ..graph.symbol import Call, given
+from ..graph.symbol import Call
 from ..graph.tracing import Tracing
 from ._building import building
+from ._derived import stand_ins
 
 
 def tracing_of(layer: Any) -> Tracing:
@@ -82,7 +83,7 @@ def backward_of_call(
 
 def compute_output_shape(self: Any, input_shape: Any) -> Any:
     """Return the shape of what ``call`` returns for inputs of that shape, batch first."""
-    return map_leaves(lambda made: made.shape, draw(self, _symbols(self, input_shape), False, sized=True).outputs)
+    return result_of_call(self, stand_ins(self, input_shape), {})[0]
 
 
 def result_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -90,7 +91,9 @@ def result_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[
     options = {name: value for name, value in options.items() if name != "mask"}
     _ready(self, inputs, options)
     outputs = draw(self, inputs, False, options, sized=True).outputs
-    return map_leaves(lambda made: made.shape, outputs), map_leaves(lambda made: made.dtype, outputs)
+    batch = next(leaves(inputs)).shape[0]  # which a drawing does not know
+    shape = map_leaves(lambda made: (batch if made.shape[0] is None else made.shape[0], *made.shape[1:]), outputs)
+    return shape, map_leaves(lambda made: made.dtype, outputs)
 
 
 def _accept(self: Any, inputs: Any) -> Any:
@@ -134,18 +137,9 @@ def _ready(layer: Any, inputs: Any, options: Mapping[str, Any]) -> None:
 def draw_all(layer: Any, input_shape: Any) -> None:
     inputs, options = layer.__dict__.get("_example", (None, {}))
     if inputs is None:
-        inputs = _symbols(layer, input_shape)
+        inputs = stand_ins(layer, input_shape)
     for training in (True, False):
         draw(layer, inputs, training, options)
-
-
-def _symbols(layer: Any, shape: Any) -> Any:
-    """Return symbols of these shapes."""
-    if isinstance(shape, dict):
-        return {name: _symbols(layer, part) for name, part in shape.items()}
-    if shape and isinstance(shape[0], (tuple, list, dict)):
-        return [_symbols(layer, part) for part in shape]
-    return given(layer.name, tuple(shape), layer.dtype)
 
 
 def _converted(layer: Any, name: str, value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._tree import flat_shapes, leaves, map_leaves
+from .._tree import leaves, map_leaves, map_shapes
 from ..activations import Activation
 from ..graph.drawing import Drawing
 from ..graph.kept import Kept
@@ -72,8 +72,9 @@ class Planned(Model):
         """Return the shape of the outputs for inputs of that shape, batch first."""
         plan = self.drawing.plan
         at: list[Any] = [None] * (plan.size + 1)
-        for symbol, slot, shape in zip(self.inputs, plan.inputs, flat_shapes(input_shape), strict=True):
-            at[slot] = given(symbol.name, shape, symbol.dtype)
+        shaped = self.ordered(map_shapes(lambda one: given(self.name, tuple(one), self.dtype), input_shape))
+        for symbol, slot, part in zip(self.inputs, plan.inputs, leaves(shaped), strict=True):
+            at[slot] = given(symbol.name, part.shape, symbol.dtype)
 
         def placed(value: Any) -> Any:
             return map_leaves(lambda part: at[part] if isinstance(part, Slot) else part, value)
