@@ -35,7 +35,7 @@ def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
     if isinstance(shape, dict):
         return {name: map_shapes(function, part) for name, part in shape.items()}
     if shape and isinstance(shape[0], (list, tuple, dict)):
-        return [map_shapes(function, part) for part in shape]
+        return type(shape)(map_shapes(function, part) for part in shape)
     return function(shape)
 
 

@@ -15,7 +15,7 @@ from .._ours import is_ours
 from .._tree import leaves, map_leaves
 from .kept import Kept
 from .penalties import add, added, wanted
-from .symbol import Call, Symbol
+from .symbol import Call, Symbol, calls_of
 
 Array = NDArray[Any]
 Key = tuple[int, int]
@@ -86,20 +86,13 @@ class Plan:
 
     def __init__(self, name: str, inputs: list[Symbol], outputs: list[Symbol]) -> None:
         given = {symbol.key for symbol in inputs}
-        calls: dict[int, Call] = {}
-        todo = [symbol for symbol in outputs if symbol.key not in given]
-        while todo:
-            symbol = todo.pop()
-            if symbol.call.number in calls:
-                continue
-            if not symbol.call.sources:
+        order = calls_of(outputs, given)
+        for call in order:
+            if not call.sources:
                 raise ValueError(
-                    f"{name}: inputs: expected all that the outputs are made from, but {symbol.name}, shape "
-                    f"{symbol.shape}, is not among them"
+                    f"{name}: inputs: expected all that the outputs are made from, but {call.layer.name}, shape "
+                    f"{call.shape}, is not among them"
                 )
-            calls[symbol.call.number] = symbol.call
-            todo += [s for s in symbol.call.sources if s.key not in given]
-        order = [calls[number] for number in sorted(calls)]
         made = [s for call in order for s in leaves(call.outputs) if s.key not in given]
         slots = {symbol.key: k for k, symbol in enumerate([*inputs, *made])}
         # A layer may also be called here and in a model within.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .._tree import leaves
+from .._tree import leaves, map_shapes
 from ..variables import drawing, drawn
 
 _numbers = itertools.count()
@@ -229,12 +229,25 @@ class Call:
     @property
     def outputs(self) -> Any:
         """The symbols of what the layer returns: one, or several in lists and dicts."""
-        return _symbols(self.shape, self, itertools.count(), list(leaves(self.dtype)))
+        index, dtypes = itertools.count(), itertools.cycle(leaves(self.dtype))
+        return map_shapes(lambda one: Symbol(one, next(dtypes), self, next(index)), self.shape)
 
     @property
     def sources(self) -> list[Symbol]:
         """The symbols that the layer is called on, those among the further arguments too."""
         return [s for s in leaves([self.inputs, self.options]) if isinstance(s, Symbol)]
+
+
+def calls_of(symbols: Iterable[Symbol], given: Collection[tuple[int, int]] = ()) -> list[Call]:
+    """Return the calls that symbols come from, in their order; not beyond the symbols whose keys are given."""
+    calls: dict[int, Call] = {}
+    todo = [symbol for symbol in symbols if symbol.key not in given]
+    while todo:
+        call = todo.pop().call
+        if call.number not in calls:
+            calls[call.number] = call
+            todo += [symbol for symbol in call.sources if symbol.key not in given]
+    return [calls[number] for number in sorted(calls)]
 
 
 class Given:
@@ -249,15 +262,6 @@ class Given:
 def given(name: str, shape: Any, dtype: np.dtype[Any]) -> Any:
     """Return symbols of these shapes for what a drawing is given."""
     return Call(Given(name), [], shape, dtype).outputs
-
-
-def _symbols(shape: Any, call: Call, index: Iterator[int], dtypes: list[np.dtype[Any]]) -> Any:
-    if isinstance(shape, dict):
-        return {name: _symbols(part, call, index, dtypes) for name, part in shape.items()}
-    if shape and shape[0] is not None and not isinstance(shape[0], (int, np.integer)):
-        return type(shape)(_symbols(part, call, index, dtypes) for part in shape)
-    k = next(index)
-    return Symbol(shape, dtypes[k if len(dtypes) > 1 else 0], call, k)
 
 
 def among(value: Any, depth: int = 3) -> bool:

@@ -12,7 +12,7 @@ from .. import variables
 from .._random import Stream
 from .._tree import leaves, map_leaves
 from .drawing import Drawing
-from .symbol import Call, Symbol
+from .symbol import Symbol, calls_of
 from .symbol import given as given_symbol
 
 _MOST = 64  # drawings that are kept
@@ -113,7 +113,7 @@ class Tracing:
                 "what it does with them into a layer of its own"
             )
         known = {id(part) for part in all_within(layer)}
-        calls = [call for call in _calls_of(found) if call.sources]
+        calls = [call for call in calls_of(found) if call.sources]
         for call in calls:
             if call.layer.variables and id(call.layer) not in known and call.layer is not layer:
                 raise ValueError(
@@ -203,18 +203,6 @@ def all_within(layer: Any) -> Iterator[Any]:
     for inner in layer.sublayers:
         yield inner
         yield from all_within(inner)
-
-
-def _calls_of(symbols: list[Symbol]) -> list[Call]:
-    """Return the calls that symbols come from, in their order."""
-    calls: dict[int, Call] = {}
-    todo = list(symbols)
-    while todo:
-        call = todo.pop().call
-        if call.number not in calls:
-            calls[call.number] = call
-            todo += call.sources
-    return [calls[number] for number in sorted(calls)]
 
 
 def _is_data(part: Any) -> bool:

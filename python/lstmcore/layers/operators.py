@@ -14,6 +14,7 @@ from ..graph.symbol import Symbol
 from ..variables import Variable
 from ._broadcasting import expanded, reduced, refuse_others, shapes_of, where
 from ._naming import automatic_name
+from ._several import Several
 from .layer import Array, Layer
 from .merging import Add, Factors, Multiply, Subtract
 
@@ -257,7 +258,7 @@ class Divide(Factors):
         return [d, -d * outputs]
 
 
-class Matmul(Layer):
+class Matmul(Several):
     """The products of the matrices in two arrays (..., rows, depth) and (..., depth, columns), batch by batch.
 
     ``a @ b`` of two symbols makes one. A mask ends here.
@@ -268,14 +269,7 @@ class Matmul(Layer):
     (2, 5, 4)
     """
 
-    takes_several = True
     supports_masking = False  # of the second, steps are summed over
-
-    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
-        """Return the shape of what a call on symbols returns; refuse those of another dtype."""
-        shape = super().shape_of_call(inputs, options)
-        refuse_others(self.name, self.dtype, inputs)
-        return shape
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (..., rows, columns)."""
