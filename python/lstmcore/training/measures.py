@@ -60,13 +60,14 @@ class Measures:
     ) -> None:
         asked = [(k, one) for k, one in enumerate(objectives) if one is not None]
         names = outputs or [""]
-        self.parts = [Mean(f"{names[k]}_loss") for k, _ in asked] if len(asked) > 1 else []
+        of_loss = [k for k, objective in asked if objective.loss is not None]
+        self.parts = [Mean(f"{names[k]}_loss") for k in of_loss] if len(of_loss) > 1 else []
         counts = weights or [1.0] * len(objectives)
-        self.loss = _Total("loss", self.parts, [counts[k] for k, _ in asked]) if self.parts else Mean("loss")
+        self.loss = _Total("loss", self.parts, [counts[k] for k in of_loss]) if self.parts else Mean("loss")
         self.metrics: list[Metric] = [self.loss, *self.parts]
         self.names = [metric.name for metric in self.metrics]
         # In a state outputs go by their numbers: names may be automatic, and others in the next model or process.
-        self._kept_as = ["loss", *(f"{k}_loss" for k, _ in asked[: len(self.parts)])]
+        self._kept_as = ["loss", *(f"{k}_loss" for k in of_loss[: len(self.parts)])]
         several = len(objectives) > 1
         for k, objective in asked:
             self.metrics += [*objective.metrics, *objective.weighted_metrics]
