@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from ._tree import leaves
+from ._tree import leaves, like
 
 Array = NDArray[Any]
 
@@ -241,8 +241,7 @@ def number_arrays(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     if isinstance(value, dict):
         return {key: number_arrays(f"{name}: {key}", part, dtype) for key, part in value.items()}
     if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in leaves(value)):
-        parts = [number_arrays(f"{name}[{k}]", part, dtype) for k, part in enumerate(value)]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return like(value, [number_arrays(f"{name}[{k}]", part, dtype) for k, part in enumerate(value)])
     return number_array(name, value, dtype)
 
 

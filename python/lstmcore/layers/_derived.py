@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._autograd import pullback
-from .._tree import leaves, map_leaves, map_shapes
+from .._tree import leaves, like, map_leaves, map_shapes
 from ..graph import penalties
 from ..graph.symbol import given as given_symbol
 from ..variables import Variable
@@ -292,7 +292,7 @@ def _common(one: Any, other: Any) -> Any:
     if isinstance(one, dict):
         return {name: _common(part, other[name]) for name, part in one.items()}
     if isinstance(one, (list, tuple)) and one and not isinstance(one[0], int):
-        return type(one)(_common(*parts) for parts in zip(one, other, strict=True))
+        return like(one, [_common(*parts) for parts in zip(one, other, strict=True)])
     return tuple(n if n == m else None for n, m in zip(one, other, strict=True))
 
 
