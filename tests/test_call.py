@@ -263,6 +263,13 @@ def test_a_call_may_return_a_named_tuple():
     outputs = model(x)
     assert isinstance(outputs, Pair)
     np.testing.assert_array_equal(outputs.sign, 2 * outputs.price)
+    np.testing.assert_allclose(model.predict(x, batch_size=3, verbose=0).sign, outputs.sign, rtol=1e-6)
+    assert model.compute_output_shape((7, 3)) == Pair(*(part.shape for part in model(numbers(7, 3))))
+    function = layers.Lambda(lambda x: Pair(x, x > 0))
+    drawn, found = function(Input((3,))), function(x)
+    assert isinstance(drawn, Pair)
+    assert isinstance(found, Pair)
+    assert (drawn.sign.dtype, drawn.sign.shape, found.sign.dtype) == (bool, (None, 3), bool)
 
 
 def test_arguments_that_are_no_arrays_are_told_apart():

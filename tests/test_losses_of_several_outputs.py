@@ -1,5 +1,7 @@
 """The loss of several outputs is the sum of what each has, and its gradient is that of the sum."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -202,3 +204,43 @@ def test_the_masks_of_outputs_are_apart():
     for name, error in errors.items():
         assert got[f"{name}_loss"] == pytest.approx((error**2).mean(), rel=1e-9)
         assert got[f"{name}_mae"] == pytest.approx(np.abs(error).mean(), rel=1e-6)
+
+
+def test_the_sum_is_that_of_its_parts_where_one_output_leaves_out_rows():
+    """Of the mean of each loss over all of its rows, whatever the batches; penalties are no part of any output."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(7, 6, 3)).astype("float32")
+    labels = np.array([[1, 2], [1, 1], [2, 0], [3, 3], [1, 3], [2, 2], [3, 0]])
+    counts = np.array([6, 2, 6, 2, 5, 2, 4])  # two equal labels need three steps
+    target = rng.normal(size=(7, 1)).astype("float32")
+    kept = np.arange(6) < counts[:, None]
+    inputs = Input((6, 3))
+    masked = layers.Masking()(inputs)
+    said = layers.Dense(4, name="said", kernel_regularizer="l2")(masked)
+    level = layers.Dense(1, name="level")(layers.GlobalAveragePooling1D()(masked))
+    for first, second in (("said", "level"), ("level", "said")):
+        outputs = {"said": said, "level": level}
+        model = Model(inputs, {name: outputs[name] for name in (first, second)})
+        model.compile("sgd", {"said": losses.CTC(from_logits=True), "level": "mse"}, loss_weights={"level": 0.25})
+        found = {}
+        for batch in (7, 3, 2, 1):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found[batch] = model.evaluate(
+                    np.where(kept[..., None], x, 0), {"said": labels, "level": target}, batch, 0, return_dict=True
+                )
+        scores = model.predict(np.where(kept[..., None], x, 0), verbose=0)
+        logs = torch.log_softmax(torch.tensor(scores["said"]), -1).transpose(0, 1)
+        rows = torch.nn.functional.ctc_loss(
+            logs, torch.tensor(labels), torch.tensor(counts), torch.tensor((labels > 0).sum(1)), 0, "none"
+        ).numpy()
+        fits = np.isfinite(rows)
+        assert fits.sum() == 4
+        parts = {"said": rows[fits].mean(), "level": np.mean((scores["level"] - target) ** 2)}
+        kernel = model.get_layer("said").kernel.numpy()
+        for values in found.values():
+            for name, value in parts.items():
+                np.testing.assert_allclose(values[f"{name}_loss"], value, rtol=1e-5)
+            total = parts["said"] + 0.25 * parts["level"] + 0.01 * np.sum(kernel**2)
+            np.testing.assert_allclose(values["loss"], total, rtol=1e-5)

@@ -333,7 +333,7 @@ def test_batches_of_different_length_and_single_inputs_are_refused():
             kind()([])
         np.testing.assert_array_equal(kind()([np.ones((2, 3))]), np.ones((2, 3)))
     with pytest.raises(TypeError, match=r"expected float32, got <Symbol shape=.*, dtype=int32"):
-        Add()([Input((3,)), Input((3,), dtype="int32")])
+        Add()([Input((3,), dtype="int32"), Input((3,), dtype="int32")])
     with pytest.raises(TypeError, match=r"expected float32, got <Symbol shape=.*, dtype=float64"):
         Concatenate()([Input((3,)), Input((3,), dtype="float64")])
     for axes, error in ((None, TypeError), ("1", TypeError), ((1, 2, 3), ValueError), (1.0, TypeError)):

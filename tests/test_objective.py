@@ -92,7 +92,7 @@ def test_objectives_of_several_outputs_are_measured_together_and_apart():
     seen = first.look(np.array([[2.0], [4.0]]), None, np.zeros((2, 1)), None)
     also = second.look(np.array([[1.0], [1.0]]), None, np.array([[1.0], [0.0]]), None)
     parts = [first.value(seen), second.value(also)]
-    measures.update(sum(parts), parts, [first.rows(seen), second.rows(also)])
+    measures.update(sum(parts), 0.0, parts, [first.rows(seen), second.rows(also)])
     first.update(seen)
     second.update(also)
     # log(1 + exp(-1)) for the label 1, and log(1 + exp(1)) for the label 0

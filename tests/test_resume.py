@@ -339,7 +339,7 @@ def test_layers_and_metrics_take_up_all_of_a_state_or_nothing():
     objective.update(objective.look(np.full((4, 1), 0.25), None, np.ones((4, 1)), None))
     kept, logs = measures.state(), measures.logs()
     objective.update(objective.look(np.ones((4, 1)), None, np.zeros((4, 1)), None))
-    measures.update(1.5, [1.5], [4])
+    measures.update(1.5, 0.0, [1.5], [4])
     later = measures.logs()
     with pytest.raises(ValueError, match="auc: state"):
         measures.load_state(kept | {"auc": {}})
@@ -374,3 +374,82 @@ def test_a_model_whose_layers_were_frozen_after_compile_goes_on_as_it_did(frozen
         np.testing.assert_array_equal(a, b)
     loaded.compile("adam", "binary_crossentropy")
     assert [v.path for v in loaded.moved_variables] == [v.path for v in loaded.trainable_variables]
+
+
+class _Disturbed(layers.Layer):
+    """Makes layers with random numbers within its ``call``, for sequences of each length anew."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = layers.Dense(3)
+
+    def call(self, inputs):
+        steps = inputs.shape[1] or 1  # so that sizes matter
+        noisy = layers.GaussianNoise(0.1)(layers.Dropout(0.3, seed=5)(self.inner(inputs)))
+        return layers.Dropout(0.4)(noisy) * (1.0 + steps)
+
+
+class _Model(Model):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = _Disturbed(name="first"), layers.Dense(1)
+
+    def call(self, inputs):
+        return self.last(layers.GlobalAveragePooling1D()(layers.Dropout(0.2)(self.first(inputs))))
+
+
+def _of_call():
+    lstmcore.utils.set_random_seed(3)
+    model = _Model()
+    model.build((None, 5, 2))
+    model.compile("adam", "mse")
+    return model
+
+
+def _of_graph():
+    lstmcore.utils.set_random_seed(3)
+    inputs = Input((None, 2))
+    inner = _Disturbed(name="inner")(inputs)
+    model = Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(inner)))
+    model.compile("adam", "mse")
+    return model
+
+
+@pytest.mark.parametrize("make", [_of_call, _of_graph])
+@pytest.mark.parametrize("begins_with", [5, 4, 3])
+def test_layers_that_a_call_makes_go_on_with_their_random_numbers(make, begins_with):
+    def steps(model, lengths):
+        return [model.train_on_batch(X[:8, :steps], Y[:8]) for steps in lengths]
+
+    model, lengths = make(), [5, 5, 4, 3, 5, 4]
+    steps(model, lengths)
+    weights, state = model.get_weights(), through_json(*model.training_state())
+    assert sum("made/" in name for name in state[1]) == (4 if make is _of_call else 3)
+    again = [begins_with, 5, 4, 3, 4]
+    want = steps(model, again), model.get_weights()
+    other = make()
+    steps(other, [3])  # which makes another drawing first
+    for taken in (make(), other):
+        taken.set_weights(weights)
+        taken.load_training_state(*state)
+        assert steps(taken, again) == want[0]
+        for a, b in zip(taken.get_weights(), want[1], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_dropout_that_a_call_makes_draws_anew_for_other_lengths():
+    layer = _Disturbed()
+    first, second = (layer(np.ones((64, n, 2), "float32"), training=True) for n in (4, 3))
+    assert np.mean((first[:, :3] == 0) == (second == 0)) < 0.75  # 0.512 for masks that do not depend on each other
+
+
+def test_a_state_of_layers_that_a_call_makes_is_taken_whole_or_not():
+    model = _of_call()
+    model.train_on_batch(X[:4], Y[:4])
+    before = model.state()
+    names = [name for name in before if "made/" in name]
+    for value in (np.zeros(3), np.array([-1, 2]), "seven"):
+        with pytest.raises(ValueError, match="made/Dropout/0: expected two integers from 0 on"):
+            model.load_state({**before, names[0].replace("GaussianNoise", "Dropout"): value})
+    for name, value in model.state().items():
+        np.testing.assert_array_equal(value, before[name])

@@ -587,8 +587,8 @@ WRONG = {
         "metrics: expected names of outputs, price, sign; got size",
     ),
     "metrics without a loss": (
-        {"loss": ["mse", None], "metrics": [None, "mae"]},
-        "metrics: expected none for sign, an output without a loss; give it one that counts for nothing, with 0 in",
+        {"loss": ["mse", None], "metrics": [None, "acc"]},
+        "metrics: 'acc' depends on the loss, and there is none; say 'categorical_accuracy' or .*for the output sign",
     ),
 }
 
@@ -693,3 +693,32 @@ def test_a_model_that_is_not_compiled_is_not_trained_and_one_compiled_twice_by_t
     logs = model.train_on_batch(X, BOTH, return_dict=True)
     assert logs["loss"] == pytest.approx(logs["sign_loss"])
     assert model.optimizer.iterations == 1
+
+
+@pytest.mark.parametrize("said", [list, dict])
+def test_an_output_without_a_loss_can_have_metrics(said):
+    """They are those of its targets, as in Keras; it takes no part in the training."""
+    options = {"metrics": {"sign": ["mae", "categorical_accuracy"]}, "weighted_metrics": {"sign": "mse"}}
+    model = compiled(said, {"price": "mse"}, **options)
+    alone = compiled(said, {"price": "mse"})
+    y = BOTH if said is list else NAMED
+    weights = [None, HALF] if said is list else {"sign": HALF}
+    history = fitted(model, y)
+    assert list(history) == ["loss", "sign_mae", "sign_categorical_accuracy", "sign_mse"]
+    assert history["loss"] == fitted(alone, {"price": PRICE})["loss"]
+    for a, b in zip(model.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    price, sign = model.predict(X, verbose=0) if said is list else model.predict(X, verbose=0).values()
+    found = model.evaluate(X, y, batch_size=7, sample_weight=weights, verbose=0, return_dict=True)
+    want = {
+        "loss": np.mean((price - PRICE) ** 2),
+        "sign_mae": np.mean(np.abs(sign - SIGN)),
+        "sign_categorical_accuracy": np.mean(sign.argmax(1) == SIGN.argmax(1)),
+        "sign_mse": np.mean((sign - SIGN) ** 2),
+    }
+    assert found == {name: pytest.approx(value, rel=1e-5) for name, value in want.items()}
+    for given, message in (({"price": PRICE}, "sign"), ([PRICE, None], "sign")):
+        with pytest.raises(ValueError, match=message):
+            model.evaluate(X, given, verbose=0)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.evaluate(X, y, verbose=0, return_dict=True).keys() == found.keys()

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._tree import leaves, like
+
 Array = NDArray[Any]
 
 
@@ -220,6 +222,27 @@ def float_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
         return value
     array = real_array(name, value, dtype.name)
     return array if array.dtype == dtype else array.astype(dtype)
+
+
+def number_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """Return ``value`` as an array: of ``dtype`` if it is of floats; integers and booleans stay what they are."""
+    array = real_array(name, value)
+    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
+
+
+def number_arrays(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return what `number_array` makes of a value or, if there are arrays in it, of each in its place.
+
+    >>> import numpy as np
+    >>> from lstmcore._arguments import number_arrays
+    >>> number_arrays("x", {"prices": [[1.5]], "days": np.array([[3]])}, np.dtype("float32"))
+    {'prices': array([[1.5]], dtype=float32), 'days': array([[3]])}
+    """
+    if isinstance(value, dict):
+        return {key: number_arrays(f"{name}: {key}", part, dtype) for key, part in value.items()}
+    if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in leaves(value)):
+        return like(value, [number_arrays(f"{name}[{k}]", part, dtype) for k, part in enumerate(value)])
+    return number_array(name, value, dtype)
 
 
 def integer_array(name: str, value: Any) -> Array:

@@ -72,8 +72,8 @@ def pullback(
 
     def back(gradients: Sequence[Any]) -> list[Array]:
         given = [
-            np.zeros_like(result) if d is None else np.asarray(d, np.result_type(result))
-            for result, d in zip(results[:-1], gradients, strict=True)
+            np.zeros_like(result) if d is None or dtype.kind != "f" else np.asarray(d, dtype)  # integers have none
+            for result, dtype, d in zip(results[:-1], map(np.result_type, results[:-1]), gradients, strict=True)
         ]
         found = vjp((*given, np.zeros(())))
         return [np.asarray(d, array.dtype) for d, array in zip(found, arrays, strict=False)]

@@ -39,14 +39,20 @@ class Stream:
     """The random masks of a layer: a generator for each call, from a seed and the number of the call.
 
     Philox (Salmon et al. 2011) is counter-based, so a call's masks depend on nothing else.
+
+    Parameters
+    ----------
+    seed : None until the first call.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
         self.calls = 0
 
-    def next(self) -> np.random.Generator:
-        """Return the generator of the next call."""
+    def next(self, seed: int | None = None) -> np.random.Generator:
+        """Return the generator of the next call; ``seed`` or the global seed decides the first, if nothing has yet."""
+        if self.seed is None:
+            self.seed = int(generator().integers(2**32)) if seed is None else int(seed)
         self.calls += 1
         return np.random.Generator(np.random.Philox(key=(self.calls << 64) + self.seed % 2**64))
 

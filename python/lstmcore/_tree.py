@@ -20,13 +20,17 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+def like(value: Any, parts: list[Any]) -> Any:
+    """Return parts in a list, a tuple or a named tuple, as ``value`` is one."""
+    return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+
+
 def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
     """Return ``value`` with ``function`` of each array in its place."""
     if isinstance(value, dict):
         return {name: map_leaves(function, part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        parts = [map_leaves(function, part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return like(value, [map_leaves(function, part) for part in value])
     return function(value)
 
 
@@ -35,7 +39,7 @@ def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
     if isinstance(shape, dict):
         return {name: map_shapes(function, part) for name, part in shape.items()}
     if shape and isinstance(shape[0], (list, tuple, dict)):
-        return [map_shapes(function, part) for part in shape]
+        return like(shape, [map_shapes(function, part) for part in shape])
     return function(shape)
 
 
@@ -81,7 +85,7 @@ def concatenated(values: list[Any]) -> Any:
     if isinstance(first, dict):
         return {name: concatenated([value[name] for value in values]) for name in first}
     if isinstance(first, (list, tuple)):
-        return type(first)(concatenated(list(parts)) for parts in zip(*values, strict=True))
+        return like(first, [concatenated(list(parts)) for parts in zip(*values, strict=True)])
     return np.concatenate(values)
 
 

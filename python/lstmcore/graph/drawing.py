@@ -105,8 +105,7 @@ def chain(name: str, layers: Iterable[Any], inputs: Symbol) -> Drawing:
     """Return the drawing of layers one after the other, with the weights made for such inputs."""
     outputs = inputs
     for layer in layers:
-        layer.ensure_built(outputs.shape)
-        outputs = draw(layer, outputs, layer.compute_output_shape(outputs.shape))
+        outputs = draw(layer, outputs)
     return Drawing(name, inputs, outputs)
 
 

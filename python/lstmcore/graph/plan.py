@@ -15,7 +15,7 @@ from .._ours import is_ours
 from .._tree import leaves, map_leaves
 from .kept import Kept
 from .penalties import add, added, wanted
-from .symbol import Call, Symbol
+from .symbol import Call, Symbol, calls_of
 
 Array = NDArray[Any]
 Key = tuple[int, int]
@@ -35,6 +35,7 @@ class Step:
     repeated : whether the layer, or one within, is called more than once in the plan.
     moves : whether there is anything to train in the layer.
     penal : whether there are penalties on outputs of layers within, which have gradients of their own.
+    converts : whether what it reads may be integers where the layer takes floats.
     plain : whether one array goes in and one comes out, and nothing else is to be seen to.
     """
 
@@ -59,6 +60,12 @@ class Step:
             and self.training is not False
             and any(getattr(part, "activity_regularizer", None) is not None for part in self.layer.keepers[1:])
         )
+        self.converts = (
+            is_ours(type(self.layer))
+            and not self.layer.takes_integers
+            and all(dtype.kind == "f" for dtype in leaves(call.dtype))
+            and any(s.dtype.kind != "f" or s.call.layer.takes_integers for s in leaves(call.inputs))
+        )
         own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
         special = repeated or self.penal or own or bool(self.options) or self.training is False
         self.plain = self.source is not None and self.target is not None and self.target >= 0 and not special
@@ -79,20 +86,13 @@ class Plan:
 
     def __init__(self, name: str, inputs: list[Symbol], outputs: list[Symbol]) -> None:
         given = {symbol.key for symbol in inputs}
-        calls: dict[int, Call] = {}
-        todo = [symbol for symbol in outputs if symbol.key not in given]
-        while todo:
-            symbol = todo.pop()
-            if symbol.call.number in calls:
-                continue
-            if not symbol.call.sources:
+        order = calls_of(outputs, given)
+        for call in order:
+            if not call.sources:
                 raise ValueError(
-                    f"{name}: inputs: expected all that the outputs are made from, but {symbol.name}, shape "
-                    f"{symbol.shape}, is not among them"
+                    f"{name}: inputs: expected all that the outputs are made from, but {call.layer.name}, shape "
+                    f"{call.shape}, is not among them"
                 )
-            calls[symbol.call.number] = symbol.call
-            todo += [s for s in symbol.call.sources if s.key not in given]
-        order = [calls[number] for number in sorted(calls)]
         made = [s for call in order for s in leaves(call.outputs) if s.key not in given]
         slots = {symbol.key: k for k, symbol in enumerate([*inputs, *made])}
         # A layer may also be called here and in a model within.
@@ -180,6 +180,8 @@ class Plan:
                 x, mask = values[source], marks[source]
             else:
                 x, mask = _at(step.inputs, values), _masks_at(step.inputs, marks)
+            if step.converts:
+                x = layer.convert(f"{layer.name}: inputs", x)
             options = {}
             if step.options:
                 options = {name: _at(value, values) for name, value in step.options.items()}

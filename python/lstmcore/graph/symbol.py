@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .._tree import leaves
+from .._tree import leaves, map_shapes
 from ..variables import drawing, drawn
 
 _numbers = itertools.count()
@@ -205,7 +205,7 @@ class Call:
     training : True or False if the call says so, None if it goes by the model.
     options : further arguments of the call; symbols, lists of them, or what they are.
     shape : of what the layer returns: one, or several in lists and dicts.
-    dtype : of that.
+    dtype : of that: one, or one for each in lists and dicts.
     number : calls in the order in which they were made.
     """
 
@@ -218,7 +218,7 @@ class Call:
         layer: Any,
         inputs: Any,
         shape: Any,
-        dtype: np.dtype[Any],
+        dtype: Any,
         training: bool | None = None,
         options: dict[str, Any] | None = None,
     ) -> None:
@@ -229,7 +229,8 @@ class Call:
     @property
     def outputs(self) -> Any:
         """The symbols of what the layer returns: one, or several in lists and dicts."""
-        return _symbols(self.shape, self, itertools.count())
+        index, dtypes = itertools.count(), itertools.cycle(leaves(self.dtype))
+        return map_shapes(lambda one: Symbol(one, next(dtypes), self, next(index)), self.shape)
 
     @property
     def sources(self) -> list[Symbol]:
@@ -237,8 +238,22 @@ class Call:
         return [s for s in leaves([self.inputs, self.options]) if isinstance(s, Symbol)]
 
 
+def calls_of(symbols: Iterable[Symbol], given: Collection[tuple[int, int]] = ()) -> list[Call]:
+    """Return the calls that symbols come from, in their order; not beyond the symbols whose keys are given."""
+    calls: dict[int, Call] = {}
+    todo = [symbol for symbol in symbols if symbol.key not in given]
+    while todo:
+        call = todo.pop().call
+        if call.number not in calls:
+            calls[call.number] = call
+            todo += [symbol for symbol in call.sources if symbol.key not in given]
+    return [calls[number] for number in sorted(calls)]
+
+
 class Given:
     """Stands for the layer that what is given to a drawing would come from; of that there may be none."""
+
+    takes_integers = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -247,14 +262,6 @@ class Given:
 def given(name: str, shape: Any, dtype: np.dtype[Any]) -> Any:
     """Return symbols of these shapes for what a drawing is given."""
     return Call(Given(name), [], shape, dtype).outputs
-
-
-def _symbols(shape: Any, call: Call, index: Iterator[int]) -> Any:
-    if isinstance(shape, dict):
-        return {name: _symbols(part, call, index) for name, part in shape.items()}
-    if shape and shape[0] is not None and not isinstance(shape[0], (int, np.integer)):
-        return type(shape)(_symbols(part, call, index) for part in shape)
-    return Symbol(shape, call.dtype, call, next(index))
 
 
 def among(value: Any, depth: int = 3) -> bool:
@@ -302,10 +309,9 @@ def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opt
     if layer.is_model:
         inputs = layer.ordered(inputs)
     _refuse_unknown(layer, options)
-    shape = layer.shape_of_call(inputs, options)
     if mask is not None:
         layer.refuse_mask_of_call(mask, inputs)
-    return draw(layer, inputs, shape, None if training is None else bool(training), options)
+    return draw(layer, inputs, None if training is None else bool(training), options)
 
 
 def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
@@ -319,8 +325,9 @@ def _refuse_unknown(layer: Any, options: dict[str, Any]) -> None:
             raise TypeError(f"{layer.name} got an unexpected argument {name!r}")
 
 
-def draw(layer: Any, inputs: Any, shape: Any, training: bool | None = None, options: Any = None) -> Any:
-    """Return symbols of that shape, or of those shapes, for what a built layer returns for such inputs."""
-    call = Call(layer, inputs, shape, layer.dtype_of_call(inputs), training, options)
+def draw(layer: Any, inputs: Any, training: bool | None = None, options: Any = None) -> Any:
+    """Return symbols for what a layer returns for such inputs; it is built for them if it has no weights yet."""
+    shape, dtype = layer.result_of_call(inputs, options or {})
+    call = Call(layer, inputs, shape, dtype, training, options)
     layer.note(call)
     return call.outputs

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import variables
+from .._random import Stream
 from .._tree import leaves, map_leaves
 from .drawing import Drawing
-from .symbol import Call, Symbol
+from .symbol import Symbol, calls_of
 from .symbol import given as given_symbol
 
 _MOST = 64  # drawings that are kept
@@ -40,6 +42,8 @@ class Tracing:
         self._held: dict[str, list[Any]] | None = None  # the layers that there were when it was first drawn
         self._drawings: dict[Any, Drawing] = {}
         self._moved: list[Any] | None = None
+        # Of the random numbers of layers that ``call`` makes, by kind and number: in every drawing they go on.
+        self.streams: dict[str, Stream] = {}
 
     @property
     def drawings(self) -> list[Drawing]:
@@ -109,12 +113,14 @@ class Tracing:
                 "what it does with them into a layer of its own"
             )
         known = {id(part) for part in all_within(layer)}
-        for call in _calls_of(found):
-            if call.sources and call.layer.variables and id(call.layer) not in known and call.layer is not layer:
+        calls = [call for call in calls_of(found) if call.sources]
+        for call in calls:
+            if call.layer.variables and id(call.layer) not in known and call.layer is not layer:
                 raise ValueError(
                     f"{layer.name}: call: uses {call.layer.name}, which is none of its attributes; make layers in "
                     "__init__ or build, and keep them as attributes"
                 )
+        self._lend_streams(call.layer for call in calls if id(call.layer) not in known and call.layer is not layer)
         if self._held is None:
             self._held = layer.held_layers
         drawing = Drawing(layer.name, [part for part in leaves([inputs, options, mask]) if _is_symbol(part)], outputs)
@@ -122,6 +128,21 @@ class Tracing:
         if self._moved is not None:
             drawing.move(self._moved)
         return drawing
+
+    def _lend_streams(self, made: Iterable[Any]) -> None:
+        """Let layers that ``call`` has made draw from the streams of those that it has made before."""
+        count: Counter[str] = Counter()
+        for part in {id(part): part for layer in made for part in layer.keepers}.values():
+            kind = type(part).__name__
+            name = f"{kind}/{count[kind]}"
+            count[kind] += 1
+            part._random = self.streams.setdefault(name, part._random or Stream())
+
+    def set_streams(self, streams: Mapping[str, Stream]) -> None:
+        """Go on with random numbers from there, also in drawings that are still to be made."""
+        for name in {**self.streams, **streams}:
+            own, other = self.streams.setdefault(name, Stream()), streams.get(name, Stream())
+            own.seed, own.calls = other.seed, other.calls
 
     def _refuse_others(self, layer: Any) -> None:
         """Refuse to go on with drawings of other layers than there are now."""
@@ -160,18 +181,8 @@ class Tracing:
             known = list(leaves(further_masks.get(name)))
             masks += known if len(known) == len(own) else [None] * len(own)
         masks += [None] * (len(arrays) - len(masks))
-        arrays = [
-            array if array.dtype.kind == "f" else _converted(layer.name, array, symbol, drawing)
-            for array, symbol in zip(arrays, leaves(drawing.inputs), strict=True)
-        ]
         outputs, left, kept = drawing.run(arrays, training, masks, logits)
         return outputs, left, (drawing, kept, inputs, options)
-
-
-def _converted(name: str, array: Any, symbol: Symbol, drawing: Drawing) -> Any:
-    """Return integers as the layer takes them that is called on them."""
-    reader = drawing.plan.converter(symbol)
-    return array if reader is None else reader.convert(f"{name}: inputs", array)
 
 
 def back(cache: Any, d_outputs: Any, need_d_inputs: bool, logits: bool | Sequence[bool] = False) -> tuple[Any, Any]:
@@ -192,18 +203,6 @@ def all_within(layer: Any) -> Iterator[Any]:
     for inner in layer.sublayers:
         yield inner
         yield from all_within(inner)
-
-
-def _calls_of(symbols: list[Symbol]) -> list[Call]:
-    """Return the calls that symbols come from."""
-    calls: dict[int, Call] = {}
-    todo = list(symbols)
-    while todo:
-        call = todo.pop().call
-        if call.number not in calls:
-            calls[call.number] = call
-            todo += call.sources
-    return list(calls.values())
 
 
 def _is_data(part: Any) -> bool:

@@ -29,9 +29,11 @@ def shapes_of(name: str, input_shape: Any, least: int = 1, most: int | None = No
 
 
 def refuse_others(name: str, dtype: Any, symbols: Any) -> None:
-    """Refuse symbols of another dtype."""
-    for symbol in leaves(symbols):
-        if symbol.dtype != dtype:
+    """Refuse symbols of another dtype: floats, and integers alone, which would become floats."""
+    given = list(leaves(symbols))
+    alone = all(symbol.dtype.kind != "f" for symbol in given)
+    for symbol in given:
+        if symbol.dtype != dtype and (alone or symbol.dtype.kind == "f"):
             raise ArgumentTypeError(f"{name}: inputs: expected {dtype}, got {symbol!r}")
 
 

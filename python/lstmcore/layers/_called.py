@@ -57,11 +57,11 @@ def _of_layer(cls: Any, root: Any) -> dict[str, Any]:
     derived = _derived.of_layer(cls)
     methods = {name: value for name, value in derived.items() if not inspect.isfunction(value) or name[:2] == "__"}
     for name, drawn in (*_traced.PASSES.items(), *_traced.OF_LAYERS.items()):
-        if name in ("compute_output_shape", "shape_returned") and "compute_output_shape" not in derived:
+        if name == "compute_output_shape" and name not in derived:
             continue  # the class says it itself
         methods[name] = _either(drawn, derived.get(name, getattr(cls, name)))
-    if (found := methods.get("shape_returned")) is not None:
-        methods["shape_returned"] = _unless_it_is_said(found, cls)
+    if "compute_output_shape" in derived:
+        methods["result_of_call"] = _unless_it_is_said(methods["result_of_call"], cls, root)
     finish, keepers = root._finish_build, root.keepers.fget
 
     def _finish_build(self: Any, input_shape: Any) -> None:
@@ -83,13 +83,13 @@ def _either(drawn: Callable[..., Any], derived: Callable[..., Any]) -> Callable[
     return method
 
 
-def _unless_it_is_said(shape_returned: Callable[..., Any], cls: Any) -> Callable[..., Any]:
-    """Return a ``shape_returned`` that leaves it to the ``compute_output_shape`` of a class derived from ``cls``."""
+def _unless_it_is_said(result_of_call: Callable[..., Any], cls: Any, root: Any) -> Callable[..., Any]:
+    """Return a ``result_of_call`` that leaves it to the ``compute_output_shape`` of a class derived from ``cls``."""
 
-    @functools.wraps(shape_returned)
-    def method(self: Any, input_shape: Any, options: Any) -> Any:
+    @functools.wraps(result_of_call)
+    def method(self: Any, inputs: Any, options: Any) -> Any:
         owner = next(kind for kind in type(self).__mro__ if "compute_output_shape" in kind.__dict__)
-        return shape_returned(self, input_shape, options) if owner is cls else self.compute_output_shape(input_shape)
+        return (result_of_call if owner is cls else root.result_of_call)(self, inputs, options)
 
     return method
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._autograd import pullback
-from .._tree import leaves, map_leaves, map_shapes
+from .._tree import leaves, like, map_leaves, map_shapes
 from ..graph import penalties
+from ..graph.symbol import given as given_symbol
 from ..variables import Variable
 
 Array = NDArray[Any]
@@ -94,7 +95,7 @@ def _moving(layer: Any) -> list[Variable]:
 
 
 def _plain(layer: Any, call: Callable[..., Any], given: tuple[Any, Any]) -> Any:
-    """Return what a call does, as arrays of the layer's dtype."""
+    """Return what a call does, as arrays: floating-point numbers in the layer's dtype."""
     variables = _moving(layer)
     with _within(variables, [variable.value for variable in variables]):
         outputs = call(*given)
@@ -105,7 +106,9 @@ def _array(layer: Any, part: Any) -> Array:
     array = np.asarray(part)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{layer.name}: call: expected to return arrays of numbers, got {array.dtype}")
-    return array.astype(layer.dtype, copy=not array.flags.writeable)  # a weight, or what is its own, may be read-only
+    # Integers stay what they are, of which floats have not all; the states of a cell are floats.
+    dtype = layer.dtype if array.dtype.kind == "f" or layer.is_cell else array.dtype
+    return array.astype(dtype, copy=not array.flags.writeable)  # a weight, or what is its own, may be read-only
 
 
 def _traced(layer: Any, call: Callable[..., Any], given: tuple[Any, Any]) -> tuple[Any, _Kept]:
@@ -194,13 +197,14 @@ def of_layer(cls: Any) -> dict[str, Any]:
         "backward": _backward,
         "backward_of_call": _backward_of_call,
         "may_take_several": True,
+        "takes_integers": True,
         "_second": _second(parameters),
         "__getattribute__": _read,
     }
     owner = next(kind for kind in cls.__mro__ if "compute_output_shape" in kind.__dict__)
     if "_undefined_forward" in owner.__dict__:  # the base, which says the shape of the inputs
         methods["compute_output_shape"] = inferred_shape
-        methods["shape_returned"] = _shape_returned
+        methods["result_of_call"] = tried
     return methods
 
 
@@ -208,11 +212,6 @@ def _second(parameters: Any) -> str:
     """Return what ``call`` takes second, behind the inputs."""
     by_position = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     return by_position[2] if len(by_position) > 2 else "training"
-
-
-def _shape_returned(self: Any, input_shape: Any, options: Mapping[str, Any]) -> Any:
-    """Return the shape of what a call in a graph returns, with its further arguments."""
-    return inferred_shape(self, input_shape, {name: value for name, value in options.items() if name != "mask"})
 
 
 def _takes(name: str, parameters: Any) -> bool:
@@ -247,38 +246,45 @@ def _backward_of_call(
     return d_inputs if need_d_inputs else None, {name: d_options[name] for name in given if name != "mask"}
 
 
-def inferred_shape(self: Any, input_shape: Any, options: Mapping[str, Any] = {}) -> Any:
-    """Return the shape of the outputs for inputs of that shape, by calling the layer on zeros.
+def inferred_shape(self: Any, input_shape: Any) -> Any:
+    """Return the shape of the outputs for inputs of that shape, by calling the layer on zeros."""
+    return tried(self, stand_ins(self, input_shape), {})[0]
 
-    Further arguments of the call that are arrays are symbols, or something else that has a shape.
-    """
+
+def stand_ins(layer: Any, input_shape: Any) -> Any:
+    """Return symbols of the layer's dtype for inputs of a shape, or of several."""
+    return map_shapes(lambda shape: given_symbol(layer.name, tuple(shape), layer.dtype), input_shape)
+
+
+def tried(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the shape and the dtype of what a call on symbols returns, by calling the layer on zeros like them."""
+    input_shape = map_leaves(lambda symbol: tuple(symbol.shape), inputs)
     self.ensure_built(input_shape)
+    further = {name: value for name, value in options.items() if name != "mask"}
     kept = [(v, v.numpy()) for v in self.variables if not v.trainable]
     found = []
     for sizes in _TRIALS:
 
-        def zeros(shape: Any, dtype: Any = self.dtype, sizes: tuple[int, int] = sizes) -> Array:
-            known = (sizes[min(k, 1)] if n is None else n for k, n in enumerate(shape))
-            return np.zeros(tuple(known), dtype)
+        def zeros(part: Any, sizes: tuple[int, int] = sizes) -> Any:
+            if not hasattr(part, "dtype"):  # an argument that is no array
+                return part
+            return np.zeros([sizes[min(k, 1)] if n is None else n for k, n in enumerate(part.shape)], part.dtype)
 
-        inputs = map_shapes(zeros, input_shape)
+        arrays = map_leaves(zeros, inputs)
         try:
             with np.errstate(all="ignore"):
-                further = map_leaves(
-                    lambda part: zeros(part.shape, part.dtype) if hasattr(part, "dtype") else part, dict(options)
-                )
-                found.append(map_leaves(np.shape, self.forward(inputs, training=False, **further)))
+                found.append(self.forward(arrays, training=False, **map_leaves(zeros, further)))
         except NotImplementedError:
             raise
         except Exception as error:
             raise ValueError(
-                f"{self.name}: call: on zeros of shape {map_leaves(np.shape, inputs)} it raises {error!r}; for inputs "
+                f"{self.name}: call: on zeros of shape {map_leaves(np.shape, arrays)} it raises {error!r}; for inputs "
                 f"of shape {input_shape}, say the shape of the outputs with compute_output_shape, or output_shape="
             ) from error
         finally:
             for variable, value in kept:
                 variable.assign(value)
-    return _common(*found)
+    return _common(*(map_leaves(np.shape, outputs) for outputs in found)), map_leaves(np.result_type, found[0])
 
 
 def _common(one: Any, other: Any) -> Any:
@@ -286,7 +292,7 @@ def _common(one: Any, other: Any) -> Any:
     if isinstance(one, dict):
         return {name: _common(part, other[name]) for name, part in one.items()}
     if isinstance(one, (list, tuple)) and one and not isinstance(one[0], int):
-        return type(one)(_common(*parts) for parts in zip(one, other, strict=True))
+        return like(one, [_common(*parts) for parts in zip(one, other, strict=True)])
     return tuple(n if n == m else None for n, m in zip(one, other, strict=True))
 
 

@@ -9,13 +9,16 @@ import numpy as np
 
 from .._arguments import as_array, mapping
 from .._random import Stream
+from ._traced import tracing_of
 
 
 def state_of(layer: Any, random: Stream | None) -> dict[str, Any]:
     """Return the state of a layer and of those within it, by `Layer.state`'s names."""
     state: dict[str, Any] = {}
-    if random is not None:
-        state["random"] = np.array([random.seed % 2**64, random.calls], np.uint64)
+    made = tracing_of(layer).streams if layer.is_traced else {}
+    for name, stream in {"random": random, **{f"made/{name}": stream for name, stream in made.items()}}.items():
+        if stream is not None and stream.seed is not None:
+            state[name] = np.array([stream.seed % 2**64, stream.calls], np.uint64)
     for k, within in enumerate(layer.sublayers):
         state |= {f"{k}/{name}": value for name, value in within.state().items()}
     return state
@@ -31,7 +34,9 @@ def load_state(layer: Any, state: Mapping[str, Any]) -> Stream | None:
             parts[int(head)][tail] = value
         else:
             own[name] = value
-    random = _random_numbers(layer.name, own.pop("random")) if "random" in own else None
+    random = _random_numbers(layer.name, "random", own.pop("random")) if "random" in own else None
+    made = [name for name in own if layer.is_traced and name.startswith("made/")]
+    streams = {name.removeprefix("made/"): _random_numbers(layer.name, name, own.pop(name)) for name in made}
     if own:
         raise ValueError(f"{layer.name}: state: expected that of a {type(layer).__name__}, got {', '.join(own)} too")
     before = [within.state() for within in layer.sublayers]
@@ -42,13 +47,15 @@ def load_state(layer: Any, state: Mapping[str, Any]) -> Stream | None:
         for within, part in zip(layer.sublayers, before, strict=True):
             within.load_state(part)
         raise
+    if layer.is_traced:
+        tracing_of(layer).set_streams(streams)
     return random
 
 
-def _random_numbers(name: str, value: Any) -> Stream:
-    numbers = as_array(f"{name}: random", value)
+def _random_numbers(name: str, what: str, value: Any) -> Stream:
+    numbers = as_array(f"{name}: {what}", value)
     if numbers.shape != (2,) or numbers.dtype.kind not in "iu" or (numbers < 0).any():
-        raise ValueError(f"{name}: random: expected two integers from 0 on, got {numbers!r}")
+        raise ValueError(f"{name}: {what}: expected two integers from 0 on, got {numbers!r}")
     stream = Stream(int(numbers[0]))
     stream.calls = int(numbers[1])
     return stream

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .._arguments import real_array
-from .._tree import map_leaves
+from .._arguments import number_array
+from .._tree import leaves, map_leaves
 from ..graph import tracing
 from ..graph.drawing import Drawing
-from ..graph.symbol import Call, given
+from ..graph.symbol import Call
 from ..graph.tracing import Tracing
 from ._building import building
+from ._derived import stand_ins
 
 
 def tracing_of(layer: Any) -> Tracing:
@@ -82,30 +83,17 @@ def backward_of_call(
 
 def compute_output_shape(self: Any, input_shape: Any) -> Any:
     """Return the shape of what ``call`` returns for inputs of that shape, batch first."""
-    return shape_returned(self, input_shape, {})
+    return result_of_call(self, stand_ins(self, input_shape), {})[0]
 
 
-def shape_returned(self: Any, input_shape: Any, options: Mapping[str, Any]) -> Any:
-    """Return the shape of what a call in a graph returns, with its further arguments."""
-
-    def symbol(part: Any) -> Any:
-        return given(self.name, tuple(part.shape), self.dtype) if hasattr(part, "shape") else part
-
-    further = {name: map_leaves(symbol, value) for name, value in options.items() if name != "mask"}
-    drawing = draw(self, _symbols(self, input_shape), False, further, sized=True)
-    return map_leaves(lambda made: made.shape, drawing.outputs)
-
-
-def shape_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> Any:
-    """Return the shape of what ``call`` returns for symbols."""
+def result_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the shape and the dtype of what ``call`` returns for symbols."""
     options = {name: value for name, value in options.items() if name != "mask"}
     _ready(self, inputs, options)
-    return map_leaves(lambda symbol: symbol.shape, draw(self, inputs, False, options, sized=True).outputs)
-
-
-def convert(self: Any, name: str, inputs: Any) -> Any:
-    """Return inputs as arrays; floating-point numbers in the layer's dtype, integers as they are."""
-    return _converted(self, name, inputs) if _several(inputs) else _one(self, name, inputs)
+    outputs = draw(self, inputs, False, options, sized=True).outputs
+    batch = next(leaves(inputs)).shape[0]  # which a drawing does not know
+    shape = map_leaves(lambda made: (batch if made.shape[0] is None else made.shape[0], *made.shape[1:]), outputs)
+    return shape, map_leaves(lambda made: made.dtype, outputs)
 
 
 def _accept(self: Any, inputs: Any) -> Any:
@@ -121,8 +109,10 @@ def keepers(self: Any) -> list[Any]:
     return list(found.values())
 
 
-PASSES = {method.__name__: method for method in (forward_with_mask, forward, backward, backward_of_call, shape_of_call)}
-OF_LAYERS = {method.__name__: method for method in (compute_output_shape, shape_returned, convert, _accept)}
+PASSES = {
+    method.__name__: method for method in (forward_with_mask, forward, backward, backward_of_call, result_of_call)
+}
+OF_LAYERS = {method.__name__: method for method in (compute_output_shape, _accept)}
 
 
 # --- of arrays and shapes ---
@@ -147,29 +137,13 @@ def _ready(layer: Any, inputs: Any, options: Mapping[str, Any]) -> None:
 def draw_all(layer: Any, input_shape: Any) -> None:
     inputs, options = layer.__dict__.get("_example", (None, {}))
     if inputs is None:
-        inputs = _symbols(layer, input_shape)
+        inputs = stand_ins(layer, input_shape)
     for training in (True, False):
         draw(layer, inputs, training, options)
 
 
-def _symbols(layer: Any, shape: Any) -> Any:
-    """Return symbols of these shapes."""
-    if isinstance(shape, dict):
-        return {name: _symbols(layer, part) for name, part in shape.items()}
-    if shape and isinstance(shape[0], (tuple, list, dict)):
-        return [_symbols(layer, part) for part in shape]
-    return given(layer.name, tuple(shape), layer.dtype)
-
-
-def _several(inputs: Any) -> bool:
-    parts = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, (list, tuple)) else ()
-    return any(isinstance(part, np.ndarray) or _several(part) for part in parts)
-
-
-def _one(layer: Any, name: str, value: Any) -> Any:
-    array = real_array(name, value)
-    return array.astype(layer.dtype, copy=False) if array.dtype.kind == "f" else array
-
-
 def _converted(layer: Any, name: str, value: Any) -> Any:
-    return map_leaves(lambda part: _one(layer, name, part) if isinstance(part, np.ndarray) else part, value)
+    """Return a further argument, which may be anything, with the arrays in it as the inputs are."""
+    return map_leaves(
+        lambda part: number_array(name, part, layer.dtype) if isinstance(part, np.ndarray) else part, value
+    )

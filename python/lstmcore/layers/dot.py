@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .._arguments import ArgumentTypeError, flag, integer
 from .._attention import products
-from ._broadcasting import refuse_others, shapes_of
-from .layer import Array, Layer
+from ._broadcasting import shapes_of
+from ._several import Several
+from .layer import Array
 
 _LEAST = 1e-7  # length that is divided by, as in Keras
 
 
-class Dot(Layer):
+class Dot(Several):
     """The sums, along an axis, of the products of two arrays, row by row of the batch.
 
     >>> import numpy as np
@@ -34,7 +35,6 @@ class Dot(Layer):
     **options : ``name``, ``dtype`` as for every layer.
     """
 
-    takes_several = True
     supports_masking = False  # sums over steps have none, and products of steps no mask of one axis
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Any) -> None:
@@ -48,12 +48,6 @@ class Dot(Layer):
         else:
             raise ArgumentTypeError(f"Dot: axes: expected an integer or a pair of them, got {axes!r}")
         self.normalize = flag("Dot: normalize", normalize)
-
-    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
-        """Return the shape of what a call on symbols returns; refuse those of another dtype."""
-        shape = super().shape_of_call(inputs, options)
-        refuse_others(self.name, self.dtype, inputs)
-        return shape
 
     def _axes(self, shapes: list[Any]) -> list[int]:
         found = []

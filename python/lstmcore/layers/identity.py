@@ -15,6 +15,8 @@ class Identity(Layer):
     [[1.0, 1.0]]
     """
 
+    keeps_dtype = True
+
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs."""
         return inputs

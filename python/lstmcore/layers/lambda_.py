@@ -12,7 +12,7 @@ from .._arguments import function as checked_function
 from .._arguments import mapping
 from .._arguments import shape as checked_shape
 from .._tree import map_leaves
-from ._derived import inferred_shape
+from ._derived import inferred_shape, tried
 from .layer import Layer
 
 
@@ -90,6 +90,10 @@ class Lambda(Layer):
         if self._mask is None:
             return super().compute_mask(inputs, mask)
         return self._mask(inputs, mask) if callable(self._mask) else np.asarray(self._mask)
+
+    def result_of_call(self, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the shape and the dtype of what a call on symbols returns."""
+        return tried(self, inputs, options) if self._shape is None else super().result_of_call(inputs, options)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the outputs for inputs of that shape, batch first."""

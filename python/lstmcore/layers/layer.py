@@ -11,7 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _masks, _random, regularizers
-from .._arguments import flag, float_array, float_dtype, mapping, named, number, positive_integer, reject_options
+from .._arguments import (
+    flag,
+    float_array,
+    float_dtype,
+    mapping,
+    named,
+    number,
+    number_arrays,
+    positive_integer,
+    reject_options,
+)
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
 from .._tree import leaves, map_leaves, shapes
@@ -206,6 +216,8 @@ class Layer(Weighted):
     is_cell = False  # whether it is one step, which others run
     is_traced = False  # whether its passes are those of what its ``call`` draws
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
+    takes_integers = False  # whether integers and booleans are taken as they are
+    keeps_dtype = False  # whether in a graph outputs have the dtype of the inputs, which may be integers
     may_take_several = False  # whether they are that if a list or a dict of arrays is given
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
@@ -227,6 +239,8 @@ class Layer(Weighted):
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as the array, or the arrays, that `forward` takes."""
+        if self.takes_integers:
+            return number_arrays(name, inputs, self.dtype)
         if self.takes_several or (self.may_take_several and _are_arrays(inputs)):
             if isinstance(inputs, dict):
                 return {k: float_array(f"{name}: {k}", v, self.dtype) for k, v in inputs.items()}
@@ -252,6 +266,10 @@ class Layer(Weighted):
         found = [call() for call in self.__dict__.get("_calls", ())]
         return [call for call in found if call is not None]
 
+    def result_of_call(self, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the shape and the dtype of what a call on symbols returns; of several arrays, all of them."""
+        return self.shape_of_call(inputs, options), self.dtype_of_call(inputs)
+
     def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
         """Return the shape, or the shapes, of what a call on symbols returns, with the weights made for it."""
         given = map_leaves(lambda symbol: symbol.shape, inputs)
@@ -269,7 +287,8 @@ class Layer(Weighted):
 
     def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
         """Return the dtype of what a call on symbols returns."""
-        return self.dtype
+        dtype: np.dtype[Any] = inputs.dtype if self.keeps_dtype else self.dtype
+        return dtype
 
     def note(self, call: Any) -> None:
         """Remember a call on symbols as long as anybody has what it returned."""
@@ -451,8 +470,8 @@ class Layer(Weighted):
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""
         if self._random is None:
-            self._random = _random.Stream(int(_random.generator().integers(2**32)) if seed is None else int(seed))
-        return self._random.next()
+            self._random = _random.Stream()
+        return self._random.next(seed)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Refuse to be taken for data, as by a layer that is called on it."""

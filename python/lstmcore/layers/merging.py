@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _masks
 from .._tree import leaves
-from ._broadcasting import aligned, common, expanded, reduced, refuse_others, shapes_of, where
-from .layer import Array, Layer
+from ._broadcasting import aligned, common, expanded, reduced, shapes_of, where
+from ._several import Several
+from .layer import Array
 
 
-class Merging(Layer):
+class Merging(Several):
     """Base of the layers that make one array of several, number by number.
 
     Behind the batch, sizes of 1 are spread out as in NumPy, and axes that an array has too few come behind the batch,
@@ -22,15 +23,9 @@ class Merging(Layer):
     one of these has no mask, every step does; an input that is the same at every step says nothing of steps.
     """
 
-    takes_several = steps_apart = True
+    steps_apart = True
     _least = 1
     _most: ClassVar[int | None] = None
-
-    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
-        """Return the shape of what a call on symbols returns; refuse those of another dtype."""
-        shape = super().shape_of_call(inputs, options)
-        refuse_others(self.name, self.dtype, inputs)
-        return shape
 
     def forward(self, inputs: Any, training: bool = False) -> Array:
         """Return the inputs, merged."""

@@ -14,6 +14,7 @@ from ..graph.symbol import Symbol
 from ..variables import Variable
 from ._broadcasting import expanded, reduced, refuse_others, shapes_of, where
 from ._naming import automatic_name
+from ._several import Several
 from .layer import Array, Layer
 from .merging import Add, Factors, Multiply, Subtract
 
@@ -30,16 +31,7 @@ _BATCH = "expected all of the batch, as in x[:, 0] and x[..., 0]"
 _MOST = 10_000  # numbers in a constant, which configurations hold as text
 
 
-class _OfItsDtype(Layer):
-    """A layer that in a graph returns the dtype that it is given, which may be integers."""
-
-    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
-        """Return the dtype of what a call on a symbol returns: that of the symbol."""
-        dtype: np.dtype[Any] = inputs.dtype
-        return dtype
-
-
-class Arithmetic(_OfItsDtype):
+class Arithmetic(Layer):
     """``x + c``, ``x - c``, ``x * c``, ``x / c`` or ``x ** c`` with a constant, which with ``reverse`` comes first.
 
     Operators on symbols make such layers. In a graph, outputs have the dtype of the inputs, which may be integers in
@@ -59,6 +51,8 @@ class Arithmetic(_OfItsDtype):
     reverse : whether the constant comes first.
     **options : ``name``, ``dtype`` as for every layer.
     """
+
+    keeps_dtype = True
 
     def __init__(self, operation: str, constant: Any, reverse: bool = False, **options: Any) -> None:
         if not among(operation, _FUNCTIONS):
@@ -151,7 +145,7 @@ def _constant(name: str, value: Any) -> Array:
     return np.array(array)
 
 
-class Negative(_OfItsDtype):
+class Negative(Layer):
     """The inputs with the other sign; ``-x`` of a symbol makes one.
 
     >>> import numpy as np
@@ -160,6 +154,7 @@ class Negative(_OfItsDtype):
     [[-1.0, -1.0]]
     """
 
+    keeps_dtype = True
     steps_apart = True
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
@@ -171,7 +166,7 @@ class Negative(_OfItsDtype):
         return np.negative(d_outputs)
 
 
-class Absolute(_OfItsDtype):
+class Absolute(Layer):
     """The inputs without their signs; ``abs(x)`` of a symbol makes one.
 
     >>> import numpy as np
@@ -180,6 +175,7 @@ class Absolute(_OfItsDtype):
     [[1.5, 2.0]]
     """
 
+    keeps_dtype = True
     steps_apart = True
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
@@ -262,7 +258,7 @@ class Divide(Factors):
         return [d, -d * outputs]
 
 
-class Matmul(Layer):
+class Matmul(Several):
     """The products of the matrices in two arrays (..., rows, depth) and (..., depth, columns), batch by batch.
 
     ``a @ b`` of two symbols makes one. A mask ends here.
@@ -273,14 +269,7 @@ class Matmul(Layer):
     (2, 5, 4)
     """
 
-    takes_several = True
     supports_masking = False  # of the second, steps are summed over
-
-    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
-        """Return the shape of what a call on symbols returns; refuse those of another dtype."""
-        shape = super().shape_of_call(inputs, options)
-        refuse_others(self.name, self.dtype, inputs)
-        return shape
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (..., rows, columns)."""
@@ -309,7 +298,7 @@ class Matmul(Layer):
         return [products(d_outputs, second.swapaxes(-1, -2)), products(first.swapaxes(-1, -2), d_outputs)]
 
 
-class GetItem(_OfItsDtype):
+class GetItem(Layer):
     """A part of the inputs behind the batch; ``x[:, -1]`` of a symbol makes one.
 
     >>> import numpy as np
@@ -325,6 +314,8 @@ class GetItem(_OfItsDtype):
     key : one for each axis, the batch first: ``{"slice": [start, stop, step]}``, an integer, "ellipsis" or "newaxis".
     **options : ``name``, ``dtype`` as for every layer.
     """
+
+    keeps_dtype = True
 
     def __init__(self, key: Any, **options: Any) -> None:
         super().__init__(**{"name": automatic_name("get_item")} | options)

@@ -26,6 +26,7 @@ class Permute(Layer):
     """
 
     supports_masking = False
+    keeps_dtype = True
 
     def __init__(self, dims: Sequence[int], **options: Any) -> None:
         super().__init__(**options)

@@ -25,6 +25,7 @@ class RepeatVector(Layer):
     """
 
     supports_masking = False
+    keeps_dtype = True
 
     def __init__(self, n: int, **options: Any) -> None:
         super().__init__(**options)

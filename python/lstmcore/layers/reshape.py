@@ -25,6 +25,7 @@ class Reshape(Layer):
     """
 
     supports_masking = False
+    keeps_dtype = True
 
     def __init__(self, target_shape: Sequence[int], **options: Any) -> None:
         super().__init__(**options)

@@ -249,6 +249,9 @@ def get(identifier: Any) -> Metric:
     raise ValueError(f"metrics: expected a name, a Metric or a function, got {identifier!r}")
 
 
+_WHOLE = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossentropy", "ce": "crossentropy"}
+
+
 def resolve(
     identifier: Any,
     loss: _losses.Loss | None = None,
@@ -265,7 +268,7 @@ def resolve(
     <SparseCategoricalAccuracy name=acc>
     """
     word = identifier.lower() if isinstance(identifier, str) else ""
-    if word not in ("accuracy", "acc", "crossentropy", "ce"):
+    if word not in _WHOLE:
         return get(identifier)
     if isinstance(loss, _losses.CRF):  # the outputs are tags themselves
         if word in ("accuracy", "acc"):
@@ -277,6 +280,11 @@ def resolve(
         kind = "binary"
     elif y_shape is not None:
         kind = "sparse" if len(y_shape) < len(output_shape) or y_shape[-1] == 1 else "categorical"
+    elif loss is None:
+        raise ValueError(
+            f"metrics: {identifier!r} depends on the loss, and there is none; say 'categorical_{_WHOLE[word]}' or "
+            f"'sparse_categorical_{_WHOLE[word]}'"
+        )
     else:
         kind = "sparse" if isinstance(loss, _losses.SparseCategoricalCrossentropy) else "categorical"
     metric: Metric

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, whole_array
 from .._tree import in_places, leaves, map_leaves
-from ..graph.plan import Plan, Slot
+from ..graph.plan import Plan
 from ..graph.symbol import Call, Symbol
-from ..graph.symbol import given as stand_in
 from ..graph.tracing import all_within
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
@@ -159,22 +158,6 @@ class Functional(Planned):
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:
         """Do nothing: a graph has its weights when it is made."""
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape of the outputs for inputs of that shape, batch first."""
-        slots: list[Any] = [None] * (self._plan.size + 1)
-        for slot, shape in zip(self._plan.inputs, _shapes(input_shape, len(self.inputs)), strict=True):
-            slots[slot] = shape
-        for step in self._plan.steps:
-            given = map_leaves(lambda s: slots[s], step.inputs)
-            options = map_leaves(
-                lambda part: stand_in("", slots[part], self.dtype) if isinstance(part, Slot) else part, step.options
-            )
-            shapes = _flat(step.layer.shape_returned(given, options))
-            for slot, shape in zip(step.outputs, shapes, strict=True):
-                slots[slot] = shape
-        at = iter([slots[s] for s in self._plan.outputs])
-        return map_leaves(lambda _: next(at), self.output)
 
     # --- passes ---
 
@@ -359,20 +342,3 @@ def _by_keys(outputs: Any) -> list[Any]:
     if isinstance(outputs, dict):
         return [s for key in sorted(outputs) for s in _by_keys(outputs[key])]
     return [s for part in outputs for s in _by_keys(part)] if isinstance(outputs, list) else [outputs]
-
-
-def _shapes(shape: Any, count: int) -> list[Any]:
-    """Return a list of shapes from one, or from a list or dict of them."""
-    if isinstance(shape, dict):
-        return list(shape.values())
-    if count == 1 and not (shape and isinstance(shape[0], (tuple, list))):
-        return [tuple(shape)]
-    return [tuple(one) for one in shape]
-
-
-def _flat(shape: Any) -> list[Any]:
-    if isinstance(shape, dict):
-        return [one for part in shape.values() for one in _flat(part)]
-    if shape and shape[0] is not None and not isinstance(shape[0], (int, np.integer)):
-        return [one for part in shape for one in _flat(part)]
-    return [shape]

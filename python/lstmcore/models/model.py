@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _masks
-from .._arguments import flag, function, integer, positive_integer, real_array, shown
+from .._arguments import flag, function, integer, number_arrays, positive_integer, shown
 from .._tree import copies, in_places, leaves, map_leaves
 from .._warnings import warn
 from ..activations import Activation
 from ..graph.drawing import Drawing
-from ..graph.symbol import Symbol
+from ..graph.symbol import Symbol, given
 from ..graph.tracing import OTHER_LAYERS
 from ..layers import _traced
 from ..layers._building import any_batch
+from ..layers._derived import stand_ins
 from ..layers.layer import Layer, Shape, layers_in
 from ..metrics import Metric
 from ..serialization import Configurable, custom_object_scope, serialize
@@ -213,8 +214,19 @@ class Model(Savable, Trainer):
         else:
             super().build_from_config(config)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of the outputs for inputs of that shape, batch first, by passing zeros through the model."""
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the outputs for inputs of that shape, batch first, by passing zeros through the model.
+
+        Of several inputs or outputs, the shapes are in lists and dicts as they are.
+        """
+        if self.is_traced:
+            inputs = stand_ins(self, input_shape)
+            known = None if self._built_for is None else _zeros(self._built_for)[0]
+            parts = in_places(inputs, known)
+            if known is not None and parts is not None and all(isinstance(part, Symbol) for part in parts):
+                at = iter(parts)
+                inputs = map_leaves(lambda like: given(self.name, next(at).shape, like.dtype), known)
+            return self.result_of_call(inputs, {})[0]
         before = self.state()
         outputs = self.forward(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
         self.reset_states()
@@ -336,15 +348,7 @@ class Model(Savable, Trainer):
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as arrays; floating-point numbers in the model's dtype, integers as they are."""
-
-        def one(value: Any) -> Array:
-            array = real_array(name, value)
-            return array.astype(self.dtype, copy=False) if array.dtype.kind == "f" else array
-
-        several = isinstance(inputs, dict) or (
-            isinstance(inputs, (list, tuple)) and all(isinstance(part, np.ndarray) for part in inputs)
-        )
-        return map_leaves(one, inputs) if several else one(inputs)
+        return number_arrays(name, inputs, self.dtype)
 
     # --- piece by piece ---
 

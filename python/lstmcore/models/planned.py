@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._tree import leaves
+from .._tree import leaves, map_leaves, map_shapes
 from ..activations import Activation
 from ..graph.drawing import Drawing
 from ..graph.kept import Kept
-from ..graph.symbol import Symbol
+from ..graph.plan import Slot
+from ..graph.symbol import Call, Symbol, given
 from ..variables import Variable
 from .model import Model
 
@@ -64,6 +65,31 @@ class Planned(Model):
 
     def _distinct(self) -> list[Variable]:
         return list({id(v): v for layer in self.sublayers for v in layer.variables}.values())
+
+    # --- in graphs ---
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the outputs for inputs of that shape, batch first."""
+        plan = self.drawing.plan
+        at: list[Any] = [None] * (plan.size + 1)
+        shaped = self.ordered(map_shapes(lambda one: given(self.name, tuple(one), self.dtype), input_shape))
+        for symbol, slot, part in zip(self.inputs, plan.inputs, leaves(shaped), strict=True):
+            at[slot] = given(symbol.name, part.shape, symbol.dtype)
+
+        def placed(value: Any) -> Any:
+            return map_leaves(lambda part: at[part] if isinstance(part, Slot) else part, value)
+
+        for step in plan.steps:
+            options = {name: placed(value) for name, value in step.options.items()}
+            made = Call(step.layer, (), *step.layer.result_of_call(placed(step.inputs), options)).outputs
+            for slot, symbol in zip(step.outputs, leaves(made), strict=True):
+                at[slot] = symbol
+        slots = iter(plan.outputs)
+        return map_leaves(lambda _: at[next(slots)].shape, self.output)
+
+    def dtype_of_call(self, inputs: Any) -> Any:
+        """Return the dtypes of the outputs, in their places."""
+        return map_leaves(lambda symbol: symbol.dtype, self.output)
 
     # --- passes ---
 

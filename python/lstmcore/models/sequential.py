@@ -162,12 +162,14 @@ class Sequential(Planned):
 
     def _through(self, layer: Layer, inputs: Any) -> Any:
         """Return the symbol of a layer's outputs; it is built for such inputs if it has no weights yet."""
-        shapes = map_leaves(lambda symbol: symbol.shape, inputs)
-        layer.ensure_built(shapes)
-        return draw(layer, inputs, self._one(layer, layer.compute_output_shape(shapes)))
+        outputs = draw(layer, inputs)
+        self._one(layer, map_leaves(lambda symbol: symbol.shape, outputs))
+        return outputs
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first."""
+        if self.built:
+            return super().compute_output_shape(input_shape)  # type: ignore[no-any-return]
         shape = input_shape
         for layer in self._layers:
             shape = self._one(layer, layer.compute_output_shape(shape))

@@ -183,7 +183,7 @@ class Compiled(Layer):
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
         objectives = Objectives.of({**recipe, "loss": loss}, outputs, self.output_shapes)
-        return objectives, Measures(objectives.each, objectives.names)
+        return objectives, Measures(objectives.each, objectives.names, objectives.weights)
 
     def compile_config(self) -> dict[str, Any] | None:
         """Return the arguments of `compile` as plain data; None if it was not called.

@@ -20,6 +20,22 @@ def _plain(result: Any) -> Any:
     return result
 
 
+class _Total(Mean):
+    """The weighted sum of mean losses, and the mean of what comes to them beside: penalties.
+
+    Losses of several outputs need not be means over the same rows, as one may leave some out.
+    """
+
+    def __init__(self, name: str, parts: Sequence[Mean], weights: Sequence[float]) -> None:
+        super().__init__(name)
+        self._parts, self._weights = parts, weights
+
+    def result(self) -> float:
+        """Return the sum."""
+        losses = (weight * part.result() for weight, part in zip(self._weights, self._parts, strict=True))
+        return sum(losses, super().result())
+
+
 class Measures:
     """The mean loss over the rows seen since `reset`, that of each of several outputs, and the metrics of all.
 
@@ -27,6 +43,7 @@ class Measures:
     ----------
     objectives : those of the outputs, which let their metrics see the batches; None for an output without.
     outputs : their names, which come before those of what is reported of each; None if there is one.
+    weights : of their losses in the sum; 1 by default.
 
     Attributes
     ----------
@@ -35,15 +52,22 @@ class Measures:
         metrics and the weighted metrics.
     """
 
-    def __init__(self, objectives: Sequence[Objective | None], outputs: Sequence[str] | None = None) -> None:
-        self.loss = Mean("loss")
+    def __init__(
+        self,
+        objectives: Sequence[Objective | None],
+        outputs: Sequence[str] | None = None,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         asked = [(k, one) for k, one in enumerate(objectives) if one is not None]
         names = outputs or [""]
-        self.parts = [Mean(f"{names[k]}_loss") for k, _ in asked] if len(asked) > 1 else []
+        of_loss = [k for k, objective in asked if objective.loss is not None]
+        self.parts = [Mean(f"{names[k]}_loss") for k in of_loss] if len(of_loss) > 1 else []
+        counts = weights or [1.0] * len(objectives)
+        self.loss = _Total("loss", self.parts, [counts[k] for k in of_loss]) if self.parts else Mean("loss")
         self.metrics: list[Metric] = [self.loss, *self.parts]
         self.names = [metric.name for metric in self.metrics]
         # In a state outputs go by their numbers: names may be automatic, and others in the next model or process.
-        self._kept_as = ["loss", *(f"{k}_loss" for k, _ in asked[: len(self.parts)])]
+        self._kept_as = ["loss", *(f"{k}_loss" for k in of_loss[: len(self.parts)])]
         several = len(objectives) > 1
         for k, objective in asked:
             self.metrics += [*objective.metrics, *objective.weighted_metrics]
@@ -56,12 +80,20 @@ class Measures:
         for metric in self.metrics:
             metric.reset_state()
 
-    def update(self, loss: float, parts: Sequence[float], rows: Sequence[int]) -> None:
-        """Take in a batch: its loss, with all penalties, that of each output, and how many rows these count for."""
-        self.loss.update_state(loss, rows[0])
-        if self.parts:
-            for mean, value, count in zip(self.parts, parts, rows, strict=True):
-                mean.update_state(value, count)
+    def update(self, loss: float, penalty: float, parts: Sequence[float], rows: Sequence[int]) -> None:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        loss, penalty : the whole of it, and what of that is of no output.
+        parts, rows : the loss of each output, without its weight, and how many rows that is a mean over.
+        """
+        if not self.parts:
+            self.loss.update_state(loss, rows[0])
+            return
+        self.loss.update_state(penalty, max(rows))
+        for mean, value, count in zip(self.parts, parts, rows, strict=True):
+            mean.update_state(value, count)
 
     def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""

@@ -13,6 +13,7 @@ from .._arguments import read_only
 from .._tree import map_leaves
 from ..activations import Activation
 from ..losses import Loss, combine_weights
+from ..losses.targets import aligned
 from ..metrics import Metric
 
 Array = NDArray[Any]
@@ -57,7 +58,7 @@ class Objective:
 
     Parameters
     ----------
-    loss : the loss.
+    loss : the loss; None for an output of which there are metrics alone.
     metrics, weighted_metrics : identifiers as `compile` takes them; sample weights go to the second only.
     output_shape : of the output, batch first; decides with the loss what "accuracy" means.
     head : the activation that the output ends with, or None. A loss that takes the gradient of that activation
@@ -66,7 +67,7 @@ class Objective:
 
     def __init__(
         self,
-        loss: Loss,
+        loss: Loss | None,
         metrics: Iterable[Any],
         weighted_metrics: Iterable[Any],
         output_shape: tuple[int | None, ...],
@@ -82,7 +83,7 @@ class Objective:
     @property
     def takes_logits(self) -> bool:
         """Whether `look` is to be given what goes into the last activation, and gradients are of that."""
-        return self.head is not None and self.head.name == self.loss.fuses
+        return self.head is not None and self.loss is not None and self.head.name == self.loss.fuses
 
     def look(
         self,
@@ -103,8 +104,13 @@ class Objective:
         """
         loss, head = self.loss, self.head
         logits = result if self.takes_logits else None
+        if logits is None and result.dtype.kind != "f":  # of integers, as a function may return them
+            result = result.astype(np.float64)
         # What looks at outputs and targets, a loss or a metric, may be the user's: they are the layers' and the data's.
         outputs = read_only(result if logits is None or head is None else head(logits))
+        if loss is None:
+            targets = read_only(aligned(f"{name}{where}", y, outputs.shape))
+            return Seen(targets, targets, outputs, None, None, sample_weight, mask)
         targets = map_leaves(read_only, loss.targets(y, outputs.shape, outputs.dtype, f"{name}{where}"))
         true, left = loss.with_mask(targets, mask)
         weights = None
@@ -115,15 +121,18 @@ class Objective:
         return Seen(targets, true, outputs, weights, logits, sample_weight, mask)
 
     def value_and_gradient(self, seen: Seen) -> tuple[float, Array]:
-        """Return the loss and its gradient by what `look` was given."""
+        """Return the loss, which there has to be, and its gradient by what `look` was given."""
+        assert self.loss is not None
         return self.loss.value_and_gradient(seen.true, seen.outputs, seen.weights, seen.logits)
 
     def value(self, seen: Seen) -> float:
         """Return the loss."""
+        assert self.loss is not None
         return self.loss.value(seen.true, seen.outputs, seen.weights, seen.logits)
 
     def rows(self, seen: Seen) -> int:
         """Return how many rows the batch counts for in the mean loss over several."""
+        assert self.loss is not None
         return self.loss.rows(seen.true, seen.outputs)
 
     def update(self, seen: Seen) -> None:

@@ -47,8 +47,9 @@ class Objectives:
     ) -> None:
         self.each, self.weights, self.names = list(each), list(weights), names
         self.logits: bool | list[bool] = False
-        self.fuses = any(one is not None and one.loss.fuses is not None for one in each)
+        self.fuses = any(one is not None and one.loss is not None and one.loss.fuses is not None for one in each)
         self._asked = [(k, objective) for k, objective in enumerate(self.each) if objective is not None]
+        self._weights = [self.weights[k] for k, objective in self._asked if objective.loss is not None]
 
     @classmethod
     def of(cls, recipe: Mapping[str, Any], outputs: Any, shapes: Sequence[Any]) -> Objectives:
@@ -66,17 +67,10 @@ class Objectives:
         metrics, weighted = (_metrics_for(key, recipe.get(key), outputs) for key in ("metrics", "weighted_metrics"))
         each: list[Objective | None] = []
         for k, (loss, shape) in enumerate(zip(chosen, shapes, strict=True)):
-            if loss is not None:
-                with _of_output(names, k):
-                    each.append(Objective(loss, metrics[k], weighted[k], shape))
-                continue
-            if names is not None and (metrics[k] or weighted[k]):
-                raise ValueError(
-                    f"metrics: expected none for {names[k]}, an output without a loss; give it one that counts for "
-                    "nothing, with 0 in loss_weights"
-                )
-            each.append(None)
-        if all(objective is None for objective in each):
+            asked = loss is not None or metrics[k] or weighted[k]
+            with _of_output(names, k):
+                each.append(Objective(loss, metrics[k], weighted[k], shape) if asked else None)
+        if all(loss is None for loss in chosen):
             raise ValueError(f"loss: expected one for at least one output of {', '.join(names or ())}, got none")
         measured = [m for one in each if one is not None for m in (*one.metrics, *one.weighted_metrics)]
         if len({id(metric) for metric in measured}) < len(measured):
@@ -102,7 +96,8 @@ class Objectives:
         for k, objective in self._asked:
             where = f"[{self.names[k]!r}]"
             if targets[k] is None:
-                raise ValueError(f"{name}{where}: expected targets, for that output has a loss; got None")
+                what = "metrics" if objective.loss is None else "a loss"
+                raise ValueError(f"{name}{where}: expected targets, for that output has {what}; got None")
             seen.append(objective.look(results[k], masks[k], targets[k], weights[k], name, where))
         return seen
 
@@ -116,7 +111,7 @@ class Objectives:
             return value, [value], gradient
         values: list[float] = []
         gradients: list[Any] = [None] * len(self.each)
-        for (k, objective), what in zip(self._asked, seen, strict=True):
+        for k, objective, what in self._with_loss(seen):
             value, gradient = objective.value_and_gradient(what)
             weight = self.weights[k]
             values.append(value)
@@ -125,18 +120,22 @@ class Objectives:
 
     def values(self, seen: list[Seen]) -> tuple[float, list[float]]:
         """Return the sum of the losses, and each loss without its weight."""
-        values = [objective.value(what) for (_, objective), what in zip(self._asked, seen, strict=True)]
+        values = [objective.value(what) for _, objective, what in self._with_loss(seen)]
         return self._sum(values), values
 
     def _sum(self, values: list[float]) -> float:
         if len(values) == 1:
-            ((k, _),) = self._asked
-            return values[0] if self.weights[k] == 1 else self.weights[k] * values[0]
-        return sum(self.weights[k] * value for (k, _), value in zip(self._asked, values, strict=True))
+            return values[0] if self._weights[0] == 1 else self._weights[0] * values[0]
+        return sum(weight * value for weight, value in zip(self._weights, values, strict=True))
+
+    def _with_loss(self, seen: list[Seen]) -> list[tuple[int, Objective, Seen]]:
+        """Return what there is of the outputs that have a loss, by their numbers."""
+        every = zip(self._asked, seen, strict=True)
+        return [(k, objective, what) for (k, objective), what in every if objective.loss is not None]
 
     def rows(self, seen: list[Seen]) -> list[int]:
         """Return how many rows the batch counts for in the mean of each loss."""
-        return [objective.rows(what) for (_, objective), what in zip(self._asked, seen, strict=True)]
+        return [objective.rows(what) for _, objective, what in self._with_loss(seen)]
 
     def update(self, seen: list[Seen]) -> None:
         """Let the metrics take in a batch."""

@@ -48,10 +48,10 @@ class Stepping(Compiled):
         for variable in self._regularized:
             penalties.append(variable.regularizer(variable.value))
             variable.gradient += variable.regularizer.gradient(variable.value)
-        if penalties:
-            value += sum(penalties)
+        penalty = float(sum(penalties)) if penalties else 0.0
+        value += penalty
         optimizer.step(parameters)
-        measures.update(value, parts, objectives.rows(seen))
+        measures.update(value, penalty, parts, objectives.rows(seen))
         objectives.update(seen)
         return value
 
@@ -63,8 +63,9 @@ class Stepping(Compiled):
         seen = objectives.look(result, mask, y, sample_weight, name)
         penalties += [v.regularizer(v.value) for v in self._regularized]
         value, parts = objectives.values(seen)
-        value += float(sum(penalties))
-        measures.update(value, parts, objectives.rows(seen))
+        penalty = float(sum(penalties))
+        value += penalty
+        measures.update(value, penalty, parts, objectives.rows(seen))
         objectives.update(seen)
         return value
 

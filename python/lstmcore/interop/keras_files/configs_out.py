@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ... import layers
-from ..._tree import map_leaves
+from ..._tree import leaves, map_leaves
 from ...graph.symbol import Symbol
 from ...layers import (
     RNN,
@@ -216,7 +216,7 @@ def _of_graph(model: Any) -> Config:
         if name not in given:
             given[name] = _of_call(call.layer) | {"name": name, "inbound_nodes": []}
         nodes = given[name]["inbound_nodes"]
-        for k, symbol in enumerate(_symbols(call.outputs)):
+        for k, symbol in enumerate(leaves(call.outputs)):
             histories.setdefault(symbol.key, [name, len(nodes), k])
         nodes.append({"args": arguments, "kwargs": options})
     ends = {
@@ -225,12 +225,6 @@ def _of_graph(model: Any) -> Config:
     }
     config = {"name": _name(model), "trainable": model.trainable, "layers": list(given.values())} | ends
     return described("keras.src.models.functional", "Functional", config) | {"registered_name": "Functional"}
-
-
-def _symbols(outputs: Any) -> list[Any]:
-    if isinstance(outputs, Symbol):
-        return [outputs]
-    return [s for part in outputs for s in _symbols(part)]
 
 
 def _of_call(layer: Any) -> Config:
