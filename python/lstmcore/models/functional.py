@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, whole_array
@@ -163,8 +162,9 @@ class Functional(Planned):
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as the graph takes them: an array, or arrays in the order of the inputs."""
-        if isinstance(self.input, Symbol):
-            return self._one(name, self.inputs[0], inputs)
+        only = self.input
+        if isinstance(only, Symbol):
+            return self._one(name, only, inputs)
         given = self._in_places(name, inputs)
         return [self._one(f"{name}: {s.name}", s, value) for s, value in zip(self.inputs, given, strict=True)]
 
@@ -214,11 +214,12 @@ class Functional(Planned):
             array = reader.convert(name, value)
         else:
             array = float_array(name, value, self.dtype)
-        shape = np.shape(array)
-        if len(shape) != symbol.ndim or any(
-            n is not None and n != m for n, m in zip(symbol.shape[1:], shape[1:], strict=True)
-        ):
-            raise ValueError(f"{name}: expected shape {symbol.shape}, got {shape}")
+        shape, wanted = array.shape, symbol.shape
+        fits = shape[1:] == wanted[1:] or (
+            len(shape) == len(wanted) and all(n in (None, m) for n, m in zip(wanted[1:], shape[1:], strict=True))
+        )
+        if not (fits and shape):
+            raise ValueError(f"{name}: expected shape {wanted}, got {shape}")
         return array
 
     # --- description ---
