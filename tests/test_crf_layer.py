@@ -439,7 +439,10 @@ def test_other_losses_and_other_models():
         model.train_on_batch(x, y)
     model = Sequential([layers.Dense(3, input_shape=(4, 3))])
     model.compile("sgd", "crf")
-    with pytest.raises(ValueError, match=r"a Sequential or a graph that is trained with it ends with a layers\.CRF, which is called once"):
+    with pytest.raises(
+        ValueError,
+        match=r"a Sequential or a graph that is trained with it ends with a layers\.CRF, which is called once",
+    ):
         model.train_on_batch(x, y)
     model = Sequential([layers.CRF(3, input_shape=(4, 3))])
     with pytest.raises(

@@ -1,0 +1,1 @@
+"""Models and weights of other libraries, a room each: nothing in here is imported before it is asked for."""
