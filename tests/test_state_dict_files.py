@@ -83,7 +83,7 @@ def test_the_pickle_by_hand_is_sound(tmp_path):
         ({"strides": (1,)}, "2 sizes and 1 strides"),
         ({"shape": (10**9,), "strides": (0,)}, "more elements than its storage"),
         ({"size": 5}, "5 elements by the pickle, 4 in the file"),
-        ({"size": "x"}, "elements by the pickle"),
+        ({"size": "x"}, "a number of elements"),
         ({"key": "1"}, "no member"),
         ({"key": "../0"}, "number of a storage"),
         ({"kind": b"QInt8Storage"}, "torch.QInt8Storage has no place"),
@@ -123,7 +123,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path, protocol):
         (b"\x80\x02h\x05.", "damaged"),
         (b"\x80\x02X\xff\xff\xff\x7fab.", "data.pkl|expected"),
         (b"", "data.pkl|exhausted"),
-        (b"\x80\x02}r\xff\xff\xff\xff]]s.", "TypeError"),
+        (b"\x80\x02}r\xff\xff\xff\xff]]s.", "keys of a dict"),
     ],
 )
 def test_a_pickle_that_is_damaged_or_hostile_is_refused(tmp_path, data, message):
@@ -150,3 +150,14 @@ def test_the_old_format_is_refused_by_name(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
     with pytest.raises(ValueError, match=r"before version 1\.6"):
         state_dicts.read(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("end", "message"), [(b"Q.", "expected a storage"), (b"NR.", "call of a tuple"), (b"Ns.", "keys")]
+)
+def test_tuples_within_tuples_cost_no_time(tmp_path, end, message):
+    doubled = (
+        b"}" + b"N" + b"".join(b"r" + struct.pack("<I", k) + b"j" + struct.pack("<I", k) + b"\x86" for k in range(60))
+    )
+    with pytest.raises(ValueError, match=message):
+        state_dicts.read(archive(tmp_path / "a.pt", b"\x80\x02" + doubled + end))

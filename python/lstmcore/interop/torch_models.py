@@ -50,9 +50,15 @@ def from_torch(module: Any) -> Sequential:
 
 
 def _flat(name: str, module: Any) -> list[tuple[str, Any]]:
-    if type(module).__name__ != "Sequential":
+    if (type(module).__module__, type(module).__name__) != ("torch.nn.modules.container", "Sequential"):
         return [(name, module)]
+    _refuse_hooks(name, module)
     return [pair for key, part in module.named_children() for pair in _flat(f"{name}.{key}", part)]
+
+
+def _refuse_hooks(name: str, module: Any) -> None:
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise NotImplementedError(f"{name}: {type(module).__name__} with hooks, whose work would be lost")
 
 
 def _converted(name: str, module: Any) -> tuple[tuple[int | None, ...] | None, Converted]:
@@ -60,8 +66,7 @@ def _converted(name: str, module: Any) -> tuple[tuple[int | None, ...] | None, C
     kind = type(module).__name__
     if not type(module).__module__.startswith("torch.nn.modules."):
         raise NotImplementedError(f"{name}: {kind} is no module of torch.nn's own; convert those in it one by one")
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise NotImplementedError(f"{name}: {kind} with hooks, whose work would be lost")
+    _refuse_hooks(name, module)
     layer: layers.Layer
     state = {key: value.detach().cpu().numpy() for key, value in module.state_dict().items()}
     dtype = next((value.dtype.name for value in state.values()), "float32")

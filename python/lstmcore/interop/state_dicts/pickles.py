@@ -114,6 +114,9 @@ class _Machine:
         target = self._stack[-1]
         if type(target) is not dict or len(pairs) % 2:
             raise ValueError("data.pkl: damaged: items of something other than a dict")
+        # The hash, as the repr, of tuples within tuples that are one object takes time without bound.
+        if any(type(key) not in (str, int) for key in pairs[::2]):
+            raise ValueError("data.pkl: expected names or integers as the keys of a dict")
         target.update(zip(pairs[::2], pairs[1::2], strict=True))
 
     def _append(self, _: Any) -> None:
@@ -136,17 +139,19 @@ class _Machine:
     def _binpersid(self, _: Any) -> None:
         (identity,) = self._taken(1)
         if not (isinstance(identity, tuple) and len(identity) == 5 and identity[0] == "storage"):
-            raise ValueError(f"data.pkl: expected a storage, found {identity!r:.80}")
+            raise ValueError(f"data.pkl: expected a storage, found a {type(identity).__name__}")
         _, kind, key, _, size = identity
         if not isinstance(kind, _Name) or not kind.full.startswith("torch.") or kind.full[6:] not in TYPES:
-            raise ValueError(f"data.pkl: expected the type of a storage, found {kind!r:.80}")
+            raise ValueError(f"data.pkl: expected the type of a storage, found a {type(kind).__name__}")
         if not isinstance(key, str) or not key.isdecimal():
-            raise ValueError(f"data.pkl: expected the number of a storage, found {key!r:.80}")
+            raise ValueError(f"data.pkl: expected the number of a storage, found a {type(key).__name__}")
+        if type(size) is not int:
+            raise ValueError(f"storage {key}: expected a number of elements, found a {type(size).__name__}")
         self._stack.append(self._storages(kind.full[6:], key, size))
 
     def _reduce(self, _: Any) -> None:
         function, arguments = self._taken(2)
-        name = function.full if isinstance(function, _Name) else repr(function)[:80]
+        name = function.full if isinstance(function, _Name) else f"a {type(function).__name__}"
         if name == _DICT and arguments == ():
             self._stack.append({})
         elif name == _TENSOR and len(arguments) >= 4:

@@ -71,7 +71,9 @@ def tensor(storage: Array, offset: Any, shape: Any, strides: Any) -> Array:
     """Return a view of a storage, none of whose elements lies beyond it."""
     for what, value in (("sizes", shape), ("strides", strides), ("offset", (offset,))):
         if not isinstance(value, tuple) or not all(type(number) is int and 0 <= number < 2**62 for number in value):
-            raise ValueError(f"tensor: {what}: expected integers of at least 0, found {value!r:.80}")
+            raise ValueError(f"tensor: {what}: expected a tuple of integers of at least 0")
+    if not isinstance(storage, np.ndarray) or storage.ndim != 1:
+        raise ValueError(f"tensor: expected a storage to look into, found a {type(storage).__name__}")
     if len(shape) != len(strides) or len(shape) > 32:
         raise ValueError(f"tensor: {len(shape)} sizes and {len(strides)} strides")
     # Strides of 0 would make a large tensor out of a small storage.
