@@ -44,6 +44,8 @@ from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
     from . import audio, datasets, preprocessing, sklearn, tuner
+    from .interop.named_weights import from_state_dict
+    from .interop.torch_models import from_torch
 
 __all__ = [
     "Initializer",
@@ -62,6 +64,8 @@ __all__ = [
     "constraints",
     "datasets",
     "decoders",
+    "from_state_dict",
+    "from_torch",
     "functional",
     "get_num_threads",
     "initializers",
@@ -88,6 +92,10 @@ def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
     if name in ("audio", "datasets", "preprocessing", "sklearn", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
+    if name == "from_torch":
+        return _import_module(f"{__name__}.interop.torch_models").from_torch
+    if name == "from_state_dict":
+        return _import_module(f"{__name__}.interop.named_weights").from_state_dict
     raise _not_offered.error(__name__, name)
 
 

@@ -1,0 +1,163 @@
+"""Files of PyTorch and safetensors are read without PyTorch, and hostile ones are refused by name."""
+
+import collections
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from lstmcore.interop import state_dicts
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("kind", ["float32", "float64", "float16", "bfloat16", "int64", "int8", "bool"])
+def test_a_file_of_torch_is_read_as_it_was_saved(tmp_path, kind):
+    base = torch.arange(24).reshape(2, 3, 4).to(getattr(torch, kind))
+    saved = collections.OrderedDict(a=base, b=base[:, 1:, ::2].transpose(0, 2), c=base[1, 2, 3], d=base[:0])
+    saved["e"] = torch.nn.Parameter(base.float())
+    torch.save(saved, tmp_path / "a.pt")
+    read = state_dicts.read(tmp_path / "a.pt")
+    assert list(read) == list("abcde")
+    for name, tensor in saved.items():
+        expected = tensor.detach().float() if kind == "bfloat16" else tensor.detach()
+        np.testing.assert_array_equal(read[name], expected.numpy(), strict=True)
+
+
+@pytest.mark.peer
+def test_neither_file_needs_torch(tmp_path):
+    from safetensors.numpy import save_file
+
+    module = torch.nn.LSTM(3, 4)
+    torch.save(module.state_dict(), tmp_path / "a.pth")
+    save_file({"x": np.arange(3.0)}, tmp_path / "a.safetensors")
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from lstmcore.interop import state_dicts\n"
+        "print(len(state_dicts.read('a.pth')), state_dicts.read('a.safetensors')['x'].sum())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["4", "3.0"]
+
+
+def archive(path, data, *, storage=b"\0" * 16, compression=zipfile.ZIP_STORED, key="0"):
+    with zipfile.ZipFile(path, "w", compression) as file:
+        file.writestr("archive/data.pkl", data)
+        file.writestr(f"archive/data/{key}", storage)
+    return path
+
+
+def tensor_pickle(*, size=4, offset=0, shape=(2, 2), strides=(2, 1), key="0", kind=b"FloatStorage"):
+    """A state dict of one tensor in protocol 2, by hand."""
+
+    def value(x):
+        if isinstance(x, tuple):
+            return b"(" + b"".join(map(value, x)) + b"t"
+        if isinstance(x, str):
+            return b"X" + struct.pack("<I", len(x)) + x.encode()
+        return pickle.dumps(x, 2)[2:-1]
+
+    storage = b"(" + value("storage") + b"ctorch\n" + kind + b"\n" + value(key) + value("cpu") + value(size) + b"tQ"
+    rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + value(offset) + value(shape) + value(strides)
+    return b"\x80\x02}" + value("w") + rebuild + b"\x89N" + b"tRs."
+
+
+def test_the_pickle_by_hand_is_sound(tmp_path):
+    assert state_dicts.read(archive(tmp_path / "a.pt", tensor_pickle()))["w"].shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shape": (2, 3)}, "more elements than its storage"),
+        ({"shape": (4,), "strides": (2,)}, "element 6 of a storage of 4"),
+        ({"offset": 1}, "element 4 of a storage of 4"),
+        ({"offset": -1}, "offset"),
+        ({"strides": (-1, 1)}, "strides"),
+        ({"strides": (1,)}, "2 sizes and 1 strides"),
+        ({"shape": (10**9,), "strides": (0,)}, "more elements than its storage"),
+        ({"size": 5}, "5 elements by the pickle, 4 in the file"),
+        ({"size": "x"}, "a number of elements"),
+        ({"key": "1"}, "no member"),
+        ({"key": "../0"}, "number of a storage"),
+        ({"kind": b"QInt8Storage"}, "torch.QInt8Storage has no place"),
+    ],
+)
+def test_a_tensor_beyond_its_storage_is_refused(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        state_dicts.read(archive(tmp_path / "a.pt", tensor_pickle(**change)))
+
+
+class Runs:
+    def __init__(self, call, *arguments):
+        self.reduced = call, arguments
+
+    def __reduce__(self):
+        return self.reduced
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_code_in_a_pickle_is_not_run(tmp_path, protocol):
+    hostile = pickle.dumps({"w": Runs(os.mkdir, str(tmp_path / "made"))}, protocol)
+    with pytest.raises(ValueError, match=r"mkdir has no place|instruction \w+ has no place"):
+        state_dicts.read(archive(tmp_path / "a.pt", hostile))
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x80\x02cbuiltins\neval\nX\x01\0\0\x001\x85R.", "builtins.eval has no place"),
+        (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.", "_rebuild_tensor_v2 has no place"),
+        (b"\x80\x02}X\x01\0\0\0w]s.", "something else under 'w'"),
+        (b"\x80\x02].", "expected a dict"),
+        (b"\x80\x02}", "data.pkl"),
+        (b"\x80\x02R.", "without its operands"),
+        (b"\x80\x02t.", "no mark"),
+        (b"\x80\x02h\x05.", "damaged"),
+        (b"\x80\x02X\xff\xff\xff\x7fab.", "data.pkl|expected"),
+        (b"", "data.pkl|exhausted"),
+        (b"\x80\x02}r\xff\xff\xff\xff]]s.", "keys of a dict"),
+    ],
+)
+def test_a_pickle_that_is_damaged_or_hostile_is_refused(tmp_path, data, message):
+    with pytest.raises(ValueError, match=message):
+        state_dicts.read(archive(tmp_path / "a.pt", data))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = archive(tmp_path / "a.pt", tensor_pickle(), storage=b"\0" * 10**7, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match="compressed"):
+        state_dicts.read(path)
+
+
+def test_every_file_that_is_cut_short_is_refused(tmp_path):
+    whole = archive(tmp_path / "a.pt", tensor_pickle()).read_bytes()
+    for length in range(len(whole)):
+        (tmp_path / "b.pt").write_bytes(whole[:length])
+        with pytest.raises(ValueError):
+            state_dicts.read(tmp_path / "b.pt")
+
+
+@pytest.mark.peer
+def test_the_old_format_is_refused_by_name(tmp_path):
+    torch.save({"w": torch.ones(2)}, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(ValueError, match=r"before version 1\.6"):
+        state_dicts.read(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("end", "message"), [(b"Q.", "expected a storage"), (b"NR.", "call of a tuple"), (b"Ns.", "keys")]
+)
+def test_tuples_within_tuples_cost_no_time(tmp_path, end, message):
+    doubled = (
+        b"}" + b"N" + b"".join(b"r" + struct.pack("<I", k) + b"j" + struct.pack("<I", k) + b"\x86" for k in range(60))
+    )
+    with pytest.raises(ValueError, match=message):
+        state_dicts.read(archive(tmp_path / "a.pt", b"\x80\x02" + doubled + end))
