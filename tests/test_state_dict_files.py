@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from lstmcore.interop import state_dicts
+from lstmcore.interop.torch_models import state_dicts
 
 torch = pytest.importorskip("torch")
 
@@ -39,7 +39,7 @@ def test_neither_file_needs_torch(tmp_path):
     save_file({"x": np.arange(3.0)}, tmp_path / "a.safetensors")
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from lstmcore.interop import state_dicts\n"
+        "from lstmcore.interop.torch_models import state_dicts\n"
         "print(len(state_dicts.read('a.pth')), state_dicts.read('a.safetensors')['x'].sum())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
