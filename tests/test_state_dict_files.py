@@ -1,15 +1,21 @@
 """Files of PyTorch and safetensors are read without PyTorch, and hostile ones are refused by name."""
 
 import collections
+import contextlib
 import os
+import pathlib
 import pickle
 import struct
 import subprocess
 import sys
+import tempfile
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lstmcore.interop.torch_models import state_dicts
 
@@ -42,7 +48,9 @@ def test_neither_file_needs_torch(tmp_path):
         "from lstmcore.interop.torch_models import state_dicts\n"
         "print(len(state_dicts.read('a.pth')), state_dicts.read('a.safetensors')['x'].sum())"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # whose parts may be relative to here
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["4", "3.0"]
 
 
@@ -143,6 +151,61 @@ def test_every_file_that_is_cut_short_is_refused(tmp_path):
         (tmp_path / "b.pt").write_bytes(whole[:length])
         with pytest.raises(ValueError):
             state_dicts.read(tmp_path / "b.pt")
+
+
+def test_every_file_with_a_changed_byte_is_read_or_refused(tmp_path):
+    """Of what the checksums of the members cover, no change is missed."""
+    whole = archive(tmp_path / "a.pt", tensor_pickle(), storage=bytes(range(16))).read_bytes()
+    expected = np.frombuffer(bytes(range(16)), "<f4").reshape(2, 2)
+    for place in range(len(whole)):
+        for bits in (0xFF, 1):
+            changed = bytearray(whole)
+            changed[place] ^= bits
+            (tmp_path / "b.pt").write_bytes(changed)
+            try:
+                read = state_dicts.read(tmp_path / "b.pt")
+            except ValueError:
+                continue
+            np.testing.assert_array_equal(read["w"], expected)
+
+
+@given(st.data())
+def test_every_pickle_with_changes_is_read_or_refused(data):
+    pickled = bytearray(tensor_pickle())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(pickled) - 1))
+        end = place + data.draw(st.integers(0, 3))
+        pickled[place:end] = data.draw(st.sampled_from([b"", b"\0", b"}", b"t", b"q\0", pickled[end : end + 9]]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = archive(pathlib.Path(folder) / "a.pt", bytes(pickled))
+        with contextlib.suppress(ValueError):
+            assert state_dicts.read(path) is not None
+
+
+@pytest.mark.parametrize("unit", [b"]", b"}", b"N\x85", b"NNt", b")", b"]NNN", b"K\x01"])
+def test_a_pickle_of_containers_takes_a_small_multiple_of_its_size(tmp_path, unit):
+    path = archive(tmp_path / "a.pt", b"\x80\x02" + unit * (10**5 // len(unit)) + b".")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError):
+            state_dicts.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 30 * os.path.getsize(path)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.peer
+def test_a_whole_module_is_refused_with_advice(tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"modules\.linear\.Linear has no place.*save model\.state_dict\(\)"):
+        state_dicts.read(tmp_path / "a.pt")
+
+
+def test_a_file_that_is_not_there_and_one_of_another_kind(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        state_dicts.read(tmp_path / "a.pt")
+    with pytest.raises(ValueError, match=r"expected the name of a \.pt.*got .*a\.npz"):
+        state_dicts.read(tmp_path / "a.npz")
 
 
 @pytest.mark.peer

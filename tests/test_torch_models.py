@@ -176,7 +176,8 @@ def test_generated_networks_over_channels_first(data, dtype):
 
 
 def test_vectors():
-    network = nn.Sequential(nn.Linear(3, 4), norm(nn.BatchNorm1d(4)), nn.ReLU(), nn.Linear(4, 2), nn.Softmax(dim=1)).eval()
+    parts = nn.Linear(3, 4), norm(nn.BatchNorm1d(4)), nn.ReLU(), nn.Linear(4, 2), nn.Softmax(dim=1)
+    network = nn.Sequential(*parts).eval()
     ours = lstmcore.from_torch(network)
     assert ours.input_shape == (None, 3)
     x = torch.randn(5, 3)
@@ -444,8 +445,19 @@ def test_a_chain_in_the_functional_way():
     x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
     assert_same(model.predict(x, verbose=0), lstmcore.to_torch(model)(torch.from_numpy(x)))
     branched = lstmcore.Model(inputs, layers.Concatenate()([outputs, layers.Dense(1)(outputs)]))
-    with pytest.raises(NotImplementedError, match="no chain"):
-        lstmcore.to_torch(branched)
+    states = layers.LSTM(4, return_state=True)(inputs)
+    stateful = lstmcore.Model(inputs, layers.LSTM(4)(inputs, initial_state=states[1:]))
+    two = lstmcore.Model([inputs, inputs_of := lstmcore.Input((5, 3))], layers.Add()([inputs, inputs_of]))
+    for model in (branched, stateful, two, lstmcore.Model(inputs, [outputs]), lstmcore.Model(inputs, states)):
+        with pytest.raises(NotImplementedError, match=r"no chain|return_state=True"):
+            lstmcore.to_torch(model)
+
+
+def test_names_of_layers_that_modules_cannot_have():
+    parts = [layers.Dense(2, name=name) for name in ("a.b", "training", "append", "a_b")]
+    module = lstmcore.to_torch(sequence_of(*parts))
+    assert [name for name, _ in module.named_children()] == ["a_b", "training_", "append_", "a_b_"]
+    assert module(torch.ones(1, 9, 4)).shape == (1, 9, 2)
 
 
 @pytest.mark.parametrize(
@@ -458,7 +470,10 @@ def test_a_chain_in_the_functional_way():
         (lambda: layers.LSTM(2, zoneout=0.1), "zoneout"),
         (lambda: layers.LSTM(2, go_backwards=True), "go_backwards=True"),
         (lambda: layers.Bidirectional(layers.LSTM(2), merge_mode="sum"), "merge_mode='sum'"),
-        (lambda: layers.Bidirectional(layers.LSTM(2), backward_layer=layers.LSTM(3, go_backwards=True)), "two different"),
+        (
+            lambda: layers.Bidirectional(layers.LSTM(2), backward_layer=layers.LSTM(3, go_backwards=True)),
+            "two different",
+        ),
         (
             lambda: layers.Bidirectional(
                 layers.LSTM(2), backward_layer=layers.LSTM(2, use_bias=False, go_backwards=True)

@@ -106,7 +106,7 @@ def test_a_checkpoint_of_a_training_program(tmp_path, key):
     optimizer.step()
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 5)
     checkpoint = {"epoch": 3, "model_state_dict": module.state_dict(), "optimizer": optimizer.state_dict()}
-    checkpoint |= {"best": 0.25, "loss": torch.tensor(0.5), "lr": schedule.state_dict(), "args": {"name": "x", "a": [1]}}
+    checkpoint |= {"loss": torch.tensor(0.5), "lr": schedule.state_dict(), "args": {"name": "x", "a": [1], "b": 0.25}}
     torch.save(checkpoint, tmp_path / "a.pt")
     lstmcore.from_state_dict(tmp_path / "a.pt", names, key=key)
     assert_loaded(model, module)
@@ -114,7 +114,7 @@ def test_a_checkpoint_of_a_training_program(tmp_path, key):
 
 
 def test_the_entry_of_a_checkpoint_is_asked_for(tmp_path):
-    model, names = ours()
+    _, names = ours()
     state = Tagger().state_dict()
     path = tmp_path / "a.pt"
     torch.save({"model": state, "ema": state, "epoch": 3}, path)
@@ -127,9 +127,9 @@ def test_the_entry_of_a_checkpoint_is_asked_for(tmp_path):
             lstmcore.from_state_dict(path, names, key=key)
     lstmcore.from_state_dict(path, names, key="ema")
     many = {f"entry{k}": k for k in range(12)}
-    with pytest.raises(ValueError, match="found something else under 'entry0', .*'entry9' and 2 more"):
+    with pytest.raises(ValueError, match=r"found something else under 'entry0', .*'entry9' and 2 more"):
         lstmcore.from_state_dict(many, names)
-    with pytest.raises(ValueError, match="source: 'a': expected names and tensors only, found something else under 'b'"):
+    with pytest.raises(ValueError, match=r"source: 'a': expected names and tensors only, found .* under 'b'"):
         lstmcore.from_state_dict({"a": {"b": 1}}, names, key="a")
 
 
@@ -163,7 +163,7 @@ def test_a_state_dict_that_does_not_fit_changes_nothing():
 @given(st.data())
 def test_any_shape_but_the_right_one_is_refused(data):
     """Also those that could be broadcast, divided by the gates or transposed."""
-    model, names = ours()
+    _, names = ours()
     state = lstmcore.to_state_dict(names)
     name = data.draw(st.sampled_from(sorted(name for name in state if "num_batches" not in name)))
     shape = tuple(data.draw(st.lists(st.sampled_from([0, 1, 2, 3, 4, 6, 8, 12, 24]), max_size=4)))

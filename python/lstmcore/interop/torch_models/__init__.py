@@ -1,1 +1,1 @@
-"""Models and weights from PyTorch and back. Its files are read without it; its modules on our kernels live in torch/."""
+"""Models and weights from PyTorch and back; files are read without it. Modules on our kernels do not live here."""

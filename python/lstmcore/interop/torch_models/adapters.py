@@ -1,11 +1,10 @@
-"""Modules of PyTorch's that stand between its layouts and ours, so that layers can follow each other in a Sequential."""
+"""Modules that stand between PyTorch's layouts and ours, so that layers can follow each other in a Sequential."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from .package import nn, torch
 
 
 class ChannelsFirst(nn.Sequential):
@@ -18,9 +17,12 @@ class ChannelsFirst(nn.Sequential):
     torch.Size([1, 6, 5])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Return (batch, steps, channels) from inputs of the same layout."""
-        return super().forward(input.transpose(1, 2)).transpose(1, 2)
+        x = input.transpose(1, 2)
+        for module in self:
+            x = module(x)
+        return x.transpose(1, 2)
 
 
 class Outputs(nn.Module):

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...layers import Input, Layer
 from ...models import Sequential
-from .weights import Unknown, fill
+from .weights import ConversionError, fill
 
 # What a module is given, in PyTorch; ours is always given the second or the third for the last three.
 INDICES = "(batch, steps) of indices"
@@ -32,7 +32,8 @@ class Flow:
         self.layout: str | None = layout
         self.sequences = sequences
         self.dtype = dtype
-        self.model = Sequential([Input(shape)])
+        start: list[Any] = [Input(shape)]
+        self.model = Sequential(start)
 
     @property
     def place(self) -> tuple[int, int] | None:
@@ -54,7 +55,7 @@ class Flow:
             return
         if self.layout not in layouts:
             hint = "; lstmcore.torch.ChannelsFirst goes between" if {self.layout, *layouts} >= {FIRST, LAST} else ""
-            raise Unknown(f"takes {' or '.join(layouts)}, and what comes before it gives {self.layout}{hint}")
+            raise ConversionError(f"takes {' or '.join(layouts)}, and what comes before it gives {self.layout}{hint}")
         if width is not None and self.shape[-1] != width:
             raise ValueError(f"takes {width} channels, and what comes before it gives {self.shape[-1]}")
 

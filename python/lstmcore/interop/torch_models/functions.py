@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import activations as ours
 from ...activations import piecewise, smooth, softmaxes
-from .weights import Unknown
+from .weights import ConversionError
 
 # PyTorch's class, ours, and what PyTorch's options are called here.
 _SAME: list[tuple[str, type[ours.Activation], dict[str, str]]] = [
@@ -50,16 +50,16 @@ def from_module(module: Any, place: tuple[int, int] | None) -> ours.Activation:
     kind = type(module).__name__
     if kind in _ALONG:
         if place is not None and module.dim not in (place[0], place[0] - place[1]):
-            raise Unknown(f"{kind} with dim={module.dim}; expected the axis of the channels, here {place[0]}")
+            raise ConversionError(f"{kind} with dim={module.dim}; expected the axis of the channels, here {place[0]}")
         return _ALONG[kind]()
     if kind == "GELU":
         return smooth.GELU(approximate=module.approximate == "tanh")
     if kind == "Softplus" and module.beta != 1:
-        raise Unknown(f"Softplus with beta={module.beta}")
+        raise ConversionError(f"Softplus with beta={module.beta}")
     if kind == "Hardtanh" and (module.min_val, module.max_val) != (-1, 1):
         if module.min_val == 0:
             return piecewise.ReLU(max_value=module.max_val)
-        raise Unknown(f"Hardtanh from {module.min_val} to {module.max_val}")
+        raise ConversionError(f"Hardtanh from {module.min_val} to {module.max_val}")
     own, options = _FROM_TORCH[kind]
     return own(**{here: getattr(module, there) for there, here in options.items()})
 
@@ -78,13 +78,13 @@ def to_module(activation: ours.Activation) -> tuple[str, dict[str, Any]] | None:
     if kind in _TO_TORCH and not (isinstance(activation, piecewise.HardSigmoid) and activation.alpha != 1 / 6):
         theirs, options = _TO_TORCH[kind]
         return theirs, {there: getattr(activation, here) for there, here in options.items()}
-    raise Unknown(f"PyTorch has no activation {activation.name} with {activation.get_config()}")
+    raise ConversionError(f"PyTorch has no activation {activation.name} with {activation.get_config()}")
 
 
 def _rectifier(activation: piecewise.ReLU) -> tuple[str, dict[str, Any]]:
     slope, most, threshold = activation.negative_slope, activation.max_value, activation.threshold
     if threshold or (slope and most is not None):
-        raise Unknown(f"PyTorch has no activation {activation.name} with {activation.get_config()}")
+        raise ConversionError(f"PyTorch has no activation {activation.name} with {activation.get_config()}")
     if most is not None:
         return "Hardtanh", {"min_val": 0.0, "max_val": most}
     return ("LeakyReLU", {"negative_slope": slope}) if slope else ("ReLU", {})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..._arguments import path as path_like
 from .state_dicts import read, state_dict_in
-from .weights import COUNTER, Unknown, fill, state_of
+from .weights import COUNTER, ConversionError, fill, state_of
 
 Array = NDArray[Any]
 
@@ -119,5 +119,5 @@ def _state(prefix: str, depth: int, layer: Any) -> dict[str, Array]:
         raise ValueError(f"names: {prefix.rstrip('.')!r}: expected a layer that has its weights, got {layer!r}")
     try:
         return state_of(layer, depth)
-    except Unknown as reason:
+    except ConversionError as reason:
         raise NotImplementedError(f"names: {prefix.rstrip('.')!r}: {reason}") from None

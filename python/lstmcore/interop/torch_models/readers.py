@@ -8,7 +8,7 @@ from typing import Any
 from ... import layers
 from . import functions
 from .flow import FIRST, INDICES, LAST, TIME, VECTORS, Flow
-from .weights import Unknown
+from .weights import ConversionError
 
 _CHANNELS_LAST = (VECTORS, LAST, TIME)
 
@@ -36,7 +36,7 @@ def _recurrent(flow: Flow, module: Any, return_sequences: bool = True) -> None:
 
 def _outputs(flow: Flow, module: Any) -> None:
     if type(module.rnn).__name__ not in ("LSTM", "GRU", "RNN"):
-        raise Unknown(f"of {type(module.rnn).__name__}")
+        raise ConversionError(f"of {type(module.rnn).__name__}")
     _recurrent(flow, module.rnn, module.return_sequences)
 
 
@@ -47,7 +47,7 @@ def _linear(flow: Flow, module: Any) -> None:
 
 def _embedding(flow: Flow, module: Any) -> None:
     if module.max_norm is not None or module.scale_grad_by_freq:
-        raise Unknown("with max_norm or scale_grad_by_freq")
+        raise ConversionError("with max_norm or scale_grad_by_freq")
     flow.needs((INDICES,))
     flow.add(layers.Embedding(module.num_embeddings, module.embedding_dim, dtype=flow.dtype), module)
     flow.becomes(flow.sequences)
@@ -56,9 +56,9 @@ def _embedding(flow: Flow, module: Any) -> None:
 def _conv1d(flow: Flow, module: Any) -> None:
     (size,), (stride,), (dilation,) = module.kernel_size, module.stride, module.dilation
     if module.padding_mode != "zeros":
-        raise Unknown(f"with padding_mode={module.padding_mode!r}")
+        raise ConversionError(f"with padding_mode={module.padding_mode!r}")
     if stride > 1 and dilation > 1:
-        raise Unknown(f"with stride={stride} and dilation={dilation}: one of them has to be 1")
+        raise ConversionError(f"with stride={stride} and dilation={dilation}: one of them has to be 1")
     flow.needs((FIRST,), module.in_channels)
     before = (size - 1) * dilation
     padding = module.padding if isinstance(module.padding, str) else "valid"
@@ -84,7 +84,7 @@ def _conv1d(flow: Flow, module: Any) -> None:
 
 def _batch_norm(flow: Flow, module: Any) -> None:
     if not module.track_running_stats or module.momentum is None:
-        raise Unknown("with track_running_stats=False or momentum=None")
+        raise ConversionError("with track_running_stats=False or momentum=None")
     flow.needs((VECTORS, FIRST), module.num_features)
     layer = layers.BatchNormalization(
         momentum=1 - module.momentum,
@@ -98,7 +98,7 @@ def _batch_norm(flow: Flow, module: Any) -> None:
 
 def _layer_norm(flow: Flow, module: Any) -> None:
     if len(module.normalized_shape) != 1:
-        raise Unknown("over more than the last axis")
+        raise ConversionError("over more than the last axis")
     flow.needs(_CHANNELS_LAST, module.normalized_shape[0])
     center, scale = module.bias is not None, module.weight is not None
     flow.add(layers.LayerNormalization(epsilon=module.eps, center=center, scale=scale, dtype=flow.dtype), module)
@@ -113,7 +113,7 @@ def _prelu(flow: Flow, module: Any) -> None:
 
 def _zero_padding(flow: Flow, module: Any) -> None:
     if getattr(module, "value", 0) != 0 or min(module.padding) < 0:
-        raise Unknown(f"with padding={module.padding} and value={getattr(module, 'value', 0)}")
+        raise ConversionError(f"with padding={module.padding} and value={getattr(module, 'value', 0)}")
     flow.needs((FIRST,))
     flow.add(layers.ZeroPadding1D(tuple(module.padding), dtype=flow.dtype))
 
@@ -122,7 +122,7 @@ def _pooling(flow: Flow, module: Any) -> None:
     plain = {"padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False}
     for option, value in plain.items():
         if _single(getattr(module, option, value)) != value:
-            raise Unknown(f"with {option}={getattr(module, option)}")
+            raise ConversionError(f"with {option}={getattr(module, option)}")
     flow.needs((FIRST,))
     ours = layers.MaxPooling1D if type(module).__name__ == "MaxPool1d" else layers.AveragePooling1D
     flow.add(ours(_single(module.kernel_size), _single(module.stride), dtype=flow.dtype))
@@ -130,7 +130,7 @@ def _pooling(flow: Flow, module: Any) -> None:
 
 def _pooling_of_all(flow: Flow, module: Any) -> None:
     if _single(module.output_size) != 1 or getattr(module, "return_indices", False):
-        raise Unknown("to more than one step, or with indices")
+        raise ConversionError("to more than one step, or with indices")
     flow.needs((FIRST,))
     maximum = type(module).__name__ == "AdaptiveMaxPool1d"
     ours = layers.GlobalMaxPooling1D if maximum else layers.GlobalAveragePooling1D
@@ -139,7 +139,7 @@ def _pooling_of_all(flow: Flow, module: Any) -> None:
 
 def _flatten(flow: Flow, module: Any) -> None:
     if (module.start_dim, module.end_dim) != (1, -1):
-        raise Unknown(f"with start_dim={module.start_dim}, end_dim={module.end_dim}")
+        raise ConversionError(f"with start_dim={module.start_dim}, end_dim={module.end_dim}")
     flow.needs((VECTORS, LAST, FIRST))
     if flow.layout in (LAST, FIRST):
         if None in flow.shape[1:]:

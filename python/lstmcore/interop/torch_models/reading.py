@@ -1,4 +1,4 @@
-"""PyTorch's modules as our models: the whole of a module, or an error that names everything that cannot be converted."""
+"""PyTorch's modules as our models: all of a module, or an error that names everything that cannot be converted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ... import models
 from .beginnings import beginning, dtype_of
 from .flow import FIRST, LAST, Flow
 from .readers import READERS
-from .weights import Unknown
+from .weights import ConversionError
 
 _CONTAINERS = ("Sequential", "ChannelsFirst")
 # Where the classes are that compute what their names say: PyTorch's, those on our kernels, and those between layouts.
@@ -71,7 +71,7 @@ def _read(flow: Flow, name: str, module: Any, problems: list[str], seen: set[int
                 flow.becomes(LAST)
         else:
             READERS[kind](flow, module)
-    except Unknown as reason:
+    except ConversionError as reason:
         problems.append(f"{name}: {type(module).__name__}: {reason}")
         flow.lose()
     except ValueError as error:
@@ -82,12 +82,12 @@ def _kind(module: Any, seen: set[int]) -> str:
     """Return the name of a class whose meaning is known, if nothing of this object's own changes it."""
     kind = type(module).__name__
     if not type(module).__module__.startswith(_HOMES):
-        raise Unknown("no module of torch.nn's own; convert those in it one by one, or use from_state_dict")
+        raise ConversionError("no module of torch.nn's own; convert those in it one by one, or use from_state_dict")
     if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
-        raise Unknown("has hooks or a forward of its own, whose work would be lost")
+        raise ConversionError("has hooks or a forward of its own, whose work would be lost")
     if kind not in _CONTAINERS and kind not in READERS:
-        raise Unknown("cannot be converted")
+        raise ConversionError("cannot be converted")
     if id(module) in seen and any(True for _ in module.parameters()):
-        raise Unknown("is there twice; two layers of ours would not go on to share its parameters")
+        raise ConversionError("is there twice; two layers of ours would not go on to share its parameters")
     seen.add(id(module))
     return kind

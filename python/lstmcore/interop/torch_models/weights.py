@@ -30,7 +30,7 @@ _PLAIN: dict[type, tuple[tuple[str, str, tuple[int, ...] | None], ...]] = {
 COUNTER = "num_batches_tracked"
 
 
-class Unknown(NotImplementedError):
+class ConversionError(NotImplementedError):
     """There is no module of PyTorch for a layer; the message is the reason."""
 
 
@@ -40,19 +40,21 @@ def mode_of(layer: Any) -> str:
         for mode, options in OPTIONS.items():
             if layer.options == options:
                 return mode
-        raise Unknown(f"PyTorch has no {type(layer).__name__} with {layer.options}")
-    raise Unknown(f"PyTorch has no module for {type(layer).__name__}")
+        raise ConversionError(f"PyTorch has no {type(layer).__name__} with {layer.options}")
+    raise ConversionError(f"PyTorch has no module for {type(layer).__name__}")
 
 
 def directions(layer: Any) -> list[tuple[Any, str]]:
     """Return the recurrent layers that a module of PyTorch's would have in one, with their suffixes."""
     if not isinstance(layer, layers.Bidirectional):
         return [(layer, "")]
+    forward: Any
+    backward: Any
     forward, backward = layer.forward_layer, layer.backward_layer
     if mode_of(forward) != mode_of(backward) or forward.units != backward.units:
-        raise Unknown("PyTorch has no Bidirectional of two different layers")
+        raise ConversionError("PyTorch has no Bidirectional of two different layers")
     if layer.merge_mode != "concat":
-        raise Unknown(f"PyTorch has no Bidirectional with merge_mode={layer.merge_mode!r}")
+        raise ConversionError(f"PyTorch has no Bidirectional with merge_mode={layer.merge_mode!r}")
     return [(forward, ""), (backward, "_reverse")]
 
 
@@ -66,17 +68,16 @@ def state_of(layer: Any, depth: int = 0) -> dict[str, Array]:
 
     Raises
     ------
-    Unknown
+    ConversionError
         PyTorch has no such module.
     """
     inner = _within(layer)
     if type(inner) in _PLAIN:
         own = _by_name(inner)
-        state = {
-            theirs: _turned(own[ours], axes) for ours, theirs, axes in _PLAIN[type(inner)] if ours in own
-        }
+        state = {theirs: _turned(own[ours], axes) for ours, theirs, axes in _PLAIN[type(inner)] if ours in own}
         if len(state) < len(own):
-            raise Unknown(f"PyTorch's module has no {', '.join(sorted(own.keys() - {p[0] for p in _PLAIN[type(inner)]}))}")
+            more = own.keys() - {ours for ours, _, _ in _PLAIN[type(inner)]}
+            raise ConversionError(f"PyTorch's module has no {', '.join(sorted(more))}")
         return state
     if isinstance(inner, layers.PReLU):
         return {"weight": inner.get_weights()[0].reshape(-1)}

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from ... import layers
 from . import functions
 from .adapters import ChannelsFirst, Outputs
-from .weights import Unknown, directions, mode_of, state_of
+from .package import nn, torch
+from .weights import ConversionError, directions, mode_of, state_of
 
 Shape = tuple[int | None, ...]
 Made = list[tuple[str, nn.Module]]
@@ -29,7 +28,7 @@ def written(layer: Any, shape: Shape) -> Made:
     """
     writer = _WRITERS.get(type(layer))
     if writer is None:
-        raise Unknown(f"PyTorch has no module for {type(layer).__name__}")
+        raise ConversionError(f"PyTorch has no module for {type(layer).__name__}")
     return writer(layer, shape)
 
 
@@ -59,13 +58,13 @@ def _recurrent(layer: Any, shape: Shape) -> Made:
     mode = mode_of(first)
     for option in ("return_state", "go_backwards", "stateful"):
         if getattr(first, option):  # of the two in a Bidirectional, the second goes backwards
-            raise Unknown(f"with {option}=True, which PyTorch's modules do not have")
+            raise ConversionError(f"with {option}=True, which PyTorch's modules do not have")
     if any(value for way in ways for value in way._zoneout.values()):
-        raise Unknown("PyTorch has no zoneout")
+        raise ConversionError("PyTorch has no zoneout")
     if len({way.use_bias for way in ways}) > 1:
-        raise Unknown("PyTorch has no Bidirectional of a layer with a bias and one without")
+        raise ConversionError("PyTorch has no Bidirectional of a layer with a bias and one without")
     if first.outputs == first.units and mode == "LSTM_PROJECTED":
-        raise Unknown("PyTorch has no projection to as many as units")
+        raise ConversionError("PyTorch has no projection to as many as units")
     if any(way.dropout or way.recurrent_dropout for way in ways):
         warnings.warn(f"to_torch: {layer.name}: PyTorch has no dropout within recurrent layers", stacklevel=2)
     options: dict[str, Any] = {"nonlinearity": first.options.activation} if mode.startswith("RNN") else {}
@@ -90,13 +89,13 @@ def _dense(layer: Any, shape: Shape) -> Made:
 
 def _embedding(layer: Any, shape: Shape) -> Made:
     if layer.mask_zero:
-        raise Unknown("with mask_zero=True: PyTorch's modules know no masks")
+        raise ConversionError("with mask_zero=True: PyTorch's modules know no masks")
     return [("", _loaded(nn.Embedding(layer.input_dim, layer.output_dim, dtype=_dtype(layer)), layer))]
 
 
 def _conv1d(layer: Any, shape: Shape) -> Made:
     if layer.padding == "same" and layer.strides > 1:
-        raise Unknown('with padding="same" and strides: where its windows lie depends on the number of steps')
+        raise ConversionError('with padding="same" and strides: where its windows lie depends on the number of steps')
     module = nn.Conv1d(
         shape[-1] or 0,
         layer.filters,
@@ -116,7 +115,7 @@ def _conv1d(layer: Any, shape: Shape) -> Made:
 
 def _batch_normalization(layer: Any, shape: Shape) -> Made:
     if layer.renorm or layer.axis not in (-1, len(shape) - 1) or len(shape) > 3:
-        raise Unknown("PyTorch has a BatchNorm1d without renorm, of the last axis of two or three")
+        raise ConversionError("PyTorch has a BatchNorm1d without renorm, of the last axis of two or three")
     affine = layer.center or layer.scale
     module = nn.BatchNorm1d(
         shape[-1] or 0, eps=layer.epsilon, momentum=1 - layer.momentum, affine=affine, dtype=_dtype(layer)
@@ -126,7 +125,7 @@ def _batch_normalization(layer: Any, shape: Shape) -> Made:
 
 def _layer_normalization(layer: Any, shape: Shape) -> Made:
     if layer.rms_scaling or layer.axis not in (-1, len(shape) - 1, (-1,), [-1]):
-        raise Unknown("PyTorch has a LayerNorm of the last axes, without rms_scaling")
+        raise ConversionError("PyTorch has a LayerNorm of the last axes, without rms_scaling")
     affine = layer.center or layer.scale
     module = nn.LayerNorm(
         shape[-1] or 0, eps=layer.epsilon, elementwise_affine=affine, bias=layer.center, dtype=_dtype(layer)
@@ -137,7 +136,7 @@ def _layer_normalization(layer: Any, shape: Shape) -> Made:
 def _prelu(layer: Any, shape: Shape) -> Made:
     alphas = layer.alpha.shape
     if any(n != 1 for n in alphas[:-1]):
-        raise Unknown("with an alpha for every step; PyTorch has them for channels: shared_axes=[1]")
+        raise ConversionError("with an alpha for every step; PyTorch has them for channels: shared_axes=[1]")
     module = _loaded(nn.PReLU(alphas[-1], dtype=_dtype(layer)), layer)
     return [("", _channels_first(module, shape))]
 
@@ -148,7 +147,7 @@ def _channels_first(module: nn.Module, shape: Shape) -> nn.Module:
 
 def _dropout(layer: Any, shape: Shape) -> Made:
     if layer.noise_shape is not None:
-        raise Unknown("PyTorch has no Dropout with noise_shape")
+        raise ConversionError("PyTorch has no Dropout with noise_shape")
     return [("", nn.Dropout(layer.rate))]
 
 
@@ -158,7 +157,7 @@ def _zero_padding(layer: Any, shape: Shape) -> Made:
 
 def _pooling(layer: Any, shape: Shape) -> Made:
     if layer.padding != "valid":
-        raise Unknown(f"with padding={layer.padding!r}: where its windows lie depends on the number of steps")
+        raise ConversionError(f"with padding={layer.padding!r}: where its windows lie depends on the number of steps")
     kind = nn.MaxPool1d if isinstance(layer, layers.MaxPooling1D) else nn.AvgPool1d
     return [("", ChannelsFirst(kind(layer.pool_size, layer.strides)))]
 
@@ -170,7 +169,7 @@ def _pooling_of_all(layer: Any, shape: Shape) -> Made:
 
 def _time_distributed(layer: Any, shape: Shape) -> Made:
     if type(layer.layer) not in _STEPWISE:
-        raise Unknown(f"TimeDistributed of {type(layer.layer).__name__}")
+        raise ConversionError(f"TimeDistributed of {type(layer.layer).__name__}")
     return written(layer.layer, (shape[0], *shape[2:]))
 
 

@@ -1,14 +1,10 @@
-"""Our models as modules of PyTorch: the whole of a model, or an error that names everything that cannot be converted."""
+"""Our models as modules of PyTorch: all of a model, or an error that names everything that cannot be converted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any
 
-from ...layers import InputLayer
 from ...models import Functional, Sequential
-from .weights import Unknown
 
 
 def to_torch(model: Any) -> Any:
@@ -50,60 +46,11 @@ def to_torch(model: Any) -> Any:
         raise TypeError(f"model: expected a Sequential or a functional model, got {model!r}")
     if not model.built:
         raise ValueError(f"model: expected one that has its weights; give {model.name} an Input or build() it")
-    if find_spec("torch") is None:
-        raise ImportError("to_torch needs PyTorch: pip install 'lstmcore[torch]'")
+    # PyTorch takes seconds to import, and this module is imported when somebody asks for the function's name.
+    from .chains import sequential
+
     problems: list[str] = []
-    module = _written(model, "", problems)
+    module = sequential(model, "", problems)
     if problems:
         raise NotImplementedError(f"model: {'; '.join(problems)}")
     return module.eval()
-
-
-def _written(model: Any, place: str, problems: list[str]) -> Any:
-    from torch import nn
-
-    from .writers import written
-
-    parts: dict[str, Any] = {}
-    try:
-        for layer, shape in _chain(model):
-            try:
-                if layer.is_model:
-                    made = [("", _written(layer, f"{place}{layer.name}: ", problems))]
-                else:
-                    made = written(layer, shape)
-                for suffix, module in made:
-                    parts[_free(nn, parts, layer.name + suffix)] = module
-            except Unknown as reason:
-                problems.append(f"{place}{layer.name}: {reason}")
-    except Unknown as reason:
-        problems.append(f"{place}{model.name}: {reason}")
-    made_of = nn.Sequential()
-    for name, module in parts.items():
-        made_of.add_module(name, module)
-    return made_of
-
-
-def _chain(model: Any) -> Iterator[tuple[Any, tuple[int | None, ...]]]:
-    """Each layer of a model with the shape of its inputs."""
-    drawing = model.drawing
-    symbol = drawing.inputs
-    if isinstance(symbol, list) and len(symbol) == 1:
-        (symbol,) = symbol
-    for call in drawing.plan.calls:
-        if isinstance(call.layer, InputLayer):
-            continue
-        if getattr(call.inputs, "key", None) != symbol.key or call.options:
-            raise Unknown("no chain of layers, each of which takes what the one before it returns")
-        yield call.layer, tuple(call.inputs.shape)
-        symbol = call.outputs
-    if getattr(drawing.outputs, "key", None) != symbol.key:
-        raise Unknown("no chain of layers")
-
-
-def _free(nn: Any, parts: dict[str, Any], name: str) -> str:
-    """Return a name that a submodule may have and no other has."""
-    name = name.replace(".", "_")
-    while not name or name in parts or hasattr(nn.Sequential(), name):
-        name += "_"
-    return name

@@ -10,21 +10,17 @@ from .tensors import Storages
 
 def read_archive(name: str) -> Any:
     """Return what ``torch.save`` wrote into the file of that name, with arrays for tensors."""
-    if not zipfile.is_zipfile(name):
-        with open(name, "rb") as file:
-            start = file.read(2)
-        if start[:1] == b"\x80":
+    with open(name, "rb") as file:
+        if file.read(1) == b"\x80":
             raise ValueError(f"{name}: PyTorch's format from before version 1.6; load it there and torch.save it again")
-        raise ValueError(f"{name}: not a file of torch.save, or cut short")
-    try:
-        with zipfile.ZipFile(name) as archive:
-            folder = _check(name, archive)
-            storages = Storages(archive, folder)
-            return load(archive.read(f"{folder}/data.pkl"), storages)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{name}: a damaged zip file: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        try:
+            with zipfile.ZipFile(file) as archive:
+                folder = _check(name, archive)
+                return load(archive.read(f"{folder}/data.pkl"), Storages(archive, folder))
+        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            raise ValueError(f"{name}: no file of torch.save, cut short or damaged: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
 
 def _check(name: str, archive: zipfile.ZipFile) -> str:

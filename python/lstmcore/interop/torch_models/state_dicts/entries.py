@@ -38,7 +38,9 @@ def state_dict_in(where: str, contents: Any, key: str | None = None) -> dict[str
     if _is_state_dict(contents):
         return {name: _array(value) for name, value in contents.items()}
     others = [name for name, value in contents.items() if not isinstance(name, str) or not _is_tensor(value)]
-    fitting = [name for name, value in contents.items() if isinstance(value, Mapping) and value and _is_state_dict(value)]
+    fitting = [
+        name for name, value in contents.items() if isinstance(value, Mapping) and value and _is_state_dict(value)
+    ]
     if key is not None or not fitting:
         raise ValueError(f"{where}: expected names and tensors only, found something else under {_listed(others)}")
     if len(fitting) > 1:

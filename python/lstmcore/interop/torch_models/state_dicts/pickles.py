@@ -30,6 +30,10 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 }
 _VALUES = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+# What makes much of few bytes: torch.save writes six bytes or more for each.
+_LARGE = {"EMPTY_LIST", "EMPTY_DICT", "TUPLE", *_TUPLES, "BINPUT", "LONG_BINPUT", "REDUCE"}
+_BYTES_FOR_EACH = 4
+_ALWAYS_ALLOWED = 1000
 
 
 def load(data: bytes, storages: Storages) -> Any:
@@ -55,8 +59,12 @@ class _Machine:
 
     def run(self, data: bytes) -> Any:
         argument: Any
+        left = len(data) // _BYTES_FOR_EACH + _ALWAYS_ALLOWED
         for code, argument, _ in _instructions(data):
             name = code.name
+            left -= name in _LARGE
+            if left < 0:
+                raise ValueError("data.pkl: more containers than a state dict of that size has")
             if name in _CONSTANTS:
                 self._stack.append(_CONSTANTS[name]())
             elif name in _VALUES:
@@ -101,7 +109,9 @@ class _Machine:
     def _global(self, argument: str) -> None:
         name = argument.replace(" ", ".", 1)
         if name not in _KNOWN:
-            raise ValueError(f"data.pkl: {name} has no place in a state dict; nothing was run")
+            raise ValueError(
+                f"data.pkl: {name} has no place in a state dict, and nothing was run; save model.state_dict()"
+            )
         self._stack.append(_Name(name))
 
     def _setitem(self, _: Any) -> None:
