@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import models
+from ..._placeholders import placeholders
 from .beginnings import beginning, dtype_of
 from .flow import FIRST, LAST, Flow
 from .readers import READERS
@@ -51,7 +52,9 @@ def from_torch(module: Any, input_shape: Sequence[int | None] | None = None) -> 
         raise TypeError(f"module: expected a torch.nn.Module, got {module!r}")
     problems: list[str] = []
     flow = Flow(*beginning(module, input_shape), dtype_of(module))
-    _read(flow, "module", module, problems, set())
+    # Ours are no more: what would be drawn for them is not needed, and the random generator stays where it is.
+    with placeholders(sum(value.numel() for value in module.state_dict().values())):
+        _read(flow, "module", module, problems, set())
     if problems:
         raise NotImplementedError("; ".join(problems))
     return flow.model
