@@ -1,5 +1,7 @@
 """PyTorch's modules as our models, and ours as its modules, give the same outputs."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -240,6 +242,7 @@ def replaced():
         (lambda: Own(2, 2), r"module\.1: Own: no module of torch"),
         (lambda: nn.Linear(2, 2, dtype=torch.float64), "weights of float32, float64"),
         (lambda: nn.Linear(2, 2).half(), "weights of float16, float32"),
+        (lambda: nn.Linear(2, 2, dtype=torch.complex64), "weights of complex64, float32"),
         (hooked, "Linear: has hooks"),
         (replaced, "a forward of its own"),
         (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "ParametrizedLinear: no module"),
@@ -286,14 +289,13 @@ def test_what_cannot_be_converted_among_channels_first_is_named(part, message):
 
 
 def test_everything_that_cannot_be_converted_is_said_at_once():
-    shared = nn.Linear(2, 2)
     network = nn.Sequential(
-        nn.Linear(2, 2), nn.Bilinear(2, 2, 2), nn.Sequential(Own(2, 2), nn.Linear(2, 3)), shared, nn.Softmax(1), shared
+        nn.Linear(2, 2), nn.Bilinear(2, 2, 2), nn.Sequential(Own(2, 2), nn.Linear(2, 3)), nn.Softmax(1), nn.RReLU()
     )
     with pytest.raises(NotImplementedError) as error:
         lstmcore.from_torch(network)
     places = [part.partition(":")[0] for part in str(error.value).split("; ") if part.startswith("module")]
-    assert places == ["module.1", "module.2.0", "module.5"]
+    assert places == ["module.1", "module.2.0", "module.4"]
 
 
 def test_the_random_generator_stays_where_it_is():
@@ -308,11 +310,32 @@ def test_the_random_generator_stays_where_it_is():
     np.testing.assert_array_equal(*draws)
 
 
-def test_a_module_without_parameters_may_be_there_twice():
-    act, linear = nn.Tanh(), nn.Linear(2, 2)
-    network = nn.Sequential(act, linear, act)
+def test_what_is_there_twice():
+    act, linear, tied = nn.Tanh(), nn.Linear(2, 2), nn.Linear(2, 2)
+    tied.weight = linear.weight
     x = torch.randn(3, 2)
-    assert_same(lstmcore.from_torch(network).predict(x.numpy(), verbose=0), network(x))
+    for network, place in [(nn.Sequential(act, linear, act), None), (nn.Sequential(linear, act, linear), "module.2")]:
+        with nothing_or_warning(place):
+            ours = lstmcore.from_torch(network)
+        assert_same(ours.predict(x.numpy(), verbose=0), network(x))
+    with nothing_or_warning("module.1"):
+        lstmcore.from_torch(nn.Sequential(linear, tied))
+
+
+def nothing_or_warning(place):
+    if place is None:
+        return contextlib.nullcontext()
+    return pytest.warns(UserWarning, match=f"{place}: Linear shares parameters with a module before it")
+
+
+def test_a_layer_called_twice_is_one_module():
+    inputs = lstmcore.Input((4,))
+    dense = layers.Dense(4, activation="tanh")
+    model = lstmcore.Model(inputs, dense(dense(inputs)))
+    module = lstmcore.to_torch(model)
+    assert len(list(module.parameters())) == 2
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    assert_same(model.predict(x, verbose=0), module(torch.from_numpy(x)))
 
 
 def test_layouts_are_not_mixed():
@@ -329,7 +352,7 @@ def test_layouts_are_not_mixed():
         (nn.Sequential(nn.LSTM(2, 2)), (5, 3), r"input_shape: expected \(None, 2\).*got \(5, 3\)"),
         (nn.Sequential(nn.LSTM(2, 2)), (2,), "input_shape: expected"),
         (nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 2)), None, r"module\.1: Linear: takes 2 channels.*gives 3"),
-        (nn.Sequential(nn.Linear(2, 3), nn.LeakyReLU(-1)), None, r"module\.1: LeakyReLU: .*negative_slope"),
+        (nn.Sequential(nn.Linear(2, 3), nn.LeakyReLU(-1)), None, r"^module\.1: LeakyReLU: .*negative_slope"),
     ],
 )
 def test_parts_that_do_not_fit_are_named(network, shape, message):
@@ -478,6 +501,11 @@ def test_names_of_layers_that_modules_cannot_have():
         (lambda: layers.GRU(2, reset_after=False), "reset_after=False"),
         (lambda: layers.LSTM(2, peepholes=True), "peepholes=True"),
         (lambda: layers.LSTM(2, activation="relu"), "activation='relu'"),
+        (lambda: layers.LSTM(2, activation="gelu"), "no LSTM|no activation"),
+        (
+            lambda: layers.TimeDistributed(layers.Activation(lstmcore.activations.get("softmax").__class__(axis=1))),
+            "TimeDistributed of Activation",
+        ),
         (lambda: layers.LSTM(2, projection=2), "projection to as many as units"),
         (lambda: layers.LSTM(2, zoneout=0.1), "zoneout"),
         (lambda: layers.LSTM(2, go_backwards=True), "go_backwards=True"),

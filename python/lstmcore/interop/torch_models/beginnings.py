@@ -51,7 +51,8 @@ def beginning(module: Any, given: Sequence[int | None] | None) -> tuple[str, str
 
 def dtype_of(module: Any) -> str:
     """Return the one dtype of a module's weights."""
-    floats = {str(v.dtype).removeprefix("torch.") for v in module.state_dict().values() if v.is_floating_point()}
+    values = [v for v in module.state_dict().values() if v.is_floating_point() or v.is_complex()]
+    floats = {str(value.dtype).removeprefix("torch.") for value in values}
     if len(floats) > 1 or not floats <= {"float32", "float64"}:
         raise NotImplementedError(f"module: weights of {', '.join(sorted(floats))}: expected float32 or float64 only")
     return floats.pop() if floats else "float32"

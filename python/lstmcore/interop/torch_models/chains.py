@@ -21,12 +21,15 @@ def sequential(model: Any, place: str, problems: list[str]) -> nn.Sequential:
     problems : reasons are added for the layers that have no module.
     """
     whole = nn.Sequential()
+    known: dict[int, Any] = {}  # a layer that is called twice is one module in two places
     try:
         for layer, shape in _chain(model):
             try:
                 inner = f"{place}{layer.name}: "
-                made = [("", sequential(layer, inner, problems))] if layer.is_model else written(layer, shape)
-                for suffix, module in made:
+                if id(layer) not in known:
+                    own = [("", sequential(layer, inner, problems))] if layer.is_model else written(layer, shape)
+                    known[id(layer)] = own
+                for suffix, module in known[id(layer)]:
                     whole.add_module(_free(whole, layer.name + suffix), module)
             except ConversionError as reason:
                 problems.append(f"{place}{layer.name}: {reason}")

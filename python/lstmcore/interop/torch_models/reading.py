@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def from_torch(module: Any, input_shape: Sequence[int | None] | None = None) -> 
 
 def _read(flow: Flow, name: str, module: Any, problems: list[str], seen: set[int]) -> None:
     try:
-        kind = _kind(module, seen)
+        kind = _kind(module)
         if kind in _CONTAINERS:
             if kind == "ChannelsFirst":
                 flow.needs((LAST,))
@@ -73,15 +74,25 @@ def _read(flow: Flow, name: str, module: Any, problems: list[str], seen: set[int
                 flow.needs((FIRST,))
                 flow.becomes(LAST)
         else:
-            READERS[kind](flow, module)
+            _read_one(flow, name, module, kind, seen)
     except ConversionError as reason:
         problems.append(f"{name}: {type(module).__name__}: {reason}")
         flow.lose()
+
+
+def _read_one(flow: Flow, name: str, module: Any, kind: str, seen: set[int]) -> None:
+    parameters = {id(parameter) for parameter in module.parameters()}
+    if parameters & seen:
+        text = f"from_torch: {name}: {kind} shares parameters with a module before it; here each has its own"
+        warnings.warn(text, stacklevel=2)
+    seen |= parameters
+    try:
+        READERS[kind](flow, module)
     except ValueError as error:
-        raise ValueError(f"{name}: {type(module).__name__}: {error}") from None
+        raise ValueError(f"{name}: {kind}: {error}") from None
 
 
-def _kind(module: Any, seen: set[int]) -> str:
+def _kind(module: Any) -> str:
     """Return the name of a class whose meaning is known, if nothing of this object's own changes it."""
     kind = type(module).__name__
     if not type(module).__module__.startswith(_HOMES):
@@ -90,7 +101,4 @@ def _kind(module: Any, seen: set[int]) -> str:
         raise ConversionError("has hooks or a forward of its own, whose work would be lost")
     if kind not in _CONTAINERS and kind not in READERS:
         raise ConversionError("cannot be converted")
-    if id(module) in seen and any(True for _ in module.parameters()):
-        raise ConversionError("is there twice; two layers of ours would not go on to share its parameters")
-    seen.add(id(module))
     return kind

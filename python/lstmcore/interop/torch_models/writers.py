@@ -168,7 +168,8 @@ def _pooling_of_all(layer: Any, shape: Shape) -> Made:
 
 
 def _time_distributed(layer: Any, shape: Shape) -> Made:
-    if type(layer.layer) not in _STEPWISE:
+    activation = getattr(layer.layer, "activation", None)
+    if type(layer.layer) not in _STEPWISE or (activation is not None and not activation.stepwise):
         raise ConversionError(f"TimeDistributed of {type(layer.layer).__name__}")
     return written(layer.layer, (shape[0], *shape[2:]))
 
