@@ -105,7 +105,7 @@ def vectors(draw, width, dtype):
 def networks(draw):
     """A network over (batch, steps, channels) and inputs."""
     dtype = draw(st.sampled_from([torch.float32, torch.float64]))
-    steps = draw(st.integers(8, 12))
+    steps = draw(st.integers(24, 27))  # three times half, and five more for a window
     parts = []
     if draw(st.booleans()):
         x, width = torch.randint(0, 9, (3, steps)), 4
@@ -162,14 +162,14 @@ def test_recurrent_modules_of_either_layout_with_a_head(data, dtype, batch_first
 def test_generated_networks_over_channels_first(data, dtype):
     """As PyTorch's users write them, (batch, channels, steps) all the way; Flatten orders by channels first."""
     width = data.draw(st.integers(1, 4))
-    x = torch.randn(3, width, 9, dtype=dtype)
+    x = torch.randn(3, width, 24, dtype=dtype)
     modules = [norm(nn.BatchNorm1d(width, dtype=dtype))]
     for _ in range(data.draw(st.integers(1, 3))):
         more, width = channels_first(data.draw, width, dtype)
         modules += [*more, data.draw(st.sampled_from([nn.ReLU(), nn.Softmax(1), nn.LogSoftmax(dim=-2)]))]
     flat = nn.Sequential(*modules).eval()
     expected = flat(x).transpose(1, 2)
-    shape = (9, x.shape[1])
+    shape = (24, x.shape[1])
     assert_same(lstmcore.from_torch(flat, shape).predict(x.transpose(1, 2).numpy(), verbose=0), expected)
     size = expected[0].numel()
     head = nn.Sequential(flat, nn.Flatten(), nn.Linear(size, 2, dtype=dtype), norm(nn.BatchNorm1d(2, dtype=dtype)))
@@ -421,10 +421,10 @@ def own_networks(draw):
         [one(layers.LSTM, sequences=False), layers.PReLU(**options)],
     ]
     first = layers.Dense(4, **options)  # for a dtype to go by
-    model = lstmcore.Sequential([lstmcore.Input((12, 4)), first, *parts, *draw(st.sampled_from(ends))])
+    model = lstmcore.Sequential([lstmcore.Input((20, 4)), first, *parts, *draw(st.sampled_from(ends))])
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     model.set_weights([rng.uniform(0.1, 0.9, w.shape).astype(dtype) for w in model.get_weights()])
-    return model, rng.normal(size=(3, 12, 4)).astype(dtype)
+    return model, rng.normal(size=(3, 20, 4)).astype(dtype)
 
 
 @given(own_networks())
@@ -433,7 +433,7 @@ def test_generated_networks_to_torch_and_back(case):
     module = lstmcore.to_torch(model)
     expected = module(torch.from_numpy(x))
     assert_same(model.predict(x, verbose=0), expected)
-    assert_same(lstmcore.from_torch(module, (12, 4)).predict(x, verbose=0), expected)
+    assert_same(lstmcore.from_torch(module, (20, 4)).predict(x, verbose=0), expected)
 
 
 def test_the_module_is_saved_and_loaded_by_torch(tmp_path):
