@@ -54,6 +54,51 @@ def test_neither_file_needs_torch(tmp_path):
     assert done.stdout.split() == ["4", "3.0"]
 
 
+@pytest.mark.peer
+def test_a_safetensors_file_of_torch_is_read_as_it_was_saved(tmp_path):
+    from safetensors.torch import save_file
+
+    kinds = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
+    saved = {kind: torch.arange(6).reshape(2, 3).to(getattr(torch, kind)) for kind in kinds}
+    save_file(saved, tmp_path / "a.safetensors")
+    read = state_dicts.read(tmp_path / "a.safetensors")
+    assert sorted(read) == sorted(kinds)
+    for kind, tensor in saved.items():
+        expected = tensor.float() if kind == "bfloat16" else tensor
+        np.testing.assert_array_equal(read[kind], expected.numpy(), strict=True)
+    save_file({"x": torch.ones(2).to(torch.float8_e5m2)}, tmp_path / "b.safetensors")
+    with pytest.raises(ValueError, match="tensors of F8_E5M2, which NumPy does not have"):
+        state_dicts.read(tmp_path / "b.safetensors")
+
+
+def test_a_damaged_safetensors_file_is_refused(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.arange(3.0)}, tmp_path / "a.safetensors")
+    whole = (tmp_path / "a.safetensors").read_bytes()
+    for length in range(len(whole)):
+        (tmp_path / "b.safetensors").write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"b\.safetensors: not a sound safetensors file"):
+            state_dicts.read(tmp_path / "b.safetensors")
+    bomb = b'{"x": {"dtype": "F32", "shape": [1000000000000], "data_offsets": [0, 4]}}'
+    (tmp_path / "b.safetensors").write_bytes(struct.pack("<Q", len(bomb)) + bomb + b"1234")
+    with pytest.raises(ValueError, match="not a sound"):
+        state_dicts.read(tmp_path / "b.safetensors")
+
+
+def test_without_torch_the_error_names_the_extra():
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import lstmcore\n"
+        "model = lstmcore.Sequential([lstmcore.Input((2,)), lstmcore.layers.Dense(1)])\n"
+        "try: lstmcore.to_torch(model)\n"
+        "except ImportError as error: print(error)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "lstmcore.to_torch needs PyTorch: pip install 'lstmcore[torch]'"
+
+
 def archive(path, data, *, storage=b"\0" * 16, compression=zipfile.ZIP_STORED, key="0"):
     with zipfile.ZipFile(path, "w", compression) as file:
         file.writestr("archive/data.pkl", data)

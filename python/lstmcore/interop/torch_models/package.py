@@ -3,7 +3,7 @@
 try:
     import torch
 except ImportError as error:
-    raise ImportError("to_torch and modules of PyTorch's need it: pip install 'lstmcore[torch]'") from error
+    raise ImportError("lstmcore.to_torch needs PyTorch: pip install 'lstmcore[torch]'") from error
 
 nn = torch.nn
 

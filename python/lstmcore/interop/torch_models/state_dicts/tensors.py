@@ -56,15 +56,24 @@ class Storages:
             data = self._archive.read(member)
         except KeyError:
             raise ValueError(f"storage {key}: there is no member {member}") from None
-        dtype = np.dtype(self._order + "u2" if TYPES[kind] == "bfloat16" else self._order + TYPES[kind])
-        if len(data) % dtype.itemsize:
-            raise ValueError(f"storage {key}: {len(data)} bytes are no whole number of elements of {kind}")
-        array = np.frombuffer(data, dtype)
-        if TYPES[kind] == "bfloat16":  # the upper half of a float32
-            array = (array.astype("u4") << 16).view("f4")
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
-        array.flags.writeable = False
-        return array
+        try:
+            return elements(data, TYPES[kind], self._order)
+        except ValueError as error:
+            raise ValueError(f"storage {key}: {len(data)} bytes are no whole number of elements of {kind}") from error
+
+
+def elements(data: bytes, kind: str, order: str = "<") -> Array:
+    """Return the numbers that bytes are, read only; bfloat16, which NumPy does not have, as float32.
+
+    >>> elements(bytes([0x80, 0x3F, 0, 0xC0]), "bfloat16")
+    array([ 1., -2.], dtype=float32)
+    """
+    array = np.frombuffer(data, order + ("u2" if kind == "bfloat16" else kind))
+    if kind == "bfloat16":  # the upper half of a float32
+        array = (array.astype("u4") << 16).view("f4")
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array.flags.writeable = False
+    return array
 
 
 def tensor(storage: Array, offset: Any, shape: Any, strides: Any) -> Array:
