@@ -459,6 +459,14 @@ def test_the_module_can_be_compiled_exported_and_trained():
     assert all(p.grad is not None and p.is_leaf for p in module.parameters())
 
 
+def test_the_module_runs_on_our_kernels():
+    model = sequence_of(layers.LSTM(4, return_sequences=True), layers.Bidirectional(layers.GRU(3)))
+    module = lstmcore.to_torch(model)
+    assert len(accelerate(module, verbose=False).replaced) == 2
+    x = torch.randn(2, 9, 4)
+    assert_same(model.predict(x.numpy(), verbose=0), module(x))
+
+
 def test_the_model_and_the_module_share_no_memory():
     model = sequence_of(layers.Dense(2), shape=(4,))
     module = lstmcore.to_torch(model)
