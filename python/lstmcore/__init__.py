@@ -44,6 +44,9 @@ from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
     from . import audio, datasets, preprocessing, sklearn, tuner
+    from .interop.torch_models.named import from_state_dict, to_state_dict
+    from .interop.torch_models.reading import from_torch
+    from .interop.torch_models.writing import to_torch
 
 __all__ = [
     "Initializer",
@@ -62,6 +65,8 @@ __all__ = [
     "constraints",
     "datasets",
     "decoders",
+    "from_state_dict",
+    "from_torch",
     "functional",
     "get_num_threads",
     "initializers",
@@ -79,15 +84,21 @@ __all__ = [
     "sklearn",
     "streaming",
     "threads",
+    "to_state_dict",
+    "to_torch",
     "tuner",
     "utils",
 ]
+
+_OF_TORCH = {"from_torch": "reading", "from_state_dict": "named", "to_state_dict": "named", "to_torch": "writing"}
 
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
     if name in ("audio", "datasets", "preprocessing", "sklearn", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
+    if name in _OF_TORCH:
+        return getattr(_import_module(f"{__name__}.interop.torch_models.{_OF_TORCH[name]}"), name)
     raise _not_offered.error(__name__, name)
 
 

@@ -15,15 +15,8 @@ from torch import Tensor
 
 from ... import _core
 from ..._core import PackedWeights
-from ..._options import CellOptions, GRUOptions, LSTMOptions, RNNOptions
+from ..torch_models.layouts import GATES, OPTIONS
 
-_OPTIONS: dict[str, CellOptions] = {
-    "LSTM": LSTMOptions(),
-    "LSTM_PROJECTED": LSTMOptions(projection=True),
-    "GRU": GRUOptions(),
-    "RNN_TANH": RNNOptions("tanh"),
-    "RNN_RELU": RNNOptions("relu"),
-}
 # From so many rows and steps on, packing anew is cheap beside a call in training, and no copies are kept.
 _ROWS_THAT_REPAY_PACKING = 128
 
@@ -44,7 +37,7 @@ class Mode:
 
 
 # Made once: a step of a stream takes some microseconds.
-MODES = {(name, bias): Mode(name, bias) for name in _OPTIONS for bias in (True, False)}
+MODES = {(name, bias): Mode(name, bias) for name in OPTIONS for bias in (True, False)}
 
 
 def pack(mode: Mode, weights: Sequence[Tensor], training: bool) -> PackedWeights:
@@ -60,7 +53,7 @@ def pack(mode: Mode, weights: Sequence[Tensor], training: bool) -> PackedWeights
             arrays.append(rest[0] + rest[1])
         if mode.name == "LSTM_PROJECTED":
             arrays.append(rest[-1].t().contiguous())
-    return _core.pack(_OPTIONS[mode.name], [a.numpy() for a in arrays], training, False)
+    return _core.pack(OPTIONS[mode.name], [a.numpy() for a in arrays], training, False)
 
 
 def gradients(mode: Mode, arrays: Sequence[Any], contiguous: bool) -> list[Tensor]:
@@ -83,9 +76,9 @@ def gradients(mode: Mode, arrays: Sequence[Any], contiguous: bool) -> list[Tenso
 
 
 def _swapped(w: Tensor, dim: int = 0) -> Tensor:
-    """Return the gates r, z, n as z, r, n, and the other way round."""
-    r, z, n = w.chunk(3, dim)
-    return torch.cat((z, r, n), dim)
+    """Return the gates of a GRU in our order, and the other way round."""
+    gates = w.chunk(3, dim)
+    return torch.cat([gates[gate] for gate in GATES["GRU"]], dim)
 
 
 class _Kept(NamedTuple):
