@@ -224,3 +224,21 @@ def test_shapes_are_told_in_the_structure_and_for_the_dtypes_of_inputs_and_outpu
                     "vectors": (batch, 4, 3),
                     "rest": [(batch, 2), (batch, 12)],
                 }
+
+
+@pytest.mark.parametrize("dtype", ["int64", None])
+def test_integers_at_every_step_and_out_of_models_within(dtype):
+    table = np.arange(6.0).reshape(3, 2)
+    ids = np.array([[[0, 2], [1, 1], [2, 0]]])
+    inputs = Input((3, 2), **({} if dtype is None else {"dtype": dtype}))
+    steps = layers.TimeDistributed(layers.Lambda(lambda x: x % 2))(inputs)
+    assert steps.dtype == (dtype or "float32")
+    dense = layers.Dense(2)
+    np.testing.assert_array_equal(Model(inputs, dense(steps)).predict(ids, verbose=0), dense(ids % 2.0))
+    within = Model(inputs, steps)
+    outer = Input((3, 2), **({} if dtype is None else {"dtype": dtype}))
+    np.testing.assert_array_equal(Model(outer, dense(within(outer))).predict(ids, verbose=0), dense(ids % 2.0))
+    if dtype is not None:
+        found = layers.TimeDistributed(layers.Lambda(lambda x: table[x]))(inputs)
+        assert (found.shape, found.dtype) == ((None, 3, 2, 2), np.float32)
+        np.testing.assert_array_equal(Model(inputs, found).predict(ids, verbose=0), table[ids])
