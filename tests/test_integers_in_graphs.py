@@ -151,6 +151,16 @@ def test_what_takes_floats_gets_them(kind):
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
 
 
+def test_integers_go_into_a_model_whose_inputs_are_nested():
+    a, b = Input((2,)), Input((2,))
+    nested = Model([[a], b], [layers.Dense(1)(a), layers.Dense(1)(b)])
+    ids, x = Input((2,), dtype="int32"), Input((2,))
+    model = Model([ids, x], nested([[layers.Lambda(lambda x: x * 2)(ids)], x]))
+    given = [np.array([[1, 2]], "int32"), np.array([[0.5, 1.5]], "float32")]
+    for found, expected in zip(model(given), nested([[given[0] * 2.0], given[1]]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_integers_go_into_layers_of_floats_as_such():
     x = np.array([[[1], [2], [3]], [[0], [5], [7]]], "int32")
     for layer in (layers.LSTM(2), layers.Dense(2), layers.Conv1D(2, 2), layers.LayerNormalization(), layers.ReLU()):
