@@ -261,6 +261,11 @@ class Layer(Weighted):
     # --- in graphs ---
 
     @property
+    def passes_integers(self) -> bool:
+        """Whether it may return integers where floats are what it was drawn for, as it is given integers."""
+        return self.takes_integers or self.is_model
+
+    @property
     def calls(self) -> list[Any]:
         """The calls of the layer on symbols, of all graphs that there are."""
         found = [call() for call in self.__dict__.get("_calls", ())]

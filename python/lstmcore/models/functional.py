@@ -172,6 +172,9 @@ class Functional(Planned):
         """Return what was given for each of several inputs."""
         parts = self.input.values() if isinstance(self.input, dict) else self.input
         if any(isinstance(part, (list, dict)) for part in parts):
+            flat = isinstance(inputs, list) and not any(isinstance(part, (list, tuple, dict)) for part in inputs)
+            if flat and len(inputs) == len(self.inputs):  # as a call in a graph has them
+                return list(inputs)
             found = in_places(inputs, self.input)
             if found is None or any(part is None for part in found):
                 said = map_leaves(lambda s: s.name, self.input)
