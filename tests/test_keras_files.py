@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 import zipfile
 
 import numpy as np
@@ -17,37 +16,15 @@ from hypothesis import strategies as st
 import lstmcore
 from lstmcore import Input, Model, Sequential, layers, models
 from lstmcore.interop.keras_files import archive, hdf5
+from tests.keras_tools import NEAR, agree, made, some, with_random_weights
 
 h5py = pytest.importorskip("h5py")
-
-# One step of float32 in sums of some dozen products, through several layers.
-NEAR = {"rtol": 2e-5, "atol": 2e-6}
 
 
 @pytest.fixture(scope="module")
 def keras():
     os.environ.setdefault("KERAS_BACKEND", "torch")
     return pytest.importorskip("keras", minversion="3.0")
-
-
-def outputs_of(model, inputs):
-    result = model.predict(inputs, verbose=0)
-    if isinstance(result, dict):
-        return [result[name] for name in sorted(result)]
-    return list(result) if isinstance(result, (list, tuple)) else [result]
-
-
-def agree(first, second, inputs, tolerance=NEAR):
-    pairs = zip(outputs_of(first, inputs), outputs_of(second, inputs), strict=True)
-    for one, other in pairs:
-        np.testing.assert_allclose(one, other, **tolerance)
-
-
-def with_random_weights(model, seed=0):
-    rng = np.random.default_rng(seed)
-    # Positive, for some are variances.
-    model.set_weights([rng.uniform(0.05, 0.6, w.shape).astype(w.dtype) for w in model.get_weights()])
-    return model
 
 
 # --- generated architectures: each is a list of (class, arguments), for Keras and for us ---
@@ -126,25 +103,10 @@ chains = st.builds(
 )
 
 
-def made(package, described):
-    cls, arguments = described
-    within = {}
-    for key, value in arguments.items():
-        if isinstance(value, tuple):
-            within[key] = made(package, value)
-        elif isinstance(value, list) and isinstance(value[0], tuple):
-            within[key] = [made(package, one) for one in value]
-    return getattr(package, cls)(**arguments | within)
-
-
 def chain(package, sequential, source, described, dtype="float32"):
     first = source((6, 3), dtype=dtype)
     described = [(cls, arguments | {"dtype": dtype}) for cls, arguments in described]
     return sequential([first, *(made(package, one) for one in described)])
-
-
-def some(shape=(4, 6, 3), seed=1):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
@@ -799,15 +761,3 @@ def test_without_h5py_the_extra_is_said(tmp_path):
 def test_keras_and_h5py_are_imported_only_where_they_are_needed():
     code = "import sys, lstmcore\nassert not {'keras', 'h5py'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_there_is_a_warning_where_keras_ends_a_mask(tmp_path):
-    convolution = layers.Conv1D(3, 2, padding="same", name="convolution")
-    model = Sequential([Input((6,)), layers.Embedding(9, 3, mask_zero=True), convolution, layers.LSTM(2)])
-    model.save(tmp_path / "m.keras")
-    with pytest.warns(UserWarning, match="Keras ends the mask, .* at convolution, if it comes there"):
-        models.load_model(tmp_path / "m.keras")
-    Sequential([Input((6, 2)), layers.Conv1D(3, 2), layers.LSTM(2)]).save(tmp_path / "m.keras")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        models.load_model(tmp_path / "m.keras")

@@ -9,6 +9,7 @@ from ... import activations, layers
 from ...activations.piecewise import HardSigmoid
 from ...layers.layer import Layer
 from ...serialization.registry import UnknownClassError, find_class, find_function
+from .masks import as_in_keras
 
 Description = Mapping[str, Any]
 
@@ -74,7 +75,9 @@ class Reader:
         where = f"{config.get('name', name)}"
         if name == "Lambda":
             config |= {"function": _function_of(description)}
-            for option in ("function_type", "output_shape_type", "module", "output_shape_module", "mask"):
+            if config.pop("mask", None) is not None:
+                raise ValueError(f"{where}: mask: expected none, got that of a Lambda, which the file has as code")
+            for option in ("function_type", "output_shape_type", "module", "output_shape_module"):
                 config.pop(option, None)
         if name == "Bidirectional":
             config |= {key: _without(before, config[key]) for key, before in _SIDES.items() if config.get(key)}
@@ -82,7 +85,7 @@ class Reader:
         arguments = {key: self._argument(where, key, value) for key, value in config.items()}
         arguments = _said_otherwise(name, arguments, self.legacy)
         try:
-            return _ours(name)(**arguments)
+            return as_in_keras(_ours(name)(**arguments))
         except TypeError as error:
             raise ValueError(f"{where}: {error}") from None
 
