@@ -65,7 +65,6 @@ plain = st.sampled_from(
         ("ELU", {}),
         ("PReLU", {"shared_axes": [1]}),
         ("Softmax", {}),
-        ("Masking", {"mask_value": 0.0}),
         ("Identity", {}),
         ("ZeroPadding1D", {"padding": 1}),
         ("UpSampling1D", {"size": 2}),
