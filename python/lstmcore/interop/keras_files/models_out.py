@@ -37,7 +37,7 @@ def _of_chain(model: Any) -> Config:
     given = [of_layer(layer, _of_model) for layer in model.layers]
     if model.built:
         first = model.inputs[0]
-        given.insert(0, _input(f"{model.name}_input", first.shape, first.dtype.name))
+        given.insert(0, _input(f"{_name(model)}_input", first.shape, first.dtype.name))
     return described("keras", "Sequential", {"name": _name(model), "trainable": model.trainable, "layers": given})
 
 
