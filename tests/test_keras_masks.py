@@ -218,3 +218,43 @@ def test_masks_in_graphs_that_go_out_are_ours_or_they_are_refused(keras, name, t
     ours = with_random_weights(GRAPHS[name](layers, Input, Model))
     save(ours, tmp_path / "m.keras")
     agree(ours, keras.models.load_model(tmp_path / "m.keras"), inputs_of(ours))
+
+
+def test_what_keras_does_with_masks_that_is_not_offered_is_refused(keras, tmp_path):
+    x = keras.Input((6,), dtype="int32", name="x")
+    embedded = keras.layers.Embedding(9, 3, mask_zero=True)(x)
+    reversed_ = keras.layers.LSTM(3, return_sequences=True, go_backwards=True, name="back")(embedded)
+    zeros = keras.layers.LSTM(3, zero_output_for_mask=True, name="zeros")(embedded)
+    first = keras.layers.MultiHeadAttention(1, 2, name="first")(embedded, embedded)
+    second = keras.layers.MultiHeadAttention(1, 2, name="second")(first, embedded)
+    texts = keras.Input((2, 6), dtype="int32", name="texts")
+    sentences = keras.layers.Embedding(9, 3, mask_zero=True)(texts)
+    summed = keras.layers.TimeDistributed(keras.layers.LSTM(2), name="each")(sentences)
+    for inputs, outputs, said in (
+        (x, reversed_, r"back \(go_backwards: Keras leaves the mask as it is\)"),
+        (x, zeros, r"zeros \(zero_output_for_mask"),
+        (x, second, r"first, second \(Keras's MultiHeadAttention takes the mask off"),
+        (texts, summed, r"each \(a mask in TimeDistributed\)"),
+    ):
+        model = keras.Model(inputs, outputs)
+        model.save(tmp_path / "m.keras")
+        with pytest.raises(ValueError, match=rf"m\.keras: .*Keras has masks that are not offered: {said}"):
+            models.load_model(tmp_path / "m.keras")
+        with pytest.raises(ValueError, match="Keras has masks that are not offered"):
+            models.model_from_json(model.to_json())
+
+
+def test_where_masks_end_is_part_of_a_layer(tmp_path):
+    layer = layers.Conv1D(2, 2)
+    layer.ends_mask = True
+    recurrent = layers.LSTM(2, return_sequences=True)
+    recurrent.uses_mask = False
+    model = Sequential([Input((4, 3)), layers.Masking(), layer, recurrent])
+    for copy in (models.clone_model(model), models.model_from_json(model.to_json())):
+        assert copy.layers[1].ends_mask
+        assert not copy.layers[2].uses_mask
+    assert "ends_mask" not in layers.Conv1D(2, 2).get_config()
+    x = some((2, 4, 3))
+    given, unused = np.array([[True, True, False, False], [True] * 4]), layers.LSTM(2, return_sequences=True)
+    unused.uses_mask = False
+    np.testing.assert_array_equal(unused(x, mask=given), unused(x))

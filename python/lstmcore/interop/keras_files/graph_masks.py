@@ -47,7 +47,7 @@ class Masks:
             if given is None:
                 continue
             inputs = node.arguments[position] if position < len(node.arguments) else options.get(name[: -len("_mask")])
-            pairs = zip(given, inputs, strict=True) if isinstance(given, list) else [(given, inputs)]
+            pairs = zip(given, inputs or (), strict=True) if isinstance(given, list) else [(given, inputs)]
             if all(one is None or self._sources(one) == self._coming(source) for one, source in pairs):
                 del options[name]
             elif isinstance(given, list):
