@@ -481,12 +481,14 @@ def test_weights_alone_of_keras_2_are_found_by_name_or_by_order(tmp_path):
 
 
 def test_files_of_keras_2_are_to_us_what_they_are_to_keras_3(keras, tmp_path):
-    """Of what it still reads: it gives hard_sigmoid its new slope, and knows no CuDNNLSTM."""
+    """Of what it still reads: it gives hard_sigmoid its new slope, and knows neither time_major nor CuDNNLSTM."""
     w, u, b, w2, u2, b2, v, d = weights_like((2, 12), (3, 12), (12,), (3, 6), (2, 6), (2, 6), (2, 1), (1,))
     lstm = OLD_LSTM | {"recurrent_activation": "sigmoid", "return_sequences": True}
+    lstm.pop("time_major")
     gru = {"units": 2, "recurrent_activation": "sigmoid", "reset_after": True, "go_backwards": True}
     config = old_chain(
-        old_layer("LSTM", "lstm_1", batch_input_shape=[None, 5, 2], **lstm),
+        old_layer("InputLayer", "x", batch_input_shape=[None, 5, 2], dtype="float32", sparse=False, ragged=False),
+        old_layer("LSTM", "lstm_1", **lstm),
         old_layer("GRU", "gru_1", **gru),
         old_layer("Dense", "dense_1", units=1, activation="linear", use_bias=True),
     )

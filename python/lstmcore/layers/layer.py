@@ -80,6 +80,11 @@ class Layer(Weighted):
         name or a `regularizers.Regularizer`.
     input_shape, batch_input_shape : shape of an input, without or with the batch; makes the
         layer, as the first of a model, know its weights' shapes at once. ``input_dim=n`` is (n,).
+
+    Attributes
+    ----------
+    ends_mask : whether padding is data to the layer and ends its mask, as at many of Keras's layers; False.
+    uses_mask : whether `forward` gets the mask of the inputs if it takes one, or it only goes on or ends; True.
     """
 
     # Of arguments that a subclass may leave out of its methods; those of a cell are others.
