@@ -6,6 +6,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
 - `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
+- `lstmcore.keras`: Keras's recurrent layers on these kernels; needs Keras. For Keras's modules: import lstmcore as keras.
 - `lstmcore.sklearn`: estimators for scikit-learn, which it needs.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
@@ -65,6 +66,7 @@ __all__ = [
     "functional",
     "get_num_threads",
     "initializers",
+    "keras",
     "layers",
     "losses",
     "metrics",
@@ -86,7 +88,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "preprocessing", "sklearn", "torch", "tuner"):
+    if name in ("audio", "datasets", "keras", "preprocessing", "sklearn", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
     raise _not_offered.error(__name__, name)
 
