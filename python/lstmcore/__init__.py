@@ -6,7 +6,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
 - `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
-- `lstmcore.keras`: Keras's recurrent layers on these kernels; needs Keras. For Keras's modules: import lstmcore as keras.
+- `lstmcore.keras`: Keras's recurrent layers on these kernels; needs Keras.
 - `lstmcore.sklearn`: estimators for scikit-learn, which it needs.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """

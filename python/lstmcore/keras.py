@@ -16,6 +16,6 @@ __all__ = ["Acceleration", "accelerate", "undo"]
 
 def __getattr__(name: str) -> _NoReturn:
     raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}: it makes Keras's own layers faster; lstmcore has Keras's modules "
-        "itself: import lstmcore as keras"
+        f"module {__name__!r} has no attribute {name!r}: it makes Keras's own layers faster; lstmcore has Keras's "
+        "modules itself: import lstmcore as keras"
     )

@@ -7,8 +7,8 @@ except ImportError as error:
         text = "lstmcore.keras needs Keras: pip install 'keras>=3'"
     else:
         text = (
-            f"lstmcore.keras: Keras cannot be imported ({error}); choose a backend that is installed by the environment "
-            "variable KERAS_BACKEND (torch, jax or numpy), or pip install the one chosen"
+            f"lstmcore.keras: Keras cannot be imported ({error}); choose a backend that is installed, by the "
+            "environment variable KERAS_BACKEND (torch, jax or numpy), or pip install the one chosen"
         )
     text += ". For Keras's modules themselves without Keras: import lstmcore as keras"
     raise ImportError(text) from error

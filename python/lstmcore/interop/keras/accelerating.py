@@ -73,8 +73,8 @@ def accelerate() -> Acceleration:
     >>> outputs.shape[1], acceleration
     (4, accelerated encoder (LSTM): 1 call)
 
-    Without ``with`` it goes on until `undo`. Programs that Keras has compiled before (JAX; ``jit_compile=True``) are not
-    compiled again for it: call it before the first ``fit`` or ``predict``.
+    Without ``with`` it goes on until `undo`. Programs that Keras has compiled before (JAX; ``jit_compile=True``) are
+    not compiled again for it: call it before the first ``fit`` or ``predict``.
 
     Returns
     -------
@@ -88,8 +88,8 @@ def accelerate() -> Acceleration:
     backend = keras.backend.backend()
     if backend not in _BACKENDS:
         raise RuntimeError(
-            f"lstmcore.keras: expected Keras's backend torch, jax or numpy, got {backend}; choose one by the environment "
-            "variable KERAS_BACKEND before Keras is imported"
+            f"lstmcore.keras: expected Keras's backend torch, jax or numpy, got {backend}; choose one by the "
+            "environment variable KERAS_BACKEND before Keras is imported"
         )
     room = importlib.import_module(f".on_{backend}", __package__)
     acceleration = Acceleration()

@@ -68,5 +68,6 @@ def _forward(problem: Problem, given: Operands) -> Any:
 
 def _backward(problem: Problem, given: Operands, d_outputs: Any, d_states: Any) -> Any:
     *_, kept = forward(problem, jax.tree.map(np.asarray, given), True)
-    d_x, d_first, d_weights = backward(kept, *jax.tree.map(np.asarray, (d_outputs, tuple(d_states))), True)
+    d_y, d_last = jax.tree.map(np.asarray, (d_outputs, tuple(d_states)))
+    d_x, d_first, d_weights = backward(kept, d_y, d_last, True)
     return d_x, d_first, tuple(d_weights)

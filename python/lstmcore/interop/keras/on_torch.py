@@ -82,5 +82,5 @@ def _flat(given: Operands) -> tuple[Tensor | None, ...]:
 
 
 def _arrays(tensors: tuple[Tensor | None, ...]) -> Operands:
-    arrays = [None if t is None else t.detach().numpy() for t in tensors]
-    return Operands(*arrays[:6], tuple(arrays[6:]))
+    x, h, c, mask, dropout, recurrent_dropout, *weights = (None if t is None else t.detach().numpy() for t in tensors)
+    return Operands(x, h, c, mask, dropout, recurrent_dropout, tuple(weights))

@@ -72,11 +72,11 @@ class Kept(NamedTuple):
 def forward(problem: Problem, given: Operands, training: bool) -> tuple[Array, tuple[Array, ...], Kept]:
     """Return outputs, (batch, steps, units) or (batch, units), the last states, and what `backward` needs."""
     out = None
-    if problem.return_sequences:  # an array of ours: of the core's own, which it looks at later, it lets nobody write to
+    if problem.return_sequences:  # one of ours: to its own, which it looks at again, the core lets nobody write
         out = _in_order(problem, np.empty((*given.x.shape[:2], given.h.shape[1]), given.x.dtype))
     outputs, last, cache = run_forward(
         Call(
-            _core.pack(problem.options, given.weights, training, False),
+            _core.pack(problem.options, list(given.weights), training, False),
             given.x,
             given.states,
             problem.return_sequences,
