@@ -383,6 +383,37 @@ def check_another_backend_is_refused():
         keras.backend.backend = of_keras
 
 
+def check_compilers_of_pytorch():
+    if BACKEND != "torch":
+        return
+    import torch
+
+    layer, x = keras.layers.GRU(5), torch.linspace(-1, 1, 24).reshape(2, 4, 3)
+    want = layer(x)
+    with ours.accelerate() as acceleration:
+        got = torch.compile(layer, backend="eager")(x)
+        assert list(acceleration.accelerated.values()) == [1]
+        exported = torch.export.export(layer, (x,), strict=False).module()(x)
+        assert list(acceleration.accelerated.values()) == [1]
+    assert_close([array(got.detach()), array(exported.detach())], [array(want.detach())] * 2)
+
+
+def check_gradients_of_gradients_are_refused():
+    if BACKEND != "torch":
+        return
+    import torch
+
+    x = torch.ones(1, 2, 3, requires_grad=True)
+    with ours.accelerate():
+        (gradient,) = torch.autograd.grad(keras.layers.LSTM(4)(x).sum(), x, create_graph=True)
+    try:
+        gradient.sum().backward()
+    except RuntimeError as error:
+        assert "gradients of gradients are not offered" in str(error)  # noqa: PT017
+    else:
+        raise AssertionError("it was not refused")
+
+
 if __name__ == "__main__":
     for name, check in list(globals().items()):
         if name.startswith("check_"):

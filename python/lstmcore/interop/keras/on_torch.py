@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..torch.calls import is_ours, is_traced
-from .passes import Operands, Problem, backward, forward
+from ..torch.gradients import WithoutDerivative
+from .passes import Kept, Operands, Problem, backward, forward
 
 BEGINS_WITH_STATE = False
+_TWICE = (
+    "lstmcore.keras: gradients of gradients are not offered (create_graph=True and a second backward pass): use "
+    "Keras's own loop here, which lstmcore.keras.undo() brings back"
+)
 
 
 def outside_graphs(attempt: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,18 +67,28 @@ class _LayerFunction(torch.autograd.Function):
         results, last, ctx.kept = forward(problem, _arrays(tensors), True)
         outputs = torch.from_numpy(results)
         ctx.save_for_backward(tensors[0], outputs)  # so that a write to them is noticed
+        ctx.others = tensors[1:]
         ctx.set_materialize_grads(False)
         return outputs, *map(torch.from_numpy, last)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, d_outputs: Tensor | None, *d_last: Tensor | None) -> Any:
-        _ = ctx.saved_tensors
-        d_y, *d_states = (None if d is None else d.numpy() for d in (d_outputs, *d_last))
-        d_x, d_first, d_weights = backward(ctx.kept, d_y, tuple(d_states), ctx.needs_input_grad[1])
-        d_h, d_c = d_first if len(d_first) == 2 else (*d_first, None)
-        gradients = d_x, d_h, d_c, None, None, None, *d_weights
-        return None, *(None if d is None else torch.from_numpy(d) for d in gradients)
+    def backward(ctx: Any, *d_results: Tensor | None) -> Any:
+        x, _ = ctx.saved_tensors
+        compute = functools.partial(_gradients, ctx.kept, d_results, ctx.needs_input_grad[1])
+        if torch.is_grad_enabled():
+            gradients = WithoutDerivative.apply(compute, _TWICE, *d_results, x, *ctx.others)
+        else:
+            gradients = compute()
+        return None, *gradients
+
+
+def _gradients(kept: Kept, d_results: Sequence[Tensor | None], need_d_x: bool) -> list[Tensor | None]:
+    """Return the gradients of a call's tensors, in their order."""
+    d_outputs, *d_last = (None if d is None else d.detach().numpy() for d in d_results)
+    d_x, d_first, d_weights = backward(kept, d_outputs, tuple(d_last), need_d_x)
+    d_h, d_c = d_first if len(d_first) == 2 else (*d_first, None)
+    gradients = d_x, d_h, d_c, None, None, None, *d_weights
+    return [None if d is None else torch.from_numpy(d) for d in gradients]
 
 
 def _flat(given: Operands) -> tuple[Tensor | None, ...]:
