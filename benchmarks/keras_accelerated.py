@@ -1,7 +1,7 @@
 """A step of training of a sentiment model in Keras, through Keras alone and with `lstmcore.keras.accelerate`.
 
 KERAS_BACKEND=torch python benchmarks/keras_accelerated.py                       100 steps, batch 32
-KERAS_BACKEND=torch python benchmarks/keras_accelerated.py --steps 200 --batch 64 --layers 2
+KERAS_BACKEND=torch python benchmarks/keras_accelerated.py --steps 200 --batch 64
 
 Both have turns; a time is the median over the turns, and of each turn the shortest of its steps. Threads are those that
 OMP_NUM_THREADS gives.
@@ -25,20 +25,24 @@ import numpy as np
 import lstmcore.keras
 
 
-def sentiment(layers: int, steps: int, batch: int) -> Callable[[], Any]:
+def sentiment(steps: int, batch: int, words: int) -> Callable[[], Any]:
     """Return a step of training of bidirectional LSTMs over words, of which some rows have fewer than others."""
     keras.utils.set_random_seed(0)
     L = keras.layers
-    model = keras.Sequential([L.Embedding(20000, 128, mask_zero=True)])
-    for k in range(layers):
-        model.add(L.Bidirectional(L.LSTM(64, return_sequences=k + 1 < layers)))
-    model.add(L.Dense(1, activation="sigmoid"))
+    model = keras.Sequential(
+        [
+            L.Embedding(words, 128, mask_zero=True),
+            L.Bidirectional(L.LSTM(64, return_sequences=True)),
+            L.Bidirectional(L.LSTM(32)),
+            L.Dense(1, activation="sigmoid"),
+        ]
+    )
     model.compile("adam", "binary_crossentropy")
     random = np.random.default_rng(0)
-    words = random.integers(1, 20000, (batch, steps))
-    words[np.arange(steps) < random.integers(0, steps // 2, (batch, 1))] = 0  # in front, as pad_sequences does
+    texts = random.integers(1, words, (batch, steps))
+    texts[np.arange(steps) < random.integers(0, steps // 2, (batch, 1))] = 0  # in front, as pad_sequences does
     labels = random.integers(0, 2, (batch, 1)).astype("float32")
-    return lambda: model.train_on_batch(words, labels)
+    return lambda: model.train_on_batch(texts, labels)
 
 
 def seconds(step: Callable[[], Any], count: int) -> float:
@@ -56,10 +60,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--words", type=int, default=10000, help="of which each has a vector that is trained")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    sizes = options.layers, options.steps, options.batch
+    sizes = options.steps, options.batch, options.words
     ways: dict[str, Any] = {"keras": nullcontext, "accelerated": lstmcore.keras.accelerate}
     programs, losses, found = {}, {}, {name: [] for name in ways}
     for name, way in ways.items():  # on JAX, a program stays what it was compiled to be
@@ -72,8 +76,7 @@ def main() -> None:
             with way():
                 found[name].append(seconds(programs[name], 2 if name == "keras" else 8))
     theirs, mine = (statistics.median(times) for times in found.values())
-    what = f"{options.layers} x Bidirectional(LSTM(64)), batch {options.batch}, {options.steps} steps"
-    print(f"{what}, backend {keras.backend.backend()}")
+    print(f"batch {options.batch}, {options.steps} steps, {options.words} words, backend {keras.backend.backend()}")
     print(f"keras {theirs * 1e3:.1f} ms, accelerated {mine * 1e3:.1f} ms: {theirs / mine:.1f} times as fast")
 
 
