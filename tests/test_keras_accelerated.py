@@ -20,7 +20,7 @@ NAMES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["torch", "jax", "numpy"])
+@pytest.fixture(scope="module", params=["torch", pytest.param("jax", marks=pytest.mark.slow), "numpy"])
 def outcome(request):
     """What was wrong with each check on a backend: a process of its own, for a process has but one."""
     for package in {"keras", request.param}:
