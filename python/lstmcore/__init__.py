@@ -6,6 +6,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
 - `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
+- `lstmcore.keras`: Keras's recurrent layers on these kernels; needs Keras.
 - `lstmcore.sklearn`: estimators for scikit-learn, which it needs.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
@@ -70,6 +71,7 @@ __all__ = [
     "functional",
     "get_num_threads",
     "initializers",
+    "keras",
     "layers",
     "losses",
     "metrics",
@@ -95,7 +97,7 @@ _OF_TORCH = {"from_torch": "reading", "from_state_dict": "named", "to_state_dict
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "preprocessing", "sklearn", "torch", "tuner"):
+    if name in ("audio", "datasets", "keras", "preprocessing", "sklearn", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
     if name in _OF_TORCH:
         return getattr(_import_module(f"{__name__}.interop.torch_models.{_OF_TORCH[name]}"), name)

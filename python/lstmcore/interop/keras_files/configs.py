@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ... import activations, layers
+from ..._not_offered import keras_names
 from ...activations.piecewise import HardSigmoid
 from ...layers.layer import Layer
 from ...serialization.registry import UnknownClassError, find_class, find_function
@@ -190,13 +191,12 @@ def _custom(description: Description) -> Any:
     return None
 
 
+_OF_KERAS = frozenset(keras_names.NAMES["layers"].split()) - {"Layer"}
+
+
 def _ours(name: str) -> Any:
-    cls = getattr(layers, NAMES.get(name, name), None) if name not in _OTHERS else None
+    cls = getattr(layers, NAMES.get(name, name), None) if name in NAMES or name in _OF_KERAS else None
     return cls if isinstance(cls, type) else None
-
-
-# Layers of ours that mean something else by a name of Keras's, or that Keras has not.
-_OTHERS = {"Layer", "Cell", "Arithmetic", "GetItem", "Residual", "CRF", "SLSTM", "MinGRU", "MinLSTM"}
 
 
 def _function_of(description: Description) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,21 +36,25 @@ class LayerFunction(torch.autograd.Function):
         layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
         if torch.is_grad_enabled():
             given = *d_last, x, *ctx.others  # all that the gradients depend on
-            gradients = _Gradients.apply(layer, caches, need_d_x, len(d_last), d_outputs, *given)  # type: ignore[no-untyped-call]
+            compute = functools.partial(_in_order, layer, caches, need_d_x, d_outputs, d_last)
+            gradients = WithoutDerivative.apply(compute, _TWICE, d_outputs, *given)  # type: ignore[no-untyped-call]
             return None, None, *gradients
         return None, None, *_in_order(layer, caches, need_d_x, d_outputs, d_last)
 
 
-class _Gradients(torch.autograd.Function):
-    """The backward pass, of which there is no derivative."""
+class WithoutDerivative(torch.autograd.Function):
+    """What a backward pass computes, of which there is no derivative, and all that it depends on."""
 
     @staticmethod
-    def forward(ctx: Any, layer: Layer, caches: Any, need_d_x: bool, states: int, d_outputs: Any, *given: Any) -> Any:
-        return tuple(_in_order(layer, caches, need_d_x, d_outputs, given[:states]))
+    def forward(ctx: Any, compute: Callable[[], Sequence[Any]], why: str, *given: Any) -> Any:
+        """Return what ``compute`` does; ``why`` is the error of a second backward pass."""
+        ctx.why = why
+        return tuple(compute())
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> Any:
-        raise RuntimeError(_TWICE)
+        """Refuse."""
+        raise RuntimeError(ctx.why)
 
 
 def _in_order(layer: Layer, caches: Any, need_d_x: bool, d_outputs: Any, d_last: Any) -> list[Tensor | None]:
