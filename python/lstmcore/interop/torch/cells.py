@@ -43,12 +43,23 @@ class _Cell(KeepsPacked):
             return None
         if hx is not None and [s.shape for s in states] != [(*shape, self.hidden_size)] * (1 + mode.has_c):
             return None
-        batched = input.dim() == 2
-        x = input.unsqueeze(0) if batched else input[None, None]
-        h, c = (s if s is None else s.unsqueeze(0) if batched else s[None, None] for s in (*states, None)[:2])
-        _, *last = run_layer(Layer(mode, is_step=True), self.packed(), 0, x, h, c, weights, traced)
-        last = [s.squeeze(0) if batched else s[0, 0] for s in last]
+        h, c = (*states, None)[:2]
+        if traced:  # the operator has sequences
+            _, *last = run_layer(Layer(mode), self.packed(), 0, *_as_sequence(input, h, c), weights, True)
+            last = [s[0].view(*shape, self.hidden_size) for s in last]
+        elif len(shape) == 1:
+            last = run_layer(_STEPS[mode], self.packed(), 0, input, h, c, weights, False)
+        else:
+            rows = [None if t is None else t[None] for t in (input, h, c)]
+            last = [s[0] for s in run_layer(_STEPS[mode], self.packed(), 0, *rows, weights, False)]
         return tuple(last) if mode.has_c else last[0]
+
+
+_STEPS = {mode: Layer(mode, is_step=True) for mode in MODES.values()}
+
+
+def _as_sequence(x: Tensor, h: Tensor | None, c: Tensor | None) -> list[Any]:
+    return [None if t is None else t.reshape(1, -1, t.shape[-1]) for t in (x, h, c)]
 
 
 class LSTMCell(_Cell, torch.nn.LSTMCell):

@@ -28,14 +28,17 @@ class LayerFunction(torch.autograd.Function):
         return results
 
     @staticmethod
-    def backward(ctx: Any, d_outputs: Any, *d_last: Any) -> Any:
+    def backward(ctx: Any, *d_results: Any) -> Any:
         """Return the gradients of the tensors that `forward` has taken, in their order."""
         x, _ = ctx.saved_tensors
         layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
+        d_outputs, *d_last = (None, *d_results) if layer.is_step else d_results
         if torch.is_grad_enabled():
             given = *d_last, x, *ctx.others  # all that the gradients depend on
             gradients = _Gradients.apply(layer, caches, need_d_x, len(d_last), d_outputs, *given)  # type: ignore[no-untyped-call]
             return None, None, *gradients
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            ctx.caches = None  # a loss that is kept keeps the graph, which must not keep these
         return None, None, *_in_order(layer, caches, need_d_x, d_outputs, d_last)
 
 
