@@ -29,7 +29,9 @@ import lstmcore.torch
 CPUS = sorted(os.sched_getaffinity(0))
 # One step of a stream, and of a loop over steps that trains.
 STEPS = [
-    Cell(kind, kind, 20, 1, 64, 64, train=train) for kind in ("LSTMCell", "GRUCell", "RNNCell") for train in (False, True)
+    Cell(kind, kind, 20, 1, 64, 64, train=train)
+    for kind in ("LSTMCell", "GRUCell", "RNNCell")
+    for train in (False, True)
 ]
 
 

@@ -65,6 +65,7 @@ cells: dict[str, tuple[str, ...]]  # the states of each
 activations: tuple[str, ...]
 
 def describe(options: Any, /) -> tuple[int, tuple[str, ...]]: ...
+
 class Snapshot:
     """Copies of arrays that tell whether these have changed."""
 

@@ -1,4 +1,4 @@
-"""PyTorch's recurrent modules, and Linear, on our kernels: the same constructors, attributes, ``state_dict`` and results.
+"""PyTorch's recurrent modules and Linear on our kernels: the same constructors, attributes, ``state_dict`` and results.
 
 >>> import torch
 >>> import lstmcore.torch

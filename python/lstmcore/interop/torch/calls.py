@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,8 +27,8 @@ def is_traced() -> bool:
 def is_ours(traced: bool, tensors: Sequence[Tensor | None]) -> bool:
     """Whether our kernels can be given these tensors here: PyTorch's own module runs where not.
 
-    Not on other devices or in other types, under autocast, in the transforms of torch.func or forward mode, nor for exporters that know
-    PyTorch's own operators only.
+    Not on other devices or in other types, under autocast, in forward mode or the transforms of torch.func, nor for
+    exporters that know PyTorch's own operators only.
     """
     dtype = tensors[0].dtype  # type: ignore[union-attr]
     if dtype not in DTYPES or torch.is_autocast_enabled("cpu"):
@@ -52,13 +53,15 @@ def run_layer(
     layer: Layer,
     packed: Packed,
     number: int,
-    x: Tensor,
-    h: Tensor | None,
-    c: Tensor | None,
+    given: Sequence[Any],
     weights: Sequence[Tensor],
     traced: bool,
 ) -> tuple[Tensor, ...]:
-    """Return outputs and the last states, each (directions, batch, width); of a step its states, (batch, width)."""
+    """Return the outputs of inputs, h and c (or None) and the last states, each (directions, batch, width).
+
+    Of a step only its states, (batch, width).
+    """
+    x, h, c = given
     if traced:
         flags = layer.mode.name, layer.mode.bias, layer.batch_first, layer.outputs_batch_first
         results: tuple[Tensor, ...] = torch.ops.lstmcore.recurrent(x, h, c, list(weights), *flags)

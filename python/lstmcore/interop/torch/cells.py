@@ -27,6 +27,8 @@ class _Cell(KeepsPacked):
         mode = MODES[self._mode(), self.bias]
         if not isinstance(input, Tensor) or len(states) > 2:
             return None
+        if hx is not None and isinstance(hx, tuple) != mode.has_c:
+            return None
         if hx is not None and not all(isinstance(s, Tensor) for s in states):
             return None
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: mode.weights]
@@ -43,23 +45,20 @@ class _Cell(KeepsPacked):
             return None
         if hx is not None and [s.shape for s in states] != [(*shape, self.hidden_size)] * (1 + mode.has_c):
             return None
-        h, c = (*states, None)[:2]
-        if traced:  # the operator has sequences
-            _, *last = run_layer(Layer(mode), self.packed(), 0, *_as_sequence(input, h, c), weights, True)
-            last = [s[0].view(*shape, self.hidden_size) for s in last]
-        elif len(shape) == 1:
-            last = run_layer(_STEPS[mode], self.packed(), 0, input, h, c, weights, False)
+        given = [input, *states, None][:3]
+        if traced:  # the operator is one of sequences
+            given = [None if t is None else t.reshape(1, -1, t.shape[-1]) for t in given]
+            _, *last = run_layer(Layer(mode), self.packed(), 0, given, weights, True)
+            last = [s.view(*shape, self.hidden_size) for s in last]
+        elif shape:
+            last = list(run_layer(_STEPS[mode], self.packed(), 0, given, weights, False))
         else:
-            rows = [None if t is None else t[None] for t in (input, h, c)]
-            last = [s[0] for s in run_layer(_STEPS[mode], self.packed(), 0, *rows, weights, False)]
+            given = [None if t is None else t[None] for t in given]
+            last = [s[0] for s in run_layer(_STEPS[mode], self.packed(), 0, given, weights, False)]
         return tuple(last) if mode.has_c else last[0]
 
 
 _STEPS = {mode: Layer(mode, is_step=True) for mode in MODES.values()}
-
-
-def _as_sequence(x: Tensor, h: Tensor | None, c: Tensor | None) -> list[Any]:
-    return [None if t is None else t.reshape(1, -1, t.shape[-1]) for t in (x, h, c)]
 
 
 class LSTMCell(_Cell, torch.nn.LSTMCell):

@@ -23,14 +23,15 @@ class LayerFunction(torch.autograd.Function):
         """Return outputs and the last states, and keep what the backward pass needs."""
         results, ctx.caches = run(layer, packed, x, h, c, True)
         ctx.layer, ctx.others = layer, (h, c, *weights)
-        ctx.save_for_backward(x, results[0])  # so that a write to them is noticed
+        # So that a write to them is noticed. Of a step the core has its own copies.
+        ctx.save_for_backward(x, *(() if layer.is_step else results[:1]))
         ctx.set_materialize_grads(False)
         return results
 
     @staticmethod
     def backward(ctx: Any, *d_results: Any) -> Any:
         """Return the gradients of the tensors that `forward` has taken, in their order."""
-        x, _ = ctx.saved_tensors
+        x, *_ = ctx.saved_tensors
         layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
         d_outputs, *d_last = (None, *d_results) if layer.is_step else d_results
         if torch.is_grad_enabled():

@@ -26,6 +26,8 @@ class _Recurrent(KeepsPacked):
         """Return the result, or None where PyTorch has to do it, if only to say what is wrong."""
         states = hx if isinstance(hx, tuple) else (hx,)
         traced = is_traced()
+        if hx is not None and isinstance(hx, tuple) != (self.mode == "LSTM"):
+            return None
         sequence = input.data if isinstance(input, PackedSequence) else input
         if not isinstance(sequence, Tensor) or len(states) > 2:
             return None
@@ -105,7 +107,7 @@ class _Recurrent(KeepsPacked):
             # PyTorch draws its masks with the steps first: so do we, and have the same ones.
             outputs_first = batch_first and (is_last or not drops)
             layer = Layer(mode, inner_first, outputs_first, lengths)
-            x, *last = run_layer(layer, packed, k, x, h, c, weights[k * count : (k + 1) * count], traced)
+            x, *last = run_layer(layer, packed, k, (x, h, c), weights[k * count : (k + 1) * count], traced)
             parts.append(last)
             inner_first = outputs_first
             if drops and not is_last:

@@ -33,14 +33,13 @@ def run(
 
     Of a step only the states, each (batch, width).
 
-    Arrays are those of tensors without a gradient: a cache holds its arrays, and these hold their tensors, which must
-    not hold the node of the graph that holds the cache.
+    Memory is NumPy's: a cache holds its arrays, and those of a result that autograd knows would hold the node of the
+    graph that holds the cache.
     """
-    inputs = x.detach().numpy()
+    inputs, states = _array(x), _arrays(h, c)
     if layer.is_step:
-        states = _arrays(h, c)
         _, last, cache = forward(
-            packed[0], inputs[:, None], states, False, training, None, None, None, True, False, *_NO_MASKS
+            packed[0], inputs[:, None], states, False, training, None, None, None, True, False, *_NO_MASKS, False, None
         )
         return tuple([torch.from_numpy(s) for s in last]), [cache]
     width = packed[0].outputs
@@ -48,23 +47,24 @@ def run(
         inputs = inputs.swapaxes(0, 1)
     batch, steps, _ = inputs.shape
     shape = (batch, steps) if layer.outputs_batch_first else (steps, batch)
-    outputs = x.new_empty((*shape, width * len(packed)))
-    y = outputs.detach().numpy()
+    y = np.empty((*shape, width * len(packed)), inputs.dtype)
+    outputs = torch.from_numpy(y)
     if not layer.outputs_batch_first:
         y = y.swapaxes(0, 1)
-    of_direction = _of_directions(_arrays(h, c), len(packed))
-
-    def call(k: int, out: Any) -> Call:
-        # `shared`: the backward pass looks at the outputs themselves; that nobody has written to them, autograd checks.
-        return Call(
-            packed[k], inputs, of_direction[k], True, training, out, layer.lengths, None, True, k == 1, *_NO_MASKS,
-            training,
-        )  # fmt: skip
-
+    of_direction = _of_directions(states, len(packed))
+    # `shared`: the backward pass looks at the outputs themselves; that nobody has written to them, autograd checks.
+    rest = *_NO_MASKS, training, None
     if len(packed) == 1:
-        _, last, cache = forward(*call(0, y))
+        _, last, cache = forward(
+            packed[0], inputs, of_direction[0], True, training, y, layer.lengths, None, True, False, *rest
+        )
         return (outputs, *[torch.from_numpy(s[None]) for s in last]), [cache]
-    one, other = run_both_forward(call(0, y[..., :width]), call(1, y[..., width:]))
+    one, other = run_both_forward(
+        *(
+            Call(packed[k], inputs, of_direction[k], True, training, out, layer.lengths, None, True, k == 1, *rest)
+            for k, out in enumerate((y[..., :width], y[..., width:]))
+        )
+    )
     (_, last, cache), (_, other_last, other_cache) = one, other
     pairs = zip(last, other_last, strict=True)
     return (outputs, *(torch.from_numpy(np.stack(pair)) for pair in pairs)), [cache, other_cache]
@@ -76,7 +76,7 @@ def go_back(
     """Return the gradients of x, of the first states (None where none were given) and of the weights."""
     d_y = None
     if d_outputs is not None:
-        d_y = d_outputs.detach().numpy()
+        d_y = _array(d_outputs)
         if not layer.outputs_batch_first:
             d_y = d_y.swapaxes(0, 1)
     d_states = _arrays(*d_last, keep_absent=True)
@@ -114,8 +114,12 @@ def _gradient_of_x(layer: Layer, d_x: Any) -> Tensor | None:
 
 def _arrays(*states: Tensor | None, keep_absent: bool = False) -> Any:
     """Return states as arrays, those that are there or, to keep their places, None for the others; None if none is."""
-    arrays = [None if s is None else s.detach().numpy() for s in states if keep_absent or s is not None]
-    return arrays if any(a is not None for a in arrays) else None
+    arrays = [None if s is None else _array(s) for s in states if keep_absent or s is not None]
+    return arrays if any([a is not None for a in arrays]) else None  # noqa: C419  a list is faster
+
+
+def _array(t: Tensor) -> Any:
+    return t.detach().numpy() if t.requires_grad else t.numpy()
 
 
 def _of_directions(states: Any, count: int) -> list[Any]:
