@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn.utils import rnn  # noqa: E402
 
+import lstmcore  # noqa: E402
 import lstmcore.torch as ours  # noqa: E402
 from lstmcore import _core  # noqa: E402
 from lstmcore._passes import Call  # noqa: E402
@@ -142,8 +143,6 @@ def test_outputs_states_and_gradients_are_those_of_torch(pair, batch, steps, bat
 @given(sequence_modules(), st.lists(st.integers(1, 9), min_size=1, max_size=6), st.booleans(), st.booleans())
 def test_packed_sequences_are_those_of_torch(pair, lengths, enforce_sorted, with_states):
     theirs, mine = pair
-    for module in pair:
-        module.dropout = 0.0  # of padded rows, so the masks are others
     if enforce_sorted:
         lengths = sorted(lengths, reverse=True)
     rows = [normal(n, theirs.input_size, dtype=theirs.weight_ih_l0.dtype) for n in lengths]
@@ -155,6 +154,27 @@ def test_packed_sequences_are_those_of_torch(pair, lengths, enforce_sorted, with
     for name in ("batch_sizes", "sorted_indices", "unsorted_indices"):
         a, b = getattr(got, name), getattr(want, name)
         assert (a is None and b is None) or torch.equal(a, b)
+
+
+@pytest.mark.parametrize("sizes", [[2, 3], [3, 1, 1, 1], []])
+def test_what_is_no_packed_sequence_is_the_error_of_torch(sizes):
+    x = rnn.PackedSequence(torch.ones(4, 3), torch.tensor(sizes, dtype=torch.int64))
+    assert_equal_errors(twins("LSTM", 3, 4), x, None)
+
+
+@given(sequence_modules(), st.integers(1, 40), st.integers(1, 9))
+def test_bits_do_not_depend_on_threads(pair, batch, steps):
+    _, mine = pair
+    mine.batch_first = True
+    x, found = normal(batch, steps, mine.input_size, dtype=mine.weight_ih_l0.dtype), []
+    before = lstmcore.get_num_threads()
+    try:
+        for threads in (1, 2):
+            lstmcore.set_num_threads(threads)
+            found.append(everything(mine, x))
+    finally:
+        lstmcore.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @given(

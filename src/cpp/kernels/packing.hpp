@@ -128,12 +128,12 @@ void pack(const PackProblem<T>& problem) {
                 for (int n = 0; n < N; ++n) {
                     const long column = n / V * units + unit_of(n % V);
                     pack_vector(p.packed.kernel + (block * p.shape.inputs * N + n) * L, N * L,
-                                p.weights.kernel + column * p.kernel.column, p.kernel.row, p.kernel.column, p.shape.inputs,
-                                count(n % V));
+                                p.weights.kernel + column * p.kernel.column, p.kernel.row, p.kernel.column,
+                                p.shape.inputs, count(n % V));
                     if constexpr (Cell::recurrent)
                         pack_vector(p.packed.recurrent + (block * blocks.depth * N + n) * L, N * L,
-                                    p.weights.recurrent + column * p.recurrent.column, p.recurrent.row, p.recurrent.column,
-                                    blocks.depth, count(n % V));
+                                    p.weights.recurrent + column * p.recurrent.column, p.recurrent.row,
+                                    p.recurrent.column, blocks.depth, count(n % V));
                 }
                 for (int sum = 0; sum < Cell::sums; ++sum)
                     store(p.packed.bias + (block * Cell::sums + sum) * L,
@@ -147,7 +147,8 @@ void pack(const PackProblem<T>& problem) {
             if (p.packed.kernel_transposed) {
                 pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.kernel, p.shape.inputs, gates);
                 if constexpr (Cell::recurrent)
-                    pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, p.recurrent, blocks.depth, gates);
+                    pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, p.recurrent, blocks.depth,
+                                    gates);
             }
         },
         &problem);

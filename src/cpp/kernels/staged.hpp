@@ -53,8 +53,8 @@ void staged_pack(const PackProblem<T>& problem) {
                 const long width = g * packed_columns<T>(units);
                 pack_matrix(p.packed.kernel + width * inputs, p.weights.kernel + g * units * p.kernel.column, p.kernel,
                             inputs, units);
-                pack_matrix(p.packed.recurrent + width * outputs,
-                            p.weights.recurrent + g * units * p.recurrent.column, p.recurrent, outputs, units);
+                pack_matrix(p.packed.recurrent + width * outputs, p.weights.recurrent + g * units * p.recurrent.column,
+                            p.recurrent, outputs, units);
             }
             const auto copy = [](T* to, const T* from, long n) {
                 if (from) std::memcpy(to, from, n * sizeof(T));
@@ -66,7 +66,8 @@ void staged_pack(const PackProblem<T>& problem) {
             copy(p.packed.peephole, p.weights.peephole, 3 * units);
             copy(p.packed.gain, p.weights.gain, 2 * columns);
             copy(p.packed.cell_norm, p.weights.cell_norm, 2 * units);
-            if (p.weights.projection) pack_matrix(p.packed.projection, p.weights.projection, p.projection, units, outputs);
+            if (p.weights.projection)
+                pack_matrix(p.packed.projection, p.weights.projection, p.projection, units, outputs);
             if (!p.packed.kernel_transposed) return;
             pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.kernel, inputs, columns);
             pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, p.recurrent, outputs, columns);

@@ -70,5 +70,12 @@ class _LinearFunction(torch.autograd.Function):
         if need_d_x:
             d_x = torch.from_numpy(_core.matmul(rows, weight.detach().numpy())).view(x.shape)
         if need_d_weight:
-            d_weight = torch.from_numpy(_core.matmul(rows.T, _rows(x).numpy()))
+            d_weight = torch.from_numpy(_gradient_of_weight(rows, _rows(x).numpy()))
         return d_x, d_weight, d_bias
+
+
+def _gradient_of_weight(d_y: Any, x: Any) -> Any:
+    """Return d_y^T x. Of a product the left side takes longer to arrange, so that it should not be the larger one."""
+    if d_y.shape[1] >= 8 * x.shape[1]:
+        return _core.transpose(_core.matmul(x.T, d_y))
+    return _core.matmul(d_y.T, x)
