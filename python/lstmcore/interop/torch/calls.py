@@ -38,7 +38,7 @@ def is_ours(traced: bool, tensors: Sequence[Tensor | None]) -> bool:
         if t is not None:
             if t.dtype is not dtype or not t.is_cpu:
                 return False
-            plain = plain and type(t) in _PLAIN and t.layout is torch.strided and not t.is_neg()
+            plain = plain and type(t) in _PLAIN and t.layout is torch.strided and (traced or not t.is_neg())
     if traced:
         return not torch.onnx.is_in_onnx_export()
     return (

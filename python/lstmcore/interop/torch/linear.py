@@ -25,11 +25,12 @@ class Linear(torch.nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return what PyTorch's module does: ``input @ weight.T + bias``."""
-        if not isinstance(input, Tensor) or input.numel() * self.out_features < _LEAST_WORK:
+        # Traced first: a graph that knows no sizes must not be bound to some.
+        if is_traced() or not isinstance(input, Tensor) or input.numel() * self.out_features < _LEAST_WORK:
             return super().forward(input)
         weight, bias = self.weight, self.bias
         fits = input.shape[-1] == self.in_features and weight.shape == (self.out_features, self.in_features)
-        if not fits or is_traced() or not is_ours(False, (input, weight, bias)):
+        if not fits or not is_ours(False, (input, weight, bias)):
             return super().forward(input)
         tensors = input, weight, bias
         if torch.is_grad_enabled() and any([t is not None and t.requires_grad for t in tensors]):  # noqa: C419
