@@ -50,6 +50,7 @@ programs = {
     "hyperparameters": ("--trials 2 --epochs 2", None, "best trials"),
     "serve_keras_file": ("--epochs 1 --starts 1 --requests 5", None, r"a request, later +\d"),
     "grid_search": ("--units 2 4 --rates 0.01 --folds 2 --epochs 2", None, "450 digits"),  # a quarter of 1797
+    "accelerate_pytorch": ("--questions 100 --steps 10 --units 8 --epochs 2", None, "1000 sums of the test"),
 }
 
 
@@ -74,6 +75,8 @@ def test_programs_print_their_scores_and_save_a_picture(name, tmp_path):
         pytest.importorskip("optuna")
     if name == "grid_search":
         pytest.importorskip("sklearn")
+    if name == "accelerate_pytorch":
+        pytest.importorskip("torch")
     if data and not (pathlib.Path(os.environ.get("LSTMCORE_DATA", shared)) / data).exists():
         pytest.skip(f"{data} is neither in $LSTMCORE_DATA nor in ../shared/data")
     ended = run(name, options, tmp_path)

@@ -74,11 +74,17 @@ struct PackedSizes {  // elements of each array of PackedWeights
     std::size_t kernel_transposed, recurrent_transposed, projection_transposed;
 };
 
+// Of a matrix, in elements: one of them is 1.
+struct MatrixStrides {
+    std::ptrdiff_t row, column;
+};
+
 template <class T>
 struct PackProblem {
     RecurrentShape shape;  // of the weights
     CellOptions options;
     Weights<const T> weights;
+    MatrixStrides kernel, recurrent, projection;  // of these three
     PackedWeights<T> packed;
     int threads;
 };
@@ -152,6 +158,16 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     std::ptrdiff_t c_row;
     bool accumulate;
     T* workspace;
+    int threads;
+};
+
+template <class T>
+struct TransposeProblem {  // from (rows, columns) to (columns, rows)
+    const T* from;
+    std::ptrdiff_t from_row;
+    T* to;
+    std::ptrdiff_t to_row;
+    long rows, columns;
     int threads;
 };
 
@@ -281,6 +297,7 @@ struct Kernels {
     void (*pack_b)(const MatmulProblem<T>&, T* packed);
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);
     void (*matmul)(const MatmulProblem<T>&);
+    void (*transpose)(const TransposeProblem<T>&);
     void (*softmax)(const SoftmaxProblem<T>&);
     void (*softmax_backward)(const SoftmaxProblem<T>&);
     const OptimizerRule<T>* optimizer_rules;

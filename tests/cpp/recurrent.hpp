@@ -102,6 +102,8 @@ Results<T> run_cell(const lstmcore::CellKernels<T>& cell, const Setup& s, const 
     pack.shape = shape, pack.options = s.options, pack.threads = threads;
     pack.weights = {in.kernel.data(),     in.recurrent.data(), in.bias.data(),     in.peephole.data(),
                     in.projection.data(), in.gain.data(),      in.cell_norm.data()};
+    const long columns = long(in.bias.size()) / 2;
+    pack.kernel = pack.recurrent = {columns, 1}, pack.projection = {shape.outputs, 1};
     if (!s.options.projection) pack.weights.projection = nullptr;
     if (!s.options.peepholes) pack.weights.peephole = nullptr;
     if (!s.options.layer_norm) pack.weights.gain = pack.weights.cell_norm = nullptr;

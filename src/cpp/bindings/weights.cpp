@@ -143,11 +143,19 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
         if (arrays.size() != d.weights.size())
             throw py::value_error("weights: expected " + std::to_string(without_bias) + " arrays or, with a bias, " +
                                   std::to_string(without_bias + 1) + ", got " + std::to_string(arrays.size()));
-        Weights<const T> weights{};
+        GivenWeights<T> weights;
         std::vector<View> held;
         for (std::size_t k = 0; k < arrays.size(); ++k) {
-            held.push_back(contiguous<T>(d.weights[k].name, arrays[k], d.weights[k].dims));
-            pointer_of(weights, d.weights[k].role) = pointer<T>(held.back());
+            const WeightInfo& info = d.weights[k];
+            if (MatrixStrides* strides = weights.strides_of(info.role)) {
+                View matrix = checked<T>(info.name, arrays[k], info.dims);
+                // One that repeats numbers has any size: its copy shows whether there is memory for it.
+                if (!matrix.strides[0] || !matrix.strides[1]) matrix = copy_of<T>(matrix);
+                held.push_back(with_unit_stride<T>(matrix, 0, strides->row, strides->column));
+            } else {
+                held.push_back(contiguous<T>(info.name, arrays[k], info.dims));
+            }
+            pointer_of(weights.arrays, info.role) = pointer<T>(held.back());
         }
         const WithoutGil release;
         return pack<T>(d, weights);

@@ -14,6 +14,7 @@
 #include "optimizers.hpp"
 #include "probe.hpp"
 #include "softmax.hpp"
+#include "transposition.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -77,6 +78,7 @@ static constexpr Kernels<T> table() {
         pack_b<T>,
         matmul_workspace<T>,
         matmul<T>,
+        transpose_matrix<T>,
         softmax<T>,
         softmax_backward<T>,
         optimizer_rules<T>,

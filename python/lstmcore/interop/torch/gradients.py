@@ -25,20 +25,24 @@ class LayerFunction(torch.autograd.Function):
         """Return outputs and the last states, and keep what the backward pass needs."""
         results, ctx.caches = run(layer, packed, x, h, c, True)
         ctx.layer, ctx.others = layer, (h, c, *weights)
-        ctx.save_for_backward(x, results[0])  # so that a write to them is noticed
+        # So that a write to them is noticed. Of a step the core has its own copies.
+        ctx.save_for_backward(x, *(() if layer.is_step else results[:1]))
         ctx.set_materialize_grads(False)
         return results
 
     @staticmethod
-    def backward(ctx: Any, d_outputs: Any, *d_last: Any) -> Any:
+    def backward(ctx: Any, *d_results: Any) -> Any:
         """Return the gradients of the tensors that `forward` has taken, in their order."""
-        x, _ = ctx.saved_tensors
+        x, *_ = ctx.saved_tensors
         layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
+        d_outputs, *d_last = (None, *d_results) if layer.is_step else d_results
         if torch.is_grad_enabled():
             given = *d_last, x, *ctx.others  # all that the gradients depend on
             compute = functools.partial(_in_order, layer, caches, need_d_x, d_outputs, d_last)
             gradients = WithoutDerivative.apply(compute, _TWICE, d_outputs, *given)  # type: ignore[no-untyped-call]
             return None, None, *gradients
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            ctx.caches = None  # a loss that is kept keeps the graph, which must not keep these
         return None, None, *_in_order(layer, caches, need_d_x, d_outputs, d_last)
 
 
