@@ -9,6 +9,7 @@ from problems import possible_state
 import lstmcore
 from lstmcore import Sequential, reference
 from lstmcore._options import ACTIVATIONS
+from lstmcore.activations import piecewise, smooth
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -51,6 +52,24 @@ OPTIONS = {
     "lstm coupled": (LSTM, {"coupled": True}),
     "lstm no input activation": (LSTM, {"input_activation": False}),
     "lstm no output activation": (LSTM, {"output_activation": False}),
+    "lstm output activation": (LSTM, {"output_activation": "softsign"}),
+    "lstm three activations": (
+        LSTM,
+        {
+            "activation": piecewise.LeakyReLU(0.3),
+            "recurrent_activation": piecewise.HardSigmoid(0.3, 0.4),
+            "output_activation": smooth.ScaledTanh(1.5, 0.5),
+        },
+    ),
+    "lstm clip": (LSTM, {"clip": 0.5}),
+    "lstm clip peepholes coupled": (LSTM, {"clip": 0.5, "peepholes": True, "coupled": True}),
+    "lstm clip everything": (LSTM, {"clip": 0.4, "peepholes": True, "layer_norm": True, "projection": 3}),
+    "gru threshold": (GRU, {"activation": piecewise.Threshold(0.1, 0.2)}),
+    "gru clip": (GRU, {"clip": 0.5}),
+    "gru clip reset before": (GRU, {"clip": 0.5, "reset_after": False, "activation": smooth.ELU(0.6)}),
+    "gru clip layer norm": (GRU, {"clip": 0.5, "layer_norm": True}),
+    "rnn clip": (SimpleRNN, {"clip": 0.5}),
+    "rnn affine": (SimpleRNN, {"activation": piecewise.Affine(0.8, -0.2)}),
     "lstm layer norm": (LSTM, {"layer_norm": True}),
     "lstm projection": (LSTM, {"projection": 2}),
     "lstm peepholes coupled": (LSTM, {"peepholes": True, "coupled": True}),

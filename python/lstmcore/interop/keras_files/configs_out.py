@@ -32,9 +32,11 @@ _OURS: dict[str, Any] = {
     "coupled": False,
     "input_activation": True,
     "output_activation": True,
+    "clip": None,
     "layer_norm": False,
     "projection": None,
 }
+_OUR_ACTIVATIONS = ("affine", "scaled_tanh")
 # What older versions of Keras 3 do not know, by its default.
 _NEW: dict[str, Any] = {
     "renorm": False,
@@ -115,6 +117,11 @@ def _refused(layer: Any, in_graph: bool = False) -> set[str]:
         f"{layer.name} ({key} {value['class_name']})"
         for key, value in config.items()
         if key.endswith("activation") and isinstance(value, dict) and value["class_name"] != "function"
+    }
+    found |= {
+        f"{layer.name} ({key}={value!r})"
+        for key, value in config.items()
+        if key.endswith("activation") and value in _OUR_ACTIVATIONS
     }
     inner = {Bidirectional: ("forward_layer", "backward_layer"), TimeDistributed: ("layer",)}.get(kind, ())
     within = layer.cells if kind is RNN else [getattr(layer, name) for name in inner]
