@@ -22,7 +22,7 @@ TOLERANCE = 2e-5  # of float32: rounding of 6e-8 over some tens of terms and 5 s
 # Every name, with how many numbers of its own it has.
 PLAIN = ["Tanh", "Sigmoid", "Relu", "Softsign", "Softplus"]
 WITH_ALPHA, WITH_BOTH = ["LeakyRelu", "ThresholdedRelu", "Elu"], ["Affine", "ScaledTanh", "HardSigmoid"]
-positive = st.floats(0.05, 1.2, width=32)
+positive = st.floats(0.0625, 1.25, width=32)
 any_number = st.floats(-0.5, 0.5, width=32)
 
 
@@ -67,6 +67,8 @@ def nodes(draw):
 
 def model_of(operator, units, attributes, arrays, features, path):
     places = [name if name in arrays else "" for name in ("W", "R", "B", "", "", "", "P")]
+    while not places[-1]:
+        places.pop()
     outputs = ["Y", "Y_h"] + ["Y_c"] * (operator == "LSTM")
     node = helper.make_node(operator, ["x", *places], outputs, hidden_size=units, **attributes)
     graph = helper.make_graph(
@@ -85,6 +87,14 @@ def of_runtime(path, x):
     return session.run(None, {session.get_inputs()[0].name: x})
 
 
+def outputs_of_ours(path, x):
+    """What the model as loaded makes of a sequence (steps, batch, features), in the axes that ONNX has: its own begin
+    with the batch.
+    """
+    y, *states = models.load_model(path).predict(x.transpose(1, 0, 2), verbose=0)
+    return [y.transpose(1, 2, 0, 3), *(state.transpose(1, 0, 2) for state in states)]
+
+
 def assert_close(got, want):
     assert len(got) == len(want)
     for a, b in zip(got, want, strict=True):
@@ -99,17 +109,17 @@ def test_nodes_of_any_attributes_give_what_onnx_runtime_gives(node, tmp_path_fac
     model_of(operator, units, attributes, arrays, x.shape[-1], path)
     want = of_runtime(path, x)
     assert all(np.isfinite(value).all() for value in want)
-    loaded = models.load_model(path)
-    assert_close(loaded.predict(x, verbose=0, batch_size=len(x)), want)
+    assert_close(outputs_of_ours(path, x), want)
 
 
 def test_a_default_number_is_that_of_onnx_runtime(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 2, 2)).astype("f")
     arrays = {"W": rng.standard_normal((1, 4, 2)).astype("f"), "R": 0.3 * rng.standard_normal((1, 4, 4)).astype("f")}
-    for name in PLAIN + WITH_ALPHA + ["HardSigmoid"]:
+    # That of ThresholdedRelu is 1 in the specification, which we follow, and not in ONNX Runtime.
+    for name in [*PLAIN, "LeakyRelu", "Elu", "HardSigmoid"]:
         path = model_of("RNN", 4, {"activations": [name]}, arrays, 2, str(tmp_path / f"{name}.onnx"))
-        assert_close(models.load_model(path).predict(x, verbose=0, batch_size=3), of_runtime(path, x))
+        assert_close(outputs_of_ours(path, x), of_runtime(path, x))
 
 
 def test_without_activations_it_is_what_the_specification_runs(tmp_path):
@@ -122,8 +132,7 @@ def test_without_activations_it_is_what_the_specification_runs(tmp_path):
             "B": rng.standard_normal((1, gates * 10)).astype("f"),
         }
         path = model_of(operator, 5, {}, arrays, 2, str(tmp_path / f"{operator}.onnx"))
-        outputs = ReferenceEvaluator(path).run(None, {"x": x})
-        assert_close(models.load_model(path).predict(x, verbose=0, batch_size=3), outputs)
+        assert_close(outputs_of_ours(path, x), ReferenceEvaluator(path).run(None, {"x": x}))
 
 
 LAYERS = {
