@@ -273,7 +273,7 @@ def test_what_is_derived_from_ours_is_not_taken_for_it():
         (lambda: GRU(4, clip=-1.0), ValueError, r"clip: expected a number in \(0, inf\), got -1.0"),
         (lambda: SimpleRNN(4, clip=float("nan")), ValueError, "clip: expected a number"),
         (lambda: LSTM(4, clip=True), TypeError, "clip: expected a number"),
-        (lambda: LSTM(4, output_activation="tahn"), ValueError, "output_activation: expected one of .* got 'tahn'"),
+        (lambda: LSTM(4, output_activation="swash"), ValueError, "output_activation: expected one of .* got 'swash'"),
         (lambda: LSTM(4, output_activation=None), TypeError, "output_activation: expected an activation, True"),
         (lambda: GRU(4, output_activation="tanh"), TypeError, "output_activation"),
     ],

@@ -97,32 +97,32 @@ LSTMCORE_INLINE bool slope_follows_from_output(const Activation& activation) {
     return activation.kind <= ActivationKind::softsign;
 }
 
-// Any kind.
-template <class T>
+// Any kind, if that is asked for; else those whose slope follows from their output.
+template <bool any, class T>
 LSTMCORE_INLINE Activated<T> activate_with_slope(const Activation& activation, Vec<T> x) {
-    if (!slope_follows_from_output(activation)) return activate_from_input<T>(activation, x);
+    if (any && !slope_follows_from_output(activation)) return activate_from_input<T>(activation, x);
     const Vec<T> y = activate<T>(activation, x);
     return {y, slope<T>(activation, y)};
 }
 
-// Whether the slopes of the gates and the candidate have to be saved, for they do not follow from the outputs. Of what
-// is clipped it is zero beyond.
+// Whether the slopes of gates and candidate are saved, for they, or that of the output, do not follow from the outputs.
+// Of what is clipped they are zero beyond. The loops are compiled for both, so that this costs the others nothing.
 LSTMCORE_INLINE bool saves_slopes(const CellOptions& options) {
     return options.clip <= std::numeric_limits<double>::max() || !slope_follows_from_output(options.activation) ||
-           !slope_follows_from_output(options.recurrent_activation);
+           !slope_follows_from_output(options.recurrent_activation) ||
+           !slope_follows_from_output(options.output_activation);
 }
 
 // The activations of a row's gates and candidate in a step; a gate's units begin at its `column`.
-template <class T>
+template <bool saves, class T>
 struct RowActivations {
     const CellOptions& options;
     T* slopes;  // by column, if they are saved; null: no backward pass follows
-    bool saves = saves_slopes(options);
 
     LSTMCORE_INLINE Vec<T> operator()(const Activation& activation, Vec<T> sum, long column, int n) const {
         if (!saves) return activate<T>(activation, sum);
         const Vec<T> zero{}, limit = broadcast(T(options.clip));
-        Activated<T> result = activate_with_slope<T>(activation, smaller(limit, larger(-limit, sum)));
+        const Activated<T> result = activate_with_slope<true, T>(activation, smaller(limit, larger(-limit, sum)));
         const auto beyond = (sum > limit) | (sum < -limit);
         if (slopes) store(slopes + column, beyond ? zero : result.slope, n);
         return result.y;
@@ -130,11 +130,9 @@ struct RowActivations {
 };
 
 // Their slopes on the way back.
-template <class T>
+template <bool saved, class T>
 struct RowSlopes {
-    const CellOptions& options;
     const T* slopes;
-    bool saved = saves_slopes(options);
 
     LSTMCORE_INLINE Vec<T> operator()(const Activation& activation, Vec<T> y, long column, int n) const {
         return saved ? load(slopes + column, n) : slope<T>(activation, y);

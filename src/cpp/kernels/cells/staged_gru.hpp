@@ -30,6 +30,10 @@ struct StagedGru {
 
     template <class T>
     static void forward(StagedForward<T>& s, long t, long end) {
+        return saves_slopes(s.p.options) ? forward_step<true>(s, t, end) : forward_step<false>(s, t, end);
+    }
+    template <bool saves, class T>
+    static void forward_step(StagedForward<T>& s, long t, long end) {
         const ForwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units;
@@ -39,7 +43,7 @@ struct StagedGru {
         const Vec<T> one = broadcast(T(1));
         const auto saved_of = [&](long b) -> T* { return p.saved.data ? at(p.saved, b, t) : nullptr; };
         const auto activations_of = [&](T* saved) {
-            return RowActivations<T>{options, saved ? saved + slopes(p.shape, options) : nullptr};
+            return RowActivations<saves, T>{options, saved ? saved + slopes(p.shape, options) : nullptr};
         };
         for (long b = s.row0; b < end; ++b) {
             T *a = s.from_x(b), *u = s.from_h(b), *saved = saved_of(b);
@@ -53,7 +57,7 @@ struct StagedGru {
                 multiply_rows<T>(a, p.weights.gain, a, s.gates);
                 multiply_rows<T>(u, p.weights.gain + s.gates, u, s.gates);
             }
-            const RowActivations<T> act = activations_of(saved);
+            const RowActivations<saves, T> act = activations_of(saved);
             const T* h = options.reset_after ? nullptr : s.seen_h(b, t, 2);
             T *z_row = s.buffer(0, b), *r_row = s.buffer(1, b), *rh = s.buffer(2, b);
             for_each_vector_of<T>(units, [&](long k, int n) {
@@ -79,7 +83,7 @@ struct StagedGru {
             const T *a = s.from_x(b) + 2 * units, *u_row = s.from_h(b) + 2 * units;
             const T *z_row = s.buffer(0, b), *r_row = s.buffer(1, b), *h_prev = previous_h(p, b, t);
             T* saved = saved_of(b);
-            const RowActivations<T> act = activations_of(saved);
+            const RowActivations<saves, T> act = activations_of(saved);
             for_each_vector_of<T>(units, [&](long k, int n) {
                 Vec<T> u = load(u_row + k, n), sum = load(a + k, n) + load(bias_x + 2 * units + k, n);
                 if (options.reset_after) {
@@ -103,6 +107,10 @@ struct StagedGru {
     // reset before: d(r h) = da R_h^T                dr = d(r h) h    dh += d(r h) r
     template <class T>
     static void backward(StagedBackward<T>& s, long t, long end) {
+        return saves_slopes(s.p.options) ? backward_step<true>(s, t, end) : backward_step<false>(s, t, end);
+    }
+    template <bool saves, class T>
+    static void backward_step(StagedBackward<T>& s, long t, long end) {
         const BackwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units, pre = options.layer_norm ? 6 * units : 0;
@@ -111,7 +119,7 @@ struct StagedGru {
         const Vec<T> one = broadcast(T(1));
         for (long b = s.row0; b < end; ++b) {
             const T *saved = at(p.saved, b, t), *h_prev = previous_h(p, b, t);
-            const RowSlopes<T> slope_of{options, saved + slopes(p.shape, options)};
+            const RowSlopes<saves, T> slope_of{saved + slopes(p.shape, options)};
             T *row = s.chunk.row(b, t), *dh_row = s.dh(b);
             for_each_vector_of<T>(units, [&](long k, int n) {
                 const Vec<T> z = load(saved + k, n), hh = load(saved + 2 * units + k, n);
@@ -145,7 +153,7 @@ struct StagedGru {
             const int copy = p.h_dropout.copies > 1 ? 2 : 0;
             for (long b = s.row0; b < end; ++b) {
                 const T *saved = at(p.saved, b, t), *h_prev = previous_h(p, b, t);
-                const RowSlopes<T> slope_of{options, saved + slopes(p.shape, options)};
+                const RowSlopes<saves, T> slope_of{saved + slopes(p.shape, options)};
                 for_each_vector_of<T>(units, [&](long k, int n) {
                     const Vec<T> mask =
                         p.h_dropout.factors ? load(factors(p.h_dropout, p, copy, b, units) + k, n) : one;

@@ -56,6 +56,10 @@ struct StagedLstm {
 
     template <class T>
     static void forward(StagedForward<T>& s, long t, long end) {
+        return saves_slopes(s.p.options) ? forward_step<true>(s, t, end) : forward_step<false>(s, t, end);
+    }
+    template <bool saves, class T>
+    static void forward_step(StagedForward<T>& s, long t, long end) {
         const ForwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units;
@@ -73,7 +77,7 @@ struct StagedLstm {
                     saved[4 * units + 2 * s.gates] = scale_a, saved[4 * units + 2 * s.gates + 1] = scale_u;
                 }
             }
-            const RowActivations<T> act{options, saved ? saved + slopes(p.shape, options) : nullptr};
+            const RowActivations<saves, T> act{options, saved ? saved + slopes(p.shape, options) : nullptr};
             const T *c_prev = previous_c(p, b, t), *peephole = p.weights.peephole;
             T *c_new = s.buffer(0, b), *o_row = s.buffer(1, b), *n_row = s.buffer(2, b);
             T* m = options.projection ? s.buffer(3, b) : at(p.h, b, t);
@@ -112,7 +116,7 @@ struct StagedLstm {
                 if (options.layer_norm)
                     y = fma(load(n_row + k, n), load(p.weights.cell_norm + k, n),
                             load(p.weights.cell_norm + units + k, n));
-                y = activate_with_slope<T>(options.output_activation, y).y;
+                y = activate_with_slope<saves, T>(options.output_activation, y).y;
                 store(m + k, load(o_row + k, n) * y, n);
                 store(at(p.c, b, t) + k, zone_out<T>(c, load(c_prev + k, n), p, 1, p.zoneout.c, b, t, k), n);
             });
@@ -149,21 +153,23 @@ struct StagedLstm {
             multiply_transposed(RowsAt<const T>(dh_new(s.row0), s.chunk.width), end - s.row0,
                                 p.weights.projection_transposed, outputs, units, 0, outputs,
                                 RowsAt<T>(dm_of(s.row0), units));
-        for (long b = s.row0; b < end; ++b) step_of_row(s, layout, t, b, dm_of(b));
+        const bool saves = saves_slopes(options);
+        for (long b = s.row0; b < end; ++b)
+            saves ? step_of_row<true>(s, layout, t, b, dm_of(b)) : step_of_row<false>(s, layout, t, b, dm_of(b));
         s.to_previous_h(t, end);
     }
 
     // dL/dm of a row, dL/dc of the step after -> dpre, dL/dc of the step before.
     //   do = dm act(n)   dn = dm o act'(n)   dc~ = dn through the normalisation + dc
     //   di = dc~ g   df = dc~ c_prev   dg = dc~ i   dc_prev = dc~ f   (coupled: di -= df)
-    template <class T>
+    template <bool saves, class T>
     static void step_of_row(StagedBackward<T>& s, const Layout& layout, long t, long b, const T* dm) {
         const BackwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units;
         const Gates gate(options);
         const T *saved = at(p.saved, b, t), *c_prev = previous_c(p, b, t), *peephole = p.weights.peephole;
-        const RowSlopes<T> slope_of{options, saved + slopes(p.shape, options)};
+        const RowSlopes<saves, T> slope_of{saved + slopes(p.shape, options)};
         T *row = s.chunk.row(b, t), *pre = row + layout.pre, *dc = s.dc(b);
         T* c_new = options.peepholes ? row + layout.c : s.buffer(2, b);
         T *normalized = options.layer_norm ? row + layout.normalized : c_new, *dn_row = s.buffer(3, b);
@@ -178,7 +184,7 @@ struct StagedLstm {
             Vec<T> y = load(normalized + k, n);
             if (options.layer_norm)
                 y = fma(y, load(p.weights.cell_norm + k, n), load(p.weights.cell_norm + units + k, n));
-            const Activated<T> out = activate_with_slope<T>(options.output_activation, y);
+            const Activated<T> out = activate_with_slope<saves, T>(options.output_activation, y);
             const Vec<T> o = load(saved + 3 * units + k, n), dm_ = load(dm + k, n);
             store(dn_row + k, dm_ * o * out.slope, n);
             const long o_column = gate.o * units + k;

@@ -21,7 +21,7 @@ struct StagedRnn {
         s.multiply_x(t, end, 0, 1);
         s.multiply_h(t, end, 0, 1);
         for (long b = s.row0; b < end; ++b) {
-            const RowActivations<T> act{p.options, p.saved.data ? at(p.saved, b, t) : nullptr};
+            const RowActivations<true, T> act{p.options, p.saved.data ? at(p.saved, b, t) : nullptr};
             const T *a = s.from_x(b), *u = s.from_h(b), *h_prev = previous_h(p, b, t);
             for_each_vector_of<T>(p.shape.units, [&](long k, int n) {
                 const Vec<T> sum = load(a + k, n) + load(u + k, n) + load(p.weights.bias + k, n);
