@@ -5,16 +5,40 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace lstmcore {
 
-enum class Activation : int { tanh, sigmoid, hard_sigmoid, relu, linear, softsign };
+enum class ActivationKind : int {
+    // those whose slope follows from their output
+    tanh,
+    sigmoid,
+    hard_sigmoid,
+    relu,
+    linear,
+    softsign,
+    // those whose slope is found where the input is at hand
+    softplus,
+    elu,
+    leaky_relu,
+    threshold,
+    affine,
+    scaled_tanh,
+};
+
+// A function of a number, and the two numbers that some are told; kernels/cells/options.hpp has the formulas.
+struct Activation {
+    ActivationKind kind;
+    double alpha, beta;
+};
 
 // What a cell is told to do otherwise; see python/lstmcore/_options.py.
 struct CellOptions {
-    Activation activation, recurrent_activation;
-    bool reset_after;                                                                                    // GRU
-    bool peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation;  // LSTM
+    Activation activation, recurrent_activation;                    // of the candidate, of the gates
+    Activation output_activation;                                   // LSTM: of c on its way to h
+    double clip = std::numeric_limits<double>::infinity();          // what goes into the first two is no further from 0
+    bool reset_after;                                               // GRU
+    bool peepholes, input_gate, forget_gate, output_gate, coupled;  // LSTM
     bool projection, layer_norm;
     bool log_space;           // minGRU, minLSTM
     bool exponential_forget;  // sLSTM

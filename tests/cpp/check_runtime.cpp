@@ -19,7 +19,8 @@ struct Layer {
 
 CellOptions options_of(const CellInfo& cell) {
     CellOptions options = plain_options();
-    options.activation = Activation::tanh, options.recurrent_activation = Activation::sigmoid;
+    options.activation = options.output_activation = {ActivationKind::tanh, 0, 0};
+    options.recurrent_activation = {ActivationKind::sigmoid, 0, 0};
     for (const OptionInfo* option = cell.options; option->name; ++option)
         if (option->flag == &CellOptions::reset_after) options.reset_after = true;
     return options;

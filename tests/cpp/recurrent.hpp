@@ -17,7 +17,7 @@ struct Setup {
     lstmcore::Zoneout zoneout;
     long carried = 1;  // arrays of the units' width beside h
 
-    bool lstm() const { return options.output_activation; }
+    bool lstm() const { return options.output_gate; }
     long c_width() const { return carried * units; }
     long outputs() const { return options.projection ? (units + 1) / 2 : units; }
     lstmcore::RecurrentShape shape() const { return {batch, steps, inputs, units, outputs()}; }
@@ -25,9 +25,9 @@ struct Setup {
 
 inline lstmcore::CellOptions lstm_options() {
     lstmcore::CellOptions options{};
-    options.activation = lstmcore::Activation::tanh, options.recurrent_activation = lstmcore::Activation::sigmoid;
+    options.activation = options.output_activation = {lstmcore::ActivationKind::tanh, 0, 0};
+    options.recurrent_activation = {lstmcore::ActivationKind::sigmoid, 0, 0};
     options.input_gate = options.forget_gate = options.output_gate = true;
-    options.input_activation = options.output_activation = true;
     return options;
 }
 

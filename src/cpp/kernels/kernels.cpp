@@ -8,6 +8,7 @@
 #include "cells/slstm.hpp"
 #include "cells/staged_gru.hpp"
 #include "cells/staged_lstm.hpp"
+#include "cells/staged_rnn.hpp"
 #include "crf.hpp"
 #include "ctc.hpp"
 #include "elementwise.hpp"
@@ -61,7 +62,7 @@ constexpr CellKernels<T> staged() {
 // A row for each cell: runtime/cells.cpp says what it is.
 template <class T>
 constexpr NamedCell<T> cells[] = {
-    {"rnn", fused<RnnCell, T>(), fused<RnnCell, T>()},
+    {"rnn", fused<RnnCell, T>(), staged<StagedRnn, T>()},
     {"gru", fused<GruCell, T>(), staged<StagedGru, T>()},
     {"lstm", fused<LstmCell, T>(), staged<StagedLstm, T>()},
     {"min_gru", linear<MinGruCell, T>(), linear<MinGruCell, T>()},

@@ -20,9 +20,11 @@ OURS: dict[str, Any] = {
     "coupled": False,
     "input_activation": True,
     "output_activation": True,
+    "clip": None,
     "layer_norm": False,
     "projection": None,
 }
+_ACTIVATIONS = ("affine", "scaled_tanh")
 _KERAS = {
     "Activation", "ActivityRegularization", "Add", "AdditiveAttention", "AlphaDropout", "Attention", "Average",
     "AveragePooling1D", "BatchNormalization", "Bidirectional", "Concatenate", "Conv1D", "Cropping1D", "Dense", "Dot",
@@ -52,6 +54,11 @@ def refused(layer: Any, in_graph: bool = False) -> set[str]:
         f"{layer.name} ({key} {value['class_name']})"
         for key, value in config.items()
         if key.endswith("activation") and isinstance(value, dict) and value["class_name"] != "function"
+    }
+    found |= {
+        f"{layer.name} ({key}={value!r})"
+        for key, value in config.items()
+        if key.endswith("activation") and value in _ACTIVATIONS
     }
     if layer.ends_mask and kind not in ENDS:
         found.add(f"{layer.name} (ends_mask=True)")
