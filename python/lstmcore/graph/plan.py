@@ -181,7 +181,7 @@ class Plan:
             else:
                 x, mask = _at(step.inputs, values), _masks_at(step.inputs, marks)
             if step.converts:
-                x = layer.convert(f"{layer.name}: inputs", x)
+                x = layer.convert_ordered(x)
             options = {}
             if step.options:
                 options = {name: _at(value, values) for name, value in step.options.items()}

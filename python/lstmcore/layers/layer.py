@@ -258,6 +258,10 @@ class Layer(Weighted):
             raise TypeError(f"{name}: expected a list or a dict of arrays, got {type(inputs).__name__}")
         return float_array(name, inputs, self.dtype)
 
+    def convert_ordered(self, inputs: Any) -> Any:
+        """Return what a call in a graph gives as `forward` takes it; of a model, in the order of its inputs."""
+        return self.convert(f"{self.name}: inputs", inputs)
+
     def reset_states(self) -> None:
         """Forget what was kept from earlier batches."""
 

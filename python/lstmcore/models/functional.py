@@ -165,16 +165,20 @@ class Functional(Planned):
         only = self.input
         if isinstance(only, Symbol):
             return self._one(name, only, inputs)
-        given = self._in_places(name, inputs)
+        return self._each(name, self._in_places(name, inputs))
+
+    def convert_ordered(self, inputs: Any) -> Any:
+        """Return what a call in a graph gives as the graph takes it."""
+        name = f"{self.name}: inputs"
+        return self.convert(name, inputs) if isinstance(self.input, Symbol) else self._each(name, inputs)
+
+    def _each(self, name: str, given: Sequence[Any]) -> list[Any]:
         return [self._one(f"{name}: {s.name}", s, value) for s, value in zip(self.inputs, given, strict=True)]
 
     def _in_places(self, name: str, inputs: Any, structure: Any = None) -> list[Any]:
         """Return what was given for each of several inputs."""
         parts = self.input.values() if isinstance(self.input, dict) else self.input
         if any(isinstance(part, (list, dict)) for part in parts):
-            flat = isinstance(inputs, list) and not any(isinstance(part, (list, tuple, dict)) for part in inputs)
-            if flat and len(inputs) == len(self.inputs):  # as a call in a graph has them
-                return list(inputs)
             found = in_places(inputs, self.input)
             if found is None or any(part is None for part in found):
                 said = map_leaves(lambda s: s.name, self.input)
