@@ -82,6 +82,7 @@ class _LayerFunction(torch.autograd.Function):
         return None, *gradients
 
 
+@torch.compiler.disable  # else torch.compile, which looks into backward passes, warns of the core
 def _gradients(kept: Kept, d_results: Sequence[Tensor | None], need_d_x: bool) -> list[Tensor | None]:
     """Return the gradients of a call's tensors, in their order."""
     d_outputs, *d_last = (None if d is None else d.detach().numpy() for d in d_results)
