@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.once]
 
 CHECKS = pathlib.Path(__file__).with_name("keras_checks.py")
 NAMES = [

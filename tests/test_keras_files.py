@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 import lstmcore
 from lstmcore import Input, Model, Sequential, layers, models
 from lstmcore.interop.keras_files import archive, hdf5
-from tests.keras_tools import NEAR, agree, made, some, with_random_weights
+from keras_tools import NEAR, agree, made, some, with_random_weights
 
 h5py = pytest.importorskip("h5py")
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")

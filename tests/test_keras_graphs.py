@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstmcore import Input, Model, Sequential, layers, models
-from tests.keras_tools import agree, some, with_random_weights
+from keras_tools import agree, some, with_random_weights
 
 pytest.importorskip("h5py")
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from lstmcore import Input, Model, Sequential, layers, models
 from lstmcore.interop.keras_files.masks import OPERATIONS, as_in_keras, differences
-from tests.keras_tools import agree, made, some, with_random_weights
+from keras_tools import agree, made, some, with_random_weights
 
 pytest.importorskip("h5py")
-pytestmark = pytest.mark.filterwarnings("ignore")  # both say where masks end
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore")]  # both say where masks end
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from lstmcore import layers
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.once]
 page = (pathlib.Path(__file__).parents[1] / "docs/layouts.md").read_text("utf-8")
 UNITS, FEATURES = 4, 3
 X = np.random.default_rng(0).normal(size=(2, 5, FEATURES)).astype("float32")

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from lstmcore.interop.torch_models import state_dicts
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.once
 
 
 @pytest.mark.peer

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 from lstmcore.torch import ChannelsFirst, Outputs, accelerate  # noqa: E402
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.once]
 
 KINDS = ["LSTM", "GRU", "RNN"]
 ACTIVATIONS = [

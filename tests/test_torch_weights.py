@@ -11,7 +11,7 @@ from lstmcore.interop.torch_models.layouts import recurrent_from_torch, recurren
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.once]
 
 
 @given(st.data())
