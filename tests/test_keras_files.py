@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_tools import NEAR, agree, made, some, with_random_weights
 
 import lstmcore
 from lstmcore import Input, Model, Sequential, layers, models
 from lstmcore.interop.keras_files import archive, hdf5
-from keras_tools import NEAR, agree, made, some, with_random_weights
 
 h5py = pytest.importorskip("h5py")
 pytestmark = pytest.mark.once

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_tools import agree, some, with_random_weights
 
 from lstmcore import Input, Model, Sequential, layers, models
-from keras_tools import agree, some, with_random_weights
 
 pytest.importorskip("h5py")
 pytestmark = pytest.mark.once

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_tools import agree, made, some, with_random_weights
 
 from lstmcore import Input, Model, Sequential, layers, models
 from lstmcore.interop.keras_files.masks import OPERATIONS, as_in_keras, differences
-from keras_tools import agree, made, some, with_random_weights
 
 pytest.importorskip("h5py")
 pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore")]  # both say where masks end
