@@ -16,7 +16,7 @@ from ..metrics import Metric
 from ..serialization import deserialize, serialize
 from ..variables import Parameters, Variable
 from .data import Targets
-from .measures import Measures
+from .measures import Logs, Measures, plain_result
 from .objectives import Objectives, losses_for, weights_for
 from .outputs import for_one_output, metrics_for_one_output
 from .turns import refuse_while_trained
@@ -256,12 +256,14 @@ class Compiled(Layer):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what is reported, the loss first."""
+        """The names of what is reported, the loss first and metrics that are attributes last."""
+        own = [metric.name for metric in self._own_metrics()]
         if self._measures is not None:
-            return self._measures.names
+            return list(dict.fromkeys([*self._measures.names, *own]))
         kinds = () if self.several_outputs is not None else ("metrics", "weighted_metrics")
         given = [m for kind in kinds for m in metrics_for_one_output(kind, self._recipe.get(kind)) if m is not None]
-        return ["loss", *(m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given)]
+        names = [m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given]
+        return list(dict.fromkeys(["loss", *names, *own]))
 
     @property
     def reported_metrics(self) -> dict[str, Any]:
@@ -269,6 +271,13 @@ class Compiled(Layer):
         measures = self._measures
         compiled = {} if measures is None else dict(zip(measures.names, measures.metrics, strict=True))
         return {metric.name: metric for metric in self._own_metrics()} | compiled
+
+    def _measured(self) -> Logs:
+        """Return the loss and the metrics of what has been seen, those that are attributes too, by name."""
+        assert self._measures is not None
+        own = {metric.name: plain_result(metric) for metric in self._own_metrics()}
+        compiled = self._measures.logs()
+        return {**compiled, **{name: value for name, value in own.items() if name not in compiled}}
 
     def reset_metrics(self) -> None:
         """Forget what metrics have seen."""
