@@ -35,10 +35,15 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
-    """Return ``function`` of a shape; of the shapes of several arrays, in lists, tuples and dicts, in their places."""
+    """Return ``function`` of a shape; of the shapes of several arrays, in lists, tuples and dicts, in their places.
+
+    In these there may be None for an array that is left out.
+    """
+    if shape is None:
+        return None
     if isinstance(shape, dict):
         return {name: map_shapes(function, part) for name, part in shape.items()}
-    if shape and isinstance(shape[0], (list, tuple, dict)):
+    if any(isinstance(part, (list, tuple, dict)) for part in shape):
         return like(shape, [map_shapes(function, part) for part in shape])
     return function(shape)
 
@@ -90,10 +95,10 @@ def concatenated(values: list[Any]) -> Any:
 
 
 def shapes(value: Any) -> Any:
-    """Return the shape of an array, or the shapes of several in their places."""
-    return map_leaves(np.shape, value)
+    """Return the shape of an array or symbol, or the shapes of several in their places; None where there is none."""
+    return map_leaves(lambda part: None if part is None else tuple(part.shape), value)
 
 
 def rows_of(value: Any) -> int:
     """Return the number of rows of the first array in ``value``."""
-    return len(next(leaves(value)))
+    return len(next(part for part in leaves(value) if part is not None))

@@ -64,7 +64,9 @@ class Step:
             is_ours(type(self.layer))
             and not self.layer.takes_integers
             and all(dtype.kind == "f" for dtype in leaves(call.dtype))
-            and any(s.dtype.kind != "f" or s.call.layer.takes_integers for s in leaves(call.inputs))
+            and any(
+                s.dtype.kind != "f" or s.call.layer.takes_integers for s in leaves(call.inputs) if isinstance(s, Symbol)
+            )
         )
         own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
         special = repeated or self.penal or own or bool(self.options) or self.training is False
@@ -290,7 +292,8 @@ class Plan:
         if d_inputs is None and not self.wanted.isdisjoint(leaves(step.inputs)):
             raise ValueError(f"{step.layer.name}: backward: expected the gradient of its inputs, got None")
         for slot, part in zip(leaves(step.inputs), _as_many(step.inputs, d_inputs), strict=True):
-            _add(gradients, slot, part)
+            if slot is not None:
+                _add(gradients, slot, part)
         for name, value in d_options.items():
             for slot, part in zip(leaves(step.options[name]), leaves(value), strict=True):
                 if isinstance(slot, Slot):

@@ -42,7 +42,7 @@ def take_call(cls: Any, root: Any) -> None:
     if cls.is_cell:
         methods = _derived.of_cell(cls)
     elif cls.is_model:
-        methods = {**_traced.PASSES, "is_traced": True, "takes_copies": False, "head": None}
+        methods = {**_traced.PASSES, "is_traced": True, "takes_copies": False, "takes_none": True, "head": None}
         methods["keepers"] = property(_traced.keepers)
     else:
         methods = _of_layer(cls, root)

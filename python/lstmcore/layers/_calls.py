@@ -14,6 +14,8 @@ from ..graph import symbol
 
 def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     """Return what `Layer.__call__` does."""
+    if isinstance(mask, (list, tuple, dict)) and mask and all(part is None for part in leaves(mask)):
+        mask = None
     if not isinstance(inputs, np.ndarray) and symbol.among(inputs):
         return symbol.called(layer, inputs, training, mask, lengths, options)
     if options and symbol.among(options):
@@ -65,7 +67,7 @@ def own_outputs(outputs: Any, inputs: Any) -> Any:
     """Return outputs that share no memory with the inputs or one another; without inputs, with anything: copies."""
     if inputs is None:
         return copies(outputs)
-    others = list(leaves(inputs))
+    others = [part for part in leaves(inputs) if part is not None]
 
     def own(array: Any) -> Any:
         if isinstance(array, np.ndarray):

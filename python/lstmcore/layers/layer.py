@@ -216,6 +216,7 @@ class Layer(Weighted):
     is_cell = False  # whether it is one step, which others run
     is_traced = False  # whether its passes are those of what its ``call`` draws
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
+    takes_none = False  # whether there may be None in the place of some of several inputs
     takes_integers = False  # whether integers and booleans are taken as they are
     keeps_dtype = False  # whether in a graph outputs have the dtype of the inputs, which may be integers
     may_take_several = False  # whether they are that if a list or a dict of arrays is given
@@ -240,7 +241,7 @@ class Layer(Weighted):
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as the array, or the arrays, that `forward` takes."""
         if self.takes_integers:
-            return number_arrays(name, inputs, self.dtype)
+            return number_arrays(name, inputs, self.dtype, self.takes_none)
         if self.takes_several or (self.may_take_several and _are_arrays(inputs)):
             if isinstance(inputs, dict):
                 return {k: float_array(f"{name}: {k}", v, self.dtype) for k, v in inputs.items()}

@@ -201,7 +201,10 @@ class Functional(Planned):
 
     def ordered(self, inputs: Any) -> Any:
         """Return the symbols of a call in the order of the inputs: a dict may have another."""
-        return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
+        flat = isinstance(inputs, list) and len(inputs) == len(self.inputs)
+        if isinstance(self.input, Symbol) or (flat and all(isinstance(part, Symbol) for part in inputs)):
+            return inputs  # they are in order already
+        return self._in_places(f"{self.name}: inputs", inputs)
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
         if symbol.dtype.kind in "iu":
