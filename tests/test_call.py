@@ -650,6 +650,35 @@ def test_a_weight_beside_layers_is_refused():
         Scaled()(numbers(2, 3))
 
 
+class SaysBuilt(layers.Layer):
+    """Has a build that only says so, as Keras's does, and perhaps a weight beside the layer within."""
+
+    def __init__(self, own=False, **options):
+        super().__init__(**options)
+        self.dense, self.own = layers.Dense(2, kernel_initializer="ones"), own
+
+    def build(self, input_shape):
+        if self.own:
+            self.scale = self.add_weight(shape=(2,), initializer="ones", name="scale")
+        self.built = True
+
+    def call(self, inputs):
+        return self.dense(inputs) * self.scale if self.own else self.dense(inputs)
+
+
+def test_a_build_may_say_that_the_layer_is_built():
+    x, i = numbers(4, 3), Input((3,))
+    expected = x.sum(-1, keepdims=True) * np.ones(2)
+    layer = SaysBuilt()
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-6)
+    assert layer.built
+    assert len(layer.weights) == 2
+    np.testing.assert_allclose(Model(i, SaysBuilt()(i)).predict(x), expected, rtol=1e-5, atol=1e-6)
+    for use in (lambda: SaysBuilt(own=True)(x), lambda: SaysBuilt(own=True)(i)):
+        with pytest.raises(TypeError, match=r"/scale is a weight, which would not be trained here; put it"):
+            use()
+
+
 def test_a_model_may_make_its_layers_when_it_is_built():
     class Late(Model):
         shapes = ()

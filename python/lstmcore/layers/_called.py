@@ -66,6 +66,7 @@ def _of_layer(cls: Any, root: Any) -> dict[str, Any]:
 
     def _finish_build(self: Any, input_shape: Any) -> None:
         if self.is_traced:
+            self.built = False  # a build may have said that it is, before the layers within have weights
             _traced.draw_all(self, input_shape)
         finish(self, input_shape)
 
