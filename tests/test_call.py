@@ -650,6 +650,31 @@ def test_a_weight_beside_layers_is_refused():
         Scaled()(numbers(2, 3))
 
 
+class Positions(layers.Layer):
+    """Embeddings of tokens and of their places, these being constants or made of the tokens by a layer."""
+
+    def __init__(self, constant, **options):
+        super().__init__(**options)
+        self.constant, self.tokens, self.places = constant, layers.Embedding(9, 4), layers.Embedding(5, 4)
+
+    def call(self, x):
+        if self.constant:
+            return self.tokens(x) + self.places(np.arange(0, x.shape[-1]))
+        places = layers.Lambda(lambda x: np.broadcast_to(np.arange(x.shape[1]), x.shape))(x)
+        return self.tokens(x) + self.places(places)
+
+
+def test_a_layer_within_is_not_called_on_constants_and_the_error_says_how():
+    x = np.random.default_rng(0).integers(0, 9, (3, 5))
+    for given in (x, Input((5,), dtype="int32")):
+        with pytest.raises(TypeError, match=r"calls embedding\S* on numbers .*layers\.Lambda\(lambda x"):
+            Positions(constant=True)(given)
+    layer = Positions(constant=False)
+    outputs = layer(x)
+    tokens, places = layer.get_weights()
+    np.testing.assert_allclose(outputs, tokens[x] + places[np.arange(5)], rtol=1e-6)
+
+
 class SaysBuilt(layers.Layer):
     """Has a build that only says so, as Keras's does, and perhaps a weight beside the layer within."""
 

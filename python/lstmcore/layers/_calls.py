@@ -10,6 +10,7 @@ from .. import _masks
 from .._arguments import flag, valid_steps
 from .._tree import copies, leaves, map_leaves, shapes
 from ..graph import symbol
+from ..variables import drawn
 
 
 def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
@@ -18,6 +19,13 @@ def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, option
         mask = None
     if not isinstance(inputs, np.ndarray) and symbol.among(inputs):
         return symbol.called(layer, inputs, training, mask, lengths, options)
+    of = drawn()
+    if of is not None and layer.makes_weights:
+        raise TypeError(
+            f"{of.name}: call: calls {layer.name} on numbers that come of none of its inputs, with the weights of now; "
+            f"make them by a layer, as in positions = layers.Lambda(lambda x: np.broadcast_to(np.arange(x.shape[1]), "
+            f"x.shape))(x) for an array of tokens x, and call {layer.name} on that"
+        )
     if options and symbol.among(options):
         raise TypeError(f"{layer.name}: expected arrays only, or symbols only, got arrays as inputs and symbols beside")
     if layer._second == "mask" and not isinstance(training, (bool, np.bool_, type(None))):
