@@ -63,7 +63,11 @@ def in_places(value: Any, structure: Any) -> list[Any] | None:
     if value is None:
         return [None for _ in leaves(structure)]
     if isinstance(structure, dict):
-        if not isinstance(value, dict) or value.keys() - structure.keys():
+        if not isinstance(value, dict):
+            return None
+        if value.keys() - structure.keys():  # a model has the keys of a dict as text
+            value = {str(name): part for name, part in value.items()}
+        if value.keys() - structure.keys():
             return None
         pairs = [(value.get(name), part) for name, part in structure.items()]
     elif not isinstance(value, (list, tuple)) or len(value) != len(structure):

@@ -183,6 +183,9 @@ class Compiled(Layer):
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
         objectives = Objectives.of({**recipe, "loss": loss}, outputs, self.output_shapes)
+        for objective, head in zip(objectives.each, self.heads, strict=True):
+            if objective is not None:
+                objective.refuse_head(head)
         return objectives, Measures(objectives.each, objectives.names, objectives.weights)
 
     def compile_config(self) -> dict[str, Any] | None:
@@ -241,7 +244,7 @@ class Compiled(Layer):
         """Return how targets come."""
         outputs = self.several_outputs
         if outputs is None:
-            return Targets(key=self.output_key)
+            return Targets(key=self.output_key, axes=len(self.output_shape) if self.built else None)
         each = self._settled()[0].each
         return Targets(outputs, [name for name, one in zip(leaves(outputs), each, strict=True) if one is not None])
 
