@@ -42,6 +42,7 @@ _OTHERS: dict[str, Make] = {
     "Lambda": lambda: layers.Lambda(lambda x: x**2),
     "MultiHeadAttention": lambda: layers.MultiHeadAttention(2, 2),
     "NotEqual": lambda: layers.NotEqual(0),
+    "Reduction": lambda: layers.Reduction("sum"),
     "Permute": lambda: layers.Permute((2, 1)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Reshape": lambda: layers.Reshape((12,)),

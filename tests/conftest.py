@@ -2,6 +2,7 @@ import os
 
 # The reference multiplies small matrices: waking NumPy's own threads takes longer. Before NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("KERAS_BACKEND", "torch")  # for the examples; TensorFlow, which Keras would take, is not ours
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -33,6 +34,7 @@ ONCE = {
     "examples",
     "imdb",
     "initializers",
+    "keras_accelerated",
     "losses",
     "metrics",
     "mutants",
@@ -48,10 +50,12 @@ ONCE = {
     "sequential",
     "sklearn",
     "speech_examples",
+    "state_dict_files",
     "structure",
     "tables",
     "text",
     "torch_modules",
+    "torch_weights",
     "tuner",
     "utils",
     "windows",

@@ -94,6 +94,8 @@ def sparsemax(x):
 
 DEFINED = {
     "linear": lambda x: x,
+    "affine": lambda x: x,
+    "scaled_tanh": lambda x: 1.7159 * np.tanh(2 / 3 * x),
     "relu": lambda x: np.where(x > 0, x, 0),
     "relu6": lambda x: np.minimum(np.maximum(x, 0), 6),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
@@ -140,6 +142,9 @@ OTHERS = {
     "relu": {"negative_slope": 0.1, "max_value": 4.0, "threshold": 1.0},
     "leaky_relu": {"negative_slope": 0.05},
     "elu": {"alpha": 0.5},
+    "affine": {"alpha": -0.5, "beta": 0.75},
+    "scaled_tanh": {"alpha": -0.5, "beta": 0.75},
+    "hard_sigmoid": {"alpha": 0.25, "beta": 0.4},
     "celu": {"alpha": 2.0},
     "gelu": {"approximate": True},
     "squareplus": {"b": 1.0},
@@ -269,6 +274,8 @@ def test_the_values_and_derivatives_are_those_of_torch(name):
     functional = torch.nn.functional
     theirs = {
         "linear": lambda x: x,
+        "affine": lambda x: x,
+        "scaled_tanh": lambda x: 1.7159 * torch.tanh(2 / 3 * x),
         "leaky_relu": lambda x: functional.leaky_relu(x, 0.2),
         "hard_silu": functional.hardswish,
         "hard_swish": functional.hardswish,
@@ -346,7 +353,7 @@ def test_an_axis_that_is_not_there_is_named_and_one_without_elements_is_none(nam
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: activations.get("swash"), ValueError, "activation: expected one of celu, .* or None, got 'swash'"),
+        (lambda: activations.get("swash"), ValueError, "activation: expected one of affine, .* or None, got 'swash'"),
         (lambda: activations.get(3), ValueError, "activation: expected a name, a function or None, got 3"),
         (
             lambda: activations.relu([1.0], negative_slope=-1),

@@ -7,7 +7,7 @@ import pytest
 from problems import LAYOUTS, MIN_AND_SLSTM, OPTIONS, Problem, assert_same_bits, lay_out
 
 from lstmcore import functional
-from lstmcore.functional import GRUOptions, LSTMOptions, Zoneout
+from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions, Zoneout
 
 SHAPES = [
     (1, 30, 20, 64),  # one row: threads share units, inputs projected ahead
@@ -27,6 +27,9 @@ STAGED = {
     "lstm, peepholes": LSTMOptions(peepholes=True),
     "lstm, projection": LSTMOptions(projection=True),
     "lstm, layer norm": LSTMOptions(layer_norm=True),
+    "lstm, clip": LSTMOptions(clip=0.5, output_activation="softplus"),
+    "gru, elu": GRUOptions(activation="elu", clip=0.5),
+    "rnn, scaled tanh": RNNOptions("scaled_tanh"),
 }
 CELLS = {cell: options() for cell, options in OPTIONS.items()} | MIN_AND_SLSTM | STAGED
 every_cell = pytest.mark.parametrize("options", CELLS.values(), ids=CELLS)

@@ -21,5 +21,8 @@ def test_examples_in_docstrings(name):
         if "pip install" not in str(error):
             raise
         pytest.skip(str(error))
+    examples = [example.source for test in doctest.DocTestFinder().find(module) for example in test.examples]
+    if any(source.startswith(("import torch", "from torch")) for source in examples):
+        pytest.importorskip("torch")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert result.failed == 0

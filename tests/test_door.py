@@ -506,6 +506,7 @@ OBJECTS = {
     "Cache": CACHE,
     "Stream": _core.Stream(PACKED, 1, 1, None),
     "PackedMatrix": _core.PackedMatrix(np.ones((2, 2))),
+    "Snapshot": _core.Snapshot([np.ones((2, 2))]),
     "NGramTable": _core.NGramTable(["a"], [([0], -1.0, 0.0)], -1, -1, -1, -9.0),
 }
 
@@ -570,6 +571,8 @@ CALLS = {  # every function of the core and every method, with arguments that ar
     "PackedMatrix": (_core.PackedMatrix, np.ones((2, 3))),
     "matmul": (_core.matmul, np.ones((2, 3)), np.ones((3, 2)), np.ones(2), np.ones((2, 2)), True),
     "matmul of several": (_core.matmul, np.ones((4, 2, 3)), np.ones((4, 3, 2)), np.ones(2), np.ones((4, 2, 2)), True),
+    "transpose": (_core.transpose, np.ones((2, 3)), 1),
+    "Snapshot": (_core.Snapshot, [np.ones((2, 3)), np.ones(2)]),
     "softmax": (_core.softmax, np.ones((4, 2, 3)), 0.5, np.ones((2, 2, 3), bool)),
     "softmax_backward": (
         *(_core.softmax_backward, np.ones((4, 2, 3)), np.ones((4, 2, 3)), 0.5, np.ones((2, 2, 3), bool)),
@@ -748,6 +751,7 @@ ARRAYS = [
     *(("backward", (2, k)) for k in (0, 1)),
     ("Stream.run", 0),
     ("PackedMatrix", 0),
+    ("transpose", 0),
     *(("matmul", k) for k in (0, 1, 2)),
     *(("matmul of several", k) for k in (0, 1, 2)),
     ("softmax", 2),

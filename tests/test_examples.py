@@ -3,16 +3,20 @@
 import datetime
 import importlib
 import itertools
+import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 import numpy as np
 import pytest
 
 import lstmcore
+from lstmcore import Input, Sequential, layers
 
 root = pathlib.Path(__file__).parents[1]
 examples = root / "examples"
@@ -44,7 +48,9 @@ programs = {
         "LSTM +16 +3976 ",
     ),
     "hyperparameters": ("--trials 2 --epochs 2", None, "best trials"),
+    "serve_keras_file": ("--epochs 1 --starts 1 --requests 5", None, r"a request, later +\d"),
     "grid_search": ("--units 2 4 --rates 0.01 --folds 2 --epochs 2", None, "450 digits"),  # a quarter of 1797
+    "accelerate_pytorch": ("--questions 100 --steps 10 --units 8 --epochs 2", None, "1000 sums of the test"),
 }
 
 
@@ -63,10 +69,14 @@ def run(name, options, folder, **environment):
 def test_programs_print_their_scores_and_save_a_picture(name, tmp_path):
     pytest.importorskip("matplotlib")
     options, data, fact = programs[name]
+    if name == "serve_keras_file":
+        pytest.importorskip("h5py")
     if name == "hyperparameters":
         pytest.importorskip("optuna")
     if name == "grid_search":
         pytest.importorskip("sklearn")
+    if name == "accelerate_pytorch":
+        pytest.importorskip("torch")
     if data and not (pathlib.Path(os.environ.get("LSTMCORE_DATA", shared)) / data).exists():
         pytest.skip(f"{data} is neither in $LSTMCORE_DATA nor in ../shared/data")
     ended = run(name, options, tmp_path)
@@ -93,6 +103,41 @@ def test_air_passengers_comes_near_the_published_error(tmp_path):
     train, test = map(float, re.search(r"^LSTM +(\S+) +(\S+)", ended.stdout, re.M).groups())
     assert 22 < train < 24
     assert 46 < test < 56
+
+
+def test_a_keras_file_is_served_over_http(tmp_path):
+    pytest.importorskip("h5py")
+    model = Sequential([Input((None, 2)), layers.LSTM(3), layers.Dense(2)])
+    model.save(tmp_path / "model.keras")
+    options = "--file model.keras --picture= --starts 1 --requests 1 --serve --port 0"
+    with subprocess.Popen(
+        [sys.executable, examples / "serve_keras_file.py", *options.split()],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            address = next(line.split()[-1] for line in server.stdout if line.startswith("serving on "))
+
+            def answer(content):
+                asked = urllib.request.Request(address, content, method="POST")
+                try:
+                    with urllib.request.urlopen(asked, timeout=60) as response:
+                        return response.status, json.loads(response.read())
+                except urllib.error.HTTPError as error:
+                    with error:
+                        return error.code, json.loads(error.read())
+
+            x = np.random.default_rng(0).normal(size=(2, 5, 2)).astype("float32")
+            status, answered = answer(json.dumps({"inputs": x.tolist()}).encode())
+            assert status == 200
+            np.testing.assert_array_equal(np.float32(answered["outputs"]), model.predict(x, verbose=0))
+            for wrong in (b"[", b"{}", b'{"inputs": [[1, 2], [3]]}', b'{"inputs": [[[1, 2, 3]]]}', b"[" * 100_000):
+                status, answered = answer(wrong)
+                assert status == 400
+                assert "error" in answered
+        finally:
+            server.terminate()
 
 
 def test_vanishing_gradients(tmp_path):

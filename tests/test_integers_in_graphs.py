@@ -151,6 +151,16 @@ def test_what_takes_floats_gets_them(kind):
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
 
 
+def test_integers_go_into_a_model_whose_inputs_are_nested():
+    a, b = Input((2,)), Input((2,))
+    nested = Model([[a], b], [layers.Dense(1)(a), layers.Dense(1)(b)])
+    ids, x = Input((2,), dtype="int32"), Input((2,))
+    model = Model([ids, x], nested([[layers.Lambda(lambda x: x * 2)(ids)], x]))
+    given = [np.array([[1, 2]], "int32"), np.array([[0.5, 1.5]], "float32")]
+    for found, expected in zip(model(given), nested([[given[0] * 2.0], given[1]]), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_integers_go_into_layers_of_floats_as_such():
     x = np.array([[[1], [2], [3]], [[0], [5], [7]]], "int32")
     for layer in (layers.LSTM(2), layers.Dense(2), layers.Conv1D(2, 2), layers.LayerNormalization(), layers.ReLU()):
@@ -224,3 +234,21 @@ def test_shapes_are_told_in_the_structure_and_for_the_dtypes_of_inputs_and_outpu
                     "vectors": (batch, 4, 3),
                     "rest": [(batch, 2), (batch, 12)],
                 }
+
+
+@pytest.mark.parametrize("dtype", ["int64", None])
+def test_integers_at_every_step_and_out_of_models_within(dtype):
+    table = np.arange(6.0).reshape(3, 2)
+    ids = np.array([[[0, 2], [1, 1], [2, 0]]])
+    inputs = Input((3, 2), **({} if dtype is None else {"dtype": dtype}))
+    steps = layers.TimeDistributed(layers.Lambda(lambda x: x % 2))(inputs)
+    assert steps.dtype == (dtype or "float32")
+    dense = layers.Dense(2)
+    np.testing.assert_array_equal(Model(inputs, dense(steps)).predict(ids, verbose=0), dense(ids % 2.0))
+    within = Model(inputs, steps)
+    outer = Input((3, 2), **({} if dtype is None else {"dtype": dtype}))
+    np.testing.assert_array_equal(Model(outer, dense(within(outer))).predict(ids, verbose=0), dense(ids % 2.0))
+    if dtype is not None:
+        found = layers.TimeDistributed(layers.Lambda(lambda x: table[x]))(inputs)
+        assert (found.shape, found.dtype) == ((None, 3, 2, 2), np.float32)
+        np.testing.assert_array_equal(Model(inputs, found).predict(ids, verbose=0), table[ids])

@@ -4,50 +4,30 @@ import contextlib
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
-import warnings
+import time
 import zipfile
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras_tools import NEAR, agree, made, some, with_random_weights
 
 import lstmcore
 from lstmcore import Input, Model, Sequential, layers, models
 from lstmcore.interop.keras_files import archive, hdf5
 
 h5py = pytest.importorskip("h5py")
-
-# One step of float32 in sums of some dozen products, through several layers.
-NEAR = {"rtol": 2e-5, "atol": 2e-6}
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")
 def keras():
     os.environ.setdefault("KERAS_BACKEND", "torch")
     return pytest.importorskip("keras", minversion="3.0")
-
-
-def outputs_of(model, inputs):
-    result = model.predict(inputs, verbose=0)
-    if isinstance(result, dict):
-        return [result[name] for name in sorted(result)]
-    return list(result) if isinstance(result, (list, tuple)) else [result]
-
-
-def agree(first, second, inputs, tolerance=NEAR):
-    pairs = zip(outputs_of(first, inputs), outputs_of(second, inputs), strict=True)
-    for one, other in pairs:
-        np.testing.assert_allclose(one, other, **tolerance)
-
-
-def with_random_weights(model, seed=0):
-    rng = np.random.default_rng(seed)
-    # Positive, for some are variances.
-    model.set_weights([rng.uniform(0.05, 0.6, w.shape).astype(w.dtype) for w in model.get_weights()])
-    return model
 
 
 # --- generated architectures: each is a list of (class, arguments), for Keras and for us ---
@@ -88,7 +68,6 @@ plain = st.sampled_from(
         ("ELU", {}),
         ("PReLU", {"shared_axes": [1]}),
         ("Softmax", {}),
-        ("Masking", {"mask_value": 0.0}),
         ("Identity", {}),
         ("ZeroPadding1D", {"padding": 1}),
         ("UpSampling1D", {"size": 2}),
@@ -126,25 +105,10 @@ chains = st.builds(
 )
 
 
-def made(package, described):
-    cls, arguments = described
-    within = {}
-    for key, value in arguments.items():
-        if isinstance(value, tuple):
-            within[key] = made(package, value)
-        elif isinstance(value, list) and isinstance(value[0], tuple):
-            within[key] = [made(package, one) for one in value]
-    return getattr(package, cls)(**arguments | within)
-
-
 def chain(package, sequential, source, described, dtype="float32"):
     first = source((6, 3), dtype=dtype)
     described = [(cls, arguments | {"dtype": dtype}) for cls, arguments in described]
     return sequential([first, *(made(package, one) for one in described)])
-
-
-def some(shape=(4, 6, 3), seed=1):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
@@ -517,6 +481,28 @@ def test_weights_alone_of_keras_2_are_found_by_name_or_by_order(tmp_path):
             np.testing.assert_array_equal(own, array)
 
 
+def test_files_of_keras_2_are_to_us_what_they_are_to_keras_3(keras, tmp_path):
+    """Of what it still reads: it gives hard_sigmoid its new slope, and knows neither time_major nor CuDNNLSTM."""
+    w, u, b, w2, u2, b2, v, d = weights_like((2, 12), (3, 12), (12,), (3, 6), (2, 6), (2, 6), (2, 1), (1,))
+    lstm = OLD_LSTM | {"recurrent_activation": "sigmoid", "return_sequences": True}
+    lstm.pop("time_major")
+    gru = {"units": 2, "recurrent_activation": "sigmoid", "reset_after": True, "go_backwards": True}
+    config = old_chain(
+        old_layer("InputLayer", "x", batch_input_shape=[None, 5, 2], dtype="float32", sparse=False, ragged=False),
+        old_layer("LSTM", "lstm_1", **lstm),
+        old_layer("GRU", "gru_1", **gru),
+        old_layer("Dense", "dense_1", units=1, activation="linear", use_bias=True),
+    )
+    weights = {
+        "lstm_1": {"kernel": w, "recurrent_kernel": u, "bias": b},
+        "gru_1": {"kernel": w2, "recurrent_kernel": u2, "bias": b2},
+        "dense_1": {"kernel": v, "bias": d},
+    }
+    write_h5(tmp_path / "old.h5", config, weights, version="2.11.0", as_bytes=False)
+    theirs = keras.models.load_model(tmp_path / "old.h5", compile=False)
+    agree(models.load_model(tmp_path / "old.h5"), theirs, some((4, 5, 2)))
+
+
 def test_alias_and_old_names_of_arguments(tmp_path):
     config = old_chain(
         old_layer("BatchNormalizationV1", "bn", axis=[2], fused=None, batch_input_shape=[None, 5, 2]),
@@ -650,14 +636,80 @@ def test_hdf5_that_points_elsewhere_or_does_not_fit_is_refused(kind, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_lists_of_one_long_text_are_refused(tmp_path):
-    """Of each name HDF5 would make a text of its own."""
-    with h5py.File(tmp_path / "bomb.h5", "w") as file:
-        text = "x" * (1 << 20)
-        file.attrs["model_config"] = text
-        file.create_group("model_weights").attrs.create("layer_names", ["y"] * 1000, dtype=h5py.string_dtype())
-    with pytest.raises(ValueError, match=r"bomb\.h5: model_weights: layer_names: expected .* larger than the file"):
-        models.load_model(tmp_path / "bomb.h5")
+def texts_in_attributes(folder):
+    """Return the path of a file of texts, and the bytes where it says how long and where the longest is."""
+    with h5py.File(folder / "texts.h5", "w") as file:
+        file.attrs["model_config"] = "x" * 54321
+        names = file.create_group("model_weights").attrs
+        names.create("layer_names", ["y"] * 1000, dtype=h5py.string_dtype())
+    content = (folder / "texts.h5").read_bytes()
+    at = content.find(struct.pack("<I", 54321))
+    while not any(content[at + 4 : at + 8]):  # in the heap, where lengths have eight bytes
+        at = content.find(struct.pack("<I", 54321), at + 1)
+    return folder / "texts.h5", content, content[at : at + 16]
+
+
+def test_texts_that_are_said_to_be_longer_than_the_file_are_refused(tmp_path):
+    """HDF5 would make room for them, and of each name in a list a text of its own."""
+    path, content, reference = texts_in_attributes(tmp_path)
+    path.write_bytes(content.replace(reference, struct.pack("<I", 0xF0000000) + reference[4:]))
+    with pytest.raises(ValueError, match=r"texts\.h5: .*model_config: expected .* larger than the file"):
+        models.load_model(path)
+    begin = content.index(b"layer_names\0")
+    at = content.index(struct.pack("<I", 1), begin + 48)
+    many = content[:at] + reference * 1000 + content[at + 16_000 :]
+    path.write_bytes(many)
+    with pytest.raises(ValueError, match=r"texts\.h5: .*layer_names: expected .* larger than the file"):
+        models.load_model(path)
+
+
+def test_attributes_of_other_types_are_not_read(tmp_path):
+    """HDF5 may not survive it."""
+    path, content, _ = texts_in_attributes(tmp_path)
+    path.write_bytes(content.replace(b"\x19\x01", b"\x19\x00"))
+    with pytest.raises(ValueError, match=r"texts\.h5: .*expected a text or a list of texts"):
+        models.load_model(path)
+
+
+def test_many_parts_of_a_zip_file_take_no_time(tmp_path):
+    _, path = a_keras_file(tmp_path)
+    put_together(path, parts_of(path) | {f"assets/{k}": b"" for k in range(30_000)})
+    began = time.process_time()
+    models.load_model(path)
+    assert time.process_time() - began < 5  # it is 0.2 s; a comparison of each with each would be a minute
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_kinds_of_compression_whose_blocks_have_no_bound_are_refused(kind, tmp_path):
+    _, path = a_keras_file(tmp_path)
+    put_together(path, parts_of(path), kind)
+    with pytest.raises(ValueError, match=r"m\.keras: .*: expected a part stored or deflated"):
+        models.load_model(path)
+
+
+def test_a_deflated_part_with_other_bytes_is_refused(tmp_path):
+    _, path = a_keras_file(tmp_path)
+    put_together(path, parts_of(path), zipfile.ZIP_DEFLATED)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"model.weights.h5") + 40] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"m\.keras: not a whole ZIP file"):
+        models.load_model(path)
+
+
+def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    for name in ("m.keras", "m.h5", "m.weights.h5"):
+        model, _ = a_keras_file(tmp_path)
+        save = model.save_weights if "weights" in name else model.save
+        save(tmp_path / name)
+        content = (tmp_path / name).read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("no space left")))
+            patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+            with pytest.raises(OSError, match="no space left"):
+                save(tmp_path / name)
+        assert (tmp_path / name).read_bytes() == content
+        assert {part.name for part in tmp_path.iterdir()} <= {"m.keras", "m.h5", "m.weights.h5"}
 
 
 def test_all_unknown_layers_are_said_once(tmp_path):
@@ -742,6 +794,30 @@ def test_hostile_configurations_are_refused_by_the_name_of_the_file(tmp_path):
         models.load_model(path)
 
 
+def test_a_gelu_that_is_approximated_is_refused(keras, tmp_path):
+    x = keras.Input((3,), name="x")
+    for approximate in (False, True):
+        theirs = keras.Model(x, keras.ops.gelu(x, approximate=approximate))
+        theirs.save(tmp_path / "m.keras")
+        if approximate:
+            with pytest.raises(ValueError, match=r"m\.keras: gelu.*: expected {'approximate': False}"):
+                models.load_model(tmp_path / "m.keras")
+        else:
+            agree(models.load_model(tmp_path / "m.keras"), theirs, some((4, 3)))
+
+
+def test_a_cold_start_imports_no_more_than_it_needs(tmp_path):
+    a_keras_file(tmp_path)
+    code = (
+        "import sys, numpy\nfrom lstmcore import models\n"
+        "model = models.load_model('m.keras')\nmodel.predict(numpy.zeros((1, 6, 3), 'float32'), verbose=0)\n"
+        "unneeded = {'numpy.random', 'scipy', 'torch', 'keras', 'tensorflow', 'sklearn', 'lstmcore.tuner', "
+        "'lstmcore.audio', 'lstmcore.datasets', 'lstmcore.preprocessing', 'lstmcore.interop.torch'}\n"
+        "assert not unneeded & sys.modules.keys(), unneeded & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+
+
 def test_circles_in_graphs_are_refused():
     def part(name, source):
         return old_layer("Dense", name, units=2) | {"name": name, "inbound_nodes": [[[source, 0, 0, {}]]]}
@@ -799,15 +875,3 @@ def test_without_h5py_the_extra_is_said(tmp_path):
 def test_keras_and_h5py_are_imported_only_where_they_are_needed():
     code = "import sys, lstmcore\nassert not {'keras', 'h5py'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_there_is_a_warning_where_keras_ends_a_mask(tmp_path):
-    convolution = layers.Conv1D(3, 2, padding="same", name="convolution")
-    model = Sequential([Input((6,)), layers.Embedding(9, 3, mask_zero=True), convolution, layers.LSTM(2)])
-    model.save(tmp_path / "m.keras")
-    with pytest.warns(UserWarning, match="Keras ends the mask, .* at convolution, if it comes there"):
-        models.load_model(tmp_path / "m.keras")
-    Sequential([Input((6, 2)), layers.Conv1D(3, 2), layers.LSTM(2)]).save(tmp_path / "m.keras")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        models.load_model(tmp_path / "m.keras")

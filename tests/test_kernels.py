@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from problems import LAYOUTS, MIN_AND_SLSTM, OPTIONS, Problem, assert_same_bits, relative_errors
 
 from lstmcore import _core, functional, reference
+from lstmcore._options import ACTIVATION_FIELDS, ACTIVATIONS
+from lstmcore.activations import piecewise, smooth
 from lstmcore.functional import (
     GRUOptions,
     LSTMOptions,
@@ -28,6 +30,9 @@ CELLS = {
     "lstm": LSTMOptions(),
     "gru": GRUOptions(),
     "rnn": RNNOptions(),
+    "rnn, softplus": RNNOptions("softplus"),
+    "gru, clip": GRUOptions(clip=0.5),
+    "lstm, clip": LSTMOptions(clip=0.5, output_activation="scaled_tanh"),
     "gru, reset before": GRUOptions(reset_after=False),
     "gru, layer norm": GRUOptions(layer_norm=True),
     "lstm, peepholes, coupled": LSTMOptions(peepholes=True, coupled=True),
@@ -37,15 +42,18 @@ CELLS = {
 }
 # Those with a kernel that applies the gates in registers.
 FUSED = [LSTMOptions(), GRUOptions(), RNNOptions(), *MIN_AND_SLSTM.values()]
+BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "softsign")
+SMOOTH = {"tanh", "sigmoid", "linear", "softsign", "softplus", "affine", "scaled_tanh", True, False}
 every_cell = pytest.mark.parametrize("options", CELLS.values(), ids=CELLS)
 every_plain_cell = pytest.mark.parametrize("cell", OPTIONS)
 
 
 def kinked(options):
     """Whether slopes jump: those of an activation, of a candidate in log space at 0, of the sLSTM's m at a tie."""
-    if options.cell == "slstm" or getattr(options, "log_space", False):
+    if options.cell == "slstm" or getattr(options, "log_space", False) or getattr(options, "clip", None):
         return True
-    return {getattr(options, name, None) for name in ("activation", "recurrent_activation")} & {"relu", "hard_sigmoid"}
+    used = {getattr(options, name, "linear") for name in ACTIVATION_FIELDS}
+    return not used <= SMOOTH
 
 
 def make(options=LSTMOptions(), dtype="float32", padding=None, **arguments):  # noqa: B008
@@ -53,24 +61,36 @@ def make(options=LSTMOptions(), dtype="float32", padding=None, **arguments):  # 
     scale = 1.0
     if getattr(options, "recurrent_activation", "sigmoid") not in ("sigmoid", "hard_sigmoid"):
         scale = 0.1
-    elif getattr(options, "activation", None) in ("relu", "linear") and options.cell != "rnn":
+    elif getattr(options, "activation", "tanh") not in BOUNDED and options.cell != "rnn":
         scale = 0.5
     if getattr(options, "layer_norm", False):
         dtype = "float64"  # float32 has a test of its own
     return Problem(options=options, dtype=dtype, scale=scale, **(padding or {}), **arguments)
 
 
-activations = st.sampled_from(["tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign"])
+# Numbers that float32 has as float64 has them: inputs lie on the same side of a threshold in both.
+numbers = st.sampled_from([-0.75, -0.5, 0.25, 0.5, 1.0, 1.25])
+of_two_numbers = (piecewise.Affine, piecewise.HardSigmoid, piecewise.Threshold, smooth.ScaledTanh)
+activations = st.one_of(
+    st.sampled_from(["tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign"]),
+    st.sampled_from([*ACTIVATIONS]),
+    st.builds(lambda kind, *numbers: kind(*numbers), st.sampled_from(of_two_numbers), numbers, numbers),
+    st.builds(smooth.ELU, numbers),
+    st.builds(piecewise.LeakyReLU, st.sampled_from([0.25, 0.5])),
+)
+clips = st.sampled_from([None, None, None, 0.25, 1.0, 3.0])
 
 
 @st.composite
 def lstm_options(draw):
-    one_less = ["input_gate", "forget_gate", "output_gate", "input_activation", "output_activation"]
+    one_less = ["input_gate", "forget_gate", "output_gate", "input_activation"]
     variants = [{name: False} for name in one_less]
     variants += [{}, {"coupled": True}, {"input_gate": False, "forget_gate": False, "output_gate": False}]
     return LSTMOptions(
         draw(activations),
         draw(activations),
+        output_activation=draw(st.one_of(st.booleans(), activations)),
+        clip=draw(clips),
         **draw(st.sampled_from(variants)),
         **{name: draw(st.booleans()) for name in ("peepholes", "projection", "layer_norm")},
     )
@@ -79,7 +99,8 @@ def lstm_options(draw):
 @st.composite
 def gru_options(draw):
     reset_after = draw(st.booleans())
-    return GRUOptions(reset_after, draw(activations), draw(activations), reset_after and draw(st.booleans()))
+    norm = reset_after and draw(st.booleans())
+    return GRUOptions(reset_after, draw(activations), draw(activations), norm, draw(clips))
 
 
 sizes = st.one_of(st.integers(1, 9), st.integers(1, 70))
@@ -103,7 +124,7 @@ problems = st.fixed_dictionaries(
         "options": st.one_of(
             st.sampled_from([LSTMOptions(), GRUOptions(), RNNOptions()]),
             st.sampled_from(list(MIN_AND_SLSTM.values())),
-            st.one_of(lstm_options(), gru_options(), st.builds(RNNOptions, activations)),
+            st.one_of(lstm_options(), gru_options(), st.builds(RNNOptions, activations, clips)),
         ),
         "padding": st.sampled_from(paddings),
         "dropout": dropouts,
@@ -442,7 +463,7 @@ def test_a_row_with_nan_or_inf_spoils_only_itself(options, bad):
         assert np.isnan(y[4, 2:]).all()
 
 
-@pytest.mark.parametrize("name", ["tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_nan_passes_through_every_activation(name):
     p = Problem(3, 4, 2, 5, options=RNNOptions(name))
     p.x[1] = np.nan

@@ -54,7 +54,6 @@ def test_every_name_of_keras_is_there_or_says_what_to_use_instead():
         ("import lstmcore.ops as ops", "lstmcore.ops is not offered; use NumPy"),
         ("from lstmcore.datasets import mnist", "lstmcore.datasets.mnist is not offered; datasets.imdb"),
         ("from lstmcore.preprocessing.image import load_img", "lstmcore.preprocessing.image is not offered"),
-        ("from lstmcore import keras", "import lstmcore as keras"),
         ("from lstmcore.optimizers.schedules import deserialize", "from_config"),
         ("from lstmcore.layers import Dense, CuDNNLSTM", "use layers.GRU and layers.LSTM"),
         ("from lstmcore.layers import ThresholdedReLU", "layers.Activation of activations.threshold"),

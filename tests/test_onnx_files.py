@@ -16,7 +16,7 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from lstmcore import Input, Model, Sequential, layers, models  # noqa: E402
 
-pytestmark = [pytest.mark.peer, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [pytest.mark.peer, pytest.mark.once, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 # Rounding of some tens of terms, through some steps.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}

@@ -414,7 +414,7 @@ def test_import_is_light():
     loaded = python(program).stdout.split()
     assert "lstmcore._core" in loaded
     heavy = {"matplotlib", "tqdm", "scipy", "pandas", "torch", "asyncio", "multiprocessing", "concurrent", "doctest"}
-    heavy |= {"sklearn", "joblib", "onnx", "google"}
+    heavy |= {"sklearn", "joblib", "onnx", "google", "keras", "jax"}
     heavy |= {"tempfile", "shutil", "bz2", "lzma"}  # small each, but more than a tenth of the time it takes
     assert not heavy & {name.partition(".")[0] for name in loaded}
 

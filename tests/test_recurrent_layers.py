@@ -9,6 +9,7 @@ from problems import possible_state
 import lstmcore
 from lstmcore import Sequential, reference
 from lstmcore._options import ACTIVATIONS
+from lstmcore.activations import piecewise, smooth
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -51,6 +52,24 @@ OPTIONS = {
     "lstm coupled": (LSTM, {"coupled": True}),
     "lstm no input activation": (LSTM, {"input_activation": False}),
     "lstm no output activation": (LSTM, {"output_activation": False}),
+    "lstm output activation": (LSTM, {"output_activation": "softsign"}),
+    "lstm three activations": (
+        LSTM,
+        {
+            "activation": piecewise.LeakyReLU(0.3),
+            "recurrent_activation": piecewise.HardSigmoid(0.3, 0.4),
+            "output_activation": smooth.ScaledTanh(1.5, 0.5),
+        },
+    ),
+    "lstm clip": (LSTM, {"clip": 0.5}),
+    "lstm clip peepholes coupled": (LSTM, {"clip": 0.5, "peepholes": True, "coupled": True}),
+    "lstm clip everything": (LSTM, {"clip": 0.4, "peepholes": True, "layer_norm": True, "projection": 3}),
+    "gru threshold": (GRU, {"activation": piecewise.Threshold(0.1, 0.2)}),
+    "gru clip": (GRU, {"clip": 0.5}),
+    "gru clip reset before": (GRU, {"clip": 0.5, "reset_after": False, "activation": smooth.ELU(0.6)}),
+    "gru clip layer norm": (GRU, {"clip": 0.5, "layer_norm": True}),
+    "rnn clip": (SimpleRNN, {"clip": 0.5}),
+    "rnn affine": (SimpleRNN, {"activation": piecewise.Affine(0.8, -0.2)}),
     "lstm layer norm": (LSTM, {"layer_norm": True}),
     "lstm projection": (LSTM, {"projection": 2}),
     "lstm peepholes coupled": (LSTM, {"peepholes": True, "coupled": True}),
@@ -381,8 +400,9 @@ def test_kernel_info_says_what_runs(kind, options):
     layer.ensure_built((None, None, FEATURES))
     name, kernel, dtype, isa = layer.kernel_info().replace(": ", ", ").split(", ")
     assert name == CELL_OF[kind]
-    # The plain LSTM and the GRU with reset_after have a loop of their own, as do all the others.
-    plain = options == {} or kind not in (LSTM, GRU)
+    # The plain LSTM and the GRU with reset_after have a loop of their own, as do all the others but what slopes that
+    # are saved are for.
+    plain = options == {} or (kind not in (LSTM, GRU) and options.keys().isdisjoint({"clip", "activation"}))
     assert (kernel == "fused kernel") == plain, kernel
     assert dtype == "float64"
     assert isa == lstmcore._core.config()["instruction_set"]

@@ -19,8 +19,11 @@ torch = pytest.importorskip("torch")
 
 from torch.nn.utils import rnn  # noqa: E402
 
+import lstmcore  # noqa: E402
 import lstmcore.torch as ours  # noqa: E402
-from lstmcore.interop.torch import operator  # noqa: E402
+from lstmcore import _core  # noqa: E402
+from lstmcore._passes import Call  # noqa: E402
+from lstmcore.interop.torch import operator, passes  # noqa: E402
 
 pytestmark = [
     pytest.mark.peer,
@@ -140,8 +143,6 @@ def test_outputs_states_and_gradients_are_those_of_torch(pair, batch, steps, bat
 @given(sequence_modules(), st.lists(st.integers(1, 9), min_size=1, max_size=6), st.booleans(), st.booleans())
 def test_packed_sequences_are_those_of_torch(pair, lengths, enforce_sorted, with_states):
     theirs, mine = pair
-    for module in pair:
-        module.dropout = 0.0  # of padded rows, so the masks are others
     if enforce_sorted:
         lengths = sorted(lengths, reverse=True)
     rows = [normal(n, theirs.input_size, dtype=theirs.weight_ih_l0.dtype) for n in lengths]
@@ -153,6 +154,27 @@ def test_packed_sequences_are_those_of_torch(pair, lengths, enforce_sorted, with
     for name in ("batch_sizes", "sorted_indices", "unsorted_indices"):
         a, b = getattr(got, name), getattr(want, name)
         assert (a is None and b is None) or torch.equal(a, b)
+
+
+@pytest.mark.parametrize("sizes", [[2, 3], [3, 1, 1, 1], []])
+def test_what_is_no_packed_sequence_is_the_error_of_torch(sizes):
+    x = rnn.PackedSequence(torch.ones(4, 3), torch.tensor(sizes, dtype=torch.int64))
+    assert_equal_errors(twins("LSTM", 3, 4), x, None)
+
+
+@given(sequence_modules(), st.integers(1, 40), st.integers(1, 9))
+def test_bits_do_not_depend_on_threads(pair, batch, steps):
+    _, mine = pair
+    mine.batch_first = True
+    x, found = normal(batch, steps, mine.input_size, dtype=mine.weight_ih_l0.dtype), []
+    before = lstmcore.get_num_threads()
+    try:
+        for threads in (1, 2):
+            lstmcore.set_num_threads(threads)
+            found.append(everything(mine, x))
+    finally:
+        lstmcore.set_num_threads(before)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @given(
@@ -200,7 +222,20 @@ def test_inputs_of_any_strides_and_those_that_need_no_gradient():
     ],
 )
 def test_what_does_not_fit_is_the_error_of_torch(input, hx):
+    assert_equal_errors(twins("LSTM", 3, 4), input, hx)
+
+
+def test_a_tuple_of_states_is_that_of_an_lstm_only():
+    assert_equal_errors(twins("GRU", 3, 4), torch.zeros(5, 2, 3), (torch.zeros(1, 2, 4),))
+    assert_equal_errors(twins("GRUCell", 3, 4), torch.zeros(2, 3), (torch.zeros(2, 4),))
+    assert_equal_errors(twins("LSTMCell", 3, 4), torch.zeros(2, 3), torch.zeros(2, 4))
     theirs, mine = twins("LSTM", 3, 4)
+    x, hx = torch.randn(5, 2, 3), [torch.randn(1, 2, 4), torch.randn(1, 2, 4)]  # a list will do
+    assert_close(flat(mine(x, hx)), flat(theirs(x, hx)))
+
+
+def assert_equal_errors(pair, input, hx):
+    theirs, mine = pair
     with pytest.raises(Exception) as want:
         theirs(input, hx)
     with pytest.raises(type(want.value)) as got:
@@ -245,6 +280,68 @@ def test_writing_to_what_the_backward_pass_needs_is_an_error(which):
         loss.backward()
 
 
+@pytest.mark.parametrize("kind", [*SEQUENCES, *CELLS])
+def test_states_that_are_written_to_change_no_gradient(kind):
+    is_cell, found = kind in CELLS, []
+    for module, writes in zip(twins(kind, 3, 4), (False, True), strict=True):
+        x = torch.linspace(-1, 1, 30).view(5, 2, 3)
+        states = [torch.linspace(-1, 1, 8).view((2, 4) if is_cell else (1, 2, 4)).clone() for _ in range(2)]
+        hx = tuple(states) if kind.startswith("LSTM") else states[0]
+        results = flat(module(x[0] if is_cell else x, hx))
+        loss = sum((t * torch.linspace(-1, 1, t.numel()).view(t.shape)).sum() for t in results)
+        if writes:
+            for t in [*states, *results[not is_cell :]]:
+                t.data.fill_(100)  # which autograd does not see
+        found.append(torch.autograd.grad(loss, list(module.parameters())))
+    assert_close(*found)
+
+
+def test_what_the_backward_pass_has_used_is_kept_by_no_loss():
+    module, x = ours.LSTM(3, 4), torch.randn(5, 2, 3)
+    y, _ = module(x)
+    node, loss = y.grad_fn, y.sum()
+    assert node.caches
+    loss.backward(retain_graph=True)
+    assert node.caches
+    loss.backward()
+    assert node.caches is None
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_checkpoints_of_activations(use_reentrant):
+    from torch.utils.checkpoint import checkpoint
+
+    found = []
+    for module in twins("LSTM", 3, 4):
+        x = torch.linspace(-1, 1, 30).view(5, 2, 3).requires_grad_()
+        y, _ = checkpoint(module, x, use_reentrant=use_reentrant)
+        y.sin().sum().backward()
+        found.append([y, x.grad, *(p.grad for p in module.parameters())])
+    assert_close(*found)
+
+
+def test_tensors_saved_elsewhere():
+    found = []
+    for module in twins("GRU", 3, 4):
+        x = torch.linspace(-1, 1, 30).view(5, 2, 3).requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: t.numpy(force=True).copy(), torch.from_numpy):
+            y, _ = module(x)
+        y.sin().sum().backward()
+        found.append([y, x.grad, *(p.grad for p in module.parameters())])
+    assert_close(*found)
+
+
+def test_negated_views_and_forward_mode_are_left_to_torch():
+    theirs, mine = twins("LSTM", 3, 4)
+    x = torch.randn(5, 2, 3, dtype=torch.complex64).conj().imag
+    assert x.is_neg()
+    assert_close(flat(mine(x)), flat(theirs(x)))
+    with torch.no_grad():
+        assert_close(flat(mine(x)), flat(theirs(x)))
+
+
 def test_nothing_is_kept_when_the_results_are_gone():
     module, x = ours.LSTM(3, 4, bidirectional=True), torch.randn(5, 2, 3, requires_grad=True)
     module(x)
@@ -260,15 +357,11 @@ def test_nothing_is_kept_when_the_results_are_gone():
         gc.enable()
 
 
-def test_outputs_are_not_copied():
+def test_outputs_are_not_copied(monkeypatch):
     module, x = ours.LSTM(3, 4, batch_first=True), torch.randn(2, 5, 3)
     seen = []
-    original = sys.modules["lstmcore.interop.torch.passes"].run_forward
-    sys.modules["lstmcore.interop.torch.passes"].run_forward = lambda call: seen.append(call) or original(call)
-    try:
-        y, _ = module(x)
-    finally:
-        sys.modules["lstmcore.interop.torch.passes"].run_forward = original
+    monkeypatch.setattr(passes, "forward", lambda *call: seen.append(Call(*call)) or _core.forward(*call))
+    y, _ = module(x)
     assert np.shares_memory(seen[0].inputs, x.numpy())
     assert np.shares_memory(seen[0].out, y.detach().numpy())
 
@@ -290,20 +383,23 @@ def changes():
         for p in module.parameters():
             p.data = p.data + 0.1
 
+    def transposed(module):
+        module.weight_hh_l0.data = module.weight_hh_l0.data.t()
+
     def load(module):
         module.load_state_dict({k: v + 0.1 for k, v in module.state_dict().items()})
 
     def parameter(module):
         module.weight_hh_l0 = torch.nn.Parameter(module.weight_hh_l0.detach() + 0.1)
 
-    return [optimizer, through_data, new_data, load, parameter]
+    return [optimizer, through_data, new_data, transposed, load, parameter]
 
 
 @pytest.mark.parametrize("steps", [1, 300])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("change", changes(), ids=lambda f: f.__name__)
 def test_new_values_of_weights_are_seen(change, training, steps):
-    theirs, mine = twins("LSTM", 3, 4)
+    theirs, mine = twins("RNN", 3, 4)  # whose recurrent weights are square
     x = torch.randn(steps, 2, 3)
     for module in (theirs, mine):
         module.train(training)
@@ -512,21 +608,22 @@ class Own(torch.nn.GRU):
 
 def test_accelerate_keeps_what_a_model_is():
     model = torch.nn.Sequential(torch.nn.LSTM(3, 4, dropout=0.1), torch.nn.GRUCell(3, 4), torch.nn.RNN(3, 4))
+    model.append(torch.nn.Linear(3, 4))
     model[2].weight_hh_l0 = torch.nn.Parameter(torch.zeros(4, 4))
     calls = []
     model[0].register_forward_hook(lambda *_: calls.append(1))
     before, modules = dict(model.named_parameters()), list(model)
     report = ours.accelerate(model, verbose=False)
-    assert report.replaced == [("0", "LSTM"), ("1", "GRUCell"), ("2", "RNN")]
+    assert report.replaced == [("0", "LSTM"), ("1", "GRUCell"), ("2", "RNN"), ("3", "Linear")]
     assert report.kept == []
     assert list(model) == modules
-    assert [type(m) for m in model] == [ours.LSTM, ours.GRUCell, ours.RNN]
+    assert [type(m) for m in model] == [ours.LSTM, ours.GRUCell, ours.RNN, ours.Linear]
     assert all(p is before[name] for name, p in model.named_parameters())
     model[0](torch.zeros(5, 2, 3))
     assert calls == [1]
     assert ours.accelerate(model, verbose=False).replaced == []
     ours.restore(model)
-    assert [type(m) for m in model] == [torch.nn.LSTM, torch.nn.GRUCell, torch.nn.RNN]
+    assert [type(m) for m in model] == [torch.nn.LSTM, torch.nn.GRUCell, torch.nn.RNN, torch.nn.Linear]
     model[0](torch.zeros(5, 2, 3))
 
 
@@ -546,7 +643,7 @@ def test_accelerate_says_what_it_keeps_and_why(capsys):
     words = ["subclass", "bfloat16", "meta", "parametrizations", "already"]
     for line, word in zip(capsys.readouterr().out.splitlines(), words, strict=True):
         assert word in line
-    assert str(ours.accelerate(torch.nn.Linear(2, 2), verbose=False)) == "no recurrent modules"
+    assert str(ours.accelerate(torch.nn.Conv1d(2, 2, 1), verbose=False)) == "no modules that could be replaced"
     with pytest.raises(TypeError, match=r"model: expected a torch\.nn\.Module, got 3"):
         ours.accelerate(3)
 

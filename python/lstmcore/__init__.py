@@ -6,6 +6,7 @@ The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import
 - `lstmcore.reference`: the same in NumPy, equation by equation.
 - `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
 - `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
+- `lstmcore.keras`: Keras's recurrent layers on these kernels; needs Keras.
 - `lstmcore.sklearn`: estimators for scikit-learn, which it needs.
 - `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
 """
@@ -44,6 +45,9 @@ from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
     from . import audio, datasets, preprocessing, sklearn, tuner
+    from .interop.torch_models.named import from_state_dict, to_state_dict
+    from .interop.torch_models.reading import from_torch
+    from .interop.torch_models.writing import to_torch
 
 __all__ = [
     "Initializer",
@@ -62,9 +66,12 @@ __all__ = [
     "constraints",
     "datasets",
     "decoders",
+    "from_state_dict",
+    "from_torch",
     "functional",
     "get_num_threads",
     "initializers",
+    "keras",
     "layers",
     "losses",
     "metrics",
@@ -79,15 +86,21 @@ __all__ = [
     "sklearn",
     "streaming",
     "threads",
+    "to_state_dict",
+    "to_torch",
     "tuner",
     "utils",
 ]
 
+_OF_TORCH = {"from_torch": "reading", "from_state_dict": "named", "to_state_dict": "named", "to_torch": "writing"}
+
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "preprocessing", "sklearn", "torch", "tuner"):
+    if name in ("audio", "datasets", "keras", "preprocessing", "sklearn", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
+    if name in _OF_TORCH:
+        return getattr(_import_module(f"{__name__}.interop.torch_models.{_OF_TORCH[name]}"), name)
     raise _not_offered.error(__name__, name)
 
 

@@ -29,6 +29,8 @@ class Masked(Protocol):
     name: str
     consumes_mask: bool
     supports_masking: bool
+    ends_mask: bool
+    uses_mask: bool
     computes_mask: bool
     loses_mask: bool
     told_of_mask: bool
@@ -150,6 +152,9 @@ def forward_with_mask(
     """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
     if layer.returned is not None:
         layer.returned = None
+    if layer.ends_mask and any(m is not None for m in parts(mask)):
+        _warn_of_end(layer)
+        mask = None
     if mask is None and not layer.takes_copies:
         outputs = layer.forward(inputs, training=training, **options)
         return outputs, after(layer, inputs, outputs, None) if layer.computes_mask else None
@@ -158,7 +163,7 @@ def forward_with_mask(
             if mask.ndim == 1 and inputs.ndim > 2 and _local.rows:
                 mask = steps_of(mask, inputs.shape[1])
             check(layer.name, mask, inputs.shape)
-        if layer.consumes_mask:
+        if layer.consumes_mask and layer.uses_mask:
             options["mask"] = mask
     own = inputs
     if layer.takes_copies:
@@ -222,6 +227,8 @@ def _warn_of_end(layer: Masked) -> None:
     kind = type(layer).__name__
     if layer.loses_mask:
         text = f"the forward of {kind} takes no mask, so that padding is taken for data; give it an argument mask"
+    elif layer.ends_mask:
+        text = f"ends_mask: as in Keras, this {kind}, and what is behind it, takes padding for data"
     else:
         text = (
             f"a {kind} ends the mask of its inputs: layers behind it take padding for data; put a layer before it that "

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _core, activations
-from ._arguments import flag, positive_integer, shown
+from ._arguments import flag, number, positive_integer, shown
 
 __all__ = [
     "ACTIVATIONS",
+    "ACTIVATION_FIELDS",
     "GRUOptions",
     "LSTMOptions",
     "MinGRUOptions",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 ACTIVATIONS = _core.activations  # those that the core has
+ACTIVATION_FIELDS = ("activation", "recurrent_activation", "output_activation")
 
 
 def _check_activation(owner: object, name: str) -> None:
@@ -32,6 +34,11 @@ def _check_activation(owner: object, name: str) -> None:
     except ValueError as error:
         raise ValueError(f"{name}: {str(error).removeprefix('activation: ')}") from None
     object.__setattr__(owner, name, activations.plain_name(chosen) or chosen)
+
+
+def _check_clip(owner: Any) -> None:
+    if owner.clip is not None:
+        object.__setattr__(owner, "clip", number("clip", owner.clip, "(0, inf)"))
 
 
 def _check_flags(owner: object, *names: str) -> None:
@@ -57,8 +64,11 @@ class CellOptions:
     @functools.cached_property
     def foreign_activations(self) -> tuple[str, ...]:
         """Names of the activations that the core does not have."""
-        chosen = [getattr(self, name, "linear") for name in ("activation", "recurrent_activation")]
-        foreign = [a for a in chosen if not isinstance(a, str) or a not in ACTIVATIONS]
+        chosen = [getattr(self, name, "linear") for name in ACTIVATION_FIELDS]
+        chosen = [a for a in chosen if not isinstance(a, bool)]
+        foreign = [
+            a for a in chosen if (a not in ACTIVATIONS if isinstance(a, str) else not getattr(a, "in_core", None))
+        ]
         names = [a if isinstance(a, str) else getattr(a, "name", None) for a in foreign]
         for activation, name in zip(foreign, names, strict=True):
             if not isinstance(name, str):  # the options were changed after they were made
@@ -68,14 +78,22 @@ class CellOptions:
 
 @dataclass(frozen=True)
 class RNNOptions(CellOptions):
-    """Of `rnn`: ``h = activation(x W + h R + b)``, with any of `activations`, by its name or as an object."""
+    """Of `rnn`: ``h = activation(x W + h R + b)``.
+
+    Parameters
+    ----------
+    activation : any of `activations`, by its name or as an object.
+    clip : the sum that goes into it is held between -clip and clip; None: it is not.
+    """
 
     activation: Any = "tanh"
+    clip: float | None = None
 
     cell: ClassVar[str] = "rnn"
 
     def __post_init__(self) -> None:
         _check_activation(self, "activation")
+        _check_clip(self)
 
 
 @dataclass(frozen=True)
@@ -88,12 +106,14 @@ class GRUOptions(CellOptions):
         before it (Cho et al. 2014; one bias).
     activation, recurrent_activation : any of `activations`, by its name or as an object.
     layer_norm : normalise both products (Ba et al. 2016), with a gain for each; needs ``reset_after``.
+    clip : the sums that go into the activations are held between -clip and clip; None: they are not.
     """
 
     reset_after: bool = True
     activation: Any = "tanh"
     recurrent_activation: Any = "sigmoid"
     layer_norm: bool = False
+    clip: float | None = None
 
     cell: ClassVar[str] = "gru"
 
@@ -101,6 +121,7 @@ class GRUOptions(CellOptions):
         _check_flags(self, "reset_after", "layer_norm")
         _check_activation(self, "activation")
         _check_activation(self, "recurrent_activation")
+        _check_clip(self)
         if self.layer_norm and not self.reset_after:
             raise ValueError("layer_norm: needs reset_after=True")
 
@@ -115,10 +136,13 @@ class LSTMOptions(CellOptions):
     peepholes : gates i and f see the cell state before, o the one after (Gers & Schmidhuber 2000).
     input_gate, forget_gate, output_gate : False drops that gate: it is 1 (NIG, NFG, NOG).
     coupled : f = 1 - i (CIFG).
-    input_activation, output_activation : False leaves out the activation of the candidate (NIAF)
-        or of the cell state on its way to the output (NOAF).
+    input_activation : False leaves out the activation of the candidate (NIAF).
+    output_activation : that of the cell state on its way to the output: True for the candidate's, False for none
+        (NOAF), or one of its own.
     projection : h is projected to fewer units (Sak et al. 2014; PyTorch's proj_size).
     layer_norm : normalise both products and the cell state (Ba et al. 2016), with gains.
+    clip : the sums that go into the activations of the gates and the candidate are held between -clip and clip, the
+        cell state is not (ONNX's ``clip``, as ONNX Runtime has it); None: nor are they.
     """
 
     activation: Any = "tanh"
@@ -129,9 +153,10 @@ class LSTMOptions(CellOptions):
     output_gate: bool = True
     coupled: bool = False
     input_activation: bool = True
-    output_activation: bool = True
+    output_activation: Any = True
     projection: bool = False
     layer_norm: bool = False
+    clip: float | None = None
 
     cell: ClassVar[str] = "lstm"
 
@@ -144,12 +169,18 @@ class LSTMOptions(CellOptions):
             "output_gate",
             "coupled",
             "input_activation",
-            "output_activation",
             "projection",
             "layer_norm",
         )
         _check_activation(self, "activation")
         _check_activation(self, "recurrent_activation")
+        if self.output_activation is None:
+            raise TypeError(
+                "output_activation: expected an activation, True for that of the candidate or False for none"
+            )
+        if not isinstance(self.output_activation, bool):
+            _check_activation(self, "output_activation")
+        _check_clip(self)
         if self.coupled and not (self.input_gate and self.forget_gate):
             raise ValueError("coupled: the forget gate is 1 - i, so it needs input_gate=True and forget_gate=True")
 

@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_generator = np.random.default_rng()
+_generator: np.random.Generator | None = None
 _own: ContextVar[np.random.Generator | None] = ContextVar("lstmcore generator", default=None)
 
 
 def generator() -> np.random.Generator:
     """Return the process-wide generator, or that of the `drawing_from` block that this thread is in."""
-    return _own.get() or _generator
+    global _generator
+    if (own := _own.get()) is not None:
+        return own
+    if _generator is None:  # made late, for NumPy imports its generators late, and who only predicts needs none
+        _generator = np.random.default_rng()
+    return _generator
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, activations
+from ._options import ACTIVATION_FIELDS
 from .activations import Activation
 from .reference import sequences
 from .reference.gru import step as gru_step
@@ -28,7 +29,6 @@ _STEPS: dict[str, tuple[Any, Any]] = {
     "gru": (gru_step, gru_step_backward),
     "rnn": (rnn_step, rnn_step_backward),
 }
-_FIELDS = ("activation", "recurrent_activation")
 
 
 class StepwiseWeights:
@@ -38,7 +38,7 @@ class StepwiseWeights:
 
     def __init__(self, options: Options, weights: list[Any], training: bool, zoneout: bool) -> None:
         # The same weights with activations that the core has: it checks them, and calls of no steps.
-        plain = {name: "linear" for name in _FIELDS if hasattr(options, name)}
+        plain = {name: "linear" for name in ACTIVATION_FIELDS if not isinstance(getattr(options, name, False), bool)}
         self.stand_in = _core.pack(dataclasses.replace(options, **plain), weights, training, zoneout)
         self.foreign = " and ".join(options.foreign_activations)
         self.weights = [np.array(w) for w in weights]

@@ -5,16 +5,40 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace lstmcore {
 
-enum class Activation : int { tanh, sigmoid, hard_sigmoid, relu, linear, softsign };
+enum class ActivationKind : int {
+    // those whose slope follows from their output
+    tanh,
+    sigmoid,
+    hard_sigmoid,
+    relu,
+    linear,
+    softsign,
+    // those whose slope is found where the input is at hand
+    softplus,
+    elu,
+    leaky_relu,
+    threshold,
+    affine,
+    scaled_tanh,
+};
+
+// A function of a number, and the two numbers that some are told; kernels/cells/options.hpp has the formulas.
+struct Activation {
+    ActivationKind kind;
+    double alpha, beta;
+};
 
 // What a cell is told to do otherwise; see python/lstmcore/_options.py.
 struct CellOptions {
-    Activation activation, recurrent_activation;
-    bool reset_after;                                                                                    // GRU
-    bool peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation;  // LSTM
+    Activation activation, recurrent_activation;                    // of the candidate, of the gates
+    Activation output_activation;                                   // LSTM: of c on its way to h
+    double clip = std::numeric_limits<double>::infinity();          // what goes into the first two is no further from 0
+    bool reset_after;                                               // GRU
+    bool peepholes, input_gate, forget_gate, output_gate, coupled;  // LSTM
     bool projection, layer_norm;
     bool log_space;           // minGRU, minLSTM
     bool exponential_forget;  // sLSTM
@@ -74,11 +98,17 @@ struct PackedSizes {  // elements of each array of PackedWeights
     std::size_t kernel_transposed, recurrent_transposed, projection_transposed;
 };
 
+// Of a matrix, in elements: one of them is 1.
+struct MatrixStrides {
+    std::ptrdiff_t row, column;
+};
+
 template <class T>
 struct PackProblem {
     RecurrentShape shape;  // of the weights
     CellOptions options;
     Weights<const T> weights;
+    MatrixStrides kernel, recurrent, projection;  // of these three
     PackedWeights<T> packed;
     int threads;
 };
@@ -152,6 +182,16 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     std::ptrdiff_t c_row;
     bool accumulate;
     T* workspace;
+    int threads;
+};
+
+template <class T>
+struct TransposeProblem {  // from (rows, columns) to (columns, rows)
+    const T* from;
+    std::ptrdiff_t from_row;
+    T* to;
+    std::ptrdiff_t to_row;
+    long rows, columns;
     int threads;
 };
 
@@ -281,6 +321,7 @@ struct Kernels {
     void (*pack_b)(const MatmulProblem<T>&, T* packed);
     std::size_t (*matmul_workspace)(const MatmulProblem<T>&);
     void (*matmul)(const MatmulProblem<T>&);
+    void (*transpose)(const TransposeProblem<T>&);
     void (*softmax)(const SoftmaxProblem<T>&);
     void (*softmax_backward)(const SoftmaxProblem<T>&);
     const OptimizerRule<T>* optimizer_rules;

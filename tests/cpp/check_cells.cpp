@@ -8,7 +8,7 @@ namespace {
 
 CellOptions gru_options(bool reset_after) {
     CellOptions options{};
-    options.activation = Activation::tanh, options.recurrent_activation = Activation::sigmoid;
+    options.activation = {ActivationKind::tanh, 0, 0}, options.recurrent_activation = {ActivationKind::sigmoid, 0, 0};
     options.reset_after = reset_after;
     return options;
 }
@@ -31,8 +31,13 @@ int check(const CellKernels<T>& cell, const Setup& s, int& cases) {
 template <class T>
 int check_all(int& cases) {
     CellOptions rnn{}, normalized_gru = gru_options(true), everything = lstm_options();
-    rnn.activation = Activation::tanh;
+    rnn.activation = {ActivationKind::tanh, 0, 0};
     normalized_gru.layer_norm = true;
+    // Slopes that are saved: those of an activation that is found from its input, and of clipped sums.
+    CellOptions smooth_rnn = rnn, clipped_gru = gru_options(false), clipped_lstm = lstm_options();
+    smooth_rnn.activation = {ActivationKind::softplus, 0, 0}, clipped_gru.clip = 0.5;
+    clipped_lstm.layer_norm = true, clipped_lstm.clip = 1;
+    clipped_lstm.output_activation = {ActivationKind::scaled_tanh, 1.7159, 2. / 3};
     everything.peepholes = everything.projection = everything.layer_norm = true;
     const Zoneout zoneout{0.3, 0.2, true, 5};
     int failures = 0;
@@ -59,6 +64,9 @@ int check_all(int& cases) {
         {"gru, reset before, dropout", 0, 0, 0, 0, gru_options(false), 3, 3, 3, false, false, zoneout});
     all(cell_kernels<T>("gru", true), {"gru, layer norm", 0, 0, 0, 0, normalized_gru, 3, 0, 1, false, false, {}});
     all(cell_kernels<T>("lstm", true), {"lstm, everything", 0, 0, 0, 0, everything, 4, 1, 4, false, false, zoneout});
+    all(cell_kernels<T>("rnn", true), {"rnn, softplus", 0, 0, 0, 0, smooth_rnn, 1, 1, 1, false, false, zoneout});
+    all(cell_kernels<T>("gru", true), {"gru, clip", 0, 0, 0, 0, clipped_gru, 3, 0, 0, false, false, {}});
+    all(cell_kernels<T>("lstm", true), {"lstm, clip", 0, 0, 0, 0, clipped_lstm, 4, 0, 0, false, false, zoneout});
     // What one of its states is hardly matters to the sLSTM; its normaliser would not begin below 0 in a layer.
     CellOptions slstm{}, heads{}, positive{};
     heads.heads = 2, positive.log_space = true;

@@ -19,7 +19,8 @@ struct Layer {
 
 CellOptions options_of(const CellInfo& cell) {
     CellOptions options = plain_options();
-    options.activation = Activation::tanh, options.recurrent_activation = Activation::sigmoid;
+    options.activation = options.output_activation = {ActivationKind::tanh, 0, 0};
+    options.recurrent_activation = {ActivationKind::sigmoid, 0, 0};
     for (const OptionInfo* option = cell.options; option->name; ++option)
         if (option->flag == &CellOptions::reset_after) options.reset_after = true;
     return options;
@@ -33,11 +34,12 @@ std::shared_ptr<const CellWeights> packed(const Layer& layer) {
     d.staged = (layer.zoneout && !layer.cell->zoneout_is_fused) || !layer.cell->is_fused(d.options);
     d.shape.inputs = layer.inputs, d.shape.units = d.shape.outputs = layer.units;
     d.weights = weights_of(*d.cell, d.options, d.shape, d.has_bias);
-    Weights<const T> weights{};
+    GivenWeights<T> weights;
     std::vector<std::vector<T>> numbers;
     for (const WeightInfo& weight : d.weights) {
         numbers.push_back(Random(unsigned(numbers.size())).normal<T>(long(weight.size()), 0.2));
-        pointer_of(weights, weight.role) = numbers.back().data();
+        pointer_of(weights.arrays, weight.role) = numbers.back().data();
+        if (MatrixStrides* strides = weights.strides_of(weight.role)) *strides = {weight.dims[1].size, 1};
     }
     return pack<T>(d, weights);
 }

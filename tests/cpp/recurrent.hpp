@@ -17,7 +17,7 @@ struct Setup {
     lstmcore::Zoneout zoneout;
     long carried = 1;  // arrays of the units' width beside h
 
-    bool lstm() const { return options.output_activation; }
+    bool lstm() const { return options.output_gate; }
     long c_width() const { return carried * units; }
     long outputs() const { return options.projection ? (units + 1) / 2 : units; }
     lstmcore::RecurrentShape shape() const { return {batch, steps, inputs, units, outputs()}; }
@@ -25,9 +25,9 @@ struct Setup {
 
 inline lstmcore::CellOptions lstm_options() {
     lstmcore::CellOptions options{};
-    options.activation = lstmcore::Activation::tanh, options.recurrent_activation = lstmcore::Activation::sigmoid;
+    options.activation = options.output_activation = {lstmcore::ActivationKind::tanh, 0, 0};
+    options.recurrent_activation = {lstmcore::ActivationKind::sigmoid, 0, 0};
     options.input_gate = options.forget_gate = options.output_gate = true;
-    options.input_activation = options.output_activation = true;
     return options;
 }
 
@@ -102,6 +102,8 @@ Results<T> run_cell(const lstmcore::CellKernels<T>& cell, const Setup& s, const 
     pack.shape = shape, pack.options = s.options, pack.threads = threads;
     pack.weights = {in.kernel.data(),     in.recurrent.data(), in.bias.data(),     in.peephole.data(),
                     in.projection.data(), in.gain.data(),      in.cell_norm.data()};
+    const long columns = long(in.bias.size()) / 2;
+    pack.kernel = pack.recurrent = {columns, 1}, pack.projection = {shape.outputs, 1};
     if (!s.options.projection) pack.weights.projection = nullptr;
     if (!s.options.peepholes) pack.weights.peephole = nullptr;
     if (!s.options.layer_norm) pack.weights.gain = pack.weights.cell_norm = nullptr;

@@ -4,7 +4,7 @@ import numpy as np
 from problems import LAYOUTS, MIN_AND_SLSTM, OPTIONS, Problem, assert_same_bits, relative_errors
 
 from lstmcore import _core, functional, reference
-from lstmcore._options import ACTIVATIONS
+from lstmcore._options import ACTIVATION_FIELDS, ACTIVATIONS
 from lstmcore.functional import GRUOptions, LSTMOptions, RNNOptions, SLSTMOptions, Zoneout
 
 # Rounding over a few hundred terms, relative to the largest number of an array or to a hundredth of that of all; the
@@ -20,18 +20,21 @@ def options_of(rng):
         return plain[rng.integers(len(plain))]
     activation, recurrent = (str(rng.choice(ACTIVATIONS)) for _ in range(2))
     kind = rng.integers(5)
+    clip = None if rng.random() < 0.7 else float(rng.uniform(0.1, 4))
     if kind == 0:
         names = ("peepholes", "projection", "layer_norm", "coupled")
         flags = {name: bool(rng.random() < 0.4) for name in names}
-        less = ("input_activation", "output_activation", "output_gate")
+        flags["output_activation"] = [True, False, str(rng.choice(ACTIVATIONS))][rng.integers(3)]
+        flags["clip"] = clip
+        less = ("input_activation", "output_gate")
         less += () if flags["coupled"] else ("input_gate", "forget_gate")
         flags |= {name: bool(rng.random() < 0.8) for name in less}
         return LSTMOptions(activation, recurrent, **flags)
     if kind == 1:
         after = bool(rng.random() < 0.5)
-        return GRUOptions(after, activation, recurrent, after and bool(rng.random() < 0.4))
+        return GRUOptions(after, activation, recurrent, after and bool(rng.random() < 0.4), clip)
     if kind == 2:
-        return RNNOptions(activation)
+        return RNNOptions(activation, clip)
     if kind == 3:
         return SLSTMOptions(int(rng.integers(1, 9)), bool(rng.random() < 0.5))
     return list(MIN_AND_SLSTM.values())[rng.integers(4)]
@@ -79,8 +82,9 @@ def smooth(options):
     """Whether a number that is rounded to float32 cannot come to lie on the other side of a kink."""
     if options.cell == "slstm" or getattr(options, "log_space", False):  # m is a maximum; the candidate has a kink at 0
         return False
-    used = {getattr(options, name, "tanh") for name in ("activation", "recurrent_activation")}
-    return used <= {"tanh", "sigmoid", "linear", "softsign", "silu", "softplus", "gelu", "exponential", "mish"}
+    used = {getattr(options, name, True) for name in ACTIVATION_FIELDS}
+    plain = {True, False, "tanh", "sigmoid", "linear", "softsign", "softplus", "affine", "scaled_tanh"}
+    return not getattr(options, "clip", None) and used <= plain
 
 
 def case(rng):

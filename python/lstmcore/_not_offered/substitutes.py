@@ -25,7 +25,6 @@ _SUBSTITUTES = {
     r".*:(de)?serialize(_keras_object)?": _CONFIG,
     r"(utils|saving):get_(custom_objects|registered_name|registered_object)": _REGISTERED,
     # the top
-    r":keras": "lstmcore has Keras's modules itself: import lstmcore as keras",
     r":applications": f"there are no trained models of images; {_IMAGES}",
     r":ops": "use NumPy, or the package autograd where gradients are needed",
     r":random": "use NumPy's generators, and `utils.set_random_seed`",
@@ -96,8 +95,7 @@ _SUBSTITUTES = {
 def substitute(module: str, name: str) -> str | None:
     """Return what to use instead of a name in a module below lstmcore; None if Keras has none of that name there."""
     names = f"{NAMES.get(module, '')} {OLDER_NAMES.get(module, '')}"
-    known = name in names.split() or (module, name) == ("", "keras")
-    if not known:
+    if name not in names.split():
         return None
     for pattern, instead in _SUBSTITUTES.items():
         if re.fullmatch(pattern, f"{module}:{name}"):

@@ -22,6 +22,7 @@ from typing import Any
 from . import piecewise, smooth, softmaxes
 from .base import Activation, Function
 from .piecewise import (
+    affine,
     hard_shrink,
     hard_sigmoid,
     hard_silu,
@@ -42,6 +43,7 @@ from .smooth import (
     gelu,
     log_sigmoid,
     mish,
+    scaled_tanh,
     selu,
     sigmoid,
     silu,
@@ -55,6 +57,7 @@ from .softmaxes import glu, log_softmax, softmax, sparsemax
 
 __all__ = [
     "Activation",
+    "affine",
     "celu",
     "elu",
     "exponential",
@@ -74,6 +77,7 @@ __all__ = [
     "piecewise",
     "relu",
     "relu6",
+    "scaled_tanh",
     "selu",
     "sigmoid",
     "silu",

@@ -38,15 +38,19 @@ class Activation(Configurable):
     name : as Keras has it.
     needs_input : whether `backward` looks at ``x``; if not, it may be None.
     axis : the axis, or axes, along which it looks at more than one number; -1 also if at none.
+    core_numbers : the attributes that are the numbers the core takes, if it has a function of this name; else None.
     """
 
     name: str
     needs_input = True
     axis: int | tuple[int, ...] = -1
 
+    core_numbers: tuple[str, ...] | None = None
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if not cls.__module__.startswith("lstmcore."):
+            cls.in_core = None  # type: ignore[assignment]
             for method in ("value", "backward"):
                 if method in cls.__dict__:
                     setattr(cls, method, _of_copies(cls.__dict__[method]))
@@ -70,6 +74,14 @@ class Activation(Configurable):
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the value for inputs of that shape; by default the same."""
         return shape
+
+    @property
+    def in_core(self) -> tuple[str, float, float] | None:
+        """The core's name for it, and two numbers; None if the core does not have it, as it has none of a user's."""
+        if self.core_numbers is None:
+            return None
+        alpha, beta = ([getattr(self, name) for name in self.core_numbers] + [0.0, 0.0])[:2]
+        return self.name, alpha, beta
 
     @property
     def stepwise(self) -> bool:

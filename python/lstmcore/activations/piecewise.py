@@ -15,6 +15,7 @@ class Linear(Elementwise):
 
     name = "linear"
     needs_input = False
+    core_numbers = ()
 
     def value(self, x: Array) -> Any:
         """Return the inputs."""
@@ -29,6 +30,25 @@ class Linear(Elementwise):
         return x
 
 
+class Affine(Elementwise):
+    """alpha * x + beta"""
+
+    name = "affine"
+    needs_input = False
+    core_numbers = ("alpha", "beta")
+
+    def __init__(self, alpha: float = 1.0, beta: float = 0.0) -> None:
+        self.alpha, self.beta = number("affine: alpha", alpha), number("affine: beta", beta)
+
+    def value(self, x: Array) -> Any:
+        """Return the function's value."""
+        return x * x.dtype.type(self.alpha) + x.dtype.type(self.beta)
+
+    def slope(self, x: Any, y: Array) -> Any:
+        """Return the derivative."""
+        return y.dtype.type(self.alpha)
+
+
 class ReLU(Elementwise):
     """x above a threshold, up to a largest value, and ``negative_slope * (x - threshold)`` below."""
 
@@ -40,6 +60,15 @@ class ReLU(Elementwise):
         self.threshold = number(f"{self.name}: threshold", threshold, "[0, inf)")
         self.plain = not self.negative_slope and self.max_value is None and not self.threshold
         self.needs_input = not self.plain
+
+    @property
+    def in_core(self) -> Any:
+        """The core's name for it and two numbers, if it has it."""
+        if self.plain:
+            return "relu", 0.0, 0.0
+        if self.max_value is not None or (self.negative_slope and self.threshold):
+            return None
+        return ("leaky_relu", self.negative_slope, 0.0) if self.negative_slope else ("threshold", self.threshold, 0.0)
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
@@ -84,6 +113,7 @@ class Threshold(Elementwise):
     """x above a threshold, a default value elsewhere."""
 
     name = "threshold"
+    core_numbers = ("threshold", "default_value")
 
     def __init__(self, threshold: float = 0.0, default_value: float = 0.0) -> None:
         self.threshold = number("threshold: threshold", threshold)
@@ -91,27 +121,29 @@ class Threshold(Elementwise):
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
-        return np.where(x > self.threshold, x, x.dtype.type(self.default_value))
+        return np.where(x <= self.threshold, x.dtype.type(self.default_value), x)
 
     def slope(self, x: Any, y: Array) -> Any:
         """Return the derivative."""
-        return np.asarray(x > self.threshold)
+        return ~np.asarray(x <= self.threshold)
 
 
 class HardSigmoid(Elementwise):
-    """min(max(slope * x + 1/2, 0), 1) with a slope of 1/6; that of Keras 2 was 0.2."""
+    """min(max(alpha * x + beta, 0), 1) with an alpha of 1/6, that of Keras 2 was 0.2, and a beta of 1/2."""
 
     name = "hard_sigmoid"
     needs_input = False
+    core_numbers = ("alpha", "beta")
 
-    def __init__(self, alpha: float = 1 / 6) -> None:
-        self.alpha = number(f"{self.name}: alpha", alpha, "(0, inf)")
+    def __init__(self, alpha: float = 1 / 6, beta: float = 0.5) -> None:
+        self.alpha = number(f"{self.name}: alpha", alpha)
+        self.beta = number(f"{self.name}: beta", beta)
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
-        if self.alpha == 1 / 6:
+        if (self.alpha, self.beta) == (1 / 6, 0.5):
             return np.clip(x + 3, 0, 6) / 6
-        return np.clip(x * x.dtype.type(self.alpha) + x.dtype.type(0.5), 0, 1)
+        return np.clip(x * x.dtype.type(self.alpha) + x.dtype.type(self.beta), 0, 1)
 
     def slope(self, x: Any, y: Array) -> Any:
         """Return the derivative."""
@@ -214,6 +246,7 @@ class SparseSigmoid(Elementwise):
 
 
 linear = Linear()
+affine = Affine()
 relu = ReLU()
 relu6 = ReLU6()
 leaky_relu = LeakyReLU()

@@ -27,6 +27,7 @@ class Tanh(Elementwise):
 
     name = "tanh"
     needs_input = False
+    core_numbers = ()
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
@@ -47,6 +48,7 @@ class Sigmoid(Elementwise):
 
     name = "sigmoid"
     needs_input = False
+    core_numbers = ()
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
@@ -60,6 +62,28 @@ class Sigmoid(Elementwise):
         """Write the function's value over ``x``."""
         _core.sigmoid(x, x)
         return x
+
+
+class ScaledTanh(Elementwise):
+    """alpha * tanh(beta * x), by default with the numbers of LeCun et al. (1998), which leave 1 and -1 as they are."""
+
+    name = "scaled_tanh"
+    needs_input = False
+    core_numbers = ("alpha", "beta")
+
+    def __init__(self, alpha: float = 1.7159, beta: float = 2 / 3) -> None:
+        self.alpha, self.beta = number("scaled_tanh: alpha", alpha), number("scaled_tanh: beta", beta)
+
+    def value(self, x: Array) -> Any:
+        """Return the function's value."""
+        return x.dtype.type(self.alpha) * _core.tanh(x.dtype.type(self.beta) * x)
+
+    def slope(self, x: Any, y: Array) -> Any:
+        """Return the derivative."""
+        if not self.alpha:
+            return np.zeros_like(y)
+        t = y / y.dtype.type(self.alpha)
+        return y.dtype.type(self.alpha * self.beta) * (1 - t * t)
 
 
 class LogSigmoid(Elementwise):
@@ -95,6 +119,7 @@ class Softplus(Elementwise):
     """log(1 + exp(x))"""
 
     name = "softplus"
+    core_numbers = ()
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
@@ -109,6 +134,7 @@ class Softsign(Elementwise):
     """x / (1 + abs(x))"""
 
     name = "softsign"
+    core_numbers = ()
 
     def value(self, x: Array) -> Any:
         """Return the function's value."""
@@ -138,6 +164,7 @@ class ELU(Elementwise):
     """x above 0, ``alpha * (exp(x) - 1)`` below (Clevert et al. 2016)."""
 
     name = "elu"
+    core_numbers: tuple[str, ...] | None = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = number("elu: alpha", alpha)
@@ -155,6 +182,7 @@ class SELU(ELU):
     """`elu` with the alpha and the scale that keep mean 0 and variance 1 (Klambauer et al. 2017)."""
 
     name = "selu"
+    core_numbers = None  # the core has no scale beside alpha
 
     def __init__(self) -> None:
         super().__init__(SELU_ALPHA)
@@ -266,6 +294,7 @@ class Squareplus(Elementwise):
 
 
 tanh = Tanh()
+scaled_tanh = ScaledTanh()
 sigmoid = Sigmoid()
 log_sigmoid = LogSigmoid()
 silu = SiLU()

@@ -64,9 +64,7 @@ class Step:
             is_ours(type(self.layer))
             and not self.layer.takes_integers
             and all(dtype.kind == "f" for dtype in leaves(call.dtype))
-            and any(
-                s.dtype.kind != "f" or s.call.layer.takes_integers for s in leaves(call.inputs) if isinstance(s, Symbol)
-            )
+            and any(s.dtype.kind != "f" or s.call.layer.passes_integers for s in leaves(call.inputs))
         )
         own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
         special = repeated or self.penal or own or bool(self.options) or self.training is False
@@ -183,7 +181,7 @@ class Plan:
             else:
                 x, mask = _at(step.inputs, values), _masks_at(step.inputs, marks)
             if step.converts:
-                x = layer.convert(f"{layer.name}: inputs", x)
+                x = layer.convert_ordered(x)
             options = {}
             if step.options:
                 options = {name: _at(value, values) for name, value in step.options.items()}

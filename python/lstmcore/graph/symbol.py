@@ -253,7 +253,7 @@ def calls_of(symbols: Iterable[Symbol], given: Collection[tuple[int, int]] = ())
 class Given:
     """Stands for the layer that what is given to a drawing would come from; of that there may be none."""
 
-    takes_integers = False
+    passes_integers = False
 
     def __init__(self, name: str) -> None:
         self.name = name

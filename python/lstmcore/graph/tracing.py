@@ -120,7 +120,7 @@ class Tracing:
                     f"{layer.name}: call: uses {call.layer.name}, which is none of its attributes; make layers in "
                     "__init__ or build, and keep them as attributes"
                 )
-        self._lend_streams(call.layer for call in calls if id(call.layer) not in known and call.layer is not layer)
+        self._lend_streams(layer, [call.layer for call in calls if id(call.layer) not in known])
         if self._held is None:
             self._held = layer.held_layers
         drawing = Drawing(layer.name, [part for part in leaves([inputs, options, mask]) if _is_symbol(part)], outputs)
@@ -129,10 +129,12 @@ class Tracing:
             drawing.move(self._moved)
         return drawing
 
-    def _lend_streams(self, made: Iterable[Any]) -> None:
+    def _lend_streams(self, layer: Any, made: Iterable[Any]) -> None:
         """Let layers that ``call`` has made draw from the streams of those that it has made before."""
+        held = {id(layer), *(id(part) for within in layer.sublayers for part in within.keepers)}
+        parts = {id(part): part for one in made if one is not layer for part in one.keepers if id(part) not in held}
         count: Counter[str] = Counter()
-        for part in {id(part): part for layer in made for part in layer.keepers}.values():
+        for part in parts.values():
             kind = type(part).__name__
             name = f"{kind}/{count[kind]}"
             count[kind] += 1

@@ -34,6 +34,7 @@ class GRU(Recurrent):
     activation, recurrent_activation : of the candidate, and of the gates; as for `LSTM`.
     reset_after : where the reset gate acts; True is Keras's and cuDNN's form.
     layer_norm : normalise both products (Ba et al. 2016).
+    clip : hold the sums that go into the activations between -clip and clip.
     **options : as for `LSTM`.
 
     Raises
@@ -55,6 +56,7 @@ class GRU(Recurrent):
         *,
         reset_after: bool = True,
         layer_norm: bool = False,
+        clip: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
@@ -63,6 +65,7 @@ class GRU(Recurrent):
             activation=activation,
             recurrent_activation=recurrent_activation,
             layer_norm=layer_norm,
+            clip=clip,
         )
 
     def build(self, input_shape: Shape) -> None:

@@ -43,6 +43,9 @@ class Lambda(Layer):
 
     Notes
     -----
+    Floating-point numbers come and go in the layer's dtype. Integers and booleans are given to the function as they are
+    and stay what it makes of them; a layer behind that takes floats gets floats.
+
     A file has the function's name only, and no code: to load it, give ``custom_objects={name: function}`` or decorate
     the function with `utils.register_keras_serializable`. One without a name, a ``lambda``, cannot be saved.
     """

@@ -40,6 +40,8 @@ from ._weighted import Weighted
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
+_OF_MASKS = ("ends_mask", "uses_mask")  # no arguments, but part of the configuration where they are changed
+
 
 class Layer(Weighted):
     """Base of the layers. A subclass defines either ``call``, in `autograd.numpy`, or `forward` and `backward`.
@@ -88,6 +90,11 @@ class Layer(Weighted):
         name or a `regularizers.Regularizer`.
     input_shape, batch_input_shape : shape of an input, without or with the batch; makes the
         layer, as the first of a model, know its weights' shapes at once. ``input_dim=n`` is (n,).
+
+    Attributes
+    ----------
+    ends_mask : whether padding is data to the layer and ends its mask, as at many of Keras's layers; False.
+    uses_mask : whether `forward` gets the mask of the inputs if it takes one, or it only goes on or ends; True.
     """
 
     # Of arguments that a subclass may leave out of its methods; those of a cell are others.
@@ -205,6 +212,8 @@ class Layer(Weighted):
 
     consumes_mask = False  # whether `forward` takes a mask: told by its arguments
     supports_masking = True  # whether the outputs have a mask where the inputs have one
+    ends_mask = False  # whether a mask of the inputs is left unused and ends, as at many of Keras's layers
+    uses_mask = True  # whether `forward` gets the mask, if it takes one; if not, it is only passed on or ended
     computes_mask = False  # whether `compute_mask` is its own: told by its being defined
     told_of_mask = False  # whether there has been a warning that a mask ends here
     loses_mask = False  # whether `forward` takes no mask where that of the class it is derived from does
@@ -250,6 +259,10 @@ class Layer(Weighted):
             raise TypeError(f"{name}: expected a list or a dict of arrays, got {type(inputs).__name__}")
         return float_array(name, inputs, self.dtype)
 
+    def convert_ordered(self, inputs: Any) -> Any:
+        """Return what a call in a graph gives as `forward` takes it; of a model, in the order of its inputs."""
+        return self.convert(f"{self.name}: inputs", inputs)
+
     def reset_states(self) -> None:
         """Forget what was kept from earlier batches."""
 
@@ -260,6 +273,11 @@ class Layer(Weighted):
         raise NotImplementedError(f"{self.name}: a {kind.__name__} cannot be run piece by piece{own}")
 
     # --- in graphs ---
+
+    @property
+    def passes_integers(self) -> bool:
+        """Whether it may return integers where floats are what it was drawn for, as it is given integers."""
+        return self.takes_integers or self.is_model
 
     @property
     def calls(self) -> list[Any]:
@@ -450,13 +468,15 @@ class Layer(Weighted):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
         own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.dtype.name}
-        return super().get_config() | own
+        of_masks = {k: getattr(self, k) for k in _OF_MASKS if getattr(self, k) != getattr(Layer, k)}
+        return super().get_config() | own | of_masks
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Layer:
         """Make a layer from what `get_config` returned."""
         # A layer of a user's may not take the arguments that all layers have.
-        config = mapping(f"{cls.__name__}: config", config)
+        config = dict(mapping(f"{cls.__name__}: config", config))
+        of_masks = {k: flag(f"{cls.__name__}: {k}", config.pop(k)) for k in _OF_MASKS if k in config}
         taken = inspect.signature(cls.__init__).parameters
         by_name = any(p.kind is p.VAR_KEYWORD for p in taken.values())
         own = {k: config[k] for k in ("name", "trainable", "dtype") if k in config and not (by_name or k in taken)}
@@ -466,6 +486,8 @@ class Layer(Weighted):
             layer.dtype = layer.given_dtype = float_dtype("dtype", own["dtype"])
         if "trainable" in own:
             layer.trainable = own["trainable"]
+        for k, value in of_masks.items():
+            setattr(layer, k, value)
         return layer
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:

@@ -34,11 +34,15 @@ class LSTM(Recurrent):
     units : width of the outputs.
     activation, recurrent_activation : of candidate and output, and of the gates; any of `activations`, by
         name or as an object, or a function (see `activations.get`). "tanh", "sigmoid", "hard_sigmoid", "relu",
-        "linear" and "softsign" are in the core; with others the layer runs step by step in NumPy, which is
-        slower. `kernel_info` says which.
+        "linear", "softsign", "softplus", "elu", "leaky_relu", "threshold", "affine" and "scaled_tanh", with any
+        numbers of theirs, are in the core; with others the layer runs step by step in NumPy, which is slower.
+        `kernel_info` says which.
+    output_activation : of the cell state on its way to the output: True for that of the candidate, False for none,
+        or one of its own.
     unit_forget_bias : start the bias of the forget gate at 1.
-    peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, output_activation,
-    layer_norm : variants; see `functional.LSTMOptions`. Dropped gates have no columns in the weights.
+    clip : hold the sums that go into the activations of gates and candidate between -clip and clip.
+    peepholes, input_gate, forget_gate, output_gate, coupled, input_activation, layer_norm : variants; see
+        `functional.LSTMOptions`. Dropped gates have no columns in the weights.
     projection : project h to this width, smaller than ``units`` (Sak et al. 2014).
     **options : ``use_bias``, ``kernel_initializer``, ``recurrent_initializer``, ``bias_initializer``, the same
         with ``_regularizer`` and ``_constraint`` (``kernel_``, ``recurrent_``, ``bias_``), ``dropout``,
@@ -72,7 +76,8 @@ class LSTM(Recurrent):
         output_gate: bool = True,
         coupled: bool = False,
         input_activation: bool = True,
-        output_activation: bool = True,
+        output_activation: Any = True,
+        clip: float | None = None,
         layer_norm: bool = False,
         projection: int | None = None,
         **options: Any,
@@ -94,6 +99,7 @@ class LSTM(Recurrent):
             output_activation=output_activation,
             projection=projection is not None,
             layer_norm=layer_norm,
+            clip=clip,
         )
 
     @property

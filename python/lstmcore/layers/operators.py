@@ -319,6 +319,8 @@ class GetItem(Layer):
 
     def __init__(self, key: Any, **options: Any) -> None:
         super().__init__(**{"name": automatic_name("get_item")} | options)
+        if not isinstance(key, (list, tuple)):
+            raise TypeError(f"GetItem: key: expected a list of what stands in the brackets, got {type(key).__name__}")
         self.key = [_part_of_key(part) for part in key]
         self._arguments = self._arguments | {"key": [_described(part) for part in self.key]}
         if not self.key or self.key[0] not in (slice(None), Ellipsis):

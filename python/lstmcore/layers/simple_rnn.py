@@ -24,6 +24,7 @@ class SimpleRNN(Recurrent):
     ----------
     units : width of the outputs.
     activation : as for `LSTM`.
+    clip : hold the sum that goes into it between -clip and clip.
     **options : as for `LSTM`.
 
     Raises
@@ -37,6 +38,6 @@ class SimpleRNN(Recurrent):
     pack = staticmethod(functional.pack_rnn)
     options: functional.RNNOptions
 
-    def __init__(self, units: int, activation: Any = "tanh", **options: Any) -> None:
+    def __init__(self, units: int, activation: Any = "tanh", *, clip: float | None = None, **options: Any) -> None:
         super().__init__(units, **options)
-        self.options = functional.RNNOptions(activation=activation)
+        self.options = functional.RNNOptions(activation=activation, clip=clip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from .. import _masks
 from .._arguments import ArgumentTypeError, real_array
 from ..activations import Activation
+from ..graph.symbol import given
 from ..streaming import Stage
 from .layer import Array, Layer, Shape
 
@@ -120,6 +122,19 @@ class TimeDistributed(Layer):
         """Return the shape of the layer's outputs, with the steps behind the batch."""
         batch, *inner = self.layer.compute_output_shape(self._inner(input_shape))
         return (batch, input_shape[1], *inner)
+
+    @property
+    def takes_integers(self) -> bool:  # type: ignore[override]
+        """Whether the layer takes integers as they are."""
+        return self.layer.takes_integers
+
+    def result_of_call(self, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Return the shape and the dtype of what a call on a symbol returns."""
+        self.ensure_built(inputs.shape)
+        (batch, *inner), dtype = self.layer.result_of_call(
+            given(self.name, self._inner(inputs.shape), inputs.dtype), {}
+        )
+        return (batch, inputs.shape[1], *inner), dtype
 
     def reset_states(self) -> None:
         """Make a stateful layer begin with zeros again."""

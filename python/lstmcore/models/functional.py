@@ -162,7 +162,14 @@ class Functional(Planned):
         only = self.input
         if isinstance(only, Symbol):
             return self._one(name, only, inputs)
-        given = self._in_places(name, inputs)
+        return self._each(name, self._in_places(name, inputs))
+
+    def convert_ordered(self, inputs: Any) -> Any:
+        """Return what a call in a graph gives as the graph takes it."""
+        name = f"{self.name}: inputs"
+        return self.convert(name, inputs) if isinstance(self.input, Symbol) else self._each(name, inputs)
+
+    def _each(self, name: str, given: Sequence[Any]) -> list[Any]:
         return [self._one(f"{name}: {s.name}", s, value) for s, value in zip(self.inputs, given, strict=True)]
 
     def _in_places(self, name: str, inputs: Any, structure: Any = None) -> list[Any]:

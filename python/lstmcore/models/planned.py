@@ -72,7 +72,10 @@ class Planned(Model):
         """Return the shape of the outputs for inputs of that shape, batch first."""
         plan = self.drawing.plan
         at: list[Any] = [None] * (plan.size + 1)
-        shaped = self.ordered(map_shapes(lambda one: given(self.name, tuple(one), self.dtype), input_shape))
+        shaped = map_shapes(lambda one: given(self.name, tuple(one), self.dtype), input_shape)
+        flat = isinstance(shaped, list) and all(isinstance(part, Symbol) for part in shaped)
+        if not flat or len(shaped) != len(self.inputs):
+            shaped = self.ordered(shaped)  # not yet, as they are for a call in a graph
         for symbol, slot, part in zip(self.inputs, plan.inputs, leaves(shaped), strict=True):
             at[slot] = given(symbol.name, part.shape, symbol.dtype)
 

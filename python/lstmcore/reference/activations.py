@@ -49,6 +49,59 @@ class RowActivation:
         return np.asarray(self.gradient(x, y, dy), x.dtype)
 
 
+@dataclass(frozen=True)
+class Clipped:
+    """``y = act(x)`` for x held between -limit and limit; the slope is zero beyond."""
+
+    act: Any
+    limit: float
+
+    def __call__(self, x: Array) -> Array:
+        """act(clip(x))"""
+        return np.asarray(self.act(np.clip(x, -self.limit, self.limit)))
+
+    def backward(self, x: Array, y: Array, dy: Array) -> Array:
+        """The gradient of x"""
+        inside = ~(np.abs(x) > self.limit)
+        return np.asarray(self.act.backward(np.clip(x, -self.limit, self.limit), y, dy * inside))
+
+
+# With numbers of their own
+
+
+def hard_sigmoid(alpha: float, beta: float) -> Activation:
+    """alpha x + beta, no less than 0 and no more than 1; Keras 3: 1/6 and 1/2."""
+    return Activation(lambda x: np.clip(alpha * x + beta, 0, 1), lambda x, y: alpha * ((y > 0) & (y < 1)))
+
+
+def elu(alpha: float, beta: float = 0) -> Activation:
+    """x above 0, alpha (e^x - 1) below"""
+    return Activation(
+        lambda x: np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),
+        lambda x, y: np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0))),
+    )
+
+
+def leaky_relu(alpha: float, beta: float = 0) -> Activation:
+    """x above 0, alpha x below"""
+    return Activation(lambda x: np.where(x > 0, x, alpha * x), lambda x, y: np.where(x > 0, 1, alpha))
+
+
+def threshold(alpha: float, beta: float) -> Activation:
+    """x above alpha, beta up to there"""
+    return Activation(lambda x: np.where(x <= alpha, beta, x), lambda x, y: x > alpha)
+
+
+def affine(alpha: float, beta: float) -> Activation:
+    """alpha x + beta"""
+    return Activation(lambda x: alpha * x + beta, lambda x, y: np.full_like(x, alpha))
+
+
+def scaled_tanh(alpha: float, beta: float) -> Activation:
+    """alpha tanh(beta x)"""
+    return Activation(lambda x: alpha * np.tanh(beta * x), lambda x, y: alpha * beta * (1 - np.tanh(beta * x) ** 2))
+
+
 # From exponentials
 
 
@@ -71,16 +124,6 @@ def normal(x: Array) -> Array:
 def density(x: Array) -> Array:
     """The normal density, e^(-x^2 / 2) / sqrt(2 pi)."""
     return np.asarray(np.exp(-(np.clip(x, -40, 40) ** 2) / 2) / math.sqrt(2 * math.pi))
-
-
-def elu(x: Array) -> Array:
-    """x above 0, e^x - 1 below"""
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-
-
-def d_elu(x: Array, y: Array) -> Array:
-    """1 above 0, e^x below"""
-    return np.where(x > 0, 1, np.exp(np.minimum(x, 0)))
 
 
 def mish(x: Array) -> Array:
@@ -159,38 +202,35 @@ def sparsemax_backward(x: Array, y: Array, dy: Array) -> Array:
     return np.where(inside, dy - mean, 0)
 
 
-def hard_sigmoid(x: Array) -> Array:
-    """x/6 + 1/2, no less than 0 and no more than 1 (Keras 3)."""
-    return np.asarray(np.clip(x / 6 + 0.5, 0, 1))
-
-
 ACTIVATIONS: dict[str, Activation | RowActivation] = {
     "tanh": Activation(np.tanh, lambda x, y: 1 - y**2),
     "sigmoid": Activation(sigmoid, lambda x, y: y * (1 - y)),
-    "hard_sigmoid": Activation(hard_sigmoid, lambda x, y: ((y > 0) & (y < 1)) / 6),
+    "hard_sigmoid": hard_sigmoid(1 / 6, 0.5),
     "relu": Activation(lambda x: np.maximum(x, 0), lambda x, y: y > 0),
     "linear": Activation(lambda x: x, lambda x, y: np.ones_like(y)),
     "softsign": Activation(lambda x: x / (1 + np.abs(x)), lambda x, y: (1 - np.abs(y)) ** 2),
-    "exponential": Activation(np.exp, lambda x, y: y),
     "softplus": Activation(softplus, lambda x, y: sigmoid(x)),
+    "elu": elu(1),
+    "leaky_relu": leaky_relu(0.2),
+    "threshold": threshold(0, 0),
+    "affine": affine(1, 0),
+    "scaled_tanh": scaled_tanh(1.7159, 2 / 3),  # LeCun et al. 1998
+    "exponential": Activation(np.exp, lambda x, y: y),
     "log_sigmoid": Activation(lambda x: -softplus(-x), lambda x, y: sigmoid(-x)),
     "silu": Activation(lambda x: x * sigmoid(x), lambda x, y: sigmoid(x) * (1 + x * sigmoid(-x))),
     "gelu": Activation(lambda x: x * normal(x), lambda x, y: normal(x) + x * density(x)),
     "mish": Activation(mish, d_mish),
-    "elu": Activation(elu, d_elu),
-    "celu": Activation(elu, d_elu),  # the same with Keras's default of alpha, 1
+    "celu": elu(1),  # the same with Keras's default of alpha, 1
     "selu": Activation(selu, d_selu),
     "squareplus": Activation(lambda x: (x + np.sqrt(x**2 + 4)) / 2, lambda x, y: y / np.sqrt(x**2 + 4)),
     "tanh_shrink": Activation(lambda x: x - np.tanh(x), lambda x, y: np.tanh(x) ** 2),
     "relu6": Activation(lambda x: np.clip(x, 0, 6), lambda x, y: (x > 0) & (x < 6)),
-    "leaky_relu": Activation(lambda x: np.where(x > 0, x, 0.2 * x), lambda x, y: np.where(x > 0, 1, 0.2)),
     "hard_silu": Activation(
-        lambda x: x * hard_sigmoid(x), lambda x, y: np.where(np.abs(x) < 3, (2 * x + 3) / 6, x > 0)
+        lambda x: x * np.clip(x / 6 + 0.5, 0, 1), lambda x, y: np.where(np.abs(x) < 3, (2 * x + 3) / 6, x > 0)
     ),
     "hard_tanh": Activation(lambda x: np.clip(x, -1, 1), lambda x, y: np.abs(x) < 1),
     "hard_shrink": Activation(lambda x: np.where(np.abs(x) > 0.5, x, 0), lambda x, y: np.abs(x) > 0.5),
     "soft_shrink": Activation(lambda x: x - np.clip(x, -0.5, 0.5), lambda x, y: np.abs(x) > 0.5),
-    "threshold": Activation(lambda x: np.where(x > 0, x, 0), lambda x, y: x > 0),
     "sparse_plus": Activation(
         lambda x: np.where(x > 1, x, (np.clip(x, -1, 1) + 1) ** 2 / 4), lambda x, y: (np.clip(x, -1, 1) + 1) / 2
     ),
@@ -203,6 +243,27 @@ ACTIVATIONS: dict[str, Activation | RowActivation] = {
 POSITIVE = Activation(positive, d_positive)  # of the minimal cells alone: it has no name in Keras
 
 
-def get(activation: Any) -> Any:
-    """Return the activation of that name, or what is one already: callable, with ``backward(x, y, dy)``."""
-    return ACTIVATIONS[activation] if isinstance(activation, str) else activation
+WITH_NUMBERS = {
+    "hard_sigmoid": hard_sigmoid,
+    "elu": elu,
+    "leaky_relu": leaky_relu,
+    "threshold": threshold,
+    "affine": affine,
+    "scaled_tanh": scaled_tanh,
+}
+
+
+def get(activation: Any, clip: float | None = None) -> Any:
+    """Return an activation of inputs that are held within ``clip``, if that is not None.
+
+    ``activation`` is a name, one of the library's with numbers of its own (``in_core``), or what is one already:
+    callable, with ``backward(x, y, dy)``.
+    """
+    if isinstance(activation, str):
+        found: Any = ACTIVATIONS[activation]
+    elif core := getattr(activation, "in_core", None):
+        name, *numbers = core
+        found = WITH_NUMBERS[name](*numbers) if name in WITH_NUMBERS else ACTIVATIONS[name]
+    else:
+        found = activation
+    return found if clip is None else Clipped(found, clip)

@@ -67,9 +67,11 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
         a = (x * mx) W + b      u = (h_prev * mh) R for z and r, (r h_prev * mh) R for h
         z = s(a_z + u_z)    r = s(a_r + u_r)    hh = act(a_h + u_h)
         h = z h_prev + (1 - z) hh
+
+    With clip, s and act take their sums held between -clip and clip.
     """
     w, options = cell.w, cell.options
-    s, act = activation(options.recurrent_activation), activation(options.activation)
+    s, act = activation(options.recurrent_activation, options.clip), activation(options.activation, options.clip)
     W, R, mx, mh = w["kernel"], w["recurrent_kernel"], cell.mx, cell.mh
     (h_prev,) = state
     units = h_prev.shape[1]
@@ -126,7 +128,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     Then ``dW = (x * mx)^T da    dx = (da W^T) * mx``.
     """
     w, options = cell.w, cell.options
-    s, act = activation(options.recurrent_activation), activation(options.activation)
+    s, act = activation(options.recurrent_activation, options.clip), activation(options.activation, options.clip)
     W, R, mx, mh = w["kernel"], w["recurrent_kernel"], cell.mx, cell.mh
     dW, dR = d["kernel"], d["recurrent_kernel"]
     x, h_prev, (pre_z, pre_r, pre_h), z, r, hh, u_h, norms = saved

@@ -71,10 +71,13 @@ class Saved(NamedTuple):
 
 def activations(options: LSTMOptions) -> tuple[Any, Any, Any]:
     """Those of the gates, of the candidate g and of the cell state on its way to h."""
+    output = options.output_activation
+    if isinstance(output, bool):
+        output = options.activation if output else "linear"
     return (
-        activation(options.recurrent_activation),
-        activation(options.activation if options.input_activation else "linear"),
-        activation(options.activation if options.output_activation else "linear"),
+        activation(options.recurrent_activation, options.clip),
+        activation(options.activation if options.input_activation else "linear", options.clip),
+        activation(output),
     )
 
 
@@ -89,8 +92,10 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     c = f c_prev + i g
     o = s(a_o + u_o + b_o + p_o c)                    1 without output_gate
     n = c                                             with layer_norm: LN(c) cell_norm_0 + cell_norm_1
-    m = o act(n)                                      no act without output_activation
+    m = o act(n)                                      with output_activation: that, or none
     h = m                                             with projection: m P
+
+    With clip, s and act of i, f, g and o take their sums held between -clip and clip.
     """
     w, options = cell.w, cell.options
     s, act_g, act_c = activations(options)

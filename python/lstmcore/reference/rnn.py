@@ -44,9 +44,9 @@ class Saved(NamedTuple):
 def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     """One step, with * for elementwise products with the dropout masks mx and mh::
 
-    h = act((x * mx) W + (h_prev * mh) R + b)
+    h = act((x * mx) W + (h_prev * mh) R + b)         of the sum held between -clip and clip, with clip
     """
-    w, act = cell.w, activation(cell.options.activation)
+    w, act = cell.w, activation(cell.options.activation, cell.options.clip)
     (h_prev,) = state
     a = product(cell.matmul, x, cell.mx, w["kernel"])
     u = product(cell.matmul, h_prev, cell.mh, w["recurrent_kernel"])
@@ -61,7 +61,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     dpre = dh act'(h)    db = sum dpre
     dW = (x * mx)^T dpre    dx = (dpre W^T) * mx    dR = (h_prev * mh)^T dpre    dh_prev = (dpre R^T) * mh
     """
-    w, act = cell.w, activation(cell.options.activation)
+    w, act = cell.w, activation(cell.options.activation, cell.options.clip)
     x, h_prev, pre, h = saved
     (dh,) = d_state
     dpre = act.backward(pre, h, dh)

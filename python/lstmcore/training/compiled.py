@@ -134,7 +134,7 @@ class Compiled(Layer):
             trained.
         loss_weights : of the losses in their sum, 1 by default: a number, or a list or dict for several outputs.
         metrics : names, `metrics.Metric` objects or functions, to report beside the loss: a list or, for several
-            outputs, a list or dict of what each has, one or a list.
+            outputs, a list or dict of what each has, one or a list; one without a loss may have some too.
         weighted_metrics : more of them, which sample weights and class weights apply to.
         **options : Keras's ``run_eagerly``, ``jit_compile``, ``steps_per_execution`` and
             ``auto_scale_loss`` are accepted and have no effect.

@@ -229,6 +229,20 @@ View contiguous(const char* argument, py::handle object, const Dims& dims) {
     return contiguous<T>(argument, as_array(argument, object), dims);
 }
 
+// Matrices, of which `rows` is the axis of rows and the next that of columns, as they are where one of these has a
+// stride of one element: row-major ones and their transposes; else a copy. Strides come out in elements.
+template <class T>
+View with_unit_stride(const View& m, int rows, std::ptrdiff_t& row, std::ptrdiff_t& column) {
+    const py::ssize_t size = sizeof(T);
+    const int columns = rows + 1;
+    const auto unit = [&](int k) { return m.strides[k] == size || m.shape[k] == 1; };
+    const View ready = m.is_aligned(sizeof(T)) && (unit(rows) || unit(columns)) ? m : copy_of<T>(m);
+    const bool row_major = ready.strides[columns] == size || ready.shape[columns] == 1;
+    row = row_major ? ready.strides[rows] / size : 1;
+    column = row_major ? 1 : ready.strides[columns] / size;
+    return ready;
+}
+
 // The elements of a C-contiguous array of T of any shape, (size,).
 template <class T>
 View elements_of(const py::array& a) {

@@ -19,17 +19,11 @@ template <class T>
 View matrices(const char* argument, const py::array& given, const Dims& dims, std::ptrdiff_t& row,
               std::ptrdiff_t& column) {
     const View m = checked<T>(argument, given, dims);
-    const py::ssize_t size = sizeof(T);
     const int rows = int(m.dimensions) - 2, columns = rows + 1;
     // An array that repeats a number has any size, and packing fills up the last panel of either side.
     checked_product(argument, {std::size_t(rows ? m.shape[0] : 1), std::size_t(m.shape[rows]) + 64,
                                std::size_t(m.shape[columns]) + 64, sizeof(T)});
-    const auto unit = [&](int k) { return m.strides[k] == size || m.shape[k] == 1; };
-    const View ready = m.is_aligned(sizeof(T)) && (unit(rows) || unit(columns)) ? m : copy_of<T>(m);
-    const bool row_major = ready.strides[columns] == size || ready.shape[columns] == 1;
-    row = row_major ? ready.strides[rows] / size : 1;
-    column = row_major ? 1 : ready.strides[columns] / size;
-    return ready;
+    return with_unit_stride<T>(m, rows, row, column);
 }
 
 // The right-hand side of products, packed once for many.
@@ -114,6 +108,32 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
             kernels<T>().matmul(p);
         }
         return c.owner;
+    });
+}
+
+// The transpose of a matrix, in a new array whose rows [0, swapped) change places with as many after them.
+py::object transpose(py::handle a_, py::handle swapped_) {
+    const py::array a_array = as_array("a", a_);
+    return by_dtype("a", a_array, [&](auto tag) -> py::object {
+        using T = decltype(tag);
+        const View a = features_contiguous<T>("a", a_array, {{"rows"}, {"columns"}});
+        const long rows = a.shape[0], columns = a.shape[1];
+        const long swapped = integer("swapped", swapped_, 0, columns / 2);
+        const View out = new_array<T>({columns, rows});
+        const auto part = [&](long begin, long end, long to) {
+            if (rows == 0 || begin == end) return;
+            const TransposeProblem<T> p{pointer<T>(a) + begin,
+                                        a.strides[0] / py::ssize_t(sizeof(T)),
+                                        pointer<T>(out) + to * rows,
+                                        rows,
+                                        rows,
+                                        end - begin,
+                                        threads_for(double(rows) * double(end - begin), 1e5)};
+            kernels<T>().transpose(p);
+        };
+        const WithoutGil release;
+        part(0, swapped, swapped), part(swapped, 2 * swapped, 0), part(2 * swapped, columns, 2 * swapped);
+        return out.owner;
     });
 }
 
@@ -204,6 +224,7 @@ void register_matrix(py::module_& m) {
     made_by(packed_matrix_class, [](py::handle b) { return std::make_unique<PackedMatrix>(b); });
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
+    m.def("transpose", transpose, py::arg("a"), py::arg("swapped") = 0);
     m.def("softmax", softmax, py::arg("x"), py::arg("scale"), py::arg("left_in"));
     m.def("softmax_backward", softmax_backward, py::arg("x"), py::arg("y"), py::arg("scale"), py::arg("left_in"));
     m.def("add_rows", add_rows, py::arg("sums"), py::arg("indices"), py::arg("rows"));

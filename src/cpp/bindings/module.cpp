@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, m) {
     m.attr("__version__") = LSTMCORE_VERSION;
     lstmcore::instruction_set();  // a wrong LSTMCORE_ISA is an error of the import
     lstmcore::register_weights(m);
+    lstmcore::register_snapshot(m);
     lstmcore::register_forward(m);
     lstmcore::register_backward(m);
     lstmcore::register_stream(m);

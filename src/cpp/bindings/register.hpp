@@ -6,6 +6,7 @@
 namespace lstmcore {
 
 void register_weights(pybind11::module_& m);
+void register_snapshot(pybind11::module_& m);  // copies of arrays that tell whether these have changed
 void register_forward(pybind11::module_& m);
 void register_backward(pybind11::module_& m);
 void register_stream(pybind11::module_& m);

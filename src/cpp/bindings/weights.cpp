@@ -69,11 +69,45 @@ namespace {
 
 py::object option(py::handle from, const char* name) { return attribute("options", "those of a cell", from, name); }
 
-Activation read_activation(py::handle from, const char* name) {
-    const std::string given = string(name, option(from, name));
-    for (int k = 0; activation_names[k]; ++k)
-        if (given == activation_names[k]) return Activation(k);
-    throw py::value_error(std::string(name) + ": unknown activation " + given);
+// An activation is its name, or has an attribute `in_core` with its name and two numbers.
+Activation read_activation(const char* name, py::object given) {
+    py::object numbers;
+    if (py::hasattr(given, "in_core")) {
+        const py::object whole = given.attr("in_core");
+        if (!PyTuple_Check(whole.ptr()) || PyTuple_GET_SIZE(whole.ptr()) != 3)
+            throw py::value_error(std::string(name) + ": in_core: expected a name and two numbers, got " +
+                                  text_of(whole));
+        numbers = whole, given = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(whole.ptr(), 0));
+    }
+    const std::string text = string(name, given);
+    int kind = 0;
+    while (activations[kind].name && text != activations[kind].name) ++kind;
+    if (!activations[kind].name) throw py::value_error(std::string(name) + ": unknown activation " + text);
+    Activation a{ActivationKind(kind), activations[kind].alpha, activations[kind].beta};
+    if (!numbers) return a;
+    constexpr double most = std::numeric_limits<double>::max();
+    a.alpha = number((name + std::string(": alpha")).c_str(), PyTuple_GET_ITEM(numbers.ptr(), 1), -most, most);
+    a.beta = number((name + std::string(": beta")).c_str(), PyTuple_GET_ITEM(numbers.ptr(), 2), -most, most);
+    return a;
+}
+
+// Fills in the activations that a cell has, and what limits their inputs. An LSTM's candidate may go without one; what
+// is on the way to the output has that of the candidate (True), none (False), or one of its own.
+void read_activations(CellOptions& o, py::handle from, const CellInfo& cell) {
+    const Activation none{ActivationKind::linear, 0, 0};
+    if (cell.activations == 0) return;
+    o.activation = read_activation("activation", option(from, "activation"));
+    const py::object clip = option(from, "clip");
+    if (!clip.is_none()) o.clip = number("clip", clip, 0, std::numeric_limits<double>::max());
+    if (cell.activations < 2) return;
+    o.recurrent_activation = read_activation("recurrent_activation", option(from, "recurrent_activation"));
+    if (cell.activations < 3) return;
+    const py::object output = option(from, "output_activation");
+    if (!PyBool_Check(output.ptr()))
+        o.output_activation = read_activation("output_activation", output);
+    else
+        o.output_activation = output.is(py::bool_(true)) ? o.activation : none;
+    if (!flag("input_activation", option(from, "input_activation"))) o.activation = none;
 }
 
 const CellInfo& cell_of(py::handle options) {
@@ -85,8 +119,8 @@ const CellInfo& cell_of(py::handle options) {
     throw py::value_error("cell: expected one of " + names + ", got " + text_of(name));
 }
 
-// What the caller's options say, but for activations. What follows from it, such as the number of gates, the core
-// knows: nothing that Python says about it is believed.
+// What the caller's options say, but for what concerns activations. What follows from it, such as the number of gates,
+// the core knows: nothing that Python says about it is believed.
 CellOptions read_options(py::handle from, const CellInfo& cell) {
     CellOptions o = plain_options();
     if (cell.has_heads) o.heads = int(integer("heads", option(from, "heads"), 1, std::numeric_limits<int>::max()));
@@ -122,8 +156,7 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
     CellDescription d;
     d.cell = &cell_of(options);
     d.options = read_options(options, *d.cell);
-    if (d.cell->activations > 0) d.options.activation = read_activation(options, "activation");
-    if (d.cell->activations > 1) d.options.recurrent_activation = read_activation(options, "recurrent_activation");
+    read_activations(d.options, options, *d.cell);
     d.gates = d.cell->gates(d.options);
     d.training = flag("training", training);
     d.staged = (flag("zoneout", zoneout) && !d.cell->zoneout_is_fused) || !d.cell->is_fused(d.options);
@@ -143,11 +176,19 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
         if (arrays.size() != d.weights.size())
             throw py::value_error("weights: expected " + std::to_string(without_bias) + " arrays or, with a bias, " +
                                   std::to_string(without_bias + 1) + ", got " + std::to_string(arrays.size()));
-        Weights<const T> weights{};
+        GivenWeights<T> weights;
         std::vector<View> held;
         for (std::size_t k = 0; k < arrays.size(); ++k) {
-            held.push_back(contiguous<T>(d.weights[k].name, arrays[k], d.weights[k].dims));
-            pointer_of(weights, d.weights[k].role) = pointer<T>(held.back());
+            const WeightInfo& info = d.weights[k];
+            if (MatrixStrides* strides = weights.strides_of(info.role)) {
+                View matrix = checked<T>(info.name, arrays[k], info.dims);
+                // One that repeats numbers has any size: its copy shows whether there is memory for it.
+                if (!matrix.strides[0] || !matrix.strides[1]) matrix = copy_of<T>(matrix);
+                held.push_back(with_unit_stride<T>(matrix, 0, strides->row, strides->column));
+            } else {
+                held.push_back(contiguous<T>(info.name, arrays[k], info.dims));
+            }
+            pointer_of(weights.arrays, info.role) = pointer<T>(held.back());
         }
         const WithoutGil release;
         return pack<T>(d, weights);
@@ -189,7 +230,9 @@ void register_weights(py::module_& m) {
     py::dict states;  // of every cell
     for (const CellInfo* cell = cells; cell->name; ++cell) states[cell->name] = names_in(cell->states);
     m.attr("cells") = states;
-    m.attr("activations") = names_in(activation_names);
+    py::list names;
+    for (const ActivationInfo* activation = activations; activation->name; ++activation) names.append(activation->name);
+    m.attr("activations") = py::tuple(names);
 }
 
 }  // namespace lstmcore

@@ -106,6 +106,15 @@ void pack_vector(T* packed, long stride, const T* source, std::ptrdiff_t row, st
     }
 }
 
+// Copies n elements that stand so far apart.
+template <class T>
+void copy_elements(T* to, const T* from, std::ptrdiff_t stride, long n) {
+    if (stride == 1)
+        std::memcpy(to, from, n * sizeof(T));
+    else
+        for (long k = 0; k < n; ++k) to[k] = from[k * stride];
+}
+
 // Packs `columns` (at most one panel's) columns.
 template <class T>
 void pack_panel(T* packed, const T* source, std::ptrdiff_t row, std::ptrdiff_t column, long depth, long columns) {

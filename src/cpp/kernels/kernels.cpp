@@ -8,12 +8,14 @@
 #include "cells/slstm.hpp"
 #include "cells/staged_gru.hpp"
 #include "cells/staged_lstm.hpp"
+#include "cells/staged_rnn.hpp"
 #include "crf.hpp"
 #include "ctc.hpp"
 #include "elementwise.hpp"
 #include "optimizers.hpp"
 #include "probe.hpp"
 #include "softmax.hpp"
+#include "transposition.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -60,7 +62,7 @@ constexpr CellKernels<T> staged() {
 // A row for each cell: runtime/cells.cpp says what it is.
 template <class T>
 constexpr NamedCell<T> cells[] = {
-    {"rnn", fused<RnnCell, T>(), fused<RnnCell, T>()},
+    {"rnn", fused<RnnCell, T>(), staged<StagedRnn, T>()},
     {"gru", fused<GruCell, T>(), staged<StagedGru, T>()},
     {"lstm", fused<LstmCell, T>(), staged<StagedLstm, T>()},
     {"min_gru", linear<MinGruCell, T>(), linear<MinGruCell, T>()},
@@ -77,6 +79,7 @@ static constexpr Kernels<T> table() {
         pack_b<T>,
         matmul_workspace<T>,
         matmul<T>,
+        transpose_matrix<T>,
         softmax<T>,
         softmax_backward<T>,
         optimizer_rules<T>,

@@ -90,19 +90,20 @@ LSTMCORE_INLINE T* tail_of(T* packed, long units, long depth) {
 
 template <class Cell, class T>
 void pack_tail(const PackProblem<T>& p, long vectors) {
-    const long units = p.shape.units, gates = Cell::gates * units, first = units - units % lanes<T>;
+    const long units = p.shape.units, first = units - units % lanes<T>;
     const long width = vectors * lanes<T>, group = tail_group<Cell, T>(vectors);
-    const auto pack = [&](T* to, const T* from, long depth, int shift) {
+    const auto pack = [&](T* to, const T* from, const MatrixStrides& strides, long depth, int shift) {
         std::memset(to, 0, depth * width * sizeof(T));
         for (long k = 0; k < depth; ++k)
             for (int gate = 0; gate < Cell::gates; ++gate) {
                 const int sum = gate == Cell::gates - 1 ? gate + shift : gate;
-                std::memcpy(to + k * width + sum * group, from + k * gates + gate * units + first,
-                            (units - first) * sizeof(T));
+                copy_elements(to + k * width + sum * group,
+                              from + k * strides.row + (gate * units + first) * strides.column, strides.column,
+                              units - first);
             }
     };
-    pack(tail_of<Cell>(p.packed.kernel, units, p.shape.inputs), p.weights.kernel, p.shape.inputs, 0);
-    pack(tail_of<Cell>(p.packed.recurrent, units, units), p.weights.recurrent, units, Cell::shift);
+    pack(tail_of<Cell>(p.packed.kernel, units, p.shape.inputs), p.weights.kernel, p.kernel, p.shape.inputs, 0);
+    pack(tail_of<Cell>(p.packed.recurrent, units, units), p.weights.recurrent, p.recurrent, units, Cell::shift);
     T* bias = p.packed.bias + ceil_div(units, block_units<Cell, T>) * Cell::sums * lanes<T>;
     std::memset(bias, 0, width * sizeof(T));
     for (int sum = 0; p.weights.bias && sum < Cell::sums; ++sum)
@@ -127,10 +128,12 @@ void pack(const PackProblem<T>& problem) {
                 for (int n = 0; n < N; ++n) {
                     const long column = n / V * units + unit_of(n % V);
                     pack_vector(p.packed.kernel + (block * p.shape.inputs * N + n) * L, N * L,
-                                p.weights.kernel + column, gates, 1, p.shape.inputs, count(n % V));
+                                p.weights.kernel + column * p.kernel.column, p.kernel.row, p.kernel.column,
+                                p.shape.inputs, count(n % V));
                     if constexpr (Cell::recurrent)
                         pack_vector(p.packed.recurrent + (block * blocks.depth * N + n) * L, N * L,
-                                    p.weights.recurrent + column, gates, 1, blocks.depth, count(n % V));
+                                    p.weights.recurrent + column * p.recurrent.column, p.recurrent.row,
+                                    p.recurrent.column, blocks.depth, count(n % V));
                 }
                 for (int sum = 0; sum < Cell::sums; ++sum)
                     store(p.packed.bias + (block * Cell::sums + sum) * L,
@@ -142,9 +145,10 @@ void pack(const PackProblem<T>& problem) {
                 if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
                     pack_tail<Cell>(p, vectors);
             if (p.packed.kernel_transposed) {
-                pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.shape.inputs, gates);
+                pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.kernel, p.shape.inputs, gates);
                 if constexpr (Cell::recurrent)
-                    pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, blocks.depth, gates);
+                    pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, p.recurrent, blocks.depth,
+                                    gates);
             }
         },
         &problem);

@@ -35,9 +35,10 @@ PackedSizes staged_packed_sizes(const RecurrentShape& s, const CellOptions& opti
 }
 
 template <class T>
-void pack_matrix(T* packed, const T* weights, std::ptrdiff_t row, long depth, long columns) {
+void pack_matrix(T* packed, const T* weights, const MatrixStrides& strides, long depth, long columns) {
     for (long j = 0; j < columns; j += panel_columns<T>)
-        pack_panel(packed + j * depth, weights + j, row, 1, depth, min(panel_columns<T>, columns - j));
+        pack_panel(packed + j * depth, weights + j * strides.column, strides.row, strides.column, depth,
+                   min(panel_columns<T>, columns - j));
 }
 
 template <class Cell, class T>
@@ -50,9 +51,10 @@ void staged_pack(const PackProblem<T>& problem) {
                        outputs = p.shape.outputs, columns = gates * units;
             for (long g = 0; g < gates; ++g) {
                 const long width = g * packed_columns<T>(units);
-                pack_matrix(p.packed.kernel + width * inputs, p.weights.kernel + g * units, columns, inputs, units);
-                pack_matrix(p.packed.recurrent + width * outputs, p.weights.recurrent + g * units, columns, outputs,
-                            units);
+                pack_matrix(p.packed.kernel + width * inputs, p.weights.kernel + g * units * p.kernel.column, p.kernel,
+                            inputs, units);
+                pack_matrix(p.packed.recurrent + width * outputs, p.weights.recurrent + g * units * p.recurrent.column,
+                            p.recurrent, outputs, units);
             }
             const auto copy = [](T* to, const T* from, long n) {
                 if (from) std::memcpy(to, from, n * sizeof(T));
@@ -64,12 +66,14 @@ void staged_pack(const PackProblem<T>& problem) {
             copy(p.packed.peephole, p.weights.peephole, 3 * units);
             copy(p.packed.gain, p.weights.gain, 2 * columns);
             copy(p.packed.cell_norm, p.weights.cell_norm, 2 * units);
-            if (p.weights.projection) pack_matrix(p.packed.projection, p.weights.projection, outputs, units, outputs);
-            if (!p.packed.kernel_transposed) return;
-            pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, inputs, columns);
-            pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, outputs, columns);
             if (p.weights.projection)
-                pack_transposed(team, p.packed.projection_transposed, p.weights.projection, units, outputs);
+                pack_matrix(p.packed.projection, p.weights.projection, p.projection, units, outputs);
+            if (!p.packed.kernel_transposed) return;
+            pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.kernel, inputs, columns);
+            pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, p.recurrent, outputs, columns);
+            if (p.weights.projection)
+                pack_transposed(team, p.packed.projection_transposed, p.weights.projection, p.projection, units,
+                                outputs);
         },
         &problem);
 }

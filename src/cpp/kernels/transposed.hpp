@@ -32,16 +32,18 @@ struct TransposedPanel {
 
 // Packs the transpose of a matrix of `rows` rows in panels of this thread's share of the rows.
 template <class T>
-void pack_transposed(const Team& team, T* packed, const T* weights, long rows, long columns) {
+void pack_transposed(const Team& team, T* packed, const T* weights, const MatrixStrides& strides, long rows,
+                     long columns) {
     long begin, end;
     team.split(ceil_div(rows, panel_columns<T>), begin, end);
     for (long first = begin * panel_columns<T>; first < min(rows, end * panel_columns<T>); first += panel_columns<T>) {
         const long count = min(panel_columns<T>, rows - first);
         const TransposedPanel<T> panel(packed, columns, first, count);
         T* to = packed + first * columns;
-        pack_panel(to, weights + first * columns, 1, columns, columns, count - panel.dots);
+        pack_panel(to, weights + first * strides.row, strides.column, strides.row, columns, count - panel.dots);
         to += panel.vectors * lanes<T> * columns;
-        std::memcpy(to, weights + (first + count - panel.dots) * columns, panel.dots * columns * sizeof(T));
+        for (long dot = count - panel.dots; dot < count; ++dot, to += columns)
+            copy_elements(to, weights + (first + dot) * strides.row, strides.column, columns);
     }
 }
 

@@ -1,15 +1,31 @@
 #include "runtime/cells.hpp"
 
+#include <cmath>
 #include <cstring>
 
 namespace lstmcore {
 
-const char* const activation_names[] = {"tanh", "sigmoid", "hard_sigmoid", "relu", "linear", "softsign", nullptr};
+const ActivationInfo activations[] = {
+    {"tanh", 0, 0},
+    {"sigmoid", 0, 0},
+    {"hard_sigmoid", 1. / 6, 0.5},
+    {"relu", 0, 0},
+    {"linear", 0, 0},
+    {"softsign", 0, 0},
+    {"softplus", 0, 0},
+    {"elu", 1, 0},
+    {"leaky_relu", 0.2, 0},
+    {"threshold", 0, 0},
+    {"affine", 1, 0},
+    {"scaled_tanh", 1.7159, 2. / 3},
+    {},
+};
 
 namespace {
 
 bool plain(const CellOptions& o) {
-    return o.activation == Activation::tanh && o.recurrent_activation == Activation::sigmoid && !o.layer_norm;
+    return o.activation.kind == ActivationKind::tanh && o.recurrent_activation.kind == ActivationKind::sigmoid &&
+           std::isinf(o.clip) && !o.layer_norm;
 }
 const char* nothing(const CellOptions&) { return nullptr; }
 bool always(const CellOptions&) { return true; }
@@ -21,18 +37,15 @@ long gates(const CellOptions&) {
 const OptionInfo no_options[] = {{}};
 const OptionInfo gru_options[] = {
     {"layer_norm", &CellOptions::layer_norm}, {"reset_after", &CellOptions::reset_after}, {}};
-const OptionInfo lstm_options[] = {{"layer_norm", &CellOptions::layer_norm},
-                                   {"peepholes", &CellOptions::peepholes},
-                                   {"coupled", &CellOptions::coupled},
-                                   {"projection", &CellOptions::projection},
-                                   {"input_gate", &CellOptions::input_gate},
-                                   {"forget_gate", &CellOptions::forget_gate},
-                                   {"output_gate", &CellOptions::output_gate},
-                                   {"input_activation", &CellOptions::input_activation},
-                                   {"output_activation", &CellOptions::output_activation},
-                                   {}};
+const OptionInfo lstm_options[] = {
+    {"layer_norm", &CellOptions::layer_norm},   {"peepholes", &CellOptions::peepholes},
+    {"coupled", &CellOptions::coupled},         {"projection", &CellOptions::projection},
+    {"input_gate", &CellOptions::input_gate},   {"forget_gate", &CellOptions::forget_gate},
+    {"output_gate", &CellOptions::output_gate}, {}};
 const OptionInfo min_options[] = {{"log_space", &CellOptions::log_space}, {}};
 const OptionInfo slstm_options[] = {{"exponential_forget", &CellOptions::exponential_forget}, {}};
+
+bool rnn_is_fused(const CellOptions& o) { return o.activation.kind <= ActivationKind::softsign && std::isinf(o.clip); }
 
 bool gru_is_fused(const CellOptions& o) { return plain(o) && o.reset_after; }
 const char* gru_conflict(const CellOptions& o) {
@@ -41,7 +54,8 @@ const char* gru_conflict(const CellOptions& o) {
 
 long lstm_gates(const CellOptions& o) { return 1 + o.input_gate + (o.forget_gate && !o.coupled) + o.output_gate; }
 bool lstm_is_fused(const CellOptions& o) {
-    return plain(o) && lstm_gates(o) == 4 && !o.peepholes && !o.projection && o.input_activation && o.output_activation;
+    return plain(o) && o.output_activation.kind == ActivationKind::tanh && lstm_gates(o) == 4 && !o.peepholes &&
+           !o.projection;
 }
 const char* lstm_conflict(const CellOptions& o) {
     const bool wrong = o.coupled && !(o.input_gate && o.forget_gate);
@@ -55,9 +69,9 @@ constexpr bool yes = true, no = false;
 // clang-format off
 const CellInfo cells[] = {
     //                                 recurrent, activations, heads, zoneout of c, fused zoneout
-    {"rnn",      {"h"},                yes, 1, no,  no,  yes, no_options,    gates<1>,   always,        nothing},
+    {"rnn",      {"h"},                yes, 1, no,  no,  yes, no_options,    gates<1>,   rnn_is_fused,  nothing},
     {"gru",      {"h"},                yes, 2, no,  no,  no,  gru_options,   gates<3>,   gru_is_fused,  gru_conflict},
-    {"lstm",     {"h", "c"},           yes, 2, no,  yes, no,  lstm_options,  lstm_gates, lstm_is_fused, lstm_conflict},
+    {"lstm",     {"h", "c"},           yes, 3, no,  yes, no,  lstm_options,  lstm_gates, lstm_is_fused, lstm_conflict},
     {"min_gru",  {"h"},                no,  0, no,  no,  yes, min_options,   gates<2>,   always,        nothing},
     {"min_lstm", {"h"},                no,  0, no,  no,  yes, min_options,   gates<3>,   always,        nothing},
     {"slstm",    {"h", "c", "n", "m"}, yes, 0, yes, no,  yes, slstm_options, gates<4>,   always,        nothing},
@@ -67,7 +81,7 @@ const CellInfo cells[] = {
 
 CellOptions plain_options() {
     CellOptions o{};
-    o.input_gate = o.forget_gate = o.output_gate = o.input_activation = o.output_activation = true;
+    o.input_gate = o.forget_gate = o.output_gate = true;
     return o;
 }
 

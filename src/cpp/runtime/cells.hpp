@@ -36,7 +36,7 @@ struct CellInfo {
     const char* name;
     const char* states[most_states + 1];  // h and what else it carries from step to step; null ends the list
     bool recurrent;                       // whether h goes through a matrix of its own
-    int activations;                      // that can be chosen: none, the candidate's, or the gates' too
+    int activations;                      // that can be chosen: none, the candidate's, the gates' too, the output's too
     bool has_heads;                       // whether its recurrent matrix can be in blocks
     bool zoneout_of_c, zoneout_is_fused;  // whether there is zoneout beside that of h; in the fused kernel
     const OptionInfo* options;            // that are on or off; a null name ends the list
@@ -58,8 +58,13 @@ const CellInfo* find_cell(const char* name);  // null where there is none of tha
 // What holds where a cell has no option of that name.
 CellOptions plain_options();
 
-// The names of the activations that are in the core, as the enumeration has them; null ends the list.
-extern const char* const activation_names[];
+// The activations that are in the core, as the enumeration has them, with the numbers that hold where only the name is
+// given; a null name ends the list.
+struct ActivationInfo {
+    const char* name;
+    double alpha, beta;
+};
+extern const ActivationInfo activations[];
 
 // What the width of h is called.
 inline const char* output_name(const CellOptions& options) { return options.projection ? "outputs" : "units"; }

@@ -34,7 +34,7 @@ std::size_t rounded(std::size_t n) { return (n + 15) / 16 * 16; }
 }  // namespace
 
 template <class T>
-std::shared_ptr<CellWeights> pack(CellDescription description, const Weights<const T>& weights) {
+std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeights<T>& weights) {
     auto made = std::make_shared<CellWeights>();
     static_cast<CellDescription&>(*made) = std::move(description);
     const CellKernels<T>& kernels = cell_kernels<T>(made->cell->name, made->staged);
@@ -53,12 +53,13 @@ std::shared_ptr<CellWeights> pack(CellDescription description, const Weights<con
         packed.weights.*part.pointer = next;
         next += rounded(sizes.*part.size);
     });
-    kernels.pack({made->shape, made->options, weights, packed.weights, pack_threads(*made)});
+    kernels.pack({made->shape, made->options, weights.arrays, weights.kernel, weights.recurrent, weights.projection,
+                  packed.weights, pack_threads(*made)});
     made->packed = std::move(packed);
     return made;
 }
 
-template std::shared_ptr<CellWeights> pack(CellDescription, const Weights<const float>&);
-template std::shared_ptr<CellWeights> pack(CellDescription, const Weights<const double>&);
+template std::shared_ptr<CellWeights> pack(CellDescription, const GivenWeights<float>&);
+template std::shared_ptr<CellWeights> pack(CellDescription, const GivenWeights<double>&);
 
 }  // namespace lstmcore

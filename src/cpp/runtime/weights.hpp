@@ -50,8 +50,21 @@ struct CellWeights : CellDescription {
     }
 };
 
-// Packs the caller's weights, all of them there.
+// The caller's weights, all of them there; the matrices may be transposes of contiguous ones.
 template <class T>
-std::shared_ptr<CellWeights> pack(CellDescription description, const Weights<const T>& weights);
+struct GivenWeights {
+    Weights<const T> arrays{};
+    MatrixStrides kernel{}, recurrent{}, projection{};
+
+    MatrixStrides* strides_of(WeightRole role) {
+        return role == WeightRole::kernel       ? &kernel
+               : role == WeightRole::recurrent  ? &recurrent
+               : role == WeightRole::projection ? &projection
+                                                : nullptr;
+    }
+};
+
+template <class T>
+std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeights<T>& weights);
 
 }  // namespace lstmcore

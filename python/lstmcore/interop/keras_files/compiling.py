@@ -8,6 +8,7 @@ from typing import Any
 from ..._warnings import warn
 from ...serialization import deserialize
 from ...serialization.registry import find_class, find_function
+from .configs_out import plain
 
 _PLACES = ("optimizers", "losses", "metrics")
 _TOLD = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -55,3 +56,18 @@ def _value(data: Any) -> Any:
     modules = [f"lstmcore.{place}" for place in (*_PLACES, "optimizers")]
     found = next((module for module in modules if find_class(module, name) is not None), None)
     return deserialize({"module": found or "", "class_name": name, "config": config})
+
+
+def of_compile(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `compile` was told, for Keras."""
+    return {name: plain(value) for name, value in config.items()}
+
+
+def of_training(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `compile` was told, for Keras's .h5 files, where the optimizer goes by another name."""
+    told: dict[str, Any] = {"loss": None, "metrics": None, "weighted_metrics": None, "loss_weights": None}
+    told |= of_compile(config)
+    optimizer = told.pop("optimizer", "rmsprop")
+    if isinstance(optimizer, str):
+        optimizer = {"class_name": optimizer, "config": {}}
+    return told | {"optimizer_config": optimizer}

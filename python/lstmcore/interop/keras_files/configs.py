@@ -6,30 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ... import activations, layers
+from ..._not_offered import keras_names
 from ...activations.piecewise import HardSigmoid
 from ...layers.layer import Layer
 from ...serialization.registry import UnknownClassError, find_class, find_function
+from .arguments import NAMES, dtype_of, said_otherwise, within_bounds
+from .masks import as_in_keras
 
 Description = Mapping[str, Any]
 
 MODELS = ("Sequential", "Functional", "Model")
-_NAMES = {
-    "CuDNNLSTM": "LSTM",
-    "CuDNNGRU": "GRU",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "GlobalAvgPool1D": "GlobalAveragePooling1D",
-    "GlobalMaxPool1D": "GlobalMaxPooling1D",
-}
 _WITHIN = ("layer", "forward_layer", "backward_layer", "cell", "cells")
 _KINDS = {"initializer": "initializers", "regularizer": "regularizers", "constraint": "constraints"}
-# Of how Keras computes, or of kinds of tensors that are refused elsewhere.
-_WITHOUT_EFFECT = {
-    "batch_size", "build_config", "fused", "implementation", "input_spec", "lora_alpha", "lora_rank",
-    "quantization_config", "ragged", "registered_name", "optional", "sparse", "time_major", "unroll", "use_cudnn",
-    "flash_attention", "query_shape", "key_shape", "value_shape", "virtual_batch_size", "synchronized",
-}  # fmt: skip
-_REFUSED = {"time_major": True, "sparse": True, "ragged": True, "lora_rank": None, "quantization_config": None}
 
 
 class Reader:
@@ -74,21 +62,23 @@ class Reader:
         where = f"{config.get('name', name)}"
         if name == "Lambda":
             config |= {"function": _function_of(description)}
-            for option in ("function_type", "output_shape_type", "module", "output_shape_module", "mask"):
+            if config.pop("mask", None) is not None:
+                raise ValueError(f"{where}: mask: expected none, got that of a Lambda, which the file has as code")
+            for option in ("function_type", "output_shape_type", "module", "output_shape_module"):
                 config.pop(option, None)
         if name == "Bidirectional":
             config |= {key: _without(before, config[key]) for key, before in _SIDES.items() if config.get(key)}
-        config = _within_bounds(where, config)
+        config = within_bounds(where, config)
         arguments = {key: self._argument(where, key, value) for key, value in config.items()}
-        arguments = _said_otherwise(name, arguments, self.legacy)
+        arguments = said_otherwise(name, arguments, self.legacy)
         try:
-            return _ours(name)(**arguments)
+            return as_in_keras(_ours(name)(**arguments))
         except TypeError as error:
             raise ValueError(f"{where}: {error}") from None
 
     def _argument(self, where: str, key: str, value: Any) -> Any:
         if key == "dtype":
-            return _dtype(value)
+            return dtype_of(value)
         if key == "cell" and isinstance(value, dict) and _name(value) == "StackedRNNCells":
             return [self.layer(cell) for cell in _config(value)["cells"]]
         if key in _WITHIN and isinstance(value, (dict, list)):
@@ -129,58 +119,6 @@ def _without(before: str, description: Any) -> Any:
     """Return the description of a layer with the name that it had before `Bidirectional` put something before it."""
     config = dict(_config(description))
     return {**description, "config": config | {"name": str(config.get("name")).removeprefix(before)}}
-
-
-def _within_bounds(where: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration without what has no effect here; refuse what would have one."""
-    for key, refused in _REFUSED.items():
-        value = config.get(key)
-        if value and (refused is None or value == refused):
-            raise ValueError(f"{where}: {key}: {str(value)[:50]} is not offered")
-    return {key: value for key, value in config.items() if key not in _WITHOUT_EFFECT}
-
-
-def _said_otherwise(name: str, arguments: dict[str, Any], legacy: bool) -> dict[str, Any]:
-    """Return arguments under the names, and in the forms, that layers take now."""
-    own = _NAMES.get(name, name)
-    if name in ("CuDNNLSTM", "CuDNNGRU"):  # they have no others
-        arguments = {"activation": "tanh", "recurrent_activation": "sigmoid"} | arguments
-    if own in ("GRU", "GRUCell"):
-        arguments.setdefault("reset_after", name == "CuDNNGRU" or not legacy)
-    if own == "LeakyReLU" and "alpha" in arguments:
-        arguments["negative_slope"] = arguments.pop("alpha")
-    if own == "BatchNormalization" and isinstance(arguments.get("axis"), tuple) and len(arguments["axis"]) == 1:
-        arguments["axis"] = arguments["axis"][0]
-    if own in ("Embedding", "InputLayer"):
-        arguments.pop("activity_regularizer", None)
-    if own == "InputLayer":
-        arguments.pop("trainable", None)
-        if "batch_input_shape" in arguments:
-            arguments["batch_shape"] = arguments.pop("batch_input_shape")
-    if own == "Attention" and arguments.pop("causal", False):
-        raise ValueError(f"{arguments.get('name')}: causal: expected use_causal_mask in the call")
-    for option in ("input_dtype", "input_length"):
-        if option in arguments and own != "Embedding":
-            arguments.pop(option)
-    if own != "InputLayer" and arguments.get("dtype") not in (None, "float32", "float64"):
-        del arguments["dtype"]
-    return {key: _from_one(value) if key in _ONE else value for key, value in arguments.items()}
-
-
-_ONE = ("kernel_size", "strides", "pool_size", "dilation_rate", "pool_length", "size")
-
-
-def _from_one(value: Any) -> Any:
-    return value[0] if isinstance(value, tuple) and len(value) == 1 else value
-
-
-def _dtype(value: Any) -> Any:
-    """Return the dtype of weights from that of Keras, which may be a policy."""
-    if isinstance(value, dict):
-        value = (value.get("config") or {}).get("name")
-    if isinstance(value, str) and value.startswith("mixed_"):
-        return "float32"
-    return value
 
 
 def _object(where: str, kind: str, description: Description) -> Any:
@@ -253,13 +191,12 @@ def _custom(description: Description) -> Any:
     return None
 
 
+_OF_KERAS = frozenset(keras_names.NAMES["layers"].split()) - {"Layer"}
+
+
 def _ours(name: str) -> Any:
-    cls = getattr(layers, _NAMES.get(name, name), None) if name not in _OTHERS else None
+    cls = getattr(layers, NAMES.get(name, name), None) if name in NAMES or name in _OF_KERAS else None
     return cls if isinstance(cls, type) else None
-
-
-# Layers of ours that mean something else by a name of Keras's, or that Keras has not.
-_OTHERS = {"Layer", "Cell", "Arithmetic", "GetItem", "Residual", "CRF", "SLSTM", "MinGRU", "MinLSTM"}
 
 
 def _function_of(description: Description) -> Any:

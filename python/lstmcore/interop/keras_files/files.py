@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 from ..._placeholders import bounded_by_memory, placeholders
 from ...serialization.weights import assign_all
 from ...variables import Variable
-from . import archive, compiling, configs_out, hdf5, legacy, models_in
+from . import archive, compiling, hdf5, legacy, models_in, models_out
 from .hdf5 import Array, Contents
-from .masks import warn_of_masks
 from .places import places
 
 # Older Keras 3, and tf.keras before it, had this name for what is now "layers".
@@ -70,9 +69,7 @@ def _json(text: str | bytes, part: str) -> dict[str, Any]:
 def _bounded(description: Mapping[str, Any], version: Any, contents: Contents) -> Any:
     """Return the model of a description, with no more weights than the file has."""
     with placeholders(sum(array.size for array in contents.arrays.values())):
-        model = models_in.model_of(description, None if version is None else str(version))
-    warn_of_masks(model)
-    return model
+        return models_in.model_of(description, None if version is None else str(version))
 
 
 def weights_from(content: bytes) -> Contents:
@@ -113,9 +110,9 @@ def _of_paths(contents: Contents) -> dict[str, Array]:
 
 def archive_of(model: Any, training: bytes | None, compiled: Mapping[str, Any] | None) -> bytes:
     """Return the bytes of a .keras file."""
-    description = configs_out.of_model(model) | {"build_config": model.get_build_config()}
+    description = models_out.of_model(model) | {"build_config": model.get_build_config()}
     if compiled is not None:
-        description["compile_config"] = configs_out.of_compile(compiled)
+        description["compile_config"] = compiling.of_compile(compiled)
     parts = {
         archive.METADATA: json.dumps({"keras_version": _VERSION}).encode(),
         archive.CONFIG: json.dumps(description).encode(),
@@ -137,9 +134,9 @@ def h5_of(model: Any, compiled: Mapping[str, Any] | None, whole: bool = True) ->
     about: dict[str, Any] = {"keras_version": _VERSION, "backend": "numpy"}
     attributes[root] = attributes[root] | about
     if whole:
-        attributes[""] = about | {"model_config": json.dumps(configs_out.of_model(model))}
+        attributes[""] = about | {"model_config": json.dumps(models_out.of_model(model))}
         if compiled is not None:
-            attributes[""]["training_config"] = json.dumps(configs_out.of_training(compiled))
+            attributes[""]["training_config"] = json.dumps(compiling.of_training(compiled))
     return hdf5.written(arrays, attributes)
 
 

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...serialization.container import errors_name
 from .archive import bound
+from .hdf5_texts import check_heaps, said_length
 
 Array = NDArray[Any]
 Attributes = dict[str, Any]
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-_HEAP = b"GCOL\x01\0\0\0"  # with its version, so that no weights look like one
 _DEPTH = 64  # groups within groups; models within models are not as deep
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksums: what the library has itself, without loading plugins
-_RATIO, _TEXTS = 8, 1 << 26
 _READ = ("model_config", "training_config", "keras_version", "backend", "layer_names", "weight_names")
 _SKIPPED = ("optimizer", "optimizer_weights")  # of the root: states of another library's optimizers
 _HEADER = 64000  # bytes of an attribute; HDF5 has room for 64 kB, and Keras numbers the rest
@@ -49,43 +49,21 @@ def read(content: bytes) -> Contents:
         It is not whole, refers to other files or to itself, or would become much larger than it is.
     """
     library = h5py()
-    longest = _longest_text(content)
+    check_heaps(content)
     try:
         file = library.File(io.BytesIO(content), "r")
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"not a whole HDF5 file ({error})") from None
     with file:
-        return _Reader(library, bound(len(content)), longest).read(file)
-
-
-def _longest_text(content: bytes) -> int:
-    """Return the bytes of the longest text in the heaps of a file.
-
-    Heaps that are not whole are refused: the HDF5 library would look for their end for ever.
-    """
-    longest = 0
-    at = content.find(_HEAP)
-    while at >= 0:
-        size = int.from_bytes(content[at + 8 : at + 16], "little")
-        end, part = at + size, at + 16
-        while part + 16 <= min(end, len(content)):
-            index, length = (int.from_bytes(content[part + a : part + b], "little") for a, b in ((0, 2), (8, 16)))
-            # Of an object the length is that of the text, padded to 8 bytes; of the free rest, that of all of it.
-            step = length if not index else 16 + -(-length // 8) * 8
-            if step < 16 or part + step > end:
-                raise ValueError("not a whole HDF5 file (a heap of texts does not fit together)")
-            part, longest = part + step, max(longest, length if index else 0)
-        if end > len(content):
-            raise ValueError("not a whole HDF5 file (a heap of texts is cut)")
-        at = content.find(_HEAP, max(part, at + 4))
-    return longest
+        return _Reader(library, content).read(file)
 
 
 class _Reader:
     """Walks through a file once."""
 
-    def __init__(self, library: Any, most: int, longest: int) -> None:
-        self.library, self.most, self.left, self.longest = library, most, most, longest
+    def __init__(self, library: Any, content: bytes) -> None:
+        self.library, self.content = library, content
+        self.most = self.left = bound(len(content))
         self.met: set[int] = set()  # addresses: what is linked twice would be read twice
         self.contents = Contents({}, {})
 
@@ -160,10 +138,16 @@ class _Reader:
 
     def _attribute(self, where: str, group: Any, name: str) -> Any:
         identifier = self.library.h5a.open(group.id, name.encode())
+        if 0 in (identifier.shape or ()):  # an empty list, which has numbers for its type
+            return []
+        if not isinstance(identifier.get_type(), self.library.h5t.TypeStringID):
+            raise ValueError(f"{where}: expected a text or a list of texts, got {identifier.dtype}")
         count = _product(identifier.shape or ())
-        # Each of a list may refer to the same long text; names are short, but a configuration is in the heap too.
-        texts = count * self.longest if identifier.dtype.kind == "O" and count > 1 else 0
-        if count * identifier.dtype.itemsize > self.most or texts > max(_TEXTS, _RATIO * self.most):
+        size = count * identifier.dtype.itemsize
+        if size <= self.most and identifier.dtype.kind == "O":  # each of a list may be the same long text
+            with errors_name(where):
+                size = said_length(self.content, name, count)
+        if size > self.most:
             raise ValueError(f"{where}: expected a text or a list of texts, got one larger than the file")
         value = group.attrs[name]
         if isinstance(value, np.ndarray):

@@ -1,51 +1,101 @@
-"""Where a model of Keras's gives other outputs here, for a mask goes on that Keras ends."""
+"""Masks as Keras has them: which of its layers end one, and where masks go otherwise here than there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ... import layers
-from ..._warnings import warn
 from ...layers import RNN, Bidirectional, Embedding, Masking, TimeDistributed
+from ...layers.merging import Merging
 from ...layers.recurrent import Recurrent
+from .attention_masks import uncertain
+from .flow import Met, makes_mask, met_masks
 
-_ENDS = (
-    layers.Conv1D,
-    layers.MaxPooling1D,
+# Those for which Keras's supports_masking is False, and those that forget the mask that comes for one of their own.
+ENDS = (
     layers.AveragePooling1D,
-    layers.ZeroPadding1D,
-    layers.UpSampling1D,
+    layers.Conv1D,
     layers.Cropping1D,
+    layers.Lambda,
+    layers.MaxPooling1D,
     layers.RMSNormalization,
+    layers.UpSampling1D,
+    layers.ZeroPadding1D,
+    Embedding,
+    Masking,
 )
+# What operators on symbols make; in Keras they are no layers, and know no masks.
+OPERATIONS = (layers.Absolute, layers.Arithmetic, layers.Divide, layers.GetItem, layers.Matmul, layers.Negative)
 
 
-def warn_of_masks(model: Any) -> None:
-    """Warn where there are masks, and layers behind which Keras has none or another."""
-    every = list(_within(model))
-    if not any(isinstance(layer, Masking) or (isinstance(layer, Embedding) and layer.mask_zero) for layer in every):
-        return
-    ends = [layer.name for layer in every if isinstance(layer, _ENDS) or _turns_round(layer)]
-    if ends:
-        warn(
-            f"{model.name}: outputs can differ from Keras's where there is padding: Keras ends the mask, or leaves it "
-            f"in the order of the inputs, at {', '.join(ends)}, if it comes there"
-        )
+def as_in_keras(layer: Any) -> Any:
+    """Return a layer that ends masks where Keras's layer of this name does."""
+    if type(layer) in ENDS:
+        if layer.consumes_mask and isinstance(layer, layers.Lambda):
+            raise ValueError(f"{layer.name}: a Lambda whose function takes a mask is not offered; derive a layer")
+        layer.ends_mask = True
+    return layer
 
 
-def _turns_round(layer: Any) -> bool:
-    return isinstance(layer, (Recurrent, RNN)) and layer.go_backwards and layer.return_sequences
+def differences(model: Any) -> list[str]:
+    """Return what is said of each layer that a mask may come to and that does something else with it in Keras."""
+    calls = met_masks(model)
+    found = [said for met in calls if (said := _difference(met))]
+    if names := ", ".join(dict.fromkeys(uncertain(calls))):
+        found.append(f"{names} (Keras's MultiHeadAttention takes the mask off what others are called on too)")
+    return list(dict.fromkeys(found))
+
+
+def refuse_differences(model: Any) -> None:
+    """Refuse a model of Keras's whose outputs would be others where there is padding."""
+    if found := differences(model):
+        raise ValueError(f"{model.name}: Keras has masks that are not offered: {', '.join(found)}")
+
+
+def _difference(met: Met) -> str | None:
+    layer = met.layer
+    if isinstance(layer, TimeDistributed):
+        inner = list(_within(layer.layer))
+        if any(makes_mask(one) for one in inner) or (met.masked and not all(map(_passes, inner))):
+            return f"{layer.name} (a mask in TimeDistributed)"
+    if not met.masked:
+        return None
+    said = None
+    if type(layer) in ENDS + OPERATIONS and not layer.ends_mask and layer.supports_masking:
+        said = "Keras ends the mask; ends_mask=True on the layer does so here too"
+    elif isinstance(layer, (Recurrent, RNN)) and layer.go_backwards and layer.return_sequences:
+        said = "go_backwards: Keras leaves the mask as it is"
+    elif getattr(layer, "zero_output_for_mask", False) and not layer.return_sequences:
+        said = "zero_output_for_mask without return_sequences"
+    elif isinstance(layer, (Recurrent, RNN, Bidirectional)) and layer.uses_mask != (
+        met.options.get("initial_state") is None or met.options.get("mask") is not None
+    ):
+        said = "Keras leaves it unused with an initial_state; uses_mask=False on the layer does so here too"
+    elif isinstance(layer, Merging) and not layer.ends_mask and _differ(met.shapes):
+        said = "Keras ends the mask where inputs have other shapes"
+    return said and f"{layer.name} ({said})"
+
+
+def _differ(shapes: Sequence[Any]) -> bool:
+    """Whether inputs that are merged differ in their axes or steps."""
+    return len({(len(shape), shape[1:2]) for shape in shapes}) > 1
+
+
+def _passes(layer: Any) -> bool:
+    return not (layer.consumes_mask or layer.ends_mask) and layer.supports_masking
 
 
 def _within(layer: Any) -> Iterator[Any]:
-    yield layer
-    inner: list[Any] = []
+    inner: Sequence[Any] = ()
     if layer.is_model:
         inner = layer.layers
     elif isinstance(layer, TimeDistributed):
         inner = [layer.layer]
-    elif isinstance(layer, Bidirectional):
-        return  # it turns its own mask round, and back
+    elif not isinstance(layer, Bidirectional):
+        yield layer
+        return
+    else:
+        yield layer
     for one in inner:
         yield from _within(one)

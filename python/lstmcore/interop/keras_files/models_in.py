@@ -8,6 +8,7 @@ from typing import Any
 from ...models import Functional, Model, Sequential
 from .configs import MODELS, Description, Reader
 from .graphs import symbols
+from .masks import refuse_differences
 
 
 def is_description(value: Any) -> bool:
@@ -43,6 +44,7 @@ def model_of(description: Description, keras_version: str | None = None) -> Any:
     shape = (description.get("build_config") or {}).get("input_shape")
     if not model.built and shape:
         model.build(tuple(shape))
+    refuse_differences(model)
     return model
 
 

@@ -7,6 +7,7 @@ except ImportError as error:
 
 from .accelerating import Report, accelerate, restore
 from .cells import GRUCell, LSTMCell, RNNCell
+from .linear import Linear
 from .modules import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "Report", "accelerate", "restore"]
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "Linear", "RNNCell", "Report", "accelerate", "restore"]

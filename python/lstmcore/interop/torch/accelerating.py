@@ -9,6 +9,7 @@ import torch
 
 from .calls import DTYPES
 from .cells import GRUCell, LSTMCell, RNNCell
+from .linear import Linear
 from .modules import GRU, LSTM, RNN
 
 _OURS: dict[type[Any], type[Any]] = {
@@ -18,6 +19,7 @@ _OURS: dict[type[Any], type[Any]] = {
     torch.nn.LSTMCell: LSTMCell,
     torch.nn.GRUCell: GRUCell,
     torch.nn.RNNCell: RNNCell,
+    torch.nn.Linear: Linear,
 }
 _THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 
@@ -29,7 +31,7 @@ class Report:
     Parameters
     ----------
     replaced : names in the model and classes of the modules that run on our kernels now.
-    kept : names, classes and the reasons of recurrent modules that still are PyTorch's.
+    kept : names, classes and the reasons of modules of these kinds that still are PyTorch's.
     """
 
     replaced: list[tuple[str, str]] = field(default_factory=list)
@@ -38,11 +40,11 @@ class Report:
     def __str__(self) -> str:
         lines = [f"replaced {name}: {kind}" for name, kind in self.replaced]
         lines += [f"kept {name}: {kind}: {why}" for name, kind, why in self.kept]
-        return "\n".join(lines or ["no recurrent modules"])
+        return "\n".join(lines or ["no modules that could be replaced"])
 
 
 def accelerate(model: torch.nn.Module, *, verbose: bool = True) -> Report:
-    """Make a model's LSTM, GRU and RNN modules, and their cells, run on our kernels, in place.
+    """Make a model's LSTM, GRU and RNN modules, their cells, and Linear, run on our kernels, in place.
 
     Modules stay the objects they are, with their parameters, hooks and names, and become of our classes. So optimizers,
     tied weights and checkpoints go on as before; `restore` undoes it.
@@ -59,7 +61,7 @@ def accelerate(model: torch.nn.Module, *, verbose: bool = True) -> Report:
 
     Parameters
     ----------
-    model : any module, also a recurrent one by itself.
+    model : any module, also one of these kinds by itself.
     verbose : print the report.
 
     Returns
@@ -104,7 +106,7 @@ def restore(model: torch.nn.Module) -> None:
 
 
 def _reason(module: torch.nn.Module) -> str | None:
-    """Return why a recurrent module cannot be replaced, or None."""
+    """Return why a module of one of these kinds cannot be replaced, or None."""
     if type(module) not in _OURS:
         if torch.nn.utils.parametrize.is_parametrized(module):
             return "has parametrizations, which make it a class of its own"

@@ -27,6 +27,8 @@ class _Cell(KeepsPacked):
         mode = MODES[self._mode(), self.bias]
         if not isinstance(input, Tensor) or len(states) > 2:
             return None
+        if hx is not None and isinstance(hx, tuple) != mode.has_c:
+            return None
         if hx is not None and not all(isinstance(s, Tensor) for s in states):
             return None
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: mode.weights]
@@ -43,12 +45,20 @@ class _Cell(KeepsPacked):
             return None
         if hx is not None and [s.shape for s in states] != [(*shape, self.hidden_size)] * (1 + mode.has_c):
             return None
-        batched = input.dim() == 2
-        x = input.unsqueeze(0) if batched else input[None, None]
-        h, c = (s if s is None else s.unsqueeze(0) if batched else s[None, None] for s in (*states, None)[:2])
-        _, *last = run_layer(Layer(mode, is_step=True), self.packed(), 0, x, h, c, weights, traced)
-        last = [s.squeeze(0) if batched else s[0, 0] for s in last]
+        given = [input, *states, None][:3]
+        if traced:  # the operator is one of sequences
+            given = [None if t is None else t.reshape(1, -1, t.shape[-1]) for t in given]
+            _, *last = run_layer(Layer(mode), self.packed(), 0, given, weights, True)
+            last = [s.view(*shape, self.hidden_size) for s in last]
+        elif shape:
+            last = list(run_layer(_STEPS[mode], self.packed(), 0, given, weights, False))
+        else:
+            given = [None if t is None else t[None] for t in given]
+            last = [s[0] for s in run_layer(_STEPS[mode], self.packed(), 0, given, weights, False)]
         return tuple(last) if mode.has_c else last[0]
+
+
+_STEPS = {mode: Layer(mode, is_step=True) for mode in MODES.values()}
 
 
 class LSTMCell(_Cell, torch.nn.LSTMCell):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,32 +25,40 @@ class LayerFunction(torch.autograd.Function):
         """Return outputs and the last states, and keep what the backward pass needs."""
         results, ctx.caches = run(layer, packed, x, h, c, True)
         ctx.layer, ctx.others = layer, (h, c, *weights)
-        ctx.save_for_backward(x, results[0])  # so that a write to them is noticed
+        # So that a write to them is noticed. Of a step the core has its own copies.
+        ctx.save_for_backward(x, *(() if layer.is_step else results[:1]))
         ctx.set_materialize_grads(False)
         return results
 
     @staticmethod
-    def backward(ctx: Any, d_outputs: Any, *d_last: Any) -> Any:
+    def backward(ctx: Any, *d_results: Any) -> Any:
         """Return the gradients of the tensors that `forward` has taken, in their order."""
-        x, _ = ctx.saved_tensors
+        x, *_ = ctx.saved_tensors
         layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
+        d_outputs, *d_last = (None, *d_results) if layer.is_step else d_results
         if torch.is_grad_enabled():
             given = *d_last, x, *ctx.others  # all that the gradients depend on
-            gradients = _Gradients.apply(layer, caches, need_d_x, len(d_last), d_outputs, *given)  # type: ignore[no-untyped-call]
+            compute = functools.partial(_in_order, layer, caches, need_d_x, d_outputs, d_last)
+            gradients = WithoutDerivative.apply(compute, _TWICE, d_outputs, *given)  # type: ignore[no-untyped-call]
             return None, None, *gradients
+        if not torch._C._autograd._get_current_graph_task_keep_graph():
+            ctx.caches = None  # a loss that is kept keeps the graph, which must not keep these
         return None, None, *_in_order(layer, caches, need_d_x, d_outputs, d_last)
 
 
-class _Gradients(torch.autograd.Function):
-    """The backward pass, of which there is no derivative."""
+class WithoutDerivative(torch.autograd.Function):
+    """What a backward pass computes, of which there is no derivative, and all that it depends on."""
 
     @staticmethod
-    def forward(ctx: Any, layer: Layer, caches: Any, need_d_x: bool, states: int, d_outputs: Any, *given: Any) -> Any:
-        return tuple(_in_order(layer, caches, need_d_x, d_outputs, given[:states]))
+    def forward(ctx: Any, compute: Callable[[], Sequence[Any]], why: str, *given: Any) -> Any:
+        """Return what ``compute`` does; ``why`` is the error of a second backward pass."""
+        ctx.why = why
+        return tuple(compute())
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> Any:
-        raise RuntimeError(_TWICE)
+        """Refuse."""
+        raise RuntimeError(ctx.why)
 
 
 def _in_order(layer: Layer, caches: Any, need_d_x: bool, d_outputs: Any, d_last: Any) -> list[Tensor | None]:

@@ -26,6 +26,8 @@ class _Recurrent(KeepsPacked):
         """Return the result, or None where PyTorch has to do it, if only to say what is wrong."""
         states = hx if isinstance(hx, tuple) else (hx,)
         traced = is_traced()
+        if hx is not None and isinstance(hx, tuple) != (self.mode == "LSTM"):
+            return None
         sequence = input.data if isinstance(input, PackedSequence) else input
         if not isinstance(sequence, Tensor) or len(states) > 2:
             return None
@@ -60,10 +62,9 @@ class _Recurrent(KeepsPacked):
 
     def _packed_sequence(self: Any, input: PackedSequence, hx: Any, weights: list[Tensor]) -> Any:
         data, sizes, sorted_indices, unsorted_indices = input
-        if data.dim() != 2:
+        lengths = _lengths(data, sizes)
+        if lengths is None:
             return None
-        batch = int(sizes[0])
-        lengths = (sizes > torch.arange(batch)[:, None]).sum(1)
         # The core takes padded rows; of padding it computes nothing.
         padded, _ = torch._VF._pad_packed_sequence(data, sizes, True, 0.0, len(sizes))
         if hx is not None:
@@ -105,12 +106,28 @@ class _Recurrent(KeepsPacked):
             # PyTorch draws its masks with the steps first: so do we, and have the same ones.
             outputs_first = batch_first and (is_last or not drops)
             layer = Layer(mode, inner_first, outputs_first, lengths)
-            x, *last = run_layer(layer, packed, k, x, h, c, weights[k * count : (k + 1) * count], traced)
+            x, *last = run_layer(layer, packed, k, (x, h, c), weights[k * count : (k + 1) * count], traced)
             parts.append(last)
             inner_first = outputs_first
             if drops and not is_last:
-                x = torch.dropout(x, self.dropout, True)
+                x = _dropped(x, self.dropout, lengths)
         return x, parts[0] if layers == 1 else [torch.cat(pieces) for pieces in zip(*parts, strict=True)]
+
+
+def _lengths(data: Tensor, sizes: Tensor) -> Tensor | None:
+    """Return the lengths of the rows of a packed sequence, or None where it is none."""
+    rows = sizes.numpy()
+    if data.dim() != 2 or len(rows) == 0 or rows[-1] < 1 or rows.sum() != len(data) or (rows[1:] > rows[:-1]).any():
+        return None
+    return (sizes > torch.arange(int(rows[0]))[:, None]).sum(1)
+
+
+def _dropped(x: Tensor, rate: float, lengths: Any) -> Tensor:
+    """Return inputs, steps first, after dropout: with PyTorch's masks, which of a packed sequence have no padding."""
+    if lengths is None:
+        return torch.dropout(x, rate, True)
+    data, sizes = torch._VF._pack_padded_sequence(x, torch.from_numpy(lengths), False)
+    return torch._VF._pad_packed_sequence(torch.dropout(data, rate, True), sizes, False, 0.0, len(x))[0]  # type: ignore[no-any-return]
 
 
 def _each(function: Any, states: Any, dim: int) -> tuple[Any, ...]:

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..._core import Cache, PackedWeights
-from ..._passes import BackwardCall, Call, run_backward, run_both_backward, run_both_forward, run_forward
+from ..._core import Cache, PackedWeights, backward, forward
+from ..._passes import BackwardCall, Call, run_both_backward, run_both_forward
 from .weights import Mode, gradients
+
+_NO_MASKS = None, None, None  # of dropout, zoneout
 
 
 class Layer(NamedTuple):
@@ -21,7 +23,7 @@ class Layer(NamedTuple):
     batch_first: bool = False  # of the inputs
     outputs_batch_first: bool = False
     lengths: Any = None  # (batch,) int64, or None
-    is_step: bool = False  # of a cell, which is called many times over
+    is_step: bool = False  # of a cell: inputs and states without an axis of steps and of directions
 
 
 def run(
@@ -29,32 +31,40 @@ def run(
 ) -> tuple[tuple[Tensor, ...], list[Cache]]:
     """Return outputs and the last h and, of an LSTM, c, each (directions, batch, width); and what `go_back` needs.
 
-    Arrays are those of tensors without a gradient: a cache holds its arrays, and these hold their tensors, which must
-    not hold the node of the graph that holds the cache.
+    Of a step only the states, each (batch, width).
+
+    Memory is NumPy's: a cache holds its arrays, and those of a result that autograd knows would hold the node of the
+    graph that holds the cache.
     """
-    inputs = x.detach().numpy()
-    batch, steps = inputs.shape[:2] if layer.batch_first else inputs.shape[1::-1]
+    inputs, states = _array(x), _arrays(h, c)
+    if layer.is_step:
+        _, last, cache = forward(
+            packed[0], inputs[:, None], states, False, training, None, None, None, True, False, *_NO_MASKS, False, None
+        )
+        return tuple([torch.from_numpy(s) for s in last]), [cache]
     width = packed[0].outputs
-    shape = (batch, steps) if layer.outputs_batch_first else (steps, batch)
-    outputs = x.new_empty((*shape, width * len(packed)))
-    y = outputs.detach().numpy()
     if not layer.batch_first:
         inputs = inputs.swapaxes(0, 1)
+    batch, steps, _ = inputs.shape
+    shape = (batch, steps) if layer.outputs_batch_first else (steps, batch)
+    y = np.empty((*shape, width * len(packed)), inputs.dtype)
+    outputs = torch.from_numpy(y)
     if not layer.outputs_batch_first:
         y = y.swapaxes(0, 1)
-    states = _states(h, c, len(packed))
-    none = None, None, None  # masks of dropout, zoneout
-
-    def call(k: int, out: Any) -> Call:
-        # `shared`: the backward pass looks at the outputs themselves; that nobody has written to them, autograd checks.
-        return Call(
-            packed[k], inputs, states[k], True, training, out, layer.lengths, None, True, k == 1, *none, training
-        )
-
+    of_direction = _of_directions(states, len(packed))
+    # `shared`: the backward pass looks at the outputs themselves; that nobody has written to them, autograd checks.
+    rest = *_NO_MASKS, training, None
     if len(packed) == 1:
-        _, last, cache = run_forward(call(0, y))
+        _, last, cache = forward(
+            packed[0], inputs, of_direction[0], True, training, y, layer.lengths, None, True, False, *rest
+        )
         return (outputs, *[torch.from_numpy(s[None]) for s in last]), [cache]
-    one, other = run_both_forward(call(0, y[..., :width]), call(1, y[..., width:]))
+    one, other = run_both_forward(
+        *(
+            Call(packed[k], inputs, of_direction[k], True, training, out, layer.lengths, None, True, k == 1, *rest)
+            for k, out in enumerate((y[..., :width], y[..., width:]))
+        )
+    )
     (_, last, cache), (_, other_last, other_cache) = one, other
     pairs = zip(last, other_last, strict=True)
     return (outputs, *(torch.from_numpy(np.stack(pair)) for pair in pairs)), [cache, other_cache]
@@ -66,29 +76,34 @@ def go_back(
     """Return the gradients of x, of the first states (None where none were given) and of the weights."""
     d_y = None
     if d_outputs is not None:
-        d_y = d_outputs.detach().numpy()
+        d_y = _array(d_outputs)
         if not layer.outputs_batch_first:
             d_y = d_y.swapaxes(0, 1)
-    d_h, d_c = d_last if len(d_last) == 2 else (*d_last, None)
-    d_states = _states(d_h, d_c, len(caches), len(d_last))
-    no_states: list[Tensor | None] = [None] * len(d_last)
-    d_initial: list[Tensor | None]
+    d_states = _arrays(*d_last, keep_absent=True)
+    d_initial: list[Tensor | None] = [None] * len(d_last)
+    if layer.is_step:
+        d_x, d_weights, d_first = backward(caches[0], d_y, d_states, need_d_x, [])
+        if d_first is not None:
+            d_initial = [torch.from_numpy(d) for d in d_first]
+        d_inputs = None if d_x is None else torch.from_numpy(d_x[:, 0])
+        return d_inputs, d_initial, gradients(layer.mode, d_weights, False)
+    of_direction = _of_directions(d_states, len(caches))
     if len(caches) == 1:
-        d_x, d_weights, d_first = run_backward(BackwardCall(caches[0], d_y, d_states[0], need_d_x, []))
-        d_initial = no_states if d_first is None else [torch.from_numpy(d[None]) for d in d_first]
-        return _gradient_of_x(layer, d_x), d_initial, gradients(layer.mode, d_weights, not layer.is_step)
+        d_x, d_weights, d_first = backward(caches[0], d_y, of_direction[0], need_d_x, [])
+        if d_first is not None:
+            d_initial = [torch.from_numpy(d[None]) for d in d_first]
+        return _gradient_of_x(layer, d_x), d_initial, gradients(layer.mode, d_weights, True)
     parts: Any = (None, None) if d_y is None else np.split(d_y, 2, axis=-1)
     one, other = run_both_backward(
-        BackwardCall(caches[0], parts[0], d_states[0], need_d_x, []),
-        BackwardCall(caches[1], parts[1], d_states[1], need_d_x, []),
+        BackwardCall(caches[0], parts[0], of_direction[0], need_d_x, []),
+        BackwardCall(caches[1], parts[1], of_direction[1], need_d_x, []),
     )
     if need_d_x:
         one[0][...] += other[0]
-    d_initial = no_states
     if one[2] is not None:
         d_initial = [torch.from_numpy(np.stack(pair)) for pair in zip(one[2], other[2], strict=True)]
-    d_weights = gradients(layer.mode, one[1], True) + gradients(layer.mode, other[1], True)
-    return _gradient_of_x(layer, one[0]), d_initial, d_weights
+    all_gradients = gradients(layer.mode, one[1], True) + gradients(layer.mode, other[1], True)
+    return _gradient_of_x(layer, one[0]), d_initial, all_gradients
 
 
 def _gradient_of_x(layer: Layer, d_x: Any) -> Tensor | None:
@@ -97,10 +112,18 @@ def _gradient_of_x(layer: Layer, d_x: Any) -> Tensor | None:
     return torch.from_numpy(d_x if layer.batch_first else d_x.swapaxes(0, 1))
 
 
-def _states(h: Tensor | None, c: Tensor | None, directions: int, count: int = 0) -> list[Any]:
-    """Return the states of each direction as arrays; `count` says how many there are, where some are absent."""
-    if h is None and c is None:
-        return [None] * directions
-    given = [None if s is None else s.detach().numpy() for s in (h, c)]
-    given = given[:count] if count else [s for s in given if s is not None]
-    return [tuple(None if s is None else s[k] for s in given) for k in range(directions)]
+def _arrays(*states: Tensor | None, keep_absent: bool = False) -> Any:
+    """Return states as arrays, those that are there or, to keep their places, None for the others; None if none is."""
+    arrays = [None if s is None else _array(s) for s in states if keep_absent or s is not None]
+    return arrays if any([a is not None for a in arrays]) else None  # noqa: C419  a list is faster
+
+
+def _array(t: Tensor) -> Any:
+    return t.detach().numpy() if t.requires_grad else t.numpy()
+
+
+def _of_directions(states: Any, count: int) -> list[Any]:
+    """Return the states of each direction, of arrays (directions, batch, width)."""
+    if states is None:
+        return [None] * count
+    return [[None if s is None else s[k] for s in states] for k in range(count)]

@@ -1,59 +1,143 @@
-// What the options of a cell ask for, pointwise: activations chosen at run time, with their slopes
-// from their outputs, and zoneout. Same as python/lstmcore/reference/activations.py and sequences.py.
+// What the options of a cell ask for, pointwise: activations chosen at run time, with their slopes, clip, and zoneout.
+// Same as python/lstmcore/reference/activations.py and sequences.py.
 #pragma once
 
 #include "../sequence.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
+// For the kinds whose slope follows from their output.
 template <class T>
-LSTMCORE_INLINE Vec<T> activate(Activation activation, Vec<T> x) {
+LSTMCORE_INLINE Vec<T> activate(const Activation& activation, Vec<T> x) {
     const Vec<T> zero{}, one = broadcast(T(1));
-    switch (activation) {
-        case Activation::tanh:
+    switch (activation.kind) {
+        case ActivationKind::tanh:
             return tanh<T>(x);
-        case Activation::sigmoid:
+        case ActivationKind::sigmoid:
             return sigmoid<T>(x);
-        case Activation::hard_sigmoid: {  // larger and smaller give their second argument for NaN
-            const Vec<T> line = fma(x, broadcast(T(1) / 6), broadcast(T(0.5)));
+        case ActivationKind::hard_sigmoid: {  // larger and smaller give their second argument for NaN
+            const Vec<T> line = fma(x, broadcast(T(activation.alpha)), broadcast(T(activation.beta)));
             return smaller(one, larger(zero, line));
         }
-        case Activation::relu:
+        case ActivationKind::relu:
             return larger(zero, x);
-        case Activation::softsign:
+        case ActivationKind::softsign:
             return x / (one + larger(-x, x));
-        case Activation::linear:
+        default:
             break;
     }
     return x;
 }
 
-// The derivative, from the output y.
+// Their derivative, from the output y.
 template <class T>
-LSTMCORE_INLINE Vec<T> slope(Activation activation, Vec<T> y) {
+LSTMCORE_INLINE Vec<T> slope(const Activation& activation, Vec<T> y) {
     const Vec<T> zero{}, one = broadcast(T(1));
-    switch (activation) {
-        case Activation::tanh:
+    switch (activation.kind) {
+        case ActivationKind::tanh:
             return fma(-y, y, one);
-        case Activation::sigmoid:
+        case ActivationKind::sigmoid:
             return y * (one - y);
-        case Activation::hard_sigmoid: {
+        case ActivationKind::hard_sigmoid: {
             const auto inside = (y > zero) & (y < one);
-            return inside ? broadcast(T(1) / 6) : zero;
+            return inside ? broadcast(T(activation.alpha)) : zero;
         }
-        case Activation::relu: {
+        case ActivationKind::relu: {
             const auto positive = y > zero;
             return positive ? one : zero;
         }
-        case Activation::softsign: {
+        case ActivationKind::softsign: {
             const Vec<T> rest = one - larger(-y, y);
             return rest * rest;
         }
-        case Activation::linear:
+        default:
             break;
     }
     return one;
 }
+
+template <class T>
+struct Activated {
+    Vec<T> y, slope;
+};
+
+// The other kinds, where alpha and beta are what each has them for. One copy for all who call.
+template <class T>
+__attribute__((noinline)) Activated<T> activate_from_input(const Activation& activation, Vec<T> x) {
+    const Vec<T> zero{}, one = broadcast(T(1)), alpha = broadcast(T(activation.alpha)),
+                         beta = broadcast(T(activation.beta));
+    switch (activation.kind) {
+        case ActivationKind::softplus:  // log(1 + e^x)
+            return {-log_sigmoid<T>(-x), sigmoid<T>(x)};
+        case ActivationKind::elu: {  // x, or alpha (e^x - 1) below zero
+            Vec<T> scale, fraction;
+            exp_parts<T>(larger(broadcast(ExpConstants<T>::underflow), smaller(zero, x)), scale, fraction);
+            const Vec<T> below = fma(scale, fraction, scale - one);
+            const auto positive = x > zero;
+            return {positive ? x : alpha * below, positive ? one : alpha * (below + one)};
+        }
+        case ActivationKind::leaky_relu: {  // x, or alpha x below zero
+            const auto positive = x > zero;
+            return {positive ? x : alpha * x, positive ? one : alpha};
+        }
+        case ActivationKind::threshold: {  // x, or beta up to alpha
+            const auto low = x <= alpha;
+            return {low ? beta : x, low ? zero : one};
+        }
+        case ActivationKind::scaled_tanh: {  // alpha tanh(beta x)
+            const Vec<T> y = tanh<T>(beta * x);
+            return {alpha * y, alpha * beta * fma(-y, y, one)};
+        }
+        default:  // affine: alpha x + beta
+            return {fma(alpha, x, beta), alpha};
+    }
+}
+
+LSTMCORE_INLINE bool slope_follows_from_output(const Activation& activation) {
+    return activation.kind <= ActivationKind::softsign;
+}
+
+// Any kind, if that is asked for; else those whose slope follows from their output.
+template <bool any, class T>
+LSTMCORE_INLINE Activated<T> activate_with_slope(const Activation& activation, Vec<T> x) {
+    if (any && !slope_follows_from_output(activation)) return activate_from_input<T>(activation, x);
+    const Vec<T> y = activate<T>(activation, x);
+    return {y, slope<T>(activation, y)};
+}
+
+// Whether the slopes of gates and candidate are saved, for they, or that of the output, do not follow from the outputs.
+// Of what is clipped they are zero beyond. The loops are compiled for both, so that this costs the others nothing.
+LSTMCORE_INLINE bool saves_slopes(const CellOptions& options) {
+    return options.clip <= std::numeric_limits<double>::max() || !slope_follows_from_output(options.activation) ||
+           !slope_follows_from_output(options.recurrent_activation) ||
+           !slope_follows_from_output(options.output_activation);
+}
+
+// The activations of a row's gates and candidate in a step; a gate's units begin at its `column`.
+template <bool saves, class T>
+struct RowActivations {
+    const CellOptions& options;
+    T* slopes;  // by column, if they are saved; null: no backward pass follows
+
+    LSTMCORE_INLINE Vec<T> operator()(const Activation& activation, Vec<T> sum, long column, int n) const {
+        if (!saves) return activate<T>(activation, sum);
+        const Vec<T> zero{}, limit = broadcast(T(options.clip));
+        const Activated<T> result = activate_with_slope<true, T>(activation, smaller(limit, larger(-limit, sum)));
+        const auto beyond = (sum > limit) | (sum < -limit);
+        if (slopes) store(slopes + column, beyond ? zero : result.slope, n);
+        return result.y;
+    }
+};
+
+// Their slopes on the way back.
+template <bool saved, class T>
+struct RowSlopes {
+    const T* slopes;
+
+    LSTMCORE_INLINE Vec<T> operator()(const Activation& activation, Vec<T> y, long column, int n) const {
+        return saved ? load(slopes + column, n) : slope<T>(activation, y);
+    }
+};
 
 // --- zoneout --------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 // The GRU with every option: reset gate before or after the recurrent product, layer normalisation,
-// zoneout, any activation. Same names and order as python/lstmcore/reference/gru.py.
+// zoneout, any activation, clip. Same names and order as python/lstmcore/reference/gru.py.
 #pragma once
 
 #include "../staged.hpp"
@@ -10,9 +10,13 @@ struct StagedGru {
     static long gates(const CellOptions&) { return 3; }
     static long bias_rows(const CellOptions& options) { return options.reset_after ? 2 : 1; }
 
-    // Saved: z, r, candidate; reset after: its share of h (u); normalized: both products and their scales.
-    static std::size_t saved(const RecurrentShape& s, const CellOptions& options) {
+    // Saved: z, r, candidate; reset after: its share of h (u); normalized: both products and their scales; slopes, if
+    // need be.
+    static std::size_t slopes(const RecurrentShape& s, const CellOptions& options) {
         return (options.reset_after ? 4 : 3) * s.units + (options.layer_norm ? 6 * s.units + 2 : 0);
+    }
+    static std::size_t saved(const RecurrentShape& s, const CellOptions& options) {
+        return slopes(s, options) + (saves_slopes(options) ? 3 * s.units : 0);
     }
     // dpre: z, r, h (reset before); z, r, u, a (reset after), as the fused cell has them; those of the two
     // products and then z, r, a, u (normalized).
@@ -26,6 +30,10 @@ struct StagedGru {
 
     template <class T>
     static void forward(StagedForward<T>& s, long t, long end) {
+        return saves_slopes(s.p.options) ? forward_step<true>(s, t, end) : forward_step<false>(s, t, end);
+    }
+    template <bool saves, class T>
+    static void forward_step(StagedForward<T>& s, long t, long end) {
         const ForwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units;
@@ -34,6 +42,9 @@ struct StagedGru {
         const T *bias_x = p.weights.bias, *bias_h = bias_x + s.gates;
         const Vec<T> one = broadcast(T(1));
         const auto saved_of = [&](long b) -> T* { return p.saved.data ? at(p.saved, b, t) : nullptr; };
+        const auto activations_of = [&](T* saved) {
+            return RowActivations<saves, T>{options, saved ? saved + slopes(p.shape, options) : nullptr};
+        };
         for (long b = s.row0; b < end; ++b) {
             T *a = s.from_x(b), *u = s.from_h(b), *saved = saved_of(b);
             if (options.layer_norm) {
@@ -46,13 +57,14 @@ struct StagedGru {
                 multiply_rows<T>(a, p.weights.gain, a, s.gates);
                 multiply_rows<T>(u, p.weights.gain + s.gates, u, s.gates);
             }
+            const RowActivations<saves, T> act = activations_of(saved);
             const T* h = options.reset_after ? nullptr : s.seen_h(b, t, 2);
             T *z_row = s.buffer(0, b), *r_row = s.buffer(1, b), *rh = s.buffer(2, b);
             for_each_vector_of<T>(units, [&](long k, int n) {
                 const auto gate = [&](long column) {
                     Vec<T> sum = load(a + column, n) + load(u + column, n) + load(bias_x + column, n);
                     if (options.reset_after) sum += load(bias_h + column, n);
-                    return activate<T>(options.recurrent_activation, sum);
+                    return act(options.recurrent_activation, sum, column, n);
                 };
                 const Vec<T> z = gate(k), r = gate(units + k);
                 store(z_row + k, z, n);
@@ -71,6 +83,7 @@ struct StagedGru {
             const T *a = s.from_x(b) + 2 * units, *u_row = s.from_h(b) + 2 * units;
             const T *z_row = s.buffer(0, b), *r_row = s.buffer(1, b), *h_prev = previous_h(p, b, t);
             T* saved = saved_of(b);
+            const RowActivations<saves, T> act = activations_of(saved);
             for_each_vector_of<T>(units, [&](long k, int n) {
                 Vec<T> u = load(u_row + k, n), sum = load(a + k, n) + load(bias_x + 2 * units + k, n);
                 if (options.reset_after) {
@@ -79,7 +92,7 @@ struct StagedGru {
                 } else {
                     sum += u;
                 }
-                const Vec<T> hh = activate<T>(options.activation, sum), before = load(h_prev + k, n);
+                const Vec<T> hh = act(options.activation, sum, 2 * units + k, n), before = load(h_prev + k, n);
                 const Vec<T> z = load(z_row + k, n), h = fma(z, before, (one - z) * hh);
                 store(at(p.h, b, t) + k, zone_out<T>(h, before, p, 0, p.zoneout.h, b, t, k), n);
                 if (!saved) return;
@@ -94,6 +107,10 @@ struct StagedGru {
     // reset before: d(r h) = da R_h^T                dr = d(r h) h    dh += d(r h) r
     template <class T>
     static void backward(StagedBackward<T>& s, long t, long end) {
+        return saves_slopes(s.p.options) ? backward_step<true>(s, t, end) : backward_step<false>(s, t, end);
+    }
+    template <bool saves, class T>
+    static void backward_step(StagedBackward<T>& s, long t, long end) {
         const BackwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units, pre = options.layer_norm ? 6 * units : 0;
@@ -102,18 +119,20 @@ struct StagedGru {
         const Vec<T> one = broadcast(T(1));
         for (long b = s.row0; b < end; ++b) {
             const T *saved = at(p.saved, b, t), *h_prev = previous_h(p, b, t);
+            const RowSlopes<saves, T> slope_of{saved + slopes(p.shape, options)};
             T *row = s.chunk.row(b, t), *dh_row = s.dh(b);
             for_each_vector_of<T>(units, [&](long k, int n) {
                 const Vec<T> z = load(saved + k, n), hh = load(saved + 2 * units + k, n);
                 Vec<T> dh = load(dh_row + k, n);
                 const Vec<T> taken = zone_out_backward<T>(dh, p, 0, p.zoneout.h, b, t, k);
-                const Vec<T> da = taken * (one - z) * slope<T>(options.activation, hh);
+                const Vec<T> da = taken * (one - z) * slope_of(options.activation, hh, 2 * units + k, n);
                 store(dh_row + k, fma(taken, z, dh), n);
-                store(row + pre + k, taken * (load(h_prev + k, n) - hh) * slope<T>(options.recurrent_activation, z), n);
+                const Vec<T> z_slope = slope_of(options.recurrent_activation, z, k, n);
+                store(row + pre + k, taken * (load(h_prev + k, n) - hh) * z_slope, n);
                 store(row + a_column + k, da, n);
                 if (!options.reset_after) return;
                 const Vec<T> r = load(saved + units + k, n), u = load(saved + 3 * units + k, n);
-                store(row + pre + units + k, da * u * slope<T>(options.recurrent_activation, r), n);
+                store(row + pre + units + k, da * u * slope_of(options.recurrent_activation, r, units + k, n), n);
                 store(row + u_column + k, da * r, n);
             });
             if (!options.layer_norm) continue;
@@ -134,13 +153,14 @@ struct StagedGru {
             const int copy = p.h_dropout.copies > 1 ? 2 : 0;
             for (long b = s.row0; b < end; ++b) {
                 const T *saved = at(p.saved, b, t), *h_prev = previous_h(p, b, t);
+                const RowSlopes<saves, T> slope_of{saved + slopes(p.shape, options)};
                 for_each_vector_of<T>(units, [&](long k, int n) {
                     const Vec<T> mask =
                         p.h_dropout.factors ? load(factors(p.h_dropout, p, copy, b, units) + k, n) : one;
                     const Vec<T> r = load(saved + units + k, n), d = load(d_rh(b) + k, n) * mask;
                     store(s.dh(b) + k, fma(d, r, load(s.dh(b) + k, n)), n);
                     store(s.chunk.row(b, t) + units + k,
-                          d * load(h_prev + k, n) * slope<T>(options.recurrent_activation, r), n);
+                          d * load(h_prev + k, n) * slope_of(options.recurrent_activation, r, units + k, n), n);
                 });
             }
         }

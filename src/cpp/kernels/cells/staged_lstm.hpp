@@ -1,5 +1,5 @@
 // The LSTM with every option: the variants of Greff et al. 2017, projection (Sak et al. 2014), layer
-// normalisation (Ba et al. 2016), zoneout (Krueger et al. 2017), any activation. Same names and order as
+// normalisation (Ba et al. 2016), zoneout (Krueger et al. 2017), any activation, clip. Same names and order as
 // python/lstmcore/reference/lstm.py.
 #pragma once
 
@@ -22,9 +22,12 @@ struct StagedLstm {
     static long gates(const CellOptions& options) { return Gates(options).count; }
     static long bias_rows(const CellOptions&) { return 1; }
 
-    // Saved: i, f, g, o and, for layer normalisation, both normalized products and their scales.
-    static std::size_t saved(const RecurrentShape& s, const CellOptions& options) {
+    // Saved: i, f, g, o; for layer normalisation, both normalized products and their scales; slopes, if need be.
+    static std::size_t slopes(const RecurrentShape& s, const CellOptions& options) {
         return 4 * s.units + (options.layer_norm ? 2 * gates(options) * s.units + 2 : 0);
+    }
+    static std::size_t saved(const RecurrentShape& s, const CellOptions& options) {
+        return slopes(s, options) + (saves_slopes(options) ? gates(options) * s.units : 0);
     }
 
     // A row of dpre: [those of the two products, where normalized], the pre-activations, then what the
@@ -53,6 +56,10 @@ struct StagedLstm {
 
     template <class T>
     static void forward(StagedForward<T>& s, long t, long end) {
+        return saves_slopes(s.p.options) ? forward_step<true>(s, t, end) : forward_step<false>(s, t, end);
+    }
+    template <bool saves, class T>
+    static void forward_step(StagedForward<T>& s, long t, long end) {
         const ForwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units;
@@ -70,6 +77,7 @@ struct StagedLstm {
                     saved[4 * units + 2 * s.gates] = scale_a, saved[4 * units + 2 * s.gates + 1] = scale_u;
                 }
             }
+            const RowActivations<saves, T> act{options, saved ? saved + slopes(p.shape, options) : nullptr};
             const T *c_prev = previous_c(p, b, t), *peephole = p.weights.peephole;
             T *c_new = s.buffer(0, b), *o_row = s.buffer(1, b), *n_row = s.buffer(2, b);
             T* m = options.projection ? s.buffer(3, b) : at(p.h, b, t);
@@ -85,12 +93,12 @@ struct StagedLstm {
                 const auto gate_of = [&](int g, int row, Vec<T> c) {
                     Vec<T> sum = pre(g);
                     if (options.peepholes) sum = fma(load(peephole + row * units + k, n), c, sum);
-                    return activate<T>(options.recurrent_activation, sum);
+                    return act(options.recurrent_activation, sum, g * units + k, n);
                 };
                 const Vec<T> before = load(c_prev + k, n);
                 const Vec<T> i = gate.i >= 0 ? gate_of(gate.i, 0, before) : one;
                 const Vec<T> f = gate.f >= 0 ? gate_of(gate.f, 1, before) : options.coupled ? one - i : one;
-                const Vec<T> g = options.input_activation ? activate<T>(options.activation, pre(gate.g)) : pre(gate.g);
+                const Vec<T> g = act(options.activation, pre(gate.g), gate.g * units + k, n);
                 const Vec<T> c = fma(f, before, i * g);
                 const Vec<T> o = gate.o >= 0 ? gate_of(gate.o, 2, c) : one;
                 store(c_new + k, c, n);
@@ -108,7 +116,7 @@ struct StagedLstm {
                 if (options.layer_norm)
                     y = fma(load(n_row + k, n), load(p.weights.cell_norm + k, n),
                             load(p.weights.cell_norm + units + k, n));
-                if (options.output_activation) y = activate<T>(options.activation, y);
+                y = activate_with_slope<saves, T>(options.output_activation, y).y;
                 store(m + k, load(o_row + k, n) * y, n);
                 store(at(p.c, b, t) + k, zone_out<T>(c, load(c_prev + k, n), p, 1, p.zoneout.c, b, t, k), n);
             });
@@ -145,20 +153,23 @@ struct StagedLstm {
             multiply_transposed(RowsAt<const T>(dh_new(s.row0), s.chunk.width), end - s.row0,
                                 p.weights.projection_transposed, outputs, units, 0, outputs,
                                 RowsAt<T>(dm_of(s.row0), units));
-        for (long b = s.row0; b < end; ++b) step_of_row(s, layout, t, b, dm_of(b));
+        const bool saves = saves_slopes(options);
+        for (long b = s.row0; b < end; ++b)
+            saves ? step_of_row<true>(s, layout, t, b, dm_of(b)) : step_of_row<false>(s, layout, t, b, dm_of(b));
         s.to_previous_h(t, end);
     }
 
     // dL/dm of a row, dL/dc of the step after -> dpre, dL/dc of the step before.
     //   do = dm act(n)   dn = dm o act'(n)   dc~ = dn through the normalisation + dc
     //   di = dc~ g   df = dc~ c_prev   dg = dc~ i   dc_prev = dc~ f   (coupled: di -= df)
-    template <class T>
+    template <bool saves, class T>
     static void step_of_row(StagedBackward<T>& s, const Layout& layout, long t, long b, const T* dm) {
         const BackwardProblem<T>& p = s.p;
         const CellOptions& options = p.options;
         const long units = p.shape.units;
         const Gates gate(options);
         const T *saved = at(p.saved, b, t), *c_prev = previous_c(p, b, t), *peephole = p.weights.peephole;
+        const RowSlopes<saves, T> slope_of{saved + slopes(p.shape, options)};
         T *row = s.chunk.row(b, t), *pre = row + layout.pre, *dc = s.dc(b);
         T* c_new = options.peepholes ? row + layout.c : s.buffer(2, b);
         T *normalized = options.layer_norm ? row + layout.normalized : c_new, *dn_row = s.buffer(3, b);
@@ -173,13 +184,13 @@ struct StagedLstm {
             Vec<T> y = load(normalized + k, n);
             if (options.layer_norm)
                 y = fma(y, load(p.weights.cell_norm + k, n), load(p.weights.cell_norm + units + k, n));
-            if (options.output_activation) y = activate<T>(options.activation, y);
+            const Activated<T> out = activate_with_slope<saves, T>(options.output_activation, y);
             const Vec<T> o = load(saved + 3 * units + k, n), dm_ = load(dm + k, n);
-            Vec<T> dn = dm_ * o;
-            if (options.output_activation) dn = dn * slope<T>(options.activation, y);
-            store(dn_row + k, dn, n);
-            if (gate.o >= 0) store(pre + gate.o * units + k, dm_ * y * slope<T>(options.recurrent_activation, o), n);
-            if (options.projection) store(row + layout.m + k, o * y, n);
+            store(dn_row + k, dm_ * o * out.slope, n);
+            const long o_column = gate.o * units + k;
+            if (gate.o >= 0)
+                store(pre + o_column, dm_ * out.y * slope_of(options.recurrent_activation, o, o_column, n), n);
+            if (options.projection) store(row + layout.m + k, o * out.y, n);
         });
         if (options.layer_norm) {
             std::memcpy(row + layout.dn, dn_row, units * sizeof(T));
@@ -200,14 +211,15 @@ struct StagedLstm {
             if (options.coupled) di = di - df;
             Vec<T> dc_before = fma(dc_new, f, dc_passed);
             const auto gate_gradient = [&](int g_, int peephole_row, Vec<T> d, Vec<T> y) {
-                const Vec<T> dpre = d * slope<T>(options.recurrent_activation, y);
+                const Vec<T> dpre = d * slope_of(options.recurrent_activation, y, g_ * units + k, n);
                 store(pre + g_ * units + k, dpre, n);
                 if (options.peepholes) dc_before = fma(dpre, load(peephole + peephole_row * units + k, n), dc_before);
             };
             if (gate.i >= 0) gate_gradient(gate.i, 0, di, i);
             if (gate.f >= 0) gate_gradient(gate.f, 1, df, f);
             const Vec<T> dg = dc_new * i;
-            store(pre + gate.g * units + k, options.input_activation ? dg * slope<T>(options.activation, g) : dg, n);
+            const long g_column = gate.g * units + k;
+            store(pre + g_column, dg * slope_of(options.activation, g, g_column, n), n);
             store(dc + k, dc_before, n);
         });
         if (!options.layer_norm) return;

@@ -7,10 +7,26 @@ NOISE = "test_kernels.py::test_noise_is_that_of_the_reference"
 
 MUTANTS = [
     Mutant(
-        "fma(x, broadcast(T(1) / 6), broadcast(T(0.5)));", "fma(x, broadcast(T(0.2)), broadcast(T(0.5)));", ACTIVATIONS
+        "fma(x, broadcast(T(activation.alpha)), broadcast(T(activation.beta)));",
+        "fma(x, broadcast(T(0.2)), broadcast(T(0.5)));",
+        ACTIVATIONS,
     ),
     Mutant("return smaller(one, larger(zero, line));", "return smaller(larger(line, zero), one);", NAN),
     Mutant("(y > zero) & (y < one);", "(y >= zero) & (y < one);", ACTIVATIONS),
+    # slopes from inputs
+    Mutant(
+        "const Vec<T> below = fma(scale, fraction, scale - one);",
+        "const Vec<T> below = fma(scale, fraction, scale);",
+        ACTIVATIONS,
+    ),
+    Mutant("{low ? beta : x, low ? zero : one};", "{low ? zero : x, low ? zero : one};", ACTIVATIONS),
+    Mutant("const auto low = x <= alpha;", "const auto low = x < alpha;", ACTIVATIONS),
+    Mutant("alpha * beta * fma(-y, y, one)", "alpha * fma(-y, y, one)", ACTIVATIONS),
+    Mutant("{positive ? x : alpha * x, positive ? one : alpha};", "{positive ? x : alpha * x, one};", ACTIVATIONS),
+    # clip
+    Mutant("smaller(limit, larger(-limit, sum))", "larger(-limit, sum)", ACTIVATIONS),
+    Mutant("beyond ? zero : result.slope, n);", "result.slope, n);", ACTIVATIONS),
+    Mutant("(sum > limit) | (sum < -limit);", "sum > limit;", ACTIVATIONS),
     # random masks
     Mutant("for (int round = 0; round < 10; ++round)", "for (int round = 0; round < 7; ++round)", NOISE),
     Mutant("x[3] = uint32_t(state);", "x[3] = 0;", NOISE),

@@ -1,6 +1,7 @@
 from ... import Mutant
 
 NORMALIZED = "test_kernels.py::test_layer_normalisation_in_float32_is_the_reference"
+VARIANTS = "test_recurrent_layers.py::test_outputs_states_and_gradients_are_the_reference"
 NOISE = "test_kernels.py::test_noise_is_that_of_the_reference"
 
 MUTANTS = [
@@ -16,7 +17,15 @@ MUTANTS = [
         NORMALIZED,
     ),
     Mutant("nullptr : s.seen_h(b, t, 2);", "nullptr : s.seen_h(b, t, 0);", NOISE),
+    Mutant(
+        "act(options.activation, sum, 2 * units + k, n), before", "act(options.activation, sum, k, n), before", VARIANTS
+    ),
     # backward
+    Mutant(
+        "slope_of(options.recurrent_activation, z, k, n);",
+        "slope_of(options.recurrent_activation, z, units + k, n);",
+        VARIANTS,
+    ),
     Mutant("store(dh_row + k, fma(taken, z, dh), n);", "store(dh_row + k, taken * z, n);", NOISE),
     Mutant(
         "normalize_backward(row + s.gates, u_hat, saved[10 * units + 1], s.gates);",

@@ -11,6 +11,10 @@ MUTANTS = [
         "f = options.forget_gate ? count++ : -1;",
         VARIANTS,
     ),
+    # slopes stand behind what layer normalisation saves
+    Mutant(
+        "return slopes(s, options) + (saves_slopes(options)", "return slopes(s, options) + (options.peepholes", VARIANTS
+    ),
     # forward
     Mutant("load(peephole + row * units + k, n), c, sum);", "load(peephole + g * units + k, n), c, sum);", VARIANTS),
     Mutant("options.coupled ? one - i : one;", "one;", VARIANTS),
@@ -23,6 +27,12 @@ MUTANTS = [
     # backward
     Mutant("if (options.coupled) di = di - df;", "if (options.coupled) di = di + df;", VARIANTS),
     Mutant("Vec<T> dc_before = fma(dc_new, f, dc_passed);", "Vec<T> dc_before = dc_new * f;", NOISE),
+    Mutant(
+        "slope_of(options.recurrent_activation, y, g_ * units + k, n);",
+        "slope_of(options.recurrent_activation, y, k, n);",
+        VARIANTS,
+    ),
+    Mutant("dm_ * o * out.slope, n);", "dm_ * o, n);", VARIANTS),
     # gradients of the further weights
     Mutant(
         "column(layout.pre + gate.o * units), column(layout.c),",

@@ -87,7 +87,9 @@ _COMPOSED: dict[str, _Function] = {
     "gelu": _gelu,
     "threshold": _threshold,
     "squareplus": _squareplus,
-    "hard_sigmoid": lambda w, x, a: w.add("HardSigmoid", x, alpha=1 / 6, beta=0.5),
+    "hard_sigmoid": lambda w, x, a: w.add("HardSigmoid", x, alpha=float(a.alpha), beta=float(a.beta)),
+    "affine": lambda w, x, a: w.add("Add", w.add("Mul", x, w.number(a.alpha)), w.number(a.beta)),
+    "scaled_tanh": lambda w, x, a: w.add("Mul", w.add("Tanh", w.add("Mul", x, w.number(a.beta))), w.number(a.alpha)),
     "hard_tanh": lambda w, x, a: w.add("Clip", x, w.number(-1), w.number(1)),
     "silu": lambda w, x, a: w.add("Mul", x, w.add("Sigmoid", x)),
     "log_sigmoid": lambda w, x, a: w.add("Neg", w.add("Softplus", w.add("Neg", x))),
@@ -118,17 +120,30 @@ def of_recurrent(given: list[Any]) -> dict[str, Any]:
     return attributes
 
 
+# What ONNX calls an activation of the core's, and how many numbers of its own it has there.
+_RECURRENT = {
+    "tanh": ("Tanh", 0),
+    "sigmoid": ("Sigmoid", 0),
+    "relu": ("Relu", 0),
+    "softsign": ("Softsign", 0),
+    "softplus": ("Softplus", 0),
+    "elu": ("Elu", 1),
+    "leaky_relu": ("LeakyRelu", 1),
+    "threshold": ("ThresholdedRelu", 1),
+    "affine": ("Affine", 2),
+    "hard_sigmoid": ("HardSigmoid", 2),
+    "scaled_tanh": ("ScaledTanh", 2),
+}
+
+
 def _of_recurrent(activation: Any) -> tuple[str, float | None, float | None]:
-    kind = activation.name
-    if kind in ("tanh", "sigmoid", "softsign", "softplus"):
-        return kind.capitalize(), None, None
+    if activation.in_core is None:
+        raise NotImplementedError(f"activation {activation.name!r} within a recurrent layer")
+    kind, *numbers = activation.in_core
     if kind == "linear":
-        return "Affine", 1.0, 0.0
-    if kind == "hard_sigmoid":
-        return "HardSigmoid", float(np.float32(1 / 6)), 0.5
-    if kind in ("relu", "leaky_relu") and activation.max_value is None and not activation.threshold:
-        slope = activation.negative_slope
-        return ("LeakyRelu", float(slope), None) if slope else ("Relu", None, None)
-    if kind == "elu":
-        return "Elu", float(activation.alpha), None
-    raise NotImplementedError(f"activation {kind!r} within a recurrent layer")
+        kind, numbers = "affine", [1.0, 0.0]
+    if kind == "threshold" and numbers[1]:
+        raise NotImplementedError(f"activation 'threshold' with default_value={numbers[1]} within a recurrent layer")
+    name, count = _RECURRENT[kind]
+    alpha, beta = (float(np.float32(n)) if k < count else None for k, n in enumerate(numbers))
+    return name, alpha, beta

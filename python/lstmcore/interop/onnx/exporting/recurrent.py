@@ -39,7 +39,9 @@ def operands(layer: Any) -> Operands:
     order: tuple[int, ...]
     if isinstance(layer, LSTM):
         inner = options.activation if options.input_activation else "linear"
-        outer = options.activation if options.output_activation else "linear"
+        outer = options.output_activation
+        if isinstance(outer, bool):
+            outer = options.activation if outer else "linear"
         functions = [options.recurrent_activation, inner, outer]
         attributes: dict[str, Any] = {"input_forget": 1} if options.coupled else {}
         order, operator = _LSTM_GATES, "LSTM"
@@ -49,6 +51,8 @@ def operands(layer: Any) -> Operands:
         order, operator = _OTHER_GATES, "GRU"
     else:
         functions, attributes, order, operator = [options.activation], {}, (0,), "RNN"
+    if options.clip is not None:
+        attributes["clip"] = options.clip
     full = len(order)
 
     def rows(matrix: Array) -> Array:

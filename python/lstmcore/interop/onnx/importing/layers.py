@@ -111,11 +111,9 @@ def _activation(node: Node) -> Any:
 def hard_sigmoid(node: Node, dtype: Any) -> Value:
     """Return max(0, min(1, alpha x + beta))."""
     alpha, beta = node.get("alpha", 0.2), node.get("beta", 0.5)
-    value = node.inputs[0]
-    if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
-        return same_axes(value, layers.Activation("hard_sigmoid", dtype=dtype))
-    line = layers.Arithmetic("add", beta, dtype=dtype)(layers.Arithmetic("multiply", alpha, dtype=dtype)(value.symbol))
-    return Value(layers.ReLU(max_value=1.0, dtype=dtype)(line), value.axes)
+    plain = abs(alpha - 1 / 6) < 1e-6 and beta == 0.5
+    function: Any = "hard_sigmoid" if plain else piecewise.HardSigmoid(alpha, beta)
+    return same_axes(node.inputs[0], layers.Activation(function, dtype=dtype))
 
 
 def clip(node: Node, dtype: Any) -> Value:

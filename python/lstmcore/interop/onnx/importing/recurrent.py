@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .... import activations
-from ....activations import piecewise
-from ....activations.smooth import ELU
+from ....activations.piecewise import Affine, HardSigmoid, LeakyReLU, Threshold
+from ....activations.smooth import ELU, ScaledTanh
 from ....graph.symbol import Symbol
 from ....layers import GRU, LSTM, Bidirectional, Concatenate, Reshape, SimpleRNN
 from .folding import Node
@@ -32,14 +32,21 @@ _WITH_ALPHA = {
 }
 _WITH_BETA = {"affine": 0.0, "hardsigmoid": 0.5, "scaledtanh": 1.0}
 
+_WITH_NUMBERS: dict[str, Any] = {
+    "affine": Affine,
+    "leakyrelu": LeakyReLU,
+    "hardsigmoid": HardSigmoid,
+    "elu": ELU,
+    "scaledtanh": ScaledTanh,
+    "thresholdedrelu": Threshold,
+}
+
 
 def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
     """Return what a recurrent operator makes: outputs of all steps and last states, those of ``used`` alone."""
     kind, gates, default = _KINDS[node.operator]
     direction = node.get("direction", "forward")
     count = 2 if direction == "bidirectional" else 1
-    if node.get("clip") is not None:
-        raise UnsupportedError("clip")
     W, R = _weights(node, 1, "W"), _weights(node, 2, "R")
     B, P = node.constant(3, "B"), node.constant(7, "P")
     units = R.shape[-1]
@@ -190,29 +197,30 @@ def _function(name: str, alpha: float | None, beta: float | None) -> Any:
         return "linear"
     if name == "hardsigmoid" and alpha is not None and abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
         return "hard_sigmoid"
-    if name == "leakyrelu":
-        return piecewise.LeakyReLU(alpha)  # type: ignore[arg-type]
-    if name == "elu":
-        return activations.elu if alpha == 1 else ELU(alpha)  # type: ignore[arg-type]
-    raise UnsupportedError(f"activation {name} with alpha={alpha}, beta={beta}")
+    if name == "elu" and alpha == 1:
+        return "elu"
+    if name not in _WITH_NUMBERS:
+        raise UnsupportedError(f"activation {name}")
+    return _WITH_NUMBERS[name](*(n for n in (alpha, beta) if n is not None))
 
 
 def _options(node: Node, functions: list[Any], peepholes: bool) -> dict[str, Any]:
     """Return the arguments of our layer."""
+    clip = {} if node.get("clip") is None else {"clip": node.get("clip")}
     if node.operator == "RNN":
-        return {"activation": functions[0]}
-    options: dict[str, Any] = {"recurrent_activation": functions[0], "activation": functions[1]}
+        return {"activation": functions[0]} | clip
+    options: dict[str, Any] = {"recurrent_activation": functions[0], "activation": functions[1]} | clip
     if node.operator == "GRU":
         return options | {"reset_after": bool(node.get("linear_before_reset", 0))}
     candidate, output = functions[1:]
     options |= {"peepholes": peepholes, "coupled": bool(node.get("input_forget", 0))}
-    if candidate == output:
+    if activations.get(candidate).in_core == activations.get(output).in_core:
         return options
     if output == "linear":
         return options | {"output_activation": False}
     if candidate == "linear":
         return options | {"activation": output, "input_activation": False}
-    raise UnsupportedError(f"activations {candidate} and {output} of candidate and output")
+    return options | {"output_activation": output}
 
 
 def _ours(
