@@ -122,6 +122,14 @@ class Counted(Attribute):
         return super().train_step(data)
 
 
+class InLists(Sequential):
+    """Keeps one in a list in a dict."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.kept = {"all": [metrics.Mean("rows"), "another"]}
+
+
 class Listed(Sequential):
     """Has a metric that is no attribute among its ``metrics``."""
 
@@ -130,7 +138,7 @@ class Listed(Sequential):
         return [*super().metrics, *self.__dict__.setdefault("others", [metrics.Mean("rows")])]
 
 
-@pytest.mark.parametrize(("kind", "rows"), [(Attribute, 0.0), (Counted, 6.0), (Listed, 0.0)])
+@pytest.mark.parametrize(("kind", "rows"), [(Attribute, 0.0), (Counted, 6.0), (InLists, 0.0), (Listed, 0.0)])
 def test_metrics_that_are_attributes_are_reported(kind, rows):
     """As by Keras, whose ``train_step`` returns the results of all ``metrics``, and which resets all at every epoch."""
     model = make(kind, metrics=["mae"])
@@ -144,6 +152,22 @@ def test_metrics_that_are_attributes_are_reported(kind, rows):
     assert model.evaluate(X, Y, verbose=0)[2:] == [0.0]
     assert model.train_on_batch(X[:6], Y[:6])[2:] == [rows]
     assert list(model.test_on_batch(X, Y, return_dict=True)) == ["loss", "mae", "rows"]
+
+
+class Watched(layers.Dense):
+    """Keeps a metric."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.seen = metrics.Mean("seen")
+
+
+def test_metrics_of_layers_are_not_reported():
+    model = Sequential([Watched(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    assert list(model.train_on_batch(X, Y, return_dict=True)) == ["loss"]
+    model.kept = model.layers[0].seen
+    assert list(model.train_on_batch(X, Y, return_dict=True)) == ["loss", "seen"]
 
 
 def test_metrics_of_ones_own_survive_an_evaluation_and_an_interruption(tmp_path):

@@ -22,9 +22,9 @@ from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers._derived import stand_ins
 from ..layers.layer import Layer, Shape, layers_in
-from ..metrics import Metric
 from ..serialization import Configurable, custom_object_scope, serialize
 from ..serialization.models import Savable
+from ..training.compiled import metrics_in
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .streams import LOOKS_AT_SIZES, streamed
@@ -109,7 +109,7 @@ class Model(Savable, Trainer):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take note of the layers and metrics among the attributes."""
-        if isinstance(value, Metric):
+        if metrics_in(name, value):
             self.__dict__["_has_metrics"] = True
         layers = layers_in(value) if name != "_arguments" else []
         if layers and self.is_traced and self.__dict__.get("built") and layers != layers_in(self.__dict__.get(name)):

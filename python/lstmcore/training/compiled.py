@@ -254,7 +254,7 @@ class Compiled(Layer):
     def metrics(self) -> list[Any]:
         """The mean loss and the metrics that `compile` was given, once there are weights; those that are attributes."""
         compiled = [] if self._measures is None else self._measures.metrics
-        others = [value for value in vars(self).values() if isinstance(value, Metric)] if self._has_metrics else []
+        others = [m for name, value in vars(self).items() for m in metrics_in(name, value)] if self._has_metrics else []
         return [*compiled, *_without(others, compiled)]
 
     @property
@@ -295,6 +295,13 @@ class Compiled(Layer):
             return []
         compiled = () if self._measures is None else self._measures.metrics
         return _without(self.metrics, compiled)
+
+
+def metrics_in(name: str, value: Any) -> list[Metric]:
+    """Return the metrics that an attribute of a model is or has in lists and dicts, but those `compile` was given."""
+    if not isinstance(value, (Metric, list, tuple, dict)) or name in ("_arguments", "_recipe"):
+        return []
+    return [part for part in leaves(value) if isinstance(part, Metric)]
 
 
 def _without(metrics: Sequence[Any], known: Sequence[Any]) -> list[Any]:
