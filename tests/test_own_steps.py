@@ -127,7 +127,9 @@ class InLists(Sequential):
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.kept = {"all": [metrics.Mean("rows"), "another"]}
+        kept = {"all": [metrics.Mean("rows"), "another"]}
+        kept["itself"] = kept
+        self.kept = kept
 
 
 class Listed(Sequential):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -18,6 +20,17 @@ def leaves(value: Any) -> Iterator[Any]:
             yield from leaves(part)
     else:
         yield value
+
+
+def all_of(kind: type[T], value: Any, above: tuple[int, ...] = ()) -> list[T]:
+    """Return what is of a class in lists, tuples and dicts, or is the value itself; of what is within itself, once."""
+    if isinstance(value, kind):
+        return [value]
+    if not isinstance(value, (list, tuple, dict)) or id(value) in above:
+        return []
+    above = (*above, id(value))
+    parts = value.values() if isinstance(value, dict) else value
+    return [found for part in parts for found in all_of(kind, part, above)]
 
 
 def like(value: Any, parts: list[Any]) -> Any:

@@ -24,7 +24,7 @@ from .._arguments import (
 )
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
-from .._tree import leaves, map_leaves, shapes
+from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
 from ..graph import penalties
@@ -520,14 +520,4 @@ def _are_arrays(value: Any) -> bool:
 
 def layers_in(value: Any) -> list[Layer]:
     """Return a layer in a list, and the layers in lists, tuples and dicts; of what is within itself those above it."""
-    return _layers_in(value, ())
-
-
-def _layers_in(value: Any, above: tuple[int, ...]) -> list[Layer]:
-    if isinstance(value, Layer):
-        return [value]
-    if not isinstance(value, (list, tuple, dict)) or id(value) in above:
-        return []
-    above = (*above, id(value))
-    parts = value.values() if isinstance(value, dict) else value
-    return [layer for part in parts for layer in _layers_in(part, above)]
+    return all_of(Layer, value)

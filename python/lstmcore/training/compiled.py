@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from .. import optimizers
 from .._arguments import not_within_itself
-from .._tree import leaves
+from .._tree import all_of, leaves
 from .._warnings import warn
 from ..activations import Activation
 from ..layers._building import building
@@ -299,9 +299,7 @@ class Compiled(Layer):
 
 def metrics_in(name: str, value: Any) -> list[Metric]:
     """Return the metrics that an attribute of a model is or has in lists and dicts, but those `compile` was given."""
-    if not isinstance(value, (Metric, list, tuple, dict)) or name in ("_arguments", "_recipe"):
-        return []
-    return [part for part in leaves(value) if isinstance(part, Metric)]
+    return [] if name in ("_arguments", "_recipe") else all_of(Metric, value)
 
 
 def _without(metrics: Sequence[Any], known: Sequence[Any]) -> list[Any]:
