@@ -20,7 +20,7 @@ def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, option
     if not isinstance(inputs, np.ndarray) and symbol.among(inputs):
         return symbol.called(layer, inputs, training, mask, lengths, options)
     of = drawn()
-    if of is not None and layer.makes_weights:
+    if of is not None and layer.makes_weights and inputs is not None:
         raise TypeError(
             f"{of.name}: call: calls {layer.name} on numbers that come of none of its inputs, with the weights of now; "
             f"make them by a layer, as in positions = layers.Lambda(lambda x: np.broadcast_to(np.arange(x.shape[1]), "
