@@ -650,6 +650,60 @@ def test_a_weight_beside_layers_is_refused():
         Scaled()(numbers(2, 3))
 
 
+class Positions(layers.Layer):
+    """Embeddings of tokens and of their places, these being constants or made of the tokens by a layer."""
+
+    def __init__(self, constant, **options):
+        super().__init__(**options)
+        self.constant, self.tokens, self.places = constant, layers.Embedding(9, 4), layers.Embedding(5, 4)
+
+    def call(self, x):
+        if self.constant:
+            return self.tokens(x) + self.places(np.arange(0, x.shape[-1]))
+        places = layers.Lambda(lambda x: np.broadcast_to(np.arange(x.shape[1]), x.shape))(x)
+        return self.tokens(x) + self.places(places)
+
+
+def test_a_layer_within_is_not_called_on_constants_and_the_error_says_how():
+    x = np.random.default_rng(0).integers(0, 9, (3, 5))
+    for given in (x, Input((5,), dtype="int32")):
+        with pytest.raises(TypeError, match=r"calls embedding\S* on numbers .*layers\.Lambda\(lambda x"):
+            Positions(constant=True)(given)
+    layer = Positions(constant=False)
+    outputs = layer(x)
+    tokens, places = layer.get_weights()
+    np.testing.assert_allclose(outputs, tokens[x] + places[np.arange(5)], rtol=1e-6)
+
+
+class SaysBuilt(layers.Layer):
+    """Has a build that only says so, as Keras's does, and perhaps a weight beside the layer within."""
+
+    def __init__(self, own=False, **options):
+        super().__init__(**options)
+        self.dense, self.own = layers.Dense(2, kernel_initializer="ones"), own
+
+    def build(self, input_shape):
+        if self.own:
+            self.scale = self.add_weight(shape=(2,), initializer="ones", name="scale")
+        self.built = True
+
+    def call(self, inputs):
+        return self.dense(inputs) * self.scale if self.own else self.dense(inputs)
+
+
+def test_a_build_may_say_that_the_layer_is_built():
+    x, i = numbers(4, 3), Input((3,))
+    expected = x.sum(-1, keepdims=True) * np.ones(2)
+    layer = SaysBuilt()
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-5, atol=1e-6)
+    assert layer.built
+    assert len(layer.weights) == 2
+    np.testing.assert_allclose(Model(i, SaysBuilt()(i)).predict(x), expected, rtol=1e-5, atol=1e-6)
+    for use in (lambda: SaysBuilt(own=True)(x), lambda: SaysBuilt(own=True)(i)):
+        with pytest.raises(TypeError, match=r"/scale is a weight, which would not be trained here; put it"):
+            use()
+
+
 def test_a_model_may_make_its_layers_when_it_is_built():
     class Late(Model):
         shapes = ()

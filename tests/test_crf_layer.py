@@ -440,7 +440,8 @@ def test_tags_are_integers_in_a_graph_too():
 
 def test_other_losses_and_other_models():
     x, y = np.zeros((2, 4, 3)), np.zeros((2, 4), int)
-    model = Sequential([layers.CRF(3, input_shape=(4, 3))])
+    i = Input((4, 3))
+    model = Model(i, layers.Identity()(layers.CRF(3)(i)))
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="its outputs are integers, which have no gradient; let it be the last layer"):
         model.train_on_batch(x, y)
@@ -494,3 +495,16 @@ def test_functional_and_layer_agree():
         losses.CRF("none")(labels, layer(x, lengths=LENGTHS, logits=True)),
         functional.crf_loss(x, labels, transitions, start, end, LENGTHS),
     )
+
+
+@pytest.mark.parametrize("loss", ["mse", "sparse_categorical_crossentropy", losses.Huber()])
+def test_another_loss_than_its_own_is_refused(loss):
+    i = Input((None, 3))
+    model = Model(i, layers.CRF(3, name="tags")(i))
+    with pytest.raises(ValueError, match=r"loss: expected 'crf' for an output .* layers\.CRF, got '.*'; comp"):
+        model.compile("sgd", loss)
+    both = Model(i, {"tags": model.output, "emissions": layers.Dense(1)(i)})
+    with pytest.raises(ValueError, match="loss: expected 'crf'"):
+        both.compile("sgd", {"tags": loss, "emissions": "mse"})
+    both.compile("sgd", {"tags": "crf", "emissions": "mse"})
+    both.compile("sgd", {"emissions": "mse"}, metrics={"tags": [metrics.Accuracy()]})

@@ -139,6 +139,7 @@ BUILDS = {
     "merging": lambda x: layers.maximum([x, layers.minimum([layers.Dense(3)(x), layers.average([x, 2 * x])])]),
     "part of the features": lambda x: x[..., 1:] - x[..., :2],
     "part of the features alone": lambda x: x[..., :2],
+    "part of the features by all axes": lambda x: x[:, :, 1:] - x[:, ..., :2] * x[:, :, ..., 1:],
     "last states": lambda x: layers.concatenate([layers.LSTM(3)(x), layers.GRU(2)(x)]),
     "shared dropout": shared(layers.Dropout(0.5)),
     "shared activation": shared(layers.Activation("tanh"), 5),
@@ -154,6 +155,13 @@ BUILDS = {
     "normalisation": lambda x: layers.LayerNormalization()(x) + layers.BatchNormalization()(x),
     "cells": lambda x: layers.RNN([layers.LSTMCell(3), layers.GRUCell(3)], return_sequences=True)(x) + x,
 }
+
+
+@pytest.mark.parametrize("part", [lambda x: x[:, 1:, :], lambda x: x[..., 1:, :], lambda x: x[:, 1:]])
+def test_a_part_of_the_steps_has_no_stream(part):
+    i = Input((4, 3))
+    with pytest.raises(NotImplementedError, match="a GetItem cannot be run piece by piece"):
+        Model(i, layers.Dense(1)(part(i))).stream()
 
 
 @pytest.mark.parametrize("name", BUILDS)

@@ -751,3 +751,43 @@ def test_a_model_with_attention_trains_as_that_of_keras(keras, kind):
     y = np.eye(2, dtype="float32")[rng.integers(0, 2, (16, 6))]
     ours, theirs = made(lstmcore), made(keras)
     assert_losses_are_those_of_keras(keras, ours, theirs, [tokens, numbers(16, 6, 3)], y, "categorical_crossentropy")
+
+
+def test_a_model_whose_layers_have_got_one_name_is_not_saved(tmp_path):
+    i = Input((3,))
+    graph = Model(i, layers.Dense(1, name="b")(layers.Dense(2, name="a")(i)))
+    chain = Sequential([layers.Dense(2, name="a", input_shape=(3,)), layers.Dense(1, name="b")])
+    for model in (graph, chain):
+        model.get_layer("a").name = "b"
+        with pytest.raises(ValueError, match="expected a name of its own for every layer, got 'b' again"):
+            model.save(tmp_path / "model.safetensors")
+        assert not (tmp_path / "model.safetensors").exists()
+        model.layers[-1].name = "c"
+        model.save(tmp_path / "model.safetensors")
+        load_model(tmp_path / "model.safetensors")
+        (tmp_path / "model.safetensors").unlink()
+
+
+def test_keys_of_inputs_and_outputs_may_be_numbers():
+    i, j = Input((3,)), Input((3,))
+    dense = layers.Dense(1, kernel_initializer="ones")
+    model = Model({0: i, 1: j}, {0: dense(i), 1: dense(layers.subtract([i, j]))})
+    x, y = np.arange(6.0).reshape(2, 3), np.ones((2, 3))
+    outputs = model.predict({1: y, 0: x}, verbose=0)
+    np.testing.assert_allclose(list(outputs.values()), [x.sum(1, keepdims=True), (x - y).sum(1, keepdims=True)])
+    model.compile("sgd", "mse")
+    value = model.evaluate({0: x, 1: y}, {0: outputs["0"] + 1, 1: outputs["1"] + 2}, verbose=0)
+    np.testing.assert_allclose(value, [5, 1, 4])
+
+
+def test_two_targets_for_one_output_are_refused():
+    """Also where there are as many rows as targets, which might be one array in pieces."""
+    i = Input((3,))
+    model = Model(i, layers.Dense(1)(i))
+    model.compile("sgd", "mse")
+    x, y = np.ones((2, 3)), np.ones((2, 1))
+    for use in (model.train_on_batch, model.test_on_batch, model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="y: expected one array, for the model has one output; got a list of 2"):
+            use(x, [y, y])
+        use(x, [y])
+    model.train_on_batch(x, [np.ones(1), np.ones(1)])  # the rows of one

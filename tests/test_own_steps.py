@@ -98,15 +98,78 @@ def test_steps_of_ones_own_are_what_is_reported():
     assert seen == [["loss", "rate"]] * 9
     np.testing.assert_allclose(own.parameters.values, plain.parameters.values, rtol=1e-5)
     value = plain.evaluate(X, Y)
-    assert own.evaluate(X, Y) == [
-        2.0,
-        pytest.approx(value, rel=1e-5),
-        1.0,
-    ]  # as in Keras: names not compiled by the alphabet
+    # As in Keras: the names of metrics, then the others by the alphabet.
+    assert own.evaluate(X, Y) == [pytest.approx(value, rel=1e-5), 2.0, 1.0]
     assert own.evaluate(X, Y, return_dict=True)["distance"] == pytest.approx(value, rel=1e-5)
     assert [metric.name for metric in own.metrics] == ["loss", "distance"]
     own.compile("sgd", "mse", metrics=[own.tracker])
     assert [metric.name for metric in own.metrics] == ["loss", "distance"]
+
+
+class Attribute(Sequential):
+    """Keeps a metric as an attribute."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.rows = metrics.Mean("rows")
+
+
+class Counted(Attribute):
+    """Updates it before the step that is inherited."""
+
+    def train_step(self, data):
+        self.rows.update_state(float(len(data[0])))
+        return super().train_step(data)
+
+
+class InLists(Sequential):
+    """Keeps one in a list in a dict."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        kept = {"all": [metrics.Mean("rows"), "another"]}
+        kept["itself"] = kept
+        self.kept = kept
+
+
+class Listed(Sequential):
+    """Has a metric that is no attribute among its ``metrics``."""
+
+    @property
+    def metrics(self):
+        return [*super().metrics, *self.__dict__.setdefault("others", [metrics.Mean("rows")])]
+
+
+@pytest.mark.parametrize(("kind", "rows"), [(Attribute, 0.0), (Counted, 6.0), (InLists, 0.0), (Listed, 0.0)])
+def test_metrics_that_are_attributes_are_reported(kind, rows):
+    """As by Keras, whose ``train_step`` returns the results of all ``metrics``, and which resets all at every epoch."""
+    model = make(kind, metrics=["mae"])
+    model.fit(X, Y, verbose=0)
+    model._own_metrics()[0].update_state(50.0)
+    history = model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=6, verbose=0).history
+    assert list(history) == ["loss", "mae", "rows", "val_loss", "val_mae", "val_rows"]
+    assert history["rows"] == [rows] * 2
+    assert history["val_rows"] == [0.0] * 2
+    assert model.metrics_names == ["loss", "mae", "rows"]
+    assert model.evaluate(X, Y, verbose=0)[2:] == [0.0]
+    assert model.train_on_batch(X[:6], Y[:6])[2:] == [rows]
+    assert list(model.test_on_batch(X, Y, return_dict=True)) == ["loss", "mae", "rows"]
+
+
+class Watched(layers.Dense):
+    """Keeps a metric."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.seen = metrics.Mean("seen")
+
+
+def test_metrics_of_layers_are_not_reported():
+    model = Sequential([Watched(1, input_shape=(3,))])
+    model.compile("sgd", "mse")
+    assert list(model.train_on_batch(X, Y, return_dict=True)) == ["loss"]
+    model.kept = model.layers[0].seen
+    assert list(model.train_on_batch(X, Y, return_dict=True)) == ["loss", "seen"]
 
 
 def test_metrics_of_ones_own_survive_an_evaluation_and_an_interruption(tmp_path):

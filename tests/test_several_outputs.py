@@ -722,3 +722,24 @@ def test_an_output_without_a_loss_can_have_metrics(said):
             model.evaluate(X, given, verbose=0)
     again = pickle.loads(pickle.dumps(model))
     assert again.evaluate(X, y, verbose=0, return_dict=True).keys() == found.keys()
+
+
+def test_metrics_of_outputs_within_others_have_the_names_of_their_losses():
+    x, y = Input((3,)), np.ones((4, 1), "float32")
+    a, b, c = (layers.Dense(1, name=name)(x) for name in "abc")
+    model = Model(x, {"y": a, "z": [b, c]})
+    model.compile("sgd", "mse", metrics={"y": ["mae"], "z": [["mse"], ["mae"]]})
+    logs = model.train_on_batch(np.ones((4, 3)), {"y": y, "z": [y, y]}, return_dict=True)
+    assert list(logs) == ["loss", "y_loss", "z/b_loss", "z/c_loss", "y_mae", "z/b_mse", "z/c_mae"]
+
+
+def test_tuples_of_a_graph_are_lists_and_a_list_of_one_is_that_one():
+    x = Input((5, 3))
+    outputs, h, c = layers.LSTM(2, return_state=True)(x)
+    model = Model((x,), (outputs, [h, c]))
+    assert model.input.key == x.key
+    assert isinstance(model.output, list)
+    predicted = model.predict(X, verbose=0)
+    assert isinstance(predicted, list)
+    np.testing.assert_array_equal(predicted[0], predicted[1][0])
+    assert Model([x], [outputs]).output.key == outputs.key

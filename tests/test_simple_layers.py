@@ -570,6 +570,16 @@ def test_activity_regularizers_are_kept_for_the_model():
         LSTMCell(2, activity_regularizer="l2")
 
 
+def test_the_penalty_of_a_layer_at_every_step_counts():
+    dense = Dense(3, kernel_initializer="ones", activity_regularizer=regularizers.L2(0.01))
+    x = np.random.default_rng(0).standard_normal((2, 5, 4)).astype("float32")
+    model = Sequential([TimeDistributed(dense, input_shape=(5, 4))])
+    model.compile("sgd", "mse")
+    outputs = x.sum(-1, keepdims=True) * np.ones(3)
+    expected = (outputs**2).mean() + 0.01 * (outputs**2).sum() / 2
+    assert model.evaluate(x, np.zeros((2, 5, 3)), verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
 # --- states ---
 
 STATEFUL = {

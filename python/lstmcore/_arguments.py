@@ -230,8 +230,10 @@ def number_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
     return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
 
 
-def number_arrays(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
+def number_arrays(name: str, value: Any, dtype: np.dtype[Any], takes_none: bool = False) -> Any:
     """Return what `number_array` makes of a value or, if there are arrays in it, of each in its place.
+
+    With ``takes_none``, None beside arrays stays what it is.
 
     >>> import numpy as np
     >>> from lstmcore._arguments import number_arrays
@@ -239,9 +241,18 @@ def number_arrays(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     {'prices': array([[1.5]], dtype=float32), 'days': array([[3]])}
     """
     if isinstance(value, dict):
-        return {key: number_arrays(f"{name}: {key}", part, dtype) for key, part in value.items()}
+        return {
+            key: None if part is None and takes_none else number_arrays(f"{name}: {key}", part, dtype, takes_none)
+            for key, part in value.items()
+        }
     if isinstance(value, (list, tuple)) and any(isinstance(part, np.ndarray) for part in leaves(value)):
-        return like(value, [number_arrays(f"{name}[{k}]", part, dtype) for k, part in enumerate(value)])
+        return like(
+            value,
+            [
+                None if part is None and takes_none else number_arrays(f"{name}[{k}]", part, dtype, takes_none)
+                for k, part in enumerate(value)
+            ],
+        )
     return number_array(name, value, dtype)
 
 

@@ -82,11 +82,14 @@ def fit_all(name: str, mask: Any, inputs: Any) -> Any:
         kind = "dict" if by_name else "list"
         raise ValueError(f"{name}: mask: expected a {kind} with a mask or None for each of the {len(inputs)} inputs")
     if by_name:
-        return {k: None if mask[k] is None else fit(f"{name}: {k}", mask[k], x.shape) for k, x in inputs.items()}
-    return [
-        None if m is None else fit(f"{name}[{k}]", m, x.shape)
-        for k, (m, x) in enumerate(zip(mask, inputs, strict=True))
-    ]
+        return {k: _fit_one(f"{name}: {k}", mask[k], x) for k, x in inputs.items()}
+    return [_fit_one(f"{name}[{k}]", m, x) for k, (m, x) in enumerate(zip(mask, inputs, strict=True))]
+
+
+def _fit_one(name: str, mask: Any, x: Any) -> Any:
+    if mask is not None and x is None:
+        raise ValueError(f"{name}: mask: expected None for an input that is None, got one of shape {np.shape(mask)}")
+    return None if mask is None else fit(name, mask, x.shape)
 
 
 def fit_symbols(name: str, mask: Any, inputs: Any) -> None:
@@ -98,6 +101,8 @@ def fit_symbols(name: str, mask: Any, inputs: Any) -> None:
     for m, x in zip(masks, given, strict=True):
         if m is None:
             continue
+        if x is None:
+            raise ValueError(f"{name}: mask: expected None for an input that is None, got {m!r}")
         if m.dtype != bool:
             raise TypeError(f"{name}: mask: expected symbols of bool, got {m!r}")
         least = min(2, max(1, x.ndim - 1))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -18,6 +20,17 @@ def leaves(value: Any) -> Iterator[Any]:
             yield from leaves(part)
     else:
         yield value
+
+
+def all_of(kind: type[T], value: Any, above: tuple[int, ...] = ()) -> list[T]:
+    """Return what is of a class in lists, tuples and dicts, or is the value itself; of what is within itself, once."""
+    if isinstance(value, kind):
+        return [value]
+    if not isinstance(value, (list, tuple, dict)) or id(value) in above:
+        return []
+    above = (*above, id(value))
+    parts = value.values() if isinstance(value, dict) else value
+    return [found for part in parts for found in all_of(kind, part, above)]
 
 
 def like(value: Any, parts: list[Any]) -> Any:
@@ -35,10 +48,15 @@ def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
-    """Return ``function`` of a shape; of the shapes of several arrays, in lists, tuples and dicts, in their places."""
+    """Return ``function`` of a shape; of the shapes of several arrays, in lists, tuples and dicts, in their places.
+
+    In these there may be None for an array that is left out.
+    """
+    if shape is None:
+        return None
     if isinstance(shape, dict):
         return {name: map_shapes(function, part) for name, part in shape.items()}
-    if shape and isinstance(shape[0], (list, tuple, dict)):
+    if any(isinstance(part, (list, tuple, dict)) for part in shape):
         return like(shape, [map_shapes(function, part) for part in shape])
     return function(shape)
 
@@ -58,7 +76,11 @@ def in_places(value: Any, structure: Any) -> list[Any] | None:
     if value is None:
         return [None for _ in leaves(structure)]
     if isinstance(structure, dict):
-        if not isinstance(value, dict) or value.keys() - structure.keys():
+        if not isinstance(value, dict):
+            return None
+        if value.keys() - structure.keys():  # a model has the keys of a dict as text
+            value = {str(name): part for name, part in value.items()}
+        if value.keys() - structure.keys():
             return None
         pairs = [(value.get(name), part) for name, part in structure.items()]
     elif not isinstance(value, (list, tuple)) or len(value) != len(structure):
@@ -90,10 +112,10 @@ def concatenated(values: list[Any]) -> Any:
 
 
 def shapes(value: Any) -> Any:
-    """Return the shape of an array, or the shapes of several in their places."""
-    return map_leaves(np.shape, value)
+    """Return the shape of an array or symbol, or the shapes of several in their places; None where there is none."""
+    return map_leaves(lambda part: None if part is None else tuple(part.shape), value)
 
 
 def rows_of(value: Any) -> int:
     """Return the number of rows of the first array in ``value``."""
-    return len(next(leaves(value)))
+    return len(next(part for part in leaves(value) if part is not None))

@@ -290,7 +290,8 @@ class Plan:
         if d_inputs is None and not self.wanted.isdisjoint(leaves(step.inputs)):
             raise ValueError(f"{step.layer.name}: backward: expected the gradient of its inputs, got None")
         for slot, part in zip(leaves(step.inputs), _as_many(step.inputs, d_inputs), strict=True):
-            _add(gradients, slot, part)
+            if slot is not None:
+                _add(gradients, slot, part)
         for name, value in d_options.items():
             for slot, part in zip(leaves(step.options[name]), leaves(value), strict=True):
                 if isinstance(slot, Slot):

@@ -287,7 +287,7 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
 
 def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     for part in leaves(inputs):
-        if not isinstance(part, Symbol):
+        if not isinstance(part, Symbol) and not (part is None and layer.takes_none):
             raise TypeError(f"{layer.name}: inputs: expected symbols only, as Input gives them, got {part!r} too")
     if lengths is not None:
         raise ValueError(f"{layer.name}: lengths: expected none for a graph; give a mask, as of a Masking layer")
@@ -303,7 +303,7 @@ def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opt
         raise TypeError(f"{layer.name} got an unexpected argument {next(iter(options))!r}")
     if mask is not None:
         options["mask"] = mask
-    floats = [s.dtype for s in leaves(inputs) if s.dtype.kind == "f"]
+    floats = [s.dtype for s in leaves(inputs) if s is not None and s.dtype.kind == "f"]
     if floats and not layer.built:
         layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
     if layer.is_model:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import variables
 from .._random import Stream
-from .._tree import leaves, map_leaves
+from .._tree import in_places, leaves, map_leaves
 from .drawing import Drawing
 from .symbol import Symbol, calls_of
 from .symbol import given as given_symbol
@@ -174,8 +174,7 @@ class Tracing:
         """
         drawing = self.of(layer, inputs, training, mask, options)
         arrays = [part for part in leaves([inputs, dict(options)]) if _is_data(part)]
-        count = len(list(leaves(inputs)))
-        masks = [None] * count if mask is None else [mask] if isinstance(mask, np.ndarray) else list(leaves(mask))
+        masks = _masks_of_data(inputs, mask)
         if self._masked and mask is not None:
             arrays += [part for part in leaves(mask) if part is not None]
         for name, value in options.items():
@@ -209,6 +208,13 @@ def all_within(layer: Any) -> Iterator[Any]:
 
 def _is_data(part: Any) -> bool:
     return isinstance(part, (np.ndarray, Symbol))
+
+
+def _masks_of_data(inputs: Any, mask: Any) -> list[Any]:
+    """Return the mask of each array among the inputs, where there may be None beside them."""
+    each = in_places(mask, inputs)
+    masks = list(leaves(mask)) if each is None else each
+    return [one for part, one in zip(leaves(inputs), masks, strict=True) if _is_data(part)]
 
 
 def _is_symbol(part: Any) -> bool:

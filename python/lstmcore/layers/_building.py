@@ -49,11 +49,11 @@ def built_once(build: Callable[..., None]) -> Callable[..., None]:
 def _is_shape(value: Any, several: bool) -> bool:
     """Whether a value is a shape or, where there are several inputs, a list or a dict of shapes."""
     if several and isinstance(value, dict):
-        return all(_is_shape(part, several) for part in value.values())
+        return all(part is None or _is_shape(part, several) for part in value.values())
     if not isinstance(value, (tuple, list)):
         return False
     if several and any(isinstance(part, (tuple, list, dict)) for part in value):
-        return all(_is_shape(part, several) for part in value)
+        return all(part is None or _is_shape(part, several) for part in value)
     return all(n is None or (isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0) for n in value)
 
 

@@ -42,7 +42,7 @@ def take_call(cls: Any, root: Any) -> None:
     if cls.is_cell:
         methods = _derived.of_cell(cls)
     elif cls.is_model:
-        methods = {**_traced.PASSES, "is_traced": True, "takes_copies": False, "head": None}
+        methods = {**_traced.PASSES, "is_traced": True, "takes_copies": False, "takes_none": True, "head": None}
         methods["keepers"] = property(_traced.keepers)
     else:
         methods = _of_layer(cls, root)
@@ -66,6 +66,7 @@ def _of_layer(cls: Any, root: Any) -> dict[str, Any]:
 
     def _finish_build(self: Any, input_shape: Any) -> None:
         if self.is_traced:
+            self.built = False  # a build may have said that it is, before the layers within have weights
             _traced.draw_all(self, input_shape)
         finish(self, input_shape)
 

@@ -10,12 +10,22 @@ from .. import _masks
 from .._arguments import flag, valid_steps
 from .._tree import copies, leaves, map_leaves, shapes
 from ..graph import symbol
+from ..variables import drawn
 
 
 def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     """Return what `Layer.__call__` does."""
+    if isinstance(mask, (list, tuple, dict)) and mask and all(part is None for part in leaves(mask)):
+        mask = None
     if not isinstance(inputs, np.ndarray) and symbol.among(inputs):
         return symbol.called(layer, inputs, training, mask, lengths, options)
+    of = drawn()
+    if of is not None and layer.makes_weights and inputs is not None:
+        raise TypeError(
+            f"{of.name}: call: calls {layer.name} on numbers that come of none of its inputs, with the weights of now; "
+            f"make them by a layer, as in positions = layers.Lambda(lambda x: np.broadcast_to(np.arange(x.shape[1]), "
+            f"x.shape))(x) for an array of tokens x, and call {layer.name} on that"
+        )
     if options and symbol.among(options):
         raise TypeError(f"{layer.name}: expected arrays only, or symbols only, got arrays as inputs and symbols beside")
     if layer._second == "mask" and not isinstance(training, (bool, np.bool_, type(None))):
@@ -65,7 +75,7 @@ def own_outputs(outputs: Any, inputs: Any) -> Any:
     """Return outputs that share no memory with the inputs or one another; without inputs, with anything: copies."""
     if inputs is None:
         return copies(outputs)
-    others = list(leaves(inputs))
+    others = [part for part in leaves(inputs) if part is not None]
 
     def own(array: Any) -> Any:
         if isinstance(array, np.ndarray):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._autograd import pullback
-from .._tree import leaves, like, map_leaves, map_shapes
+from .._tree import leaves, like, map_leaves, map_shapes, shapes
 from ..graph import penalties
 from ..graph.symbol import given as given_symbol
 from ..variables import Variable
@@ -198,6 +198,7 @@ def of_layer(cls: Any) -> dict[str, Any]:
         "backward_of_call": _backward_of_call,
         "may_take_several": True,
         "takes_integers": True,
+        "takes_none": True,
         "_second": _second(parameters),
         "__getattribute__": _read,
     }
@@ -258,7 +259,7 @@ def stand_ins(layer: Any, input_shape: Any) -> Any:
 
 def tried(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the shape and the dtype of what a call on symbols returns, by calling the layer on zeros like them."""
-    input_shape = map_leaves(lambda symbol: tuple(symbol.shape), inputs)
+    input_shape = shapes(inputs)
     self.ensure_built(input_shape)
     further = {name: value for name, value in options.items() if name != "mask"}
     kept = [(v, v.numpy()) for v in self.variables if not v.trainable]
@@ -278,7 +279,7 @@ def tried(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]
             raise
         except Exception as error:
             raise ValueError(
-                f"{self.name}: call: on zeros of shape {map_leaves(np.shape, arrays)} it raises {error!r}; for inputs "
+                f"{self.name}: call: on zeros of shape {shapes(arrays)} it raises {error!r}; for inputs "
                 f"of shape {input_shape}, say the shape of the outputs with compute_output_shape, or output_shape="
             ) from error
         finally:

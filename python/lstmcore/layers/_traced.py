@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import number_array
-from .._tree import leaves, map_leaves
+from .._tree import leaves, map_leaves, shapes
 from ..graph import tracing
 from ..graph.drawing import Drawing
 from ..graph.symbol import Call
@@ -67,6 +67,9 @@ def forward(self: Any, inputs: Any, training: bool = False, mask: Any = None, **
     return self.forward_with_mask(inputs, training, mask, **options)[0]
 
 
+forward.is_call = True  # type: ignore[attr-defined]  # a class derived from that may define another ``call``
+
+
 def backward(self: Any, d_outputs: Any, need_d_inputs: bool = True, logits: Any = False) -> Any:
     """Add to the gradients of all weights, from those of the outputs; return those of the inputs, if needed."""
     return tracing.back(self.kept(), d_outputs, need_d_inputs, logits)[0]
@@ -91,7 +94,7 @@ def result_of_call(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[
     options = {name: value for name, value in options.items() if name != "mask"}
     _ready(self, inputs, options)
     outputs = draw(self, inputs, False, options, sized=True).outputs
-    batch = next(leaves(inputs)).shape[0]  # which a drawing does not know
+    batch = next(part for part in leaves(inputs) if part is not None).shape[0]  # which a drawing does not know
     shape = map_leaves(lambda made: (batch if made.shape[0] is None else made.shape[0], *made.shape[1:]), outputs)
     return shape, map_leaves(lambda made: made.dtype, outputs)
 
@@ -129,7 +132,7 @@ def _ready(layer: Any, inputs: Any, options: Mapping[str, Any]) -> None:
     else:
         layer.__dict__["_example"] = inputs, options  # for shapes alone do not tell of further arguments
         try:
-            layer.build(map_leaves(lambda part: tuple(part.shape), inputs))
+            layer.build(shapes(inputs))
         finally:
             del layer.__dict__["_example"]
 

@@ -24,7 +24,7 @@ from .._arguments import (
 )
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
-from .._tree import leaves, map_leaves, shapes
+from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
 from ..graph import penalties
@@ -225,6 +225,7 @@ class Layer(Weighted):
     is_cell = False  # whether it is one step, which others run
     is_traced = False  # whether its passes are those of what its ``call`` draws
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
+    takes_none = False  # whether there may be None in the place of some of several inputs
     takes_integers = False  # whether integers and booleans are taken as they are
     keeps_dtype = False  # whether in a graph outputs have the dtype of the inputs, which may be integers
     may_take_several = False  # whether they are that if a list or a dict of arrays is given
@@ -249,7 +250,7 @@ class Layer(Weighted):
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as the array, or the arrays, that `forward` takes."""
         if self.takes_integers:
-            return number_arrays(name, inputs, self.dtype)
+            return number_arrays(name, inputs, self.dtype, self.takes_none)
         if self.takes_several or (self.may_take_several and _are_arrays(inputs)):
             if isinstance(inputs, dict):
                 return {k: float_array(f"{name}: {k}", v, self.dtype) for k, v in inputs.items()}
@@ -519,14 +520,4 @@ def _are_arrays(value: Any) -> bool:
 
 def layers_in(value: Any) -> list[Layer]:
     """Return a layer in a list, and the layers in lists, tuples and dicts; of what is within itself those above it."""
-    return _layers_in(value, ())
-
-
-def _layers_in(value: Any, above: tuple[int, ...]) -> list[Layer]:
-    if isinstance(value, Layer):
-        return [value]
-    if not isinstance(value, (list, tuple, dict)) or id(value) in above:
-        return []
-    above = (*above, id(value))
-    parts = value.values() if isinstance(value, dict) else value
-    return [layer for part in parts for layer in _layers_in(part, above)]
+    return all_of(Layer, value)

@@ -328,8 +328,14 @@ class GetItem(Layer):
 
     @property
     def steps_apart(self) -> bool:  # type: ignore[override]
-        """Whether a slice of the features is taken, of however many axes."""
-        return len(self.key) == 2 and self.key[0] is Ellipsis and isinstance(self.key[1], slice)
+        """Whether steps are taken whole, and slices of what is behind them."""
+        if not all(part is Ellipsis or isinstance(part, slice) for part in self.key):
+            return False
+        at = next((k for k, part in enumerate(self.key) if part is Ellipsis), None)
+        before = self.key if at is None else self.key[:at]
+        if any(part != slice(None) for part in before[:2]):
+            return False
+        return at is None or len(before) > 1 or len(self.key) - at <= 2
 
     def _whole(self, axes: int) -> list[Any]:
         """Return the key with a part for every axis."""

@@ -18,7 +18,7 @@ from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
 from ..serialization.models import Savable
 from .model import Model
-from .planned import Planned
+from .planned import Planned, refuse_equal_names
 
 Array = NDArray[Any]
 
@@ -63,10 +63,7 @@ class Functional(Planned):
             raise ValueError(f"{self.name}: inputs: expected each symbol once, got one again")
         self._draw(_alone(_as_lists(inputs)), _alone(_as_lists(outputs)))
         self.__dict__["_all_layers"] = self._in_order()  # which are not to take the dtype of the first
-        names = [layer.name for layer in self._all_layers]
-        for own in names:
-            if names.count(own) > 1:
-                raise ValueError(f"{self.name}: expected a name of its own for every layer, got {own!r} again")
+        refuse_equal_names(self)
         self._finish()
         if not flag(f"{self.name}: trainable", trainable):
             self.trainable = False
@@ -186,6 +183,7 @@ class Functional(Planned):
             return found
         keys = list(self.input) if isinstance(self.input, dict) else self.input_names
         if isinstance(inputs, Mapping):
+            inputs = {str(key): part for key, part in inputs.items()}  # as those of the model are
             if set(inputs) != set(keys):
                 raise ValueError(f"{name}: expected {', '.join(map(str, keys))}, got {', '.join(map(str, inputs))}")
             return [inputs[key] for key in keys]
@@ -208,7 +206,10 @@ class Functional(Planned):
 
     def ordered(self, inputs: Any) -> Any:
         """Return the symbols of a call in the order of the inputs: a dict may have another."""
-        return inputs if isinstance(self.input, Symbol) else self._in_places(f"{self.name}: inputs", inputs)
+        flat = isinstance(inputs, list) and len(inputs) == len(self.inputs)
+        if isinstance(self.input, Symbol) or (flat and all(isinstance(part, Symbol) for part in inputs)):
+            return inputs  # they are in order already
+        return self._in_places(f"{self.name}: inputs", inputs)
 
     def _one(self, name: str, symbol: Symbol, value: Any) -> Array:
         if symbol.dtype.kind in "iu":
@@ -233,6 +234,7 @@ class Functional(Planned):
 
     def get_config(self) -> dict[str, Any]:
         """Return the layers and their calls as plain data, for `from_config`."""
+        refuse_equal_names(self)  # one may have got another since
         within = {id(inner) for layer in self._all_layers for inner in all_within(layer)}
         for layer in self._all_layers:
             if id(layer) in within:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import _masks
 from .._arguments import flag, function, integer, number_arrays, positive_integer, shown
-from .._tree import copies, in_places, leaves, map_leaves
+from .._tree import copies, in_places, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
 from ..graph.drawing import Drawing
@@ -22,9 +22,9 @@ from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers._derived import stand_ins
 from ..layers.layer import Layer, Shape, layers_in
-from ..metrics import Metric
 from ..serialization import Configurable, custom_object_scope, serialize
 from ..serialization.models import Savable
+from ..training.compiled import metrics_in
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .streams import LOOKS_AT_SIZES, streamed
@@ -109,7 +109,7 @@ class Model(Savable, Trainer):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Take note of the layers and metrics among the attributes."""
-        if isinstance(value, Metric):
+        if metrics_in(name, value):
             self.__dict__["_has_metrics"] = True
         layers = layers_in(value) if name != "_arguments" else []
         if layers and self.is_traced and self.__dict__.get("built") and layers != layers_in(self.__dict__.get(name)):
@@ -171,7 +171,7 @@ class Model(Savable, Trainer):
         """Create the weights for inputs like these, by passing a row of them through the model."""
         if type(self).build is not Model.build and not self._in_build:
             with self._own_build():
-                self.build(map_leaves(lambda part: any_batch(tuple(part.shape)), inputs))
+                self.build(any_batch(shapes(inputs)))
             self.built = False  # there are layers, but not their weights
         layers = self.layers
         if not layers:
@@ -348,7 +348,7 @@ class Model(Savable, Trainer):
 
     def convert(self, name: str, inputs: Any) -> Any:
         """Return inputs as arrays; floating-point numbers in the model's dtype, integers as they are."""
-        return number_arrays(name, inputs, self.dtype)
+        return number_arrays(name, inputs, self.dtype, self.takes_none)
 
     # --- piece by piece ---
 

@@ -133,3 +133,11 @@ class Planned(Model):
     def head(self) -> Activation | None:  # type: ignore[override]
         """The activation that the layer of the only output ends with, if it can leave it out."""
         return self.heads[0] if self._drawing is not None and isinstance(self.output, Symbol) else None
+
+
+def refuse_equal_names(model: Any) -> None:
+    """Refuse layers of one name, which could not be loaded."""
+    names = [layer.name for layer in model.layers]
+    for own in names:
+        if names.count(own) > 1:
+            raise ValueError(f"{model.name}: expected a name of its own for every layer, got {own!r} again")

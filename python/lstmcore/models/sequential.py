@@ -12,7 +12,7 @@ from ..graph.tracing import all_within
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
-from .planned import Planned
+from .planned import Planned, refuse_equal_names
 
 
 class Sequential(Planned):
@@ -208,6 +208,7 @@ class Sequential(Planned):
 
     def get_config(self) -> dict[str, Any]:
         """Return the name, the layers and the shape of the inputs as plain data, for `from_config`."""
+        refuse_equal_names(self)  # one may have got another since
         return {
             "name": self.name,
             "trainable": self.trainable,

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from .. import optimizers
 from .._arguments import not_within_itself
-from .._tree import leaves
+from .._tree import all_of, leaves
 from .._warnings import warn
 from ..activations import Activation
 from ..layers._building import building
@@ -16,7 +16,7 @@ from ..metrics import Metric
 from ..serialization import deserialize, serialize
 from ..variables import Parameters, Variable
 from .data import Targets
-from .measures import Measures
+from .measures import Logs, Measures, plain_result
 from .objectives import Objectives, losses_for, weights_for
 from .outputs import for_one_output, metrics_for_one_output
 from .turns import refuse_while_trained
@@ -183,6 +183,9 @@ class Compiled(Layer):
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
         objectives = Objectives.of({**recipe, "loss": loss}, outputs, self.output_shapes)
+        for objective, head in zip(objectives.each, self.heads, strict=True):
+            if objective is not None:
+                objective.refuse_head(head)
         return objectives, Measures(objectives.each, objectives.names, objectives.weights)
 
     def compile_config(self) -> dict[str, Any] | None:
@@ -241,7 +244,7 @@ class Compiled(Layer):
         """Return how targets come."""
         outputs = self.several_outputs
         if outputs is None:
-            return Targets(key=self.output_key)
+            return Targets(key=self.output_key, axes=len(self.output_shape) if self.built else None)
         each = self._settled()[0].each
         return Targets(outputs, [name for name, one in zip(leaves(outputs), each, strict=True) if one is not None])
 
@@ -251,17 +254,19 @@ class Compiled(Layer):
     def metrics(self) -> list[Any]:
         """The mean loss and the metrics that `compile` was given, once there are weights; those that are attributes."""
         compiled = [] if self._measures is None else self._measures.metrics
-        others = [value for value in vars(self).values() if isinstance(value, Metric)] if self._has_metrics else []
+        others = [m for name, value in vars(self).items() for m in metrics_in(name, value)] if self._has_metrics else []
         return [*compiled, *_without(others, compiled)]
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what is reported, the loss first."""
+        """The names of what is reported, the loss first and metrics that are attributes last."""
+        own = [metric.name for metric in self._own_metrics()]
         if self._measures is not None:
-            return self._measures.names
+            return list(dict.fromkeys([*self._measures.names, *own]))
         kinds = () if self.several_outputs is not None else ("metrics", "weighted_metrics")
         given = [m for kind in kinds for m in metrics_for_one_output(kind, self._recipe.get(kind)) if m is not None]
-        return ["loss", *(m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given)]
+        names = [m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given]
+        return list(dict.fromkeys(["loss", *names, *own]))
 
     @property
     def reported_metrics(self) -> dict[str, Any]:
@@ -269,6 +274,13 @@ class Compiled(Layer):
         measures = self._measures
         compiled = {} if measures is None else dict(zip(measures.names, measures.metrics, strict=True))
         return {metric.name: metric for metric in self._own_metrics()} | compiled
+
+    def _measured(self) -> Logs:
+        """Return the loss and the metrics of what has been seen, those that are attributes too, by name."""
+        assert self._measures is not None
+        own = {metric.name: plain_result(metric) for metric in self._own_metrics()}
+        compiled = self._measures.logs()
+        return {**compiled, **{name: value for name, value in own.items() if name not in compiled}}
 
     def reset_metrics(self) -> None:
         """Forget what metrics have seen."""
@@ -283,6 +295,11 @@ class Compiled(Layer):
             return []
         compiled = () if self._measures is None else self._measures.metrics
         return _without(self.metrics, compiled)
+
+
+def metrics_in(name: str, value: Any) -> list[Metric]:
+    """Return the metrics that an attribute of a model is or has in lists and dicts, but those `compile` was given."""
+    return [] if name in ("_arguments", "_recipe") else all_of(Metric, value)
 
 
 def _without(metrics: Sequence[Any], known: Sequence[Any]) -> list[Any]:

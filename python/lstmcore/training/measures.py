@@ -13,8 +13,9 @@ from .objective import Objective
 Logs = dict[str, Any]
 
 
-def _plain(result: Any) -> Any:
+def plain_result(metric: Metric) -> Any:
     """Return what a metric has come to as a number or an array."""
+    result = metric.result()
     if isinstance(result, Variable):
         return result.numpy() if result.ndim else float(result)
     return result
@@ -97,7 +98,7 @@ class Measures:
 
     def logs(self) -> Logs:
         """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""
-        return {name: _plain(m.result()) for name, m in zip(self.names, self.metrics, strict=True)}
+        return {name: plain_result(m) for name, m in zip(self.names, self.metrics, strict=True)}
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""

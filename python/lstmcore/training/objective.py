@@ -85,6 +85,14 @@ class Objective:
         """Whether `look` is to be given what goes into the last activation, and gradients are of that."""
         return self.head is not None and self.loss is not None and self.head.name == self.loss.fuses
 
+    def refuse_head(self, head: Activation | None) -> None:
+        """Refuse an output of tags, of which no other loss than its own has a gradient."""
+        if head is not None and head.name == "crf" and self.loss is not None and self.loss.fuses != head.name:
+            raise ValueError(
+                f"loss: expected 'crf' for an output that ends with layers.CRF, got {self.loss.name!r}; compile with "
+                "'crf'"
+            )
+
     def look(
         self,
         result: Array,

@@ -96,14 +96,12 @@ class Stepping(Compiled):
         data : (x, y), or (x, y, sample_weight).
         """
         self._train_step(*self._unpacked(data))
-        assert self._measures is not None
-        return self._measures.logs()
+        return self._measured()
 
     def test_step(self, data: tuple[Any, ...]) -> Logs:
         """Evaluate a batch; return the means of loss and metrics so far, by name: as `train_step`, for `evaluate`."""
         self._test_step(*self._unpacked(data))
-        assert self._measures is not None
-        return self._measures.logs()
+        return self._measured()
 
     def predict_step(self, data: tuple[Any, ...]) -> Any:
         """Return the outputs for a batch, ``data`` its inputs in a tuple: as `train_step`, for `predict`."""
@@ -141,8 +139,7 @@ class Stepping(Compiled):
 
     def _logs(self, given: Logs | None) -> Logs:
         """Return what has been seen since the measures were reset, ``given`` being what the last own step returned."""
-        assert self._measures is not None
-        return self._measures.logs() if given is None else dict(given)
+        return self._measured() if given is None else dict(given)
 
     @in_turn(within=True)
     def train_on_batch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +53,16 @@ def as_arrays(
         else:
             whole = all(np.ndim(part) == dimensions or len(part) == rows for part in value)
             if whole and 1 < len(value) != rows:  # each could be all of the data
-                raise ValueError(
-                    f"{name}: expected one array, for the model has one {_end(name)}; got a list of {len(value)} arrays"
-                )
+                refuse_several(name, len(value))
     array = real_array(name, value)
     if array.ndim == 0:
         raise ValueError(f"{name}: expected a batch, got a number")
     return array
+
+
+def refuse_several(name: str, count: int) -> NoReturn:
+    """Refuse a list of arrays where there is to be one."""
+    raise ValueError(f"{name}: expected one array, for the model has one {_end(name)}; got a list of {count} arrays")
 
 
 def _is_whole(part: Any, several: bool) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
+
 from ..._tree import leaves, map_leaves
 from ..outputs import for_outputs
-from .arrays import as_arrays
+from .arrays import as_arrays, refuse_several
 
 
 class Targets:
@@ -22,14 +24,20 @@ class Targets:
     outputs : the names of several outputs, in lists and dicts as these are; None if there is one.
     needed : those that have a loss; the others may have None.
     key : the name of the one output, which a dict is to have, if that is known.
+    axes : how many axes the one output has, if that is known: targets have no more.
     """
 
-    def __init__(self, outputs: Any = None, needed: Collection[str] = (), key: str | None = None) -> None:
-        self.outputs, self.needed, self.key = outputs, needed, key
+    def __init__(
+        self, outputs: Any = None, needed: Collection[str] = (), key: str | None = None, axes: int | None = None
+    ) -> None:
+        self.outputs, self.needed, self.key, self.axes = outputs, needed, key, axes
 
     def __call__(self, y: Any, rows: int, name: str = "y") -> Any:
         """Return the targets as an array or, for several outputs, as arrays or None in lists and dicts like these."""
         if self.outputs is None:
+            several = isinstance(y, (list, tuple)) and len(y) > 1
+            if several and all(isinstance(part, np.ndarray) and part.ndim >= (self.axes or np.inf) for part in y):
+                refuse_several(name, len(y))
             return as_arrays(name, y, False, rows=rows, key=self.key)
         return self._each(name, y, rows, self.needed)
 
