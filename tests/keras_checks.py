@@ -311,7 +311,7 @@ def check_the_rest_goes_through_keras():
     other.cell = OtherCell(5)
     cases = [
         (layers.LSTM(5, activation="gelu"), {}, "activation: no kernel has gelu"),
-        (layers.GRU(5, recurrent_activation="softplus"), {}, "recurrent_activation: no kernel has softplus"),
+        (layers.GRU(5, recurrent_activation="mish"), {}, "recurrent_activation: no kernel has mish"),
         (layers.SimpleRNN(5, activation=lambda v: v), {}, "activation: no kernel has <lambda>"),
         (other, {}, "a cell of class OtherCell"),
     ]

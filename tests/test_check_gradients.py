@@ -88,7 +88,7 @@ def test_what_is_reported_are_the_derivatives():
     utils.check_gradients(Affine("factor"), X, tolerance=0.01).raise_if_wrong()
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if name != "NotEqual"])  # whose outputs are True and False
+@pytest.mark.parametrize("name", [n for n in EVERY if n not in ("NotEqual", "ArgMax")])  # which have none
 def test_every_layer_is_right(name):
     layer, x = made(name, "float32")
     before = layer.get_weights()

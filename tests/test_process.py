@@ -419,6 +419,23 @@ def test_import_is_light():
     assert not heavy & {name.partition(".")[0] for name in loaded}
 
 
+BARE = """
+import sys
+class Absent:
+    def find_spec(self, name, *_):
+        if name in {"torch", "keras", "sklearn", "jax", "h5py", "onnx", "scipy", "optuna", "pooch", "autograd", "matplotlib"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from lstmcore import *
+from lstmcore.layers import *
+model = Sequential([Input((3, 1)), LSTM(2)])
+"""
+
+
+def test_every_public_name_is_there_without_optional_packages():
+    python(BARE)
+
+
 # --- other libraries' threads ---
 
 FIT = """

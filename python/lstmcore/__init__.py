@@ -44,11 +44,13 @@ from .optimizers import Optimizer
 from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
-    from . import audio, datasets, preprocessing, sklearn, tuner
+    from . import audio, datasets, preprocessing, tuner
+    from . import sklearn as sklearn
     from .interop.torch_models.named import from_state_dict, to_state_dict
     from .interop.torch_models.reading import from_torch
     from .interop.torch_models.writing import to_torch
 
+# Without those that need another package: ``from lstmcore import *`` asks for each.
 __all__ = [
     "Initializer",
     "Input",
@@ -71,7 +73,6 @@ __all__ = [
     "functional",
     "get_num_threads",
     "initializers",
-    "keras",
     "layers",
     "losses",
     "metrics",
@@ -83,7 +84,6 @@ __all__ = [
     "saving",
     "set_num_threads",
     "show_config",
-    "sklearn",
     "streaming",
     "threads",
     "to_state_dict",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import initializers
-from .._arguments import float_array, float_dtype, mapping, named, positive_integer, real_array
+from .._arguments import float_array, float_dtype, items, mapping, named, positive_integer, real_array
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
 from ..serialization import Configurable
@@ -126,7 +126,8 @@ class Metric(Configurable):
             raise ValueError(f"{self.name}: add_variable: name: expected no '/' in it, got {called!r}")
         if called in {v.name for v in self.variables} | set(self.initial_state()):
             raise ValueError(f"{self.name}: add_variable: name: {called!r} is there already")
-        sizes = [positive_integer(f"{self.name}: add_variable: shape", size) for size in shape]
+        where = f"{self.name}: add_variable: shape"
+        sizes = [positive_integer(where, size) for size in items(where, shape, "a sequence of sizes")]
         make: Any = initializers.get("zeros" if initializer is None else initializer)
         value = np.asarray(make(tuple(sizes), dtype=np.float64), np.float64)
         self.variables.append(Gathered(f"{self.name}/{called}", value, trainable=False))

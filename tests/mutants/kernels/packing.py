@@ -4,8 +4,8 @@ RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
 
 MUTANTS = [
     Mutant("const int sum = gate == Cell::gates - 1 ? gate + shift : gate;", "const int sum = gate;", RECURRENT),
-    Mutant("from + k * gates + gate * units + first,", "from + k * gates + gate * units,", RECURRENT),
-    Mutant("to + k * width + sum * group, from", "to + k * width + sum * lanes<T>, from", RECURRENT),
+    Mutant("strides.row + (gate * units + first) *", "strides.row + gate * units *", RECURRENT),
+    Mutant("to + k * width + sum * group,", "to + k * width + sum * lanes<T>,", RECURRENT),
     Mutant("store(bias + sum * group,", "store(bias + sum * lanes<T>,", RECURRENT),
     Mutant("units, Cell::shift);", "units, 0);", RECURRENT),
     Mutant(

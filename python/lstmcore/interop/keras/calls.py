@@ -59,7 +59,7 @@ def _activation(cell: Any, name: str) -> str:
     """Return the core's name of an activation, which must be Keras's own function: others may have equal names."""
     chosen = getattr(cell, name)
     for known in ACTIVATIONS:
-        if chosen is getattr(keras.activations, known):
+        if chosen is getattr(keras.activations, known, keras):  # of which some are not Keras's
             return known
     raise LeftToKerasError(f"{name}: no kernel has {getattr(chosen, '__name__', type(chosen).__name__)}")
 
