@@ -13,7 +13,7 @@ from .. import layers
 from .._ours import is_ours
 from .._tree import leaves, map_leaves
 from ..graph.symbol import Call, Symbol
-from ..layers import RNN, Bidirectional, Embedding, Masking, MultiHeadAttention
+from ..layers import RNN, Bidirectional, Embedding, Masking
 from ..layers.merging import Merging
 from ..layers.recurrent import Recurrent
 from .keras_masks import ENDS, OPERATIONS
@@ -31,7 +31,6 @@ _TAKES = (
     Bidirectional,
     Recurrent,
 )
-_PARTS = ("query", "value", "key")
 
 
 class Mask(NamedTuple):
@@ -50,15 +49,9 @@ class Masks:
 
     def arguments(self, call: Call) -> dict[str, list[Node]]:
         """Return the masks that a call gets as arguments without its saying so."""
-        layer, inputs = call.layer, list(leaves(call.inputs))
-        if isinstance(layer, MultiHeadAttention):
-            given = {f"{part}_mask": [s] for part, s in zip(_PARTS, inputs, strict=False)}
-        elif call.options.get("mask") is None and _takes(layer) and not any(_symbols(call.options)):
-            given = {"mask": inputs}
-        else:
-            given = {}
-        given = {name: of for name, of in given.items() if call.options.get(name) is None}
-        return {name: [self.of[s.key].node for s in of if s.key in self.of] for name, of in given.items()}
+        if not _takes(call.layer) or _symbols(call.options):
+            return {}
+        return {"mask": [self.of[s.key].node for s in leaves(call.inputs) if s.key in self.of]}
 
     def note(self, call: Call) -> None:
         """Remember the mask of what a call returns: of outputs and states, the outputs alone have one."""
