@@ -19,9 +19,8 @@ from ..layers.recurrent import Recurrent
 from .keras_masks import ENDS, OPERATIONS
 from .nodes import Node
 
+# Those that get the mask of their inputs as an argument; attention looks at it where it is called.
 _TAKES = (
-    layers.AdditiveAttention,
-    layers.Attention,
     layers.BatchNormalization,
     layers.GlobalAveragePooling1D,
     layers.Lambda,
