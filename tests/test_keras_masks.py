@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from keras_tools import agree, made, some, with_random_weights
 
 from lstmcore import Input, Model, Sequential, layers, models
-from lstmcore.interop.keras_files.masks import OPERATIONS, as_in_keras, differences
+from lstmcore.interop.keras_files.masks import as_in_keras, differences
+from lstmcore.models.keras_masks import OPERATIONS
 
 pytest.importorskip("h5py")
 pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore")]  # both say where masks end

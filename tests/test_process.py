@@ -423,7 +423,7 @@ BARE = """
 import sys
 class Absent:
     def find_spec(self, name, *_):
-        if name in {"torch", "keras", "sklearn", "jax", "h5py", "onnx", "scipy", "optuna", "pooch", "autograd", "matplotlib"}:
+        if name in {"torch", "keras", "sklearn", "jax", "h5py", "onnx", "scipy", "optuna", "autograd"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
 from lstmcore import *

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, whole_array
 from .._tree import in_places, leaves, map_leaves
 from ..graph.plan import Plan
-from ..graph.symbol import Call, Symbol
+from ..graph.symbol import Symbol
 from ..graph.tracing import all_within
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
 from ..serialization import custom_object_scope, deserialize, serialize
 from ..serialization.models import Savable
 from .model import Model
+from .order import in_order
 from .planned import Planned, refuse_equal_names
 
 Array = NDArray[Any]
@@ -62,7 +63,8 @@ class Functional(Planned):
         if len({s.key for s in sources}) < len(sources):
             raise ValueError(f"{self.name}: inputs: expected each symbol once, got one again")
         self._draw(_alone(_as_lists(inputs)), _alone(_as_lists(outputs)))
-        self.__dict__["_all_layers"] = self._in_order()  # which are not to take the dtype of the first
+        ordered = in_order(self._plan.calls, self.inputs, self.output)
+        self.__dict__["_all_layers"] = ordered  # which are not to take the dtype of the first
         refuse_equal_names(self)
         self._finish()
         if not flag(f"{self.name}: trainable", trainable):
@@ -82,37 +84,6 @@ class Functional(Planned):
         self._output_shape = map_leaves(lambda s: s.shape, self.output)
         self.variables = self._distinct()
         self.built = True
-
-    def _in_order(self) -> list[Layer]:
-        """Return the layers as Keras lists them: the deepest first, those of one depth as one meets them on the way.
-
-        The way leads from the outputs, those of a dict by its keys in order, back to the inputs.
-        """
-        planned = {call.number for call in self._plan.calls}
-        met: dict[int, int] = {}  # layers by identity, in the order of the way
-        calls: list[Call] = []  # each behind all that it is made from
-        todo: list[Symbol | Call] = _by_keys(self.output)[::-1]
-        seen: set[int] = set()
-        while todo:
-            at = todo.pop()
-            if isinstance(at, Call):
-                calls.append(at)
-            elif at.call.number not in seen and (at.call.number in planned or isinstance(at.call.layer, InputLayer)):
-                seen.add(at.call.number)
-                met.setdefault(id(at.call.layer), len(met))
-                todo += [at.call, *reversed(at.call.sources)]
-        layers: dict[int, Layer] = {}
-        depth: dict[int, int] = {}  # of layers: steps to the outputs
-        below: dict[int, int] = {}  # the same of calls
-        for call in reversed(calls):
-            layers[id(call.layer)] = call.layer
-            at_least = max(below.get(call.number, 0), depth.get(id(call.layer), 0))
-            depth[id(call.layer)] = at_least
-            for s in call.sources:
-                below[s.call.number] = max(below.get(s.call.number, 0), at_least + 1)
-        unused = [s.call.layer for s in self.inputs if isinstance(s.call.layer, InputLayer)]
-        layers |= {id(layer): layer for layer in unused if id(layer) not in layers}
-        return sorted(layers.values(), key=lambda layer: (-depth.get(id(layer), 0), met.get(id(layer), -1)))
 
     # --- layers ---
 
@@ -345,10 +316,3 @@ def _as_lists(value: Any) -> Any:
 def _alone(value: Any) -> Any:
     """Return what is in a list of one, as Keras does, or the value itself."""
     return _alone(value[0]) if isinstance(value, list) and len(value) == 1 else value
-
-
-def _by_keys(outputs: Any) -> list[Any]:
-    """Return the symbols of outputs, those of a dict by its keys in order."""
-    if isinstance(outputs, dict):
-        return [s for key in sorted(outputs) for s in _by_keys(outputs[key])]
-    return [s for part in outputs for s in _by_keys(part)] if isinstance(outputs, list) else [outputs]

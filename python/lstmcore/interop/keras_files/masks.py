@@ -6,27 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ... import layers
-from ...layers import RNN, Bidirectional, Embedding, Masking, TimeDistributed
+from ...layers import RNN, Bidirectional, TimeDistributed
 from ...layers.merging import Merging
 from ...layers.recurrent import Recurrent
+from ...models.keras_masks import ENDS, OPERATIONS
 from .attention_masks import uncertain
 from .flow import Met, makes_mask, met_masks
-
-# Those for which Keras's supports_masking is False, and those that forget the mask that comes for one of their own.
-ENDS = (
-    layers.AveragePooling1D,
-    layers.Conv1D,
-    layers.Cropping1D,
-    layers.Lambda,
-    layers.MaxPooling1D,
-    layers.RMSNormalization,
-    layers.UpSampling1D,
-    layers.ZeroPadding1D,
-    Embedding,
-    Masking,
-)
-# What operators on symbols make; in Keras they are no layers, and know no masks.
-OPERATIONS = (layers.Absolute, layers.Arithmetic, layers.Divide, layers.GetItem, layers.Matmul, layers.Negative)
 
 
 def as_in_keras(layer: Any) -> Any:

@@ -1,0 +1,176 @@
+"""The order of layers in graphs with masks, which Keras makes by operations of the graph, and what hangs on it."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras_tools import with_random_weights
+
+from lstmcore import Input, Model, layers, models
+
+pytest.importorskip("h5py")
+pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore")]  # both say where masks end
+
+STEPS, FEATURES = 5, 4
+PARTS = {}
+
+
+def part(function):
+    PARTS[function.__name__] = function
+    return function
+
+
+@pytest.fixture(scope="module")
+def keras():
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    return pytest.importorskip("keras", minversion="3.0")
+
+
+@part
+def masking(package, inner, k, x, y):
+    return [package.Masking(name=f"masking_{k}")(x)]
+
+
+@part
+def dense(package, inner, k, x, y):
+    return [package.Dense(FEATURES, name=f"dense_{k}")(x)]
+
+
+@part
+def shared(package, inner, k, x, y):
+    layer = package.Dense(FEATURES, name=f"shared_{k}")
+    return [layer(x), layer(layer(y))]
+
+
+@part
+def recurrent(package, inner, k, x, y):
+    return [package.LSTM(FEATURES, return_sequences=True, name=f"lstm_{k}")(x)]
+
+
+@part
+def states(package, inner, k, x, y):
+    first, *state = package.LSTM(FEATURES, return_sequences=True, return_state=True, name=f"first_{k}")(x)
+    return [first, package.LSTM(FEATURES, return_sequences=True, name=f"second_{k}")(y, initial_state=state)]
+
+
+@part
+def both_ways(package, inner, k, x, y):
+    lstm = package.LSTM(FEATURES, return_sequences=True, name=f"inner_{k}")
+    return [package.Bidirectional(lstm, merge_mode="sum", name=f"both_{k}")(x)]
+
+
+@part
+def side_by_side(package, inner, k, x, y):
+    both = package.Concatenate(name=f"both_{k}")([x, y])
+    return [package.Dense(FEATURES, name=f"of_both_{k}")(both)]
+
+
+@part
+def behind_each_other(package, inner, k, x, y):
+    long = package.Concatenate(axis=1, name=f"long_{k}")([x, y])
+    return [package.RepeatVector(STEPS, name=f"again_{k}")(package.LSTM(FEATURES, name=f"of_long_{k}")(long))]
+
+
+@part
+def merged(package, inner, k, x, y):
+    return [package.Add(name=f"sum_{k}")([x, y, x]), package.Multiply(name=f"product_{k}")([y, x])]
+
+
+@part
+def attention(package, inner, k, x, y):
+    return [package.Attention(name=f"attention_{k}")([x, y])]
+
+
+@part
+def heads(package, inner, k, x, y):
+    return [package.MultiHeadAttention(2, 2, name=f"heads_{k}")(x, y)]
+
+
+@part
+def convolution(package, inner, k, x, y):
+    return [package.Conv1D(FEATURES, 2, padding="causal", name=f"conv_{k}")(x)]
+
+
+@part
+def passed_on(package, inner, k, x, y):
+    every = package.TimeDistributed(package.Dense(FEATURES, name=f"in_{k}"), name=f"every_{k}")(x)
+    return [package.BatchNormalization(name=f"batch_{k}")(every), package.Softmax(name=f"softmax_{k}")(y)]
+
+
+@part
+def operators(package, inner, k, x, y):
+    return [x * 2.0, y - x]
+
+
+@part
+def within(package, inner, k, x, y):
+    return [inner(package.Dense(FEATURES, name=f"within_{k}"), k)(x)]
+
+
+def graph(package, source, model, drawn, embedded):
+    """Return a model whose layers of one class have weights of one shape, so that any order of them fits."""
+
+    def inner(layer, k):
+        inside = source((STEPS, FEATURES), name=f"inside_{k}")
+        return model(inside, layer(inside), name=f"model_{k}")
+
+    tokens, other = source((STEPS,), dtype="int32", name="tokens"), source((STEPS, FEATURES), name="other")
+    pool = [package.Embedding(9, FEATURES, mask_zero=embedded, name="embedding")(tokens), other]
+    for k, (name, *picks) in enumerate(drawn):
+        pool += PARTS[name](package, inner, k, *(pool[pick % len(pool)] for pick in picks))
+    ends = [package.LSTM(FEATURES, name=f"end_{k}")(one) for k, one in enumerate(pool[-3:])]
+    return with_random_weights(model([tokens, other], ends))
+
+
+drawings = st.lists(
+    st.tuples(st.sampled_from(sorted(PARTS)), st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=7
+)
+
+
+def same_weights(ours, theirs):
+    assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
+    for layer in ours.layers:
+        for one, other in zip(layer.get_weights(), theirs.get_layer(layer.name).get_weights(), strict=True):
+            np.testing.assert_array_equal(one, np.asarray(other), err_msg=layer.name)
+
+
+@settings(max_examples=40, deadline=None)
+@given(drawn=drawings, embedded=st.booleans())
+def test_weights_find_their_layers(keras, drawn, embedded, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("order")
+    theirs = graph(keras.layers, keras.Input, keras.Model, drawn, embedded)
+    ours = graph(layers, Input, Model, drawn, embedded)
+    for model in (theirs, ours):
+        model.save_weights(folder / f"{model is ours}.weights.h5")
+    ours.load_weights(folder / "False.weights.h5")
+    same_weights(ours, theirs)
+    with_random_weights(ours, seed=5)
+    ours.set_weights([np.asarray(one) for one in theirs.get_weights()])
+    same_weights(ours, theirs)
+    theirs.load_weights(folder / "True.weights.h5")
+    ours.load_weights(folder / "True.weights.h5")
+    same_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+@settings(max_examples=25, deadline=None)
+@given(drawn=drawings, embedded=st.booleans())
+def test_weights_of_whole_models_find_their_layers(keras, name, drawn, embedded, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    theirs = graph(keras.layers, keras.Input, keras.Model, drawn, embedded)
+    theirs.save(folder / name)
+    try:
+        ours = models.load_model(folder / name)
+    except ValueError as error:
+        assert "Keras has masks that are not offered" in str(error)
+        ours = graph(layers, Input, Model, drawn, embedded)
+    else:
+        same_weights(theirs, ours)
+    try:
+        ours.save(folder / name)
+    except ValueError as error:
+        assert "on the layer does so here too" in str(error) or "MultiHeadAttention takes the mask off" in str(error)
+    else:
+        same_weights(ours, keras.models.load_model(folder / name))
