@@ -164,13 +164,15 @@ def test_weights_of_whole_models_find_their_layers(keras, name, drawn, embedded,
     try:
         ours = models.load_model(folder / name)
     except ValueError as error:
-        assert "Keras has masks that are not offered" in str(error)
+        if "Keras has masks that are not offered" not in str(error):
+            raise
         ours = graph(layers, Input, Model, drawn, embedded)
     else:
         same_weights(theirs, ours)
     try:
         ours.save(folder / name)
     except ValueError as error:
-        assert "on the layer does so here too" in str(error) or "MultiHeadAttention takes the mask off" in str(error)
+        if not any(said in str(error) for said in ("on the layer does so here too", "takes the mask off")):
+            raise
     else:
         same_weights(ours, keras.models.load_model(folder / name))
