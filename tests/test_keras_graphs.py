@@ -226,3 +226,21 @@ def test_every_part_of_graphs_both_ways(keras, move, dtype, tmp_path):
     ours = drawn(OURS, [(move, 1, 0, 1)], dtype)
     ours.save(tmp_path / "n.keras")
     agree(keras.models.load_model(tmp_path / "n.keras"), ours, inputs_for(dtype))
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_outputs_of_models_within_are_outputs_of_the_whole(keras, name, tmp_path):
+    def built(lib):
+        a, b = (lib.source((3,), name=f"inner_{one}") for one in "ab")
+        inner = lib.model([a, b], lib.layers.Dense(2, name="dense")(lib.layers.Add(name="sum")([a, b * 2.0])))
+        c, d = (lib.source((3,), name=f"outer_{one}") for one in "cd")
+        return with_random_weights(lib.model([c, d], [inner([c, d]), inner([d, c])]))
+
+    inputs = [some((4, 3), 1), some((4, 3), 2)]
+    theirs = built(Library(keras.layers, keras.Input, keras.Model, keras.Sequential))
+    theirs.save(tmp_path / name)
+    agree(models.load_model(tmp_path / name), theirs, inputs)
+    ours = built(OURS)
+    ours.save(tmp_path / name)
+    agree(keras.models.load_model(tmp_path / name), ours, inputs)
+    agree(models.load_model(tmp_path / name), ours, inputs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ... import layers
 from ...graph.symbol import Symbol
 from ...layers import RNN, Bidirectional, InputLayer
 from ...layers.recurrent import Recurrent
+from ...models import Functional
 from .configs import Description, Reader, is_operation
 from .graph_masks import Masks
 from .operations import operation
@@ -50,8 +51,26 @@ def symbols(config: Mapping[str, Any], reader: Reader) -> tuple[Any, Any]:
             outputs.call.layer.ends_mask = True  # for Keras, an operation knows no masks
         for k, symbol in enumerate(outputs if isinstance(outputs, (list, tuple)) else [outputs]):
             at[Tensor(*key, k)] = symbol
-    inputs, outputs = (_put(structure(config[part]), at) for part in ("input_layers", "output_layers"))
+    within = set() if reader.legacy else {name for name, layer in made.items() if isinstance(layer, Functional)}
+    inputs, outputs = (_put(_ends(structure(config[part]), within), at) for part in ("input_layers", "output_layers"))
     return inputs, outputs
+
+
+def _ends(value: Any, within: Collection[str]) -> Any:
+    """Return the references to inputs or outputs with the calls of models within counted from 0.
+
+    Keras 3 counts them from 1 there, though from 0 in the arguments of calls.
+    """
+    from_zero = {tensor.layer for tensor in tensors(value) if tensor.layer not in within or not tensor.node}
+
+    def one(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            return part if part.layer in from_zero else part._replace(node=part.node - 1)
+        if isinstance(part, dict):
+            return {name: one(inner) for name, inner in part.items()}
+        return [one(inner) for inner in part]
+
+    return one(value)
 
 
 def _key(description: Description) -> str:

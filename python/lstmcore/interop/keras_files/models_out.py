@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._tree import leaves, map_leaves
 from ...graph.symbol import Symbol
-from ...models import Sequential
+from ...models import Functional, Sequential
 from .configs_out import Config, described, of_layer
 from .counterparts import refused
 from .masks import differences
@@ -72,8 +72,14 @@ def _of_graph(model: Any) -> Config:
         for k, symbol in enumerate(leaves(call.outputs)):
             histories.setdefault(symbol.key, [name, len(nodes), k])
         nodes.append({"args": given_by_position, "kwargs": options})
+
+    def end(symbol: Any) -> list[Any]:
+        name, node, k = histories[symbol.key]
+        # Here, and not in the arguments of calls, Keras counts the calls of a graph within from 1.
+        return [name, node + isinstance(symbol.call.layer, Functional), k]
+
     ends = {
-        part: map_leaves(lambda symbol: histories[symbol.key], value)
+        part: map_leaves(end, value)
         for part, value in (("input_layers", model.input), ("output_layers", model.output))
     }
     config = {"name": _name(model), "trainable": model.trainable, "layers": list(given.values())} | ends
