@@ -7,7 +7,7 @@ from typing import Any
 from ... import layers
 from ...layers import RNN, Bidirectional, InputLayer, TimeDistributed
 from ...models import Functional, Sequential
-from .masks import ENDS
+from ...models.keras_masks import ENDS
 from .operations import is_made_by_operators
 
 # What only our layers have, by the value with which they are Keras's.
