@@ -577,3 +577,19 @@ def test_dropout_within_recurrent_layers_is_left_behind_with_a_warning():
     model = sequence_of(layers.LSTM(2, dropout=0.1, name="lstm"))
     with pytest.warns(UserWarning, match="lstm: PyTorch has no dropout within"):
         lstmcore.to_torch(model)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"clip": 1.0},
+        {"output_activation": "relu"},
+        {"output_activation": False},
+        {"peepholes": True},
+        {"coupled": True},
+    ],
+)
+def test_equations_that_pytorch_does_not_have_are_refused(variant):
+    model = lstmcore.Sequential([lstmcore.Input((5, 3)), lstmcore.layers.LSTM(4, name="odd", **variant)])
+    with pytest.raises(NotImplementedError, match=rf"model: odd: PyTorch has no LSTM with .*{next(iter(variant))}="):
+        lstmcore.to_torch(model)

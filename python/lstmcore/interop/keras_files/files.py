@@ -11,7 +11,7 @@ from ...serialization.weights import assign_all
 from ...variables import Variable
 from . import archive, compiling, hdf5, legacy, models_in, models_out
 from .hdf5 import Array, Contents
-from .places import places
+from .places import names_of, places
 
 # Older Keras 3, and tf.keras before it, had this name for what is now "layers".
 _OLD_ROOT = "_layer_checkpoint_dependencies"
@@ -87,7 +87,7 @@ def load_weights(model: Any, content: bytes, where: str, skip_mismatch: bool = F
 def _assign(model: Any, contents: Contents, where: str, skip_mismatch: bool = False) -> None:
     variables: Mapping[str, Variable]
     if "layers" in contents.attributes or _OLD_ROOT in contents.attributes:
-        arrays, variables = _of_paths(contents), places(model.layers)
+        arrays, variables = _of_paths(contents), places(model.layers, _names(contents))
     elif not model.variables and not contents.arrays:
         return
     else:
@@ -102,6 +102,15 @@ def _of_paths(contents: Contents) -> dict[str, Array]:
         path.replace(_OLD_ROOT, "layers"): array
         for path, array in contents.arrays.items()
         if path.startswith(f"{root}/") and not any("seed_generator" in part for part in path.split("/"))
+    }
+
+
+def _names(contents: Contents) -> dict[str, str]:
+    """Return the names of layers by their paths, as far as the file has them: older Keras writes none."""
+    return {
+        path.removesuffix("/vars"): about["name"]
+        for path, about in contents.attributes.items()
+        if path.endswith("/vars") and isinstance(about.get("name"), str)
     }
 
 
@@ -123,8 +132,9 @@ def archive_of(model: Any, training: bytes | None, compiled: Mapping[str, Any] |
 
 def weights_of(model: Any) -> bytes:
     """Return the bytes of a .weights.h5 file."""
-    arrays = {path: variable.value for path, variable in places(model.layers).items()}
-    return hdf5.written(arrays, {"": {}, "layers": {}, "vars": {}})
+    arrays = {path: variable.value for path, variable in places(model.layers, {}).items()}
+    names = {f"{path}/vars": {"name": name} for path, name in names_of(model.layers).items()}
+    return hdf5.written(arrays, {"": {}, "layers": {}, "vars": {}} | names)
 
 
 def h5_of(model: Any, compiled: Mapping[str, Any] | None, whole: bool = True) -> bytes:

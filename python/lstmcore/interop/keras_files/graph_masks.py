@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import layers
+from ..._tree import leaves
 from ...graph.symbol import Symbol
 from ...layers import RNN, Bidirectional
 from ...layers.recurrent import Recurrent
@@ -45,6 +46,9 @@ class Masks:
         for name, position in _ARGUMENTS.items():
             given = options.get(name)
             if given is None:
+                continue
+            if all(one is None for one in leaves(given)):  # a model of several inputs gets them as these are
+                del options[name]
                 continue
             inputs = node.arguments[position] if position < len(node.arguments) else options.get(name[: -len("_mask")])
             pairs = zip(given, inputs or (), strict=True) if isinstance(given, list) else [(given, inputs)]

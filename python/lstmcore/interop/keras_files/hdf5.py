@@ -19,7 +19,7 @@ Attributes = dict[str, Any]
 MAGIC = b"\x89HDF\r\n\x1a\n"
 _DEPTH = 64  # groups within groups; models within models are not as deep
 _FILTERS = {1, 2, 3}  # deflate, shuffle, checksums: what the library has itself, without loading plugins
-_READ = ("model_config", "training_config", "keras_version", "backend", "layer_names", "weight_names")
+_READ = ("model_config", "training_config", "keras_version", "backend", "layer_names", "weight_names", "name")
 _SKIPPED = ("optimizer", "optimizer_weights")  # of the root: states of another library's optimizers
 _HEADER = 64000  # bytes of an attribute; HDF5 has room for 64 kB, and Keras numbers the rest
 

@@ -79,8 +79,7 @@ def _of_graph(model: Any) -> Config:
         return [name, node + isinstance(symbol.call.layer, Functional), k]
 
     ends = {
-        part: map_leaves(end, value)
-        for part, value in (("input_layers", model.input), ("output_layers", model.output))
+        part: map_leaves(end, value) for part, value in (("input_layers", model.input), ("output_layers", model.output))
     }
     config = {"name": _name(model), "trainable": model.trainable, "layers": list(given.values())} | ends
     return described("keras.src.models.functional", "Functional", config) | {"registered_name": "Functional"}
