@@ -259,6 +259,47 @@ def test_batch_normalisation_in_training_is_refused(tmp_path):
         load(tmp_path, [made], {"x": STEPS_LAST}, **vectors)
 
 
+@pytest.mark.parametrize(
+    ("nodes", "constants", "error", "message"),
+    [
+        ([node("Selu", alpha=2.0)], {}, NotImplementedError, "numbers of its own"),
+        ([node("Dropout", "x r t")], {"r": np.float32(0.5), "t": np.array(True)}, NotImplementedError, "training_mode"),
+        ([node("Reshape", "x k", allowzero=1)], {"k": np.array([0, -1])}, NotImplementedError, "sizes of 0"),
+        ([node("Pad", "x k")], {"k": np.array([0, 2**40, 0, 0, 0, 0])}, ValueError, "at most"),
+        ([node("Conv", "x w", kernel_shape=[9])], {"w": np.ones((2, 5, 2), "float32")}, ValueError, "kernel_shape"),
+    ],
+)
+def test_what_a_file_asks_for_is_not_overlooked(nodes, constants, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        load(tmp_path, nodes, {"x": X}, **constants)
+
+
+@pytest.mark.parametrize(("name", "value"), [("direction", "sideways"), ("layout", 7)])
+def test_attributes_of_no_meaning_are_refused(name, value, tmp_path):
+    w, r = np.ones((1, 8, 3), "float32"), np.ones((1, 8, 2), "float32")
+    with pytest.raises(ValueError, match=f"{name}: expected"):
+        load(tmp_path, [node("LSTM", "x w r", hidden_size=2, **{name: value})], {"x": X}, w=w, r=r)
+
+
+def test_a_dropout_that_is_off_is_nothing(tmp_path):
+    check(tmp_path, node("Dropout", "x r t"), r=np.float32(0.5), t=np.array(False))
+
+
+def test_products_of_constants(tmp_path):
+    nodes = [node("Gemm", "a b c", "d", transB=1, alpha=0.5, beta=2.0), node("Add", "x d")]
+    check(tmp_path, nodes, a=X[0, :1], b=X[1, :3], c=X[2, 0])
+
+
+def test_names_that_are_no_texts(tmp_path):
+    path, _ = load(tmp_path, [node("Relu")], {"x": X})
+    with open(path, "rb") as file:
+        content = file.read()
+    with open(path, "wb") as file:
+        file.write(content.replace(b"Relu", b"Rel\xff"))
+    with pytest.raises(ValueError, match=r"one\.onnx: expected an ONNX file"):
+        models.load_model(path)
+
+
 def test_outputs_that_are_not_made_are_refused(tmp_path):
     with pytest.raises(NotImplementedError, match=r"MaxPool \(output 1\)"):
         load(tmp_path, [node("MaxPool", "x", "a y", kernel_shape=[2])], {"x": STEPS_LAST})

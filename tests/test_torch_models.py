@@ -593,3 +593,10 @@ def test_equations_that_pytorch_does_not_have_are_refused(variant):
     model = lstmcore.Sequential([lstmcore.Input((5, 3)), lstmcore.layers.LSTM(4, name="odd", **variant)])
     with pytest.raises(NotImplementedError, match=rf"model: odd: PyTorch has no LSTM with .*{next(iter(variant))}="):
         lstmcore.to_torch(model)
+
+
+def test_hooks_of_a_module_within_outputs_are_not_lost():
+    module = torch.nn.LSTM(3, 4, batch_first=True)
+    module.register_forward_pre_hook(lambda _, args: (5 * args[0],))
+    with pytest.raises(NotImplementedError, match="has hooks"):
+        lstmcore.from_torch(torch.nn.Sequential(lstmcore.torch.Outputs(module)))

@@ -677,3 +677,19 @@ def test_without_torch_the_error_names_the_extra():
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert "lstmcore.torch needs PyTorch: pip install" in run.stderr
     assert "lstmcore[torch]" in run.stderr
+
+
+def test_a_nonlinearity_that_is_none_is_the_error_of_torch():
+    with pytest.raises(RuntimeError, match="Unknown nonlinearity"):
+        ours.RNNCell(3, 4, nonlinearity="x")(torch.zeros(2, 3))
+
+
+def test_what_restore_leaves_is_told():
+    model = torch.nn.ModuleDict({"a": torch.nn.GRU(3, 4), "b": torch.nn.GRU(3, 4)})
+    ours.accelerate(model, verbose=False)
+    torch.nn.utils.parametrizations.weight_norm(model["b"], "weight_hh_l0")
+    with pytest.warns(UserWarning, match="restore: b is left as it is: its class, ParametrizedGRU"):
+        ours.restore(model)
+    assert type(model["a"]) is torch.nn.GRU
+    with pytest.raises(TypeError, match=r"model: expected a torch\.nn\.Module, got NoneType"):
+        ours.restore(None)

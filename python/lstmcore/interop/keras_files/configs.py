@@ -135,13 +135,17 @@ def _object(where: str, kind: str, description: Description) -> Any:
     return cls.from_config(config)
 
 
+# Operations that Keras makes masks by, but for Concatenate, which is a layer too.
+OF_MASKS = {"Any", "ConvertToTensor", "ExpandDims", "LogicalOr", "NotEqual", "OnesLike", "ZerosLike"}
+
+
 def is_operation(description: Description) -> bool:
     """Whether a description is of an operation on tensors, which Keras puts among the layers."""
     module, config = str(description.get("module") or ""), description.get("config")
     if module.startswith(("keras.src.ops", "keras.ops")) or _name(description) in ("TFOpLambda", "SlicingOpLambda"):
         return True
     # An .h5 file says no modules, but every layer says more than its name.
-    return not module and isinstance(config, dict) and config.keys() == {"name"}
+    return not module and isinstance(config, dict) and (config.keys() == {"name"} or _name(description) in OF_MASKS)
 
 
 def _all_layers(description: Description) -> Iterator[Description]:

@@ -10,13 +10,11 @@ from ..._tree import leaves
 from ...graph.symbol import Symbol
 from ...layers import RNN, Bidirectional
 from ...layers.recurrent import Recurrent
-from .configs import Description, is_operation
+from .configs import OF_MASKS, Description, is_operation
 from .flow import makes_mask, masks_go_by_the_first, passes_on
 from .references import Node, Tensor, tensors
 
-_OPERATIONS = {
-    "Any", "Concatenate", "ConvertToTensor", "ExpandDims", "LogicalOr", "NotEqual", "OnesLike", "ZerosLike",
-}  # fmt: skip
+_OPERATIONS = {*OF_MASKS, "Concatenate"}
 _CONSTANT = ("OnesLike", "ZerosLike")
 # Arguments that are masks, and which argument by position each belongs to.
 _ARGUMENTS = {"mask": 0, "query_mask": 0, "value_mask": 1, "key_mask": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,10 +100,17 @@ def restore(model: torch.nn.Module) -> None:
     >>> type(model) is torch.nn.GRU
     True
     """
-    for module in model.modules():
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+    for name, module in model.named_modules():
         if type(module) in _THEIRS:
             module.__dict__.pop("_packed", None)
             module.__class__ = _THEIRS[type(module)]
+        elif isinstance(module, tuple(_THEIRS)):
+            text = (
+                f"restore: {name or 'the model'} is left as it is: its class, {type(module).__name__}, is one derived"
+            )
+            warnings.warn(f"{text} from lstmcore.torch's, by you or by a parametrization", stacklevel=2)
 
 
 def _reason(module: torch.nn.Module) -> str | None:

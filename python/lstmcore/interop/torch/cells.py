@@ -24,8 +24,8 @@ class _Cell(KeepsPacked):
     def _ours(self: Any, input: Any, hx: Any) -> Any:
         """Return the result, or None where PyTorch has to do it, if only to say what is wrong."""
         states = hx if isinstance(hx, tuple) else (hx,)
-        mode = MODES[self._mode(), self.bias]
-        if not isinstance(input, Tensor) or len(states) > 2:
+        mode = MODES.get((self._mode(), self.bias))
+        if mode is None or not isinstance(input, Tensor) or len(states) > 2:
             return None
         if hx is not None and isinstance(hx, tuple) != mode.has_c:
             return None
@@ -98,4 +98,4 @@ class RNNCell(_Cell, torch.nn.RNNCell):
     """
 
     def _mode(self: Any) -> str:
-        return "RNN_RELU" if self.nonlinearity == "relu" else "RNN_TANH"
+        return f"RNN_{self.nonlinearity}".upper() if self.nonlinearity in ("tanh", "relu") else "none of ours"

@@ -99,6 +99,8 @@ def _kind(module: Any) -> str:
         raise ConversionError("no module of torch.nn's own; convert those in it one by one, or use from_state_dict")
     if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):
         raise ConversionError("has hooks or a forward of its own, whose work would be lost")
+    if kind == "Outputs":
+        _kind(module.rnn)
     if kind not in _CONTAINERS and kind not in READERS:
         raise ConversionError("cannot be converted")
     return kind

@@ -208,6 +208,14 @@ def _matmul(node: Node) -> Constant:
     return np.asarray(a @ b)
 
 
+def _gemm(node: Node) -> Constant:
+    a, b = (m.T if node.get(name, 0) else m for m, name in zip(node.inputs[:2], ("transA", "transB"), strict=True))
+    product = a.dtype.type(node.get("alpha", 1.0)) * _matmul(Node("MatMul", {}, [a, b], [], node.opset))
+    return (
+        product if len(node.inputs) < 3 else np.asarray(product + a.dtype.type(node.get("beta", 1.0)) * node.inputs[2])
+    )
+
+
 def _gather(node: Node) -> Constant:
     data, indices, axis = node.inputs[0], node.inputs[1].astype(np.int64), node.get("axis", 0)
     size = indices.size * (data.size // max(1, data.shape[axis]))
@@ -243,6 +251,7 @@ _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "Or": _of_two(np.logical_or),
     "ReduceProd": _product,
     "MatMul": _matmul,
+    "Gemm": _gemm,
 }
 
 

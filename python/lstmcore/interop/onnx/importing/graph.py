@@ -251,6 +251,12 @@ class _Walk:
         if not any(isinstance(value, Value) for value in inputs):
             return folded(node)
         if kind in _PASSED:
+            if (
+                len(inputs) > 2
+                and inputs[2] is not None
+                and not (isinstance(inputs[2], np.ndarray) and not inputs[2].any())
+            ):
+                raise UnsupportedError("training_mode")
             return [first]
         if kind == "Cast":
             return [self._cast(node)]

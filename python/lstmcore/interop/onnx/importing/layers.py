@@ -37,6 +37,9 @@ _ACTIVATIONS = {
 }
 
 
+_OF_SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}  # as the operator has them
+
+
 def same_axes(value: Value, layer: Any) -> Value:
     """Return what a layer makes of every number by itself, wherever the axes are."""
     return Value(layer(value.symbol), value.axes)
@@ -93,6 +96,8 @@ def activation(node: Node, dtype: Any) -> Value:
 
 def _activation(node: Node) -> Any:
     kind, alpha = node.operator, node.get("alpha")
+    if kind == "Selu" and any(abs(node.get(name, own) - own) > 1e-6 for name, own in _OF_SELU.items()):
+        raise UnsupportedError("numbers of its own")
     if kind in _ACTIVATIONS:
         return _ACTIVATIONS[kind]
     if kind == "LeakyRelu":
@@ -216,6 +221,8 @@ def conv(node: Node, dtype: Any) -> Value:
     kernel, bias = node.constant(1, "W"), node.constant(2, "B")
     if kernel is None or kernel.ndim != 3:
         raise UnsupportedError(f"Conv over {0 if kernel is None else kernel.ndim - 2} axes")
+    if node.get("kernel_shape", [kernel.shape[2]]) != [kernel.shape[2]]:
+        raise ValueError(f"kernel_shape: expected [{kernel.shape[2]}], as W has it, got {node.get('kernel_shape')}")
     symbol = _steps_last(node.inputs[0])
     dilation, stride = node.get("dilations", [1])[0], node.get("strides", [1])[0]
     pads = _pads(node, symbol, (kernel.shape[2] - 1) * dilation + 1)

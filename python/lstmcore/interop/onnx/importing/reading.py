@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,26 @@ def read(where: str) -> Any:
         proto.ParseFromString(content)
     except Exception as error:  # DecodeError, whose package is nobody's business here
         raise ValueError(f"{where}: expected an ONNX file, got one that is not whole or something else") from error
+    if not all(isinstance(text, str) for text in (*(o.domain for o in proto.opset_import), *_texts(proto.graph))):
+        raise ValueError(f"{where}: expected an ONNX file, got one whose names are no texts")
     if not proto.graph.node and not proto.graph.output:
         raise ValueError(f"{where}: expected an ONNX file, got one without a graph")
     opset = _opset(where, proto)
     if proto.functions:
         raise ValueError(f"{where}: functions: expected none, got {proto.functions[0].name!r}")
     return proto.graph, opset
+
+
+def _texts(graph: Any) -> Iterator[Any]:
+    """Yield the names in a graph, which a damaged file may have as bytes."""
+    for value in (*graph.initializer, *graph.input, *graph.output):
+        yield value.name
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _texts(inner)
 
 
 def _opset(where: str, proto: Any) -> int:

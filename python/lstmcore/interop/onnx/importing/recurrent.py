@@ -46,6 +46,8 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
     """Return what a recurrent operator makes: outputs of all steps and last states, those of ``used`` alone."""
     kind, gates, default = _KINDS[node.operator]
     direction = node.get("direction", "forward")
+    if direction not in ("forward", "reverse", "bidirectional"):
+        raise ValueError(f"direction: expected forward, reverse or bidirectional, got {direction!r}")
     count = 2 if direction == "bidirectional" else 1
     W, R = _weights(node, 1, "W"), _weights(node, 2, "R")
     B, P = node.constant(3, "B"), node.constant(7, "P")
@@ -53,7 +55,8 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
     _check_shapes(node, W, R, B, P, (count, gates, units))
     functions = _functions(node, default * count)
     names = [functions[k * len(default) : (k + 1) * len(default)] for k in range(count)]
-    layout = node.get("layout", 0)
+    if (layout := node.get("layout", 0)) not in (0, 1):
+        raise ValueError(f"layout: expected 0 or 1, got {layout}")
     x = _sequence(node.inputs[0], layout)
     if len(node.inputs) > 4 and node.inputs[4] is not None and not isinstance(node.inputs[4], np.ndarray):
         raise UnsupportedError("sequence_lens that are computed")

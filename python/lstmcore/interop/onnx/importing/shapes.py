@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .... import layers
-from .folding import Node, part, slices
+from .folding import Node, bounded, part, slices
 from .values import Size, Sizes, UnsupportedError, Value, batch_first, counted, in_axes, laid_out, reshaped
 
 _ARITHMETIC = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "true_divide", "Pow": "power"}
@@ -155,10 +155,10 @@ def reshape(node: Node, sizes: Sizes) -> Value:
     target = node.inputs[1] if len(node.inputs) > 1 else np.asarray(node.get("shape"))
     if not isinstance(target, np.ndarray):
         raise UnsupportedError("a shape that is computed")
+    if node.get("allowzero") and any(_is(n, 0) for n in target):
+        raise UnsupportedError("sizes of 0")
     shape = value.shape(sizes)
-    wanted = [
-        shape[k] if _is(n, 0) and k < len(shape) and not node.get("allowzero") else n for k, n in enumerate(target)
-    ]
+    wanted = [shape[k] if _is(n, 0) and k < len(shape) else n for k, n in enumerate(target)]
     merged = [own for own in value.axes if 0 in own and len(own) > 1]
     if not merged and (found := _rows(value, shape, wanted)) is not None:
         return found
@@ -259,6 +259,7 @@ def pad(node: Node, dtype: Any) -> Value:
         raise UnsupportedError("Pad with other than zeros")
     count = len(value.axes)
     wanted = [(int(pads[k]), int(pads[k + count])) for k in range(count)]
+    bounded([abs(n) for pair in wanted for n in pair if n])
     used = [k for k, pair in enumerate(wanted) if pair != (0, 0)]
     if not used:
         return value  # type: ignore[no-any-return]
