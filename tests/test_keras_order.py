@@ -159,7 +159,9 @@ def unless_masks_differ(function):
     try:
         return function()
     except ValueError as error:
-        if not re.search("masks that are not offered|offered for masks only|does so here too|takes the mask off", str(error)):
+        if not re.search(
+            "masks that are not offered|offered for masks only|does so here too|takes the mask off", str(error)
+        ):
             raise
         return None
 
