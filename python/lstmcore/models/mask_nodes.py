@@ -50,7 +50,7 @@ class Masks:
         """Return the masks that a call gets as arguments without its saying so."""
         if not _takes(call.layer) or _symbols(call.options):
             return {}
-        return {"mask": [self.of[s.key].node for s in leaves(call.inputs) if s.key in self.of]}
+        return {"mask": [self.of[s.key].node for s in _symbols(call.inputs) if s.key in self.of]}
 
     def note(self, call: Call) -> None:
         """Remember the mask of what a call returns: of outputs and states, the outputs alone have one."""
@@ -59,8 +59,8 @@ class Masks:
             self.of[next(leaves(call.outputs)).key] = mask
 
     def _returned(self, call: Call) -> Mask | None:
-        layer, inputs = call.layer, list(leaves(call.inputs))
-        source = self.nodes.get(inputs[0].call.number)
+        layer, inputs = call.layer, _symbols(call.inputs)
+        source = self.nodes.get(inputs[0].call.number) if inputs else None
         if layer.is_model or type(layer) in OPERATIONS or source is None:
             return None
         if isinstance(layer, Masking):
@@ -113,5 +113,6 @@ def _takes(layer: Any) -> bool:
     return layer.is_model or isinstance(layer, _TAKES) or (layer.consumes_mask and not is_ours(type(layer)))
 
 
-def _symbols(options: Mapping[str, Any]) -> list[Symbol]:
-    return [part for part in leaves(options) if isinstance(part, Symbol)]
+def _symbols(arguments: Any) -> list[Symbol]:
+    """Return the symbols among arguments, which may have None and arrays beside them."""
+    return [part for part in leaves(arguments) if isinstance(part, Symbol)]

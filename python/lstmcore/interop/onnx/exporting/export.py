@@ -94,8 +94,8 @@ class _Exporter:
                 name: map_leaves(lambda s: values[s.key] if isinstance(s, Symbol) else s, option)
                 for name, option in call.options.items()
             }
-            inputs = map_leaves(lambda s: values[s.key], call.inputs)
-            flowing = [marks[s.key] for s in leaves(call.inputs)]
+            inputs = map_leaves(lambda s: values[s.key] if isinstance(s, Symbol) else s, call.inputs)
+            flowing = [marks[s.key] for s in leaves(call.inputs) if isinstance(s, Symbol)]
             own: Any = flowing if any(m is not None for m in flowing) else None
             if isinstance(call.inputs, Symbol):
                 own = flowing[0]
