@@ -34,14 +34,9 @@ class Collected:
         _local.found = self._before
 
 
-def wanted() -> bool:
-    """Whether anybody asks for what is added: in steps of training and evaluation, not in predictions."""
-    return _local.found is not None
-
-
-def added() -> int:
-    """Return how much has been added so far."""
-    return 0 if _local.found is None else len(_local.found)
+def found_so_far() -> list[Any] | None:
+    """Return what has been added in this step; None where nobody asks: not of training or evaluation."""
+    return _local.found
 
 
 def add(value: Any) -> None:

@@ -14,7 +14,7 @@ from .._masks import for_each, parts
 from .._ours import is_ours
 from .._tree import leaves, map_leaves
 from .kept import Kept
-from .penalties import add, added, wanted
+from .penalties import add, found_so_far
 from .symbol import Call, Symbol, calls_of
 
 Array = NDArray[Any]
@@ -173,7 +173,7 @@ class Plan:
         for slot, value, mask in zip(self.inputs, inputs, masks, strict=True):
             values[slot], marks[slot] = value, mask
         kept = Kept() if training else None
-        leaving = self._leaving(logits)
+        leaving, found = self._leaving(logits), found_so_far()
         for step in self.steps:
             layer, source, target = step.layer, step.source, step.target
             if source is not None:
@@ -193,7 +193,7 @@ class Plan:
                 if layer.is_traced:
                     options["further_masks"] = {name: _masks_at(step.options[name], marks) for name in options}
             trains = training if step.training is None else step.training
-            before = added()
+            before = 0 if found is None else len(found)
             if kept is not None and step.repeated:
                 kept.before(layer)
             if step in leaving:
@@ -201,7 +201,7 @@ class Plan:
             outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
             if kept is not None and step.repeated and trains:
                 kept.after(layer)
-            if kept is not None and added() > before:
+            if kept is not None and found is not None and len(found) > before:
                 kept.added.add(id(step))
             if target is None:
                 _put(step, outputs, mask, values, marks)
@@ -215,7 +215,7 @@ class Plan:
             del outputs  # of which this loop is not to hold what nobody reads
             if layer.activity_regularizer is not None:
                 shown = [read_only(values[slot]) for slot in step.outputs]
-                if wanted():
+                if found is not None:
                     for part in shown:
                         add(layer.activity_regularizer(part) / max(1, len(part)))
                 if kept is not None:

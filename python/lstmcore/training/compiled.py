@@ -278,9 +278,11 @@ class Compiled(Layer):
     def _measured(self) -> Logs:
         """Return the loss and the metrics of what has been seen, those that are attributes too, by name."""
         assert self._measures is not None
-        own = {metric.name: plain_result(metric) for metric in self._own_metrics()}
-        compiled = self._measures.logs()
-        return {**compiled, **{name: value for name, value in own.items() if name not in compiled}}
+        logs = self._measures.logs()
+        for metric in self._own_metrics():
+            if metric.name not in logs:
+                logs[metric.name] = plain_result(metric)
+        return logs
 
     def reset_metrics(self) -> None:
         """Forget what metrics have seen."""

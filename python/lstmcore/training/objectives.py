@@ -135,6 +135,8 @@ class Objectives:
 
     def rows(self, seen: list[Seen]) -> list[int]:
         """Return how many rows the batch counts for in the mean of each loss."""
+        if self.names is None:
+            return [self._asked[0][1].rows(seen[0])]
         return [objective.rows(what) for _, objective, what in self._with_loss(seen)]
 
     def update(self, seen: list[Seen]) -> None:

@@ -231,13 +231,14 @@ class Stepping(Compiled):
     def _report(self, logs: Logs, return_dict: bool) -> Any:
         if flag("return_dict", return_dict):
             return logs
+        if len(logs) == 1:
+            return next(iter(logs.values()))
         names = self.metrics_names
         if list(logs) != names:  # from a step of the user's own
             names = [name for name in names if name in logs]
             names += sorted(logs.keys() - set(names))
             logs = {name: logs[name] for name in names}
-        values = list(logs.values())
-        return values[0] if len(values) == 1 else values
+        return list(logs.values())
 
     @contextlib.contextmanager
     def _own_measures(self) -> Iterator[None]:

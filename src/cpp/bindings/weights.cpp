@@ -72,7 +72,8 @@ py::object option(py::handle from, const char* name) { return attribute("options
 // An activation is its name, or has an attribute `in_core` with its name and two numbers.
 Activation read_activation(const char* name, py::object given) {
     py::object numbers;
-    if (py::hasattr(given, "in_core")) {
+    // A name has no attributes worth looking for: a search in vain takes longer than all the rest.
+    if (!PyUnicode_Check(given.ptr()) && py::hasattr(given, "in_core")) {
         const py::object whole = given.attr("in_core");
         if (!PyTuple_Check(whole.ptr()) || PyTuple_GET_SIZE(whole.ptr()) != 3)
             throw py::value_error(std::string(name) + ": in_core: expected a name and two numbers, got " +
