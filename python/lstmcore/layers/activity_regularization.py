@@ -23,6 +23,8 @@ class ActivityRegularization(Identity):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
+    decides = ("activity_regularizer",)
+
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **options: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **options)
         self.l1, self.l2 = l1, l2

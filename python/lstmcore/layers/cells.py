@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from inspect import Parameter
 from typing import Any
 
 from .._arguments import ArgumentTypeError
 from .._passes import run_forward
+from .._signatures import in_order, signature_of
 from .cell import Cell
 from .gru import GRU
 from .layer import Array, Layer, Shape
 from .lstm import LSTM
-from .recurrent import Recurrent
+from .recurrent import CONSTRAINTS, INITIALIZERS, REGULARIZERS, Recurrent
 from .simple_rnn import SimpleRNN
 
 # Arguments of our layers that a cell has no use for.
@@ -30,6 +32,12 @@ class LayerCell(Cell):
     """One step of a layer of ours. In an `RNN` the layer runs by itself, at full speed."""
 
     layer_class: type[Recurrent]
+
+    @classmethod
+    def further_arguments(cls) -> dict[str, Parameter | None]:
+        """Return the arguments of the layer that concern the cell, and None for those that do not."""
+        layer = signature_of(cls.layer_class).parameters.values()
+        return {p.name: p for p in layer if p.kind is not p.VAR_KEYWORD} | dict.fromkeys((*_OF_THE_RNN, "use_cudnn"))
 
     def __init__(self, units: int, **options: Any) -> None:
         kind = type(self).__name__
@@ -164,6 +172,7 @@ class LSTMCell(LayerCell):
 
     layer_class = LSTM
 
+    @in_order(*INITIALIZERS, "unit_forget_bias", *REGULARIZERS, *CONSTRAINTS, "seed")
     def __init__(
         self,
         units: int,
@@ -181,6 +190,7 @@ class GRUCell(LayerCell):
 
     layer_class = GRU
 
+    @in_order(*INITIALIZERS, *REGULARIZERS, *CONSTRAINTS, "reset_after", "seed")
     def __init__(
         self,
         units: int,
@@ -198,5 +208,6 @@ class SimpleRNNCell(LayerCell):
 
     layer_class = SimpleRNN
 
+    @in_order(*INITIALIZERS, *REGULARIZERS, *CONSTRAINTS, "seed")
     def __init__(self, units: int, activation: Any = "tanh", **options: Any) -> None:
         super().__init__(units, activation=activation, **options)

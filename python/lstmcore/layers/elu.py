@@ -22,5 +22,7 @@ class ELU(Activation):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
+    decides = ("activation",)
+
     def __init__(self, alpha: float = 1.0, **options: Any) -> None:
         super().__init__(activations.smooth.ELU(alpha), **options)

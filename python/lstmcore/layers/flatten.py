@@ -22,6 +22,8 @@ class Flatten(Reshape):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
+    decides = ("target_shape",)
+
     def __init__(self, data_format: str | None = None, **options: Any) -> None:
         if not among(data_format, (None, "channels_last")):
             raise ValueError(f"Flatten: data_format: expected None or 'channels_last', got {data_format!r}")

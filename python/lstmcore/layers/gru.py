@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .. import functional
+from .._signatures import in_order
 from .layer import Shape
-from .recurrent import Recurrent
+from .recurrent import CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
 
 
 class GRU(Recurrent):
@@ -48,6 +49,10 @@ class GRU(Recurrent):
     pack = staticmethod(functional.pack_gru)
     options: functional.GRUOptions
 
+    @in_order(
+        *(*INITIALIZERS, *REGULARIZERS, "activity_regularizer", *CONSTRAINTS, "seed"),
+        *(*RETURNS, "reset_after", ("use_cudnn", "auto")),
+    )
     def __init__(
         self,
         units: int,

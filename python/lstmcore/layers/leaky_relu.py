@@ -22,5 +22,7 @@ class LeakyReLU(Activation):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
+    decides = ("activation",)
+
     def __init__(self, negative_slope: float = 0.3, **options: Any) -> None:
         super().__init__(activations.piecewise.LeakyReLU(options.pop("alpha", negative_slope)), **options)

@@ -6,9 +6,10 @@ from typing import Any
 
 from .. import _core, functional
 from .._arguments import flag, positive_integer
+from .._signatures import in_order
 from ..initializers import Ones
 from .layer import Array, Shape
-from .recurrent import Recurrent
+from .recurrent import CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
 
 
 class LSTM(Recurrent):
@@ -63,6 +64,10 @@ class LSTM(Recurrent):
     pack = staticmethod(functional.pack_lstm)
     options: functional.LSTMOptions
 
+    @in_order(
+        *(*INITIALIZERS, "unit_forget_bias", *REGULARIZERS, "activity_regularizer", *CONSTRAINTS, "seed"),
+        *(*RETURNS, ("use_cudnn", "auto")),
+    )
     def __init__(
         self,
         units: int,

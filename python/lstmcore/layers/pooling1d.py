@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import _masks
 from .._arguments import channels_last, check_sequences, one_of, single_integer
+from .._signatures import in_order
 from ._windows import Windows
 from .layer import Array, Layer, Shape
 
@@ -16,6 +17,7 @@ from .layer import Array, Layer, Shape
 class _Pooling1D(Layer):
     """Windows over steps, one element of them all at a time."""
 
+    @in_order("name")
     def __init__(
         self,
         pool_size: int | tuple[int] = 2,

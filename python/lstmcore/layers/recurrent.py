@@ -24,6 +24,11 @@ from ._streams import ChunkStream
 from .layer import Array, Shape
 from .sequence_layer import SequenceLayer, flat_states
 
+# The order of Keras's arguments by position, behind the activations: of cells, and of layers after them.
+INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer")
+REGULARIZERS = ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
+CONSTRAINTS = ("kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout")
+RETURNS = ("return_sequences", "return_state", "go_backwards", "stateful", ("unroll", False))
 # Arguments of Keras's that choose among its implementations: there is one here.
 _WITHOUT_EFFECT = {"use_cudnn", "unroll", "implementation"}
 _NOT_OFFERED = {"time_major"}

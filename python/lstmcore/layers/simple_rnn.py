@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .. import functional
-from .recurrent import Recurrent
+from .._signatures import in_order
+from .recurrent import CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
 
 
 class SimpleRNN(Recurrent):
@@ -38,6 +39,7 @@ class SimpleRNN(Recurrent):
     pack = staticmethod(functional.pack_rnn)
     options: functional.RNNOptions
 
+    @in_order(*INITIALIZERS, *REGULARIZERS, "activity_regularizer", *CONSTRAINTS, *RETURNS, "seed")
     def __init__(self, units: int, activation: Any = "tanh", *, clip: float | None = None, **options: Any) -> None:
         super().__init__(units, **options)
         self.options = functional.RNNOptions(activation=activation, clip=clip)

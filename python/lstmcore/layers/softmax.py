@@ -37,6 +37,8 @@ class Softmax(Activation):
     consumes_mask = False  # not that of steps
     _second = "mask"
 
+    decides = ("activation",)
+
     def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(activations.softmaxes.Softmax(axis), **options)
 

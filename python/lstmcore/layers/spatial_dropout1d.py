@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import check_sequences
+from .._signatures import in_order
 from .dropout import Dropout
 from .layer import Array
 
@@ -27,6 +28,9 @@ class SpatialDropout1D(Dropout):
     **options : ``name``, ``dtype``, ``input_shape`` as for every layer.
     """
 
+    decides = ("noise_shape",)
+
+    @in_order("name", "dtype")
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(rate, (None, 1, None), seed, **options)
 

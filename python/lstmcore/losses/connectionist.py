@@ -70,7 +70,7 @@ class CTC(Loss):
         from_logits: bool = True,
         zero_infinity: bool = False,
     ) -> None:
-        super().__init__(reduction, name, dtype)
+        super().__init__(name, reduction, dtype)
         self.blank = integer("CTC: blank", blank)
         if self.blank < 0:
             raise ValueError(f"CTC: blank: expected a class, from 0 on, got {blank!r}")

@@ -24,6 +24,11 @@ class Elementwise(Loss):
     averages = True
     axis = -1
 
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: DTypeLike | None = None
+    ) -> None:
+        super().__init__(name, reduction, dtype)  # the order is Keras's, of both
+
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """Return the terms, in a new array."""
         raise NotImplementedError

@@ -73,7 +73,7 @@ class LossFunctionWrapper(Loss):
     ) -> None:
         if not callable(fn):
             raise TypeError(f"LossFunctionWrapper: fn: expected a function, got {fn!r}")
-        super().__init__(reduction, getattr(fn, "__name__", None) if name is None else name, dtype)
+        super().__init__(getattr(fn, "__name__", None) if name is None else name, reduction, dtype)
         self.fn, self.options = fn, options
 
     def call(self, y_true: Array, y_pred: Array) -> Array:

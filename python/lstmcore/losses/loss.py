@@ -66,7 +66,7 @@ class Loss(Configurable):
             cls.fuses = None  # type: ignore[assignment]
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: DTypeLike | None = None
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: DTypeLike | None = None
     ) -> None:
         kind = type(self).__name__
         if not among(reduction, (*REDUCTIONS, None)):

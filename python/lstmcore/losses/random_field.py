@@ -52,7 +52,7 @@ class CRF(Loss):
         name: str | None = None,
         dtype: DTypeLike | None = None,
     ) -> None:
-        super().__init__(reduction, name, dtype)
+        super().__init__(name, reduction, dtype)
 
     @property
     def fuses(self) -> str | None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._arguments import number
-from .optimizer import Optimizer
+from .._signatures import in_order
+from .optimizer import SHARED, Optimizer
 from .rate import RateLike
 
 
@@ -30,6 +31,7 @@ class Adadelta(Optimizer):
     **options : those of `Optimizer`.
     """
 
+    @in_order(*SHARED)
     def __init__(
         self,
         learning_rate: RateLike = 0.001,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._arguments import flag, number
-from .optimizer import Optimizer
+from .._signatures import in_order
+from .optimizer import SHARED, Optimizer
 from .rate import RateLike
 
 
@@ -34,6 +35,7 @@ class Adam(Optimizer):
     **options : those of `Optimizer`.
     """
 
+    @in_order(*SHARED)
     def __init__(
         self,
         learning_rate: RateLike = 0.001,
@@ -78,6 +80,7 @@ class AdamW(Adam):
     learning_rate, beta_1, beta_2, epsilon, amsgrad, **options : as in `Adam`.
     """
 
+    @in_order(*SHARED[1:])
     def __init__(
         self,
         learning_rate: RateLike = 0.001,

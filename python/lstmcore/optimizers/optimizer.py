@@ -36,6 +36,14 @@ T = TypeVar("T")
 C = TypeVar("C", bound="Optimizer")
 
 
+# The order by position of what all optimizers take behind what is their own, as in Keras.
+SHARED = (
+    *("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"),
+    *("use_ema", "ema_momentum", "ema_overwrite_frequency"),
+    *("loss_scale_factor", "gradient_accumulation_steps", "name"),
+)
+
+
 class Optimizer(Configurable):
     """Base of the optimizers. A subclass defines ``slots`` and ``rule``.
 

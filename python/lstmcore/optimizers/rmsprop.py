@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._arguments import flag, number
-from .optimizer import Optimizer
+from .._signatures import in_order
+from .optimizer import SHARED, Optimizer
 from .rate import RateLike
 
 
@@ -35,6 +36,7 @@ class RMSprop(Optimizer):
     **options : those of `Optimizer`.
     """
 
+    @in_order(*SHARED)
     def __init__(
         self,
         learning_rate: RateLike = 0.001,

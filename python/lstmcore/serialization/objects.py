@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._arguments import mapping
+from .._signatures import Shown, signature_of
 from . import registry
 from .registry import UnknownClassError, custom_object_scope
 
@@ -28,13 +29,14 @@ class Configurable:
 
     not_in_config: tuple[str, ...] = ()
     _arguments: dict[str, Any]
+    __signature__ = Shown()
 
     def __new__(cls: type[C], *args: Any, **kwargs: Any) -> C:
         """Keep the arguments."""
         self = super().__new__(cls)
         # Errors in the arguments are for __init__ to raise, and copies are made without any.
         with contextlib.suppress(TypeError):
-            self._arguments = _arguments(cls.__init__, self, args, kwargs)
+            self._arguments = _arguments(signature_of(cls), args, kwargs)
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -63,13 +65,10 @@ class Configurable:
         return cls(**{str(k): deserialize(v) for k, v in config.items()})
 
 
-def _arguments(init: Callable[..., Any], self: object, args: Any, kwargs: Any) -> dict[str, Any]:
-    signature = inspect.signature(init)
-    bound = signature.bind(self, *args, **kwargs)
+def _arguments(signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
+    bound = signature.bind(*args, **kwargs)
     result = {}
-    for k, (name, value) in enumerate(bound.arguments.items()):
-        if k == 0:
-            continue  # self
+    for name, value in bound.arguments.items():
         kind = signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
             result.update(value)

@@ -1,0 +1,124 @@
+"""Constructors as they may be called: what a class leaves to its bases is shown, and taken in Keras's order."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable, Iterator
+from inspect import Parameter, Signature
+from typing import Any
+
+from ._ours import is_ours
+
+_known: weakref.WeakKeyDictionary[type, Signature] = weakref.WeakKeyDictionary()
+
+
+def in_order(*further: str | tuple[str, Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let a constructor take arguments by position too, in this order, behind those it has.
+
+    >>> from lstmcore._signatures import in_order
+    >>> class Base:
+    ...     def __init__(self, *, size, color):
+    ...         self.size, self.color = size, color
+    >>> class Box(Base):
+    ...     @in_order("size", "color")
+    ...     def __init__(self, name, **options):
+    ...         super().__init__(**options)
+    >>> Box("a", 2, "red").color
+    'red'
+
+    Parameters
+    ----------
+    *further : names of arguments that the constructor takes by name alone, or leaves to a base; with a default those
+        that are accepted without being an argument of either.
+    """
+    names = [one if isinstance(one, str) else one[0] for one in further]
+
+    def decorate(constructor: Callable[..., None]) -> Callable[..., None]:
+        parameters = inspect.signature(constructor).parameters.values()
+        own = sum(p.kind is Parameter.POSITIONAL_OR_KEYWORD for p in parameters) - 1  # without self
+
+        @functools.wraps(constructor)
+        def taking(self: Any, *arguments: Any, **options: Any) -> None:
+            if len(arguments) > own:
+                arguments, rest = arguments[:own], arguments[own:]
+                kind = type(self).__name__
+                if len(rest) > len(names):
+                    most, got = own + len(names), own + len(rest)
+                    raise TypeError(f"{kind}: expected at most {most} arguments by position, got {got}")
+                for name, value in zip(names, rest, strict=False):
+                    if name in options:
+                        raise TypeError(f"{kind} got {name!r} by position and by name")
+                    options[name] = value
+            constructor(self, *arguments, **options)
+
+        taking.further = further  # type: ignore[attr-defined]
+        return taking
+
+    return decorate
+
+
+def signature_of(cls: type) -> Signature:
+    """Return what the constructor of a class takes, that of its bases which it passes on included.
+
+    What a class gives its base itself it names in ``decides``. One that passes arguments on to others says so with
+    ``further_arguments``: by name, None for what it refuses.
+    """
+    if cls not in _known:
+        _known[cls] = Signature(_merged(cls))
+    return _known[cls]
+
+
+class Shown:
+    """The `__signature__` of a class and of those derived from it, made when it is asked for."""
+
+    def __get__(self, instance: Any, owner: type) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")  # an object that can be called has that of its call
+        signature = signature_of(owner)
+        # What is left over at the end of ours is refused.
+        kept = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD or not is_ours(owner)]
+        return signature.replace(parameters=kept)
+
+
+def _constructors(cls: type) -> Iterator[tuple[type, Callable[..., None]]]:
+    """Yield the constructors that an object's arguments go through, with their classes."""
+    for kind in cls.__mro__:
+        constructor = vars(kind).get("__init__")
+        if not inspect.isfunction(constructor):
+            continue
+        yield kind, constructor
+        parameters = inspect.signature(constructor).parameters.values()
+        if not any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
+            return
+
+
+def _merged(cls: type) -> list[Parameter]:
+    found: dict[str, Parameter] = {}
+    order: list[str] = []  # by position
+    in_place = True  # whether arguments by position go on to the next
+    last: Parameter | None = None
+    decided: set[str] = set()
+    for kind, constructor in _constructors(cls):
+        parameters = list(inspect.signature(constructor).parameters.values())[1:]
+        last = next((p for p in parameters if p.kind is Parameter.VAR_KEYWORD), None)
+        own = [p for p in parameters if p.kind not in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)]
+        if in_place:
+            order += [p.name for p in own if p.kind is not Parameter.KEYWORD_ONLY and p.name not in order]
+            for one in getattr(constructor, "further", ()):
+                name = one if isinstance(one, str) else one[0]
+                if not isinstance(one, str):
+                    found[name] = Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=one[1])
+                order += [name] if name not in order else []
+        in_place = in_place and any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+        for p in own:
+            if p.name not in decided:
+                found.setdefault(p.name, p)
+        decided |= set(vars(kind).get("decides", ()))
+    if hasattr(cls, "further_arguments"):
+        changed = cls.further_arguments()
+        found = {k: p for k, p in (found | changed).items() if p is not None}
+    first = [found[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in order if name in found]
+    rest = [p.replace(kind=Parameter.KEYWORD_ONLY) for name, p in found.items() if name not in order]
+    return [*first, *rest, *([last] if last is not None else [])]

@@ -1,0 +1,155 @@
+"""Constructors show what they take, in Keras's order, and take it so."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from layer_tools import numbers
+
+import lstmcore
+from lstmcore import Sequential, layers, losses, metrics, optimizers
+from lstmcore.layers import LSTM
+
+# As in Keras 3.15: keras.layers.LSTM and so on, without **kwargs.
+WEIGHTS = "use_bias kernel_initializer recurrent_initializer bias_initializer"
+PENALTIES = "kernel_regularizer recurrent_regularizer bias_regularizer"
+LIMITS = "kernel_constraint recurrent_constraint bias_constraint dropout recurrent_dropout"
+RETURNS = "return_sequences return_state go_backwards stateful unroll"
+SHARED = (
+    "clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency loss_scale_factor "
+    "gradient_accumulation_steps name"
+)
+ORDERS = {
+    layers.LSTM: f"units activation recurrent_activation {WEIGHTS} unit_forget_bias {PENALTIES} activity_regularizer "
+    f"{LIMITS} seed {RETURNS} use_cudnn",
+    layers.GRU: f"units activation recurrent_activation {WEIGHTS} {PENALTIES} activity_regularizer {LIMITS} seed "
+    f"{RETURNS} reset_after use_cudnn",
+    layers.SimpleRNN: f"units activation {WEIGHTS} {PENALTIES} activity_regularizer {LIMITS} {RETURNS} seed",
+    layers.LSTMCell: f"units activation recurrent_activation {WEIGHTS} unit_forget_bias {PENALTIES} {LIMITS} seed",
+    layers.GRUCell: f"units activation recurrent_activation {WEIGHTS} {PENALTIES} {LIMITS} reset_after seed",
+    layers.SimpleRNNCell: f"units activation {WEIGHTS} {PENALTIES} {LIMITS} seed",
+    layers.MaxPooling1D: "pool_size strides padding data_format name",
+    layers.SpatialDropout1D: "rate seed name dtype",
+    losses.Loss: "name reduction dtype",
+    losses.MeanSquaredError: "reduction name dtype",
+    optimizers.Adam: f"learning_rate beta_1 beta_2 epsilon amsgrad weight_decay {SHARED}",
+    optimizers.AdamW: f"learning_rate weight_decay beta_1 beta_2 epsilon amsgrad {SHARED}",
+    optimizers.SGD: f"learning_rate momentum nesterov weight_decay {SHARED}",
+    optimizers.RMSprop: f"learning_rate rho momentum epsilon centered weight_decay {SHARED}",
+}
+
+
+def by_position(cls):
+    parameters = inspect.signature(cls).parameters.values()
+    return [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+
+@pytest.mark.parametrize("cls", ORDERS, ids=lambda cls: cls.__name__)
+def test_arguments_stand_in_keras_order(cls):
+    assert by_position(cls) == ORDERS[cls].split()
+
+
+def public(module):
+    classes = [getattr(module, name) for name in module.__all__]
+    return [cls for cls in classes if inspect.isclass(cls) and hasattr(cls, "get_config")]
+
+
+ALL = [cls for module in (layers, losses, metrics, optimizers) for cls in public(module)]
+NEEDED = {
+    "units": 4, "rate": 0.5, "n": 2, "pool_size": 2, "kernel_size": 3, "filters": 2, "input_dim": 5, "output_dim": 2,
+    "activation": "relu", "layer": LSTM(2, return_sequences=True), "cell": layers.LSTMCell(2), "stddev": 0.1,
+    "dims": (1, 2), "target_shape": (2, 2), "axes": -1, "num_heads": 2, "key_dim": 2, "tags": 3, "function": np.sin,
+    "cells": [layers.LSTMCell(2)], "fn": losses.mean_squared_error, "recall": 0.5, "precision": 0.5,
+    "sensitivity": 0.5, "specificity": 0.5, "num_classes": 3, "learning_rate": 0.1, "operation": "sum",
+    "decay_steps": 2, "boundaries": [1], "values": [0.1, 0.2], "hidden": 2, "size": 2, "steps": 2, "shape": (2, 3),
+    "metric": metrics.MeanSquaredError(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: f"{cls.__module__.split('.')[1]}.{cls.__name__}")
+def test_what_is_shown_is_taken(cls):
+    signature = inspect.signature(cls)
+    kinds = {p.kind for p in signature.parameters.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+    needed = {name: NEEDED[name] for name, p in signature.parameters.items() if p.default is p.empty and name in NEEDED}
+    missing = [n for n, p in signature.parameters.items() if p.default is p.empty and n not in NEEDED]
+    if missing:
+        pytest.skip(f"{missing} have no value here")
+    defaults = {name: p.default for name, p in signature.parameters.items() if p.default is not p.empty}
+    message = ""
+    try:
+        cls(**needed, **defaults)
+    except (ValueError, NotImplementedError):
+        pass  # a combination that is refused for itself
+    except TypeError as error:
+        message = str(error)
+    # Given to a base twice, or not known.
+    assert not re.search("unexpected|multiple values|by position and by name", message)
+
+
+def test_arguments_by_position_are_those_by_name():
+    lstmcore.utils.set_random_seed(0)
+    x = numbers(2, 4, 5, dtype="float32")
+    first = LSTM(3, "tanh", "sigmoid", True, "glorot_uniform", "orthogonal", "zeros", False)
+    outputs = first(x)
+    lstmcore.utils.set_random_seed(0)
+    second = LSTM(3, unit_forget_bias=False)
+    np.testing.assert_array_equal(outputs, second(x))
+    assert first.get_config() == second.get_config() | {"name": first.name}
+
+
+def test_what_was_given_by_position_comes_back_from_a_configuration():
+    layer = layers.GRU(3, "relu", "sigmoid", False)
+    config = layer.get_config()
+    assert (config["activation"], config["use_bias"]) == ("relu", False)
+    assert layers.GRU.from_config(config).get_config() == config
+    optimizer = optimizers.Adam(0.01, 0.9, 0.999, 1e-7, False, 0.1, 2.0)
+    assert (optimizer.weight_decay, optimizer.clipnorm) == (0.1, 2.0)
+    assert optimizers.Adam.from_config(optimizer.get_config()).get_config() == optimizer.get_config()
+
+
+def test_too_many_and_twice():
+    with pytest.raises(TypeError, match=r"SimpleRNN: expected at most 21 arguments by position, got 22"):
+        layers.SimpleRNN(3, *range(21))
+    with pytest.raises(TypeError, match=r"LSTM got 'use_bias' by position and by name"):
+        LSTM(3, "tanh", "sigmoid", True, use_bias=True)
+
+
+def test_a_class_of_the_users_shows_its_own():
+    class Mine(LSTM):
+        def __init__(self, units, flavour="sweet", **options):
+            super().__init__(units, "tanh", "sigmoid", False, **options)
+
+    class Closed(LSTM):
+        def __init__(self, units):
+            super().__init__(units)
+
+    class Same(LSTM):
+        pass
+
+    assert by_position(Mine) == ["units", "flavour"]
+    assert "return_sequences" in inspect.signature(Mine).parameters
+    assert not Mine(2).use_bias
+    assert list(inspect.signature(Closed).parameters) == ["units"]
+    assert by_position(Same) == by_position(LSTM)
+    model = Sequential([Mine(2, input_shape=(3, 1))])
+    assert model(np.ones((1, 3, 1))).shape == (1, 2)
+
+
+def test_an_object_that_is_called_has_the_signature_of_its_call():
+    assert list(inspect.signature(LSTM(2)).parameters)[:2] == ["sequences", "initial_state"]
+
+
+def test_the_base_of_losses_takes_its_name_first():
+    class Own(losses.Loss):
+        def __init__(self):
+            super().__init__("own")
+
+        def call(self, y_true, y_pred):
+            return ((y_true - y_pred) ** 2).mean(-1)
+
+        def gradient(self, y_true, y_pred):
+            return 2 * (y_pred - y_true) / y_pred.shape[-1]
+
+    assert (Own().name, Own().reduction) == ("own", "sum_over_batch_size")
