@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+BITS = {"float32": 32, "bfloat16": 16, "int8": 8}  # of a weight in the products
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Cell:
 
     Variants: "lengths", rows of different length, told to the library; "padded", the same data computed
     to the end; "dropout", given masks for each gate of inputs and h; "fading", a state that fades into
-    denormal numbers; "checkpoint", states kept only now and then.
+    denormal numbers; "checkpoint", states kept only now and then. ``precision`` is that of the products.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Cell:
     layers: int = 1
     directions: int = 1
     variant: str = ""
+    precision: str = "float32"
 
     @property
     def description(self) -> str:
@@ -44,7 +46,8 @@ class Cell:
     @property
     def needs(self) -> set[str]:
         """What a library must offer to run it, besides the kind of cell."""
-        return ({"train"} if self.train else set()) | ({self.variant} & {"lengths", "dropout", "checkpoint"})
+        narrow = {self.precision} - {"float32"}
+        return ({"train"} if self.train else set()) | ({self.variant} & {"lengths", "dropout", "checkpoint"}) | narrow
 
     def layer_inputs(self, layer: int) -> int:
         """Width of what a layer reads."""

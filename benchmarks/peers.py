@@ -11,6 +11,8 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import pathlib
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -47,12 +49,19 @@ class LstmCore:
         self.offers = {"train", "lengths", "dropout"}
         if "checkpoint" in inspect.signature(functional.lstm).parameters:
             self.offers.add("checkpoint")
+        if "precision" in inspect.signature(functional.pack_lstm).parameters:
+            self.offers |= {"bfloat16", "int8"}
 
     def prepare(self, cell: Cell, arrays: Arrays) -> Call:
         """Weights are packed once to infer, and again in every step to train, as training changes them."""
         run = getattr(self.functional, cell.kind)
         backward = getattr(self.functional, f"{cell.kind}_backward")
         pack = getattr(self.functional, f"pack_{cell.kind}")
+        if cell.precision != "float32":
+            pack = functools.partial(pack, precision=cell.precision)
+            packed = pack([arrays[f"{n}.0.0"] for n in ("kernel", "recurrent", "bias")], training=cell.train)
+            if packed.precision != cell.precision:
+                raise ValueError(f"there is no kernel for {cell.precision}")
         x, dy, h = arrays["x"], arrays["dy"], cell.units
         both = range(cell.directions)
         weights = [
@@ -115,10 +124,13 @@ class LstmCore:
 
 
 class Torch:
-    """PyTorch's nn.LSTM, nn.GRU, nn.RNN, eager; inference_mode to infer, packed sequences for lengths."""
+    """PyTorch's nn.LSTM, nn.GRU, nn.RNN, eager; inference_mode to infer, packed sequences for lengths.
+
+    Narrow: a module of bfloat16 numbers to infer and autocast to train; dynamic quantization to int8.
+    """
 
     name = "torch"
-    offers = frozenset({"train", "lengths"})
+    offers = frozenset({"train", "lengths", "bfloat16", "int8"})
 
     def __init__(self, threads: int) -> None:
         import torch
@@ -144,8 +156,17 @@ class Torch:
                     getattr(module, "weight_hh" + end).copy_(torch.tensor(recurrent.T))
                     getattr(module, "bias_ih" + end).copy_(torch.tensor(biases[0]))
                     getattr(module, "bias_hh" + end).copy_(torch.tensor(biases[1]))
-        x, dy = torch.tensor(arrays["x"], requires_grad=cell.train), torch.tensor(arrays["dy"])
-        zeros = torch.zeros(cell.layers * cell.directions, cell.batch, cell.units)
+        dtype = torch.float32
+        if cell.precision == "bfloat16" and not cell.train:
+            dtype, module = torch.bfloat16, module.bfloat16()
+        elif cell.precision == "int8":
+            if cell.train:
+                raise ValueError("int8 is not for training")
+            outer = torch.nn.ModuleList([module.eval()])  # of which the parts are replaced, not itself
+            module = torch.ao.quantization.quantize_dynamic(outer, {kind}, torch.qint8)[0]
+        x = torch.tensor(arrays["x"], dtype=dtype, requires_grad=cell.train)
+        dy = torch.tensor(arrays["dy"])
+        zeros = torch.zeros(cell.layers * cell.directions, cell.batch, cell.units, dtype=dtype)
         state = (zeros, zeros) if cell.kind == "lstm" else zeros
         wanted = [x, *module.parameters()]
         lengths = torch.tensor(arrays["lengths"]) if "lengths" in arrays else None
@@ -162,14 +183,15 @@ class Torch:
                 return (forward(),)
 
         def train() -> Any:
-            y = forward()
-            return y, torch.autograd.grad(y, wanted, dy)[0]
+            with torch.autocast("cpu", torch.bfloat16, enabled=cell.precision == "bfloat16"):
+                y = forward()
+            return y, torch.autograd.grad(y, wanted, dy.to(y.dtype))[0]
 
         return train if cell.train else infer
 
     def result(self, value: Any) -> list[np.ndarray]:
         """Return outputs and gradient as arrays."""
-        return [v.detach().numpy() for v in value]
+        return [v.detach().float().numpy() for v in value]
 
 
 def onnx_model(cell: Cell, arrays: Arrays) -> bytes:
@@ -225,10 +247,10 @@ def onnx_model(cell: Cell, arrays: Arrays) -> bytes:
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the LSTM, GRU or RNN operator; does not train."""
+    """ONNX Runtime on the LSTM, GRU or RNN operator; does not train. int8: its dynamic quantization, of LSTM alone."""
 
     name = "onnxruntime"
-    offers = frozenset[str]()
+    offers = frozenset({"int8"})
 
     def __init__(self, threads: int) -> None:
         import onnx  # noqa: F401 - needed to make the model: absent, this peer is too
@@ -241,9 +263,24 @@ class OnnxRuntime:
         options = self.ort.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        session = self.ort.InferenceSession(onnx_model(cell, arrays), options, providers=["CPUExecutionProvider"])
+        model = onnx_model(cell, arrays)
+        if cell.precision == "int8":
+            model = self._quantized(model)
+        session = self.ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         feeds = {"x": arrays["x"]}
         return lambda: session.run(None, feeds)
+
+    @staticmethod
+    def _quantized(model: bytes) -> bytes:
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "quantized.onnx"
+            quantize_dynamic(onnx.load_from_string(model), path, weight_type=QuantType.QInt8)
+            if not any(node.op_type == "DynamicQuantizeLSTM" for node in onnx.load(path).graph.node):
+                raise ValueError("no recurrent operator was quantized")
+            return path.read_bytes()
 
     def result(self, value: Any) -> list[np.ndarray]:
         """Return the outputs."""
@@ -251,10 +288,10 @@ class OnnxRuntime:
 
 
 class OpenVino:
-    """OpenVINO on the same ONNX model, latency hint, float32; does not train."""
+    """OpenVINO on the same ONNX model, latency hint, float32 or bfloat16; does not train."""
 
     name = "openvino"
-    offers = frozenset[str]()
+    offers = frozenset({"bfloat16"})
 
     def __init__(self, threads: int) -> None:
         import onnx  # noqa: F401
@@ -267,7 +304,7 @@ class OpenVino:
         core = self.ov.Core()
         config = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if cell.precision == "bfloat16" else "f32",
             "INFERENCE_NUM_THREADS": self.threads,
         }
         compiled = core.compile_model(core.read_model(onnx_model(cell, arrays)), "CPU", config)

@@ -3,6 +3,7 @@
 python benchmarks/run.py                      the grid, one thread and all CPUs
 python benchmarks/run.py T3 I2 --threads 1    some cells
 python benchmarks/run.py odd                  odd shapes
+python benchmarks/run.py --precision bfloat16 int8    what can be computed so, beside the peers at that precision
 python benchmarks/run.py gru:infer:B=4,T=20,I=300,H=300
 """
 
@@ -19,13 +20,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from cells import GRID, LONG, ODD, PAIRS, Cell, select
+from cells import BITS, GRID, LONG, ODD, PAIRS, Cell, select
 from machine import circumstances, fma_limit, read_limits
 from peers import PEERS
 
+# How far apart results may be, of the greatest. Rounding of float32 through hundreds of steps stays well below the
+# first; a wrong gate order does not. The others are held against float32's.
+APART = {"float32": 1e-3, "bfloat16": 0.05, "int8": 0.15}
 HERE = pathlib.Path(__file__).resolve().parent
 OURS = "lstmcore"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -93,21 +98,28 @@ def prepare(cell: Cell, workers: dict[str, Worker]) -> tuple[list[str], dict[str
     """Make every library ready for the cell. Returns those whose results agree with ours, and why others do not run."""
     ready, refused, expected = [], {}, None
     with tempfile.TemporaryDirectory() as folder:
-        for name, worker in workers.items():
+
+        def results_of(name: str, precision: str) -> list[np.ndarray] | None:
             path = os.path.join(folder, name + ".npz")
-            reply = worker.ask(cell=cell.name, save=path)
+            reply = workers[name].ask(cell=cell.name, precision=precision, save=path)
             if "unable" in reply:
                 refused[name] = reply["unable"]
-                continue
+                return None
             with np.load(path) as values:
-                results = list(values.values())
-            if name == OURS:
+                return list(values.values())
+
+        if cell.precision != "float32":
+            expected = results_of(OURS, "float32")
+        for name in workers:
+            results = results_of(name, cell.precision)
+            if results is None:
+                continue
+            if name == OURS and cell.precision == "float32":
                 expected = results
             if expected is None:  # ours failed: there is nothing to hold the others against
                 break
             errors = [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(results, expected, strict=True)]
-            # float32 rounding through hundreds of steps stays well below this; a wrong gate order does not.
-            if max(errors) < 1e-3:
+            if max(errors) < APART[cell.precision]:
                 ready.append(name)
             else:
                 refused[name] = f"differs from lstmcore by {max(errors):.1e}"
@@ -131,11 +143,13 @@ def limit_seconds(cell: Cell, threads: int, fma: float, reads: dict[str, float])
     """The machine's own limit: the multiply-adds and, where rows are few, reading weights at every step.
 
     Those are the recurrent weights, once forward and once backward (the other products are over all
-    steps at once); all weights if there is a single step.
+    steps at once); all weights if there is a single step. Narrower numbers are multiplied as many more at a time
+    (the dot products of pairs and quads of AVX-512 BF16 and VNNI) and take so much less to read.
     """
+    fma *= 32 // BITS[cell.precision]
     again = cell.recurrent_weights if cell.steps > 1 else cell.weights
     networks = cell.layers * cell.directions if cell.steps > 1 else 1
-    share = 4.0 * again / networks / threads
+    share = BITS[cell.precision] / 8 * again / networks / threads
     sizes = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20, "memory": math.inf}
     level = next(level for level, size in sizes.items() if share <= size)
     times = (2 if cell.train else 1) * cell.steps
@@ -170,6 +184,7 @@ def measure(
             limit = limit_seconds(cell, threads, fma, reads)
             row = {
                 "cell": cell.name,
+                "precision": cell.precision,
                 "description": cell.description,
                 "threads": threads,
                 "seconds": summary,
@@ -310,6 +325,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", help="names, odd, or lstm|gru|rnn:infer|train:B=..,T=..,I=..,H=..")
     parser.add_argument("--list", action="store_true", help="print the named cells and stop")
+    parser.add_argument(
+        *("--precision", "-p"),
+        nargs="+",
+        default=["float32"],
+        choices=list(BITS),
+        help="of the products (default float32)",
+    )
     parser.add_argument("--peers", default=",".join(PEERS), help="libraries to measure (default: all installed)")
     add_options(parser)
     parser.add_argument("--chart", type=pathlib.Path, help="where to save the chart (default beside the results)")
@@ -330,10 +352,16 @@ def main() -> None:
 
     rows, machines = [], {}
     for threads in counts:
-        more, machines[threads] = measure(cells, threads, peers, options.rounds, options.seconds)
-        rows += more
+        for precision in options.precision:
+            narrow = [replace(cell, precision=precision) for cell in cells if precision != "int8" or not cell.train]
+            if precision != "float32":
+                print(f"\n{precision}:", end="")
+            more, machines[threads] = measure(narrow, threads, peers, options.rounds, options.seconds)
+            rows += more
     path = save(options.json, "", machine=machines, rows=rows)
     here = circumstances()
+    if options.precision != ["float32"]:
+        return  # the chart is one of float32
     try:
         draw(options.chart or path.with_suffix(".png"), rows, f"{here['cpu']}, {here['config']['instruction_set']}")
     except ImportError:

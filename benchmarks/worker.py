@@ -77,7 +77,7 @@ def main() -> None:
             if "seconds" in request:
                 answer(times=measure(call, request["seconds"]))
                 continue
-            cell = parse(request["cell"])
+            cell = replace(parse(request["cell"]), precision=request.get("precision", "float32"))
             missing = cell.needs - peer.offers
             if missing:
                 answer(unable=f"not offered: {', '.join(sorted(missing))}")
