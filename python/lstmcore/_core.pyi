@@ -75,7 +75,7 @@ class Snapshot:
     def is_current(self) -> bool: ...
 
 def pack(
-    options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, precision: str = "float32"
+    options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, precision: str = "float32", /
 ) -> PackedWeights: ...
 def forward(
     weights: PackedWeights,
