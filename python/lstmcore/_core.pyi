@@ -25,6 +25,8 @@ class PackedWeights:
     @property
     def kernel(self) -> str: ...
     @property
+    def precision(self) -> str: ...  # of the products; "float32": as the weights are
+    @property
     def dtype(self) -> str: ...
 
 class Cache:
@@ -72,7 +74,9 @@ class Snapshot:
     def __new__(cls, arrays: list[NDArray[Any]], /) -> Snapshot: ...
     def is_current(self) -> bool: ...
 
-def pack(options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, /) -> PackedWeights: ...
+def pack(
+    options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, precision: str = "float32", /
+) -> PackedWeights: ...
 def forward(
     weights: PackedWeights,
     inputs: ArrayLike,

@@ -115,7 +115,12 @@ _PLAIN: dict[type[Any], Any] = {
 
 
 def pack_lstm(
-    weights: Weights, *, options: LSTMOptions | None = None, training: bool = False, zoneout: bool = False
+    weights: Weights,
+    *,
+    options: LSTMOptions | None = None,
+    training: bool = False,
+    zoneout: bool = False,
+    precision: str = "float32",
 ) -> Packed:
     """Arrange the weights of an LSTM as its kernel reads them, once for many calls.
 
@@ -136,6 +141,8 @@ def pack_lstm(
     options : variants of the cell.
     training : also arrange what the backward pass needs.
     zoneout : whether the weights will be used with zoneout.
+    precision : of the operands of the products: "float32" (of float64 weights: as they are), "bfloat16" or "int8"; see
+        Notes.
 
     Returns
     -------
@@ -148,8 +155,24 @@ def pack_lstm(
     ------
     ValueError, TypeError
         A shape or a dtype does not fit; the message names the argument.
+
+    Notes
+    -----
+    Of narrow operands the sums, the gates and the states stay float32; what goes in and comes out is float32 too.
+    "bfloat16" rounds weights, x and h to nearest even. "int8" takes for a number the nearest of 255 multiples of a
+    scale: of weights, 1/127 of the largest in a column; of x and of an h that is not bounded by 1, 1/127 of the largest
+    in a row of a step; of other h, 1/127. Sums of their products are exact, so they do not depend on their order. A
+    row of x with NaN or an infinity has NaN for its gates; weights with them are refused.
+
+    There are such kernels for the plain LSTM, GRU and SimpleRNN ("fused") and float32 weights in inference. All else is
+    computed as ever, which the result's ``precision`` tells: "float32". AVX-512 BF16 and VNNI are used where the CPU
+    has them; elsewhere operands are widened in registers. See docs/low_precision.md.
+
+    >>> weights = [rng.standard_normal((3, 20)).astype("float32"), rng.standard_normal((5, 20)).astype("float32")]
+    >>> functional.pack_lstm(weights, precision="int8").precision
+    'int8'
     """
-    return _pack(weights, LSTMOptions, options, training, zoneout)
+    return _pack(weights, LSTMOptions, options, training, zoneout, precision)
 
 
 def lstm(
@@ -287,7 +310,12 @@ def lstm_backward(
 
 
 def pack_gru(
-    weights: Weights, *, options: GRUOptions | None = None, training: bool = False, zoneout: bool = False
+    weights: Weights,
+    *,
+    options: GRUOptions | None = None,
+    training: bool = False,
+    zoneout: bool = False,
+    precision: str = "float32",
 ) -> Packed:
     """Arrange the weights of a GRU as its kernel reads them; see `pack_lstm`.
 
@@ -296,9 +324,9 @@ def pack_gru(
     weights : kernel (inputs, 3*units), recurrent_kernel (units, 3*units) and, if there is one, bias:
         (2, 3*units), those of the input and of the recurrent product, or (3*units) without
         ``reset_after``; gates in the order z, r, h. With layer normalisation also gain (2, 3*units).
-    options, training, zoneout : as for `pack_lstm`.
+    options, training, zoneout, precision : as for `pack_lstm`.
     """
-    return _pack(weights, GRUOptions, options, training, zoneout)
+    return _pack(weights, GRUOptions, options, training, zoneout, precision)
 
 
 def gru(
@@ -406,7 +434,12 @@ def gru_backward(
 
 
 def pack_rnn(
-    weights: Weights, *, options: RNNOptions | None = None, training: bool = False, zoneout: bool = False
+    weights: Weights,
+    *,
+    options: RNNOptions | None = None,
+    training: bool = False,
+    zoneout: bool = False,
+    precision: str = "float32",
 ) -> Packed:
     """Arrange the weights of a simple RNN as its kernel reads them; see `pack_lstm`.
 
@@ -414,9 +447,9 @@ def pack_rnn(
     ----------
     weights : kernel (inputs, units), recurrent_kernel (units, units) and, if there is one, bias
         (units).
-    options, training, zoneout : as for `pack_lstm`.
+    options, training, zoneout, precision : as for `pack_lstm`.
     """
-    return _pack(weights, RNNOptions, options, training, zoneout)
+    return _pack(weights, RNNOptions, options, training, zoneout, precision)
 
 
 def rnn(
@@ -1119,13 +1152,20 @@ def _crf(
 
 
 def _pack(
-    weights: Weights, kind: type[_SomeOptions], options: _SomeOptions | None, training: bool, zoneout: bool
+    weights: Weights,
+    kind: type[_SomeOptions],
+    options: _SomeOptions | None,
+    training: bool,
+    zoneout: bool,
+    precision: str = "float32",
 ) -> Packed:
     if isinstance(weights, (PackedWeights, StepwiseWeights)):
         if weights.cell != kind.cell:
             raise ValueError(f"weights: expected weights packed for {kind.cell}, got those of {weights.cell}")
         if options is not None:
             raise ValueError("options: packed weights have theirs")
+        if precision != "float32":
+            raise ValueError("precision: packed weights have theirs")
         return weights
     training, zoneout = flag("training", training), flag("zoneout", zoneout)
     if options is None:
@@ -1143,8 +1183,9 @@ def _pack(
         then = f", then {after}" if after else ""
         raise ValueError(f"weights: expected {before} and at most a bias{then}, got {len(weights)} arrays")
     if options.foreign_activations:
+        one_of("precision", precision, ("float32", "bfloat16", "int8"))
         return StepwiseWeights(options, list(weights), training, zoneout)
-    return _core.pack(options, list(weights), training, zoneout)
+    return _core.pack(options, list(weights), training, zoneout, precision)
 
 
 def _backward(

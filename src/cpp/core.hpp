@@ -313,6 +313,15 @@ struct NamedCell {
     CellKernels<T> fused, staged;
 };
 
+// What the products of a cell's passes read: its numbers as they are, or narrow ones. Everything else stays as it is.
+enum class Precision { full, bfloat16, int8 };
+
+// The fused kernels of narrow numbers, for inference. What is packed stands in arrays of float, and is none.
+struct ReducedCell {
+    const char* name;
+    CellKernels<float> bfloat16, int8;
+};
+
 // What one instruction set provides for one element type.
 template <class T>
 struct Kernels {
@@ -344,6 +353,7 @@ struct InstructionSet {
     int vector_bytes;
     Kernels<float> f32;
     Kernels<double> f64;
+    const ReducedCell* reduced;  // a null name ends the list
 };
 
 // dispatch.cpp: the table of this process, chosen once. Throws std::runtime_error where

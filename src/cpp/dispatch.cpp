@@ -17,6 +17,9 @@ LSTMCORE_DECLARE(baseline)
 LSTMCORE_DECLARE(avx2)
 LSTMCORE_DECLARE(avx512)
 LSTMCORE_DECLARE(neon)
+namespace avx512_bf16 {
+const ReducedCell* reduced_cells();  // kernels/reduced.cpp
+}
 
 namespace {
 struct Candidate {
@@ -27,15 +30,32 @@ struct Candidate {
 
 bool always() { return true; }
 
+#ifdef LSTMCORE_HAS_avx512
+bool has_avx512() {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+}
+#endif
+#ifdef LSTMCORE_HAS_avx512_bf16
+// AVX-512 but for its kernels of narrow numbers.
+const InstructionSet& avx512_bf16_set() {
+    static const InstructionSet set = [] {
+        InstructionSet set = avx512::instruction_set();
+        set.name = "avx512_bf16", set.reduced = avx512_bf16::reduced_cells();
+        return set;
+    }();
+    return set;
+}
+#endif
+
 const Candidate candidates[] = {
 // best first
+#ifdef LSTMCORE_HAS_avx512_bf16
+    {"avx512_bf16", avx512_bf16_set,
+     [] { return has_avx512() && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni"); }},
+#endif
 #ifdef LSTMCORE_HAS_avx512
-    {"avx512", avx512::instruction_set,
-     [] {
-         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                __builtin_cpu_supports("fma");
-     }},
+    {"avx512", avx512::instruction_set, has_avx512},
 #endif
 #ifdef LSTMCORE_HAS_avx2
     {"avx2", avx2::instruction_set, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},

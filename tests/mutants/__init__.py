@@ -69,7 +69,6 @@ def mutants():
     for path in sorted((here / "kernels").rglob("*.py")):
         name = path.relative_to(here).with_suffix("")
         entries = importlib.import_module("." + ".".join(name.parts), __name__).MUTANTS
-        # kernels.cpp is the only one that is no header.
-        file = str(name) + (".cpp" if name.name == "kernels" else ".hpp")
+        file = next(f for f in (f"{name}.hpp", f"{name}.cpp") if (SOURCES / f).exists())
         result += [Mutant(e.text, e.replacement, e.killed_by, e.isa, e.equivalent, file) for e in entries]
     return result

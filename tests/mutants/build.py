@@ -1,4 +1,4 @@
-"""Builds of the core: once as it is, and then one object and one link for each mutant."""
+"""Builds of the core: once as it is, and then one set's objects and one link for each mutant."""
 
 import os
 import shutil
@@ -57,12 +57,16 @@ class Build:
     def make(self, place, isa):
         """Compile one set's kernels from the sources of a place and link the core there; return what it is."""
         made = place / ("lstmcore" if self.target == "_core" else "") / Path(self.output).name
-        own = f"CMakeFiles/kernels_{isa}.dir/src/cpp/kernels/kernels.cpp.o"
-        compiled = next(c for c in self.commands if f"-o {own}" in c)
-        compiled = compiled.replace(own, str(place / "kernels.o")).replace(str(ROOT / "src"), str(place / "src"))
-        linked = self.commands[-1].replace(own, str(place / "kernels.o"))
-        linked = linked.replace(f"-o {self.output}", f"-o {made}")
+        own = f"CMakeFiles/kernels_{isa}.dir/src/cpp/kernels/"
+        linked = self.commands[-1].replace(f"-o {self.output}", f"-o {made}")
+        compiled = []
+        for command in self.commands:
+            if f"-o {own}" in command:
+                object = command.split(f"-o {own}")[1].split()[0]
+                command = command.replace(own + object, str(place / object))
+                compiled.append(command.replace(str(ROOT / "src"), str(place / "src")))
+                linked = linked.replace(own + object, str(place / object))
         made.unlink(missing_ok=True)
-        for command in (compiled, linked):
+        for command in (*compiled, linked):
             run(command, shell=True, cwd=self.directory, env=environment())
         return made

@@ -1,6 +1,7 @@
 // Weights, packed once for many calls.
 #include <pybind11/stl.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -152,8 +153,40 @@ void read_shape(CellDescription& d, const std::vector<py::array>& arrays) {
                               numbers_text(recurrent.shape, recurrent.dimensions));
 }
 
+struct PrecisionInfo {
+    const char* name;
+    Precision precision;
+};
+const PrecisionInfo precisions[] = {
+    // full: as the arrays are
+    {"float32", Precision::full},
+    {"bfloat16", Precision::bfloat16},
+    {"int8", Precision::int8},
+};
+const char* name_of(Precision precision) { return precisions[int(precision)].name; }
+
+Precision read_precision(py::handle given) {
+    for (const PrecisionInfo& info : precisions)
+        if (PyUnicode_Check(given.ptr()) && PyUnicode_CompareWithASCIIString(given.ptr(), info.name) == 0)
+            return info.precision;
+    const std::string expected = "precision: expected 'float32', 'bfloat16' or 'int8', got " + text_of(given);
+    if (!PyUnicode_Check(given.ptr())) throw py::type_error(expected);
+    throw py::value_error(expected);
+}
+
+// Integers have no infinity, and a column with one has no scale.
+template <class T>
+void must_be_finite(const char* argument, const T* matrix, const MatrixStrides& strides, const View& view) {
+    for (long i = 0; i < view.shape[0]; ++i)
+        for (long j = 0; j < view.shape[1]; ++j)
+            if (const T x = matrix[i * strides.row + j * strides.column]; !std::isfinite(x))
+                throw py::value_error(std::string(argument) + ": expected finite numbers, for precision 'int8', got " +
+                                      std::to_string(x) + " in row " + std::to_string(i) + ", column " +
+                                      std::to_string(j));
+}
+
 std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<py::object>& given, py::handle training,
-                                         py::handle zoneout) {
+                                         py::handle zoneout, py::handle precision) {
     CellDescription d;
     d.cell = &cell_of(options);
     d.options = read_options(options, *d.cell);
@@ -161,6 +194,9 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
     d.gates = d.cell->gates(d.options);
     d.training = flag("training", training);
     d.staged = (flag("zoneout", zoneout) && !d.cell->zoneout_is_fused) || !d.cell->is_fused(d.options);
+    d.precision = read_precision(precision);
+    if (d.training && d.precision == Precision::int8)
+        throw py::value_error("precision: 'int8' is for inference, got training=True");
     const std::size_t least = d.cell->recurrent ? 2 : 1;
     if (given.size() < least)
         throw py::value_error("weights: expected " + std::to_string(least) + " arrays or more, got " +
@@ -177,6 +213,7 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
         if (arrays.size() != d.weights.size())
             throw py::value_error("weights: expected " + std::to_string(without_bias) + " arrays or, with a bias, " +
                                   std::to_string(without_bias + 1) + ", got " + std::to_string(arrays.size()));
+        if (!has_kernels<T>(d)) d.precision = Precision::full;
         GivenWeights<T> weights;
         std::vector<View> held;
         for (std::size_t k = 0; k < arrays.size(); ++k) {
@@ -190,6 +227,8 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
                 held.push_back(contiguous<T>(info.name, arrays[k], info.dims));
             }
             pointer_of(weights.arrays, info.role) = pointer<T>(held.back());
+            if (const MatrixStrides* strides = weights.strides_of(info.role); strides && d.precision == Precision::int8)
+                must_be_finite(info.name, pointer<T>(held.back()), *strides, held.back());
         }
         const WithoutGil release;
         return pack<T>(d, weights);
@@ -224,9 +263,11 @@ void register_weights(py::module_& m) {
         .def_property_readonly("weight_count", [](const CellWeights& w) { return w.weights.size(); })
         .def_property_readonly("training", [](const CellWeights& w) { return w.training; })
         .def_property_readonly("kernel", [](const CellWeights& w) { return w.staged ? "staged" : "fused"; })
+        .def_property_readonly("precision", [](const CellWeights& w) { return name_of(w.precision); })
         .def_property_readonly("dtype", [](const CellWeights& w) { return w.is_float32() ? "float32" : "float64"; });
     made_by_core(packed_weights_class);
-    m.def("pack", pack_arrays);
+    m.def("pack", pack_arrays, py::arg("options"), py::arg("weights"), py::arg("training"), py::arg("zoneout"),
+          py::arg("precision") = name_of(Precision::full));
     m.def("describe", describe);
     py::dict states;  // of every cell
     for (const CellInfo* cell = cells; cell->name; ++cell) states[cell->name] = names_in(cell->states);

@@ -6,6 +6,9 @@
 // by units (a barrier each step; each thread's share of the weights then stays in its own cache).
 // Either way every sum keeps its order.
 //
+// With narrow products (products.hpp) the rows of x and h become narrow first; what they are multiplied with is packed
+// so, and there is no dropout.
+//
 // A cell has what packing.hpp says, and forward(sums, problem, row, step, unit).
 #pragma once
 
@@ -45,7 +48,7 @@ LSTMCORE_INLINE void for_each_piece(long row0, long row1, long first, long secon
 
 // --- the loop -------------------------------------------------------------------------------
 
-template <class Cell, class T>
+template <class Cell, class T, class Product = Plain<T>>
 class Forward {
     static constexpr int N = Cell::gates * Cell::vectors, S = Cell::sums, L = lanes<T>;
     const ForwardProblem<T>& p;
@@ -57,8 +60,10 @@ class Forward {
     const long tail, tail_block;      // vectors of the tail, and its block, or 0 and none
     T* projected;                     // [step of chunk][row][block][sum][lane]
     const long projected_row;
-    T* partial_sums;           // [row of group][sum][lane]
-    T *dropped_x, *dropped_h;  // [row][unit]: rows times their dropout factors; this step's, or a tile's
+    T* partial_sums;                         // [row of group][sum][lane]
+    T *dropped_x, *dropped_h;                // [row][unit]: rows times their dropout factors; this step's, or a tile's
+    NarrowRows<Product> narrow_x, narrow_h;  // this step's rows; of x the chunk's, where they are ahead
+    const long x_depth, h_depth;             // terms of the two products, or words of them
 
     // With few rows the input weights are better read once for many steps: their product with the
     // inputs of a chunk of steps is computed ahead. So it is with some more rows where the weights are
@@ -68,7 +73,7 @@ class Forward {
         const RecurrentShape& s = p.shape;
         if (s.inputs <= 4 || s.steps == 1 || p.x_dropout.factors || by_gate(p)) return false;
         const Blocks<Cell, T> blocks(s, p.options);
-        const long bytes = N * L * (s.inputs + blocks.depth) * blocks.count() * long(sizeof(T));
+        const long bytes = N * L * (words(s.inputs) + words(blocks.depth)) * blocks.count() * long(sizeof(T));
         return s.batch < tile_rows || (s.batch <= 4 * tile_rows && bytes > large_weights && !p.ragged.first);
     }
     static constexpr long large_weights = 768l << 10, projected_bytes = 128l << 10;
@@ -82,7 +87,8 @@ class Forward {
         return plan_ahead(p) ? plan_chunk(p) * p.shape.batch * sums_of(p) : 0;
     }
     static long partial_size(const ForwardProblem<T>& p) {
-        const long inputs = plan_ahead(p) ? 0 : p.shape.inputs, depth = Blocks<Cell, T>(p.shape, p.options).depth;
+        const long inputs = plan_ahead(p) ? 0 : words(p.shape.inputs);
+        const long depth = words(Blocks<Cell, T>(p.shape, p.options).depth);
         return piece_end(0, inputs, depth) == inputs + depth ? 0
                                                              : min(p.shape.batch, tiles_in_group * tile_rows) * S * L;
     }
@@ -93,9 +99,22 @@ class Forward {
     static long dropped_size(const ForwardProblem<T>& p, const Dropout<T>& dropout, long width) {
         return dropout.factors ? (by_gate(p) ? tile_rows : p.shape.batch) * width : 0;
     }
+    static long words(long terms) { return ceil_div(terms, Product::group); }
+    static long narrow_x_size(const ForwardProblem<T>& p) {
+        if constexpr (!Product::narrow)
+            return 0;
+        else
+            return (plan_ahead(p) ? plan_chunk(p) : 1) * p.shape.batch * row_stride<Product>(p.shape.inputs);
+    }
+    static long narrow_h_size(const ForwardProblem<T>& p) {
+        if constexpr (!Product::narrow)
+            return 0;
+        else
+            return p.shape.batch * row_stride<Product>(p.shape.units);
+    }
     static long workspace_of_thread(const ForwardProblem<T>& p) {
         return projected_size(p) + partial_size(p) + dropped_size(p, p.x_dropout, p.shape.inputs) +
-               dropped_size(p, p.h_dropout, p.shape.units);
+               dropped_size(p, p.h_dropout, p.shape.units) + narrow_x_size(p) + narrow_h_size(p);
     }
 
  public:
@@ -114,7 +133,11 @@ class Forward {
           projected_row(sums_of(p)),
           partial_sums(projected + projected_size(p)),
           dropped_x(partial_sums + partial_size(p)),
-          dropped_h(dropped_x + dropped_size(p, p.x_dropout, p.shape.inputs)) {
+          dropped_h(dropped_x + dropped_size(p, p.x_dropout, p.shape.inputs)),
+          narrow_x{dropped_h + dropped_size(p, p.h_dropout, p.shape.units), p.shape.inputs},
+          narrow_h{narrow_x.data + narrow_x_size(p), p.shape.units},
+          x_depth(words(p.shape.inputs)),
+          h_depth(words(blocks.depth)) {
         row0 = 0, row1 = p.shape.batch, block0 = 0, block1 = blocks.count();
         if (by_units)
             team.split(block1, block0, block1);
@@ -139,11 +162,13 @@ class Forward {
         // A thread that shares rows has some of each step's; sequences of different length are not shared.
         const long begin = number_of(p, t0), own = row1 - row0;
         const long rows = p.ragged.first ? number_of(p, t1) - begin : (t1 - t0) * own;
-        const auto x_rows = rows_of<T>([&](long m) {
+        const auto x_row = [&](long m) {
             if (!p.ragged.first) return at(p.x, row0 + m % own, t0 + m / own);
             const Place place = place_of(p, begin + m);
             return at(p.x, place.b, place.t);
-        });
+        };
+        if constexpr (Product::narrow)
+            for (long m = 0; m < rows; ++m) narrow_x.read(m, x_row(m), 0);
         for (long block = block0; block < block1; ++block)
             for (long tile = 0; tile < tile_count(rows); ++tile) {
                 const long row = tile_begin(rows, tile);
@@ -153,8 +178,13 @@ class Forward {
                         using P = decltype(panels);
                         Vec<T> sum[R][P::sums];
                         start_from_bias<R>(sum, panels);
-                        accumulate<T, R, P::vectors>(sum, x_rows.template tile<R>(row, 0), panels.kernel,
-                                                     p.shape.inputs, typename P::JoinX{});
+                        const auto multiply = [&](const auto& tile) {
+                            accumulate<T, R, P::vectors>(sum, tile, panels.kernel, x_depth, typename P::JoinX{});
+                        };
+                        if constexpr (Product::narrow)
+                            multiply(narrow_x.template tile<R, P::vectors>(row, 0, panels.kernel));
+                        else
+                            multiply(rows_of<T>(x_row).template tile<R>(row, 0));
                         store_tile<T, R>(sum, projected + row * projected_row + block * S * L, projected_row);
                     });
                 });
@@ -192,13 +222,14 @@ class Forward {
     };
     template <class F>
     LSTMCORE_INLINE void with_panels(long block, F f) const {
-        const long inputs = p.shape.inputs, units = p.shape.units;
+        constexpr int scales = Product::scaled;  // before the words
+        const long units = p.shape.units, x_rows = scales + x_depth, h_rows = scales + h_depth;
         if (block != tail_block)
-            return f(Block{p.weights.kernel + block * inputs * N * L,
-                           p.weights.recurrent + block * blocks.depth * N * L, p.weights.bias + block * S * L});
+            return f(Block{p.weights.kernel + (block * x_rows + scales) * N * L,
+                           p.weights.recurrent + (block * h_rows + scales) * N * L, p.weights.bias + block * S * L});
         if constexpr (Cell::vectors == 1) {
-            const T *kernel = tail_of<Cell>(p.weights.kernel, units, inputs),
-                    *recurrent = tail_of<Cell>(p.weights.recurrent, units, units),
+            const T *kernel = tail_of<Cell>(p.weights.kernel, units, x_rows) + scales * tail * L,
+                    *recurrent = tail_of<Cell>(p.weights.recurrent, units, h_rows) + scales * tail * L,
                     *bias = p.weights.bias + (block + 1) * S * L;
             return tail == 1 ? f(Tail<1>{kernel, recurrent, bias}) : f(Tail<2>{kernel, recurrent, bias});
         }
@@ -226,11 +257,11 @@ class Forward {
 
     void step(long t, long t0) {
         const long end = min(row1, rows_at(p, t));
-        if constexpr (Cell::gates > 1)
+        if constexpr (Cell::gates > 1 && !Product::narrow)
             if (by_gate(p)) return step_by_gate(t, end);
-        drop(t, end);
+        prepare_rows(t, end);
         for (long block = block0; block < block1; ++block)
-            for_each_piece(row0, end, ahead ? 0 : p.shape.inputs, blocks.depth,
+            for_each_piece(row0, end, ahead ? 0 : x_depth, h_depth,
                            [&](long b, long height, long slot, long k0, long k1) {
                                with_rows(height, [&](auto R) {
                                    with_panels(block, [&](auto panels) {
@@ -240,16 +271,27 @@ class Forward {
                            });
     }
 
-    // This step's rows of x and h, as the products see them.
-    auto x_rows(long t) const {
-        return rows_of<T>([this, t](long r) -> const T* {
-            return p.x_dropout.factors ? dropped_x + r * p.shape.inputs : at(p.x, r, t);
-        });
+    // This step's rows of x and h, as the products see them: R of them, from term k on. Their panel of N vectors begins
+    // at `panel`.
+    template <int R, int N>
+    LSTMCORE_INLINE auto x_tile(long t, long b, long k, const T* panel) const {
+        if constexpr (Product::narrow)
+            return narrow_x.template tile<R, N>(b, k, panel);
+        else
+            return rows_of<T>([this, t](long r) -> const T* {
+                       return p.x_dropout.factors ? dropped_x + r * p.shape.inputs : at(p.x, r, t);
+                   })
+                .template tile<R>(b, k);
     }
-    auto h_rows(long t, long unit) const {
-        return rows_of<T>([this, t, unit](long r) -> const T* {
-            return (p.h_dropout.factors ? dropped_h + r * p.shape.units : previous_h(p, r, t)) + unit;
-        });
+    template <int R, int N>
+    LSTMCORE_INLINE auto h_tile(long t, long b, long k, long unit, const T* panel) const {
+        if constexpr (Product::narrow)
+            return narrow_h.template tile<R, N>(b, k, panel);
+        else
+            return rows_of<T>([this, t, unit](long r) -> const T* {
+                       return (p.h_dropout.factors ? dropped_h + r * p.shape.units : previous_h(p, r, t)) + unit;
+                   })
+                .template tile<R>(b, k);
     }
 
     long projected_place(long t, long t0, long b) const {
@@ -259,7 +301,7 @@ class Forward {
     // The terms [k0, k1) of the inputs and the previous h, one after the other.
     template <int R, class Panels>
     void tile(const Panels& panels, long t, long t0, long b, long slot, long block, long k0, long k1) {
-        const long inputs = ahead ? 0 : p.shape.inputs, depth = blocks.depth;
+        const long inputs = ahead ? 0 : x_depth, depth = h_depth;
         T* partial = partial_sums + slot * (S * L);
         if (k1 == inputs + depth)
             for (int r = 0; r < R; ++r) {
@@ -271,7 +313,7 @@ class Forward {
         if (k0 == 0 && block == block0 && inputs >= line && t + 1 < p.shape.steps)
             for (int r = 0; r < R && b + r < rows_at(p, t + 1); ++r) {
                 const T* x = at(p.x, b + r, t + 1);
-                for (long k = 0; k < inputs; k += line) __builtin_prefetch(x + k);
+                for (long k = 0; k < p.shape.inputs; k += line) __builtin_prefetch(x + k);
             }
         Vec<T> sum[R][Panels::sums];
         if (k0 > 0)
@@ -282,11 +324,11 @@ class Forward {
             start_from_bias<R>(sum, panels);
         constexpr int V = Panels::vectors;
         if (k0 < inputs)
-            accumulate<T, R, V>(sum, x_rows(t).template tile<R>(b, k0), panels.kernel + k0 * V * L,
+            accumulate<T, R, V>(sum, x_tile<R, V>(t, b, k0, panels.kernel), panels.kernel + k0 * V * L,
                                 min(k1, inputs) - k0, typename Panels::JoinX{});
         if (k1 > inputs) {
             const long k = max(0, k0 - inputs);
-            accumulate<T, R, V, Panels::shift>(sum, h_rows(t, blocks.begin_of(block)).template tile<R>(b, k),
+            accumulate<T, R, V, Panels::shift>(sum, h_tile<R, V>(t, b, k, blocks.begin_of(block), panels.recurrent),
                                                panels.recurrent + k * V * L, k1 - inputs - k, typename Panels::JoinH{});
         }
         if (k1 < inputs + depth) return store_tile<T, R>(sum, partial, S * L);
@@ -305,10 +347,24 @@ class Forward {
         Cell::template forward<T, R>(sum, p, b, t, blocks.unit_of(block));
     }
 
-    // --- dropout ---
+    // --- rows that are not used as they are ---
 
-    // Multiplies this step's rows by their dropout factors.
-    void drop(long t, long end) {
+    // h is no larger than 1 where the cell's activation is not and the first h was not; a scale of its own has only a
+    // row that is.
+    static float least_of_h(const ForwardProblem<T>& p) {
+        const ActivationKind kind = p.options.activation.kind;
+        return kind == ActivationKind::relu || kind == ActivationKind::linear ? 0.f : 1.f;
+    }
+
+    // This step's rows become narrow, or are multiplied by their dropout factors.
+    void prepare_rows(long t, long end) {
+        if constexpr (Product::narrow) {
+            for (long b = row0; b < end; ++b) {
+                if (!ahead) narrow_x.read(b, at(p.x, b, t), 0);
+                narrow_h.read(b, previous_h(p, b, t), least_of_h(p));
+            }
+            return;
+        }
         for (long b = row0; p.x_dropout.factors && b < end; ++b)
             multiply_rows(at(p.x, b, t), factors(p.x_dropout, p, 0, b, p.shape.inputs), dropped_x + b * p.shape.inputs,
                           p.shape.inputs);

@@ -10,7 +10,7 @@
 
 #include "../core.hpp"
 #include "../threads.hpp"
-#include "simd.hpp"
+#include "products.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -23,19 +23,11 @@ constexpr int tile_rows = 3;
 constexpr int tile_vectors = 4;
 // A panel of this depth is 128 KB on AVX-512: it stays in the second-level cache while all rows pass.
 constexpr long depth_block = 512;
-// Terms added up in registers before they join the rest: long sums lose less this way. The fewer, the less, and
-// the longer it takes: 1 % of the time for half as many. Sums over rows, the gradients of weights, are the longest.
-// With these numbers the rounding errors of an LSTM are about PyTorch's or less (tests/test_peers.py).
-constexpr long sum_block = 256, row_sum_block = 128;
 static_assert(depth_block % sum_block == 0 && depth_block % row_sum_block == 0,
               "a sum is cut at the same places wherever it is interrupted");
 
 template <class T>
 constexpr long panel_columns = long(tile_vectors) * lanes<T>;
-
-LSTMCORE_INLINE long ceil_div(long a, long b) { return (a + b - 1) / b; }
-LSTMCORE_INLINE long min(long a, long b) { return a < b ? a : b; }
-LSTMCORE_INLINE long max(long a, long b) { return a > b ? a : b; }
 
 template <int N>
 struct Const {
@@ -167,14 +159,14 @@ void pack_tiles(T* packed, Row row, long rows, long depth, long k_begin, long k_
 // --- micro-kernel ---------------------------------------------------------------------------
 
 template <class T, int R>
-struct RowTile {  // rows anywhere, each contiguous in k
+struct RowTile : PlainTile<T> {  // rows anywhere, each contiguous in k
     static constexpr long block = sum_block;
     const T* row[R];
     LSTMCORE_INLINE T operator()(int r, long k) const { return row[r][k]; }
 };
 
 template <class T, int R>
-struct PackedTile {  // from pack_tiles
+struct PackedTile : PlainTile<T> {  // from pack_tiles
     static constexpr long block = row_sum_block;
     const T* packed;
     LSTMCORE_INLINE T operator()(int r, long k) const { return packed[k * R + r]; }
@@ -207,18 +199,26 @@ template <class T, int R, int N, int shift = 0, int A, class Tile, class Source,
 LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const Source& panel, long depth,
                                      const Join& join = {}) {
     static_assert(N + shift <= A, "a sum for every vector of the panel");
+    using Product = typename Tile::Product;
     for (long k0 = 0; k0 < depth; k0 += Tile::block) {
-        Vec<T> block[R][N] = {};
+        typename Product::Sum block[R][N];
+#pragma GCC unroll 6
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+            for (int n = 0; n < N; ++n) block[r][n] = a.start(r, k0);
         const long k1 = min(depth, k0 + Tile::block);
         for (long k = k0; k < k1; ++k) {
-            Vec<T> b[N];
 #pragma GCC unroll 4
-            for (int n = 0; n < N; ++n) b[n] = load(panel(k, n));
+            for (int part = 0; part < Product::parts; ++part) {
+                decltype(Product::words(panel(k, 0), 0)) b[N];
+#pragma GCC unroll 4
+                for (int n = 0; n < N; ++n) b[n] = Product::words(panel(k, n), part);
 #pragma GCC unroll 6
-            for (int r = 0; r < R; ++r) {
-                const Vec<T> x = broadcast(a(r, k));
+                for (int r = 0; r < R; ++r) {
+                    const auto x = Product::row(a(r, k), part);
 #pragma GCC unroll 4
-                for (int n = 0; n < N; ++n) block[r][n] = fma(x, b[n], block[r][n]);
+                    for (int n = 0; n < N; ++n) block[r][n] = Product::multiply_add(x, b[n], block[r][n]);
+                }
             }
         }
 #pragma GCC unroll 6
@@ -226,7 +226,7 @@ LSTMCORE_INLINE void accumulate_from(Vec<T> (&sum)[R][A], const Tile& a, const S
 #pragma GCC unroll 4
             for (int n = 0; n < N; ++n) {
                 Vec<T>& total = sum[r][n == N - 1 ? n + shift : n];
-                total = join(total, block[r][n], r, n);
+                total = join(total, a.value(block[r][n], r, n), r, n);
             }
     }
 }
@@ -270,7 +270,7 @@ struct PackedRows {
     long depth;
     template <int R>
     LSTMCORE_INLINE PackedTile<T, R> tile(long begin, long k) const {
-        return {packed + begin * depth + k * R};
+        return {{}, packed + begin * depth + k * R};
     }
 };
 

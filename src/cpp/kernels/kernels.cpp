@@ -12,22 +12,13 @@
 #include "crf.hpp"
 #include "ctc.hpp"
 #include "elementwise.hpp"
+#include "fused.hpp"
 #include "optimizers.hpp"
 #include "probe.hpp"
 #include "softmax.hpp"
 #include "transposition.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
-
-template <class Cell>
-std::size_t saved_of_fused(const RecurrentShape& s, const CellOptions&) {
-    return Cell::saved * s.units;
-}
-
-template <class Loop, class Problem>
-void run(const Problem& problem, const Team& team) {
-    Loop(problem, team).run();
-}
 
 template <class Cell, class ForwardLoop, class BackwardLoop, class T>
 constexpr CellKernels<T> in_registers() {
@@ -102,7 +93,8 @@ static constexpr Kernels<T> table() {
 #define LSTMCORE_NAME(name) LSTMCORE_TEXT(name)
 
 const InstructionSet& instruction_set() {
-    static const InstructionSet set = {LSTMCORE_NAME(LSTMCORE_ISA), vector_bytes, table<float>(), table<double>()};
+    static const InstructionSet set = {LSTMCORE_NAME(LSTMCORE_ISA), vector_bytes, table<float>(), table<double>(),
+                                       reduced_cells()};
     return set;
 }
 

@@ -66,44 +66,89 @@ long tail_vectors(long units) {
     return 0;
 }
 
+// Vectors of a panel for each of its columns' vectors: its scales and its words.
+template <class Product>
+LSTMCORE_INLINE long panel_rows(long terms) {
+    return Product::scaled + ceil_div(terms, Product::group);
+}
+
 // Forward panels hold one block of units of every gate; the tail has panels of its own, beside those of its
 // block, which dropout by gate needs.
-template <class Cell, class T>
+template <class Cell, class T, class Product = Plain<T>>
 PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions& options) {
     const Blocks<Cell, T> blocks(s, options);
     const std::size_t count = blocks.count(), gates = Cell::gates * s.units;
     const std::size_t tail = tail_vectors<Cell, T>(s.units) * lanes<T>;
     const std::size_t width = count * block_units<Cell, T> * Cell::gates + tail;
     PackedSizes sizes{};
-    sizes.kernel = width * s.inputs, sizes.recurrent = width * blocks.depth,
+    sizes.kernel = width * panel_rows<Product>(s.inputs), sizes.recurrent = width * panel_rows<Product>(blocks.depth);
     sizes.bias = count * Cell::sums * lanes<T> + tail;
+    if (Product::narrow) return sizes;  // for inference
     sizes.kernel_transposed = gates * packed_columns<T>(s.inputs);
     sizes.recurrent_transposed = gates * packed_columns<T>(blocks.depth);
     return sizes;
 }
 
-// Where the tail's panels begin.
+// Where the tail's panels begin, `rows` vectors for each of theirs.
 template <class Cell, class T>
-LSTMCORE_INLINE T* tail_of(T* packed, long units, long depth) {
-    return packed + ceil_div(units, block_units<Cell, T>) * Cell::gates * block_units<Cell, T> * depth;
+LSTMCORE_INLINE T* tail_of(T* packed, long units, long rows) {
+    return packed + ceil_div(units, block_units<Cell, T>) * Cell::gates * block_units<Cell, T> * rows;
 }
 
-template <class Cell, class T>
-void pack_tail(const PackProblem<T>& p, long vectors) {
-    const long units = p.shape.units, first = units - units % lanes<T>;
-    const long width = vectors * lanes<T>, group = tail_group<Cell, T>(vectors);
-    const auto pack = [&](T* to, const T* from, const MatrixStrides& strides, long depth, int shift) {
-        std::memset(to, 0, depth * width * sizeof(T));
-        for (long k = 0; k < depth; ++k)
-            for (int gate = 0; gate < Cell::gates; ++gate) {
-                const int sum = gate == Cell::gates - 1 ? gate + shift : gate;
-                copy_elements(to + k * width + sum * group,
-                              from + k * strides.row + (gate * units + first) * strides.column, strides.column,
-                              units - first);
-            }
+// Packs one vector of columns of a panel from rows of a vector each, which read(to, k, count) gives, some at a time.
+template <class Product, class T, class Read>
+void pack_columns(T* packed, long stride, long depth, const Read& read) {
+    constexpr int L = lanes<T>;
+    constexpr long some = 64;
+    T rows[some * L];
+    const auto for_some = [&](auto f) {
+        for (long k = 0; k < depth; k += some) {
+            const long count = min(some, depth - k), whole = ceil_div(count, Product::group) * Product::group;
+            read(rows, k, count);
+            std::memset(rows + count * L, 0, (whole - count) * L * sizeof(T));
+            f(k, count);
+        }
     };
-    pack(tail_of<Cell>(p.packed.kernel, units, p.shape.inputs), p.weights.kernel, p.kernel, p.shape.inputs, 0);
-    pack(tail_of<Cell>(p.packed.recurrent, units, units), p.weights.recurrent, p.recurrent, units, Cell::shift);
+    if constexpr (!Product::narrow) {
+        for_some([&](long k0, long count) {
+            for (long k = 0; k < count; ++k) store(packed + (k0 + k) * stride, load(rows + k * L));
+        });
+    } else {
+        typename Product::PackColumns columns;
+        if constexpr (Product::scaled) {
+            for_some([&](long, long count) { columns.look(rows, count); });
+            store(packed, columns.scales());
+            packed += stride;
+        }
+        for_some([&](long k0, long count) {
+            for (long k = 0; k < count; k += Product::group)
+                store_words(packed + (k0 + k) / Product::group * stride, columns.word(rows + k * L));
+        });
+    }
+}
+
+template <class Cell, class Product, class T>
+void pack_tail(const PackProblem<T>& p, long vectors) {
+    constexpr int L = lanes<T>;
+    const long units = p.shape.units, first = units - units % L;
+    const long width = vectors * L, group = tail_group<Cell, T>(vectors);
+    const auto pack = [&](T* packed, const T* from, const MatrixStrides& strides, long depth, int shift) {
+        T* to = tail_of<Cell>(packed, units, panel_rows<Product>(depth));
+        for (long v = 0; v < vectors; ++v)
+            pack_columns<Product>(to + v * L, width, depth, [&](T* rows, long k0, long count) {
+                std::memset(rows, 0, count * L * sizeof(T));
+                for (int gate = 0; gate < Cell::gates; ++gate) {
+                    const long lane = (gate == Cell::gates - 1 ? gate + shift : gate) * group;
+                    if (lane / L != v) continue;
+                    const T* source = from + (gate * units + first) * strides.column;
+                    for (long k = 0; k < count; ++k)
+                        copy_elements(rows + k * L + lane % L, source + (k0 + k) * strides.row, strides.column,
+                                      units - first);
+                }
+            });
+    };
+    pack(p.packed.kernel, p.weights.kernel, p.kernel, p.shape.inputs, 0);
+    pack(p.packed.recurrent, p.weights.recurrent, p.recurrent, units, Cell::shift);
     T* bias = p.packed.bias + ceil_div(units, block_units<Cell, T>) * Cell::sums * lanes<T>;
     std::memset(bias, 0, width * sizeof(T));
     for (int sum = 0; p.weights.bias && sum < Cell::sums; ++sum)
@@ -111,7 +156,7 @@ void pack_tail(const PackProblem<T>& p, long vectors) {
               int(units - first));
 }
 
-template <class Cell, class T>
+template <class Cell, class T, class Product = Plain<T>>
 void pack(const PackProblem<T>& problem) {
     parallel(
         problem.threads,
@@ -127,13 +172,21 @@ void pack(const PackProblem<T>& problem) {
                 const auto count = [&](int v) { return int(max(0, min(L, blocks.end_of(block) - unit_of(v)))); };
                 for (int n = 0; n < N; ++n) {
                     const long column = n / V * units + unit_of(n % V);
-                    pack_vector(p.packed.kernel + (block * p.shape.inputs * N + n) * L, N * L,
-                                p.weights.kernel + column * p.kernel.column, p.kernel.row, p.kernel.column,
-                                p.shape.inputs, count(n % V));
+                    // Of the matrix's columns from here on.
+                    const auto pack_matrix = [&](T* packed, const T* matrix, const MatrixStrides& strides, long depth) {
+                        T* to = packed + (block * panel_rows<Product>(depth) * N + n) * L;
+                        const T* from = matrix + column * strides.column;
+                        if constexpr (!Product::narrow)
+                            pack_vector(to, N * L, from, strides.row, strides.column, depth, count(n % V));
+                        else
+                            pack_columns<Product>(to, N * L, depth, [&](T* rows, long k, long some) {
+                                pack_vector(rows, L, from + k * strides.row, strides.row, strides.column, some,
+                                            count(n % V));
+                            });
+                    };
+                    pack_matrix(p.packed.kernel, p.weights.kernel, p.kernel, p.shape.inputs);
                     if constexpr (Cell::recurrent)
-                        pack_vector(p.packed.recurrent + (block * blocks.depth * N + n) * L, N * L,
-                                    p.weights.recurrent + column * p.recurrent.column, p.recurrent.row,
-                                    p.recurrent.column, blocks.depth, count(n % V));
+                        pack_matrix(p.packed.recurrent, p.weights.recurrent, p.recurrent, blocks.depth);
                 }
                 for (int sum = 0; sum < Cell::sums; ++sum)
                     store(p.packed.bias + (block * Cell::sums + sum) * L,
@@ -143,7 +196,7 @@ void pack(const PackProblem<T>& problem) {
             }
             if constexpr (Cell::recurrent)
                 if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
-                    pack_tail<Cell>(p, vectors);
+                    pack_tail<Cell, Product>(p, vectors);
             if (p.packed.kernel_transposed) {
                 pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.kernel, p.shape.inputs, gates);
                 if constexpr (Cell::recurrent)

@@ -23,4 +23,14 @@ const CellKernels<T>& cell_kernels(const char* name, bool staged) {
     return staged ? cell->staged : cell->fused;
 }
 
+// Those of narrow numbers, for inference; null where there are none of that cell.
+template <class T>
+const CellKernels<T>* reduced_kernels(const char* name, Precision precision) {
+    if constexpr (sizeof(T) == 4) {
+        for (const ReducedCell* cell = instruction_set().reduced; cell->name; ++cell)
+            if (!std::strcmp(cell->name, name)) return precision == Precision::int8 ? &cell->int8 : &cell->bfloat16;
+    }
+    return nullptr;
+}
+
 }  // namespace lstmcore

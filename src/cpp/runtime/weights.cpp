@@ -29,15 +29,26 @@ constexpr Part<T> parts[] = {
     {&PackedWeights<T>::projection_transposed, &PackedSizes::projection_transposed, true},
 };
 
+template <class T>
+const CellKernels<T>* kernels_of(const CellDescription& d) {
+    if (d.precision == Precision::full) return &cell_kernels<T>(d.cell->name, d.staged);
+    return d.staged || d.training ? nullptr : reduced_kernels<T>(d.cell->name, d.precision);
+}
+
 std::size_t rounded(std::size_t n) { return (n + 15) / 16 * 16; }
 
 }  // namespace
 
 template <class T>
+bool has_kernels(const CellDescription& description) {
+    return kernels_of<T>(description);
+}
+
+template <class T>
 std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeights<T>& weights) {
     auto made = std::make_shared<CellWeights>();
     static_cast<CellDescription&>(*made) = std::move(description);
-    const CellKernels<T>& kernels = cell_kernels<T>(made->cell->name, made->staged);
+    const CellKernels<T>& kernels = *kernels_of<T>(*made);
     const PackedSizes sizes = kernels.packed_sizes(made->shape, made->options);
     const auto for_each_part = [&](auto f) {
         for (const Part<T>& part : parts<T>)
@@ -59,6 +70,8 @@ std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeight
     return made;
 }
 
+template bool has_kernels<float>(const CellDescription&);
+template bool has_kernels<double>(const CellDescription&);
 template std::shared_ptr<CellWeights> pack(CellDescription, const GivenWeights<float>&);
 template std::shared_ptr<CellWeights> pack(CellDescription, const GivenWeights<double>&);
 

@@ -24,6 +24,7 @@ struct CellDescription {
     CellOptions options{};
     RecurrentShape shape{};  // without batch and steps
     bool has_bias = false, training = false, staged = false;
+    Precision precision = Precision::full;
     long gates = 0;                   // columns of the kernels, in units
     std::vector<WeightInfo> weights;  // in the caller's order
 
@@ -63,6 +64,10 @@ struct GivenWeights {
                                                 : nullptr;
     }
 };
+
+// Whether there are kernels of what is described.
+template <class T>
+bool has_kernels(const CellDescription& description);
 
 template <class T>
 std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeights<T>& weights);

@@ -1,11 +1,13 @@
 from .. import Mutant
 
 RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+REDUCED = "test_reduced_precision.py::test_steps_are_their_definition"
 
 MUTANTS = [
-    Mutant("const int sum = gate == Cell::gates - 1 ? gate + shift : gate;", "const int sum = gate;", RECURRENT),
-    Mutant("strides.row + (gate * units + first) *", "strides.row + gate * units *", RECURRENT),
-    Mutant("to + k * width + sum * group,", "to + k * width + sum * lanes<T>,", RECURRENT),
+    Mutant("lane = (gate == Cell::gates - 1 ? gate + shift : gate) * group;", "lane = gate * group;", RECURRENT),
+    Mutant("from + (gate * units + first) *", "from + gate * units *", RECURRENT),
+    Mutant("copy_elements(rows + k * L + lane % L,", "copy_elements(rows + k * L + gate,", RECURRENT),
+    Mutant("if (lane / L != v) continue;", "", RECURRENT, "avx2"),
     Mutant("store(bias + sum * group,", "store(bias + sum * lanes<T>,", RECURRENT),
     Mutant("units, Cell::shift);", "units, 0);", RECURRENT),
     Mutant(
@@ -16,8 +18,13 @@ MUTANTS = [
     Mutant("column = n / V * units + unit_of(n % V);", "column = n * units + unit_of(n % V);", RECURRENT),
     Mutant("sum / V, unit_of(sum % V),", "sum / V, unit_of(0),", RECURRENT),
     Mutant(
-        "p.packed.recurrent + (block * blocks.depth * N + n) * L, N * L,",
-        "p.packed.recurrent + (block * blocks.depth * N + n) * L, L,",
+        "pack_vector(to, N * L, from, strides.row",
+        "pack_vector(to, L, from, strides.row",
         RECURRENT,
     ),
+    # words
+    Mutant("std::memset(rows + count * L, 0, (whole - count) * L * sizeof(T));", "", REDUCED),
+    Mutant("(k0 + k) / Product::group * stride, columns", "k / Product::group * stride, columns", REDUCED),
+    Mutant("            packed += stride;\n", "", REDUCED),
+    Mutant("pack_vector(rows, L, from + k * strides.row,", "pack_vector(rows, L, from,", REDUCED),
 ]

@@ -1,0 +1,21 @@
+// The kernels of a fused cell, as the core's tables have them.
+#pragma once
+
+#include "forward.hpp"
+
+namespace lstmcore::LSTMCORE_ISA {
+
+template <class Cell>
+std::size_t saved_of_fused(const RecurrentShape& s, const CellOptions&) {
+    return Cell::saved * s.units;
+}
+
+template <class Loop, class Problem>
+void run(const Problem& problem, const Team& team) {
+    Loop(problem, team).run();
+}
+
+// kernels/reduced.cpp: the cells that have kernels of narrow numbers.
+const ReducedCell* reduced_cells();
+
+}  // namespace lstmcore::LSTMCORE_ISA

@@ -1,0 +1,296 @@
+// What a product multiplies: the numbers as they are, or narrow ones, two bfloat16 or four int8 of consecutive k in a
+// word of 32 bits. A vector of a panel is a vector of such words, so that the loops over panels, tiles and blocks are
+// the same for all: `depth` counts words. Words stand in arrays of T and are never read as numbers.
+//
+// A product has:
+//   narrow, group       whether its operands are narrow, and how many stand in a word
+//   scaled              whether panels begin with a vector of scales for each of theirs
+//   Element             of the arrays
+//   Sum, parts          what a block is added up in, and in how many goes
+//   words, row          part of a panel's vector, and the same part of a row's word for all lanes
+//   multiply_add        sum + row * words
+// and a narrow one
+//   head                elements that a row of words has before them
+//   read_row            turns a row of numbers into such a row
+//   PackColumns         turns a vector of columns into words
+#pragma once
+
+#include "../core.hpp"
+#include "simd.hpp"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace lstmcore::LSTMCORE_ISA {
+
+LSTMCORE_INLINE long ceil_div(long a, long b) { return (a + b - 1) / b; }
+LSTMCORE_INLINE long min(long a, long b) { return a < b ? a : b; }
+LSTMCORE_INLINE long max(long a, long b) { return a > b ? a : b; }
+
+// Terms added up in registers before they join the rest: long sums lose less this way. The fewer, the less, and
+// the longer it takes: 1 % of the time for half as many. Sums over rows, the gradients of weights, are the longest.
+// With these numbers the rounding errors of an LSTM are about PyTorch's or less (tests/test_peers.py).
+constexpr long sum_block = 256, row_sum_block = 128;
+
+template <class T>
+struct Plain {
+    static constexpr bool narrow = false, scaled = false;
+    static constexpr int group = 1, parts = 1;
+    using Element = T;
+    using Sum = Vec<T>;
+    static LSTMCORE_INLINE Vec<T> words(const T* p, int) { return load(p); }
+    static LSTMCORE_INLINE Vec<T> row(T x, int) { return broadcast(x); }
+    static LSTMCORE_INLINE Vec<T> multiply_add(Vec<T> x, Vec<T> b, Vec<T> sum) { return fma(x, b, sum); }
+};
+
+// --- words ----------------------------------------------------------------------------------
+
+typedef int32_t Word __attribute__((may_alias));
+typedef int32_t UnalignedWords __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+typedef uint32_t Bits __attribute__((vector_size(vector_bytes)));
+using Words = Int<float>;
+
+LSTMCORE_INLINE Words load_words(const float* p) { return *reinterpret_cast<const UnalignedWords*>(p); }
+LSTMCORE_INLINE void store_words(float* p, Words v) { *reinterpret_cast<UnalignedWords*>(p) = v; }
+LSTMCORE_INLINE Words all_lanes(int32_t word) { return word - Words{}; }
+
+// Rows of `words` words in memory, with room for whole vectors.
+template <class Product>
+LSTMCORE_INLINE long row_stride(long terms) {
+    const long words = ceil_div(terms, Product::group);
+    return Product::head(words) + ceil_div(words, lanes<float>) * lanes<float>;
+}
+
+// --- bfloat16 -------------------------------------------------------------------------------
+
+// The upper half of a float32, rounded to nearest even; what is no number stays none.
+LSTMCORE_INLINE Bits bfloat16_bits(Vec<float> x) {
+    const Bits bits = (Bits)x;
+    const Bits rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16, quiet = (bits >> 16) | 0x40u;
+    return (Bits)((Int<float>)(bits & 0x7FFFFFFFu) > 0x7F800000 ? (Words)quiet : (Words)rounded);
+}
+
+struct Bfloat16 {
+    static constexpr bool narrow = true, scaled = false;
+    static constexpr int group = 2, offset = 0;
+    using Element = float;
+    using Sum = Vec<float>;
+    static long head(long) { return 0; }
+
+#if defined(__AVX512BF16__)
+    static constexpr int parts = 1;
+    static LSTMCORE_INLINE Words words(const float* p, int) { return load_words(p); }
+    static LSTMCORE_INLINE Words row(int32_t word, int) { return all_lanes(word); }
+    static LSTMCORE_INLINE Vec<float> multiply_add(Words x, Words b, Vec<float> sum) {
+        return (Vec<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)b);
+    }
+#else
+    // In the order of the instruction above: the second number of a pair before the first. A product of two bfloat16
+    // is exact in float32, so there is one rounding with and without fma.
+    static constexpr int parts = 2;
+    static LSTMCORE_INLINE Vec<float> widened(Words w, int part) {
+        return (Vec<float>)(part == 0 ? Words((Bits)w & 0xFFFF0000u) : Words((Bits)w << 16));
+    }
+    static LSTMCORE_INLINE Vec<float> words(const float* p, int part) { return widened(load_words(p), part); }
+    static LSTMCORE_INLINE Vec<float> row(int32_t word, int part) { return widened(all_lanes(word), part); }
+    static LSTMCORE_INLINE Vec<float> multiply_add(Vec<float> x, Vec<float> b, Vec<float> sum) {
+        return fma(x, b, sum);
+    }
+#endif
+
+    static void read_row(float* to, const float* from, long n, float) {
+        typedef uint16_t Halves __attribute__((vector_size(vector_bytes / 2)));
+        char* out = reinterpret_cast<char*>(to);
+        for (long k = 0; k < n; k += lanes<float>) {
+            const int count = int(min(lanes<float>, n - k));
+            const Halves halves = __builtin_convertvector(bfloat16_bits(load(from + k, count)), Halves);
+            std::memcpy(out + k * 2, &halves, sizeof halves);
+        }
+    }
+
+    struct PackColumns {
+        Words word(const float* rows) const {
+            return Words(bfloat16_bits(load(rows)) | bfloat16_bits(load(rows + lanes<float>)) << 16);
+        }
+    };
+};
+
+// --- int8 -----------------------------------------------------------------------------------
+
+// x is nearly scale * q, with whole numbers q from -127 to 127 and scale the largest |x| over 127.
+struct Int8 {
+    static constexpr bool narrow = true, scaled = true;
+    static constexpr int group = 4;
+    static constexpr float most = 127.f, smallest = 1.17549435e-38f;  // below it scales are 0, as denormals are
+    using Element = float;
+    using Sum = Words;
+
+#if defined(__AVX512VNNI__)
+    // The instruction wants its first operand unsigned: weights stand as q + 128. What that is too much, 128 times the
+    // sum of the row's numbers, each block of a sum begins with; rows have it before their words.
+    static constexpr int offset = 128, parts = 1;
+    static LSTMCORE_INLINE Words words(const float* p, int) { return load_words(p); }
+    static LSTMCORE_INLINE Words row(int32_t word, int) { return all_lanes(word); }
+    static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) {
+        return (Words)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)b, (__m512i)x);
+    }
+#elif defined(__ARM_FEATURE_DOTPROD)
+    static constexpr int offset = 0, parts = 1;
+    static LSTMCORE_INLINE Words words(const float* p, int) { return load_words(p); }
+    static LSTMCORE_INLINE Words row(int32_t word, int) { return all_lanes(word); }
+    static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) {
+        return (Words)vdotq_s32((int32x4_t)sum, (int8x16_t)b, (int8x16_t)x);
+    }
+#elif defined(__SSE2__)
+    // Every other byte, as numbers of 16 bits.
+    static constexpr int offset = 0, parts = 2;
+    static LSTMCORE_INLINE Words widened(Words w, int part) {
+        typedef int16_t Shorts __attribute__((vector_size(vector_bytes)));
+        typedef uint16_t ShortBits __attribute__((vector_size(vector_bytes)));
+        return (Words)((part == 0 ? (Shorts)((ShortBits)w << 8) : (Shorts)w) >> 8);
+    }
+    static LSTMCORE_INLINE Words words(const float* p, int part) { return widened(load_words(p), part); }
+    static LSTMCORE_INLINE Words row(int32_t word, int part) { return widened(all_lanes(word), part); }
+    static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) {
+#if defined(__AVX512F__)
+        return sum + (Words)_mm512_madd_epi16((__m512i)x, (__m512i)b);
+#elif defined(__AVX2__)
+        return sum + (Words)_mm256_madd_epi16((__m256i)x, (__m256i)b);
+#else
+        return sum + (Words)_mm_madd_epi16((__m128i)x, (__m128i)b);
+#endif
+    }
+#else
+    static constexpr int offset = 0, parts = 4;
+    static LSTMCORE_INLINE Words widened(Words w, int part) { return Words((Bits)w << (24 - 8 * part)) >> 24; }
+    static LSTMCORE_INLINE Words words(const float* p, int part) { return widened(load_words(p), part); }
+    static LSTMCORE_INLINE Words row(int32_t word, int part) { return widened(all_lanes(word), part); }
+    static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) { return sum + x * b; }
+#endif
+
+    // Rounded to nearest even, as whole numbers.
+    static LSTMCORE_INLINE Words whole(Vec<float> x) {
+        const Vec<float> shift = broadcast(ExpConstants<float>::round);
+        return (Words)(x + shift) - (Words)shift;
+    }
+    // |x| as bits, whose order is that of the numbers, with NaN above all.
+    static LSTMCORE_INLINE Words magnitude(Vec<float> x) { return (Words)x & 0x7FFFFFFF; }
+    static LSTMCORE_INLINE Words largest(Words a, Words b) { return a > b ? a : b; }
+
+    // A row: its scale, what each block of a sum begins with, then its words.
+    static long head(long words) { return 1 + ceil_div(words, sum_block); }
+
+    // The scale is that of `least` or more. A row with what is no finite number has none, and so has all that it is
+    // multiplied with.
+    static void read_row(float* to, const float* from, long n, float least) {
+        typedef int8_t Bytes __attribute__((vector_size(vector_bytes / 4)));
+        constexpr long of_block = sum_block * group;
+        Words top{};
+        for (long k = 0; k < n; k += lanes<float>)
+            top = largest(magnitude(load(from + k, int(min(lanes<float>, n - k)))), top);
+        float most_of_row = least;
+        for (int l = 0; l < lanes<float>; ++l) {
+            const float x = ((Vec<float>)top)[l];
+            if (!(x <= most_of_row)) most_of_row = x;
+            if (x != x) break;
+        }
+        float scale = most_of_row / most + (most_of_row - most_of_row);
+        if (scale < smallest) scale = 0;
+        const Vec<float> divisor = broadcast(scale > 0 ? scale : 1.f);
+        to[0] = scale;
+        char* out = reinterpret_cast<char*>(to + head(ceil_div(n, group)));
+        for (long block = 0, k = 0; k < n; ++block) {
+            Words sum{};
+            for (const long end = min(n, k + of_block); k < end; k += lanes<float>) {
+                const Words q = whole(load(from + k, int(min(lanes<float>, n - k))) / divisor);
+                const Bytes bytes = __builtin_convertvector(q, Bytes);
+                std::memcpy(out + k, &bytes, sizeof bytes);
+                sum += q;
+            }
+            if constexpr (offset > 0) {
+                uint32_t all = 0;  // a row without a scale has anything for its numbers
+                for (int l = 0; l < lanes<float>; ++l) all += uint32_t(sum[l]);
+                reinterpret_cast<Word*>(to + 1)[block] = int32_t(0u - offset * all);
+            }
+        }
+    }
+
+    struct PackColumns {
+        Words top{};
+        Vec<float> divisor{};
+        void look(const float* rows, long count) {
+            for (long k = 0; k < count; ++k) top = largest(magnitude(load(rows + k * lanes<float>)), top);
+        }
+        Vec<float> scales() {
+            const Vec<float> scale = (Vec<float>)top / broadcast(most), none{};
+            divisor = scale >= broadcast(smallest) ? scale : broadcast(1.f);
+            return scale >= broadcast(smallest) ? scale : none;
+        }
+        Words word(const float* rows) const {
+            Bits word{};
+            for (int i = 0; i < group; ++i)
+                word |= ((Bits)whole(load(rows + i * lanes<float>) / divisor) & 0xFFu) << (8 * i);
+            return Words(offset ? word ^ 0x80808080u : word);
+        }
+    };
+};
+
+// --- tiles ----------------------------------------------------------------------------------
+
+// Rows of a tile are a product's left operands; they also say what a block of a sum begins with and what it comes to.
+template <class T>
+struct PlainTile {
+    using Product = Plain<T>;
+    static LSTMCORE_INLINE Vec<T> start(int, long) { return Vec<T>{}; }
+    static LSTMCORE_INLINE Vec<T> value(Vec<T> block, int, int) { return block; }
+};
+
+// R rows of words, `first` words on; scales: of the panel.
+template <class Product_, int R>
+struct NarrowTile {
+    using Product = Product_;
+    static constexpr long block = sum_block;
+    const Word* row[R];
+    const float *head[R], *scales;
+    long first;
+    LSTMCORE_INLINE int32_t operator()(int r, long k) const { return row[r][k]; }
+    LSTMCORE_INLINE typename Product::Sum start(int r, long k) const {
+        if constexpr (Product::offset > 0)
+            return all_lanes(reinterpret_cast<const Word*>(head[r] + 1)[(first + k) / sum_block]);
+        return typename Product::Sum{};
+    }
+    LSTMCORE_INLINE Vec<float> value(typename Product::Sum block, int r, int n) const {
+        if constexpr (Product::scaled)
+            return __builtin_convertvector(block, Vec<float>) *
+                   (broadcast(head[r][0]) * load(scales + n * lanes<float>));
+        else
+            return block;
+    }
+};
+
+// Rows of words one after the other.
+template <class Product>
+struct NarrowRows {
+    typename Product::Element* data;
+    long terms;
+    LSTMCORE_INLINE float* row(long b) const { return data + b * row_stride<Product>(terms); }
+    LSTMCORE_INLINE void read(long b, const float* from, float least) const {
+        Product::read_row(row(b), from, terms, least);
+    }
+    // The panel begins at `panel`; N vectors are a word of it.
+    template <int R, int N>
+    LSTMCORE_INLINE NarrowTile<Product, R> tile(long begin, long k, const float* panel) const {
+        NarrowTile<Product, R> tile;
+        const long head = Product::head(ceil_div(terms, Product::group));
+        for (int r = 0; r < R; ++r) {
+            tile.head[r] = row(begin + r);
+            tile.row[r] = reinterpret_cast<const Word*>(tile.head[r] + head) + k;
+        }
+        tile.scales = panel - N * lanes<float>;
+        tile.first = k;
+        return tile;
+    }
+};
+
+}  // namespace lstmcore::LSTMCORE_ISA
