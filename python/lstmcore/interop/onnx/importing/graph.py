@@ -13,6 +13,7 @@ from ..package import imported
 from . import layers, recurrent, shapes
 from .folding import Node, folded
 from .reading import array_of, attributes_of, domain_of, in_order, needed, read
+from .reshaping import reshape, separate
 from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch_first
 
 _PASSED = ("Identity", "Dropout")
@@ -34,7 +35,7 @@ _LAYERS: dict[str, Any] = {
     "Pad": shapes.pad,
 }
 _MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
-_SIZED = {"Slice": shapes.slice_, "Reshape": shapes.reshape, "Concat": shapes.concat, "Expand": shapes.expand}
+_SIZED = {"Slice": shapes.slice_, "Reshape": reshape, "Concat": shapes.concat, "Expand": shapes.expand}
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
 
@@ -95,6 +96,7 @@ class _Walk:
                 floats[dtype] += 1
         if floats and (most := floats.most_common(1)[0][0]) in (np.float32, np.float64):
             self.dtype = np.dtype(most)
+        self._guess_batch(declared)
         for information, (shape, dtype) in zip(declared, kinds, strict=True):
             self._input(information.name, shape, dtype)
         self._nodes(self.graph)
@@ -116,6 +118,19 @@ class _Walk:
         shape = [int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim]
         return shape, np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(tensor.elem_type))
 
+    def _guess_batch(self, declared: list[Any]) -> None:
+        """Say of inputs that have the same size, or the same name of one, in common that it is the batch's."""
+        sizes = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in declared]
+        if not all(sizes):
+            return
+        common = next((n for n in sizes[0][:2] if n and all(n in own for own in sizes)), None)
+        if common is not None:
+            for information, own in zip(declared, sizes, strict=True):
+                self.batches.setdefault(information.name, own.index(common))
+        rows = {own[self.batches.get(v.name, 0)] for v, own in zip(declared, sizes, strict=True)}
+        if len(rows) == 1 and isinstance(only := rows.pop(), int) and only > 0:
+            self.sizes.rows = only
+
     def _input(self, name: str, shape: list[int | None], dtype: np.dtype[Any]) -> None:
         batch = self.batches.get(name, 0)
         if not shape:
@@ -132,7 +147,7 @@ class _Walk:
         if not isinstance(value, Value):
             raise ValueError(f"{self.where}: {name}: expected an output that depends on the inputs")
         try:
-            return batch_first(value)
+            return batch_first(separate(value))
         except UnsupportedError as error:
             raise NotImplementedError(f"{self.where}: {name}: {error}") from None
 
@@ -248,8 +263,12 @@ class _Walk:
             shape = first.shape(self.sizes)[node.get("start", 0) : node.get("end", None)]
             unknown = any(isinstance(n, Size) for n in shape)
             return [np.array(shape, object if unknown else np.int64)]
-        if not any(isinstance(value, Value) for value in inputs):
+        if not any(isinstance(value, (Value, shapes.Pieces)) for value in inputs):
             return folded(node)
+        if kind == "SplitToSequence":
+            return [shapes.Pieces.of(node)]
+        if kind == "SequenceAt":
+            return [first.at(node)]
         if kind in _PASSED:
             if (
                 len(inputs) > 2

@@ -6,7 +6,9 @@ the axes in the file are made of those of the symbol: transpositions are then no
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from ....graph.symbol import Symbol
 from ....layers import Permute, Reshape
 
 Constant = NDArray[Any]
+_numbers = itertools.count()  # of sizes
 
 
 class UnsupportedError(NotImplementedError):
@@ -31,12 +34,44 @@ class OtherBatchError(Exception):
 
 
 class Size:
-    """The size of an axis that is not known, or what is computed of such."""
+    """The size of an axis that is not known, or what is computed of such.
+
+    Products of sizes are followed, as reshaping asks which they are; all else that is computed is a size of its own.
+    """
+
+    def __init__(self, factors: tuple[int, ...] | None = None, times: int = 1) -> None:
+        self.factors = (next(_numbers),) if factors is None else factors
+        self.times = times
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Size) and (self.factors, self.times) == (other.factors, other.times)
+
+    def __hash__(self) -> int:
+        return hash((self.factors, self.times))
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Size):
+            return Size(tuple(sorted(self.factors + other.factors)), self.times * other.times)
+        return Size(self.factors, self.times * int(other)) if other == int(other) and other > 0 else Size()
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Any:
+        if isinstance(other, Size):
+            left = Counter(self.factors)
+            left.subtract(other.factors)
+            if min(left.values()) < 0 or self.times % other.times:
+                return Size()
+            rest = tuple(sorted(left.elements()))
+            return Size(rest, self.times // other.times) if rest else self.times // other.times
+        if other == int(other) and other > 0 and self.times % int(other) == 0:
+            return Size(self.factors, self.times // int(other))
+        return Size()
 
     def _of(self, other: Any) -> Size:
         return Size()
 
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __truediv__ = _of
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rfloordiv__ = __rtruediv__ = _of
 
     def __repr__(self) -> str:
         return "?"
@@ -74,12 +109,7 @@ class Value(NamedTuple):
 
     def shape(self, sizes: Sizes) -> list[Any]:
         """Return the sizes of the axes in the file, with `Size` for those that are not known."""
-        found = []
-        for own in self.axes:
-            parts = [sizes.of(self.symbol, k) for k in own]
-            unknown = [part for part in parts if isinstance(part, Size)]
-            found.append((parts[0] if len(parts) == 1 else Size()) if unknown else math.prod(parts))
-        return found
+        return [math.prod(sizes.of(self.symbol, k) for k in own) for own in self.axes]
 
     def axis(self, axis: int, what: str) -> int:
         """Return the axis of the symbol that is one of the file, as a single one behind the batch."""
@@ -90,10 +120,15 @@ class Value(NamedTuple):
 
 
 class Sizes:
-    """Gives the size of an unknown axis the same object each time, so that it can be followed."""
+    """Gives the size of an unknown axis the same object each time, so that it can be followed.
+
+    ``rows`` is the number of rows of the batch that a file was written for, which it may have computed with; our models
+    take any number. None if it is open there too.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Any, Size] = {}
+        self.rows: int | None = None
 
     def of(self, symbol: Symbol, axis: int) -> Any:
         """Return the size of an axis."""
@@ -145,11 +180,14 @@ def batch_first(value: Value) -> Symbol:
     return laid_out(value).symbol
 
 
+def widened(value: Value, count: int) -> Value:
+    """Return a value of at least so many axes: those that it lacks come first, as NumPy has it."""
+    return Value(value.symbol, ((),) * (count - len(value.axes)) + value.axes)
+
+
 def in_axes(constant: Constant, value: Value) -> Constant:
     """Return a constant that is broadcast to a value in the file, as one that is broadcast to its symbol."""
     count = len(value.axes)
-    if constant.ndim > count:
-        raise UnsupportedError(f"a constant of more axes, shape {constant.shape}")
     wide = constant.reshape((1,) * (count - constant.ndim) + constant.shape)
     places: list[int | None] = [None] * value.symbol.ndim
     for k, own in enumerate(value.axes):
