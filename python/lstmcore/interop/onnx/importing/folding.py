@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..package import imported
-from .values import Constant, Size, UnsupportedError, counted
+from .values import Constant, Numbers, Size, UnsupportedError, counted
 
 _MOST = 1 << 24  # numbers that a constant may have which the file does not hold, but asks to be made
 
@@ -155,7 +155,11 @@ def _product(node: Node) -> Constant:
 def _range(node: Node) -> Constant:
     start, limit, delta = (value.reshape(-1)[0] for value in node.inputs)
     if isinstance(limit, Size):
-        raise UnsupportedError("Range to a size that is not known")
+        if isinstance(start, Size) or start != 0 or delta != 1:
+            raise UnsupportedError("Range to a size that is not known")
+        numbers = np.empty(1, object)
+        numbers[0] = Numbers(limit)
+        return numbers
     bounded([abs(int((limit - start) // delta)) + 1])
     return np.arange(start, limit, delta)
 
@@ -254,6 +258,8 @@ _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "Gemm": _gemm,
 }
 
+OPERATORS = (*_FUNCTIONS, "Split")
+
 
 def folded(node: Node) -> list[Constant]:
     """Return the outputs of an operator of constants.
@@ -263,6 +269,10 @@ def folded(node: Node) -> list[Constant]:
     UnsupportedError
         It is not known here.
     """
+    objects = [array for array in node.inputs if array is not None and array.dtype == object]
+    counts = any(isinstance(n, Numbers) for array in objects for n in array.flat)
+    if counts and node.operator not in ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Shape"):
+        raise UnsupportedError(f"{node.operator} of numbers up to a size that is not known")
     if node.operator in _FUNCTIONS:
         try:
             return [np.asarray(_FUNCTIONS[node.operator](node))]

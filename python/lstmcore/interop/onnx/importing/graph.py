@@ -8,22 +8,27 @@ from typing import Any
 import numpy as np
 
 from ....graph.symbol import Symbol
-from ....layers import Absolute, Input, Negative
+from ....layers import Absolute, Cast, Input, Negative
 from ..package import imported
-from . import layers, recurrent, shapes
-from .folding import Node, folded
+from . import conditions, layers, places, recurrent, shapes, windows
+from .folding import OPERATORS, Node, folded
 from .reading import array_of, attributes_of, domain_of, in_order, needed, read
 from .reshaping import reshape, separate
-from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch_first
+from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch_first, unmerged
 
 _PASSED = ("Identity", "Dropout")
 _LAYERS: dict[str, Any] = {
-    **dict.fromkeys((*layers._ACTIVATIONS, "LeakyRelu", "Elu", "Celu", "Gelu", "ThresholdedRelu"), layers.activation),
+    **dict.fromkeys(layers.ACTIVATIONS, layers.activation),
     **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
-    **dict.fromkeys(("MaxPool", "AveragePool"), layers.pool),
-    **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), layers.global_pool),
+    **dict.fromkeys(("MaxPool", "AveragePool"), windows.pool),
+    **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), windows.global_pool),
     **dict.fromkeys(layers.REDUCTIONS, layers.reduce),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum"), shapes.elementwise),
+    **dict.fromkeys(layers.FUNCTIONS, layers.function),
+    **dict.fromkeys(conditions.COMPARED, conditions.compare),
+    "Not": conditions.invert,
+    "Where": conditions.where,
+    "Reciprocal": layers.reciprocal,
     "ArgMax": layers.arg_max,
     "HardSigmoid": layers.hard_sigmoid,
     "Clip": layers.clip,
@@ -31,11 +36,19 @@ _LAYERS: dict[str, Any] = {
     "Gemm": layers.gemm,
     "BatchNormalization": layers.batch_normalization,
     "LayerNormalization": layers.layer_normalization,
-    "Conv": layers.conv,
-    "Pad": shapes.pad,
+    "Conv": windows.conv,
+    "Pad": windows.pad,
 }
 _MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
 _SIZED = {"Slice": shapes.slice_, "Reshape": reshape, "Concat": shapes.concat, "Expand": shapes.expand}
+# What looks at axes one by one, so that several of ours that are one of the file's must be one.
+_ALONG_AXES = {
+    *("Slice", "Split", "Concat", "Gather", "GatherElements", "GatherND", "Softmax", "LogSoftmax", "ArgMax", "Pad"),
+    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
+}
+_OF_MARKS = ("SequenceAt", "GatherND")
+_BY_NAME = ("Constant", "Split", "Flatten", "If", "Abs", "SplitToSequence", "SequenceAt", "TopK", "GatherND")
+_EITHER = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")  # whose first input may be a constant alone
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
 
@@ -58,6 +71,7 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
     """
     graph, opset = read(where)
     batches: dict[str, int] = {}
+    tried: set[tuple[str, int]] = set()
     while True:
         walk = _Walk(where, graph, opset, batches)
         try:
@@ -65,8 +79,9 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
         except OtherBatchError as other:
             # An input has its batch elsewhere than first: where what was made of it says.
             name, axis = walk.source(other)
-            if name is None or batches.get(name, 0) == axis:
+            if name is None or batches.get(name, 0) == axis or (name, axis) in tried:
                 raise NotImplementedError(f"{where}: a batch that is not the same axis for all: {other}") from None
+            tried |= {(name, axis), (name, batches.get(name, 0))}
             batches[name] = axis
 
 
@@ -78,6 +93,7 @@ class _Walk:
         self.missing: list[str] = []
         self.inputs: dict[str, Symbol] = {}
         self.dtype = np.dtype(np.float32)
+        self.orders: dict[str, places.Order | None] = {}  # in which rows stand, where it is not that of the inputs
         self.uses: dict[str, set[str]] = {}  # the operators that read a value
         self.not_negative: set[Any] = set()  # symbols that must go to an Embedding, and to nothing else
         self.embedded: set[Any] = set()
@@ -146,6 +162,8 @@ class _Walk:
         value = self.values.get(name)
         if not isinstance(value, Value):
             raise ValueError(f"{self.where}: {name}: expected an output that depends on the inputs")
+        if self.orders.get(name) is not None:
+            raise NotImplementedError(f"{self.where}: {name}: rows in the order of their lengths")
         try:
             return batch_first(separate(value))
         except UnsupportedError as error:
@@ -197,10 +215,15 @@ class _Walk:
             else:
                 bias = self._bias_after(proto, inputs, readers, following)
                 try:
+                    order = places.order_after(
+                        node, {self.orders.get(name) for name in proto.input if isinstance(self.values[name], Value)}
+                    )
                     outputs = self._made(node, readers, None if bias is None else bias[1])
+                    self.orders.update(dict.fromkeys(proto.output, order))
                     if bias is not None:
                         taken.add(id(bias[0]))
                         self.values[bias[0].output[0]] = outputs[0]
+                        self.orders[bias[0].output[0]] = order
                 except UnsupportedError as error:
                     outputs = [_UNKNOWN] * len(proto.output)
                     self._miss(proto, error)
@@ -216,20 +239,7 @@ class _Walk:
 
     def _is_known(self, proto: Any) -> bool:
         kind = proto.op_type
-        others = (
-            *_PASSED,
-            *_RECURRENT,
-            "Constant",
-            "Shape",
-            "Gather",
-            "Split",
-            "Flatten",
-            "MatMul",
-            "Cast",
-            "If",
-            "Neg",
-            "Abs",
-        )
+        others = (*_PASSED, *_RECURRENT, *OPERATORS, *_BY_NAME)
         return not domain_of(proto) and kind in (*_LAYERS, *_MOVING, *_SIZED, *others)
 
     def _miss(self, proto: Any, error: UnsupportedError | None) -> None:
@@ -240,7 +250,12 @@ class _Walk:
 
     def _bias_after(self, proto: Any, inputs: list[Any], readers: Counter[str], following: Any) -> Any:
         """Return the node that adds a vector to what a product with a matrix makes, and the vector; None for none."""
-        if proto.op_type != "MatMul" or not isinstance(inputs[1], np.ndarray) or inputs[1].ndim != 2:
+        if (
+            proto.op_type != "MatMul"
+            or not isinstance(inputs[0], Value)
+            or not isinstance(inputs[1], np.ndarray)
+            or inputs[1].ndim != 2
+        ):
             return None
         name = proto.output[0]
         after = following.get(name)
@@ -253,7 +268,10 @@ class _Walk:
         return after, vector
 
     def _made(self, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
-        kind, inputs = node.operator, node.inputs
+        kind = node.operator
+        if kind in _ALONG_AXES:
+            node.inputs = [unmerged(value) if isinstance(value, Value) else value for value in node.inputs]
+        inputs = node.inputs
         first = inputs[0] if inputs else None
         if kind == "Constant":
             return [_constant(node)]
@@ -263,8 +281,22 @@ class _Walk:
             shape = first.shape(self.sizes)[node.get("start", 0) : node.get("end", None)]
             unknown = any(isinstance(n, Size) for n in shape)
             return [np.array(shape, object if unknown else np.int64)]
-        if not any(isinstance(value, (Value, shapes.Pieces)) for value in inputs):
+        if not any(isinstance(value, (Value, shapes.Pieces, places.Order, places.Places)) for value in inputs):
             return folded(node)
+        if any(isinstance(value, places.Order) for value in inputs):
+            return [places.reordered(node, self.sizes)]
+        if any(places.numbers_of(value) is not None for value in inputs) and kind in conditions.COMPARED:
+            return [places.sequence_mask(node, self.sizes)]
+        if kind == "Concat" and (found := places.places(node, self.sizes)) is not None:
+            return [found]
+        if any(isinstance(value, (shapes.Pieces, places.Places)) for value in inputs) and kind not in _OF_MARKS:
+            raise UnsupportedError("what is made for indices, or of single steps, alone")
+        if kind == "GatherND" and isinstance(first, Value):
+            return [places.gather_nd(node)]
+        if kind == "GatherElements" and isinstance(first, Value):
+            return [places.gather_elements(node, self.sizes)]
+        if kind == "TopK":
+            return places.top_k(node, self.sizes)
         if kind == "SplitToSequence":
             return [shapes.Pieces.of(node)]
         if kind == "SequenceAt":
@@ -309,7 +341,7 @@ class _Walk:
             return [shapes.matmul(node, self.dtype)]
         if kind not in _LAYERS:
             raise UnsupportedError(kind)
-        if not isinstance(first, Value) and kind not in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"):
+        if not isinstance(first, Value) and kind not in (*_EITHER, *conditions.COMPARED, "Where"):
             raise UnsupportedError("a constant with weights that are computed")
         return [_LAYERS[kind](node, self.dtype)]
 
@@ -321,6 +353,8 @@ class _Walk:
             return value
         if source.kind in "iu" and self.uses.get(node.outputs[0]) == {"Less"}:
             return value
+        if source.kind in "iub" and target == self.dtype:
+            return layers.same_axes(value, Cast(dtype=self.dtype))
         raise UnsupportedError(f"from {source} to {target}")
 
     def _of_integers(self, node: Node) -> Any:

@@ -90,11 +90,8 @@ def separate(value: Value) -> Value:
 
 def _behind_batch(value: Value, wanted: list[Any], sizes: Sizes) -> Value:
     """Return a value, the batch of which is an axis of its own, in another shape that leaves the batch alone."""
-    batch, shape = value.batch, value.shape(sizes)
-    pairs = list(zip(wanted[:batch], shape[:batch], strict=False))
-    # A number where the size is not known asks for just that many, which our layer then does too.
-    if len(wanted) <= batch or any(a != b and not (isinstance(b, Size) and a != -1) for a, b in pairs):
-        raise UnsupportedError("Reshape across the batch")
+    shape = value.shape(sizes)
+    batch = _place_of_batch(value.batch, shape, wanted, sizes)
     rows = wanted[batch]
     if rows != -1 and not _same(rows, BATCH, sizes) and (-1 in wanted or isinstance(rows, Size)):
         raise UnsupportedError("Reshape of the batch and others together")
@@ -105,6 +102,19 @@ def _behind_batch(value: Value, wanted: list[Any], sizes: Sizes) -> Value:
     places: list[tuple[int, ...]] = [(k + 1,) for k in range(len(goal))]
     places.insert(batch, (0,))
     return Value(reshaped(symbol, tuple(goal)), tuple(places))
+
+
+def _place_of_batch(batch: int, shape: list[Any], wanted: list[Any], sizes: Sizes) -> int:
+    """Return which of the axes that are wanted is the batch: that before which there is what was before it."""
+    pairs = list(zip(wanted[:batch], shape[:batch], strict=False))
+    # A number where the size is not known asks for just that many, which our layer then does too.
+    if len(wanted) > batch and all(a == b or (isinstance(b, Size) and a != -1) for a, b in pairs):
+        return batch
+    before = math.prod(shape[:batch])
+    for k, n in enumerate(wanted):
+        if -1 not in wanted[:k] and math.prod(wanted[:k]) == before and (n == -1 or _same(n, BATCH, sizes)):
+            return k
+    raise UnsupportedError("Reshape across the batch")
 
 
 def _goal(own: list[int | None], wanted: list[Any], rows: Any) -> list[int | None]:

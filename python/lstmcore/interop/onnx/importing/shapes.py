@@ -9,7 +9,7 @@ import numpy as np
 
 from .... import layers
 from .folding import Node, bounded, part, slices
-from .values import Size, Sizes, UnsupportedError, Value, batch_first, counted, in_axes, laid_out, widened
+from .values import Constant, Size, Sizes, UnsupportedError, Value, batch_first, counted, in_axes, laid_out, widened
 
 _ARITHMETIC = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "true_divide", "Pow": "power"}
 _MERGING = {
@@ -189,30 +189,43 @@ def expand(node: Node, sizes: Sizes) -> Value:
     value, target = node.inputs
     if not isinstance(target, np.ndarray):
         raise UnsupportedError("a shape that is computed")
+    value = widened(value, len(target))
     shape = value.shape(sizes)
-    if len(target) > len(shape) or any(
-        n not in (m, 1) for n, m in zip(target[::-1], shape[::-1], strict=False)
-    ):
-        raise UnsupportedError("Expand of what is not a constant")
-    return value  # type: ignore[no-any-return]
+    spread = []
+    for n, m, own in zip([1] * (len(shape) - len(target)) + list(target), shape, value.axes, strict=True):
+        if n in (m, 1) or (own == (0,) and n == sizes.rows):
+            spread.append(1)
+        elif m == 1 and not isinstance(n, Size):
+            spread.append(int(n))
+        else:
+            raise UnsupportedError("Expand to a size that is computed, or to several batches")
+    bounded(spread)
+    if set(spread) <= {1}:
+        return value
+    value, nothing = with_constant(value, np.zeros(spread, value.symbol.dtype))
+    return Value(layers.Arithmetic("add", nothing)(value.symbol), value.axes)
 
 
-def pad(node: Node, dtype: Any) -> Value:
-    """Return zeros before and behind the steps."""
-    value = node.inputs[0]
-    pads = node.get("pads") if node.opset < 11 else node.constant(1, "pads")
-    fill = node.get("value", 0.0) if node.opset < 11 else node.constant(2, "constant_value")
-    if node.get("mode", "constant") != "constant" or (fill is not None and np.any(fill)) or pads is None:
-        raise UnsupportedError("Pad with other than zeros")
-    count = len(value.axes)
-    wanted = [(int(pads[k]), int(pads[k + count])) for k in range(count)]
-    bounded([abs(n) for pair in wanted for n in pair if n])
-    used = [k for k, pair in enumerate(wanted) if pair != (0, 0)]
-    if not used:
-        return value  # type: ignore[no-any-return]
-    if len(used) > 1 or value.symbol.ndim != 3 or value.axis(used[0], "Pad") != 1 or min(wanted[used[0]]) < 0:
-        raise UnsupportedError("Pad of other than the steps")
-    return Value(layers.ZeroPadding1D(wanted[used[0]], dtype=dtype)(value.symbol), value.axes)
+def with_constant(value: Value, constant: Constant) -> tuple[Value, Constant]:
+    """Return a value and a constant that it is merged with, broadcast to the value's symbol."""
+    if constant.dtype == object:
+        raise UnsupportedError("sizes that are not known among the numbers")
+    value = widened(value, constant.ndim)
+    spread = zip(reversed(constant.shape), reversed(value.axes), strict=False)
+    if any(n != 1 and not own for n, own in spread):
+        value = laid_out(value)
+    return value, in_axes(constant, value)
+
+
+def together(what: str, values: list[Value]) -> list[Value]:
+    """Return values with the same axes, so that their symbols can be merged number by number."""
+    count = max(len(v.axes) for v in values)
+    values = [widened(v, count) for v in values]
+    if not all(v.axes == values[0].axes and v.symbol.ndim == values[0].symbol.ndim for v in values):
+        values = [laid_out(v) for v in values]
+        if any(v.batch != values[0].batch for v in values):
+            raise UnsupportedError(f"{what} of values with the batch along different axes")
+    return values
 
 
 def elementwise(node: Node, dtype: Any) -> Value:
@@ -221,13 +234,7 @@ def elementwise(node: Node, dtype: Any) -> Value:
     if len(values) == 1 and len(node.inputs) == 2 and node.operator in _ARITHMETIC:
         reverse = not isinstance(node.inputs[0], Value)
         constant = node.inputs[0 if reverse else 1]
-        if constant.dtype == object:
-            raise UnsupportedError("sizes that are not known among the numbers")
-        value = widened(values[0], constant.ndim)
-        spread = zip(reversed(constant.shape), reversed(value.axes), strict=False)
-        if any(n != 1 and not own for n, own in spread):
-            value = laid_out(value)
-        own = in_axes(constant, value)
+        value, own = with_constant(values[0], constant)
         number = own.item() if own.ndim == 0 else own
         return Value(layers.Arithmetic(_ARITHMETIC[node.operator], number, reverse)(value.symbol), value.axes)
     if len(values) == 1 and len(node.inputs) == 2 and node.operator in ("Max", "Min"):
@@ -243,12 +250,7 @@ def elementwise(node: Node, dtype: Any) -> Value:
         raise UnsupportedError(f"{node.operator} of these inputs")
     if len(values) == 1:
         return values[0]
-    first = values[0]
-    if not all(v.axes == first.axes and v.symbol.ndim == first.symbol.ndim for v in values):
-        count = max(len(v.axes) for v in values)
-        values = [laid_out(widened(v, count)) for v in values]
-        if any(v.batch != values[0].batch for v in values):
-            raise UnsupportedError(f"{node.operator} of values with the batch along different axes")
+    values = together(node.operator, values)
     outputs = _MERGING[node.operator](dtype=dtype)([v.symbol for v in values])
     return Value(outputs, values[0].axes)
 

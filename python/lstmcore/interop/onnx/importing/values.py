@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...._tree import leaves, map_leaves
 from ....graph.symbol import Symbol
 from ....layers import Permute, Reshape
 
@@ -80,6 +81,12 @@ class Size:
 BATCH = Size()
 
 
+class Numbers(NamedTuple):
+    """The numbers 0, 1, … up to a size that is not known; in a constant, one stands for all."""
+
+    size: Size
+
+
 def counted(axis: int, count: int) -> int:
     """Return an axis of so many as a number from 0 on, which may be given from the end."""
     if not -count <= axis < count:
@@ -128,6 +135,7 @@ class Sizes:
 
     def __init__(self) -> None:
         self._known: dict[Any, Size] = {}
+        self._with_steps: dict[Size, Symbol] = {}
         self.rows: int | None = None
 
     def of(self, symbol: Symbol, axis: int) -> Any:
@@ -135,7 +143,38 @@ class Sizes:
         if axis == 0:
             return BATCH
         size = symbol.shape[axis]
-        return self._known.setdefault((symbol.key, axis), Size()) if size is None else size
+        if size is not None:
+            return size
+        key = (symbol.key, axis)
+        if key not in self._known:
+            self._known[key] = self._inherited(symbol, axis) or Size()
+            if axis == 1:
+                self._with_steps.setdefault(self._known[key], symbol)
+        return self._known[key]
+
+    def symbol(self, steps: Any) -> Symbol | None:
+        """Return a symbol of so many steps; None if there is none."""
+        return self._with_steps.get(steps)
+
+    def _inherited(self, symbol: Symbol, axis: int) -> Size | None:
+        """Return the size of an axis of what goes into a layer if that of what comes out is always the same."""
+        call = symbol.call
+        given = {self.of(s, k): s for s in leaves(call.inputs) for k, n in enumerate(s.shape) if k and n is None}
+        found = []
+        for first in (1009, 2003):  # any two sizes tell: what is made of one by counting differs from it
+            said = {size: first + 2 * k for k, size in enumerate(given)}
+
+            def with_sizes(s: Symbol, said: dict[Any, int] = said) -> tuple[Any, ...]:
+                return (None, *(said[self.of(s, k)] if n is None else n for k, n in enumerate(s.shape) if k))
+
+            try:
+                shape = call.layer.shape_returned(map_leaves(with_sizes, call.inputs), call.options)
+            except ValueError:
+                return None
+            if shape and not (shape[0] is None or isinstance(shape[0], int)):
+                shape = shape[symbol.index]
+            found.append(next((size for size, n in said.items() if n == shape[axis]), None))
+        return found[0] if found[0] == found[1] else None
 
 
 def reshaped(symbol: Symbol, sizes: tuple[int | None, ...]) -> Symbol:
@@ -173,6 +212,11 @@ def laid_out(value: Value) -> Value:
     symbol = reshaped(symbol, tuple(sizes)) if any(len(own) != 1 for own in others) else symbol
     places = [k if k < at else k - 1 for k in range(len(value.axes))]
     return Value(symbol, tuple((0,) if k == at else (places[k] + 1,) for k in range(len(value.axes))))
+
+
+def unmerged(value: Value) -> Value:
+    """Return a value of which no axis behind the batch is several of its symbol's."""
+    return laid_out(value) if (0,) in value.axes and any(len(own) > 1 for own in value.axes) else value
 
 
 def batch_first(value: Value) -> Symbol:
