@@ -30,6 +30,7 @@ class Node:
     ) -> None:
         self.operator, self.attributes, self.inputs, self.outputs = operator, attributes, inputs, outputs
         self.opset = opset
+        self.shared: dict[Any, Any] = {}  # layers by their weights
 
     @property
     def constants(self) -> list[Constant | None]:
@@ -195,6 +196,15 @@ def _equal(node: Node) -> Constant:
     return np.asarray(a == b, bool)
 
 
+def _compared(function: Callable[[Constant, Constant], Any]) -> Callable[[Node], Constant]:
+    def result(node: Node) -> Constant:
+        if any(array.dtype == object for array in node.inputs):
+            raise UnsupportedError(f"{node.operator} of sizes that are not known")
+        return _of_two(function)(node)
+
+    return result
+
+
 def _where(node: Node) -> Constant:
     _together(*node.inputs)
     return np.asarray(np.where(*node.inputs))
@@ -249,6 +259,10 @@ _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "Neg": lambda n: -n.inputs[0],
     "Sqrt": lambda n: np.sqrt(n.inputs[0]),
     "Equal": _equal,
+    "Less": _compared(np.less),
+    "LessOrEqual": _compared(np.less_equal),
+    "Greater": _compared(np.greater),
+    "GreaterOrEqual": _compared(np.greater_equal),
     "Not": lambda n: ~n.inputs[0],
     "Where": _where,
     "And": _of_two(np.logical_and),

@@ -40,14 +40,21 @@ _LAYERS: dict[str, Any] = {
     "Pad": windows.pad,
 }
 _MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
-_SIZED = {"Slice": shapes.slice_, "Reshape": reshape, "Concat": shapes.concat, "Expand": shapes.expand}
+_SIZED = {
+    "Slice": shapes.slice_,
+    "Reshape": reshape,
+    "Concat": shapes.concat,
+    "Expand": shapes.expand,
+    "ReverseSequence": shapes.reverse_sequence,
+}
 # What looks at axes one by one, so that several of ours that are one of the file's must be one.
 _ALONG_AXES = {
     *("Slice", "Split", "Concat", "Gather", "GatherElements", "GatherND", "Softmax", "LogSoftmax", "ArgMax", "Pad"),
     *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
 }
 _OF_MARKS = ("SequenceAt", "GatherND")
-_BY_NAME = ("Constant", "Split", "Flatten", "If", "Abs", "SplitToSequence", "SequenceAt", "TopK", "GatherND")
+_MOST_NODES = 100_000  # of loops, in all their rounds
+_BY_NAME = ("Constant", "Split", "Flatten", "If", "Abs", "SplitToSequence", "SequenceAt", "TopK", "GatherND", "Loop")
 _EITHER = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")  # whose first input may be a constant alone
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
@@ -94,6 +101,7 @@ class _Walk:
         self.inputs: dict[str, Symbol] = {}
         self.dtype = np.dtype(np.float32)
         self.orders: dict[str, places.Order | None] = {}  # in which rows stand, where it is not that of the inputs
+        self.shared: dict[Any, Any] = {}  # layers that are called again, by their weights
         self.uses: dict[str, set[str]] = {}  # the operators that read a value
         self.not_negative: set[Any] = set()  # symbols that must go to an Embedding, and to nothing else
         self.embedded: set[Any] = set()
@@ -205,6 +213,7 @@ class _Walk:
             inputs = [self.values.get(name) for name in proto.input]
             attributes = attributes_of(self.where, proto)
             node = Node(proto.op_type, attributes, inputs, list(proto.output), self.opset)
+            node.shared = self.shared
             if any(value is _UNKNOWN for value in inputs):
                 outputs: list[Any] = [_UNKNOWN] * len(proto.output)
                 if not self._is_known(proto):
@@ -219,7 +228,8 @@ class _Walk:
                         node, {self.orders.get(name) for name in proto.input if isinstance(self.values[name], Value)}
                     )
                     outputs = self._made(node, readers, None if bias is None else bias[1])
-                    self.orders.update(dict.fromkeys(proto.output, order))
+                    if proto.op_type != "If":  # whose branch has said it
+                        self.orders.update(dict.fromkeys(proto.output, order))
                     if bias is not None:
                         taken.add(id(bias[0]))
                         self.values[bias[0].output[0]] = outputs[0]
@@ -277,6 +287,8 @@ class _Walk:
             return [_constant(node)]
         if kind == "If":
             return self._branch(node)
+        if kind == "Loop":
+            return self._unrolled(node)
         if kind == "Shape" and isinstance(first, Value):
             shape = first.shape(self.sizes)[node.get("start", 0) : node.get("end", None)]
             unknown = any(isinstance(n, Size) for n in shape)
@@ -300,6 +312,8 @@ class _Walk:
         if kind == "SplitToSequence":
             return [shapes.Pieces.of(node)]
         if kind == "SequenceAt":
+            if not isinstance(first, shapes.Pieces):
+                raise UnsupportedError("other than the pieces of SplitToSequence")
             return [first.at(node)]
         if kind in _PASSED:
             if (
@@ -385,7 +399,45 @@ class _Walk:
         for tensor in graph.initializer:
             self.values[tensor.name] = array_of(self.where, tensor)
         self._nodes(graph)
+        self.orders.update({own: self.orders.get(v.name) for own, v in zip(node.outputs, graph.output, strict=True)})
         return [self.values[v.name] for v in graph.output]
+
+    def _unrolled(self, node: Node) -> list[Any]:
+        """Return what a loop makes that goes round a number of times that is known."""
+        count, condition = node.constant(0, "a number of rounds"), node.constant(1, "a condition")
+        if count is None or count.dtype == object or any(self.orders.values()):
+            raise UnsupportedError("a number of rounds that is not known")
+        body, rounds = node.get("body"), int(count.reshape(-1)[0])
+        if rounds * len(body.node) > _MOST_NODES:
+            raise ValueError(f"Loop: expected at most {_MOST_NODES} operators in all rounds, got {rounds} rounds")
+        carried, goes_on = list(node.inputs[2:]), condition is None or bool(condition.reshape(-1)[0])
+        if len(body.input) != 2 + len(carried) or len(body.output) < 1 + len(carried):
+            raise ValueError(f"Loop: expected a body of {2 + len(carried)} inputs, got {len(body.input)}")
+        scanned: list[list[Any]] = [[] for _ in body.output[1 + len(carried) :]]
+        own = {name for inner in body.node for name in inner.output}
+        for k in range(rounds):
+            if not goes_on:
+                break
+            for name in own:
+                self.values.pop(name, None)
+            given = [np.array(k, np.int64), np.array(True), *carried]
+            self.values.update(zip((v.name for v in body.input), given, strict=True))
+            self.values.update({t.name: array_of(self.where, t) for t in body.initializer})
+            self._nodes(body)
+            made = [self.values[v.name] for v in body.output]
+            if not isinstance(made[0], np.ndarray):
+                raise UnsupportedError("a condition that is computed")
+            goes_on, carried = bool(made[0].reshape(-1)[0]), made[1 : 1 + len(carried)]
+            for parts, value in zip(scanned, made[1 + len(carried) :], strict=True):
+                parts.append(value)
+        return [*carried, *(self._stacked(node, parts) for parts in scanned)]
+
+    def _stacked(self, node: Node, parts: list[Any]) -> Any:
+        """Return what the rounds of a loop have made, one after the other."""
+        if not parts or not all(isinstance(value, Value) for value in parts):
+            raise UnsupportedError("rounds that make constants")
+        wide = [Value(value.symbol, ((), *value.axes)) for value in parts]
+        return shapes.concat(Node("Concat", {"axis": 0}, wide, [], node.opset), self.sizes)
 
 
 def _constant(node: Node) -> Any:

@@ -56,8 +56,12 @@ def same_axes(value: Value, layer: Any) -> Value:
     return Value(layer(value.symbol), value.axes)
 
 
-def dense(node: Node, bias: Constant | None, dtype: Any) -> Value:
-    """Return the product with a matrix of weights, over the last axis."""
+def dense(node: Node, bias: Constant | None, dtype: Any, given: tuple[Any, ...] = ()) -> Value:
+    """Return the product with a matrix of weights, over the last axis.
+
+    Products with the same arrays, in ``given`` if these are others than the matrix and the vector, are calls of the
+    same layer, as in a loop that is unrolled.
+    """
     value, kernel = node.inputs[0], node.inputs[1]
     if kernel.ndim != 2:
         raise UnsupportedError("a constant of other than two axes")
@@ -68,9 +72,14 @@ def dense(node: Node, bias: Constant | None, dtype: Any) -> Value:
         value = laid_out(value)
     if value.symbol.shape[-1] not in (None, kernel.shape[0]):
         raise ValueError(f"{node.operator}: expected {value.symbol.shape[-1]} rows of weights, got {kernel.shape}")
+    arrays = given or (kernel, bias)
+    key = (node.operator, *map(id, arrays), *sorted(node.attributes.items()))
+    if key in node.shared:
+        return Value(node.shared[key][0](value.symbol), value.axes)
     layer = layers.Dense(kernel.shape[1], use_bias=bias is not None, dtype=dtype)
     outputs = layer(value.symbol)
     layer.set_weights([kernel] if bias is None else [kernel, np.broadcast_to(bias.reshape(-1), kernel.shape[1:])])
+    node.shared[key] = (layer, arrays)  # which stay, so that nothing else has their place
     return Value(outputs, value.axes)
 
 
@@ -85,8 +94,9 @@ def gemm(node: Node, dtype: Any) -> Value:
         bias = bias * bias.dtype.type(node.get("beta", 1.0))
         if bias.ndim > 2 or bias.shape[-1:] not in ((), (1,), (kernel.shape[1],)) or bias.shape[:-1] not in ((), (1,)):
             raise UnsupportedError("C with rows")
-    own = Node("Gemm", {}, [node.inputs[0], kernel], node.outputs, node.opset)
-    return dense(own, bias, dtype)
+    own = Node("Gemm", node.attributes, [node.inputs[0], kernel], node.outputs, node.opset)
+    own.shared = node.shared
+    return dense(own, bias, dtype, tuple(node.inputs[1:]))
 
 
 def embedding(node: Node, dtype: Any) -> Value:

@@ -99,6 +99,10 @@ def sliced(value: Value, axis: int, key: slice) -> Value:
             raise UnsupportedError("Slice that leaves nothing")
         return value
     own = value.axis(axis, "Slice")
+    first = key.start or 0
+    if value.symbol.shape[own] is None and key.step is None and key.stop == (first + 1 or None):
+        one = without(value, axis, first)  # of as many as there may be
+        return Value(one.symbol, (*one.axes[:axis], (), *one.axes[axis:]))
     return Value(layers.GetItem([slice(None)] * own + [key])(value.symbol), value.axes)
 
 
@@ -113,6 +117,16 @@ def slice_(node: Node, sizes: Sizes) -> Value:
             key = slice(None)
         value = sliced(value, axis, key)
     return value
+
+
+def reverse_sequence(node: Node, sizes: Sizes) -> Value:
+    """Return all steps from the last to the first."""
+    value, lengths = node.inputs
+    axis = counted(node.get("time_axis", 0), len(value.axes))
+    steps = value.shape(sizes)[axis]
+    if not isinstance(lengths, np.ndarray) or any(n != steps for n in lengths.flat):
+        raise UnsupportedError("lengths other than all steps")
+    return sliced(value, axis, slice(None, None, -1))
 
 
 def split(node: Node, sizes: Sizes) -> list[Value]:

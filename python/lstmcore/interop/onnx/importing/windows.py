@@ -8,6 +8,7 @@ import numpy as np
 
 from .... import layers
 from .folding import Node, bounded
+from .shapes import without
 from .values import OtherBatchError, UnsupportedError, Value, batch_first
 
 
@@ -40,8 +41,42 @@ def _pads(node: Node, symbol: Any, size: int) -> tuple[int, int]:
     return (0, 0) if kind == "VALID" else (pads[0], pads[1])
 
 
+def _one_axis(node: Node, number: int) -> tuple[Node, int | None]:
+    """Return an operator over steps for one over two axes of which one has a single element, and which axis that is.
+
+    So TensorFlow has its convolutions over steps.
+    """
+    value: Value = node.inputs[0]
+    alone = [k for k, own in enumerate(value.axes) if k > 1 and own == ()]
+    if len(value.axes) != 4 or not alone:
+        return node, None
+    gone = alone[0] - 2
+    inputs = [without(value, gone + 2, 0), *node.inputs[1:]]
+    if number and isinstance(inputs[1], np.ndarray):
+        if inputs[1].ndim != 4 or inputs[1].shape[gone + 2] != 1:
+            raise UnsupportedError(f"{node.operator} over {inputs[1].ndim - 2} axes")
+        inputs[1] = inputs[1].squeeze(gone + 2)
+    attributes = dict(node.attributes)
+    for name in ("kernel_shape", "strides", "dilations"):
+        if name in attributes:
+            if len(attributes[name]) != 2 or (name == "kernel_shape" and attributes[name][gone] != 1):
+                raise UnsupportedError(f"{node.operator} over two axes")
+            attributes[name] = [attributes[name][1 - gone]]
+    if "pads" in attributes:
+        pads = attributes["pads"]
+        if len(pads) != 4 or pads[gone] or pads[gone + 2]:
+            raise UnsupportedError(f"{node.operator} over two axes")
+        attributes["pads"] = [pads[1 - gone], pads[3 - gone]]
+    return Node(node.operator, attributes, inputs, node.outputs, node.opset), gone + 2
+
+
+def _with_axis(value: Value, axis: int | None) -> Value:
+    return value if axis is None else Value(value.symbol, (*value.axes[:axis], (), *value.axes[axis:]))
+
+
 def conv(node: Node, dtype: Any) -> Value:
     """Return a convolution over steps."""
+    node, alone = _one_axis(node, 1)
     kernel, bias = node.constant(1, "W"), node.constant(2, "B")
     if kernel is None or kernel.ndim != 3:
         raise UnsupportedError(f"Conv over {0 if kernel is None else kernel.ndim - 2} axes")
@@ -63,11 +98,16 @@ def conv(node: Node, dtype: Any) -> Value:
     )
     outputs = layer(symbol)
     layer.set_weights([kernel.transpose(2, 1, 0), *([] if bias is None else [bias])])
-    return _channels_first(outputs)
+    return _with_axis(_channels_first(outputs), alone)
 
 
 def pool(node: Node, dtype: Any) -> Value:
     """Return a pooling over windows of steps."""
+    node, alone = _one_axis(node, 0)
+    return _with_axis(_pooled(node, dtype), alone)
+
+
+def _pooled(node: Node, dtype: Any) -> Value:
     symbol = _steps_last(node.inputs[0])
     size, stride = node.get("kernel_shape")[0], node.get("strides", [1])[0]
     if node.get("dilations", [1])[0] != 1:
