@@ -131,6 +131,8 @@ class _Walk:
                 f"{self.where}: operators, or ways to use them, that are not offered: "
                 + "; ".join(dict.fromkeys(self.missing))
             )
+        if not self.graph.output or not self.inputs:
+            raise ValueError(f"{self.where}: expected a graph with inputs and outputs")
         return list(self.inputs.values()), [self._output(v.name) for v in self.graph.output]
 
     def _described(self, information: Any) -> tuple[list[int | None], np.dtype[Any]]:
@@ -140,7 +142,15 @@ class _Walk:
         if not tensor.HasField("shape"):
             raise ValueError(f"{self.where}: {information.name}: expected a number of axes, got none")
         shape = [int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim]
-        return shape, np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        try:
+            dtype = np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        except (KeyError, ValueError, TypeError):
+            raise ValueError(
+                f"{self.where}: {information.name}: expected numbers, got data type {tensor.elem_type}"
+            ) from None
+        if dtype.kind not in "iub" and dtype not in (np.float32, np.float64):
+            raise NotImplementedError(f"{self.where}: {information.name}: an input of {dtype}")
+        return shape, dtype
 
     def _guess_batch(self, declared: list[Any]) -> None:
         """Say of inputs that have the same size, or the same name of one, in common that it is the batch's."""
@@ -262,6 +272,7 @@ class _Walk:
         """Return the node that adds a vector to what a product with a matrix makes, and the vector; None for none."""
         if (
             proto.op_type != "MatMul"
+            or len(inputs) != 2
             or not isinstance(inputs[0], Value)
             or not isinstance(inputs[1], np.ndarray)
             or inputs[1].ndim != 2
@@ -332,6 +343,8 @@ class _Walk:
         if kind in _RECURRENT:
             used = [bool(name) and readers[name] > 0 for name in node.outputs]
             return recurrent.recurrent(node, used, self.dtype)
+        if kind in (*_MOVING, *_SIZED, "Split", "Flatten") and kind != "Concat" and not isinstance(first, Value):
+            raise UnsupportedError("a constant with what is computed")
         if kind in _MOVING:
             return [_MOVING[kind](node)]
         if kind in _SIZED:
@@ -396,6 +409,8 @@ class _Walk:
         if not isinstance(condition, np.ndarray):
             raise UnsupportedError("a condition that is computed")
         graph = node.get("then_branch" if condition.reshape(-1)[0] else "else_branch")
+        if graph is None:
+            raise ValueError("expected a graph for each outcome of the condition")
         for tensor in graph.initializer:
             self.values[tensor.name] = array_of(self.where, tensor)
         self._nodes(graph)
@@ -407,6 +422,8 @@ class _Walk:
         count, condition = node.constant(0, "a number of rounds"), node.constant(1, "a condition")
         if count is None or count.dtype == object or any(self.orders.values()):
             raise UnsupportedError("a number of rounds that is not known")
+        if node.get("body") is None:
+            raise ValueError("body: expected a graph, got none")
         body, rounds = node.get("body"), int(count.reshape(-1)[0])
         if rounds * len(body.node) > _MOST_NODES:
             raise ValueError(f"Loop: expected at most {_MOST_NODES} operators in all rounds, got {rounds} rounds")

@@ -136,7 +136,7 @@ def order_after(node: Node, before: set[Order | None]) -> Order | None:
     if len(before) > 1:
         raise UnsupportedError("rows in different orders")
     own = next(iter(before), None)
-    if node.operator == "TopK":
+    if node.operator == "TopK" and isinstance(node.inputs[0], Value):
         if own is not None:
             raise UnsupportedError("rows that are in another order already")
         return Order(node.inputs[0].symbol.key)

@@ -67,6 +67,8 @@ def unsqueeze(node: Node) -> Value:
     value, given = node.inputs[0], node.axes() or []
     count = len(value.axes) + len(given)
     new = {counted(k, count) for k in given}
+    if len(new) < len(given):
+        raise ValueError(f"Unsqueeze: axes: expected different ones, got {given}")
     rest = iter(value.axes)
     return Value(value.symbol, tuple(() if k in new else next(rest) for k in range(count)))
 
