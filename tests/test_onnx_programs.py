@@ -112,7 +112,7 @@ PROGRAMS = {
     ),
     "layers of states": (
         lambda: Program(
-            lambda s, x: s.rnn(x)[1].view(2, 2, len(x), 5)[-1].transpose(0, 1).reshape(len(x), -1),
+            lambda s, x: s.rnn(x)[1].view(2, 2, x.size(0), 5)[-1].transpose(0, 1).reshape(x.size(0), -1),
             rnn=nn.GRU(3, 5, 2, batch_first=True, bidirectional=True),
         ),
         [X],

@@ -161,14 +161,15 @@ class _Walk:
         if common is not None:
             for information, own in zip(declared, sizes, strict=True):
                 self.batches.setdefault(information.name, own.index(common))
-        rows = {own[self.batches.get(v.name, 0)] for v, own in zip(declared, sizes, strict=True)}
+        axes = [(self.batches.get(v.name, 0), own) for v, own in zip(declared, sizes, strict=True)]
+        rows = {own[axis] if axis < len(own) else "" for axis, own in axes}
         if len(rows) == 1 and isinstance(only := rows.pop(), int) and only > 0:
             self.sizes.rows = only
 
     def _input(self, name: str, shape: list[int | None], dtype: np.dtype[Any]) -> None:
         batch = self.batches.get(name, 0)
-        if not shape:
-            raise NotImplementedError(f"{self.where}: {name}: an input without axes")
+        if batch >= len(shape):
+            raise NotImplementedError(f"{self.where}: {name}: an input of {len(shape)} axes, which has no batch")
         rest = [n for k, n in enumerate(shape) if k != batch]
         symbol = Input(batch_shape=(None, *rest), dtype=str(dtype), name=name.replace("/", "_"))
         self.inputs[name] = symbol
