@@ -1,9 +1,9 @@
-"""Files that tf2onnx 1.17 wrote of models of Keras 3.15 on TensorFlow 2.21, with random weights, and their outputs there.
+"""Files that tf2onnx 1.17 wrote of models of Keras 3.15 on TensorFlow 2.21, and their outputs there.
 
-The models, all with a Dense layer of two units at their end, are in ``data/tf2onnx``: embed_lstm is Embedding and LSTM over
-any number of steps, bi both directions of an LSTM with sequences and bi_last of a GRU without, gru two GRUs with
-``reset_after`` and gru_before one without, conv a Conv1D, MaxPooling1D and an LSTM, back an LSTM that goes backwards, mask
-an Embedding with ``mask_zero`` and an LSTM.
+The models have random weights and a Dense layer of two units at their end. In ``data/tf2onnx``, embed_lstm is Embedding
+and LSTM over any number of steps, bi both directions of an LSTM with sequences and bi_last of a GRU without, gru two
+GRUs with ``reset_after`` and gru_before one without, conv a Conv1D, MaxPooling1D and an LSTM, back an LSTM that goes
+backwards, mask an Embedding with ``mask_zero`` and an LSTM.
 """
 
 import pathlib
@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from lstmcore import models  # noqa: E402
+from lstmcore import models
 
 pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

@@ -88,5 +88,5 @@ def not_equal(context: Context) -> tuple[str, Any]:
     differs = writer.add("Not", writer.add("Equal", context.x, value))
     if not layer.any_feature:
         return differs, context.mask
-    most = writer.add("ReduceMax", writer.cast(differs, np.int64), axes=[-1], keepdims=0)
-    return writer.add("Greater", most, writer.integers(0)), context.mask
+    most = writer.add("ReduceMax", writer.cast(differs, writer.dtype), axes=[-1], keepdims=0)
+    return writer.add("Greater", most, writer.number(0)), context.mask

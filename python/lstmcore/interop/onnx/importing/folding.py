@@ -11,7 +11,7 @@ import numpy as np
 from ..package import imported
 from .values import Constant, Numbers, Size, UnsupportedError, counted
 
-_MOST = 1 << 24  # numbers that a constant may have which the file does not hold, but asks to be made
+_MOST = 1 << 22  # numbers that a constant may have which the file does not hold, but asks to be made
 
 
 def _axes(node: Node, index: int = 1) -> list[int] | None:

@@ -53,6 +53,7 @@ _ALONG_AXES = {
     *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
 }
 _OF_MARKS = ("SequenceAt", "GatherND")
+_MOST_BYTES, _MOST_TIMES = 1 << 26, 8  # of constants that are computed: by themselves, and for each byte of weights
 _MOST_NODES = 100_000  # of loops, in all their rounds
 _BY_NAME = ("Constant", "Split", "Flatten", "If", "Abs", "SplitToSequence", "SequenceAt", "TopK", "GatherND", "Loop")
 _EITHER = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")  # whose first input may be a constant alone
@@ -101,6 +102,7 @@ class _Walk:
         self.inputs: dict[str, Symbol] = {}
         self.dtype = np.dtype(np.float32)
         self.orders: dict[str, places.Order | None] = {}  # in which rows stand, where it is not that of the inputs
+        self.given = self.computed = 0  # bytes of constants in the file, and of those that are made of them
         self.shared: dict[Any, Any] = {}  # layers that are called again, by their weights
         self.uses: dict[str, set[str]] = {}  # the operators that read a value
         self.not_negative: set[Any] = set()  # symbols that must go to an Embedding, and to nothing else
@@ -110,6 +112,7 @@ class _Walk:
         """Return the inputs and the outputs."""
         for tensor in self.graph.initializer:
             self.values[tensor.name] = array_of(self.where, tensor)
+        self.given = sum(a.nbytes for a in self.values.values() if a is not None)
         if self.graph.sparse_initializer:
             raise NotImplementedError(f"{self.where}: sparse initializers")
         floats = Counter(a.dtype for a in self.values.values() if isinstance(a, np.ndarray) and a.dtype.kind == "f")
@@ -306,7 +309,7 @@ class _Walk:
             unknown = any(isinstance(n, Size) for n in shape)
             return [np.array(shape, object if unknown else np.int64)]
         if not any(isinstance(value, (Value, shapes.Pieces, places.Order, places.Places)) for value in inputs):
-            return folded(node)
+            return self._within_limits(folded(node))
         if any(isinstance(value, places.Order) for value in inputs):
             return [places.reordered(node, self.sizes)]
         if any(places.numbers_of(value) is not None for value in inputs) and kind in conditions.COMPARED:
@@ -372,6 +375,13 @@ class _Walk:
         if not isinstance(first, Value) and kind not in (*_EITHER, *conditions.COMPARED, "Where"):
             raise UnsupportedError("a constant with weights that are computed")
         return [_LAYERS[kind](node, self.dtype)]
+
+    def _within_limits(self, arrays: list[Any]) -> list[Any]:
+        """Return what was computed of constants, as long as that is no more than the file lets expect."""
+        self.computed += sum(array.nbytes for array in arrays)
+        if self.computed > _MOST_BYTES + _MOST_TIMES * self.given:
+            raise ValueError(f"expected constants of at most {_MOST_BYTES >> 20} MB to be computed, beside the weights")
+        return arrays
 
     def _cast(self, node: Node) -> Value:
         value: Value = node.inputs[0]

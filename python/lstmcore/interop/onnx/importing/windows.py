@@ -11,6 +11,8 @@ from .folding import Node, bounded
 from .shapes import without
 from .values import OtherBatchError, UnsupportedError, Value, batch_first
 
+_MOST = 1000  # steps that are others again, each of which is a part of its own
+
 
 def _steps_last(value: Any) -> Any:
     """Return the symbol (batch, steps, channels) of a value (batch, channels, steps)."""
@@ -164,9 +166,13 @@ def pad(node: Node, dtype: Any) -> Value:
     used = [k for k, pair in enumerate(wanted) if pair != (0, 0)]
     if not used:
         return value  # type: ignore[no-any-return]
-    if len(used) > 1 or value.symbol.ndim != 3 or value.axis(used[0], "Pad") != 1 or min(wanted[used[0]]) < 0:
+    if len(used) > 1 or value.symbol.ndim != 3 or min(wanted[used[0]]) < 0:
         raise UnsupportedError("Pad of other than the steps")
-    return Value(_padded(value.symbol, wanted[used[0]], mode, dtype), value.axes)
+    if value.axis(used[0], "Pad") == 1:
+        return Value(_padded(value.symbol, wanted[used[0]], mode, dtype), value.axes)
+    other = {(1,): (2,), (2,): (1,)}
+    made = _padded(layers.Permute((2, 1))(value.symbol), wanted[used[0]], mode, dtype)
+    return Value(made, tuple(other.get(own, own) for own in value.axes))
 
 
 def _padded(symbol: Any, pads: tuple[int, int], mode: str, dtype: Any) -> Any:
@@ -174,6 +180,8 @@ def _padded(symbol: Any, pads: tuple[int, int], mode: str, dtype: Any) -> Any:
     if mode == "constant":
         return layers.ZeroPadding1D(pads, dtype=dtype)(symbol)
     before, behind = pads
+    if max(pads) > _MOST:
+        raise UnsupportedError(f"Pad of more than {_MOST} steps that are others again")
     if mode == "edge":
         parts = [symbol[:, :1]] * before + [symbol] + [symbol[:, -1:]] * behind
     elif mode == "reflect":
