@@ -8,56 +8,14 @@ from typing import Any
 import numpy as np
 
 from ....graph.symbol import Symbol
-from ....layers import Absolute, Cast, Input, Negative
+from ....layers import Input
 from ..package import imported
-from . import conditions, layers, places, recurrent, shapes, windows
-from .folding import OPERATORS, Node, folded
+from . import places
+from .folding import Node
+from .operators import is_known, made
 from .reading import array_of, attributes_of, domain_of, in_order, needed, read
-from .reshaping import reshape, separate
-from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch_first, unmerged
-
-_PASSED = ("Identity", "Dropout")
-_LAYERS: dict[str, Any] = {
-    **dict.fromkeys(layers.ACTIVATIONS, layers.activation),
-    **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
-    **dict.fromkeys(("MaxPool", "AveragePool"), windows.pool),
-    **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), windows.global_pool),
-    **dict.fromkeys(layers.REDUCTIONS, layers.reduce),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum"), shapes.elementwise),
-    **dict.fromkeys(layers.FUNCTIONS, layers.function),
-    **dict.fromkeys(conditions.COMPARED, conditions.compare),
-    "Not": conditions.invert,
-    "Where": conditions.where,
-    "Reciprocal": layers.reciprocal,
-    "ArgMax": layers.arg_max,
-    "HardSigmoid": layers.hard_sigmoid,
-    "Clip": layers.clip,
-    "PRelu": layers.prelu,
-    "Gemm": layers.gemm,
-    "BatchNormalization": layers.batch_normalization,
-    "LayerNormalization": layers.layer_normalization,
-    "Conv": windows.conv,
-    "Pad": windows.pad,
-}
-_MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
-_SIZED = {
-    "Slice": shapes.slice_,
-    "Reshape": reshape,
-    "Concat": shapes.concat,
-    "Expand": shapes.expand,
-    "ReverseSequence": shapes.reverse_sequence,
-}
-# What looks at axes one by one, so that several of ours that are one of the file's must be one.
-_ALONG_AXES = {
-    *("Slice", "Split", "Concat", "Gather", "GatherElements", "GatherND", "Softmax", "LogSoftmax", "ArgMax", "Pad"),
-    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
-}
-_OF_MARKS = ("SequenceAt", "GatherND")
-_MOST_BYTES, _MOST_TIMES = 1 << 26, 8  # of constants that are computed: by themselves, and for each byte of weights
-_MOST_NODES = 100_000  # of loops, in all their rounds
-_BY_NAME = ("Constant", "Split", "Flatten", "If", "Abs", "SplitToSequence", "SequenceAt", "TopK", "GatherND", "Loop")
-_EITHER = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")  # whose first input may be a constant alone
-_RECURRENT = ("LSTM", "GRU", "RNN")
+from .reshaping import separate
+from .values import OtherBatchError, Sizes, UnsupportedError, Value, batch_first
 
 
 class _Unknown:
@@ -126,7 +84,7 @@ class _Walk:
         self._guess_batch(declared)
         for information, (shape, dtype) in zip(declared, kinds, strict=True):
             self._input(information.name, shape, dtype)
-        self._nodes(self.graph)
+        self.follow(self.graph)
         if self.not_negative - self.embedded:
             self.missing.append("Less (of integers that are not those of an embedding)")
         if self.missing:
@@ -212,7 +170,8 @@ class _Walk:
 
     # --- nodes ---
 
-    def _nodes(self, graph: Any) -> None:
+    def follow(self, graph: Any) -> None:
+        """Make what the operators of a graph make, under the names that they have there."""
         nodes = in_order(self.where, graph.node, set(self.values))
         readers = Counter(name for node in nodes for name in needed(node))
         readers.update(v.name for v in graph.output)
@@ -230,7 +189,7 @@ class _Walk:
             node.shared = self.shared
             if any(value is _UNKNOWN for value in inputs):
                 outputs: list[Any] = [_UNKNOWN] * len(proto.output)
-                if not self._is_known(proto):
+                if domain_of(proto) or not is_known(proto.op_type):
                     self._miss(proto, None)
             elif domain_of(proto):
                 outputs = [_UNKNOWN] * len(proto.output)
@@ -241,7 +200,7 @@ class _Walk:
                     order = places.order_after(
                         node, {self.orders.get(name) for name in proto.input if isinstance(self.values[name], Value)}
                     )
-                    outputs = self._made(node, readers, None if bias is None else bias[1])
+                    outputs = made(self, node, readers, None if bias is None else bias[1])
                     if proto.op_type != "If":  # whose branch has said it
                         self.orders.update(dict.fromkeys(proto.output, order))
                     if bias is not None:
@@ -260,11 +219,6 @@ class _Walk:
                 if self.values[name] is None and readers[name]:
                     self._miss(proto, UnsupportedError(f"output {k}"))
                     self.values[name] = _UNKNOWN
-
-    def _is_known(self, proto: Any) -> bool:
-        kind = proto.op_type
-        others = (*_PASSED, *_RECURRENT, *OPERATORS, *_BY_NAME)
-        return not domain_of(proto) and kind in (*_LAYERS, *_MOVING, *_SIZED, *others)
 
     def _miss(self, proto: Any, error: UnsupportedError | None) -> None:
         kind = f"{proto.domain}.{proto.op_type}" if domain_of(proto) else proto.op_type
@@ -291,189 +245,3 @@ class _Walk:
         if not isinstance(vector, np.ndarray) or vector.shape != inputs[1].shape[1:]:
             return None
         return after, vector
-
-    def _made(self, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
-        kind = node.operator
-        if kind in _ALONG_AXES:
-            node.inputs = [unmerged(value) if isinstance(value, Value) else value for value in node.inputs]
-        inputs = node.inputs
-        first = inputs[0] if inputs else None
-        if kind == "Constant":
-            return [_constant(node)]
-        if kind == "If":
-            return self._branch(node)
-        if kind == "Loop":
-            return self._unrolled(node)
-        if kind == "Shape" and isinstance(first, Value):
-            shape = first.shape(self.sizes)[node.get("start", 0) : node.get("end", None)]
-            unknown = any(isinstance(n, Size) for n in shape)
-            return [np.array(shape, object if unknown else np.int64)]
-        if not any(isinstance(value, (Value, shapes.Pieces, places.Order, places.Places)) for value in inputs):
-            return self._within_limits(folded(node))
-        if any(isinstance(value, places.Order) for value in inputs):
-            return [places.reordered(node, self.sizes)]
-        if any(places.numbers_of(value) is not None for value in inputs) and kind in conditions.COMPARED:
-            return [places.sequence_mask(node, self.sizes)]
-        if kind == "Concat" and (found := places.places(node, self.sizes)) is not None:
-            return [found]
-        if any(isinstance(value, (shapes.Pieces, places.Places)) for value in inputs) and kind not in _OF_MARKS:
-            raise UnsupportedError("what is made for indices, or of single steps, alone")
-        if kind == "GatherND" and isinstance(first, Value):
-            return [places.gather_nd(node)]
-        if kind == "GatherElements" and isinstance(first, Value):
-            return [places.gather_elements(node, self.sizes)]
-        if kind == "TopK":
-            return places.top_k(node, self.sizes)
-        if kind == "SplitToSequence":
-            return [shapes.Pieces.of(node)]
-        if kind == "SequenceAt":
-            if not isinstance(first, shapes.Pieces):
-                raise UnsupportedError("other than the pieces of SplitToSequence")
-            return [first.at(node)]
-        if kind in _PASSED:
-            if (
-                len(inputs) > 2
-                and inputs[2] is not None
-                and not (isinstance(inputs[2], np.ndarray) and not inputs[2].any())
-            ):
-                raise UnsupportedError("training_mode")
-            return [first]
-        if kind == "Cast":
-            return [self._cast(node)]
-        if isinstance(first, Value) and kind in ("Neg", "Abs"):
-            return [layers.same_axes(first, (Negative if kind == "Neg" else Absolute)(dtype=self.dtype))]
-        if (found := self._of_integers(node)) is not None:
-            return [found]
-        if kind in _RECURRENT:
-            used = [bool(name) and readers[name] > 0 for name in node.outputs]
-            return recurrent.recurrent(node, used, self.dtype)
-        if kind in (*_MOVING, *_SIZED, "Split", "Flatten") and kind != "Concat" and not isinstance(first, Value):
-            raise UnsupportedError("a constant with what is computed")
-        if kind in _MOVING:
-            return [_MOVING[kind](node)]
-        if kind in _SIZED:
-            return [_SIZED[kind](node, self.sizes)]
-        if kind == "Split":
-            return list(shapes.split(node, self.sizes))
-        if kind == "Flatten":
-            return [shapes.flatten(node)]
-        if kind == "Gather":
-            if isinstance(first, np.ndarray):
-                self.embedded.add(inputs[1].symbol.key)
-                return [layers.embedding(node, self.dtype)]
-            if isinstance(inputs[1], np.ndarray):
-                return [shapes.gather(node)]
-            raise UnsupportedError("indices that are computed")
-        if kind == "MatMul":
-            if isinstance(first, Value) and isinstance(inputs[1], np.ndarray):
-                return [layers.dense(node, bias, self.dtype)]
-            if isinstance(first, np.ndarray):
-                raise UnsupportedError("a constant on the left")
-            return [shapes.matmul(node, self.dtype)]
-        if kind not in _LAYERS:
-            raise UnsupportedError(kind)
-        if not isinstance(first, Value) and kind not in (*_EITHER, *conditions.COMPARED, "Where"):
-            raise UnsupportedError("a constant with weights that are computed")
-        return [_LAYERS[kind](node, self.dtype)]
-
-    def _within_limits(self, arrays: list[Any]) -> list[Any]:
-        """Return what was computed of constants, as long as that is no more than the file lets expect."""
-        self.computed += sum(array.nbytes for array in arrays)
-        if self.computed > _MOST_BYTES + _MOST_TIMES * self.given:
-            raise ValueError(f"expected constants of at most {_MOST_BYTES >> 20} MB to be computed, beside the weights")
-        return arrays
-
-    def _cast(self, node: Node) -> Value:
-        value: Value = node.inputs[0]
-        target = np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(node.get("to")))
-        source = value.symbol.dtype
-        if source == target or (source.kind in "iu" and target.kind in "iu"):
-            return value
-        if source.kind in "iu" and self.uses.get(node.outputs[0]) == {"Less"}:
-            return value
-        if source.kind in "iub" and target == self.dtype:
-            return layers.same_axes(value, Cast(dtype=self.dtype))
-        raise UnsupportedError(f"from {source} to {target}")
-
-    def _of_integers(self, node: Node) -> Any:
-        """Return what comes of integers that are made ready for an Embedding, as tf2onnx does; None if it is not that.
-
-        ``x + n`` where ``x < 0``, and ``x`` elsewhere, is ``x``: our Embedding takes no negative numbers. `run` sees to
-        it that they go there.
-        """
-        values = [one for one in node.inputs if isinstance(one, Value)]
-        if len(values) != 1 or len(node.inputs) != 2 or values[0].symbol.dtype.kind not in "iu":
-            return None
-        constant = next(one for one in node.inputs if not isinstance(one, Value))
-        if not isinstance(constant, np.ndarray) or constant.dtype == object:
-            return None
-        if node.operator == "Less" and node.inputs[0] is values[0] and not constant.any():
-            self.not_negative.add(values[0].symbol.key)
-            return np.zeros((), bool)
-        neutral = {"Add": 0, "Mul": 1}.get(node.operator)
-        if neutral is not None and (constant == neutral).all():
-            return values[0]
-        return constant if node.operator == "Mul" and not constant.any() else None
-
-    def _branch(self, node: Node) -> list[Any]:
-        condition = node.inputs[0]
-        if not isinstance(condition, np.ndarray):
-            raise UnsupportedError("a condition that is computed")
-        graph = node.get("then_branch" if condition.reshape(-1)[0] else "else_branch")
-        if graph is None:
-            raise ValueError("expected a graph for each outcome of the condition")
-        for tensor in graph.initializer:
-            self.values[tensor.name] = array_of(self.where, tensor)
-        self._nodes(graph)
-        self.orders.update({own: self.orders.get(v.name) for own, v in zip(node.outputs, graph.output, strict=True)})
-        return [self.values[v.name] for v in graph.output]
-
-    def _unrolled(self, node: Node) -> list[Any]:
-        """Return what a loop makes that goes round a number of times that is known."""
-        count, condition = node.constant(0, "a number of rounds"), node.constant(1, "a condition")
-        if count is None or count.dtype == object or any(self.orders.values()):
-            raise UnsupportedError("a number of rounds that is not known")
-        if node.get("body") is None:
-            raise ValueError("body: expected a graph, got none")
-        body, rounds = node.get("body"), int(count.reshape(-1)[0])
-        if rounds * len(body.node) > _MOST_NODES:
-            raise ValueError(f"Loop: expected at most {_MOST_NODES} operators in all rounds, got {rounds} rounds")
-        carried, goes_on = list(node.inputs[2:]), condition is None or bool(condition.reshape(-1)[0])
-        if len(body.input) != 2 + len(carried) or len(body.output) < 1 + len(carried):
-            raise ValueError(f"Loop: expected a body of {2 + len(carried)} inputs, got {len(body.input)}")
-        scanned: list[list[Any]] = [[] for _ in body.output[1 + len(carried) :]]
-        own = {name for inner in body.node for name in inner.output}
-        for k in range(rounds):
-            if not goes_on:
-                break
-            for name in own:
-                self.values.pop(name, None)
-            given = [np.array(k, np.int64), np.array(True), *carried]
-            self.values.update(zip((v.name for v in body.input), given, strict=True))
-            self.values.update({t.name: array_of(self.where, t) for t in body.initializer})
-            self._nodes(body)
-            made = [self.values[v.name] for v in body.output]
-            if not isinstance(made[0], np.ndarray):
-                raise UnsupportedError("a condition that is computed")
-            goes_on, carried = bool(made[0].reshape(-1)[0]), made[1 : 1 + len(carried)]
-            for parts, value in zip(scanned, made[1 + len(carried) :], strict=True):
-                parts.append(value)
-        return [*carried, *(self._stacked(node, parts) for parts in scanned)]
-
-    def _stacked(self, node: Node, parts: list[Any]) -> Any:
-        """Return what the rounds of a loop have made, one after the other."""
-        if not parts or not all(isinstance(value, Value) for value in parts):
-            raise UnsupportedError("rounds that make constants")
-        wide = [Value(value.symbol, ((), *value.axes)) for value in parts]
-        return shapes.concat(Node("Concat", {"axis": 0}, wide, [], node.opset), self.sizes)
-
-
-def _constant(node: Node) -> Any:
-    for name, value in node.attributes.items():
-        if name == "value":
-            return value
-        if name in ("value_float", "value_floats"):
-            return np.asarray(value, np.float32)
-        if name in ("value_int", "value_ints"):
-            return np.asarray(value, np.int64)
-    raise UnsupportedError("other than numbers")
