@@ -256,3 +256,17 @@ def test_activations_come_back(name, dtype, tmp_path):
     if name != "gelu":  # whose Erf is one of float32 there
         assert_equal_outputs(reference(path, x), want, dtype)
     assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want, dtype)
+
+
+@pytest.mark.parametrize("last", [layers.GlobalAveragePooling1D(), layers.GlobalMaxPooling1D(), layers.LSTM(2)])
+def test_masks_come_back_but_those_into_recurrent_layers(last, tmp_path):
+    model = shaken(Sequential([Input((5, 3)), layers.Masking(), last]))
+    x = np.where(np.arange(5)[:, None] < 3, X, 0).astype("float32")
+    path, want = exported(model, tmp_path), model.predict(x, verbose=0)
+    if isinstance(last, layers.LSTM):
+        with pytest.raises(
+            NotImplementedError, match="lstmcore wrote this file: where masks or lengths go into recurr"
+        ):
+            models.load_model(path)
+    else:
+        assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want)

@@ -11,6 +11,7 @@ import numpy as np
 from ..package import imported
 from .values import Constant, Numbers, Size, UnsupportedError, counted
 
+_MOST_AXES = 16  # of a constant that is computed
 _MOST = 1 << 22  # numbers that a constant may have which the file does not hold, but asks to be made
 
 
@@ -59,7 +60,7 @@ def bounded(shape: Any) -> tuple[int, ...]:
     A constant that is the same along the batch is one of a single row.
     """
     sizes = tuple(1 if isinstance(n, Size) else int(n) for n in np.ravel(shape))
-    if any(n < 0 for n in sizes) or math.prod(sizes) > _MOST:
+    if len(sizes) > _MOST_AXES or any(n < 0 for n in sizes) or math.prod(sizes) > _MOST:
         raise ValueError(f"expected a constant of at most {_MOST} numbers, got shape {sizes}")
     return sizes
 

@@ -23,6 +23,10 @@ class _Unknown:
 
 
 _UNKNOWN = _Unknown()
+_ONE_WAY = (
+    " (lstmcore wrote this file: where masks or lengths go into recurrent layers, it moves steps about, which is for "
+    "other programs; a model that is to come back is kept with save)"
+)
 
 
 def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
@@ -35,11 +39,11 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
     ValueError
         The file is not whole, or does not fit together; the message names it.
     """
-    graph, opset = read(where)
+    graph, opset, ours = read(where)
     batches: dict[str, int] = {}
     tried: set[tuple[str, int]] = set()
     while True:
-        walk = _Walk(where, graph, opset, batches)
+        walk = _Walk(where, graph, opset, batches, ours)
         try:
             return walk.run()
         except OtherBatchError as other:
@@ -52,7 +56,8 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
 
 
 class _Walk:
-    def __init__(self, where: str, graph: Any, opset: int, batches: dict[str, int]) -> None:
+    def __init__(self, where: str, graph: Any, opset: int, batches: dict[str, int], ours: bool) -> None:
+        self.ours = ours
         self.where, self.graph, self.opset, self.batches = where, graph, opset, batches
         self.values: dict[str, Any] = {"": None}
         self.sizes = Sizes()
@@ -91,6 +96,7 @@ class _Walk:
             raise NotImplementedError(
                 f"{self.where}: operators, or ways to use them, that are not offered: "
                 + "; ".join(dict.fromkeys(self.missing))
+                + (_ONE_WAY if self.ours else "")
             )
         if not self.graph.output or not self.inputs:
             raise ValueError(f"{self.where}: expected a graph with inputs and outputs")
