@@ -27,6 +27,9 @@ Make = Callable[[], layers.Layer]
 _NOT_LAYERS = {"Cell", "GRUCell", "LSTMCell", "Layer", "SimpleRNNCell", "StackedRNNCells"}
 _OTHERS: dict[str, Make] = {
     "Activation": lambda: layers.Activation("relu"),
+    "Compare": lambda: layers.Compare("less", 0.5),
+    "Elementwise": lambda: layers.Elementwise("erf"),
+    "Parameter": lambda: layers.Parameter([2]),
     "AlphaDropout": lambda: layers.AlphaDropout(0.5),
     "Arithmetic": lambda: layers.Arithmetic("true_divide", 1.0, reverse=True),
     "CRF": lambda: layers.CRF(3),
@@ -90,6 +93,10 @@ def inputs_for(name: str, layer: layers.Layer) -> tuple[object, object]:
     """Return inputs for a layer, and their mask."""
     if name == "Matmul":
         return [STEPS, STEPS.transpose(0, 2, 1).copy()], [MASK, None]
+    if name in ("SequenceMask", "TakeStep"):
+        return [STEPS, np.array([3, 2])], [MASK, None]
+    if name == "Where":
+        return [STEPS > 0, STEPS, STEPS], [MASK, MASK, MASK]
     if layer.takes_several:
         return [STEPS, STEPS], [MASK, MASK[::-1]]
     if name == "RepeatVector":

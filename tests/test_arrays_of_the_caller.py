@@ -114,6 +114,14 @@ EVERY = RECURRENT | {
     "Reduction": lambda **o: layers.Reduction("sum", **o),
     "ArgMax": lambda **o: layers.ArgMax(**o),
     "Clip": lambda **o: layers.Clip(-9, 9, **o),
+    "Elementwise": lambda **o: layers.Elementwise("erf", **o),
+    "Compare": lambda **o: layers.Compare("less", 0.5, **o),
+    "Where": lambda **o: layers.Where(**o),
+    "Where, otherwise": lambda **o: layers.Where(otherwise=0.5, **o),
+    "Cast": lambda **o: layers.Cast(**o),
+    "Parameter": lambda **o: layers.Parameter([2, 3], **o),
+    "SequenceMask": lambda **o: layers.SequenceMask(**o),
+    "TakeStep": lambda **o: layers.TakeStep(**o),
     "Arithmetic, plus nothing": lambda **o: layers.Arithmetic("add", 0, **o),
     "Arithmetic": lambda **o: layers.Arithmetic("true_divide", 2.0, reverse=True, **o),
     "GetItem": lambda **o: layers.GetItem([slice(None), slice(1, None)], **o),
@@ -124,6 +132,7 @@ EVERY = RECURRENT | {
     "Sequential": lambda **o: Sequential([layers.Dense(6, "relu", **o), layers.Flatten(**o), layers.Dense(2, **o)]),
     "Sequential of nothing": lambda **o: Sequential([layers.Activation("linear", **o)]),
 }
+NO_GRADIENT = ("NotEqual", "ArgMax", "Compare", "SequenceMask")  # whose outputs are no floating-point numbers
 EACH = pytest.mark.parametrize("name", EVERY)
 
 
@@ -138,6 +147,10 @@ def made(name, dtype="float64"):
         x = np.arange(8).reshape(2, 4)
     elif name == "Matmul":
         x = [numbers(*X, dtype=dtype), numbers(X[0], X[2], X[1], seed=1, dtype=dtype)]
+    elif name in ("SequenceMask", "TakeStep"):
+        x = [numbers(*X, dtype=dtype), np.arange(X[0]) + 1]
+    elif name.startswith("Where"):
+        x = [numbers(*X) > 0, *(numbers(*X, seed=k, dtype=dtype) for k in range(1, 2 + (name == "Where")))]
     elif layer.takes_several:
         x = [numbers(*X, dtype=dtype), numbers(*X, seed=1, dtype=dtype)]
     else:
@@ -201,7 +214,7 @@ def test_the_table_has_every_layer():
 
 @EACH
 def test_what_is_kept_for_backward_is_the_layers_own(name):
-    if name in ("NotEqual", "ArgMax"):
+    if name in NO_GRADIENT:
         pytest.skip("what is no floating-point number has no gradient")
     results = []
     for spoils in (False, True):

@@ -39,6 +39,7 @@ def shaken(model, seed=0):
 def runtime(path, *inputs):
     session = pytest.importorskip("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
     kinds = {"tensor(int64)": "int64", "tensor(float)": "float32", "tensor(double)": "float64", "tensor(bool)": bool}
+    kinds["tensor(int32)"] = "int32"
     feeds = {i.name: x.astype(kinds[i.type]) for i, x in zip(session.get_inputs(), inputs, strict=True)}
     return session.run(None, feeds)
 

@@ -3,13 +3,14 @@ states, configs, errors.
 """
 
 import json
+import math
 
 import numpy as np
 import pytest
 from layer_tools import assert_gradients_by_differences, by_differences, numbers
 
 import lstmcore
-from lstmcore import Sequential, constraints, layers, regularizers
+from lstmcore import Model, Sequential, constraints, layers, regularizers
 from lstmcore.layers import (
     GRU,
     LSTM,
@@ -999,3 +1000,57 @@ def test_slopes_of_steps_of_unknown_number_are_refused():
 def test_an_empty_batch_is_no_error():
     for layer in (Flatten(), Reshape((3, -1)), TimeDistributed(Dense(2)), Dropout(0.5), Residual(Dense(FEATURES))):
         assert len(layer(np.zeros((0, STEPS, FEATURES), "float32"), training=True)) == 0
+
+
+def test_functions_of_single_numbers():
+    x = np.array([[0.1, 0.5, 1.5, 2.5]])
+    for name in ("log", "sqrt", "sin", "cos", "sign", "floor", "ceil"):
+        np.testing.assert_allclose(layers.Elementwise(name, dtype="float64")(x), getattr(np, name)(x), rtol=1e-12)
+    assert layers.Elementwise("round")(x).tolist() == [[0, 0, 2, 2]]
+    x = np.array([-4.0, -0.5, -1e-9, 0, 1e-9, 0.4, 0.6, 5])
+    np.testing.assert_allclose(
+        layers.Elementwise("erf", dtype="float64")(x[None])[0], [math.erf(n) for n in x], rtol=1e-14
+    )
+
+
+def test_conditions():
+    x = np.array([[1, 2, 3]])
+    assert layers.Compare("less_equal", 2)(x).tolist() == [[True, True, False]]
+    assert layers.Compare("equal", [1, 5, 3], invert=True)(x).tolist() == [[False, True, False]]
+    a, b = (np.array([[p, q]]) for p, q in ((True, False), (True, True)))
+    assert layers.Compare("and")([a, b]).tolist() == [[True, False]]
+    assert layers.Compare("or")([a, b]).tolist() == [[True, True]]
+    assert layers.Where(otherwise=-np.inf)([a, np.ones((1, 2))]).tolist() == [[1, -np.inf]]
+    assert layers.Cast(dtype="float64")(x).dtype == np.float64
+
+
+def test_what_conditions_take():
+    with pytest.raises(ValueError, match="Compare: operation: expected one of equal"):
+        layers.Compare("more")
+    with pytest.raises(ValueError, match=r"constant: expected a shape that fits behind the batch of \(1, 2\)"):
+        layers.Compare("less", np.zeros((3, 2)))(np.zeros((1, 2)))
+    with pytest.raises(TypeError, match=r"inputs\[0\]: expected bool, got float32"):
+        layers.Where()([np.zeros((1, 2), "float32")] * 3)
+    with pytest.raises(ValueError, match="Parameter: shape: expected positive integers"):
+        layers.Parameter([0])
+
+
+def test_steps_by_their_numbers():
+    x, n = np.arange(12.0).reshape(2, 3, 2), np.array([3, 0])
+    assert layers.SequenceMask()([x, n]).tolist() == [[True] * 3, [False] * 3]
+    assert layers.TakeStep()([x, np.array([-1, 0])]).tolist() == [[4, 5], [6, 7]]
+    with pytest.raises(ValueError, match=r"inputs\[1\]: expected lengths from 0 to 3, got 0 to 4"):
+        layers.SequenceMask()([x, np.array([4, 0])])
+    with pytest.raises(ValueError, match=r"inputs\[1\]: expected steps from -3 to 2, got 0 to 3"):
+        layers.TakeStep()([x, n])
+    with pytest.raises(TypeError, match=r"inputs\[1\]: expected integers, got float32"):
+        layers.TakeStep()([x, n * 1.0])
+
+
+def test_a_parameter_is_learned():
+    x = layers.Input((4, 3))
+    model = Model(x, layers.GRU(2)(x, initial_state=layers.Parameter([2], name="begin")(x)))
+    model.compile("sgd", "mse")
+    model.fit(np.ones((8, 4, 3)), np.ones((8, 2)), verbose=0)
+    (begin,) = model.get_layer("begin").get_weights()
+    assert begin.all()

@@ -105,3 +105,19 @@ def erfc(x: Array) -> Array:
         b = x[near]
         result[near] = 1 - b * _ratio(_SMALL, b * b)
     return result
+
+
+def erf(x: Array) -> Array:
+    """Return the error function, of the dtype of ``x``, right to the last digits near 0 too.
+
+    >>> import numpy as np
+    >>> from lstmcore.activations.erf import erf
+    >>> erf(np.array([-1.0, 0.0, 1.0])).round(6)
+    array([-0.842701,  0.      ,  0.842701])
+    """
+    result = 1 - erfc(x)
+    near = np.abs(x) <= _ENDS[0]
+    if near.any():
+        b = x[near]
+        result[near] = b * _ratio(_SMALL, b * b)
+    return result

@@ -11,12 +11,14 @@ from .cell import Cell
 from .cells import GRUCell, LSTMCell, SimpleRNNCell
 from .clip import Clip
 from .concatenate import Concatenate, concatenate
+from .conditions import Cast, Compare, Where
 from .conv1d import Conv1D
 from .conv1d import Conv1D as Convolution1D
 from .crf import CRF
 from .dense import Dense
 from .dot import Dot, dot
 from .dropout import Dropout
+from .elementwise import Elementwise
 from .elu import ELU
 from .embedding import Embedding
 from .flatten import Flatten
@@ -52,6 +54,7 @@ from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .multi_head_attention import MultiHeadAttention
 from .operators import Absolute, Arithmetic, Divide, GetItem, Matmul, Negative, NotEqual
+from .parameter import Parameter
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
@@ -70,6 +73,7 @@ from .slstm import SLSTM
 from .softmax import Softmax
 from .spatial_dropout1d import SpatialDropout1D
 from .stacked_rnn_cells import StackedRNNCells
+from .steps import SequenceMask, TakeStep
 from .time_distributed import TimeDistributed
 from .unit_normalization import UnitNormalization
 
@@ -94,8 +98,10 @@ __all__ = [
     "AvgPool1D",
     "BatchNormalization",
     "Bidirectional",
+    "Cast",
     "Cell",
     "Clip",
+    "Compare",
     "Concatenate",
     "Conv1D",
     "Convolution1D",
@@ -104,6 +110,7 @@ __all__ = [
     "Divide",
     "Dot",
     "Dropout",
+    "Elementwise",
     "Embedding",
     "Flatten",
     "GRUCell",
@@ -135,6 +142,7 @@ __all__ = [
     "Negative",
     "NotEqual",
     "PReLU",
+    "Parameter",
     "Permute",
     "RMSNormalization",
     "ReLU",
@@ -142,15 +150,18 @@ __all__ = [
     "RepeatVector",
     "Reshape",
     "Residual",
+    "SequenceMask",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "StackedRNNCells",
     "Subtract",
+    "TakeStep",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
+    "Where",
     "ZeroPadding1D",
     "add",
     "average",

@@ -53,3 +53,13 @@ class Context:
         """The inputs, one after the other."""
         given = self.inputs.values() if isinstance(self.inputs, dict) else self.inputs
         return list(given) if not isinstance(self.inputs, Value) else [self.inputs]
+
+    def aligned(self) -> list[str]:
+        """The names of the inputs with equal numbers of axes: those that some lack stand behind the batch."""
+        parts = self.parts()
+        most = max(len(part.shape) for part in parts)
+        names = []
+        for part in parts:
+            missing = most - len(part.shape)
+            names.append(self.writer.unsqueeze(part.name, *range(1, 1 + missing)) if missing else part.name)
+        return names

@@ -80,6 +80,13 @@ def _squareplus(writer: Writer, x: str, a: Any) -> str:
     return writer.add("Mul", writer.add("Add", x, root), writer.number(0.5))
 
 
+def _celu(writer: Writer, x: str, a: Any) -> str:
+    if writer.dtype == np.float32:
+        return writer.add("Celu", x, alpha=float(a.alpha))
+    alpha = writer.number(a.alpha)  # the operator is one of float32 alone
+    return writer.add("Mul", writer.add("Elu", writer.add("Div", x, alpha)), alpha)
+
+
 _COMPOSED: dict[str, _Function] = {
     "relu": _relu,
     "relu6": _relu,
@@ -96,7 +103,7 @@ _COMPOSED: dict[str, _Function] = {
     "mish": lambda w, x, a: w.add("Mul", x, w.add("Tanh", w.add("Softplus", x))),
     "tanh_shrink": lambda w, x, a: w.add("Sub", x, w.add("Tanh", x)),
     "elu": lambda w, x, a: w.add("Elu", x, alpha=float(a.alpha)),
-    "celu": lambda w, x, a: w.add("Celu", x, alpha=float(a.alpha)),
+    "celu": _celu,
     "selu": lambda w, x, a: w.add("Selu", x),
     "soft_shrink": lambda w, x, a: w.add("Shrink", x, lambd=float(a.threshold), bias=float(a.threshold)),
     "hard_shrink": lambda w, x, a: w.add("Shrink", x, lambd=float(a.threshold), bias=0.0),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from .context import Context
-from .writer import Value
 
 _OPERATORS = {
     "Add": "Add",
@@ -32,8 +32,7 @@ def elementwise(context: Context) -> tuple[str, Any]:
     kind, masks = type(layer).__name__, _masks(context)
     if any(masks) and kind in ("Multiply", "Divide", "Maximum", "Minimum"):
         raise NotImplementedError("a mask")
-    axes = max(len(part.shape) for part in context.parts())
-    names = [_aligned(context, part, axes) for part in context.parts()]
+    names = context.aligned()
     outputs = writer.add(_OPERATORS[kind], names[0], names[1]) if len(names) == 2 and kind != "Average" else None
     if outputs is None and kind in ("Maximum", "Minimum", "Average"):
         outputs = writer.add(_OPERATORS[kind], *names)
@@ -41,19 +40,16 @@ def elementwise(context: Context) -> tuple[str, Any]:
         outputs = names[0]
         for name in names[1:]:
             outputs = writer.add(_OPERATORS[kind], outputs, name)
+    axes = max(len(part.shape) for part in context.parts())
     of_steps = [m for m, part in zip(masks, context.parts(), strict=True) if len(part.shape) == axes]
-    if any(m is None for m in of_steps):
-        return outputs, None
-    together = of_steps[0]
-    for mask in of_steps[1:]:
-        together = writer.add("Or", together, mask)
-    return outputs, together
+    return outputs, _any_of(context, of_steps)
 
 
-def _aligned(context: Context, part: Value, axes: int) -> str:
-    """Return an input with axes that it lacks put behind the batch."""
-    missing = axes - len(part.shape)
-    return context.writer.unsqueeze(part.name, *range(1, 1 + missing)) if missing else part.name
+def _any_of(context: Context, masks: list[Any]) -> Any:
+    """Return the mask of steps that count in any of several; None where one of them has none."""
+    if any(m is None for m in masks):
+        return None
+    return functools.reduce(lambda together, mask: context.writer.add("Or", together, mask), masks)
 
 
 def concatenate(context: Context) -> tuple[str, Any]:
@@ -68,12 +64,7 @@ def concatenate(context: Context) -> tuple[str, Any]:
         if any(m is None for m in masks):
             raise NotImplementedError("masks of some inputs along the steps")
         return outputs, writer.add("Concat", *masks, axis=1)
-    if any(m is None for m in masks):
-        return outputs, None
-    together = masks[0]
-    for mask in masks[1:]:
-        together = writer.add("Or", together, mask)
-    return outputs, together
+    return outputs, _any_of(context, masks)
 
 
 def arithmetic(context: Context) -> tuple[str, Any]:
@@ -94,17 +85,6 @@ def negative(context: Context) -> tuple[str, Any]:
 def absolute(context: Context) -> tuple[str, Any]:
     """Write no sign."""
     return context.writer.add("Abs", context.x), context.mask
-
-
-def not_equal(context: Context) -> tuple[str, Any]:
-    """Write where inputs differ from a value."""
-    layer, writer = context.layer, context.writer
-    value = writer.constant(np.asarray(layer.value, context.inputs.dtype))
-    differs = writer.add("Not", writer.add("Equal", context.x, value))
-    if not layer.any_feature:
-        return differs, context.mask
-    most = writer.add("ReduceMax", writer.cast(differs, np.int64), axes=[-1], keepdims=0)
-    return writer.add("Greater", most, writer.integers(0)), context.mask
 
 
 def matmul(context: Context) -> tuple[str, Any]:

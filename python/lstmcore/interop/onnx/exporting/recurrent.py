@@ -9,7 +9,7 @@ import numpy as np
 from ....layers import GRU, LSTM, SimpleRNN
 from .context import Context
 from .functions import of_recurrent
-from .writer import Array, Writer
+from .writer import Array, Value, Writer
 
 # Where our gates (i, f, g, o and z, r, h) stand in ONNX's order (i, o, f, g and z, r, h).
 _LSTM_GATES, _OTHER_GATES = (0, 3, 1, 2), (0, 1, 2)
@@ -229,4 +229,4 @@ def _initial(context: Context, layer: Any) -> list[str] | None:
     given = context.options.get("initial_state")
     if given is None:
         return None
-    return [value.name for value in (given if isinstance(given, (list, tuple)) else [given])]
+    return [given.name] if isinstance(given, Value) else [value.name for value in given]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .... import layers
-from . import merging, recurrent, sequences, vectors, within
+from . import conditions, merging, recurrent, sequences, vectors, within
 from .context import Context
 
 # In training alone.
@@ -61,7 +61,14 @@ _WRITERS: dict[type, Callable[[Context], tuple[Any, Any]]] = {
     layers.Arithmetic: merging.arithmetic,
     layers.Negative: merging.negative,
     layers.Absolute: merging.absolute,
-    layers.NotEqual: merging.not_equal,
+    layers.NotEqual: conditions.not_equal,
+    layers.Compare: conditions.compare,
+    layers.Where: conditions.where,
+    layers.Cast: conditions.cast,
+    layers.Elementwise: conditions.elementwise,
+    layers.Parameter: conditions.parameter,
+    layers.SequenceMask: conditions.sequence_mask,
+    layers.TakeStep: conditions.take_step,
     layers.Matmul: merging.matmul,
     layers.GetItem: merging.item,
     layers.TimeDistributed: within.time_distributed,
@@ -75,7 +82,7 @@ STEPWISE = (
     *(layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Embedding, layers.Masking, layers.Dense),
     *(layers.BatchNormalization, layers.LayerNormalization, layers.RMSNormalization, layers.Concatenate),
     *(layers.Arithmetic, layers.Negative, layers.Absolute, layers.Clip, layers.TimeDistributed),
-    layers.Residual,
+    *(layers.Elementwise, layers.Compare, layers.Where, layers.Cast, layers.Residual),
 )
 
 

@@ -102,9 +102,9 @@ def global_average(context: Context) -> tuple[str, Any]:
 def masking(context: Context) -> tuple[str, str]:
     """Write what masks steps by their value."""
     writer, value = context.writer, context.writer.number(context.layer.mask_value)
-    differs = writer.cast(writer.add("Not", writer.add("Equal", context.x, value)), np.int64)
+    differs = writer.cast(writer.add("Not", writer.add("Equal", context.x, value)), writer.dtype)
     most = writer.add("ReduceMax", differs, axes=[-1], keepdims=0)
-    own = writer.add("Greater", most, writer.integers(0))
+    own = writer.add("Greater", most, writer.number(0))
     mask = own if context.mask is None else writer.add("And", own, context.mask)
     return writer.masked(context.x, own, context.axes), mask
 

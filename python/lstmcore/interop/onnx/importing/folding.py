@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..package import imported
-from .values import Constant, Size, UnsupportedError, counted
+from .values import Constant, Numbers, Size, UnsupportedError, counted
 
-_MOST = 1 << 24  # numbers that a constant may have which the file does not hold, but asks to be made
+_MOST_AXES = 16  # of a constant that is computed
+_MOST = 1 << 22  # numbers that a constant may have which the file does not hold, but asks to be made
 
 
 def _axes(node: Node, index: int = 1) -> list[int] | None:
@@ -30,6 +31,7 @@ class Node:
     ) -> None:
         self.operator, self.attributes, self.inputs, self.outputs = operator, attributes, inputs, outputs
         self.opset = opset
+        self.shared: dict[Any, Any] = {}  # layers by their weights
 
     @property
     def constants(self) -> list[Constant | None]:
@@ -58,7 +60,7 @@ def bounded(shape: Any) -> tuple[int, ...]:
     A constant that is the same along the batch is one of a single row.
     """
     sizes = tuple(1 if isinstance(n, Size) else int(n) for n in np.ravel(shape))
-    if any(n < 0 for n in sizes) or math.prod(sizes) > _MOST:
+    if len(sizes) > _MOST_AXES or any(n < 0 for n in sizes) or math.prod(sizes) > _MOST:
         raise ValueError(f"expected a constant of at most {_MOST} numbers, got shape {sizes}")
     return sizes
 
@@ -155,7 +157,11 @@ def _product(node: Node) -> Constant:
 def _range(node: Node) -> Constant:
     start, limit, delta = (value.reshape(-1)[0] for value in node.inputs)
     if isinstance(limit, Size):
-        raise UnsupportedError("Range to a size that is not known")
+        if isinstance(start, Size) or start != 0 or delta != 1:
+            raise UnsupportedError("Range to a size that is not known")
+        numbers = np.empty(1, object)
+        numbers[0] = Numbers(limit)
+        return numbers
     bounded([abs(int((limit - start) // delta)) + 1])
     return np.arange(start, limit, delta)
 
@@ -189,6 +195,15 @@ def _equal(node: Node) -> Constant:
         if (unknown == 2 and one is not other) or (unknown == 1 and (one if isinstance(other, Size) else other) >= 0):
             raise UnsupportedError("Equal of sizes that are not known")
     return np.asarray(a == b, bool)
+
+
+def _compared(function: Callable[[Constant, Constant], Any]) -> Callable[[Node], Constant]:
+    def result(node: Node) -> Constant:
+        if any(array.dtype == object for array in node.inputs):
+            raise UnsupportedError(f"{node.operator} of sizes that are not known")
+        return _of_two(function)(node)
+
+    return result
 
 
 def _where(node: Node) -> Constant:
@@ -245,6 +260,10 @@ _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "Neg": lambda n: -n.inputs[0],
     "Sqrt": lambda n: np.sqrt(n.inputs[0]),
     "Equal": _equal,
+    "Less": _compared(np.less),
+    "LessOrEqual": _compared(np.less_equal),
+    "Greater": _compared(np.greater),
+    "GreaterOrEqual": _compared(np.greater_equal),
     "Not": lambda n: ~n.inputs[0],
     "Where": _where,
     "And": _of_two(np.logical_and),
@@ -253,6 +272,8 @@ _FUNCTIONS: dict[str, Callable[[Node], Any]] = {
     "MatMul": _matmul,
     "Gemm": _gemm,
 }
+
+OPERATORS = (*_FUNCTIONS, "Split")
 
 
 def folded(node: Node) -> list[Constant]:
@@ -263,6 +284,10 @@ def folded(node: Node) -> list[Constant]:
     UnsupportedError
         It is not known here.
     """
+    objects = [array for array in node.inputs if array is not None and array.dtype == object]
+    counts = any(isinstance(n, Numbers) for array in objects for n in array.flat)
+    if counts and node.operator not in ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Shape"):
+        raise UnsupportedError(f"{node.operator} of numbers up to a size that is not known")
     if node.operator in _FUNCTIONS:
         try:
             return [np.asarray(_FUNCTIONS[node.operator](node))]

@@ -8,34 +8,14 @@ from typing import Any
 import numpy as np
 
 from ....graph.symbol import Symbol
-from ....layers import Absolute, Input, Negative
+from ....layers import Input
 from ..package import imported
-from . import layers, recurrent, shapes
-from .folding import Node, folded
+from . import places
+from .folding import Node
+from .operators import is_known, made
 from .reading import array_of, attributes_of, domain_of, in_order, needed, read
-from .values import OtherBatchError, Size, Sizes, UnsupportedError, Value, batch_first
-
-_PASSED = ("Identity", "Dropout")
-_LAYERS: dict[str, Any] = {
-    **dict.fromkeys((*layers._ACTIVATIONS, "LeakyRelu", "Elu", "Celu", "Gelu", "ThresholdedRelu"), layers.activation),
-    **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
-    **dict.fromkeys(("MaxPool", "AveragePool"), layers.pool),
-    **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), layers.global_pool),
-    **dict.fromkeys(layers.REDUCTIONS, layers.reduce),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum"), shapes.elementwise),
-    "ArgMax": layers.arg_max,
-    "HardSigmoid": layers.hard_sigmoid,
-    "Clip": layers.clip,
-    "PRelu": layers.prelu,
-    "Gemm": layers.gemm,
-    "BatchNormalization": layers.batch_normalization,
-    "LayerNormalization": layers.layer_normalization,
-    "Conv": layers.conv,
-    "Pad": shapes.pad,
-}
-_MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
-_SIZED = {"Slice": shapes.slice_, "Reshape": shapes.reshape, "Concat": shapes.concat, "Expand": shapes.expand}
-_RECURRENT = ("LSTM", "GRU", "RNN")
+from .reshaping import separate
+from .values import OtherBatchError, Sizes, UnsupportedError, Value, batch_first
 
 
 class _Unknown:
@@ -43,6 +23,10 @@ class _Unknown:
 
 
 _UNKNOWN = _Unknown()
+_ONE_WAY = (
+    " (lstmcore wrote this file: where masks or lengths go into recurrent layers, it moves steps about, which is for "
+    "other programs; a model that is to come back is kept with save)"
+)
 
 
 def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
@@ -55,28 +39,34 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
     ValueError
         The file is not whole, or does not fit together; the message names it.
     """
-    graph, opset = read(where)
+    graph, opset, ours = read(where)
     batches: dict[str, int] = {}
+    tried: set[tuple[str, int]] = set()
     while True:
-        walk = _Walk(where, graph, opset, batches)
+        walk = _Walk(where, graph, opset, batches, ours)
         try:
             return walk.run()
         except OtherBatchError as other:
             # An input has its batch elsewhere than first: where what was made of it says.
             name, axis = walk.source(other)
-            if name is None or batches.get(name, 0) == axis:
+            if name is None or batches.get(name, 0) == axis or (name, axis) in tried:
                 raise NotImplementedError(f"{where}: a batch that is not the same axis for all: {other}") from None
+            tried |= {(name, axis), (name, batches.get(name, 0))}
             batches[name] = axis
 
 
 class _Walk:
-    def __init__(self, where: str, graph: Any, opset: int, batches: dict[str, int]) -> None:
+    def __init__(self, where: str, graph: Any, opset: int, batches: dict[str, int], ours: bool) -> None:
+        self.ours = ours
         self.where, self.graph, self.opset, self.batches = where, graph, opset, batches
         self.values: dict[str, Any] = {"": None}
         self.sizes = Sizes()
         self.missing: list[str] = []
         self.inputs: dict[str, Symbol] = {}
         self.dtype = np.dtype(np.float32)
+        self.orders: dict[str, places.Order | None] = {}  # in which rows stand, where it is not that of the inputs
+        self.given = self.computed = 0  # bytes of constants in the file, and of those that are made of them
+        self.shared: dict[Any, Any] = {}  # layers that are called again, by their weights
         self.uses: dict[str, set[str]] = {}  # the operators that read a value
         self.not_negative: set[Any] = set()  # symbols that must go to an Embedding, and to nothing else
         self.embedded: set[Any] = set()
@@ -85,6 +75,7 @@ class _Walk:
         """Return the inputs and the outputs."""
         for tensor in self.graph.initializer:
             self.values[tensor.name] = array_of(self.where, tensor)
+        self.given = sum(a.nbytes for a in self.values.values() if a is not None)
         if self.graph.sparse_initializer:
             raise NotImplementedError(f"{self.where}: sparse initializers")
         floats = Counter(a.dtype for a in self.values.values() if isinstance(a, np.ndarray) and a.dtype.kind == "f")
@@ -95,16 +86,20 @@ class _Walk:
                 floats[dtype] += 1
         if floats and (most := floats.most_common(1)[0][0]) in (np.float32, np.float64):
             self.dtype = np.dtype(most)
+        self._guess_batch(declared)
         for information, (shape, dtype) in zip(declared, kinds, strict=True):
             self._input(information.name, shape, dtype)
-        self._nodes(self.graph)
+        self.follow(self.graph)
         if self.not_negative - self.embedded:
             self.missing.append("Less (of integers that are not those of an embedding)")
         if self.missing:
             raise NotImplementedError(
                 f"{self.where}: operators, or ways to use them, that are not offered: "
                 + "; ".join(dict.fromkeys(self.missing))
+                + (_ONE_WAY if self.ours else "")
             )
+        if not self.graph.output or not self.inputs:
+            raise ValueError(f"{self.where}: expected a graph with inputs and outputs")
         return list(self.inputs.values()), [self._output(v.name) for v in self.graph.output]
 
     def _described(self, information: Any) -> tuple[list[int | None], np.dtype[Any]]:
@@ -114,12 +109,34 @@ class _Walk:
         if not tensor.HasField("shape"):
             raise ValueError(f"{self.where}: {information.name}: expected a number of axes, got none")
         shape = [int(d.dim_value) if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim]
-        return shape, np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        try:
+            dtype = np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        except (KeyError, ValueError, TypeError):
+            raise ValueError(
+                f"{self.where}: {information.name}: expected numbers, got data type {tensor.elem_type}"
+            ) from None
+        if dtype.kind not in "iub" and dtype not in (np.float32, np.float64):
+            raise NotImplementedError(f"{self.where}: {information.name}: an input of {dtype}")
+        return shape, dtype
+
+    def _guess_batch(self, declared: list[Any]) -> None:
+        """Say of inputs that have the same size, or the same name of one, in common that it is the batch's."""
+        sizes = [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in declared]
+        if not all(sizes):
+            return
+        common = next((n for n in sizes[0][:2] if n and all(n in own for own in sizes)), None)
+        if common is not None:
+            for information, own in zip(declared, sizes, strict=True):
+                self.batches.setdefault(information.name, own.index(common))
+        axes = [(self.batches.get(v.name, 0), own) for v, own in zip(declared, sizes, strict=True)]
+        rows = {own[axis] if axis < len(own) else "" for axis, own in axes}
+        if len(rows) == 1 and isinstance(only := rows.pop(), int) and only > 0:
+            self.sizes.rows = only
 
     def _input(self, name: str, shape: list[int | None], dtype: np.dtype[Any]) -> None:
         batch = self.batches.get(name, 0)
-        if not shape:
-            raise NotImplementedError(f"{self.where}: {name}: an input without axes")
+        if batch >= len(shape):
+            raise NotImplementedError(f"{self.where}: {name}: an input of {len(shape)} axes, which has no batch")
         rest = [n for k, n in enumerate(shape) if k != batch]
         symbol = Input(batch_shape=(None, *rest), dtype=str(dtype), name=name.replace("/", "_"))
         self.inputs[name] = symbol
@@ -131,8 +148,10 @@ class _Walk:
         value = self.values.get(name)
         if not isinstance(value, Value):
             raise ValueError(f"{self.where}: {name}: expected an output that depends on the inputs")
+        if self.orders.get(name) is not None:
+            raise NotImplementedError(f"{self.where}: {name}: rows in the order of their lengths")
         try:
-            return batch_first(value)
+            return batch_first(separate(value))
         except UnsupportedError as error:
             raise NotImplementedError(f"{self.where}: {name}: {error}") from None
 
@@ -157,7 +176,8 @@ class _Walk:
 
     # --- nodes ---
 
-    def _nodes(self, graph: Any) -> None:
+    def follow(self, graph: Any) -> None:
+        """Make what the operators of a graph make, under the names that they have there."""
         nodes = in_order(self.where, graph.node, set(self.values))
         readers = Counter(name for node in nodes for name in needed(node))
         readers.update(v.name for v in graph.output)
@@ -172,9 +192,10 @@ class _Walk:
             inputs = [self.values.get(name) for name in proto.input]
             attributes = attributes_of(self.where, proto)
             node = Node(proto.op_type, attributes, inputs, list(proto.output), self.opset)
+            node.shared = self.shared
             if any(value is _UNKNOWN for value in inputs):
                 outputs: list[Any] = [_UNKNOWN] * len(proto.output)
-                if not self._is_known(proto):
+                if domain_of(proto) or not is_known(proto.op_type):
                     self._miss(proto, None)
             elif domain_of(proto):
                 outputs = [_UNKNOWN] * len(proto.output)
@@ -182,10 +203,16 @@ class _Walk:
             else:
                 bias = self._bias_after(proto, inputs, readers, following)
                 try:
-                    outputs = self._made(node, readers, None if bias is None else bias[1])
+                    order = places.order_after(
+                        node, {self.orders.get(name) for name in proto.input if isinstance(self.values[name], Value)}
+                    )
+                    outputs = made(self, node, readers, None if bias is None else bias[1])
+                    if proto.op_type != "If":  # whose branch has said it
+                        self.orders.update(dict.fromkeys(proto.output, order))
                     if bias is not None:
                         taken.add(id(bias[0]))
                         self.values[bias[0].output[0]] = outputs[0]
+                        self.orders[bias[0].output[0]] = order
                 except UnsupportedError as error:
                     outputs = [_UNKNOWN] * len(proto.output)
                     self._miss(proto, error)
@@ -199,24 +226,6 @@ class _Walk:
                     self._miss(proto, UnsupportedError(f"output {k}"))
                     self.values[name] = _UNKNOWN
 
-    def _is_known(self, proto: Any) -> bool:
-        kind = proto.op_type
-        others = (
-            *_PASSED,
-            *_RECURRENT,
-            "Constant",
-            "Shape",
-            "Gather",
-            "Split",
-            "Flatten",
-            "MatMul",
-            "Cast",
-            "If",
-            "Neg",
-            "Abs",
-        )
-        return not domain_of(proto) and kind in (*_LAYERS, *_MOVING, *_SIZED, *others)
-
     def _miss(self, proto: Any, error: UnsupportedError | None) -> None:
         kind = f"{proto.domain}.{proto.op_type}" if domain_of(proto) else proto.op_type
         self.missing.append(
@@ -225,7 +234,13 @@ class _Walk:
 
     def _bias_after(self, proto: Any, inputs: list[Any], readers: Counter[str], following: Any) -> Any:
         """Return the node that adds a vector to what a product with a matrix makes, and the vector; None for none."""
-        if proto.op_type != "MatMul" or not isinstance(inputs[1], np.ndarray) or inputs[1].ndim != 2:
+        if (
+            proto.op_type != "MatMul"
+            or len(inputs) != 2
+            or not isinstance(inputs[0], Value)
+            or not isinstance(inputs[1], np.ndarray)
+            or inputs[1].ndim != 2
+        ):
             return None
         name = proto.output[0]
         after = following.get(name)
@@ -236,111 +251,3 @@ class _Walk:
         if not isinstance(vector, np.ndarray) or vector.shape != inputs[1].shape[1:]:
             return None
         return after, vector
-
-    def _made(self, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
-        kind, inputs = node.operator, node.inputs
-        first = inputs[0] if inputs else None
-        if kind == "Constant":
-            return [_constant(node)]
-        if kind == "If":
-            return self._branch(node)
-        if kind == "Shape" and isinstance(first, Value):
-            shape = first.shape(self.sizes)[node.get("start", 0) : node.get("end", None)]
-            unknown = any(isinstance(n, Size) for n in shape)
-            return [np.array(shape, object if unknown else np.int64)]
-        if not any(isinstance(value, Value) for value in inputs):
-            return folded(node)
-        if kind in _PASSED:
-            if (
-                len(inputs) > 2
-                and inputs[2] is not None
-                and not (isinstance(inputs[2], np.ndarray) and not inputs[2].any())
-            ):
-                raise UnsupportedError("training_mode")
-            return [first]
-        if kind == "Cast":
-            return [self._cast(node)]
-        if isinstance(first, Value) and kind in ("Neg", "Abs"):
-            return [layers.same_axes(first, (Negative if kind == "Neg" else Absolute)(dtype=self.dtype))]
-        if (found := self._of_integers(node)) is not None:
-            return [found]
-        if kind in _RECURRENT:
-            used = [bool(name) and readers[name] > 0 for name in node.outputs]
-            return recurrent.recurrent(node, used, self.dtype)
-        if kind in _MOVING:
-            return [_MOVING[kind](node)]
-        if kind in _SIZED:
-            return [_SIZED[kind](node, self.sizes)]
-        if kind == "Split":
-            return list(shapes.split(node, self.sizes))
-        if kind == "Flatten":
-            return [shapes.flatten(node)]
-        if kind == "Gather":
-            if isinstance(first, np.ndarray):
-                self.embedded.add(inputs[1].symbol.key)
-                return [layers.embedding(node, self.dtype)]
-            if isinstance(inputs[1], np.ndarray):
-                return [shapes.gather(node)]
-            raise UnsupportedError("indices that are computed")
-        if kind == "MatMul":
-            if isinstance(first, Value) and isinstance(inputs[1], np.ndarray):
-                return [layers.dense(node, bias, self.dtype)]
-            if isinstance(first, np.ndarray):
-                raise UnsupportedError("a constant on the left")
-            return [shapes.matmul(node, self.dtype)]
-        if kind not in _LAYERS:
-            raise UnsupportedError(kind)
-        if not isinstance(first, Value) and kind not in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"):
-            raise UnsupportedError("a constant with weights that are computed")
-        return [_LAYERS[kind](node, self.dtype)]
-
-    def _cast(self, node: Node) -> Value:
-        value: Value = node.inputs[0]
-        target = np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(node.get("to")))
-        source = value.symbol.dtype
-        if source == target or (source.kind in "iu" and target.kind in "iu"):
-            return value
-        if source.kind in "iu" and self.uses.get(node.outputs[0]) == {"Less"}:
-            return value
-        raise UnsupportedError(f"from {source} to {target}")
-
-    def _of_integers(self, node: Node) -> Any:
-        """Return what comes of integers that are made ready for an Embedding, as tf2onnx does; None if it is not that.
-
-        ``x + n`` where ``x < 0``, and ``x`` elsewhere, is ``x``: our Embedding takes no negative numbers. `run` sees to
-        it that they go there.
-        """
-        values = [one for one in node.inputs if isinstance(one, Value)]
-        if len(values) != 1 or len(node.inputs) != 2 or values[0].symbol.dtype.kind not in "iu":
-            return None
-        constant = next(one for one in node.inputs if not isinstance(one, Value))
-        if not isinstance(constant, np.ndarray) or constant.dtype == object:
-            return None
-        if node.operator == "Less" and node.inputs[0] is values[0] and not constant.any():
-            self.not_negative.add(values[0].symbol.key)
-            return np.zeros((), bool)
-        neutral = {"Add": 0, "Mul": 1}.get(node.operator)
-        if neutral is not None and (constant == neutral).all():
-            return values[0]
-        return constant if node.operator == "Mul" and not constant.any() else None
-
-    def _branch(self, node: Node) -> list[Any]:
-        condition = node.inputs[0]
-        if not isinstance(condition, np.ndarray):
-            raise UnsupportedError("a condition that is computed")
-        graph = node.get("then_branch" if condition.reshape(-1)[0] else "else_branch")
-        for tensor in graph.initializer:
-            self.values[tensor.name] = array_of(self.where, tensor)
-        self._nodes(graph)
-        return [self.values[v.name] for v in graph.output]
-
-
-def _constant(node: Node) -> Any:
-    for name, value in node.attributes.items():
-        if name == "value":
-            return value
-        if name in ("value_float", "value_floats"):
-            return np.asarray(value, np.float32)
-        if name in ("value_int", "value_ints"):
-            return np.asarray(value, np.int64)
-    raise UnsupportedError("other than numbers")

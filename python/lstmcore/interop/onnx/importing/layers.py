@@ -10,7 +10,7 @@ from .... import layers
 from ....activations import piecewise, smooth
 from ....activations.softmaxes import LogSoftmax
 from .folding import Node
-from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, counted, in_axes, laid_out
+from .values import Constant, UnsupportedError, Value, counted, in_axes, laid_out
 
 REDUCTIONS = {
     "ReduceSum": "sum",
@@ -35,8 +35,19 @@ _ACTIVATIONS = {
     "Mish": "mish",
     "Selu": "selu",
 }
+ACTIVATIONS = (*_ACTIVATIONS, "LeakyRelu", "Elu", "Celu", "Gelu", "ThresholdedRelu", "Shrink")
 
-
+FUNCTIONS = {
+    "Erf": "erf",
+    "Log": "log",
+    "Sqrt": "sqrt",
+    "Sin": "sin",
+    "Cos": "cos",
+    "Sign": "sign",
+    "Floor": "floor",
+    "Ceil": "ceil",
+    "Round": "round",
+}
 _OF_SELU = {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875}  # as the operator has them
 
 
@@ -45,8 +56,12 @@ def same_axes(value: Value, layer: Any) -> Value:
     return Value(layer(value.symbol), value.axes)
 
 
-def dense(node: Node, bias: Constant | None, dtype: Any) -> Value:
-    """Return the product with a matrix of weights, over the last axis."""
+def dense(node: Node, bias: Constant | None, dtype: Any, given: tuple[Any, ...] = ()) -> Value:
+    """Return the product with a matrix of weights, over the last axis.
+
+    Products with the same arrays, in ``given`` if these are others than the matrix and the vector, are calls of the
+    same layer, as in a loop that is unrolled.
+    """
     value, kernel = node.inputs[0], node.inputs[1]
     if kernel.ndim != 2:
         raise UnsupportedError("a constant of other than two axes")
@@ -57,9 +72,14 @@ def dense(node: Node, bias: Constant | None, dtype: Any) -> Value:
         value = laid_out(value)
     if value.symbol.shape[-1] not in (None, kernel.shape[0]):
         raise ValueError(f"{node.operator}: expected {value.symbol.shape[-1]} rows of weights, got {kernel.shape}")
+    arrays = given or (kernel, bias)
+    key = (node.operator, *map(id, arrays), *sorted(node.attributes.items()))
+    if key in node.shared:
+        return Value(node.shared[key][0](value.symbol), value.axes)
     layer = layers.Dense(kernel.shape[1], use_bias=bias is not None, dtype=dtype)
     outputs = layer(value.symbol)
     layer.set_weights([kernel] if bias is None else [kernel, np.broadcast_to(bias.reshape(-1), kernel.shape[1:])])
+    node.shared[key] = (layer, arrays)  # which stay, so that nothing else has their place
     return Value(outputs, value.axes)
 
 
@@ -74,8 +94,9 @@ def gemm(node: Node, dtype: Any) -> Value:
         bias = bias * bias.dtype.type(node.get("beta", 1.0))
         if bias.ndim > 2 or bias.shape[-1:] not in ((), (1,), (kernel.shape[1],)) or bias.shape[:-1] not in ((), (1,)):
             raise UnsupportedError("C with rows")
-    own = Node("Gemm", {}, [node.inputs[0], kernel], node.outputs, node.opset)
-    return dense(own, bias, dtype)
+    own = Node("Gemm", node.attributes, [node.inputs[0], kernel], node.outputs, node.opset)
+    own.shared = node.shared
+    return dense(own, bias, dtype, tuple(node.inputs[1:]))
 
 
 def embedding(node: Node, dtype: Any) -> Value:
@@ -110,7 +131,22 @@ def _activation(node: Node) -> Any:
         return smooth.GELU(node.get("approximate", "none") == "tanh")
     if kind == "ThresholdedRelu":
         return piecewise.Threshold(1.0 if alpha is None else alpha)
+    if kind == "Shrink":
+        limit, bias = node.get("lambd", 0.5), node.get("bias", 0.0)
+        if bias not in (0, limit):
+            raise UnsupportedError("a bias other than 0 and lambd")
+        return piecewise.SoftShrink(limit) if bias else piecewise.HardShrink(limit)
     raise UnsupportedError(kind)
+
+
+def function(node: Node, dtype: Any) -> Value:
+    """Return a function of each number that is no activation."""
+    return same_axes(node.inputs[0], layers.Elementwise(FUNCTIONS[node.operator], dtype=dtype))
+
+
+def reciprocal(node: Node, dtype: Any) -> Value:
+    """Return 1 / x."""
+    return same_axes(node.inputs[0], layers.Arithmetic("true_divide", 1.0, True, dtype=dtype))
 
 
 def hard_sigmoid(node: Node, dtype: Any) -> Value:
@@ -182,88 +218,6 @@ def layer_normalization(node: Node, dtype: Any) -> Value:
     sizes = [value.symbol.shape[a] for a in axes]
     layer.set_weights([np.broadcast_to(part, sizes) for part in (gamma, beta) if part is not None])
     return Value(outputs, value.axes)
-
-
-# --- over steps: ONNX has (batch, channels, steps) ---
-
-
-def _steps_last(value: Any) -> Any:
-    """Return the symbol (batch, steps, channels) of a value (batch, channels, steps)."""
-    if len(value.axes) != 3:
-        raise UnsupportedError(f"windows over {len(value.axes) - 2} axes")
-    if value.axes[0] != (0,):
-        raise OtherBatchError(0, value)
-    if value.axes == ((0,), (2,), (1,)):
-        return value.symbol
-    return layers.Permute((2, 1))(batch_first(value))
-
-
-def _channels_first(symbol: Any) -> Value:
-    return Value(symbol, ((0,), (2,), (1,)))
-
-
-def _pads(node: Node, symbol: Any, size: int) -> tuple[int, int]:
-    kind = node.get("auto_pad", "NOTSET")
-    stride = node.get("strides", [1])[0]
-    if kind in ("SAME_UPPER", "SAME_LOWER"):
-        steps = symbol.shape[1]
-        if steps is None and stride > 1:
-            raise UnsupportedError(f"{kind} with strides and a number of steps that is not known")
-        whole = size - 1 if steps is None else max(0, (-(-steps // stride) - 1) * stride + size - steps)
-        less, more = whole // 2, whole - whole // 2
-        return (less, more) if kind == "SAME_UPPER" else (more, less)
-    pads = node.get("pads", [0, 0])
-    return (0, 0) if kind == "VALID" else (pads[0], pads[1])
-
-
-def conv(node: Node, dtype: Any) -> Value:
-    """Return a convolution over steps."""
-    kernel, bias = node.constant(1, "W"), node.constant(2, "B")
-    if kernel is None or kernel.ndim != 3:
-        raise UnsupportedError(f"Conv over {0 if kernel is None else kernel.ndim - 2} axes")
-    if node.get("kernel_shape", [kernel.shape[2]]) != [kernel.shape[2]]:
-        raise ValueError(f"kernel_shape: expected [{kernel.shape[2]}], as W has it, got {node.get('kernel_shape')}")
-    symbol = _steps_last(node.inputs[0])
-    dilation, stride = node.get("dilations", [1])[0], node.get("strides", [1])[0]
-    pads = _pads(node, symbol, (kernel.shape[2] - 1) * dilation + 1)
-    if any(pads):
-        symbol = layers.ZeroPadding1D(pads, dtype=dtype)(symbol)
-    layer = layers.Conv1D(
-        kernel.shape[0],
-        kernel.shape[2],
-        strides=stride,
-        dilation_rate=dilation,
-        groups=node.get("group", 1),
-        use_bias=bias is not None,
-        dtype=dtype,
-    )
-    outputs = layer(symbol)
-    layer.set_weights([kernel.transpose(2, 1, 0), *([] if bias is None else [bias])])
-    return _channels_first(outputs)
-
-
-def pool(node: Node, dtype: Any) -> Value:
-    """Return a pooling over windows of steps."""
-    symbol = _steps_last(node.inputs[0])
-    size, stride = node.get("kernel_shape")[0], node.get("strides", [1])[0]
-    if node.get("dilations", [1])[0] != 1 or node.get("ceil_mode", 0):
-        raise UnsupportedError("dilations or ceil_mode of pooling")
-    kind = layers.MaxPooling1D if node.operator == "MaxPool" else layers.AveragePooling1D
-    pads = _pads(node, symbol, size)
-    padding = "valid"
-    if any(pads):
-        steps = symbol.shape[1]
-        whole = size - 1 if steps is None else max(0, (-(-steps // stride) - 1) * stride + size - steps)
-        if pads != (whole // 2, whole - whole // 2) or (steps is None and stride > 1) or node.get("count_include_pad"):
-            raise UnsupportedError(f"pads {pads} of pooling")
-        padding = "same"
-    return _channels_first(kind(size, stride, padding, dtype=dtype)(symbol))
-
-
-def global_pool(node: Node, dtype: Any) -> Value:
-    """Return the largest value or the mean of all steps."""
-    kind = layers.GlobalMaxPooling1D if node.operator == "GlobalMaxPool" else layers.GlobalAveragePooling1D
-    return Value(kind(dtype=dtype)(_steps_last(node.inputs[0])), ((0,), (1,), ()))
 
 
 # --- along axes ---

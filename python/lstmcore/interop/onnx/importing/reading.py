@@ -16,8 +16,8 @@ _OLDEST, _NEWEST = 7, 26  # opsets whose operators are known here
 _DOMAINS = ("", "ai.onnx")
 
 
-def read(where: str) -> Any:
-    """Return the graph of a file, in the package's terms, with the version of its operators.
+def read(where: str) -> tuple[Any, int, bool]:
+    """Return the graph of a file, in the package's terms, the version of its operators, and whether we wrote it.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def read(where: str) -> Any:
     opset = _opset(where, proto)
     if proto.functions:
         raise ValueError(f"{where}: functions: expected none, got {proto.functions[0].name!r}")
-    return proto.graph, opset
+    return proto.graph, opset, proto.producer_name == "lstmcore"
 
 
 def _texts(graph: Any) -> Iterator[Any]:

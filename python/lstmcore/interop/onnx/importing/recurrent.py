@@ -10,7 +10,7 @@ from .... import activations
 from ....activations.piecewise import Affine, HardSigmoid, LeakyReLU, Threshold
 from ....activations.smooth import ELU, ScaledTanh
 from ....graph.symbol import Symbol
-from ....layers import GRU, LSTM, Bidirectional, Concatenate, Reshape, SimpleRNN
+from ....layers import GRU, LSTM, Bidirectional, Cast, Concatenate, Parameter, Reshape, SequenceMask, SimpleRNN
 from .folding import Node
 from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, laid_out
 
@@ -58,20 +58,16 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
     if (layout := node.get("layout", 0)) not in (0, 1):
         raise ValueError(f"layout: expected 0 or 1, got {layout}")
     x = _sequence(node.inputs[0], layout)
-    if len(node.inputs) > 4 and node.inputs[4] is not None and not isinstance(node.inputs[4], np.ndarray):
-        raise UnsupportedError("sequence_lens that are computed")
-    if len(node.inputs) > 4 and (lengths := node.constant(4, "sequence_lens")) is not None:
-        steps = x.shape[1]
-        if lengths.dtype != object and not (steps is not None and (lengths == steps).all()):
-            raise UnsupportedError("sequence_lens other than all steps")
-    initial = _initial(node, count, layout)
+    mask = _mask(node, x, layout)
+    initial = _initial(node, count, layout, x, dtype)
 
     of_steps, of_h, of_c = (*used, False, False)[:3]
     every = of_steps or not (of_h or of_c)
     many = of_c or (every and of_h)
     if count == 2:
         many = many or of_h
-    options: dict[str, Any] = {"return_sequences": every, "return_state": many, "dtype": dtype}
+    options: dict[str, Any] = {"zero_output_for_mask": True} if mask is not None and every else {}
+    options |= {"return_sequences": every, "return_state": many, "dtype": dtype}
 
     def layer(k: int, backwards: bool) -> Any:
         return kind(
@@ -86,12 +82,15 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
         made: Any = Bidirectional(layer(0, False), backward_layer=layer(1, True), dtype=dtype)
     else:
         made = layer(0, direction == "reverse")
-    returned = made(x) if initial is None else made(x, initial_state=initial)
+    given = {"initial_state": initial, "mask": mask}
+    returned = made(x, **{name: value for name, value in given.items() if value is not None})
     made.set_weights([a for k in range(count) for a in _ours(node, k, W, R, B, P, gates)])
     symbols = list(returned) if many else [returned]
     outputs, states = symbols[0], symbols[1:]
     if not many and not every:
         states = [outputs]
+    if every and mask is not None:
+        outputs = Cast(dtype=dtype)(outputs)  # where the mask ends, of which the file's other operators know nothing
     if every and count == 1 and direction == "reverse":
         outputs = outputs[:, ::-1]
     if every and count == 2:
@@ -153,17 +152,34 @@ def _sequence(value: Any, layout: int) -> Symbol:
     return batch_first(value)
 
 
-def _initial(node: Node, count: int, layout: int) -> list[Symbol] | None:
-    """Return the states that it begins with, those of both directions one after the other; None for zeros."""
-    given = node.inputs[5:7] if node.operator == "LSTM" else node.inputs[5:6]
-    arrays = [value for value in given if isinstance(value, np.ndarray)]
-    values = [value for value in given if isinstance(value, Value)]
-    if any(array.any() for array in arrays):
-        raise UnsupportedError("initial states that are constants other than zero")
-    if not values:
+def _mask(node: Node, x: Symbol, layout: int) -> Symbol | None:
+    """Return the mask that the lengths of the rows make; None where all steps count."""
+    lengths = node.inputs[4] if len(node.inputs) > 4 else None
+    if lengths is None:
         return None
-    if len(values) != (2 if node.operator == "LSTM" else 1):
-        raise UnsupportedError("one initial state of two")
+    if isinstance(lengths, Value):
+        if lengths.axes != ((0,),) or lengths.symbol.ndim != 1:
+            raise UnsupportedError("sequence_lens of other than a number a row")
+        return SequenceMask()([x, lengths.symbol])  # type: ignore[no-any-return]
+    steps = x.shape[1]
+    if lengths.dtype != object and not (steps is not None and (lengths == steps).all()):
+        raise UnsupportedError("sequence_lens that are constants other than all steps")
+    return None
+
+
+def _initial(node: Node, count: int, layout: int, x: Symbol, dtype: Any) -> list[Symbol] | None:
+    """Return the states that it begins with, those of both directions one after the other; None for zeros."""
+    given = list(node.inputs[5:7] if node.operator == "LSTM" else node.inputs[5:6])
+    for value in given:
+        if isinstance(value, np.ndarray) and value.shape[-1] != node.inputs[2].shape[-1]:
+            raise ValueError(f"{node.operator}: initial states of {value.shape}, which do not fit R")
+    if all(value is None or (isinstance(value, np.ndarray) and not value.any()) for value in given):
+        return None
+    given += [None] * ((2 if node.operator == "LSTM" else 1) - len(given))
+    units = node.inputs[2].shape[-1]
+    if any(isinstance(value, np.ndarray) for value in given) or any(value is None for value in given):
+        given = [_state(value, count, units, layout, x, dtype) for value in given]
+    values: list[Value] = given
     wanted = 0 if layout else 1
     for value in values:
         if value.axes[wanted] != (0,):
@@ -177,6 +193,22 @@ def _initial(node: Node, count: int, layout: int) -> list[Symbol] | None:
         return found
     whole = [laid_out(value).symbol for value in values]
     return [symbol[:, k] for k in range(2) for symbol in whole]
+
+
+def _state(value: Any, count: int, units: int, layout: int, x: Symbol, dtype: Any) -> Value:
+    """Return a state, of a constant one that is the same for all rows as one that can be learned."""
+    if isinstance(value, Value):
+        return value
+    array = np.zeros((count, 1, units), dtype) if value is None else value
+    rows = 0 if layout and value is not None else 1
+    if array.ndim != 3 or array.shape[1 - rows] != count or array.shape[2] != units:
+        raise ValueError(f"initial states: expected those of {count} directions and {units} units, got {array.shape}")
+    if not (array == array.take([0], axis=rows)).all():
+        raise UnsupportedError("initial states that are another constant for each row of the batch")
+    layer = Parameter([count, units], dtype=dtype)
+    symbol = layer(x)
+    layer.set_weights([array.take(0, axis=rows)])
+    return Value(symbol, ((0,), (1,), (2,)) if layout else ((1,), (0,), (2,)))
 
 
 def _functions(node: Node, default: list[str]) -> list[Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .... import layers
 from .folding import Node, bounded, part, slices
-from .values import Size, Sizes, UnsupportedError, Value, batch_first, counted, in_axes, laid_out, reshaped
+from .values import Constant, Size, Sizes, UnsupportedError, Value, batch_first, counted, in_axes, laid_out, widened
 
 _ARITHMETIC = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "true_divide", "Pow": "power"}
 _MERGING = {
@@ -67,6 +67,8 @@ def unsqueeze(node: Node) -> Value:
     value, given = node.inputs[0], node.axes() or []
     count = len(value.axes) + len(given)
     new = {counted(k, count) for k in given}
+    if len(new) < len(given):
+        raise ValueError(f"Unsqueeze: axes: expected different ones, got {given}")
     rest = iter(value.axes)
     return Value(value.symbol, tuple(() if k in new else next(rest) for k in range(count)))
 
@@ -99,6 +101,10 @@ def sliced(value: Value, axis: int, key: slice) -> Value:
             raise UnsupportedError("Slice that leaves nothing")
         return value
     own = value.axis(axis, "Slice")
+    first = key.start or 0
+    if value.symbol.shape[own] is None and key.step is None and key.stop == (first + 1 or None):
+        one = without(value, axis, first)  # of as many as there may be
+        return Value(one.symbol, (*one.axes[:axis], (), *one.axes[axis:]))
     return Value(layers.GetItem([slice(None)] * own + [key])(value.symbol), value.axes)
 
 
@@ -115,6 +121,16 @@ def slice_(node: Node, sizes: Sizes) -> Value:
     return value
 
 
+def reverse_sequence(node: Node, sizes: Sizes) -> Value:
+    """Return all steps from the last to the first."""
+    value, lengths = node.inputs
+    axis = counted(node.get("time_axis", 0), len(value.axes))
+    steps = value.shape(sizes)[axis]
+    if not isinstance(lengths, np.ndarray) or any(n != steps for n in lengths.flat):
+        raise UnsupportedError("lengths other than all steps")
+    return sliced(value, axis, slice(None, None, -1))
+
+
 def split(node: Node, sizes: Sizes) -> list[Value]:
     """Return parts along an axis."""
     value = node.inputs[0]
@@ -128,6 +144,32 @@ def split(node: Node, sizes: Sizes) -> list[Value]:
         given = [each] * (len(node.outputs) - 1) + [whole - each * (len(node.outputs) - 1)]
     ends = np.cumsum(np.asarray(given)).tolist()
     return [sliced(value, axis, slice(a, b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+class Pieces(NamedTuple):
+    """A value whose elements along an axis are the arrays of a sequence, as an unrolled loop of PyTorch takes them."""
+
+    value: Value
+    axis: int
+    keepdims: bool
+
+    @classmethod
+    def of(cls, node: Node) -> Pieces:
+        """Return what SplitToSequence makes."""
+        if len(node.inputs) > 1 and node.inputs[1] is not None:
+            raise UnsupportedError("pieces of sizes of their own")
+        value = node.inputs[0]
+        return cls(value, counted(node.get("axis", 0), len(value.axes)), bool(node.get("keepdims", 1)))
+
+    def at(self, node: Node) -> Value:
+        """Return what SequenceAt takes."""
+        index = node.constant(1, "position")
+        if index is None or index.dtype == object:
+            raise UnsupportedError("a position that is not known")
+        piece = without(self.value, self.axis, int(index.reshape(-1)[0]))
+        if not self.keepdims:
+            return piece
+        return Value(piece.symbol, (*piece.axes[: self.axis], (), *piece.axes[self.axis :]))
 
 
 def concat(node: Node, sizes: Sizes) -> Value:
@@ -149,85 +191,6 @@ def concat(node: Node, sizes: Sizes) -> Value:
     return Value(layers.Concatenate(own, dtype=None)([v.symbol for v in values]), first.axes)
 
 
-def reshape(node: Node, sizes: Sizes) -> Value:
-    """Return a value in another shape, whose batch stays an axis or is merged with the steps."""
-    value = node.inputs[0]
-    target = node.inputs[1] if len(node.inputs) > 1 else np.asarray(node.get("shape"))
-    if not isinstance(target, np.ndarray):
-        raise UnsupportedError("a shape that is computed")
-    if node.get("allowzero") and any(_is(n, 0) for n in target):
-        raise UnsupportedError("sizes of 0")
-    shape = value.shape(sizes)
-    wanted = [shape[k] if _is(n, 0) and k < len(shape) else n for k, n in enumerate(target)]
-    merged = [own for own in value.axes if 0 in own and len(own) > 1]
-    if not merged and (found := _rows(value, shape, wanted)) is not None:
-        return found
-    if merged:
-        value = _parted(value, wanted)
-        shape = value.shape(sizes)
-        if len(wanted) == len(shape):
-            return value
-    return _behind_batch(value, wanted, sizes)
-
-
-def _is(n: Any, number: int) -> bool:
-    return not isinstance(n, Size) and int(n) == number
-
-
-def _rows(value: Value, shape: list[Any], wanted: list[Any]) -> Value | None:
-    """Return all axes but the last merged into one, as a product with a matrix takes them; None if it is not that."""
-    last = value.axes[-1]
-    if len(wanted) != 2 or len(value.axes) < 3 or len(last) != 1 or last == (0,) or value.batch > 1:
-        return None
-    features = value.symbol.shape[last[0]]
-    if features is None or isinstance(wanted[1], Size) or int(wanted[1]) != features:
-        return None
-    if not (wanted[0] is not shape[value.batch] if isinstance(wanted[0], Size) else int(wanted[0]) == -1):
-        return None
-    return Value(value.symbol, (tuple(k for own in value.axes[:-1] for k in own), last))
-
-
-def _parted(value: Value, wanted: list[Any]) -> Value:
-    """Return what was merged with the batch as axes of their own again."""
-    found: list[tuple[int, ...]] = []
-    for own in value.axes:
-        found += [(k,) for k in own] if 0 in own else [own]
-    if len(found) < len(wanted) - 1:
-        raise UnsupportedError("Reshape of the batch and the steps together")
-    return Value(value.symbol, tuple(found))
-
-
-def _behind_batch(value: Value, wanted: list[Any], sizes: Sizes) -> Value:
-    """Return a value, the batch of which is an axis of its own, in another shape that leaves the batch alone."""
-    batch, shape = value.batch, value.shape(sizes)
-    if len(wanted) <= batch or any(a is not b and a != b for a, b in zip(wanted[:batch], shape[:batch], strict=True)):
-        raise UnsupportedError("Reshape across the batch")
-    symbol = batch_first(value)
-    goal = _goal(list(symbol.shape[1:]), [n for k, n in enumerate(wanted) if k != batch], wanted[batch])
-    places: list[tuple[int, ...]] = [(k + 1,) for k in range(len(goal))]
-    places.insert(batch, (0,))
-    return Value(reshaped(symbol, tuple(goal)), tuple(places))
-
-
-def _goal(own: list[int | None], wanted: list[Any], rows: Any) -> list[int | None]:
-    """Return the sizes behind the batch that are wanted, None for those that are not known."""
-    goal = [None if isinstance(n, Size) or n == -1 else int(n) for n in wanted]
-    known, fixed = (math.prod(n for n in part if n is not None) for part in (own, goal))
-    # The rows may be what is left, which is the batch if everything else stays.
-    left = not isinstance(rows, Size) and (rows == -1 or -1 not in [n for n in wanted if not isinstance(n, Size)])
-    if left and (own.count(None) != goal.count(None) or known != fixed):
-        raise UnsupportedError("Reshape of the batch and others together")
-    if None not in own and goal.count(None) == 1:
-        return [known // max(1, fixed) if n is None else n for n in goal]
-    if own.count(None) == 1 and goal.count(None) == 2 and any(isinstance(n, Size) for n in wanted):
-        # A size that is computed is that of the steps; the other is what is left.
-        return [
-            known // max(1, fixed) if not isinstance(n, Size) and n == -1 else g
-            for n, g in zip(wanted, goal, strict=True)
-        ]
-    return goal
-
-
 def flatten(node: Node) -> Value:
     """Return all axes but the batch as one."""
     value = node.inputs[0]
@@ -242,42 +205,52 @@ def expand(node: Node, sizes: Sizes) -> Value:
     value, target = node.inputs
     if not isinstance(target, np.ndarray):
         raise UnsupportedError("a shape that is computed")
+    value = widened(value, len(target))
     shape = value.shape(sizes)
-    if len(target) > len(shape) or any(
-        n is not m and not _is(n, 1) and n != m for n, m in zip(target[::-1], shape[::-1], strict=False)
-    ):
-        raise UnsupportedError("Expand of what is not a constant")
-    return value  # type: ignore[no-any-return]
+    spread = []
+    for n, m, own in zip([1] * (len(shape) - len(target)) + list(target), shape, value.axes, strict=True):
+        if n in (m, 1) or (own == (0,) and n == sizes.rows):
+            spread.append(1)
+        elif m == 1 and not isinstance(n, Size):
+            spread.append(int(n))
+        else:
+            raise UnsupportedError("Expand to a size that is computed, or to several batches")
+    bounded(spread)
+    if set(spread) <= {1}:
+        return value
+    value, nothing = with_constant(value, np.zeros(spread, value.symbol.dtype))
+    return Value(layers.Arithmetic("add", nothing)(value.symbol), value.axes)
 
 
-def pad(node: Node, dtype: Any) -> Value:
-    """Return zeros before and behind the steps."""
-    value = node.inputs[0]
-    pads = node.get("pads") if node.opset < 11 else node.constant(1, "pads")
-    fill = node.get("value", 0.0) if node.opset < 11 else node.constant(2, "constant_value")
-    if node.get("mode", "constant") != "constant" or (fill is not None and np.any(fill)) or pads is None:
-        raise UnsupportedError("Pad with other than zeros")
-    count = len(value.axes)
-    wanted = [(int(pads[k]), int(pads[k + count])) for k in range(count)]
-    bounded([abs(n) for pair in wanted for n in pair if n])
-    used = [k for k, pair in enumerate(wanted) if pair != (0, 0)]
-    if not used:
-        return value  # type: ignore[no-any-return]
-    if len(used) > 1 or value.symbol.ndim != 3 or value.axis(used[0], "Pad") != 1 or min(wanted[used[0]]) < 0:
-        raise UnsupportedError("Pad of other than the steps")
-    return Value(layers.ZeroPadding1D(wanted[used[0]], dtype=dtype)(value.symbol), value.axes)
+def with_constant(value: Value, constant: Constant) -> tuple[Value, Constant]:
+    """Return a value and a constant that it is merged with, broadcast to the value's symbol."""
+    if constant.dtype == object:
+        raise UnsupportedError("sizes that are not known among the numbers")
+    value = widened(value, constant.ndim)
+    spread = zip(reversed(constant.shape), reversed(value.axes), strict=False)
+    if any(n != 1 and not own for n, own in spread):
+        value = laid_out(value)
+    return value, in_axes(constant, value)
+
+
+def together(what: str, values: list[Value]) -> list[Value]:
+    """Return values with the same axes, so that their symbols can be merged number by number."""
+    count = max(len(v.axes) for v in values)
+    values = [widened(v, count) for v in values]
+    if not all(v.axes == values[0].axes and v.symbol.ndim == values[0].symbol.ndim for v in values):
+        values = [laid_out(v) for v in values]
+        if any(v.batch != values[0].batch for v in values):
+            raise UnsupportedError(f"{what} of values with the batch along different axes")
+    return values
 
 
 def elementwise(node: Node, dtype: Any) -> Value:
     """Return a sum, product or their kind, of values or with a constant."""
     values = [one for one in node.inputs if isinstance(one, Value)]
     if len(values) == 1 and len(node.inputs) == 2 and node.operator in _ARITHMETIC:
-        value = values[0]
         reverse = not isinstance(node.inputs[0], Value)
         constant = node.inputs[0 if reverse else 1]
-        if constant.dtype == object:
-            raise UnsupportedError("sizes that are not known among the numbers")
-        own = in_axes(constant, value)
+        value, own = with_constant(values[0], constant)
         number = own.item() if own.ndim == 0 else own
         return Value(layers.Arithmetic(_ARITHMETIC[node.operator], number, reverse)(value.symbol), value.axes)
     if len(values) == 1 and len(node.inputs) == 2 and node.operator in ("Max", "Min"):
@@ -293,13 +266,7 @@ def elementwise(node: Node, dtype: Any) -> Value:
         raise UnsupportedError(f"{node.operator} of these inputs")
     if len(values) == 1:
         return values[0]
-    first = values[0]
-    if not all(v.axes == first.axes and v.symbol.ndim == first.symbol.ndim for v in values):
-        count = max(len(v.axes) for v in values)
-        wide = [Value(v.symbol, ((),) * (count - len(v.axes)) + v.axes) for v in values]
-        values = [laid_out(v) for v in wide]
-        if any(v.batch != values[0].batch for v in values):
-            raise UnsupportedError(f"{node.operator} of values with the batch along different axes")
+    values = together(node.operator, values)
     outputs = _MERGING[node.operator](dtype=dtype)([v.symbol for v in values])
     return Value(outputs, values[0].axes)
 

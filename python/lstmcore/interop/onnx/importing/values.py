@@ -6,16 +6,20 @@ the axes in the file are made of those of the symbol: transpositions are then no
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...._tree import leaves, map_leaves
 from ....graph.symbol import Symbol
 from ....layers import Permute, Reshape
 
 Constant = NDArray[Any]
+_numbers = itertools.count()  # of sizes
 
 
 class UnsupportedError(NotImplementedError):
@@ -31,18 +35,56 @@ class OtherBatchError(Exception):
 
 
 class Size:
-    """The size of an axis that is not known, or what is computed of such."""
+    """The size of an axis that is not known, or what is computed of such.
+
+    Products of sizes are followed, as reshaping asks which they are; all else that is computed is a size of its own.
+    """
+
+    def __init__(self, factors: tuple[int, ...] | None = None, times: int = 1) -> None:
+        self.factors = (next(_numbers),) if factors is None else factors
+        self.times = times
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Size) and (self.factors, self.times) == (other.factors, other.times)
+
+    def __hash__(self) -> int:
+        return hash((self.factors, self.times))
+
+    def __mul__(self, other: Any) -> Any:
+        if isinstance(other, Size):
+            return Size(tuple(sorted(self.factors + other.factors)), self.times * other.times)
+        return Size(self.factors, self.times * int(other)) if other == int(other) and other > 0 else Size()
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Any:
+        if isinstance(other, Size):
+            left = Counter(self.factors)
+            left.subtract(other.factors)
+            if min(left.values()) < 0 or self.times % other.times:
+                return Size()
+            rest = tuple(sorted(left.elements()))
+            return Size(rest, self.times // other.times) if rest else self.times // other.times
+        if other == int(other) and other > 0 and self.times % int(other) == 0:
+            return Size(self.factors, self.times // int(other))
+        return Size()
 
     def _of(self, other: Any) -> Size:
         return Size()
 
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __floordiv__ = __truediv__ = _of
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rfloordiv__ = __rtruediv__ = _of
 
     def __repr__(self) -> str:
         return "?"
 
 
 BATCH = Size()
+
+
+class Numbers(NamedTuple):
+    """The numbers 0, 1, … up to a size that is not known; in a constant, one stands for all."""
+
+    size: Size
 
 
 def counted(axis: int, count: int) -> int:
@@ -74,12 +116,7 @@ class Value(NamedTuple):
 
     def shape(self, sizes: Sizes) -> list[Any]:
         """Return the sizes of the axes in the file, with `Size` for those that are not known."""
-        found = []
-        for own in self.axes:
-            parts = [sizes.of(self.symbol, k) for k in own]
-            unknown = [part for part in parts if isinstance(part, Size)]
-            found.append((parts[0] if len(parts) == 1 else Size()) if unknown else math.prod(parts))
-        return found
+        return [math.prod(sizes.of(self.symbol, k) for k in own) for own in self.axes]
 
     def axis(self, axis: int, what: str) -> int:
         """Return the axis of the symbol that is one of the file, as a single one behind the batch."""
@@ -90,17 +127,54 @@ class Value(NamedTuple):
 
 
 class Sizes:
-    """Gives the size of an unknown axis the same object each time, so that it can be followed."""
+    """Gives the size of an unknown axis the same object each time, so that it can be followed.
+
+    ``rows`` is the number of rows of the batch that a file was written for, which it may have computed with; our models
+    take any number. None if it is open there too.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Any, Size] = {}
+        self._with_steps: dict[Size, Symbol] = {}
+        self.rows: int | None = None
 
     def of(self, symbol: Symbol, axis: int) -> Any:
         """Return the size of an axis."""
         if axis == 0:
             return BATCH
         size = symbol.shape[axis]
-        return self._known.setdefault((symbol.key, axis), Size()) if size is None else size
+        if size is not None:
+            return size
+        key = (symbol.key, axis)
+        if key not in self._known:
+            self._known[key] = self._inherited(symbol, axis) or Size()
+            if axis == 1:
+                self._with_steps.setdefault(self._known[key], symbol)
+        return self._known[key]
+
+    def symbol(self, steps: Any) -> Symbol | None:
+        """Return a symbol of so many steps; None if there is none."""
+        return self._with_steps.get(steps)
+
+    def _inherited(self, symbol: Symbol, axis: int) -> Size | None:
+        """Return the size of an axis of what goes into a layer if that of what comes out is always the same."""
+        call = symbol.call
+        given = {self.of(s, k): s for s in leaves(call.inputs) for k, n in enumerate(s.shape) if k and n is None}
+        found = []
+        for first in (1009, 2003):  # any two sizes tell: what is made of one by counting differs from it
+            said = {size: first + 2 * k for k, size in enumerate(given)}
+
+            def with_sizes(s: Symbol, said: dict[Any, int] = said) -> tuple[Any, ...]:
+                return (None, *(said[self.of(s, k)] if n is None else n for k, n in enumerate(s.shape) if k))
+
+            try:
+                shape = call.layer.shape_returned(map_leaves(with_sizes, call.inputs), call.options)
+            except ValueError:
+                return None
+            if shape and not (shape[0] is None or isinstance(shape[0], int)):
+                shape = shape[symbol.index]
+            found.append(next((size for size, n in said.items() if n == shape[axis]), None))
+        return found[0] if found[0] == found[1] else None
 
 
 def reshaped(symbol: Symbol, sizes: tuple[int | None, ...]) -> Symbol:
@@ -140,16 +214,24 @@ def laid_out(value: Value) -> Value:
     return Value(symbol, tuple((0,) if k == at else (places[k] + 1,) for k in range(len(value.axes))))
 
 
+def unmerged(value: Value) -> Value:
+    """Return a value of which no axis behind the batch is several of its symbol's."""
+    return laid_out(value) if (0,) in value.axes and any(len(own) > 1 for own in value.axes) else value
+
+
 def batch_first(value: Value) -> Symbol:
     """Return the symbol of a value with the batch first and the others in their order."""
     return laid_out(value).symbol
 
 
+def widened(value: Value, count: int) -> Value:
+    """Return a value of at least so many axes: those that it lacks come first, as NumPy has it."""
+    return Value(value.symbol, ((),) * (count - len(value.axes)) + value.axes)
+
+
 def in_axes(constant: Constant, value: Value) -> Constant:
     """Return a constant that is broadcast to a value in the file, as one that is broadcast to its symbol."""
     count = len(value.axes)
-    if constant.ndim > count:
-        raise UnsupportedError(f"a constant of more axes, shape {constant.shape}")
     wide = constant.reshape((1,) * (count - constant.ndim) + constant.shape)
     places: list[int | None] = [None] * value.symbol.ndim
     for k, own in enumerate(value.axes):

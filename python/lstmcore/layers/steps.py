@@ -1,0 +1,109 @@
+"""Steps by their numbers: how many of a row count, and one that is taken out of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._tree import leaves
+from ._broadcasting import shapes_of
+from .layer import Array, Layer
+
+
+class _OfSteps(Layer):
+    takes_several = True
+    takes_integers = True
+
+    def _shapes(self, input_shape: Any) -> tuple[Any, Any]:
+        """Return the shapes of the sequences (batch, steps, ...) and of one integer a row."""
+        sequences, numbers = shapes_of(self.name, input_shape, 2, 2)
+        rows = {sequences[0], numbers[0]} - {None}
+        if len(sequences) < 2 or len(numbers) != 1 or len(rows) > 1:
+            raise ValueError(
+                f"{self.name}: inputs: expected sequences (batch, steps, ...) and integers (batch,), "
+                f"got {sequences} and {numbers}"
+            )
+        return sequences, numbers
+
+    def _given(self, inputs: Any) -> tuple[Array, Array]:
+        sequences, numbers = leaves(inputs)
+        self._shapes([sequences.shape, numbers.shape])
+        if numbers.dtype.kind not in "iu":
+            raise TypeError(f"{self.name}: inputs[1]: expected integers, got {numbers.dtype}")
+        return sequences, numbers.astype(np.int64)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Return None."""
+
+
+class SequenceMask(_OfSteps):
+    """A mask of sequences from their lengths: True for as many steps of each row as it has.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import SequenceMask
+    >>> SequenceMask()([np.zeros((2, 3, 1)), np.array([1, 3])]).tolist()
+    [[True, False, False], [True, True, True]]
+
+    Inputs are the sequences (batch, steps, ...), of which the number of steps is taken, and integers (batch,).
+    """
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return bool."""
+        return np.dtype(bool)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (batch, steps)."""
+        return tuple(self._shapes(input_shape)[0][:2])
+
+    def forward(self, inputs: Any, training: bool = False) -> Array:
+        """Return the mask."""
+        sequences, lengths = self._given(inputs)
+        steps = sequences.shape[1]
+        if lengths.size and (lengths.min() < 0 or lengths.max() > steps):
+            raise ValueError(
+                f"{self.name}: inputs[1]: expected lengths from 0 to {steps}, got {lengths.min()} to {lengths.max()}"
+            )
+        return np.asarray(np.arange(steps) < lengths[:, None])
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> None:
+        """Return nothing: a mask has no gradient."""
+
+
+class TakeStep(_OfSteps):
+    """One step of each sequence, whose number is given for each row; such as the last that counts.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import TakeStep
+    >>> TakeStep()([np.array([[[1.0], [2.0]], [[3.0], [4.0]]]), np.array([1, 0])]).tolist()
+    [[2.0], [3.0]]
+
+    Inputs are sequences (batch, steps, ...) and integers (batch,); negative ones count from the end. A mask ends here.
+    """
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of a step."""
+        sequences, _ = self._shapes(input_shape)
+        return (sequences[0], *sequences[2:])
+
+    def forward(self, inputs: Any, training: bool = False) -> Array:
+        """Return the steps."""
+        sequences, places = self._given(inputs)
+        steps = sequences.shape[1]
+        if places.size and (places.min() < -steps or places.max() >= steps):
+            raise ValueError(
+                f"{self.name}: inputs[1]: expected steps from {-steps} to {steps - 1}, "
+                f"got {places.min()} to {places.max()}"
+            )
+        if training:
+            self._cache = (sequences.shape, places)
+        return np.asarray(sequences[np.arange(len(places)), places])
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Any:
+        """Return the gradient of the sequences: 0 but at those steps."""
+        shape, places = self.kept()
+        if not need_d_inputs:
+            return None
+        d = np.zeros(shape, d_outputs.dtype)
+        d[np.arange(len(places)), places] = d_outputs
+        return [d, None]
