@@ -109,7 +109,9 @@ def backward_both(first: tuple[Any, ...], second: tuple[Any, ...], /) -> tuple[A
 class PackedMatrix:
     """The right-hand side of products, packed once for many."""
 
-    def __new__(cls, b: ArrayLike, /) -> PackedMatrix: ...
+    def __new__(cls, b: ArrayLike, precision: str = "float32") -> PackedMatrix: ...
+    @property
+    def precision(self) -> str: ...  # of the products; "float32": as the matrix is
 
 def matmul(
     a: ArrayLike,

@@ -322,6 +322,19 @@ struct ReducedCell {
     CellKernels<float> bfloat16, int8;
 };
 
+// Products with a matrix that was packed as narrow numbers; as in Kernels.
+struct ReducedProduct {
+    std::size_t (*packed_b_size)(long depth, long columns);
+    void (*pack_b)(const MatmulProblem<float>&, float* packed);
+    std::size_t (*matmul_workspace)(const MatmulProblem<float>&);
+    void (*matmul)(const MatmulProblem<float>&);
+};
+
+struct Reduced {
+    const ReducedCell* cells;  // a null name ends the list
+    ReducedProduct bfloat16, int8;
+};
+
 // What one instruction set provides for one element type.
 template <class T>
 struct Kernels {
@@ -353,7 +366,7 @@ struct InstructionSet {
     int vector_bytes;
     Kernels<float> f32;
     Kernels<double> f64;
-    const ReducedCell* reduced;  // a null name ends the list
+    const Reduced* reduced;
 };
 
 // dispatch.cpp: the table of this process, chosen once. Throws std::runtime_error where

@@ -18,7 +18,7 @@ LSTMCORE_DECLARE(avx2)
 LSTMCORE_DECLARE(avx512)
 LSTMCORE_DECLARE(neon)
 namespace avx512_bf16 {
-const ReducedCell* reduced_cells();  // kernels/reduced.cpp
+const Reduced* reduced();  // kernels/reduced.cpp
 }
 
 namespace {
@@ -41,7 +41,7 @@ bool has_avx512() {
 const InstructionSet& avx512_bf16_set() {
     static const InstructionSet set = [] {
         InstructionSet set = avx512::instruction_set();
-        set.name = "avx512_bf16", set.reduced = avx512_bf16::reduced_cells();
+        set.name = "avx512_bf16", set.reduced = avx512_bf16::reduced();
         return set;
     }();
     return set;

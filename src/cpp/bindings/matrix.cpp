@@ -5,6 +5,7 @@
 #include "bindings/arrays.hpp"
 #include "bindings/gil.hpp"
 #include "bindings/objects.hpp"
+#include "bindings/precision.hpp"
 #include "bindings/register.hpp"
 #include "core.hpp"
 #include "runtime/kernel_table.hpp"
@@ -29,21 +30,42 @@ View matrices(const char* argument, const py::array& given, const Dims& dims, st
 // The right-hand side of products, packed once for many.
 struct PackedMatrix {
     long depth = 0, columns = 0;
+    Precision precision;
     std::variant<Buffer<float>, Buffer<double>> packed;
 
-    explicit PackedMatrix(py::handle given) {
+    PackedMatrix(py::handle given, py::handle given_precision) : precision(read_precision(given_precision)) {
         const py::array b_ = as_array("b", given);
         by_dtype("b", b_, [&](auto tag) {
             using T = decltype(tag);
             MatmulProblem<T> p{};
             const View b = matrices<T>("b", b_, {{"depth"}, {"columns"}}, p.b_row, p.b_column);
             p.depth = depth = b.shape[0], p.columns = columns = b.shape[1], p.b = pointer<T>(b);
-            Buffer<T> buffer(kernels<T>().packed_b_size(depth, columns));
-            kernels<T>().pack_b(p, buffer.get());
-            packed = std::move(buffer);
+            if constexpr (sizeof(T) == sizeof(float)) {
+                if (precision == Precision::int8) must_be_finite("b", p.b, {p.b_row, p.b_column}, b);
+                if (precision != Precision::full) return pack_with(reduced_product(precision), p);
+            }
+            precision = Precision::full;
+            pack_with(kernels<T>(), p);
         });
     }
+
+ private:
+    template <class Table, class T>
+    void pack_with(const Table& table, const MatmulProblem<T>& p) {
+        Buffer<T> buffer(table.packed_b_size(depth, columns));
+        table.pack_b(p, buffer.get());
+        packed = std::move(buffer);
+    }
 };
+
+// Computes a product with the kernels of a table.
+template <class Table, class T>
+void multiply_with(const Table& table, MatmulProblem<T>& p) {
+    const Buffer<T> workspace(table.matmul_workspace(p));
+    p.workspace = workspace.get();
+    const WithoutGil release;
+    table.matmul(p);
+}
 
 // The shape of a matrix, or of `count` of them.
 std::vector<Dim> shape_of_all(const Dim* count, Dim rows, Dim columns) {
@@ -70,6 +92,7 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
         const long rows = p.rows = a.shape[several], depth = p.depth = a.shape[several + 1];
         p.a = pointer<T>(a), p.accumulate = adds;
         View b;
+        Precision precision = Precision::full;
         if (is_packed) {
             const PackedMatrix& packed = b_.cast<const PackedMatrix&>();
             const Buffer<T>* buffer = std::get_if<Buffer<T>>(&packed.packed);
@@ -78,6 +101,7 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
                 throw py::value_error("a: expected " + std::to_string(packed.depth) + " columns, got " +
                                       std::to_string(depth));
             p.packed_b = buffer->get(), p.columns = packed.columns;
+            precision = packed.precision;
         } else {
             b = matrices<T>("b", b_array, shape_of_all(stack, {"depth", depth}, {"columns"}), p.b_row, p.b_column);
             p.b = pointer<T>(b), p.columns = b.shape[several + 1];
@@ -102,10 +126,12 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
         }
         if (p.count && rows && columns) {
             p.threads = threads_for(double(p.count) * double(rows) * double(columns) * double(depth), 3e5);
-            const Buffer<T> workspace(kernels<T>().matmul_workspace(p));
-            p.workspace = workspace.get();
-            const WithoutGil release;
-            kernels<T>().matmul(p);
+            bool done = false;
+            if constexpr (sizeof(T) == sizeof(float)) {
+                done = precision != Precision::full;
+                if (done) multiply_with(reduced_product(precision), p);
+            }
+            if (!done) multiply_with(kernels<T>(), p);
         }
         return c.owner;
     });
@@ -221,7 +247,11 @@ void add_rows(py::handle sums_, py::handle indices_, py::handle rows_) {
 
 void register_matrix(py::module_& m) {
     py::class_<PackedMatrix> packed_matrix_class(m, "PackedMatrix", py::is_final());
-    made_by(packed_matrix_class, [](py::handle b) { return std::make_unique<PackedMatrix>(b); });
+    packed_matrix_class.def_property_readonly("precision", [](const PackedMatrix& m) { return name_of(m.precision); });
+    made_by(
+        packed_matrix_class,
+        [](py::handle b, py::handle precision) { return std::make_unique<PackedMatrix>(b, precision); }, py::arg("b"),
+        py::arg("precision") = name_of(Precision::full));
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
     m.def("transpose", transpose, py::arg("a"), py::arg("swapped") = 0);

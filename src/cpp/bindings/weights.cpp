@@ -1,13 +1,13 @@
 // Weights, packed once for many calls.
 #include <pybind11/stl.h>
 
-#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "bindings/gil.hpp"
 #include "bindings/objects.hpp"
+#include "bindings/precision.hpp"
 #include "bindings/recurrent.hpp"
 #include "bindings/register.hpp"
 
@@ -151,38 +151,6 @@ void read_shape(CellDescription& d, const std::vector<py::array>& arrays) {
         throw py::value_error("recurrent_kernel: expected 1 to units=" + std::to_string(d.shape.units) +
                               " rows, the outputs of the projection, got shape " +
                               numbers_text(recurrent.shape, recurrent.dimensions));
-}
-
-struct PrecisionInfo {
-    const char* name;
-    Precision precision;
-};
-const PrecisionInfo precisions[] = {
-    // full: as the arrays are
-    {"float32", Precision::full},
-    {"bfloat16", Precision::bfloat16},
-    {"int8", Precision::int8},
-};
-const char* name_of(Precision precision) { return precisions[int(precision)].name; }
-
-Precision read_precision(py::handle given) {
-    for (const PrecisionInfo& info : precisions)
-        if (PyUnicode_Check(given.ptr()) && PyUnicode_CompareWithASCIIString(given.ptr(), info.name) == 0)
-            return info.precision;
-    const std::string expected = "precision: expected 'float32', 'bfloat16' or 'int8', got " + text_of(given);
-    if (!PyUnicode_Check(given.ptr())) throw py::type_error(expected);
-    throw py::value_error(expected);
-}
-
-// Integers have no infinity, and a column with one has no scale.
-template <class T>
-void must_be_finite(const char* argument, const T* matrix, const MatrixStrides& strides, const View& view) {
-    for (long i = 0; i < view.shape[0]; ++i)
-        for (long j = 0; j < view.shape[1]; ++j)
-            if (const T x = matrix[i * strides.row + j * strides.column]; !std::isfinite(x))
-                throw py::value_error(std::string(argument) + ": expected finite numbers, for precision 'int8', got " +
-                                      std::to_string(x) + " in row " + std::to_string(i) + ", column " +
-                                      std::to_string(j));
 }
 
 std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<py::object>& given, py::handle training,

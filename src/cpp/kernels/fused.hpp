@@ -15,7 +15,7 @@ void run(const Problem& problem, const Team& team) {
     Loop(problem, team).run();
 }
 
-// kernels/reduced.cpp: the cells that have kernels of narrow numbers.
-const ReducedCell* reduced_cells();
+// kernels/reduced.cpp
+const Reduced* reduced();
 
 }  // namespace lstmcore::LSTMCORE_ISA

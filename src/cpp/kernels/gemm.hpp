@@ -98,6 +98,44 @@ void pack_vector(T* packed, long stride, const T* source, std::ptrdiff_t row, st
     }
 }
 
+// Vectors of a panel for each of its columns' vectors: its scales and its words.
+template <class Product>
+LSTMCORE_INLINE long panel_rows(long terms) {
+    return Product::scaled + ceil_div(terms, Product::group);
+}
+
+// Packs one vector of columns of a panel from rows of a vector each, which read(to, k, count) gives, some at a time.
+template <class Product, class T, class Read>
+void pack_columns(T* packed, long stride, long depth, const Read& read) {
+    constexpr int L = lanes<T>;
+    constexpr long some = 64;
+    T rows[some * L];
+    const auto for_some = [&](auto f) {
+        for (long k = 0; k < depth; k += some) {
+            const long count = min(some, depth - k), whole = ceil_div(count, Product::group) * Product::group;
+            read(rows, k, count);
+            std::memset(rows + count * L, 0, (whole - count) * L * sizeof(T));
+            f(k, count);
+        }
+    };
+    if constexpr (!Product::narrow) {
+        for_some([&](long k0, long count) {
+            for (long k = 0; k < count; ++k) store(packed + (k0 + k) * stride, load(rows + k * L));
+        });
+    } else {
+        typename Product::PackColumns columns;
+        if constexpr (Product::scaled) {
+            for_some([&](long, long count) { columns.look(rows, count); });
+            store(packed, columns.scales());
+            packed += stride;
+        }
+        for_some([&](long k0, long count) {
+            for (long k = 0; k < count; k += Product::group)
+                store_words(packed + (k0 + k) / Product::group * stride, columns.word(rows + k * L));
+        });
+    }
+}
+
 // Copies n elements that stand so far apart.
 template <class T>
 void copy_elements(T* to, const T* from, std::ptrdiff_t stride, long n) {
@@ -304,6 +342,16 @@ class RowsAt {
     LSTMCORE_INLINE T* operator()(long row) const { return (find ? find(context, row) : base + row * stride) + shift; }
 };
 
+// R rows of a matrix, to be multiplied with a panel of N vectors.
+template <int R, int N, class Left, class T>
+LSTMCORE_INLINE auto tile_of(const Left& a, long begin, long k, const T*) {
+    return a.template tile<R>(begin, k);
+}
+template <int R, int N, class Product>
+LSTMCORE_INLINE auto tile_of(const NarrowRows<Product>& a, long begin, long k, const float* panel) {
+    return a.template tile<R, N>(begin, k, panel);
+}
+
 // One panel of a product: c = [c +] a panel [+ bias] for the tiles [tile0, tile1) of `rows` rows. c's
 // rows begin at the first of the panel's `columns` columns.
 template <class T, class Left>
@@ -329,7 +377,7 @@ void multiply_panel(const Left& a, long rows, long tile0, long tile1, const T* p
                     for (int r = 0; r < R; ++r)
                         for (int n = 0; n < N; ++n)
                             sum[r][n] = bias && k0 == 0 ? load(bias + n * lanes<T>, lanes_of(n)) : Vec<T>{};
-                    accumulate<T, R, N>(sum, a.template tile<R>(begin, k0), panel + k0 * N * lanes<T>, block);
+                    accumulate<T, R, N>(sum, tile_of<R, N>(a, begin, k0, panel), panel + k0 * N * lanes<T>, block);
                     for (int r = 0; r < R; ++r)
                         for (int n = 0; n < N; ++n) {
                             const int count = lanes_of(n);

@@ -94,7 +94,7 @@ static constexpr Kernels<T> table() {
 
 const InstructionSet& instruction_set() {
     static const InstructionSet set = {LSTMCORE_NAME(LSTMCORE_ISA), vector_bytes, table<float>(), table<double>(),
-                                       reduced_cells()};
+                                       reduced()};
     return set;
 }
 

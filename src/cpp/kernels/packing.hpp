@@ -66,12 +66,6 @@ long tail_vectors(long units) {
     return 0;
 }
 
-// Vectors of a panel for each of its columns' vectors: its scales and its words.
-template <class Product>
-LSTMCORE_INLINE long panel_rows(long terms) {
-    return Product::scaled + ceil_div(terms, Product::group);
-}
-
 // Forward panels hold one block of units of every gate; the tail has panels of its own, beside those of its
 // block, which dropout by gate needs.
 template <class Cell, class T, class Product = Plain<T>>
@@ -93,38 +87,6 @@ PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions& options) {
 template <class Cell, class T>
 LSTMCORE_INLINE T* tail_of(T* packed, long units, long rows) {
     return packed + ceil_div(units, block_units<Cell, T>) * Cell::gates * block_units<Cell, T> * rows;
-}
-
-// Packs one vector of columns of a panel from rows of a vector each, which read(to, k, count) gives, some at a time.
-template <class Product, class T, class Read>
-void pack_columns(T* packed, long stride, long depth, const Read& read) {
-    constexpr int L = lanes<T>;
-    constexpr long some = 64;
-    T rows[some * L];
-    const auto for_some = [&](auto f) {
-        for (long k = 0; k < depth; k += some) {
-            const long count = min(some, depth - k), whole = ceil_div(count, Product::group) * Product::group;
-            read(rows, k, count);
-            std::memset(rows + count * L, 0, (whole - count) * L * sizeof(T));
-            f(k, count);
-        }
-    };
-    if constexpr (!Product::narrow) {
-        for_some([&](long k0, long count) {
-            for (long k = 0; k < count; ++k) store(packed + (k0 + k) * stride, load(rows + k * L));
-        });
-    } else {
-        typename Product::PackColumns columns;
-        if constexpr (Product::scaled) {
-            for_some([&](long, long count) { columns.look(rows, count); });
-            store(packed, columns.scales());
-            packed += stride;
-        }
-        for_some([&](long k0, long count) {
-            for (long k = 0; k < count; k += Product::group)
-                store_words(packed + (k0 + k) / Product::group * stride, columns.word(rows + k * L));
-        });
-    }
 }
 
 template <class Cell, class Product, class T>

@@ -4,6 +4,7 @@
 #include "cells/lstm.hpp"
 #include "cells/rnn.hpp"
 #include "fused.hpp"
+#include "narrow_matmul.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -21,14 +22,19 @@ constexpr CellKernels<float> narrow() {
 }
 
 template <class Cell>
-constexpr ReducedCell reduced(const char* name) {
+constexpr ReducedCell cell(const char* name) {
     return {name, narrow<Cell, Bfloat16>(), narrow<Cell, Int8>()};
 }
 
-const ReducedCell* reduced_cells() {
-    static constexpr ReducedCell cells[] = {
-        reduced<RnnCell>("rnn"), reduced<GruCell>("gru"), reduced<LstmCell>("lstm"), {}};
-    return cells;
+template <class Product>
+constexpr ReducedProduct products() {
+    return {narrow_b_size<Product>, pack_narrow_b<Product>, narrow_workspace<Product>, narrow_matmul<Product>};
+}
+
+const Reduced* reduced() {
+    static constexpr ReducedCell cells[] = {cell<RnnCell>("rnn"), cell<GruCell>("gru"), cell<LstmCell>("lstm"), {}};
+    static constexpr Reduced all = {cells, products<Bfloat16>(), products<Int8>()};
+    return &all;
 }
 
 }  // namespace lstmcore::LSTMCORE_ISA

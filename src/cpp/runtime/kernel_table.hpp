@@ -27,10 +27,15 @@ const CellKernels<T>& cell_kernels(const char* name, bool staged) {
 template <class T>
 const CellKernels<T>* reduced_kernels(const char* name, Precision precision) {
     if constexpr (sizeof(T) == 4) {
-        for (const ReducedCell* cell = instruction_set().reduced; cell->name; ++cell)
+        for (const ReducedCell* cell = instruction_set().reduced->cells; cell->name; ++cell)
             if (!std::strcmp(cell->name, name)) return precision == Precision::int8 ? &cell->int8 : &cell->bfloat16;
     }
     return nullptr;
+}
+
+inline const ReducedProduct& reduced_product(Precision precision) {
+    const Reduced& reduced = *instruction_set().reduced;
+    return precision == Precision::int8 ? reduced.int8 : reduced.bfloat16;
 }
 
 }  // namespace lstmcore

@@ -4,6 +4,7 @@ PRODUCTS = "test_matmul.py::test_products"
 DEEP = "test_matmul.py::test_deep_products_with_either_side_transposed_on_threads"
 STACKS = "test_matmul.py::test_stacks_of_products_are_the_products_of_each"
 RECURRENT = "test_kernels.py::test_forward_and_backward_are_the_reference"
+REDUCED = "test_reduced_precision.py::test_steps_are_their_definition"
 RACES = CHECK_CORE + "products"
 
 MUTANTS = [
@@ -11,6 +12,10 @@ MUTANTS = [
     Mutant("        transpose<T>(v);\n", "", PRODUCTS),
     Mutant("find(next, k0 + pack_run);", "find(next, k0);", PRODUCTS),
     Mutant("std::memcpy(to + k * R, sources[k] + begin,", "std::memcpy(to + k * R, sources[k],", PRODUCTS),
+    # words
+    Mutant("std::memset(rows + count * L, 0, (whole - count) * L * sizeof(T));", "", REDUCED),
+    Mutant("(k0 + k) / Product::group * stride, columns", "k / Product::group * stride, columns", REDUCED),
+    Mutant("            packed += stride;\n", "", REDUCED),
     # micro-kernel
     Mutant("const long k1 = min(depth, k0 + Tile::block);", "const long k1 = k0 + Tile::block;", PRODUCTS),
     Mutant(

@@ -23,8 +23,5 @@ MUTANTS = [
         RECURRENT,
     ),
     # words
-    Mutant("std::memset(rows + count * L, 0, (whole - count) * L * sizeof(T));", "", REDUCED),
-    Mutant("(k0 + k) / Product::group * stride, columns", "k / Product::group * stride, columns", REDUCED),
-    Mutant("            packed += stride;\n", "", REDUCED),
     Mutant("pack_vector(rows, L, from + k * strides.row,", "pack_vector(rows, L, from,", REDUCED),
 ]

@@ -1,0 +1,92 @@
+"""Products with a matrix packed as bfloat16 or int8: what they compute, and the same bits whoever computes them."""
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from test_reduced_precision import numbers, product
+
+from lstmcore import _core
+
+every_precision = pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+
+
+@every_precision
+@given(
+    st.integers(0, 30),
+    st.one_of(st.integers(0, 9), st.integers(10, 200)),
+    st.one_of(st.integers(0, 9), st.integers(10, 200)),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 3),
+)
+@example(250, 33, 70, True, True, True, 2)
+@example(5, 2100, 130, True, False, False, 1)
+@example(3, 4100, 17, False, True, False, 3)
+def test_products_are_their_definition(precision, rows, depth, columns, bias, transposed, accumulate, threads):
+    rng = np.random.default_rng(rows + depth)
+    a, b = numbers(rng, rows, depth), numbers(rng, depth, columns) / np.float32(max(1, depth) ** 0.5)
+    extra = numbers(rng, columns) if bias else None
+    before = _core.get_num_threads()
+    _core.set_num_threads(threads)
+    try:
+        packed = _core.PackedMatrix(np.asfortranarray(b) if transposed else b, precision)
+        assert packed.precision == precision
+        start = numbers(rng, rows, columns)
+        out = start.copy() if accumulate else None
+        got = _core.matmul(np.asfortranarray(a) if transposed else a, packed, extra, out, accumulate)
+    finally:
+        _core.set_num_threads(before)
+    want = product(a, b, precision) if a.size and b.size else np.zeros((rows, columns))
+    want = want + (0 if extra is None else extra) + (start if accumulate else 0)
+    # a float32 is rounded when a block of the sum joins the others, and in them with bfloat16
+    np.testing.assert_allclose(got, want, atol=1e-5, rtol=1e-5)
+    for row in range(0, rows, 7):
+        alone = _core.matmul(
+            a[row : row + 1], packed, extra, start[row : row + 1].copy() if accumulate else None, accumulate
+        )
+        np.testing.assert_array_equal(alone[0], got[row])
+
+
+@every_precision
+def test_bits_do_not_depend_on_threads(precision, set_threads):
+    rng = np.random.default_rng(0)
+    for rows, depth, columns in ((3, 700, 900), (300, 300, 130), (40, 1300, 1000)):
+        a, packed = numbers(rng, rows, depth), _core.PackedMatrix(numbers(rng, depth, columns), precision)
+        set_threads(1)
+        want = _core.matmul(a, packed)
+        for threads in (2, 3):
+            set_threads(threads)
+            np.testing.assert_array_equal(_core.matmul(a, packed), want)
+
+
+@every_precision
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_finite_number_stays_in_its_row(precision, value):
+    rng = np.random.default_rng(0)
+    a, packed = numbers(rng, 9, 21), _core.PackedMatrix(numbers(rng, 21, 40), precision)
+    clean = _core.matmul(a, packed)
+    a[4, 7] = value
+    got = _core.matmul(a, packed)
+    rest = np.arange(9) != 4
+    np.testing.assert_array_equal(got[rest], clean[rest])
+    assert not np.isfinite(got[4]).any()
+    if precision == "int8":
+        assert np.isnan(got[4]).all()
+
+
+def test_float64_is_full_and_bad_input_is_refused():
+    b = np.ones((4, 5))
+    wide = _core.PackedMatrix(b, "bfloat16")
+    assert wide.precision == "float32"
+    np.testing.assert_array_equal(_core.matmul(np.ones((2, 4)), wide), np.full((2, 5), 4.0))
+    assert _core.PackedMatrix(b.astype("f4")).precision == "float32"
+    with pytest.raises(ValueError, match="precision: expected 'float32', 'bfloat16' or 'int8', got 'int4'"):
+        _core.PackedMatrix(b, "int4")
+    b[2, 3] = np.inf
+    with pytest.raises(ValueError, match=r"^b: expected finite numbers.* in row 2, column 3"):
+        _core.PackedMatrix(b.astype("f4"), "int8")
+    packed = _core.PackedMatrix(b.astype("f4"), "bfloat16")
+    with pytest.raises(TypeError, match="b: was packed from another dtype"):
+        _core.matmul(np.ones((2, 4)), packed)
