@@ -56,7 +56,7 @@ def followed(node: Node, sizes: Sizes, dtype: Any) -> Any:
     mark = next(one for one in node.inputs if isinstance(one, OfMask))
     first, *rest = node.inputs
     other: Any = rest[0] if rest else None
-    only = other.reshape(-1)[0] if isinstance(other, np.ndarray) and other.size == 1 else None
+    only = other.reshape(-1)[0] if isinstance(other, np.ndarray) and other.size == 1 and other.ndim < 2 else None
     steps, kind = mark.mask.shape(sizes)[1], node.operator
     if kind in ("Cast", "Identity"):
         return mark
@@ -87,6 +87,8 @@ def followed(node: Node, sizes: Sizes, dtype: Any) -> Any:
         if first is mark
         else None
     )
+    if mark.what == "counts" and mark.shape != ((BATCH, 1) if kind == "Sub" else (BATCH,)):
+        made = None
     if made is None:
         raise UnsupportedError("integers that are made of a mask")
     if made == "counts":
@@ -106,8 +108,10 @@ def followed(node: Node, sizes: Sizes, dtype: Any) -> Any:
 def _counts_to(constant: Any, steps: Any) -> bool:
     """Return whether a constant is 0, 1, … up to the number of steps."""
     if isinstance(steps, Size):
-        return bool(numbers_of(constant) == steps)
-    return isinstance(constant, np.ndarray) and np.array_equal(constant, np.arange(steps))
+        return bool(numbers_of(constant) == steps) and constant.ndim == 1
+    return (
+        isinstance(constant, np.ndarray) and constant.shape == (steps,) and np.array_equal(constant, np.arange(steps))
+    )
 
 
 def _may_be(a: Any, b: Any) -> bool:
@@ -147,7 +151,11 @@ def order_after(node: Node, before: set[Any]) -> Any:
             return None
         raise UnsupportedError("steps that are moved otherwise")
     if node.operator in ("LSTM", "GRU", "RNN") and (own is not None or marks):
-        if not marks or own != Moved(marks[0].mask.symbol.key) or marks[0].what != "counts":
+        if (
+            not marks
+            or own != Moved(marks[0].mask.symbol.key)
+            or (marks[0].what, marks[0].shape) != ("counts", (BATCH,))
+        ):
             raise UnsupportedError("steps that are moved, or lengths of other sequences")
         return Moved(own.mask, node.get("direction", "forward") == "reverse")
     return own
