@@ -258,15 +258,63 @@ def test_activations_come_back(name, dtype, tmp_path):
     assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want, dtype)
 
 
-@pytest.mark.parametrize("last", [layers.GlobalAveragePooling1D(), layers.GlobalMaxPooling1D(), layers.LSTM(2)])
-def test_masks_come_back_but_those_into_recurrent_layers(last, tmp_path):
-    model = shaken(Sequential([Input((5, 3)), layers.Masking(), last]))
-    x = np.where(np.arange(5)[:, None] < 3, X, 0).astype("float32")
-    path, want = exported(model, tmp_path), model.predict(x, verbose=0)
-    if isinstance(last, layers.LSTM):
-        with pytest.raises(
-            NotImplementedError, match="lstmcore wrote this file: where masks or lengths go into recurr"
-        ):
-            models.load_model(path)
-    else:
-        assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want)
+def gaps(model):
+    """Rows of the inputs whose steps that count stand anywhere, or nowhere."""
+    counts = np.array([[1, 1, 0, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
+    return np.where(counts[:, :, None], X, 0).astype("float32")
+
+
+MASKED = {
+    "mean": lambda: [layers.GlobalAveragePooling1D()],
+    "max": lambda: [layers.GlobalMaxPooling1D()],
+    "last": lambda: [layers.LSTM(2)],
+    "backwards": lambda: [layers.GRU(2, go_backwards=True, return_sequences=True)],
+    "zeros": lambda: [layers.SimpleRNN(2, return_sequences=True, zero_output_for_mask=True)],
+    "two": lambda: [layers.LSTM(3, return_sequences=True), layers.Dropout(0.5), layers.GRU(2), layers.Dense(1)],
+    "both": lambda: [layers.Bidirectional(layers.LSTM(2, return_sequences=True)), layers.GlobalAveragePooling1D()],
+    "both, last": lambda: [layers.Bidirectional(layers.GRU(2), merge_mode="mul")],
+    "convolution": lambda: [layers.Conv1D(3, 2, padding="causal"), layers.LSTM(2)],
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+@pytest.mark.parametrize("steps", [5, None])
+def test_masks_come_back(name, steps, tmp_path):
+    model = shaken(Sequential([Input((steps, 3)), layers.Masking(), *MASKED[name]()]))
+    x, path = gaps(model), exported(model, tmp_path)
+    want = model.predict(x, verbose=0)
+    assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want)
+    assert_equal_outputs(runtime(path, x), want)
+
+
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU])
+def test_masks_and_states_come_back(kind, tmp_path):
+    x = Input((None, 3))
+    masked = layers.Masking()(x)
+    _, *states = kind(2, return_state=True)(masked)
+    outputs, *last = kind(2, return_sequences=True, return_state=True)(masked, initial_state=states)
+    model = shaken(Model(x, [outputs, *last, kind(2)(masked, initial_state=states)]))
+    x, path = gaps(model), exported(model, tmp_path)
+    want = model.predict(x, verbose=0)
+    assert_equal_outputs(models.load_model(path).predict(x, verbose=0), want)
+
+
+def test_lengths_come_back(tmp_path):
+    chain = [layers.Bidirectional(layers.LSTM(3, return_sequences=True)), layers.LSTM(2)]
+    model, lengths = shaken(Sequential([Input((None, 3)), *chain])), np.array([5, 3, 0, 2])
+    back = models.load_model(exported(model, tmp_path, lengths=True))
+    want = np.asarray(model(X, mask=np.arange(5) < lengths[:, None]))
+    assert_equal_outputs([back.predict([X, lengths], verbose=0)], want)
+
+
+def test_steps_that_are_moved_are_put_to_no_other_use(tmp_path):
+    path = exported(shaken(Sequential([Input((None, 3)), layers.Masking(), layers.LSTM(2)])), tmp_path)
+    model = onnx.load(path)
+    (moved,) = (n for n in model.graph.node if n.op_type == "GatherElements")
+    model.graph.node.append(node("Relu", moved.output[0], "other"))
+    model.graph.output.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, None))
+    onnx.save(model, path)
+    with pytest.raises(
+        NotImplementedError, match=r"Relu \(steps that are moved\) \(lstmcore wrote this file; was it changed"
+    ):
+        models.load_model(path)

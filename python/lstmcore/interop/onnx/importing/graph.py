@@ -10,7 +10,7 @@ import numpy as np
 from ....graph.symbol import Symbol
 from ....layers import Input
 from ..package import imported
-from . import places
+from . import masks, places
 from .folding import Node
 from .operators import is_known, made
 from .reading import array_of, attributes_of, domain_of, in_order, needed, read
@@ -23,10 +23,7 @@ class _Unknown:
 
 
 _UNKNOWN = _Unknown()
-_ONE_WAY = (
-    " (lstmcore wrote this file: where masks or lengths go into recurrent layers, it moves steps about, which is for "
-    "other programs; a model that is to come back is kept with save)"
-)
+_ONE_WAY = " (lstmcore wrote this file; was it changed? save keeps a model that is to come back)"
 
 
 def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
@@ -64,7 +61,7 @@ class _Walk:
         self.missing: list[str] = []
         self.inputs: dict[str, Symbol] = {}
         self.dtype = np.dtype(np.float32)
-        self.orders: dict[str, places.Order | None] = {}  # in which rows stand, where it is not that of the inputs
+        self.orders: dict[str, Any] = {}  # in which rows stand, where it is not that of the inputs
         self.given = self.computed = 0  # bytes of constants in the file, and of those that are made of them
         self.shared: dict[Any, Any] = {}  # layers that are called again, by their weights
         self.uses: dict[str, set[str]] = {}  # the operators that read a value
@@ -203,12 +200,12 @@ class _Walk:
             else:
                 bias = self._bias_after(proto, inputs, readers, following)
                 try:
-                    order = places.order_after(
-                        node, {self.orders.get(name) for name in proto.input if isinstance(self.values[name], Value)}
-                    )
+                    order = self._order_after(node, proto)
                     outputs = made(self, node, readers, None if bias is None else bias[1])
                     if proto.op_type != "If":  # whose branch has said it
                         self.orders.update(dict.fromkeys(proto.output, order))
+                        if isinstance(order, masks.Moved) and proto.op_type in ("LSTM", "GRU", "RNN"):
+                            self.orders.update(dict.fromkeys(proto.output[1:], None))  # states have no steps
                     if bias is not None:
                         taken.add(id(bias[0]))
                         self.values[bias[0].output[0]] = outputs[0]
@@ -225,6 +222,15 @@ class _Walk:
                 if self.values[name] is None and readers[name]:
                     self._miss(proto, UnsupportedError(f"output {k}"))
                     self.values[name] = _UNKNOWN
+
+    def _order_after(self, node: Node, proto: Any) -> Any:
+        """Return the order in which rows, or steps, stand in what an operator makes."""
+        before = {self.orders.get(name) for name in proto.input if isinstance(self.values[name], Value)}
+        if any(isinstance(one, masks.Moved) for one in before) or any(isinstance(v, masks.OfMask) for v in node.inputs):
+            if any(isinstance(one, places.Order) for one in before):
+                raise UnsupportedError("rows in another order, and steps too")
+            return masks.order_after(node, before)
+        return places.order_after(node, before)
 
     def _miss(self, proto: Any, error: UnsupportedError | None) -> None:
         kind = f"{proto.domain}.{proto.op_type}" if domain_of(proto) else proto.op_type

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....layers import Absolute, Cast, Negative
 from ..package import imported
-from . import conditions, layers, places, recurrent, shapes, subgraphs, windows
+from . import conditions, layers, masks, places, recurrent, shapes, subgraphs, windows
 from .folding import OPERATORS, Node, folded
 from .reshaping import reshape
 from .values import Size, UnsupportedError, Value, unmerged
@@ -50,9 +50,23 @@ _ALONG_AXES = {
     *("Slice", "Split", "Concat", "Gather", "GatherElements", "GatherND", "Softmax", "LogSoftmax", "ArgMax", "Pad"),
     *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
 }
+_SYMBOLIC = (Value, shapes.Pieces, places.Order, places.Places, masks.OfMask)  # what is no constant
 _OF_MARKS = ("SequenceAt", "GatherND")
 _MOST_BYTES, _MOST_TIMES = 1 << 26, 8  # of constants that are computed: by themselves, and for each byte of weights
-_BY_NAME = ("Constant", "Split", "Flatten", "If", "Abs", "SplitToSequence", "SequenceAt", "TopK", "GatherND", "Loop")
+_BY_NAME = (
+    "Constant",
+    "Split",
+    "Flatten",
+    "If",
+    "Abs",
+    "SplitToSequence",
+    "SequenceAt",
+    "TopK",
+    "GatherND",
+    "Loop",
+    "CumSum",
+    "GatherElements",
+)
 _EITHER = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")  # whose first input may be a constant alone
 _RECURRENT = ("LSTM", "GRU", "RNN")
 
@@ -79,8 +93,15 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
         shape = first.shape(walk.sizes)[node.get("start", 0) : node.get("end", None)]
         unknown = any(isinstance(n, Size) for n in shape)
         return [np.array(shape, object if unknown else np.int64)]
-    if not any(isinstance(value, (Value, shapes.Pieces, places.Order, places.Places)) for value in inputs):
+    if not any(isinstance(value, _SYMBOLIC) for value in inputs):
         return _within_limits(walk, folded(node))
+    if any(isinstance(value, masks.OfMask) for value in inputs) and kind not in _RECURRENT:
+        if kind == "GatherElements":
+            return [masks.moved(node, walk.sizes)]
+        if kind == "Where" and isinstance(first, masks.OfMask):
+            return [masks.begun(node)]
+        made = masks.followed(node, walk.sizes, walk.dtype)
+        return made if isinstance(made, list) else [made]
     if any(isinstance(value, places.Order) for value in inputs):
         return [places.reordered(node, walk.sizes)]
     if any(places.numbers_of(value) is not None for value in inputs) and kind in conditions.COMPARED:
@@ -156,7 +177,7 @@ def _within_limits(walk: Any, arrays: list[Any]) -> list[Any]:
     return arrays
 
 
-def _cast(walk: Any, node: Node) -> Value:
+def _cast(walk: Any, node: Node) -> Any:
     value: Value = node.inputs[0]
     target = np.dtype(imported("load_model").helper.tensor_dtype_to_np_dtype(node.get("to")))
     source = value.symbol.dtype
@@ -164,6 +185,8 @@ def _cast(walk: Any, node: Node) -> Value:
         return value
     if source.kind in "iu" and walk.uses.get(node.outputs[0]) == {"Less"}:
         return value
+    if walk.ours and source.kind == "b" and target.kind in "iu":
+        return masks.of_mask(value, walk.sizes)
     if source.kind in "iub" and target == walk.dtype:
         return layers.same_axes(value, Cast(dtype=walk.dtype))
     raise UnsupportedError(f"from {source} to {target}")

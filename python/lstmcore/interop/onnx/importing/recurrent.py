@@ -12,6 +12,7 @@ from ....activations.smooth import ELU, ScaledTanh
 from ....graph.symbol import Symbol
 from ....layers import GRU, LSTM, Bidirectional, Cast, Concatenate, Parameter, Reshape, SequenceMask, SimpleRNN
 from .folding import Node
+from .masks import OfMask
 from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, laid_out
 
 _KINDS: dict[str, tuple[Any, int, list[str]]] = {
@@ -58,7 +59,8 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
     if (layout := node.get("layout", 0)) not in (0, 1):
         raise ValueError(f"layout: expected 0 or 1, got {layout}")
     x = _sequence(node.inputs[0], layout)
-    mask = _mask(node, x, layout)
+    repeats = len(node.inputs) > 4 and isinstance(node.inputs[4], OfMask)
+    mask = node.inputs[4].mask.symbol if repeats else _mask(node, x, layout)
     initial = _initial(node, count, layout, x, dtype)
 
     of_steps, of_h, of_c = (*used, False, False)[:3]
@@ -66,7 +68,7 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
     many = of_c or (every and of_h)
     if count == 2:
         many = many or of_h
-    options: dict[str, Any] = {"zero_output_for_mask": True} if mask is not None and every else {}
+    options: dict[str, Any] = {"zero_output_for_mask": True} if mask is not None and every and not repeats else {}
     options |= {"return_sequences": every, "return_state": many, "dtype": dtype}
 
     def layer(k: int, backwards: bool) -> Any:
