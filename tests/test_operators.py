@@ -5,6 +5,7 @@ import functools
 import operator
 import os
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -375,3 +376,36 @@ def test_functions_of_numpy_say_that_symbols_have_no_numbers():
     for make in (np.tanh, np.sum, lambda a: np.add(a, 1, where=False), lambda a: np.maximum(a, 0)):
         with pytest.raises(TypeError, match="stands for an array and has no numbers"):
             make(A)
+
+
+@pytest.mark.parametrize(
+    ("sign", "operation"),
+    [
+        ("%", lambda x: x % 2),
+        ("%", lambda x: 2 % x),
+        ("//", lambda x: x // 2),
+        ("//", lambda x: 2 // x),
+        ("<", lambda x: x < 1),
+        ("<=", lambda x: x <= 1),
+        (">", lambda x: x > 1),
+        (">=", lambda x: x >= 1),
+    ],
+)
+def test_operators_that_are_not_drawn_name_what_to_use(sign, operation):
+    with pytest.raises(TypeError, match=rf"^<Symbol .* {re.escape(sign)} is not drawn; use layers.Lambda"):
+        operation(Input((3,)))
+
+
+def test_what_arrays_have_and_symbols_have_not_names_what_to_use():
+    symbol = Input((3,))
+    with pytest.raises(AttributeError, match=r"^<Symbol .*has no 'sum'; layers.Lambda\(function\)\(x\) has arrays"):
+        symbol.sum()
+    assert not hasattr(symbol, "numpy")
+    assert not hasattr(symbol, "__len_hint__")
+
+
+def test_an_input_that_is_none_is_named():
+    a, b = Input((3,)), Input((2,))
+    model = Model([a, b], layers.Dense(1)(layers.concatenate([a, b])))
+    with pytest.raises(ValueError, match=r"x: expected an array each, got None in place 1"):
+        model.predict([np.zeros((4, 3)), None], verbose=0)

@@ -133,6 +133,12 @@ class Symbol:
 
     __hash__ = object.__hash__
 
+    def __getattr__(self, name: str) -> Any:
+        """Say what to do instead of asking for what arrays have."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise AttributeError(f"{self!r}: stands for an array and has no {name!r}; layers.Lambda(function)(x) has arrays")
+
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r}: has no numbers yet, so that nothing can depend on them; put it into a layer")
 
@@ -141,6 +147,25 @@ class Symbol:
 
     def __iter__(self) -> Any:
         raise TypeError(f"{self!r}: cannot be iterated over; put what you do with it into a layer")
+
+
+def _not_drawn(sign: str) -> Any:
+    def method(self: Symbol, other: Any) -> Any:
+        raise TypeError(f"{self!r}: {sign} is not drawn; use layers.Lambda(function)(x)")
+
+    return method
+
+
+for _sign, _names in {
+    "%": ("__mod__", "__rmod__"),
+    "//": ("__floordiv__", "__rfloordiv__"),
+    "<": ("__lt__",),
+    "<=": ("__le__",),
+    ">": ("__gt__",),
+    ">=": ("__ge__",),
+}.items():
+    for _name in _names:
+        setattr(Symbol, _name, _not_drawn(_sign))
 
 
 _OPERATORS = {
