@@ -258,7 +258,7 @@ def test_activations_come_back(name, dtype, tmp_path):
     assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want, dtype)
 
 
-def gaps(model):
+def gaps():
     """Rows of the inputs whose steps that count stand anywhere, or nowhere."""
     counts = np.array([[1, 1, 0, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
     return np.where(counts[:, :, None], X, 0).astype("float32")
@@ -281,7 +281,7 @@ MASKED = {
 @pytest.mark.parametrize("steps", [5, None])
 def test_masks_come_back(name, steps, tmp_path):
     model = shaken(Sequential([Input((steps, 3)), layers.Masking(), *MASKED[name]()]))
-    x, path = gaps(model), exported(model, tmp_path)
+    x, path = gaps(), exported(model, tmp_path)
     want = model.predict(x, verbose=0)
     assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want)
     assert_equal_outputs(runtime(path, x), want)
@@ -294,7 +294,7 @@ def test_masks_and_states_come_back(kind, tmp_path):
     _, *states = kind(2, return_state=True)(masked)
     outputs, *last = kind(2, return_sequences=True, return_state=True)(masked, initial_state=states)
     model = shaken(Model(x, [outputs, *last, kind(2)(masked, initial_state=states)]))
-    x, path = gaps(model), exported(model, tmp_path)
+    x, path = gaps(), exported(model, tmp_path)
     want = model.predict(x, verbose=0)
     assert_equal_outputs(models.load_model(path).predict(x, verbose=0), want)
 
