@@ -258,7 +258,7 @@ def test_activations_come_back(name, dtype, tmp_path):
     assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want, dtype)
 
 
-def gaps(model):
+def gaps():
     """Rows of the inputs whose steps that count stand anywhere, or nowhere."""
     counts = np.array([[1, 1, 0, 0, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
     return np.where(counts[:, :, None], X, 0).astype("float32")
@@ -281,7 +281,7 @@ MASKED = {
 @pytest.mark.parametrize("steps", [5, None])
 def test_masks_come_back(name, steps, tmp_path):
     model = shaken(Sequential([Input((steps, 3)), layers.Masking(), *MASKED[name]()]))
-    x, path = gaps(model), exported(model, tmp_path)
+    x, path = gaps(), exported(model, tmp_path)
     want = model.predict(x, verbose=0)
     assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want)
     assert_equal_outputs(runtime(path, x), want)
@@ -294,7 +294,7 @@ def test_masks_and_states_come_back(kind, tmp_path):
     _, *states = kind(2, return_state=True)(masked)
     outputs, *last = kind(2, return_sequences=True, return_state=True)(masked, initial_state=states)
     model = shaken(Model(x, [outputs, *last, kind(2)(masked, initial_state=states)]))
-    x, path = gaps(model), exported(model, tmp_path)
+    x, path = gaps(), exported(model, tmp_path)
     want = model.predict(x, verbose=0)
     assert_equal_outputs(models.load_model(path).predict(x, verbose=0), want)
 
@@ -317,4 +317,32 @@ def test_steps_that_are_moved_are_put_to_no_other_use(tmp_path):
     with pytest.raises(
         NotImplementedError, match=r"Relu \(steps that are moved\) \(lstmcore wrote this file; was it changed"
     ):
+        models.load_model(path)
+
+
+def test_lengths_of_one_operator_say_nothing_to_the_next(tmp_path):
+    rng = np.random.default_rng(0)
+    W, R, V2 = (rng.standard_normal((1, 6, n)).astype("float32") for n in (3, 2, 2))
+    nodes = [
+        node("Transpose", "x", "t", perm=[1, 0, 2]),
+        helper.make_node("GRU", ["t", "W", "R", "", "n"], ["a"], hidden_size=2),
+        node("Squeeze", "a axes", "b"),
+        helper.make_node("GRU", ["b", "V", "R"], ["", "h"], hidden_size=2),
+        node("Squeeze", "h first"),
+    ]
+    inputs = {"x": X, "n": np.array([5, 2, 3, 1], "int32")}
+    path, model = load(tmp_path, nodes, inputs, W=W, R=R, V=V2, axes=np.array([1]), first=np.array([0]))
+    lengths = np.array([5, 2, 3, 1])
+    assert_equal_outputs([model.predict([X, lengths], verbose=0)], runtime(path, X, lengths))
+
+
+def test_steps_that_are_moved_go_back_the_way_of_the_layer(tmp_path):
+    chain = [layers.Masking(), layers.GRU(2, return_sequences=True)]
+    path = exported(shaken(Sequential([Input((None, 3)), *chain])), tmp_path)
+    model = onnx.load(path)
+    (cell,) = (n for n in model.graph.node if n.op_type == "GRU")
+    (direction,) = (a for a in cell.attribute if a.name == "direction")
+    direction.s = b"reverse"
+    onnx.save(model, path)
+    with pytest.raises(NotImplementedError, match="steps that are moved otherwise"):
         models.load_model(path)
