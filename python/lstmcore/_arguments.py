@@ -118,7 +118,9 @@ def as_array(name: str, value: Any) -> Array:
         if "inhomogeneous" not in str(error):
             raise ValueError(f"{name}: expected an array, got {type(value).__name__} ({error})") from error
         if isinstance(value, (list, tuple)) and any(part is None for part in value):
-            raise ValueError(f"{name}: expected an array each, got None in place {[part is None for part in value].index(True)}") from None
+            raise ValueError(
+                f"{name}: expected an array each, got None in place {[part is None for part in value].index(True)}"
+            ) from None
         # Padding makes up some: not of targets.
         advice = "" if name.rpartition(": ")[2] == "y" else "; utils.pad_sequences makes them one"
         raise ValueError(f"{name}: expected an array, got lists of different lengths{advice}") from None

@@ -99,6 +99,9 @@ def _merged(cls: type) -> list[Parameter]:
     order: list[str] = []  # by position
     in_place = True  # whether arguments by position go on to the next
     last: Parameter | None = None
+    star: Parameter | None = (
+        None  # that takes any number by position, unless those go on to a base that has names for them
+    )
     decided: set[str] = set()
     for kind, constructor in _constructors(cls):
         parameters = list(inspect.signature(constructor).parameters.values())[1:]
@@ -111,7 +114,11 @@ def _merged(cls: type) -> list[Parameter]:
                 if not isinstance(one, str):
                     found[name] = Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=one[1])
                 order += [name] if name not in order else []
-        in_place = in_place and any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+        if in_place:
+            named = any(p.kind is Parameter.POSITIONAL_OR_KEYWORD for p in own)
+            taken = next((p for p in parameters if p.kind is Parameter.VAR_POSITIONAL), None)
+            star = taken or (None if named else star)
+            in_place = star is not None
         for p in own:
             if p.name not in decided:
                 found.setdefault(p.name, p)
@@ -121,4 +128,4 @@ def _merged(cls: type) -> list[Parameter]:
         found = {k: p for k, p in (found | changed).items() if p is not None}
     first = [found[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in order if name in found]
     rest = [p.replace(kind=Parameter.KEYWORD_ONLY) for name, p in found.items() if name not in order]
-    return [*first, *rest, *([last] if last is not None else [])]
+    return [*first, *([star] if star is not None else []), *rest, *([last] if last is not None else [])]

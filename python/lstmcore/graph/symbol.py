@@ -137,7 +137,9 @@ class Symbol:
         """Say what to do instead of asking for what arrays have."""
         if name.startswith("__"):
             raise AttributeError(name)
-        raise AttributeError(f"{self!r}: stands for an array and has no {name!r}; layers.Lambda(function)(x) has arrays")
+        raise AttributeError(
+            f"{self!r}: stands for an array and has no {name!r}; layers.Lambda(function)(x) has arrays"
+        )
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r}: has no numbers yet, so that nothing can depend on them; put it into a layer")
