@@ -299,7 +299,7 @@ def test_what_cannot_be_converted_among_channels_first_is_named(part, message):
 
 
 def family():
-    """Every class of torch.nn: one object of those that are converted and the shape of an input, None for the others."""
+    """Every class of torch.nn: one object of those that are converted and the shape of an input, None for others."""
     sequences, vectors = (2, 6, 4), (2, 4)
     first = (2, 4, 6)
     made = {

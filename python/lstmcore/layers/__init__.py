@@ -51,6 +51,7 @@ from .merging import (
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .multi_head_attention import MultiHeadAttention
+from .normalization import Normalization
 from .operators import Absolute, Arithmetic, Divide, GetItem, Matmul, Negative, NotEqual
 from .permute import Permute
 from .pooling1d import AveragePooling1D, MaxPooling1D
@@ -60,6 +61,7 @@ from .prelu import PReLU
 from .reduction import ArgMax, Reduction
 from .relu import ReLU
 from .repeat_vector import RepeatVector
+from .rescaling import Rescaling
 from .reshape import Reshape
 from .residual import Residual
 from .resizing1d import Cropping1D, UpSampling1D, ZeroPadding1D
@@ -133,6 +135,7 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "Negative",
+    "Normalization",
     "NotEqual",
     "PReLU",
     "Permute",
@@ -140,6 +143,7 @@ __all__ = [
     "ReLU",
     "Reduction",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "Residual",
     "SimpleRNN",
