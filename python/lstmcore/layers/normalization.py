@@ -59,7 +59,7 @@ class Normalization(Layer):
         self._given: list[Array] = []
         if mean is not None and variance is not None:
             self._given = [
-                float_array(f"Normalization: {name}", value, self.dtype)
+                float_array(f"Normalization: {name}", value, self.dtype).copy()
                 for name, value in (("mean", mean), ("variance", variance))
             ]
             of_mean, of_variance = self._given
@@ -157,7 +157,7 @@ class Normalization(Layer):
             raise ValueError(f"{self.name}: inputs: expected sizes {self._sizes} of axes {self._axes}, got {shape}")
 
     def _deviation(self) -> Array:
-        return np.maximum(np.sqrt(self.variance), self.dtype.type(_LEAST))
+        return np.asarray(np.maximum(np.sqrt(self.variance), self.dtype.type(_LEAST)))
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
         """Return the gradient of the inputs, if needed."""

@@ -27,8 +27,8 @@ class Rescaling(Layer):
 
     def __init__(self, scale: ArrayLike, offset: ArrayLike = 0.0, **options: Any) -> None:
         super().__init__(**options)
-        self.scale = float_array("Rescaling: scale", scale, self.dtype)
-        self.offset = float_array("Rescaling: offset", offset, self.dtype)
+        self.scale = float_array("Rescaling: scale", scale, self.dtype).copy()
+        self.offset = float_array("Rescaling: offset", offset, self.dtype).copy()
 
     @property
     def steps_apart(self) -> bool:  # type: ignore[override]
