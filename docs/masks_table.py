@@ -48,6 +48,7 @@ _OTHERS: dict[str, Make] = {
     "Reduction": lambda: layers.Reduction("sum"),
     "Permute": lambda: layers.Permute((2, 1)),
     "RepeatVector": lambda: layers.RepeatVector(2),
+    "Rescaling": lambda: layers.Rescaling(2.0),
     "Reshape": lambda: layers.Reshape((12,)),
     "SpatialDropout1D": lambda: layers.SpatialDropout1D(0.5),
 }

@@ -464,6 +464,13 @@ LABELS = ["a", "b"] * 3
         ({}, np.ones((2, 0, 3)), ["a", "b"], r"at least one step and one feature, got shape \(2, 0, 3\)"),
         ({}, np.full((2, 3, 1), np.nan), ["a", "b"], "X contains NaN"),
         ({}, np.ones((2, 3, 1, 1)), ["a", "b"], "dim 4"),
+        ({}, None, LABELS, "X: expected a 3-D array, .* got NoneType"),
+        ({}, "text", LABELS, "X: expected a 3-D array, .* got str"),
+        ({}, {"x": GOOD}, LABELS, "X: expected a 3-D array, .* got dict"),
+        ({}, iter(GOOD), LABELS, "X: expected a 3-D array, .* got "),
+        ({}, [], LABELS, "X: expected at least one sequence"),
+        ({}, GOOD, None, "requires y to be passed"),
+        ({"early_stopping": "val_loss"}, GOOD, LABELS, "early_stopping: expected"),
         ({}, GOOD, LABELS[:-1], "inconsistent numbers of samples"),
         ({"window": 3}, GOOD, LABELS, "window: expected None for sequences, got 3"),
         ({"window": 0}, GOOD[:, 0], LABELS, "window: expected a positive integer, got 0"),
@@ -484,6 +491,12 @@ def test_what_does_not_fit_what_was_fitted_is_named():
     model = LSTMClassifier(max_iter=1).fit(GOOD, LABELS)
     with pytest.raises(ValueError, match="X has 3 features, but LSTMClassifier is expecting 2 features"):
         model.predict(np.ones((2, 4, 3)))
+    for nothing, text in (
+        (None, "X: expected a 3-D array, .* got NoneType"),
+        ([], "X: expected at least one sequence"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            model.predict(nothing)
     with pytest.raises(ValueError, match="X: expected 2 features a step as in those fitted to, got 1: without window"):
         model.predict(np.ones((4, 2)))
     with pytest.raises(ValueError, match=r"y: expected labels among the classes \['a' 'b'\], got \['c'\]"):

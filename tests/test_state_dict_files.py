@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lstmcore
 from lstmcore.interop.torch_models import state_dicts
 
 torch = pytest.importorskip("torch")
@@ -270,3 +271,73 @@ def test_tuples_within_tuples_cost_no_time(tmp_path, end, message):
     )
     with pytest.raises(ValueError, match=message):
         state_dicts.read(archive(tmp_path / "a.pt", b"\x80\x02" + doubled + end))
+
+
+def odd_tensors():
+    w = torch.arange(12.0).reshape(3, 4) - 5
+    return {
+        "transposed": w.reshape(4, 3).T,
+        "strided": torch.arange(48.0).reshape(6, 8)[::2, ::2],
+        "a part of a storage": torch.arange(40.0)[5:17].view(3, 4),
+        "half": w.half(),
+        "bfloat16": w.bfloat16(),
+        "double": w.double(),
+        "parameter": torch.nn.Parameter(w),
+        "negated, lazily": torch._neg_view(w),
+        "no numbers": torch.zeros(0, 4),
+    }
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "transposed",
+        "strided",
+        "a part of a storage",
+        "half",
+        "bfloat16",
+        "double",
+        "parameter",
+        "negated, lazily",
+        "no numbers",
+    ],
+)
+def test_tensors_of_any_kind_have_their_numbers(tmp_path, what):
+    tensor = odd_tensors()[what]
+    torch.save({"w": tensor, "again": tensor}, tmp_path / "a.pt")
+    for value in state_dicts.read(str(tmp_path / "a.pt")).values():
+        np.testing.assert_array_equal(value, tensor.detach().resolve_neg().float().numpy())
+
+
+def test_tensors_that_are_not_what_they_hold_are_refused(tmp_path):
+    w = torch.ones(3, 4)
+    for tensor, message in (
+        (w.to(torch.complex64).conj(), "ComplexFloatStorage"),
+        (w.to_sparse(), "_rebuild_sparse_tensor"),
+        (w.to("meta"), "_rebuild_meta_tensor"),
+        (w.to(torch.float8_e4m3fn), "_rebuild_tensor_v3"),
+        (torch.zeros(1).expand(10**6, 10**6), "as an expanded one has: save it with .contiguous"),
+    ):
+        torch.save({"w": tensor}, tmp_path / "a.pt")
+        with pytest.raises(ValueError, match=message):
+            state_dicts.read(str(tmp_path / "a.pt"))
+
+
+@pytest.mark.parametrize("before", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_what_wrappers_put_before_names_is_left_out(before):
+    def head():
+        layer = lstmcore.layers.Dense(2)
+        layer.build((None, 3))
+        return layer
+
+    state = {"head.weight": np.ones((2, 3), "f"), "head.bias": np.zeros(2, "f"), "tail.weight": np.ones((2, 3), "f")}
+    state["tail.bias"] = np.ones(2, "f")
+    wrapped = {before + name: value for name, value in state.items()}
+    one, two = head(), head()
+    lstmcore.from_state_dict(wrapped, {"head": one, "tail": two})
+    assert two.get_weights()[1].tolist() == [1, 1]
+    lstmcore.from_state_dict(wrapped, {f"{before}head": head(), f"{before}tail": head()})  # as they stand there
+    within = {name.replace("tail.", "tail._orig_mod."): value for name, value in state.items()}
+    lstmcore.from_state_dict(within, {"head": one, "tail": two})
+    with pytest.raises(ValueError, match="nothing in names takes"):  # one that no wrapper is around
+        lstmcore.from_state_dict(wrapped | {"x.weight": state["head.bias"]}, {"head": head(), "tail": head()})

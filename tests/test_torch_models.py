@@ -20,7 +20,15 @@ KINDS = ["LSTM", "GRU", "RNN"]
 ACTIVATIONS = [
     *(nn.ReLU(), nn.ReLU6(), nn.Tanh(), nn.Sigmoid(), nn.LogSigmoid(), nn.SiLU(), nn.Mish(), nn.Softsign()),
     *(nn.GELU(), nn.GELU("tanh"), nn.ELU(0.7), nn.SELU(), nn.CELU(0.6), nn.LeakyReLU(0.2), nn.Tanhshrink()),
-    *(nn.Hardsigmoid(), nn.Hardswish(), nn.Hardtanh(), nn.Hardtanh(0, 2), nn.Softshrink(0.3), nn.Hardshrink(0.4)),
+    *(
+        nn.Hardsigmoid(),
+        nn.Hardswish(),
+        nn.Hardtanh(),
+        nn.Hardtanh(0, 2),
+        nn.Hardtanh(-0.5, 0.7),
+        nn.Softshrink(0.3),
+        nn.Hardshrink(0.4),
+    ),
     *(nn.Softplus(), nn.Threshold(0.1, -0.5), nn.Softmax(-1), nn.LogSoftmax(-1), nn.GLU(-1)),
 ]
 
@@ -249,7 +257,9 @@ def replaced():
         (lambda: nn.Softmax(0), "Softmax with dim=0"),
         (lambda: nn.Softmax(), "Softmax with dim=None"),
         (lambda: nn.Softplus(beta=2), "beta=2"),
-        (lambda: nn.Hardtanh(-2, 1), "Hardtanh from -2 to 1"),
+        (lambda: nn.Softplus(threshold=2), "threshold=2"),
+        (lambda: nn.RMSNorm((3, 2)), "more than the last axis"),
+        (lambda: nn.RMSNorm(2, elementwise_affine=False), "elementwise_affine=False"),
         (lambda: nn.RReLU(), "RReLU: cannot be converted"),
         (lambda: nn.LayerNorm((3, 2)), "more than the last axis"),
         (lambda: nn.BatchNorm1d(2, track_running_stats=False), "track_running_stats"),
@@ -286,6 +296,82 @@ def test_what_cannot_be_converted_is_named(part, message):
 def test_what_cannot_be_converted_among_channels_first_is_named(part, message):
     with pytest.raises(NotImplementedError, match=message):
         lstmcore.from_torch(nn.Sequential(nn.Conv1d(2, 2, 1), part()))
+
+
+def family():
+    """Every class of torch.nn: one object of those that are converted and the shape of an input, None for others."""
+    sequences, vectors = (2, 6, 4), (2, 4)
+    first = (2, 4, 6)
+    made = {
+        **{name: (getattr(nn, name)(4, 3, batch_first=True), sequences) for name in KINDS},
+        "Linear": (nn.Linear(4, 3), sequences),
+        "LayerNorm": (nn.LayerNorm(4), sequences),
+        "RMSNorm": (nn.RMSNorm(4), sequences),
+        "Embedding": (nn.Embedding(5, 4, padding_idx=0), None),
+        "Conv1d": (nn.Conv1d(4, 3, 2), first),
+        "BatchNorm1d": (nn.BatchNorm1d(4), vectors),
+        "PReLU": (nn.PReLU(4), vectors),
+        "MaxPool1d": (nn.MaxPool1d(2), first),
+        "AvgPool1d": (nn.AvgPool1d(2), first),
+        "AdaptiveMaxPool1d": (nn.AdaptiveMaxPool1d(1), first),
+        "AdaptiveAvgPool1d": (nn.AdaptiveAvgPool1d(1), first),
+        "ZeroPad1d": (nn.ZeroPad1d(2), first),
+        "ConstantPad1d": (nn.ConstantPad1d(2, 0.0), first),
+        "Flatten": (nn.Flatten(), vectors),
+        "Sequential": (nn.Sequential(nn.Linear(4, 3)), vectors),
+        "Dropout1d": (nn.Dropout1d(0.5), first),
+        **{name: (getattr(nn, name)(0.5), sequences) for name in ("Dropout", "AlphaDropout")},
+        **{type(a).__name__: (a, sequences) for a in ACTIVATIONS},
+        "Identity": (nn.Identity(), sequences),
+    }
+    names = [name for name in dir(nn) if isinstance(getattr(nn, name), type)]
+    return {name: made.get(name) for name in names if issubclass(getattr(nn, name), nn.Module)}
+
+
+FAMILY = family()
+
+
+@pytest.mark.parametrize("name", [name for name, given in FAMILY.items() if given])
+def test_every_module_that_is_converted_has_equal_outputs(name):
+    module, shape = FAMILY[name]
+    first = shape == (2, 4, 6)
+    given = None if shape is None else (4,) if len(shape) == 2 else (None, 4)
+    model = lstmcore.from_torch(norm(module).eval(), given)
+    x = torch.randint(5, (2, 3)) if shape is None else torch.linspace(-3, 3, int(np.prod(shape))).reshape(shape)
+    there = module(x)
+    there = there[0] if isinstance(there, tuple) else there
+    if first:
+        x, there = x.swapaxes(1, 2), there.swapaxes(1, 2)
+    assert_same(model.predict(x.numpy(), verbose=0), there)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
+def test_every_module_that_is_not_converted_is_refused_by_name():
+    refused = [name for name, given in FAMILY.items() if not given]
+    assert len(refused) > 80
+    for name in refused:
+        module = getattr(nn, name).__new__(getattr(nn, name))
+        nn.Module.__init__(module)
+        with pytest.raises(NotImplementedError, match=rf"module\.0: {name}: (cannot be converted|no module of torch)"):
+            lstmcore.from_torch(nn.Sequential(module, nn.Linear(2, 2)))
+        with pytest.raises(NotImplementedError, match=f"module: {name}: "):
+            lstmcore.from_torch(module)
+
+
+@pytest.mark.parametrize("dim", [1, -2])
+def test_softmax_over_the_steps(dim):
+    attention = nn.Sequential(nn.Linear(3, 4), nn.Softmax(dim))
+    x = torch.randn(2, 5, 3)
+    assert_same(lstmcore.from_torch(attention, (None, 3)).predict(x.numpy(), verbose=0), attention(x))
+    inner = nn.Sequential(nn.Conv1d(3, 4, 1), nn.Softmax(2 if dim == 1 else -1))
+    x = torch.randn(2, 3, 5)
+    assert_same(lstmcore.from_torch(inner).predict(x.numpy().swapaxes(1, 2), verbose=0), inner(x).swapaxes(1, 2))
+
+
+def test_modules_without_numbers_are_refused():
+    for module in (nn.LazyLinear(3), nn.Linear(2, 3, device="meta"), nn.Sequential(nn.LSTM(2, 3, device="meta"))):
+        with pytest.raises(ValueError, match=r"weight.*: no numbers there yet"):
+            lstmcore.from_torch(module)
 
 
 def test_everything_that_cannot_be_converted_is_said_at_once():

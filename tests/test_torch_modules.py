@@ -280,6 +280,34 @@ def test_writing_to_what_the_backward_pass_needs_is_an_error(which):
         loss.backward()
 
 
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2}, {"bias": False}])
+@pytest.mark.parametrize("kind", [*SEQUENCES, *CELLS, "projected"])
+def test_writing_to_weights_is_an_error_where_torch_needs_them(kind, options):
+    if kind in CELLS:
+        options = {name: value for name, value in options.items() if name == "bias"}
+    if kind == "projected":
+        kind, options = "LSTM", options | {"proj_size": 2}
+    names = [name for name, _ in twins(kind, 3, 4, **options)[0].named_parameters() if name.startswith("weight")]
+    for name in names:
+        for module in twins(kind, 3, 4, **options):
+            x = torch.ones(5, 3, requires_grad=True) if kind in CELLS else torch.ones(5, 2, 3, requires_grad=True)
+            state = torch.zeros(5, 4, requires_grad=True)
+            given = [(state, state) if kind == "LSTMCell" else state] if kind in CELLS else []
+            loss = flat(module(x, *given))[0].sum()
+            with torch.no_grad():
+                module.get_parameter(name).mul_(2)
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                loss.backward()
+
+
+def test_the_operator_names_what_it_is_not_given_right():
+    x, weights = torch.zeros(5, 2, 3), [torch.zeros(16, 3), torch.zeros(16, 4)]
+    with pytest.raises(ValueError, match=r"mode: expected one of LSTM, .* got 'lstm'"):
+        torch.ops.lstmcore.recurrent(x, None, None, weights, "lstm", False, False, False)
+    with pytest.raises(ValueError, match=r"weights: expected 4 tensors for each .* got 2"):
+        torch.ops.lstmcore.recurrent(x, None, None, weights, "LSTM", True, False, False)
+
+
 @pytest.mark.parametrize("kind", [*SEQUENCES, *CELLS])
 def test_states_that_are_written_to_change_no_gradient(kind):
     is_cell, found = kind in CELLS, []

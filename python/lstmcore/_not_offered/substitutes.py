@@ -47,7 +47,7 @@ _SUBSTITUTES = {
     r"layers:(Hashing|HashedCrossing)": "use `preprocessing.text.hashing_trick` before the data reach the model",
     r"layers:CategoryEncoding": "use `utils.to_categorical` before the data reach the model",
     r"layers:(MelSpectrogram|STFTSpectrogram)": "use `audio.mel_spectrogram` before the data reach the model",
-    r"layers:(Normalization|Rescaling|Discretization|Pipeline)": _PREPARE,
+    r"layers:(Discretization|Pipeline)": _PREPARE,
     r"layers:(Group|RMS|Spectral)Normalization": "use `layers.LayerNormalization` or `layers.BatchNormalization`",
     r"layers:(EinsumDense|ReversibleEmbedding)": "use `layers.Dense` and `layers.Embedding`",
     r"layers:AbstractRNNCell": "write a `layers.Cell` with call, or with forward and backward",

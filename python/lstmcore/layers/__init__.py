@@ -53,6 +53,7 @@ from .merging import (
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .multi_head_attention import MultiHeadAttention
+from .normalization import Normalization
 from .operators import Absolute, Arithmetic, Divide, GetItem, Matmul, Negative, NotEqual
 from .parameter import Parameter
 from .permute import Permute
@@ -63,6 +64,7 @@ from .prelu import PReLU
 from .reduction import ArgMax, Reduction
 from .relu import ReLU
 from .repeat_vector import RepeatVector
+from .rescaling import Rescaling
 from .reshape import Reshape
 from .residual import Residual
 from .resizing1d import Cropping1D, UpSampling1D, ZeroPadding1D
@@ -140,6 +142,7 @@ __all__ = [
     "MultiHeadAttention",
     "Multiply",
     "Negative",
+    "Normalization",
     "NotEqual",
     "PReLU",
     "Parameter",
@@ -148,6 +151,7 @@ __all__ = [
     "ReLU",
     "Reduction",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
     "Residual",
     "SequenceMask",

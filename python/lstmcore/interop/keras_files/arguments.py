@@ -30,6 +30,12 @@ def within_bounds(where: str, config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in _WITHOUT_EFFECT}
 
 
+def _numbers(value: Any) -> Any:
+    """Return a value, or the numbers of one that describes an array."""
+    is_array = isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__")
+    return (value.get("config") or {}).get("value") if is_array else value
+
+
 def said_otherwise(name: str, arguments: dict[str, Any], legacy: bool) -> dict[str, Any]:
     """Return arguments under the names, and in the forms, that layers take now."""
     own = NAMES.get(name, name)
@@ -37,6 +43,8 @@ def said_otherwise(name: str, arguments: dict[str, Any], legacy: bool) -> dict[s
         arguments = {"activation": "tanh", "recurrent_activation": "sigmoid"} | arguments
     if own in ("GRU", "GRUCell"):
         arguments.setdefault("reset_after", name == "CuDNNGRU" or not legacy)
+    if own == "Rescaling":
+        arguments = {key: _numbers(value) for key, value in arguments.items()}
     if own == "LeakyReLU" and "alpha" in arguments:
         arguments["negative_slope"] = arguments.pop("alpha")
     if own == "BatchNormalization" and isinstance(arguments.get("axis"), tuple) and len(arguments["axis"]) == 1:

@@ -33,7 +33,7 @@ _KERAS = {
     "LayerNormalization", "LeakyReLU", "Masking", "MaxPooling1D", "Maximum", "Minimum", "MultiHeadAttention",
     "Multiply", "PReLU", "Permute", "RMSNormalization", "RNN", "ReLU", "RepeatVector", "Reshape", "SimpleRNN",
     "SimpleRNNCell", "Softmax", "SpatialDropout1D", "Subtract", "TimeDistributed", "UnitNormalization",
-    "UpSampling1D", "ZeroPadding1D",
+    "Normalization", "Rescaling", "UpSampling1D", "ZeroPadding1D",
 }  # fmt: skip
 
 

@@ -92,7 +92,9 @@ def _assign(model: Any, contents: Contents, where: str, skip_mismatch: bool = Fa
         return
     else:
         arrays, variables = legacy.weights(contents, model.layers)
-    assign_all(where, variables, arrays, skip_mismatch)
+    # Only what counts is of integers: here layers have one dtype.
+    counts = {k: v.astype("f4") for k, v in arrays.items() if v.dtype.kind in "iu" and not v.ndim}
+    assign_all(where, variables, {**arrays, **counts}, skip_mismatch)
 
 
 def _of_paths(contents: Contents) -> dict[str, Array]:

@@ -14,7 +14,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ... import _random, optimizers
-from ..._arguments import number, positive_integer
+from ..._arguments import flag, number, positive_integer
 from ...callbacks import EarlyStopping
 from ...models import Model, Sequential
 from .padding import PADDING, Padding
@@ -112,12 +112,13 @@ class SequenceEstimator(BaseEstimator):
     def _train(self, x: Array, y: Array, weights: Array | None, outputs: int) -> None:
         """Train for as long as the parameters say, on a new model or, with ``warm_start``, on."""
         max_iter = positive_integer("max_iter", self.max_iter)
+        early_stopping = flag("early_stopping", self.early_stopping)
         patience = positive_integer("n_iter_no_change", self.n_iter_no_change)
         stop = EarlyStopping(
-            "val_loss" if self.early_stopping else "loss",
+            "val_loss" if early_stopping else "loss",
             min_delta=number("tol", self.tol, "[0, inf)"),
             patience=patience,
-            restore_best_weights=bool(self.early_stopping),
+            restore_best_weights=early_stopping,
         )
         chance = check_random_state(self.random_state)
         with _random.drawing_from(chance.randint(2**31)):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
 
+from ..._arguments import ArgumentTypeError
 from .padding import PADDING
 
 Array = NDArray[Any]
@@ -19,7 +20,18 @@ def are_sequences(X: Any) -> bool:
     """Whether this is a 3-D array, or a list of arrays; if not, it is a table or nothing that we know.
 
     A list of lists of numbers is a table, as it is for all of scikit-learn; one of lists of lists are sequences.
+
+    Raises
+    ------
+    ValueError, TypeError
+        It can be neither.
     """
+    if X is None or isinstance(X, (str, bytes, dict, set)) or hasattr(X, "__next__"):
+        raise ArgumentTypeError(
+            f"X: expected a 3-D array, a list of arrays (steps, features) or a table, got {type(X).__name__}"
+        )
+    if isinstance(X, (list, tuple)) and not X:
+        raise ValueError("X: expected at least one sequence, got none")
     if isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):
         first = X[0] if len(X) else None
         if isinstance(first, (list, tuple)):

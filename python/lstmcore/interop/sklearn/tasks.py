@@ -84,6 +84,8 @@ class Classifier(ClassifierMixin, SequenceEstimator):
     ) -> tuple[Array, Array, Array | None]:
         """Return the sequences, the number of each one's class, and its weight; set ``classes_`` if training begins."""
         x = self._sequences(X, reset=begins)
+        if y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
         labels = column_or_1d(y, warn=True)
         check_consistent_length(x, labels)
         check_classification_targets(labels)

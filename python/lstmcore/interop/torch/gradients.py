@@ -25,8 +25,11 @@ class LayerFunction(torch.autograd.Function):
         """Return outputs and the last states, and keep what the backward pass needs."""
         results, ctx.caches = run(layer, packed, x, h, c, True)
         ctx.layer, ctx.others = layer, (h, c, *weights)
-        # So that a write to them is noticed. Of a step the core has its own copies.
-        ctx.save_for_backward(x, *(() if layer.is_step else results[:1]))
+        # So that a write to them is noticed. Of a step the core has its own copies, and of weights it has packed ones,
+        # but PyTorch's modules refuse gradients of what is not there any more.
+        ctx.save_for_backward(
+            x, *(() if layer.is_step else results[:1]), *_looked_into(layer, weights, *ctx.needs_input_grad[2:4])
+        )
         ctx.set_materialize_grads(False)
         return results
 
@@ -59,6 +62,19 @@ class WithoutDerivative(torch.autograd.Function):
     def backward(ctx: Any, *_: Any) -> Any:
         """Refuse."""
         raise RuntimeError(ctx.why)
+
+
+def _looked_into(layer: Layer, weights: Sequence[Tensor], need_d_x: bool, need_d_h: bool) -> list[Tensor]:
+    """Return the weights that gradients depend on; no bias is."""
+    count = layer.mode.weights
+    found: list[Tensor] = []
+    if need_d_x:
+        found += weights[::count]
+    if need_d_h or not layer.is_step:
+        found += weights[1::count]
+    if layer.mode.name == "LSTM_PROJECTED":
+        found += weights[count - 1 :: count]
+    return found
 
 
 def _in_order(layer: Layer, caches: Any, need_d_x: bool, d_outputs: Any, d_last: Any) -> list[Tensor | None]:

@@ -18,8 +18,18 @@ _FLAGS = "str mode, bool bias, bool batch_first, bool outputs_batch_first"
 _INPUTS = f"Tensor x, Tensor? h, Tensor? c, Tensor[] weights, {_FLAGS}"
 
 
-def _layer(mode: str, bias: bool, batch_first: bool, outputs_batch_first: bool) -> Layer:
-    return Layer(MODES[mode, bias], batch_first, outputs_batch_first)
+def _layer(weights: list[Tensor], mode: str, bias: bool, batch_first: bool, outputs_batch_first: bool) -> Layer:
+    if (mode, bias) not in MODES:
+        names = ", ".join(dict.fromkeys(name for name, _ in MODES))
+        raise ValueError(f"mode: expected one of {names}, got {mode!r}")
+    layer = Layer(MODES[mode, bias], batch_first, outputs_batch_first)
+    count = layer.mode.weights
+    if len(weights) not in (count, 2 * count):
+        raise ValueError(
+            f"weights: expected {count} tensors for each of one or two directions, for {mode} with bias={bias}, "
+            f"got {len(weights)}"
+        )
+    return layer
 
 
 def _sizes(x: Tensor, weights: list[Tensor], layer: Layer) -> tuple[Any, Any, int, int, int]:
@@ -35,14 +45,14 @@ def _sizes(x: Tensor, weights: list[Tensor], layer: Layer) -> tuple[Any, Any, in
 )
 def recurrent(x: Tensor, h: Any, c: Any, weights: list[Tensor], *flags: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Return outputs, the last h and the last c, which is empty where the cell has none."""
-    layer = _layer(*flags)
+    layer = _layer(weights, *flags)
     (outputs, *last), _ = run(layer, pack_directions(layer.mode, weights, False), x, h, c, False)
     return outputs, last[0], last[1] if len(last) == 2 else x.new_empty(0)
 
 
 @recurrent.register_fake
 def _(x: Tensor, h: Any, c: Any, weights: list[Tensor], *flags: Any) -> tuple[Tensor, Tensor, Tensor]:
-    layer = _layer(*flags)
+    layer = _layer(weights, *flags)
     batch, steps, directions, width, units = _sizes(x, weights, layer)
     shape = (batch, steps) if layer.outputs_batch_first else (steps, batch)
     last_c = x.new_empty((directions, batch, units) if layer.mode.has_c else 0)
@@ -59,7 +69,7 @@ def recurrent_backward(
     d_outputs: Any, d_h: Any, d_c: Any, x: Tensor, h: Any, c: Any, weights: list[Tensor], *flags: Any
 ) -> list[Tensor]:
     """Return the gradients of x, h, c (empty where these are absent) and of the weights."""
-    layer = _layer(*flags)
+    layer = _layer(weights, *flags)
     _, caches = run(layer, pack_directions(layer.mode, weights, True), x, h, c, True)
     d_last = (d_h, d_c) if layer.mode.has_c else (d_h,)
     d_x, d_initial, d_weights = go_back(layer, caches, d_outputs, d_last, True)

@@ -77,7 +77,7 @@ def _demanded(part: Any, kind: str, sequences: bool) -> str | None:
 
 
 def _width(part: Any, kind: str) -> int | None:
-    if kind == "LayerNorm":
+    if kind in ("LayerNorm", "RMSNorm"):
         return int(part.normalized_shape[-1])
     return int(getattr(part, _WIDTHS[kind])) if kind in _WIDTHS else None
 

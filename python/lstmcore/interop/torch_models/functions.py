@@ -54,12 +54,11 @@ def from_module(module: Any, place: tuple[int, int] | None) -> ours.Activation:
         return _ALONG[kind]()
     if kind == "GELU":
         return smooth.GELU(approximate=module.approximate == "tanh")
-    if kind == "Softplus" and module.beta != 1:
-        raise ConversionError(f"Softplus with beta={module.beta}")
-    if kind == "Hardtanh" and (module.min_val, module.max_val) != (-1, 1):
-        if module.min_val == 0:
-            return piecewise.ReLU(max_value=module.max_val)
-        raise ConversionError(f"Hardtanh from {module.min_val} to {module.max_val}")
+    # Above its threshold it is the input; from 20 on that makes no difference that single precision has.
+    if kind == "Softplus" and (module.beta != 1 or module.threshold < 20):
+        raise ConversionError(f"Softplus with beta={module.beta} and threshold={module.threshold}")
+    if kind == "Hardtanh" and module.min_val == 0:
+        return piecewise.ReLU(max_value=module.max_val)
     own, options = _FROM_TORCH[kind]
     return own(**{here: getattr(module, there) for there, here in options.items()})
 

@@ -50,6 +50,7 @@ def from_state_dict(source: Any, names: Mapping[str, Any], key: str | None = Non
         where, state = "source", state_dict_in("source", source, key)
     else:
         where, state = path_like("source", source), read(source, key)
+    state = _unwrapped(state, names)
     unused = set(state)
     problems = []
     for prefix, depth, layer in _layers(names):
@@ -102,6 +103,21 @@ def to_state_dict(names: Mapping[str, Any]) -> dict[str, Array]:
         state |= {prefix + name: np.array(value, order="C") for name, value in own.items()}
         if "running_mean" in own:
             state[prefix + COUNTER] = np.array(0)
+    return state
+
+
+def _unwrapped(state: dict[str, Array], names: Mapping[str, Any]) -> dict[str, Array]:
+    """Return a state dict without what DDP and torch.compile put into its names, unless ``names`` has it too."""
+
+    def without(wrapper: str, shorter: list[str]) -> dict[str, Array]:
+        known = any(wrapper in str(name).split(".") for name in names)
+        fits = not known and len(set(shorter)) == len(state)
+        return dict(zip(shorter, state.values(), strict=True)) if fits else state
+
+    # torch.compile's stands before the names of what it has compiled; that of DDP before all names.
+    state = without("_orig_mod", [".".join(p for p in name.split(".") if p != "_orig_mod") for name in state])
+    if all(name.startswith("module.") for name in state):
+        state = without("module", [name.removeprefix("module.") for name in state])
     return state
 
 

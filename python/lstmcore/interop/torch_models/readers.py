@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ... import layers
 from . import functions
 from .flow import FIRST, INDICES, LAST, TIME, VECTORS, Flow
@@ -104,6 +106,16 @@ def _layer_norm(flow: Flow, module: Any) -> None:
     flow.add(layers.LayerNormalization(epsilon=module.eps, center=center, scale=scale, dtype=flow.dtype), module)
 
 
+def _rms_norm(flow: Flow, module: Any) -> None:
+    if len(module.normalized_shape) != 1:
+        raise ConversionError("over more than the last axis")
+    if module.weight is None:
+        raise ConversionError("with elementwise_affine=False")
+    flow.needs(_CHANNELS_LAST, module.normalized_shape[0])
+    epsilon = float(np.finfo(flow.dtype).eps) if module.eps is None else module.eps
+    flow.add(layers.RMSNormalization(epsilon=epsilon, dtype=flow.dtype), module)
+
+
 def _prelu(flow: Flow, module: Any) -> None:
     flow.needs((VECTORS, FIRST))
     axes = len(flow.shape)
@@ -163,6 +175,25 @@ def _identity(flow: Flow, module: Any) -> None:
     """Add nothing."""
 
 
+def _alpha_dropout(flow: Flow, module: Any) -> None:
+    flow.add(layers.AlphaDropout(module.p, dtype=flow.dtype))
+
+
+def _softmax(flow: Flow, module: Any) -> None:
+    steps = {LAST: 1, FIRST: 2, TIME: 0}.get(flow.layout or "")
+    if steps is not None and module.dim in (steps, steps - 3):
+        flow.add(layers.Softmax(axis=1, dtype=flow.dtype))
+    else:
+        _activation(flow, module)
+
+
+def _hardtanh(flow: Flow, module: Any) -> None:
+    if module.min_val in (-1, 0) and (module.min_val == 0 or module.max_val == 1):
+        _activation(flow, module)
+    else:
+        flow.add(layers.Clip(module.min_val, module.max_val, dtype=flow.dtype))
+
+
 def _activation(flow: Flow, module: Any) -> None:
     flow.add(layers.Activation(functions.from_module(module, flow.place), dtype=flow.dtype))
 
@@ -177,15 +208,19 @@ READERS: dict[str, Callable[[Flow, Any], None]] = {
     **dict.fromkeys(("MaxPool1d", "AvgPool1d"), _pooling),
     **dict.fromkeys(("AdaptiveMaxPool1d", "AdaptiveAvgPool1d"), _pooling_of_all),
     **dict.fromkeys(functions.KINDS, _activation),
+    "Softmax": _softmax,
+    "Hardtanh": _hardtanh,
     "Outputs": _outputs,
     "Linear": _linear,
     "Embedding": _embedding,
     "Conv1d": _conv1d,
     "BatchNorm1d": _batch_norm,
     "LayerNorm": _layer_norm,
+    "RMSNorm": _rms_norm,
     "PReLU": _prelu,
     "Flatten": _flatten,
     "Dropout": _dropout,
     "Dropout1d": _dropout1d,
+    "AlphaDropout": _alpha_dropout,
     "Identity": _identity,
 }

@@ -51,14 +51,32 @@ def from_torch(module: Any, input_shape: Sequence[int | None] | None = None) -> 
     """
     if not hasattr(module, "_forward_pre_hooks"):
         raise TypeError(f"module: expected a torch.nn.Module, got {module!r}")
+    without = [name for name, value in module.state_dict(keep_vars=True).items() if _has_no_numbers(value)]
+    if without:
+        raise ValueError(
+            f"module: {', '.join(without)}: no numbers there yet (meta device, or lazy); give it some first"
+        )
     problems: list[str] = []
-    flow = Flow(*beginning(module, input_shape), dtype_of(module))
+    dtype = dtype_of(module)
+    try:
+        flow = Flow(*beginning(module, input_shape), dtype)
+    except ValueError:  # what is not converted may be the reason, and is said first
+        lost = Flow(LAST, LAST, (None,), dtype)
+        lost.lose()
+        _read(lost, "module", module, problems, set())
+        if problems:
+            raise NotImplementedError("; ".join(problems)) from None
+        raise
     # Ours are no more: what would be drawn for them is not needed, and the random generator stays where it is.
     with placeholders(sum(value.numel() for value in module.state_dict().values())):
         _read(flow, "module", module, problems, set())
     if problems:
         raise NotImplementedError("; ".join(problems))
     return flow.model
+
+
+def _has_no_numbers(value: Any) -> bool:
+    return type(value).__name__.startswith("Uninitialized") or value.is_meta
 
 
 def _read(flow: Flow, name: str, module: Any, problems: list[str], seen: set[int]) -> None:

@@ -18,6 +18,7 @@ _PLAIN: dict[type, tuple[tuple[str, str, tuple[int, ...] | None], ...]] = {
     layers.Dense: (("kernel", "weight", (1, 0)), ("bias", "bias", None)),
     layers.Embedding: (("embeddings", "weight", None),),
     layers.LayerNormalization: (("gamma", "weight", None), ("beta", "bias", None)),
+    layers.RMSNormalization: (("scale", "weight", None),),
     layers.BatchNormalization: (
         ("gamma", "weight", None),
         ("beta", "bias", None),

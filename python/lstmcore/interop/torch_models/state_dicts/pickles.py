@@ -51,6 +51,15 @@ def _instructions(data: bytes) -> Iterator[Any]:
         raise ValueError(f"data.pkl: damaged: {error}") from None
 
 
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> Any:
+    """Return a tensor; ``more`` are requires_grad, hooks and, of a few, how its numbers are to be taken."""
+    meaning = more[2] if len(more) > 2 else None
+    if meaning and meaning != {"neg": True} and meaning != {"neg": True, "conj": False}:
+        raise ValueError(f"data.pkl: a tensor with {', '.join(map(str, meaning))[:100]}, of which nothing is known")
+    array = tensor(storage, offset, shape, strides)
+    return -array if meaning else array
+
+
 class _Machine:
     def __init__(self, storages: Storages) -> None:
         self._storages = storages
@@ -165,7 +174,7 @@ class _Machine:
         if name == _DICT and arguments == ():
             self._stack.append({})
         elif name == _TENSOR and len(arguments) >= 4:
-            self._stack.append(tensor(*arguments[:4]))
+            self._stack.append(_tensor(*arguments))
         elif name == _PARAMETER and arguments:
             self._stack.append(arguments[0])
         else:

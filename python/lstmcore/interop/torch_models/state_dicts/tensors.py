@@ -87,7 +87,10 @@ def tensor(storage: Array, offset: Any, shape: Any, strides: Any) -> Array:
         raise ValueError(f"tensor: {len(shape)} sizes and {len(strides)} strides")
     # Strides of 0 would make a large tensor out of a small storage.
     if math.prod(shape) > storage.size:
-        raise ValueError(f"tensor: shape {shape} has more elements than its storage of {storage.size}")
+        raise ValueError(
+            f"tensor: shape {shape} has more elements than its storage of {storage.size}, as an expanded one has: "
+            "save it with .contiguous()"
+        )
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True) if 0 not in shape)
     if math.prod(shape) and last >= storage.size:
         raise ValueError(f"tensor: element {last} of a storage of {storage.size}")
