@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import lstmcore
 from lstmcore.layers import Cell
 from lstmcore.variables import Parameters, Variable
 
@@ -107,3 +108,15 @@ def assert_gradients_by_differences(layer, inputs, initial_state=None, **options
         # Central differences leave an error of about step^2 = 1e-12, and rounding about 1e-16 / step = 1e-10, both
         # times the size of the loss and its derivatives, which is some tens.
         np.testing.assert_allclose(got, by_differences(loss, array), rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+def with_threads(compute):
+    """Return what is computed with one thread and with two."""
+    before, found = lstmcore.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            lstmcore.set_num_threads(threads)
+            found.append(compute())
+    finally:
+        lstmcore.set_num_threads(before)
+    return found

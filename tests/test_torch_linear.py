@@ -5,6 +5,7 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layer_tools import with_threads
 
 torch = pytest.importorskip("torch")
 
@@ -106,18 +107,10 @@ def test_writing_to_inputs_before_the_backward_pass_is_an_error():
 
 @pytest.mark.usefixtures("always")
 def test_bits_do_not_depend_on_threads():
-    import lstmcore
-
     _, mine = twins(70, 90)
-    x, found = torch.randn(50, 70), []
-    before = lstmcore.get_num_threads()
-    try:
-        for threads in (1, 2):
-            lstmcore.set_num_threads(threads)
-            found.append(everything(mine, x))
-    finally:
-        lstmcore.set_num_threads(before)
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    x = torch.randn(50, 70)
+    one, two = with_threads(lambda: everything(mine, x))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 def test_large_products_are_ours_and_small_ones_those_of_torch(products):

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layer_tools import with_threads
 
 torch = pytest.importorskip("torch")
 
 from torch.nn.utils import rnn  # noqa: E402
 
-import lstmcore  # noqa: E402
 import lstmcore.torch as ours  # noqa: E402
 from lstmcore import _core  # noqa: E402
 from lstmcore._passes import Call  # noqa: E402
@@ -166,15 +166,9 @@ def test_what_is_no_packed_sequence_is_the_error_of_torch(sizes):
 def test_bits_do_not_depend_on_threads(pair, batch, steps):
     _, mine = pair
     mine.batch_first = True
-    x, found = normal(batch, steps, mine.input_size, dtype=mine.weight_ih_l0.dtype), []
-    before = lstmcore.get_num_threads()
-    try:
-        for threads in (1, 2):
-            lstmcore.set_num_threads(threads)
-            found.append(everything(mine, x))
-    finally:
-        lstmcore.set_num_threads(before)
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    x = normal(batch, steps, mine.input_size, dtype=mine.weight_ih_l0.dtype)
+    one, two = with_threads(lambda: everything(mine, x))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
 @given(

@@ -16,7 +16,7 @@ from ..metrics import Metric
 from ..serialization import deserialize, serialize
 from ..variables import Parameters, Variable
 from .data import Targets
-from .measures import Logs, Measures, plain_result
+from .measures import Logs, Measures
 from .objectives import Objectives, losses_for, weights_for
 from .outputs import for_one_output, metrics_for_one_output
 from .turns import refuse_while_trained
@@ -278,11 +278,7 @@ class Compiled(Layer):
     def _measured(self) -> Logs:
         """Return the loss and the metrics of what has been seen, those that are attributes too, by name."""
         assert self._measures is not None
-        logs = self._measures.logs()
-        for metric in self._own_metrics():
-            if metric.name not in logs:
-                logs[metric.name] = plain_result(metric)
-        return logs
+        return self._measures.logs(self._own_metrics())
 
     def reset_metrics(self) -> None:
         """Forget what metrics have seen."""

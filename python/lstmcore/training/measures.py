@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .._names import free_name
@@ -96,9 +96,15 @@ class Measures:
         for mean, value, count in zip(self.parts, parts, rows, strict=True):
             mean.update_state(value, count)
 
-    def logs(self) -> Logs:
-        """Return the loss and the metrics of what was seen: floats, and arrays of those metrics that give some."""
-        return {name: plain_result(m) for name, m in zip(self.names, self.metrics, strict=True)}
+    def logs(self, others: Iterable[Metric] = ()) -> Logs:
+        """Return what was seen: floats, and arrays of those metrics that give some.
+
+        The loss and the metrics come first, then the ``others`` by those of their names that are free.
+        """
+        asked = dict(zip(self.names, self.metrics, strict=True))
+        for metric in others:
+            asked.setdefault(metric.name, metric)
+        return {name: plain_result(metric) for name, metric in asked.items()}
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Return what `load_state` needs to go on from here."""
