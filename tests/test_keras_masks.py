@@ -115,10 +115,13 @@ def operators(package, source, model):
     return model(x, package.GRU(2, name="gru")(package.Concatenate(name="both")([z, y])[:, 1:]))
 
 
-def merged(package, source, model):
+def masked_pair(package, source):
     x, other = source((6,), dtype="int32", name="x"), source((6, 3), name="other")
-    y = made(package, EMBEDDING)(x)
-    z = package.Masking(name="masking")(other)
+    return x, other, made(package, EMBEDDING)(x), package.Masking(name="masking")(other)
+
+
+def merged(package, source, model):
+    x, other, y, z = masked_pair(package, source)
     parts = [
         package.Multiply(name="product")([y, z]),
         package.Maximum(name="maximum")([y, z]),
@@ -133,9 +136,7 @@ def merged(package, source, model):
 
 
 def attention(package, source, model):
-    x, other = source((6,), dtype="int32", name="x"), source((6, 3), name="other")
-    y = made(package, EMBEDDING)(x)
-    z = package.Masking(name="masking")(other)
+    x, other, y, z = masked_pair(package, source)
     parts = [
         package.Attention(name="dot")([y, z]),
         package.AdditiveAttention(name="additive")([z, y]),
