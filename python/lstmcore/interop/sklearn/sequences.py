@@ -26,7 +26,9 @@ def are_sequences(X: Any) -> bool:
     ValueError, TypeError
         It can be neither.
     """
-    if X is None or isinstance(X, (str, bytes, dict, set)) or hasattr(X, "__next__"):
+    # A sparse array, which scikit-learn refuses in its own words, may be a dict.
+    unfit = isinstance(X, (str, bytes, dict, set)) and not hasattr(X, "shape")
+    if X is None or unfit or hasattr(X, "__next__"):
         raise ArgumentTypeError(
             f"X: expected a 3-D array, a list of arrays (steps, features) or a table, got {type(X).__name__}"
         )
