@@ -206,17 +206,17 @@ def test_a_layer_that_does_not_fit_is_not_added():
 # --- a step ---
 
 
-def graph():
+def small_graph():
     inputs = layers.Input((4, 2))
     return Model(inputs, layers.Dense(1)(layers.LSTM(3)(layers.LSTM(3, return_sequences=True)(inputs))))
 
 
-def chain():
+def small_chain():
     return Sequential([layers.LSTM(3, return_sequences=True, input_shape=(4, 2)), layers.LSTM(3), layers.Dense(1)])
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("make", [chain, graph])
+@pytest.mark.parametrize("make", [small_chain, small_graph])
 def test_a_step_of_a_small_model_calls_few_functions(make):
     # Small networks spend a good part of a step in Python: 0.3 microseconds a call. It was 184 and 205 when the
     # step was measured against the core's time; who adds calls to every step should know.
