@@ -686,3 +686,14 @@ def test_hooks_of_a_module_within_outputs_are_not_lost():
     module.register_forward_pre_hook(lambda _, args: (5 * args[0],))
     with pytest.raises(NotImplementedError, match="has hooks"):
         lstmcore.from_torch(torch.nn.Sequential(lstmcore.torch.Outputs(module)))
+
+
+def test_limits_and_normalization_by_the_root_go_to_torch():
+    model = sequence_of(layers.RMSNormalization(epsilon=1e-3), layers.Clip(-0.7, 0.4), layers.AlphaDropout(0.2))
+    model.layers[0].set_weights([np.array([0.5, -1.5, 2.0, 1.0], "float32")])
+    module = lstmcore.to_torch(model)
+    assert [type(part).__name__ for part in module] == ["RMSNorm", "Hardtanh", "AlphaDropout"]
+    x = np.random.default_rng(0).standard_normal((2, 9, 4), "float32")
+    assert_same(model.predict(x, verbose=0), module(torch.from_numpy(x)))
+    with pytest.raises(NotImplementedError, match="Hardtanh with both limits"):
+        lstmcore.to_torch(sequence_of(layers.Clip(max_value=1.0)))

@@ -77,8 +77,11 @@ class Shown:
         if instance is not None:
             raise AttributeError("__signature__")  # an object that can be called has that of its call
         signature = signature_of(owner)
+        *_, (root, constructor) = _constructors(owner)
+        if not is_ours(root) or _any_name(constructor) is None:
+            return signature
         # What is left over at the end of ours is refused.
-        kept = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD or not is_ours(owner)]
+        kept = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
         return signature.replace(parameters=kept)
 
 
@@ -89,9 +92,13 @@ def _constructors(cls: type) -> Iterator[tuple[type, Callable[..., None]]]:
         if not inspect.isfunction(constructor):
             continue
         yield kind, constructor
-        parameters = inspect.signature(constructor).parameters.values()
-        if not any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
+        if _any_name(constructor) is None:
             return
+
+
+def _any_name(constructor: Callable[..., None]) -> Parameter | None:
+    parameters = inspect.signature(constructor).parameters.values()
+    return next((p for p in parameters if p.kind is Parameter.VAR_KEYWORD), None)
 
 
 def _merged(cls: type) -> list[Parameter]:
@@ -105,7 +112,7 @@ def _merged(cls: type) -> list[Parameter]:
     decided: set[str] = set()
     for kind, constructor in _constructors(cls):
         parameters = list(inspect.signature(constructor).parameters.values())[1:]
-        last = next((p for p in parameters if p.kind is Parameter.VAR_KEYWORD), None)
+        last = last or _any_name(constructor)  # where a class keeps them for itself, its bases have none
         own = [p for p in parameters if p.kind not in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL)]
         if in_place:
             order += [p.name for p in own if p.kind is not Parameter.KEYWORD_ONLY and p.name not in order]

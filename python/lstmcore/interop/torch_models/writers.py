@@ -133,6 +133,19 @@ def _layer_normalization(layer: Any, shape: Shape) -> Made:
     return [("", _loaded(module, layer))]
 
 
+def _rms_normalization(layer: Any, shape: Shape) -> Made:
+    if layer.axis not in (-1, len(shape) - 1, (-1,), [-1]):
+        raise ConversionError("PyTorch has an RMSNorm of the last axes")
+    module = nn.RMSNorm(shape[-1] or 0, eps=layer.epsilon, dtype=_dtype(layer))
+    return [("", _loaded(module, layer))]
+
+
+def _clip(layer: Any, shape: Shape) -> Made:
+    if layer.min_value is None or layer.max_value is None:
+        raise ConversionError("PyTorch has a Hardtanh with both limits")
+    return [("", nn.Hardtanh(layer.min_value, layer.max_value))]
+
+
 def _prelu(layer: Any, shape: Shape) -> Made:
     alphas = layer.alpha.shape
     if any(n != 1 for n in alphas[:-1]):
@@ -146,9 +159,10 @@ def _channels_first(module: nn.Module, shape: Shape) -> nn.Module:
 
 
 def _dropout(layer: Any, shape: Shape) -> Made:
+    kind = nn.AlphaDropout if isinstance(layer, layers.AlphaDropout) else nn.Dropout
     if layer.noise_shape is not None:
-        raise ConversionError("PyTorch has no Dropout with noise_shape")
-    return [("", nn.Dropout(layer.rate))]
+        raise ConversionError(f"PyTorch has no {kind.__name__} with noise_shape")
+    return [("", kind(layer.rate))]
 
 
 def _zero_padding(layer: Any, shape: Shape) -> Made:
@@ -190,7 +204,10 @@ _WRITERS: dict[type, Callable[[Any, Shape], Made]] = {
     layers.BatchNormalization: _batch_normalization,
     layers.LayerNormalization: _layer_normalization,
     layers.PReLU: _prelu,
+    layers.RMSNormalization: _rms_normalization,
+    layers.Clip: _clip,
     layers.Dropout: _dropout,
+    layers.AlphaDropout: _dropout,
     layers.SpatialDropout1D: lambda layer, shape: [("", ChannelsFirst(nn.Dropout1d(layer.rate)))],
     layers.ZeroPadding1D: _zero_padding,
     layers.Flatten: lambda layer, shape: [("", nn.Flatten())],

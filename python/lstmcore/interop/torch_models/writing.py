@@ -20,8 +20,9 @@ def to_torch(model: Any) -> Any:
     Parameters
     ----------
     model : a built Sequential or a functional model that is a chain, nested or not, of LSTM, GRU and SimpleRNN with
-        PyTorch's equations, Bidirectional, Dense, Embedding, Conv1D, BatchNormalization, LayerNormalization, PReLU,
-        activations, dropout, Flatten, zero padding and pooling, and TimeDistributed where it changes nothing.
+        PyTorch's equations, Bidirectional, Dense, Embedding, Conv1D, BatchNormalization, LayerNormalization,
+        RMSNormalization, PReLU, Clip, activations, dropout, Flatten, zero padding and pooling, and TimeDistributed
+        where it changes nothing.
 
     Raises
     ------
