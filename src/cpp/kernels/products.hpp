@@ -172,7 +172,7 @@ struct Int8 {
     // Rounded to nearest even, as whole numbers.
     static LSTMCORE_INLINE Words whole(Vec<float> x) {
         const Vec<float> shift = broadcast(ExpConstants<float>::round);
-        return (Words)(x + shift) - (Words)shift;
+        return Words((Bits)(x + shift) - (Bits)shift);
     }
     // |x| as bits, whose order is that of the numbers, with NaN above all.
     static LSTMCORE_INLINE Words magnitude(Vec<float> x) { return (Words)x & 0x7FFFFFFF; }
@@ -201,16 +201,16 @@ struct Int8 {
         to[0] = scale;
         char* out = reinterpret_cast<char*>(to + head(ceil_div(n, group)));
         for (long block = 0, k = 0; k < n; ++block) {
-            Words sum{};
+            Bits sum{};  // unsigned: a row without a scale has anything for its numbers
             for (const long end = min(n, k + of_block); k < end; k += lanes<float>) {
                 const Words q = whole(load(from + k, int(min(lanes<float>, n - k))) / divisor);
                 const Bytes bytes = __builtin_convertvector(q, Bytes);
                 std::memcpy(out + k, &bytes, sizeof bytes);
-                sum += q;
+                sum += (Bits)q;
             }
             if constexpr (offset > 0) {
-                uint32_t all = 0;  // a row without a scale has anything for its numbers
-                for (int l = 0; l < lanes<float>; ++l) all += uint32_t(sum[l]);
+                uint32_t all = 0;
+                for (int l = 0; l < lanes<float>; ++l) all += sum[l];
                 reinterpret_cast<Word*>(to + 1)[block] = int32_t(0u - offset * all);
             }
         }
