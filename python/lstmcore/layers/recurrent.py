@@ -20,6 +20,7 @@ from ..initializers import get as get_initializer
 from ..serialization import defaults_of
 from ..streaming import RecurrentStream, Stage
 from ..variables import Variable
+from ._quantized import refuse_training
 from ._streams import ChunkStream
 from .layer import Array, Shape
 from .sequence_layer import SequenceLayer, flat_states
@@ -29,6 +30,8 @@ INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias
 REGULARIZERS = ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
 CONSTRAINTS = ("kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout")
 RETURNS = ("return_sequences", "return_state", "go_backwards", "stateful", ("unroll", False))
+# What can be quantized of the cells whose kernel has products of int8: with a scale of each column.
+BOTH_KERNELS = {"kernel": False, "recurrent_kernel": False}
 # Arguments of Keras's that choose among its implementations: there is one here.
 _WITHOUT_EFFECT = {"use_cudnn", "unroll", "implementation"}
 _NOT_OFFERED = {"time_major"}
@@ -225,11 +228,14 @@ class Recurrent(SequenceLayer):
         versions = [v.place.vectors.version for v in self.variables]
         if (known := self._packed) is not None and known[0] == versions and training <= known[1].training:
             return known[1]
+        if training:
+            refuse_training(self)
         packed = type(self).pack(
             [v.place.value for v in self.variables],
             options=self.options,
             training=training,
             zoneout=any(self._zoneout.values()),
+            **({} if self.quantization_mode is None else {"precision": self._precision}),
         )
         self._packed = versions, packed
         return packed
@@ -261,7 +267,14 @@ class Recurrent(SequenceLayer):
         packed = self._weights(False)
         if isinstance(packed, StepwiseWeights):
             return f"{packed.cell}: step by step in NumPy, for the core has no {packed.foreign}, {packed.dtype}"
-        return f"{packed.cell}: {packed.kernel} kernel, {packed.dtype}, {_core.config()['instruction_set']}"
+        said, instructions = self._said_precision(packed), _core.config()["instruction_set"]
+        return f"{packed.cell}: {packed.kernel} kernel, {said}, {instructions}"
+
+    def _said_precision(self, packed: functional.Packed) -> str:
+        """Say what the products read, and what is kept."""
+        if self.quantization_mode is None or packed.precision == "int8":
+            return packed.dtype if self.quantization_mode is None else "int8"
+        return f"{packed.dtype} with weights kept in int8"
 
     def reseed(self, seed: int | None) -> None:
         """Start the random masks afresh; None draws a seed from the global one when it is needed."""
