@@ -184,7 +184,10 @@ def test_weights_alone_are_a_float32_layer_with_rounded_weights(make, shape):
 def test_options_without_products_of_int8_compute_in_float32_and_say_so():
     layer = filled(layers.LSTM(6, peepholes=True), (None, None, 3))
     layer.quantize("int8")
-    assert "float32 with weights kept in int8" in layer.kernel_info()
+    assert "float32 (no int8 for these options)" in layer.kernel_info()
+    alone = filled(layers.LSTM(6), (None, None, 3))
+    alone.quantize("int8", weights="int8")
+    assert "fused kernel, float32, weights kept in int8" in alone.kernel_info()
     foreign = filled(layers.GRU(6, activation="gelu"), (None, None, 3))
     foreign.quantize("int8")
     assert foreign(np.ones((2, 3, 3), "f4")).shape == (2, 6)

@@ -131,7 +131,8 @@ class Recurrent(SequenceLayer):
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
-        self._packed: tuple[list[int], functional.Packed] | None = None  # and the versions it was made from
+        # With the versions of the weights it was made from, and the precision that it was to have.
+        self._packed: tuple[list[int], str, functional.Packed] | None = None
 
     # --- weights ---
 
@@ -225,20 +226,26 @@ class Recurrent(SequenceLayer):
         return (self.bias_initializer or Zeros())(shape, dtype=dtype)
 
     def _weights(self, training: bool) -> functional.Packed:
-        versions = [v.place.vectors.version for v in self.variables]
-        if (known := self._packed) is not None and known[0] == versions and training <= known[1].training:
-            return known[1]
+        versions, precision = [v.place.vectors.version for v in self.variables], self._precision
+        if (known := self._packed) is not None and known[0] == versions and known[1] == precision:
+            packed = known[2]
+            # What is packed for training does for inference, unless it has another precision than that would have.
+            if training == packed.training or (packed.training and packed.precision == precision):
+                return packed
         if training:
             refuse_training(self)
-        packed = type(self).pack(
+        packed = self._packed_for(training, precision)
+        self._packed = versions, precision, packed
+        return packed
+
+    def _packed_for(self, training: bool, precision: str) -> functional.Packed:
+        return type(self).pack(
             [v.place.value for v in self.variables],
             options=self.options,
             training=training,
             zoneout=any(self._zoneout.values()),
-            **({} if self.quantization_mode is None else {"precision": self._precision}),
+            precision=precision,
         )
-        self._packed = versions, packed
-        return packed
 
     def in_reverse(self) -> Recurrent:
         """Return a new layer with the same arguments that goes the other way."""
@@ -267,14 +274,19 @@ class Recurrent(SequenceLayer):
         packed = self._weights(False)
         if isinstance(packed, StepwiseWeights):
             return f"{packed.cell}: step by step in NumPy, for the core has no {packed.foreign}, {packed.dtype}"
-        said, instructions = self._said_precision(packed), _core.config()["instruction_set"]
-        return f"{packed.cell}: {packed.kernel} kernel, {said}, {instructions}"
+        precision = self._said_precision(packed)
+        return f"{packed.cell}: {packed.kernel} kernel, {precision}, {_core.config()['instruction_set']}"
 
     def _said_precision(self, packed: functional.Packed) -> str:
-        """Say what the products read, and what is kept."""
-        if self.quantization_mode is None or packed.precision == "int8":
-            return packed.dtype if self.quantization_mode is None else "int8"
-        return f"{packed.dtype} with weights kept in int8"
+        """Say what the products read, and where that is not what the policy or `quantize` asks for."""
+        wanted = self._precision
+        if wanted == "float32":
+            return packed.dtype if self.quantization_mode is None else f"{packed.dtype}, weights kept in int8"
+        if packed.precision != wanted:
+            return f"{packed.dtype} (no {wanted} for these options)"
+        if wanted == "int8" or self._packed_for(True, wanted).precision == wanted:
+            return wanted
+        return f"{wanted} (in training {packed.dtype})"
 
     def reseed(self, seed: int | None) -> None:
         """Start the random masks afresh; None draws a seed from the global one when it is needed."""
