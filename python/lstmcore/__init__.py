@@ -48,11 +48,12 @@ from .optimizers import Optimizer
 from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
-    from . import audio, datasets, preprocessing, tuner
+    from . import audio, datasets, preprocessing, quantization, tuner
     from . import sklearn as sklearn
     from .interop.torch_models.named import from_state_dict, to_state_dict
     from .interop.torch_models.reading import from_torch
     from .interop.torch_models.writing import to_torch
+    from .quantization import quantize
 
 # Without those that need another package: ``from lstmcore import *`` asks for each.
 __all__ = [
@@ -87,6 +88,8 @@ __all__ = [
     "models",
     "optimizers",
     "preprocessing",
+    "quantization",
+    "quantize",
     "reference",
     "regularizers",
     "saving",
@@ -105,8 +108,10 @@ _OF_TORCH = {"from_torch": "reading", "from_state_dict": "named", "to_state_dict
 
 def __getattr__(name: str) -> _Any:
     # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "keras", "preprocessing", "sklearn", "torch", "tuner"):
+    if name in ("audio", "datasets", "keras", "preprocessing", "quantization", "sklearn", "torch", "tuner"):
         return _import_module(f"{__name__}.{name}")
+    if name == "quantize":
+        return _import_module(f"{__name__}.quantization").quantize
     if name in _OF_TORCH:
         return getattr(_import_module(f"{__name__}.interop.torch_models.{_OF_TORCH[name]}"), name)
     raise _not_offered.error(__name__, name)

@@ -262,7 +262,9 @@ class Model(Savable, Trainer):
                 drawing.move(own)
             if tracing is not None:
                 tracing.move(own)
-        self._regularized = [v for v in own if v.regularizer is not None]
+        # The penalties of what is quantized go on being part of the loss.
+        kept = [v for v in self.variables if v.int8 is not None and v.trainable]
+        self._regularized = [v for v in (*own, *kept) if v.regularizer is not None]
 
     @property
     def output_shape(self) -> Any:
