@@ -222,8 +222,10 @@ class Recurrent(SequenceLayer):
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return (self.bias_initializer or Zeros())(shape, dtype=dtype)
 
-    def _weights(self, training: bool) -> functional.Packed:
-        versions, precision = [v.place.vectors.version for v in self.variables], self._precision
+    def packed_weights(self, training: bool, masked: bool = False) -> functional.Packed:
+        """Return the weights as the core reads them: in full where there are ``masked`` operands, as with dropout."""
+        versions = [v.place.vectors.version for v in self.variables]
+        precision = "float32" if masked else self._precision
         if (known := self._packed) is not None and known[0] == versions and known[1] == precision:
             packed = known[2]
             # What is packed for training does for inference, unless it has another precision than that would have.
@@ -266,7 +268,7 @@ class Recurrent(SequenceLayer):
         """
         if not self.variables:
             raise ValueError(f"{self.name}: has no weights yet; call it on data or give it an input_shape")
-        packed = self._weights(False)
+        packed = self.packed_weights(False)
         if isinstance(packed, StepwiseWeights):
             return f"{packed.cell}: step by step in NumPy, for the core has no {packed.foreign}, {packed.dtype}"
         precision = self._said_precision(packed)
@@ -279,9 +281,12 @@ class Recurrent(SequenceLayer):
             return packed.dtype
         if packed.precision != wanted:
             return f"{packed.dtype} (no {wanted} for these options)"
-        if wanted == "int8" or self._packed_for(True, wanted).precision == wanted:
+        if wanted == "int8":
             return wanted
-        return f"{wanted} (in training {packed.dtype})"
+        masked = bool(self.dropout or self.recurrent_dropout)
+        if not masked and self._packed_for(True, wanted).precision == wanted:
+            return wanted
+        return f"{wanted} (in training {packed.dtype}{', for its dropout' if masked else ''})"
 
     def reseed(self, seed: int | None) -> None:
         """Start the random masks afresh; None draws a seed from the global one when it is needed."""
@@ -359,7 +364,7 @@ class Recurrent(SequenceLayer):
         state = self._initial_state(len(inputs), initial_state)
         noise = self.noise(len(inputs), inputs.shape[2], training)
         return Call(
-            self._weights(training),
+            self.packed_weights(training, noise[0] is not None or noise[1] is not None),
             inputs,
             state,
             self.return_sequences,
@@ -481,14 +486,14 @@ class Recurrent(SequenceLayer):
         if self.go_backwards:
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
         zoneout = functional.Zoneout(**self._zoneout) if any(self._zoneout.values()) else None
-        weights = self._weights(False)
+        weights = self.packed_weights(False)
         if isinstance(weights, StepwiseWeights) or type(self).get_initial_state is not Recurrent.get_initial_state:
             return self.stream_from(lambda: self._states("get_initial_state", self.get_initial_state(batch_size)))
         return RecurrentStream(weights, batch_size, steps, zoneout)
 
     def stream_from(self, start: Callable[[], list[Array]]) -> ChunkStream:
         """Return a stream that begins with given states."""
-        weights = self._weights(False)
+        weights = self.packed_weights(False)
 
         def run(inputs: Array, states: list[Array]) -> tuple[Array, list[Array]]:
             call = self.prepare(inputs, False, states)
