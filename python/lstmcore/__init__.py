@@ -19,13 +19,16 @@ from . import (
     _not_offered,
     activations,
     callbacks,
+    config,
     constraints,
     decoders,
+    dtype_policies,
     functional,
     initializers,
     layers,
     losses,
     metrics,
+    mixed_precision,
     models,
     optimizers,
     reference,
@@ -35,6 +38,7 @@ from . import (
     utils,
 )
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
+from ._policy import DTypePolicy
 from .initializers import Initializer
 from .layers import Input, Layer
 from .losses import Loss
@@ -52,6 +56,7 @@ if _TYPE_CHECKING:
 
 # Without those that need another package: ``from lstmcore import *`` asks for each.
 __all__ = [
+    "DTypePolicy",
     "Initializer",
     "Input",
     "Layer",
@@ -65,9 +70,11 @@ __all__ = [
     "activations",
     "audio",
     "callbacks",
+    "config",
     "constraints",
     "datasets",
     "decoders",
+    "dtype_policies",
     "from_state_dict",
     "from_torch",
     "functional",
@@ -76,6 +83,7 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "optimizers",
     "preprocessing",
@@ -107,11 +115,14 @@ def __getattr__(name: str) -> _Any:
 _not_offered.answer_for(
     activations.__name__,
     callbacks.__name__,
+    config.__name__,
     constraints.__name__,
+    dtype_policies.__name__,
     initializers.__name__,
     layers.__name__,
     losses.__name__,
     metrics.__name__,
+    mixed_precision.__name__,
     models.__name__,
     optimizers.__name__,
     optimizers.schedules.__name__,

@@ -47,6 +47,7 @@ class LayerCell(Cell):
         base = {k: options[k] for k in ("name", "dtype", "trainable") if k in options}
         super().__init__(**base)
         self.layer = self.layer_class(units, **(options | {"name": self.name}))
+        self.layer.given_dtype = None  # it is the cell's that counts
         self._dropout_mask: Array | None = None
         self._recurrent_dropout_mask: Array | None = None
         self.units = self.layer.units

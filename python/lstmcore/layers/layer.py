@@ -14,7 +14,6 @@ from .. import _masks, _random, regularizers
 from .._arguments import (
     flag,
     float_array,
-    float_dtype,
     mapping,
     named,
     number,
@@ -24,6 +23,7 @@ from .._arguments import (
 )
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
+from .._policy import DTypePolicy, policy_of
 from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
@@ -84,7 +84,9 @@ class Layer(Weighted):
     Parameters
     ----------
     name : "lstm", "lstm_1", … by default.
-    dtype : "float32" or "float64"; by default that of the model or layer it becomes part of, or "float32".
+    dtype : "float32", "float64", or "mixed_bfloat16" for float32 with products that read bfloat16, as a name or a
+        `DTypePolicy`; by default that of the model or layer it becomes part of, or that of
+        `config.set_dtype_policy`, which is "float32" if nothing is set.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
     activity_regularizer : adds a penalty on the outputs, divided by the rows of the batch, to the loss; a
         name or a `regularizers.Regularizer`.
@@ -106,7 +108,7 @@ class Layer(Weighted):
         self,
         *,
         name: str | None = None,
-        dtype: DTypeLike | None = None,
+        dtype: DTypeLike | DTypePolicy | Mapping[str, Any] | None = None,
         trainable: bool = True,
         activity_regularizer: Any = None,
         input_shape: Sequence[int | None] | None = None,
@@ -117,8 +119,9 @@ class Layer(Weighted):
         kind = type(self).__name__
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
         self.name = named(kind, name, "") or automatic_name(kind)
-        self.given_dtype = None if dtype is None else float_dtype("dtype", dtype)
-        self.dtype: np.dtype[Any] = self.given_dtype or np.dtype(np.float32)
+        policy = policy_of("dtype", dtype)
+        self.given_dtype = None if dtype is None else policy
+        self._follow(policy)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
@@ -467,7 +470,7 @@ class Layer(Weighted):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
-        own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.dtype.name}
+        own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.policy_name}
         of_masks = {k: getattr(self, k) for k in _OF_MASKS if getattr(self, k) != getattr(Layer, k)}
         return super().get_config() | own | of_masks
 
@@ -483,7 +486,8 @@ class Layer(Weighted):
         layer = super().from_config({k: v for k, v in config.items() if k not in own})
         layer.name = own.get("name", layer.name)
         if "dtype" in own:
-            layer.dtype = layer.given_dtype = float_dtype("dtype", own["dtype"])
+            layer.given_dtype = policy_of("dtype", own["dtype"])
+            layer._follow(layer.given_dtype)
         if "trainable" in own:
             layer.trainable = own["trainable"]
         for k, value in of_masks.items():

@@ -129,7 +129,8 @@ class Recurrent(SequenceLayer):
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
-        self._packed: tuple[list[int], functional.Packed] | None = None  # and the versions it was made from
+        # With the versions of the weights it was made from, and the precision that it was to have.
+        self._packed: tuple[list[int], str, functional.Packed] | None = None
 
     # --- weights ---
 
@@ -223,17 +224,24 @@ class Recurrent(SequenceLayer):
         return (self.bias_initializer or Zeros())(shape, dtype=dtype)
 
     def _weights(self, training: bool) -> functional.Packed:
-        versions = [v.place.vectors.version for v in self.variables]
-        if (known := self._packed) is not None and known[0] == versions and training <= known[1].training:
-            return known[1]
-        packed = type(self).pack(
+        versions, precision = [v.place.vectors.version for v in self.variables], self._precision
+        if (known := self._packed) is not None and known[0] == versions and known[1] == precision:
+            packed = known[2]
+            # What is packed for training does for inference, unless it has another precision than that would have.
+            if training == packed.training or (packed.training and packed.precision == precision):
+                return packed
+        packed = self._packed_for(training, precision)
+        self._packed = versions, precision, packed
+        return packed
+
+    def _packed_for(self, training: bool, precision: str) -> functional.Packed:
+        return type(self).pack(
             [v.place.value for v in self.variables],
             options=self.options,
             training=training,
             zoneout=self._zones,
+            precision=precision,
         )
-        self._packed = versions, packed
-        return packed
 
     def in_reverse(self) -> Recurrent:
         """Return a new layer with the same arguments that goes the other way."""
@@ -262,7 +270,19 @@ class Recurrent(SequenceLayer):
         packed = self._weights(False)
         if isinstance(packed, StepwiseWeights):
             return f"{packed.cell}: step by step in NumPy, for the core has no {packed.foreign}, {packed.dtype}"
-        return f"{packed.cell}: {packed.kernel} kernel, {packed.dtype}, {_core.config()['instruction_set']}"
+        precision = self._said_precision(packed)
+        return f"{packed.cell}: {packed.kernel} kernel, {precision}, {_core.config()['instruction_set']}"
+
+    def _said_precision(self, packed: functional.Packed) -> str:
+        """Say what the products read, and where that is not what the policy asks for."""
+        wanted = self._precision
+        if wanted == "float32":
+            return packed.dtype
+        if packed.precision != wanted:
+            return f"{packed.dtype} (no {wanted} for these options)"
+        if wanted == "int8" or self._packed_for(True, wanted).precision == wanted:
+            return wanted
+        return f"{wanted} (in training {packed.dtype})"
 
     def reseed(self, seed: int | None) -> None:
         """Start the random masks afresh; None draws a seed from the global one when it is needed."""

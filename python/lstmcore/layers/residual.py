@@ -73,7 +73,7 @@ class Residual(Layer):
         self._drawing = chain(self.name, self.layers, inputs)
         shape = self._drawing.outputs.shape
         if self._project and len(shape) == len(input_shape) and shape[-1] is not None and shape[-1] != input_shape[-1]:
-            self.projection = Dense(shape[-1], use_bias=False, dtype=self.dtype, name="projection")
+            self.projection = Dense(shape[-1], use_bias=False, dtype=self.policy_name, name="projection")
             self.adopt(self.projection)
             self.projection.ensure_built(input_shape)
         self.compute_output_shape(input_shape)

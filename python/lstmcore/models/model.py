@@ -67,8 +67,8 @@ class Model(Savable, Trainer):
     ----------
     name : that of the class by default.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
-    dtype : "float32" or "float64", for the layers too, those that were given one of their own excepted, which
-        must be the same. By default that of the first layer.
+    dtype : "float32", "float64" or "mixed_bfloat16", for the layers too, but for those that were given one of their
+        own, which must have the same variables. By default that of the first layer.
 
     A subclass that defines Keras's ``call`` over its layers needs no passes: it is drawn once for each structure of the
     inputs, and may have several outputs.
@@ -126,7 +126,7 @@ class Model(Savable, Trainer):
         if self.given_dtype is None and layers and not self.built:
             self.dtype = layers[0].dtype
         for layer in layers:
-            layer.take_dtype(self.name, self.dtype)
+            self.pass_dtype_on(layer)
 
     @property
     def layers(self) -> list[Layer]:

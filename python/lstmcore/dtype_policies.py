@@ -1,0 +1,7 @@
+"""Dtype policies, under Keras's names: what the variables of a layer are, and what its products read."""
+
+from ._policy import DTypePolicy, deserialize, get, serialize
+
+FloatDTypePolicy = DTypePolicy
+
+__all__ = ["DTypePolicy", "FloatDTypePolicy", "deserialize", "get", "serialize"]
