@@ -58,7 +58,7 @@ class Compiled(Layer):
         raise NotImplementedError
 
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
-        """Add to the gradients of all weights, from those of the outputs, or of what goes into the `last_activation`."""
+        """Add to the gradients of all weights, from those of the outputs, or of what goes into `last_activation`."""
         raise NotImplementedError
 
     def _build_for(self, inputs: Any) -> None:
