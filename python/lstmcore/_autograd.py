@@ -87,6 +87,13 @@ def is_traced(value: Any) -> bool:
     return tracer is not None and bool(tracer.isbox(value))
 
 
+def untraced(value: Any) -> Any:
+    """Return the array that a value stands for, or the value."""
+    while is_traced(value):
+        value = value._value
+    return value
+
+
 def applied(forward: Callable[[Array], Array], backward: Callable[[Array, Array, Array], Array], x: Any) -> Any:
     """Return what ``forward`` makes of what stands for an array, with a way back of our own: dx of x, y and dy."""
     return _applied()(x, forward, backward)

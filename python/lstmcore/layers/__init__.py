@@ -1,5 +1,6 @@
 """The layers, under Keras's names."""
 
+from .. import _not_offered
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
 from .additive_attention import AdditiveAttention
@@ -176,3 +177,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+_not_offered.answer_for(__name__)

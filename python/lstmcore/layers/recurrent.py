@@ -119,6 +119,7 @@ class Recurrent(SequenceLayer):
         self._zoneout: dict[str, Any] = dict(
             zip(self.zoneout_names, (rate(f"{kind}: zoneout", r) for r in rates), strict=True)
         )
+        self._zones = any(self._zoneout.values())
         self.reseed(seed)
         self.return_sequences = flag(f"{kind}: return_sequences", return_sequences)
         self.return_state = flag(f"{kind}: return_state", return_state)
@@ -240,7 +241,7 @@ class Recurrent(SequenceLayer):
             [v.place.value for v in self.variables],
             options=self.options,
             training=training,
-            zoneout=any(self._zoneout.values()),
+            zoneout=self._zones,
             precision=precision,
         )
 
@@ -298,7 +299,7 @@ class Recurrent(SequenceLayer):
     def noise(self, batch: int, features: int, training: bool) -> tuple[Any, Any, Any]:
         """Return the masks of dropout for the inputs and for h, and zoneout, for a call."""
         dropout_mask = recurrent_dropout_mask = zoneout = None
-        if training and (self.dropout or self.recurrent_dropout or any(self._zoneout.values())):
+        if training and (self.dropout or self.recurrent_dropout or self._zones):
             rng = self.next_random(self.seed)
             # Keras draws masks for each gate if there is recurrent dropout, and one for all if not.
             copies = (self.options.gates,) if self.recurrent_dropout else ()
@@ -307,9 +308,9 @@ class Recurrent(SequenceLayer):
             if self.recurrent_dropout:
                 shape = (*copies, batch, self.outputs)
                 recurrent_dropout_mask = _random.dropout(rng, self.recurrent_dropout, shape, self.dtype)
-            if any(self._zoneout.values()):
+            if self._zones:
                 zoneout = functional.Zoneout(**self._zoneout, seed=int(rng.integers(2**32)))
-        elif any(self._zoneout.values()):
+        elif self._zones:
             zoneout = functional.Zoneout(**self._zoneout)
         return dropout_mask, recurrent_dropout_mask, zoneout
 
@@ -356,7 +357,7 @@ class Recurrent(SequenceLayer):
     ) -> Call:
         """Return the arguments of the core's forward pass."""
         self._features(inputs.shape)
-        if training and self.checkpoint is not None and any(self._zoneout.values()):
+        if training and self.checkpoint is not None and self._zones:
             raise ValueError(
                 f"{self.name}: checkpoint: expected None with zoneout, whose masks are numbered by the steps of the "
                 f"whole sequence; got {self.checkpoint}"
@@ -485,7 +486,7 @@ class Recurrent(SequenceLayer):
         """Return an object that runs this layer piece by piece; see `models.Sequential.stream`."""
         if self.go_backwards:
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
-        zoneout = functional.Zoneout(**self._zoneout) if any(self._zoneout.values()) else None
+        zoneout = functional.Zoneout(**self._zoneout) if self._zones else None
         weights = self.packed_weights(False)
         if isinstance(weights, StepwiseWeights) or type(self).get_initial_state is not Recurrent.get_initial_state:
             return self.stream_from(lambda: self._states("get_initial_state", self.get_initial_state(batch_size)))

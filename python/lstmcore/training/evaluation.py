@@ -27,6 +27,7 @@ class Evaluating(Stepping):
 
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
         """Return the source of batches for data, with the model built for them."""
+        self._look_again()
         about: dict[str, Any] = {"several": self.takes_several, "dimensions": self._axes, "key": self.input_key}
 
         def targets(inputs: Any) -> Targets:
