@@ -375,6 +375,32 @@ def test_policies_go_to_keras_and_come_back(keras, model, file, tmp_path):
     np.testing.assert_array_equal(again.predict(x_of(), verbose=0), model.predict(x_of(), verbose=0))
 
 
+class Own(GRU):
+    """A layer of the user's."""
+
+
+@pytest.mark.parametrize("file", ["m.safetensors", "m.keras", "m.h5"])
+def test_layers_of_the_users_keep_their_policies(file, tmp_path):
+    if not file.endswith("safetensors"):
+        pytest.importorskip("h5py")
+    model = Sequential([Input((4, 5)), Own(3, dtype=MIXED)])
+    model.save(tmp_path / file)
+    loaded = lstmcore.models.load_model(tmp_path / file, custom_objects={"Own": Own})
+    assert loaded.layers[0].dtype_policy.name == MIXED
+    np.testing.assert_array_equal(loaded.predict(x_of(), verbose=0), model.predict(x_of(), verbose=0))
+
+
+@pytest.mark.parametrize("file", ["m.keras", "m.h5"])
+def test_files_of_mixed_float16_become_float32(keras, file, tmp_path):
+    theirs = keras.Sequential([keras.Input((4, 5)), keras.layers.GRU(3, dtype="mixed_float16")])
+    theirs.save(tmp_path / file)
+    loaded = lstmcore.models.load_model(tmp_path / file)
+    assert loaded.layers[0].dtype_policy.name == "float32"
+    weights = [np.asarray(w, "f4") for w in theirs.get_weights()]
+    for got, want in zip(loaded.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 def test_gradients_are_checked_in_float64(model):
     model.compile("sgd", "mse")
     assert utils.check_gradients(model, x_of(), np.zeros((3, 2), "f4"))
