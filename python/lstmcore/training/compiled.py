@@ -182,6 +182,38 @@ class Compiled(Layer):
             with building:
                 self._gather()
 
+    def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
+        """Keep the weights in int8, in place, for inference; see `Layer.quantize`.
+
+        A model that is compiled stays so, for `evaluate`; what its optimizer has remembered is gone.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(None, 3)), layers.Dense(1)])
+        >>> model.quantize("int8")
+        >>> model.predict(np.ones((2, 5, 3)), verbose=0).shape
+        (2, 1)
+
+        Parameters
+        ----------
+        mode, weights : as for `Layer.quantize`.
+
+        Raises
+        ------
+        ValueError
+            An argument, or the model, is none of those that can be quantized; then nothing is changed.
+        RuntimeError
+            Another thread trains or evaluates the model, or one that has a layer of it.
+        """
+        refuse_while_trained(self)
+        super().quantize(mode, weights)
+        if self._recipe:
+            try:
+                optimizer = deserialize(serialize(self.optimizer))
+            except TypeError:  # of the user's, with functions: it has nothing to do any more
+                optimizer = "rmsprop"
+            self.compile(**self._recipe | {"optimizer": optimizer})
+
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
         objectives = Objectives.of({**recipe, "loss": loss}, outputs, self.output_shapes)

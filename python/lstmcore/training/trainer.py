@@ -215,9 +215,11 @@ class Trainer(Evaluating):
         epoch or at its end, is one from which training goes on bit for bit. Of the arrays, some may
         be the model's own: copy or write them before the next step.
         """
+        # The state of an optimizer is of all weights that it has moved, before some were quantized.
+        none = self.optimizer is None or any(v.int8 is not None for v in self.variables)
         state: dict[str, Any] = {
             "layers": self.state(),
-            "optimizer": None if self.optimizer is None else self.optimizer.state(),
+            "optimizer": None if none or self.optimizer is None else self.optimizer.state(),
             "shuffle": None if self._shuffle_stream is None else [self._shuffle.seed, self._shuffle.calls],
             "progress": None if self._progress is None else self._progress.state(),
         }
