@@ -126,12 +126,12 @@ class Weighted(Typed, Configurable):
 
     @property
     def trainable_variables(self) -> list[Variable]:
-        """The variables that `fit` moves."""
+        """The variables that `fit` moves, which are none that are quantized."""
         if not self.trainable:
             return []
         inner = {id(v): False for layer in self.sublayers for v in layer.variables}
         inner |= {id(v): True for layer in self.sublayers for v in layer.trainable_variables}
-        return [v for v in self.variables if inner.get(id(v), v.trainable)]
+        return [v for v in self.variables if inner.get(id(v), v.trainable) and v.int8 is None]
 
     @property
     def non_trainable_variables(self) -> list[Variable]:

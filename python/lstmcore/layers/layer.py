@@ -31,7 +31,7 @@ from ..graph import penalties
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable, drawn
-from . import _calls, _derived, _state
+from . import _calls, _derived, _quantized, _state
 from ._building import any_batch, built_once, refuse_hidden
 from ._naming import automatic_name
 from ._subclasses import adapt
@@ -234,6 +234,10 @@ class Layer(Weighted):
     takes_integers = False  # whether integers and booleans are taken as they are
     keeps_dtype = False  # whether in a graph outputs have the dtype of the inputs, which may be integers
     may_take_several = False  # whether they are that if a list or a dict of arrays is given
+
+    # Of the weights that can be quantized, whether there is a scale of each row instead of each column.
+    quantized_weights: ClassVar[Mapping[str, bool]] = {}
+    quantization_mode: str | None = None  # "int8", or "int8_weights" with products of float32; None: not quantized
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
     # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
@@ -500,6 +504,46 @@ class Layer(Weighted):
         for k, value in of_masks.items():
             setattr(layer, k, value)
         return layer
+
+    def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
+        """Keep the weights in int8, in place, for inference: those of the layer, or of all layers within that can be.
+
+        `LSTM`, `GRU`, `SimpleRNN`, `Dense`, `Conv1D` and `Embedding` can; other layers stay as they are. Kernels become
+        whole numbers from -127 to 127 times a scale of each column, embeddings those of each row; everything else
+        stays float32. What is quantized cannot be trained.
+
+        >>> import numpy as np
+        >>> from lstmcore.layers import Dense
+        >>> layer = Dense(4)
+        >>> layer.build((None, 8))
+        >>> layer.quantize("int8")
+        >>> layer.kernel.int8.values.dtype
+        dtype('int8')
+
+        Parameters
+        ----------
+        mode : "int8".
+        weights : None for products of int8, whose other operand is rounded too, at every row with a scale of its own;
+            "int8" for products of float32.
+
+        Raises
+        ------
+        ValueError
+            An argument is another; there is nothing that can be quantized; there are no weights yet, or infinities or
+            NaN among them, or they are float64, or quantized already; or the layer is part of another.
+        """
+        _quantized.quantize(self, mode, weights)
+
+    def quantize_as(self, mode: Any) -> None:
+        """Be quantized as a file says that the layer is, whose weights are to be set next."""
+        _quantized.quantize_as(self, mode)
+
+    @property
+    def _precision(self) -> str:
+        """What the products are to read, as `functional` names it."""
+        if self.quantization_mode is None:
+            return super()._precision
+        return "int8" if self.quantization_mode == _quantized.INT8 else "float32"
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""

@@ -20,6 +20,7 @@ from ..initializers import get as get_initializer
 from ..serialization import defaults_of
 from ..streaming import RecurrentStream, Stage
 from ..variables import Variable
+from ._quantized import refuse_training
 from ._streams import ChunkStream
 from .layer import Array, Shape
 from .sequence_layer import SequenceLayer, flat_states
@@ -29,6 +30,8 @@ INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias
 REGULARIZERS = ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
 CONSTRAINTS = ("kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout")
 RETURNS = ("return_sequences", "return_state", "go_backwards", "stateful", ("unroll", False))
+# What can be quantized of the cells whose kernel has products of int8: with a scale of each column.
+BOTH_KERNELS = {"kernel": False, "recurrent_kernel": False}
 # Arguments of Keras's that choose among its implementations: there is one here.
 _WITHOUT_EFFECT = {"use_cudnn", "unroll", "implementation"}
 _NOT_OFFERED = {"time_major"}
@@ -232,6 +235,8 @@ class Recurrent(SequenceLayer):
             # What is packed for training does for inference, unless it has another precision than that would have.
             if training == packed.training or (packed.training and packed.precision == precision):
                 return packed
+        if training:
+            refuse_training(self)
         packed = self._packed_for(training, precision)
         self._packed = versions, precision, packed
         return packed
@@ -276,10 +281,10 @@ class Recurrent(SequenceLayer):
         return f"{packed.cell}: {packed.kernel} kernel, {precision}, {_core.config()['instruction_set']}"
 
     def _said_precision(self, packed: functional.Packed) -> str:
-        """Say what the products read, and where that is not what the policy asks for."""
+        """Say what the products read, and where that is not what the policy or `quantize` asks for."""
         wanted = self._precision
         if wanted == "float32":
-            return packed.dtype
+            return packed.dtype if self.quantization_mode is None else f"{packed.dtype}, weights kept in int8"
         if packed.precision != wanted:
             return f"{packed.dtype} (no {wanted} for these options)"
         if wanted == "int8":

@@ -250,10 +250,11 @@ class Model(Savable, Trainer):
             raise ValueError(f"{self.name}: dtype: expected the same for all layers, got {names}")
         self.dtype = next(iter(dtypes), self.dtype)
         self.variables = list({id(v): v for layer in self.sublayers for v in layer.variables}.values())
-        chosen = {id(v) for v in (self.trainable_variables if moved is None else moved)}
+        # What is quantized is not moved, and stands in no vector of floats.
+        chosen = {id(v) for v in (self.trainable_variables if moved is None else moved) if v.int8 is None}
         own = [v for v in self.variables if id(v) in chosen]
         for variable in self.variables:
-            if id(variable) not in chosen:
+            if id(variable) not in chosen and variable.int8 is None:
                 Parameters([variable], self.dtype)
         self._parameters = Parameters(own, self.dtype)
         # Those within go by what this model trains, whatever they were compiled to train themselves.

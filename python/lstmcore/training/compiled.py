@@ -58,7 +58,7 @@ class Compiled(Layer):
         raise NotImplementedError
 
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
-        """Add to the gradients of all weights, from those of the outputs, or of what goes into `last_activation`."""
+        """Add to the gradients of all weights, from those of the outputs, or what goes into the `last_activation`."""
         raise NotImplementedError
 
     def _build_for(self, inputs: Any) -> None:
@@ -132,7 +132,7 @@ class Compiled(Layer):
         loss : a name, such as "mse", a `losses.Loss`, or a function of y_true and y_pred, written with
             `autograd.numpy` or with a ``gradient`` of its own. For several outputs, one for all, or a list of them in
             the order of the outputs, or a dict by their names; None, or none in a dict, for outputs that are not
-            trained.
+            trained. Without any, what layers add with `add_loss` is learned by, and no targets are needed.
         loss_weights : of the losses in their sum, 1 by default: a number, or a list or dict for several outputs.
         metrics : names, `metrics.Metric` objects or functions, to report beside the loss: a list or, for several
             outputs, a list or dict of what each has, one or a list; one without a loss may have some too.
@@ -175,12 +175,44 @@ class Compiled(Layer):
             weights_for(loss_weights, outputs)
             chosen = losses_for(asked["loss"], outputs)
             new_loss = chosen[0] if outputs is None else None if all(one is None for one in chosen) else chosen
-        made = self._make_objectives(recipe, new_loss) if self.built and new_loss is not None else (None, None)
+        made = self._make_objectives(recipe, new_loss) if self.built else (None, None)
         self._recipe, self.optimizer, self.loss = recipe, recipe["optimizer"], new_loss
         self._objectives, self._measures = made
         if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
             with building:
                 self._gather()
+
+    def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
+        """Keep the weights in int8, in place, for inference; see `Layer.quantize`.
+
+        A model that is compiled stays so, for `evaluate`; what its optimizer has remembered is gone.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(None, 3)), layers.Dense(1)])
+        >>> model.quantize("int8")
+        >>> model.predict(np.ones((2, 5, 3)), verbose=0).shape
+        (2, 1)
+
+        Parameters
+        ----------
+        mode, weights : as for `Layer.quantize`.
+
+        Raises
+        ------
+        ValueError
+            An argument, or the model, is none of those that can be quantized; then nothing is changed.
+        RuntimeError
+            Another thread trains or evaluates the model, or one that has a layer of it.
+        """
+        refuse_while_trained(self)
+        super().quantize(mode, weights)
+        if self._recipe:
+            try:
+                optimizer = deserialize(serialize(self.optimizer))
+            except TypeError:  # of the user's, with functions: it has nothing to do any more
+                optimizer = "rmsprop"
+            self.compile(**self._recipe | {"optimizer": optimizer})
 
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
@@ -220,7 +252,7 @@ class Compiled(Layer):
     def _ready(self) -> tuple[optimizers.Optimizer, Parameters, Objectives, Measures]:
         """Return what a step needs, brought up to date."""
         optimizer, parameters = self.optimizer, self.parameters
-        if optimizer is None or self.loss is None:
+        if optimizer is None:
             self._refuse_uncompiled()
         assert parameters is not None
         objectives, measures = self._settled()
@@ -239,8 +271,14 @@ class Compiled(Layer):
         raise ValueError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
 
     def _require_compiled(self) -> None:
-        if self.optimizer is None or self.loss is None:
+        if self.optimizer is None:
             self._refuse_uncompiled()
+
+    @property
+    def needs_targets(self) -> bool:
+        """Whether there is a loss or a metric of an output: else what layers add to the loss is all there is."""
+        asked = (self._recipe.get(name) for name in ("loss", "metrics", "weighted_metrics"))
+        return any(part is not None for part in leaves(list(asked)))
 
     def _targets(self) -> Targets:
         """Return how targets come."""
