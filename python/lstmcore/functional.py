@@ -1192,7 +1192,7 @@ def _pack(
         raise TypeError(f"options: expected {kind.__name__}, got {options!r}")
     elif not isinstance(options.cell, str) or options.cell != kind.cell:
         raise TypeError(f"options: cell: expected {kind.cell!r}, got {options.cell!r}")
-    if not isinstance(weights, Sequence):
+    if not isinstance(weights, (list, Sequence)):  # a list is known at once, without asking the abstract class
         raise TypeError(f"weights: expected a sequence of arrays or packed weights, got {weights!r}")
     names = options.weight_names
     if not len(names) - 1 <= len(weights) <= len(names):

@@ -7,6 +7,7 @@
 >>> mixed_precision.set_global_policy("float32")
 """
 
+from . import _not_offered
 from ._policy import DTypePolicy, dtype_policy, set_dtype_policy
 
 Policy = DTypePolicy
@@ -14,3 +15,5 @@ global_policy = dtype_policy
 set_global_policy = set_dtype_policy
 
 __all__ = ["DTypePolicy", "Policy", "dtype_policy", "global_policy", "set_dtype_policy", "set_global_policy"]
+
+_not_offered.answer_for(__name__)

@@ -83,8 +83,8 @@ def restore(layer: Any, floats: Any) -> None:
 def quantize(layer: Any, mode: Any, weights: Any) -> None:
     """Quantize a layer, or all layers within it that can be, in place: all or, on an error, none."""
     how = mode_of(mode, weights)
-    if layer.owner is not None:
-        raise ValueError(f"{layer.name}: quantize: it is part of {layer.owner}; quantize that")
+    if layer.owned_by is not None:
+        raise ValueError(f"{layer.name}: quantize: it is part of {layer.owned_by}; quantize that")
     with building:
         parts = [part for part in within(layer) if can_be(part)]
         if not parts:

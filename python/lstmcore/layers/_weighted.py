@@ -36,7 +36,7 @@ class Weighted(Typed, Configurable):
     name: str
     variables: list[Variable]
     built: bool
-    owner: str | None
+    owned_by: str | None
     _trainable: bool
 
     @property
@@ -158,16 +158,16 @@ class Weighted(Typed, Configurable):
 
     def refuse_owner(self, other: str) -> None:
         """Refuse to be part of something else, if the layer is within another layer."""
-        if self.owner is not None:
+        if self.owned_by is not None:
             raise ValueError(
-                f"{other}: layer: {self.name} belongs to {self.owner}; make a new layer and give it the "
+                f"{other}: layer: {self.name} belongs to {self.owned_by}; make a new layer and give it the "
                 "weights with get_weights and set_weights"
             )
 
     def claim(self, owner: str) -> None:
         """Make the layer part of another layer; it can be within one only."""
         self.refuse_owner(owner)
-        self.owner = owner
+        self.owned_by = owner
 
     def adopt(self, layer: Any) -> None:
         """Make a layer part of this one, with its name behind this one's."""

@@ -115,7 +115,7 @@ class Conv1D(Layer):
         self._windows = Windows(self.kernel_size, self.strides, self.padding, self.dilation_rate)
 
     @property
-    def head(self) -> activations.Activation | None:  # type: ignore[override]
+    def last_activation(self) -> activations.Activation | None:  # type: ignore[override]
         """The activation that the layer ends with, if it can leave it out."""
         return self.activation if self.activation.stepwise else None
 

@@ -71,7 +71,7 @@ class Dense(Layer):
         self.bias_constraint = constraints.get(bias_constraint)
 
     @property
-    def head(self) -> activations.Activation | None:  # type: ignore[override]
+    def last_activation(self) -> activations.Activation | None:  # type: ignore[override]
         """The activation that the layer ends with, if it can leave it out."""
         return self.activation if self.activation.stepwise else None
 

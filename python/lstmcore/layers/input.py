@@ -57,10 +57,10 @@ class InputLayer(Layer):
     @property
     def symbol(self) -> Symbol:
         """The symbol of the inputs; the same array for all who ask as long as anybody has it."""
-        calls = self.calls
+        calls = self.calls_on_symbols
         call = calls[0] if calls else Call(self, [], self.batch_shape, self._kind)
         if not calls:
-            self.note(call)
+            self.note_call(call)
         return Symbol(self.batch_shape, self._kind, call)
 
     def get_config(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable, drawn
 from . import _calls, _derived, _quantized, _state
-from ._building import any_batch, built_once
+from ._building import any_batch, built_once, refuse_hidden
 from ._naming import automatic_name
 from ._subclasses import adapt
 from ._weighted import Weighted
@@ -127,7 +127,7 @@ class Layer(Weighted):
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
         self._cache: Any = None  # what `forward` has kept for `backward`
         self.variables: list[Variable] = []
-        self.owner: str | None = None  # the layer it is within
+        self.owned_by: str | None = None  # the layer it is within
         self.input_shape: Shape | None = None
         if batch_input_shape is not None:
             self.input_shape = checked_shape(f"{kind}: batch_input_shape", batch_input_shape)
@@ -221,7 +221,9 @@ class Layer(Weighted):
     told_of_mask = False  # whether there has been a warning that a mask ends here
     loses_mask = False  # whether `forward` takes no mask where that of the class it is derived from does
     passes_are_fixed: str | None = None  # why a class derived from this one cannot have passes of its own, if it cannot
-    returned: Any = None  # shape and dtype of what a call with training=True has returned, and the cache it has left
+    last_returned: Any = (
+        None  # shape and dtype of what a call with training=True has returned, and the cache it has left
+    )
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     is_model = False
     steps_apart = False  # whether a step of what `forward` returns depends on that step of the inputs alone
@@ -238,7 +240,7 @@ class Layer(Weighted):
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
     # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
-    head: Activation | None = None
+    last_activation: Activation | None = None
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask (batch, steps) of the outputs: True where a step counts, None if all do.
@@ -286,7 +288,7 @@ class Layer(Weighted):
         return self.takes_integers or self.is_model
 
     @property
-    def calls(self) -> list[Any]:
+    def calls_on_symbols(self) -> list[Any]:
         """The calls of the layer on symbols, of all graphs that there are."""
         found = [call() for call in self.__dict__.get("_calls", ())]
         return [call for call in found if call is not None]
@@ -315,7 +317,7 @@ class Layer(Weighted):
         dtype: np.dtype[Any] = inputs.dtype if self.keeps_dtype else self.dtype
         return dtype
 
-    def note(self, call: Any) -> None:
+    def note_call(self, call: Any) -> None:
         """Remember a call on symbols as long as anybody has what it returned."""
         known = self.__dict__.get("_calls", ())  # which a class of the user's may not have made
         self.__dict__["_calls"] = [*(one for one in known if one() is not None), weakref.ref(call)]
@@ -331,7 +333,7 @@ class Layer(Weighted):
         return self._first_call().outputs
 
     def _first_call(self) -> Any:
-        calls = self.calls
+        calls = self.calls_on_symbols
         if not calls:
             raise AttributeError(f"{self.name}: has no input and output before it is called on symbols, as Input gives")
         return calls[0]
@@ -403,6 +405,7 @@ class Layer(Weighted):
 
     def _finish_build(self, input_shape: Any) -> None:
         """Take up the variables of layers within, and remember the shape."""
+        refuse_hidden(self)
         known = {id(v) for v in self.variables}
         for layer in self.sublayers:
             missing = not layer.built and not self.is_model  # which sees to it itself
@@ -473,7 +476,11 @@ class Layer(Weighted):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
-        own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.policy_name}
+        own = {
+            "name": self.name.removeprefix(f"{self.owned_by}/"),
+            "trainable": self.trainable,
+            "dtype": self.policy_name,
+        }
         of_masks = {k: getattr(self, k) for k in _OF_MASKS if getattr(self, k) != getattr(Layer, k)}
         return super().get_config() | own | of_masks
 

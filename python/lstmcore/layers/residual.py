@@ -101,7 +101,7 @@ class Residual(Layer):
         self, inputs: Array, training: bool = False, mask: Array | None = None, **options: Any
     ) -> tuple[Array, Array | None]:
         """Return the sum and its mask: that of the inputs or, if they have none, of the layers' outputs."""
-        self.returned = None
+        self.last_returned = None
         assert self._drawing is not None
         outputs, left, kept = self._drawing.run(inputs, training, mask)
         if training:

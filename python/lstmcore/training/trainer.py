@@ -187,10 +187,12 @@ class Trainer(Evaluating):
         """Train on a batch; return the loss, and what a step of the user's own returned."""
         x, y, weight = batch
         if y is None:
-            raise ValueError("y: expected targets with every batch of x, got None")
+            self._refuse_no_targets(y, of=" with every batch of x")
         if classes is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None for data with a sample_weight")
+            if y is None:
+                raise ValueError("class_weight: expected None without targets")
             weight = classes(y, len(self.output_shape))
         x = self.convert("x", x)
         if not self._defines("train_step"):
