@@ -12,7 +12,7 @@ import pytest
 from test_reduced_precision import numbers
 
 import lstmcore
-from lstmcore import Input, Model, Sequential, layers, quantization
+from lstmcore import Input, Model, Sequential, _core, functional, layers, quantization
 
 
 @pytest.fixture
@@ -135,8 +135,10 @@ def test_graphs_and_classes_are_compared():
     graph = Model({"a": a, "b": b}, layers.concatenate([shared(a), layers.LSTM(2)(b)]))
     given = {"a": x, "b": x[::-1]}
     first = quantization.compare(graph, given)
-    assert quantization.compare(graph, given) == first  # whatever states it has kept
+    small = lstmcore.quantize(graph)
+    assert quantization.compare(graph, given, other=small) == first  # whatever states it has kept
     assert shared.states is None
+    assert small.get_layer("shared").states is None
 
 
 def in_int8(model, names):
@@ -195,6 +197,126 @@ def test_a_tolerance_of_nothing_keeps_all_and_one_of_the_loss_is_its_increase(mo
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         lstmcore.quantize(model, tolerance=abs(after - before) / before * 1.01, x=x, y=y)
+
+
+# --- ranges that are found on data ---
+
+
+def with_range(layer, size):
+    """A layer that does with the range in a further column what another does that has no such column."""
+    kernel, *rest = layer.get_weights()
+    zeros = np.zeros((*kernel.shape[:-2], 1, kernel.shape[-1]), "f4")
+    wider = type(layer).from_config(layer.get_config() | {"name": "wider"})
+    wider.build((None, None, kernel.shape[-2] + 1))
+    wider.set_weights([np.concatenate([kernel, zeros], -2), *rest])
+    wider.quantize("int8")
+    return lambda x: wider(np.concatenate([np.clip(x, -size, size), np.full((*x.shape[:-1], 1), size, "f4")], -1))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Dense(5),
+        lambda: layers.Conv1D(6, 3),
+        lambda: layers.LSTM(20, return_sequences=True),
+        lambda: layers.GRU(20),
+        lambda: layers.SimpleRNN(7, activation="relu"),
+    ],
+)
+@pytest.mark.parametrize("batch", [1, 40])
+def test_inputs_are_held_to_the_range_of_the_data_and_scaled_by_it(make, batch):
+    """Sums are exact, so bits are those of rows whose largest number is the range, which nothing is multiplied by."""
+    lstmcore.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    seen, x = numbers(rng, 30, 6, 9), 2 * numbers(rng, batch, 6, 9)
+    x[0, 0], x[-1, -1] = 0, 1e6
+    model = Sequential([make()])
+    model.build((None, 6, 9))
+    small = lstmcore.quantize(model, calibrate=seen)
+    size = float(np.abs(seen).max())
+    assert small.layers[0].input_range == size
+    want = with_range(model.layers[0], size)(x)
+    np.testing.assert_array_equal(small.predict(x, verbose=0), want)
+    assert not np.array_equal(lstmcore.quantize(model).predict(x, verbose=0), want)
+    again = pickle.loads(pickle.dumps(small))
+    np.testing.assert_array_equal(again.predict(x, verbose=0), want)
+    x[-1, 2, 3] = np.nan
+    got = small.predict(x, verbose=0)
+    np.testing.assert_array_equal(got[:-1], want[:-1])
+    assert np.isnan(got[-1]).any()
+
+
+def test_every_layer_has_the_range_of_what_it_is_given(data):
+    x = data[0]
+    parts = [
+        layers.Conv1D(4, 3, padding="same", activation="relu", input_shape=(None, 5), name="c"),
+        layers.Bidirectional(layers.LSTM(4, return_sequences=True), name="b"),
+        layers.TimeDistributed(layers.Dense(3), name="t"),
+        layers.RNN([layers.GRUCell(4), layers.LSTMCell(3)], name="r"),
+        layers.Dense(2, name="d"),
+    ]
+    model = Sequential(parts)
+    small = lstmcore.quantize(model, calibrate=x)
+    given, ranges = x, [layer.input_range for layer in small.layers]
+    for layer, found in zip(model.layers, ranges, strict=True):
+        size = float(np.abs(given).max())
+        if found is None:
+            one = small.get_layer(layer.name)
+            within = {"b": [*one.sublayers], "t": [*one.sublayers], "r": [c.layer for c in getattr(one, "cells", [])]}
+            assert within[layer.name][0].input_range == size
+            assert all(part.input_range for part in within[layer.name])
+        else:
+            assert found == size
+        given = layer(given)
+    assert small.get_layer("d").quantization == {"mode": "int8", "input_range": ranges[-1]}
+    assert (
+        small.layers[1]
+        .kernel_info()
+        .startswith(f"lstm: fused kernel, int8 with inputs up to {small.layers[1].forward_layer.input_range:.4g}, ")
+    )
+    assert not any("forward" in vars(layer) or "prepare" in vars(layer) for layer in small.layers)
+    assert quantization.compare(model, x, other=small).outputs.relative < 0.2
+    with pytest.warns(UserWarning, match="stay in float32"):
+        kept = lstmcore.quantize(model, calibrate=x, tolerance=0.003, x=x)
+    modes = {
+        layer.name: (layer.quantization_mode, layer.input_range is None)
+        for layer in kept.layers
+        if layer.quantized_weights
+    }
+    assert set(modes.values()) <= {(None, True), ("int8", False)}
+
+
+def test_ranges_of_nothing_are_rows_own_scales_and_bad_data_are_refused(model, data):
+    x = data[0]
+    plain = Sequential([layers.Dense(2, input_shape=(5,))])
+    rows = x[:, 0]
+    small = lstmcore.quantize(plain, calibrate=np.zeros_like(rows))
+    assert small.layers[0].input_range is None
+    np.testing.assert_array_equal(small.predict(rows, verbose=0), lstmcore.quantize(plain).predict(rows, verbose=0))
+    for value in (np.nan, np.inf):
+        bad = x.copy()
+        bad[3, 2, 1] = value
+        with pytest.raises(ValueError, match="calibrate: expected finite numbers, got NaN or infinities in array 0"):
+            lstmcore.quantize(model, calibrate=bad)
+    with pytest.raises(ValueError, match="expected shape"):
+        lstmcore.quantize(model, calibrate=x[..., :4])
+    with pytest.raises(ValueError, match="calibrate: expected at least one row, got none"):
+        lstmcore.quantize(model, calibrate=x[:0])
+    with pytest.raises(ValueError, match="calibrate: expected None with weights='int8'"):
+        lstmcore.quantize(model, calibrate=x, weights="int8")
+    model.get_layer("hidden").bias.assign(np.full(6, np.inf, "f4"))
+    with pytest.raises(ValueError, match="calibrate: end: expected finite numbers, is given NaN or infinities"):
+        lstmcore.quantize(model, calibrate=x)
+    weights = [np.ones((3, 8), "f4"), np.ones((2, 8), "f4")]
+    for bad, message in ((-1.0, "input_range: expected a number"), (np.nan, "input_range: expected a number")):
+        with pytest.raises(ValueError, match=message):
+            functional.pack_lstm(weights, precision="int8", input_range=bad)
+    with pytest.raises(ValueError, match=r"input_range: expected None with another precision than 'int8', got 1\.0"):
+        functional.pack_lstm(weights, input_range=1.0)
+    with pytest.raises(ValueError, match="input_range: packed weights have theirs"):
+        functional.pack_lstm(functional.pack_lstm(weights), input_range=1.0)
+    with pytest.raises(ValueError, match=r"input_range: expected None with another precision than 'int8', got 1\.0"):
+        _core.PackedMatrix(np.ones((2, 2), "f4"), "bfloat16", 1.0)
 
 
 def test_bad_arguments_are_refused(model, data):

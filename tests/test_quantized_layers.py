@@ -20,6 +20,7 @@ from lstmcore._int8 import Int8
 
 TINY = np.finfo("f4").tiny
 BIG = np.finfo("f4").max
+INT8 = {"mode": "int8", "input_range": None}
 
 
 def product(x, matrix):
@@ -272,6 +273,7 @@ def test_files_and_copies_keep_every_bit(model, weights, tmp_path):
     with pytest.raises(ValueError, match=r"in the file, not in the model"):
         new.load_weights(path)
     new.quantize("int8", weights=weights)
+    assert np.abs(new.predict(x, verbose=0) - want).max() > 0  # with what it has packed, which must not stay
     new.load_weights(path)
     np.testing.assert_array_equal(new.predict(x, verbose=0), want)
     new.load_weights(full)  # floats are quantized as they come
@@ -280,6 +282,20 @@ def test_files_and_copies_keep_every_bit(model, weights, tmp_path):
     np.testing.assert_array_equal(new.layers[2].kernel.int8.values, model.layers[2].kernel.int8.values)
     layer = pickle.loads(pickle.dumps(model.layers[2]))
     np.testing.assert_array_equal(layer.kernel.int8.values, model.layers[2].kernel.int8.values)
+
+
+def test_a_layer_of_a_compiled_model_is_quantized_by_itself(model):
+    x, y = tokens(), np.zeros((3, 6, 2), "f4")
+    model.fit(x, y, verbose=0)
+    layer = model.get_layer("g")
+    assert any(v is layer.kernel for v in model.parameters.variables)
+    layer.quantize()
+    assert not any(v is layer.kernel for v in model.parameters.variables)
+    assert any(v is layer.bias for v in model.parameters.variables)
+    other = pickle.loads(pickle.dumps(model))  # without what the optimizer has of weights that it no longer moves
+    np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
+    with pytest.raises(ValueError, match="g: training: is quantized"):
+        model.fit(x, y, verbose=0)
 
 
 def test_files_shrink(tmp_path):
@@ -300,11 +316,25 @@ def test_files_shrink(tmp_path):
         ("dense/kernel.scale", np.array([-1, 1], "f4"), "expected finite numbers from 0 on, got -1.0"),
         ("dense/kernel.scale", np.array([np.nan, 1], "f4"), "expected finite numbers from 0 on, got nan"),
         ("dense/kernel.scale", None, "expected float32, got int8"),
-        ("quantized", {"dense_7": "int8"}, "quantized: dense_7: expected a layer of the model"),
+        ("quantized", {"dense_7": INT8}, "quantized: dense_7: expected a layer of the model"),
         (
             "quantized",
-            {"dense": "int3"},
-            r"dense\w*: quantized: expected a layer that can be, and a known mode, got 'int3'",
+            {"dense": "int8"},
+            r"dense\w*: quantized: expected a layer that can be, and a known mode, got 'int8'",
+        ),
+        ("quantized", {"dense": INT8 | {"mode": "int3"}}, r"quantized: expected a layer that can be, and a known mode"),
+        (
+            "quantized",
+            {"dense": INT8 | {"mode": ["int8"]}},
+            r"quantized: expected a layer that can be, and a known mode",
+        ),
+        ("quantized", {"dense": INT8 | {"input_range": -1.0}}, r"input_range: expected a number in \(0, "),
+        ("quantized", {"dense": INT8 | {"input_range": 1e39}}, r"input_range: expected a number in \(0, "),
+        ("quantized", {"dense": INT8 | {"input_range": "1"}}, r"input_range: expected a number in \(0, "),
+        (
+            "quantized",
+            {"dense": {"mode": "int8_weights", "input_range": 1.0}},
+            "input_range: expected None with products of float32, got 1.0",
         ),
         ("quantized", ["dense"], "quantized: expected a dict"),
     ],

@@ -75,7 +75,13 @@ class Snapshot:
     def is_current(self) -> bool: ...
 
 def pack(
-    options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, precision: str = "float32", /
+    options: Any,
+    weights: list[ArrayLike],
+    training: bool,
+    zoneout: bool,
+    precision: str = "float32",
+    input_range: float | None = None,  # of int8: what inputs are held to and scaled by, instead of row by row
+    /,
 ) -> PackedWeights: ...
 def forward(
     weights: PackedWeights,
@@ -109,7 +115,7 @@ def backward_both(first: tuple[Any, ...], second: tuple[Any, ...], /) -> tuple[A
 class PackedMatrix:
     """The right-hand side of products, packed once for many."""
 
-    def __new__(cls, b: ArrayLike, precision: str = "float32") -> PackedMatrix: ...
+    def __new__(cls, b: ArrayLike, precision: str = "float32", input_range: float | None = None) -> PackedMatrix: ...
     @property
     def precision(self) -> str: ...  # of the products; "float32": as the matrix is
 

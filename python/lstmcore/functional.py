@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import as_array, flag, integer, items, one_of, positive_integer
+from ._arguments import as_array, flag, integer, items, number, one_of, positive_integer, shown
 from ._attention import AttentionCache, attention, attention_backward
 from ._core import Cache, PackedWeights
 from ._options import (
@@ -121,6 +121,7 @@ def pack_lstm(
     training: bool = False,
     zoneout: bool = False,
     precision: str = "float32",
+    input_range: float | None = None,
 ) -> Packed:
     """Arrange the weights of an LSTM as its kernel reads them, once for many calls.
 
@@ -143,6 +144,8 @@ def pack_lstm(
     zoneout : whether the weights will be used with zoneout.
     precision : of the operands of the products: "float32" (of float64 weights: as they are), "bfloat16" or "int8"; see
         Notes.
+    input_range : with "int8", what every x is held to, from -input_range to it, with the scale of that instead of one
+        of each row; None or 0 if they have those.
 
     Returns
     -------
@@ -172,7 +175,7 @@ def pack_lstm(
     >>> functional.pack_lstm(weights, precision="int8").precision
     'int8'
     """
-    return _pack(weights, LSTMOptions, options, training, zoneout, precision)
+    return _pack(weights, LSTMOptions, options, training, zoneout, precision, input_range)
 
 
 def lstm(
@@ -316,6 +319,7 @@ def pack_gru(
     training: bool = False,
     zoneout: bool = False,
     precision: str = "float32",
+    input_range: float | None = None,
 ) -> Packed:
     """Arrange the weights of a GRU as its kernel reads them; see `pack_lstm`.
 
@@ -324,9 +328,9 @@ def pack_gru(
     weights : kernel (inputs, 3*units), recurrent_kernel (units, 3*units) and, if there is one, bias:
         (2, 3*units), those of the input and of the recurrent product, or (3*units) without
         ``reset_after``; gates in the order z, r, h. With layer normalisation also gain (2, 3*units).
-    options, training, zoneout, precision : as for `pack_lstm`.
+    options, training, zoneout, precision, input_range : as for `pack_lstm`.
     """
-    return _pack(weights, GRUOptions, options, training, zoneout, precision)
+    return _pack(weights, GRUOptions, options, training, zoneout, precision, input_range)
 
 
 def gru(
@@ -440,6 +444,7 @@ def pack_rnn(
     training: bool = False,
     zoneout: bool = False,
     precision: str = "float32",
+    input_range: float | None = None,
 ) -> Packed:
     """Arrange the weights of a simple RNN as its kernel reads them; see `pack_lstm`.
 
@@ -447,9 +452,9 @@ def pack_rnn(
     ----------
     weights : kernel (inputs, units), recurrent_kernel (units, units) and, if there is one, bias
         (units).
-    options, training, zoneout, precision : as for `pack_lstm`.
+    options, training, zoneout, precision, input_range : as for `pack_lstm`.
     """
-    return _pack(weights, RNNOptions, options, training, zoneout, precision)
+    return _pack(weights, RNNOptions, options, training, zoneout, precision, input_range)
 
 
 def rnn(
@@ -1176,6 +1181,7 @@ def _pack(
     training: bool,
     zoneout: bool,
     precision: str = "float32",
+    input_range: float | None = None,
 ) -> Packed:
     if isinstance(weights, (PackedWeights, StepwiseWeights)):
         if weights.cell != kind.cell:
@@ -1184,6 +1190,8 @@ def _pack(
             raise ValueError("options: packed weights have theirs")
         if precision != "float32":
             raise ValueError("precision: packed weights have theirs")
+        if input_range is not None:
+            raise ValueError("input_range: packed weights have theirs")
         return weights
     training, zoneout = flag("training", training), flag("zoneout", zoneout)
     if options is None:
@@ -1200,10 +1208,14 @@ def _pack(
         before, after = (", ".join(part) for part in (names[:bias], names[bias + 1 :]))
         then = f", then {after}" if after else ""
         raise ValueError(f"weights: expected {before} and at most a bias{then}, got {len(weights)} arrays")
+    if input_range is not None:
+        number("input_range", input_range, "[0, inf)")
+        if precision != "int8":
+            raise ValueError(f"input_range: expected None with another precision than 'int8', got {shown(input_range)}")
     if options.foreign_activations:
         one_of("precision", precision, ("float32", "bfloat16", "int8"))
         return StepwiseWeights(options, list(weights), training, zoneout)
-    return _core.pack(options, list(weights), training, zoneout, precision)
+    return _core.pack(options, list(weights), training, zoneout, precision, input_range)
 
 
 def _backward(

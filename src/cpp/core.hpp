@@ -90,6 +90,7 @@ struct PackedWeights {
     T *kernel, *recurrent, *bias;
     T *peephole, *projection, *gain, *cell_norm;
     T *kernel_transposed, *recurrent_transposed, *projection_transposed;  // null: packed for inference
+    float x_range;  // of int8: what all x are held to and scaled by; 0: each row has a scale of its own
 };
 
 struct PackedSizes {  // elements of each array of PackedWeights
@@ -181,6 +182,7 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     T* c;
     std::ptrdiff_t c_row;
     bool accumulate;
+    float a_range;  // with packed_b of int8: what a is held to and scaled by; 0: each row has a scale of its own
     T* workspace;
     int threads;
 };

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .. import _core
-from .._arguments import shown
+from .._arguments import number, shown
 from .._int8 import Int8, Int8Place
 from .._ours import is_ours
 from ..variables import Place, Variable, Vectors
 from ._building import building
 
 INT8, WEIGHTS = "int8", "int8_weights"  # with products of int8, or of float32
+MOST_RANGE = float(np.finfo(np.float32).max)
 
 
 def mode_of(mode: Any, weights: Any) -> str:
@@ -77,7 +78,7 @@ def restore(layer: Any, floats: Any) -> None:
             if v.int8
         ]
     )
-    layer.quantization_mode = None
+    layer.quantization_mode = layer.input_range = None
 
 
 def quantize(layer: Any, mode: Any, weights: Any) -> None:
@@ -105,13 +106,26 @@ def quantize(layer: Any, mode: Any, weights: Any) -> None:
             part.quantization_mode = how
 
 
-def quantize_as(layer: Any, mode: Any) -> None:
-    """Quantize a layer as a file says."""
-    if mode not in (INT8, WEIGHTS) or not can_be(layer) or not layer.built:
-        raise ValueError(f"{layer.name}: quantized: expected a layer that can be, and a known mode, got {shown(mode)}")
+def described(layer: Any) -> dict[str, Any]:
+    """Return how a layer is quantized, as plain data."""
+    return {"mode": layer.quantization_mode, "input_range": layer.input_range}
+
+
+def quantize_as(layer: Any, how: Any) -> None:
+    """Quantize a layer as `described` says of one."""
+    known = isinstance(how, dict) and how.keys() == {"mode", "input_range"} and how["mode"] in (INT8, WEIGHTS)
+    if not known or not can_be(layer) or not layer.built:
+        raise ValueError(f"{layer.name}: quantized: expected a layer that can be, and a known mode, got {shown(how)}")
+    limit = how["input_range"]
+    if limit is not None:
+        if how["mode"] == WEIGHTS:
+            raise ValueError(
+                f"{layer.name}: quantized: input_range: expected None with products of float32, got {limit}"
+            )
+        number(f"{layer.name}: quantized: input_range", limit, f"(0, {MOST_RANGE})")
     if layer.quantization_mode is None:
         move(places(layer))
-        layer.quantization_mode = mode
+        layer.quantization_mode, layer.input_range = how["mode"], limit
 
 
 def refuse_training(layer: Any) -> NoReturn:
@@ -132,6 +146,9 @@ def operands(layer: Any, kernel: Variable, groups: int = 1) -> list[Any]:
         matrices = np.split(place.value.reshape(-1, kernel.shape[-1]), groups, axis=1)
         known = layer.__dict__["_operands"] = (
             version,
-            [_core.PackedMatrix(np.ascontiguousarray(matrix), layer._precision) for matrix in matrices],
+            [
+                _core.PackedMatrix(np.ascontiguousarray(matrix), layer._precision, layer.input_range)
+                for matrix in matrices
+            ],
         )
     return known[1]

@@ -25,6 +25,7 @@ class Typed:
     given_dtype: DTypePolicy | None
     _mixed: bool  # whether products are to read bfloat16
     quantization_mode: str | None = None  # "int8", or "int8_weights" with products of float32; None: not quantized
+    input_range: float | None = None  # of "int8": what inputs are held to and scaled by, instead of row by row
 
     @property
     def sublayers(self) -> Sequence[Any]:

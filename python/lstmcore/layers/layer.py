@@ -533,9 +533,15 @@ class Layer(Weighted):
         """
         _quantized.quantize(self, mode, weights)
 
-    def quantize_as(self, mode: Any) -> None:
-        """Be quantized as a file says that the layer is, whose weights are to be set next."""
-        _quantized.quantize_as(self, mode)
+    @property
+    def quantization(self) -> dict[str, Any] | None:
+        """How the layer itself is quantized, as plain data; None if it is not."""
+        return None if self.quantization_mode is None else _quantized.described(self)
+
+    @quantization.setter
+    def quantization(self, how: Any) -> None:
+        # As a file says, which has the weights too.
+        _quantized.quantize_as(self, how)
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""

@@ -248,6 +248,7 @@ class Recurrent(SequenceLayer):
             training=training,
             zoneout=self._zones,
             precision=precision,
+            **({} if self.input_range is None else {"input_range": self.input_range}),
         )
 
     def in_reverse(self) -> Recurrent:
@@ -288,7 +289,7 @@ class Recurrent(SequenceLayer):
         if packed.precision != wanted:
             return f"{packed.dtype} (no {wanted} for these options)"
         if wanted == "int8":
-            return wanted
+            return wanted if self.input_range is None else f"{wanted} with inputs up to {self.input_range:.4g}"
         masked = bool(self.dropout or self.recurrent_dropout)
         if not masked and self._packed_for(True, wanted).precision == wanted:
             return wanted

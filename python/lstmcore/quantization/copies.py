@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from .._tree import leaves
 from .._warnings import warn
 from ..layers import _quantized
 from ..serialization.models import require_model
+from .calibration import input_ranges
 
 
 def quantize(
     model: Any,
     mode: str = "int8",
+    calibrate: Any = None,
     weights: str | None = None,
     tolerance: float | None = None,
     x: Any = None,
@@ -37,6 +40,9 @@ def quantize(
     ----------
     model : any model with weights.
     mode, weights : as for `layers.Layer.quantize`.
+    calibrate : inputs, by which the range of what every layer is given is found: it is then scaled by that, and held to
+        it, instead of by a scale for each row. Where all of it is zero, and for what has products of float32, rows have
+        their scales.
     tolerance : the largest error allowed. Without ``y`` it is that of the outputs for ``x``: the root of the mean
         squared error over that of the mean square. With ``y`` it is the increase of the loss over the loss. If the
         whole model in int8 is further off, layers stay as they are until it no longer is: first the one that is
@@ -62,16 +68,26 @@ def quantize(
         tolerance = number("tolerance", tolerance, "[0, inf)")
         if x is None:
             raise ValueError("x: expected inputs to measure the error with, as there is a tolerance; got None")
+    if calibrate is not None and weights is not None:
+        raise ValueError("calibrate: expected None with weights='int8', for products of float32 need no ranges")
     copied = copy.deepcopy(model)
+    ranges = {} if calibrate is None else input_ranges(copied, calibrate)
     if tolerance is None:
         copied.quantize(mode, weights)
+        _set_ranges(copied, ranges)
         return copied
     measured = _LossError(copied, x, y) if y is not None else _OutputError(copied, x)
     copied.quantize(mode, weights)
+    _set_ranges(copied, ranges)
     kept = _keep(copied, tolerance, measured, _floats(model, copied))
     if kept:
         warn(f"{model.name}: tolerance: stay in float32, by how far off each is alone: {', '.join(kept)}")
     return copied
+
+
+def _set_ranges(model: Any, ranges: Mapping[int, float]) -> None:
+    for layer in _quantized.within(model):
+        layer.input_range = ranges.get(id(layer)) or None
 
 
 class _OutputError:
@@ -127,19 +143,22 @@ def _keep(copied: Any, tolerance: float, measured: Any, floats: dict[int, Any]) 
     if measured(copied) <= tolerance:
         return []
     parts = [part for part in _quantized.within(copied) if part.quantization_mode is not None]
-    mode = parts[0].quantization_mode
-    int8 = {id(part): [(v, v.place) for v in part.variables if v.int8 is not None] for part in parts}
-    alone: dict[int, float] = {}
+    before = {id(part): (part.quantization, [(v, v.place) for v in part.variables if v.int8]) for part in parts}
     for part in parts:
         _quantized.restore(part, floats[id(part)])
+
+    def in_int8(part: Any) -> None:
+        how, moves = before[id(part)]
+        _quantized.move(moves)
+        part.quantization_mode, part.input_range = how["mode"], how["input_range"]
+
+    alone: dict[int, float] = {}
     for part in parts:
-        _quantized.move(int8[id(part)])
-        part.quantization_mode = mode
+        in_int8(part)
         alone[id(part)] = measured(copied)
         _quantized.restore(part, floats[id(part)])
     for part in parts:
-        _quantized.move(int8[id(part)])
-        part.quantization_mode = mode
+        in_int8(part)
     kept: list[str] = []
     for part in sorted(parts, key=lambda one: -alone[id(one)]):
         _quantized.restore(part, floats[id(part)])

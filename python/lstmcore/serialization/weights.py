@@ -23,21 +23,21 @@ def weights_of(layers: Iterable[LayerLike]) -> dict[str, Array]:
     return with_prefix("weights/", arrays)
 
 
-def modes_of(layers: Iterable[LayerLike]) -> dict[str, Any]:
+def quantized_of(layers: Iterable[LayerLike]) -> dict[str, Any]:
     """Return how layers are quantized, of those that are, by their names in files: data of a file, if there are any."""
-    found = {name: layer.quantization_mode for name, layer in named_layers(layers).items()}
-    modes = {name: mode for name, mode in found.items() if mode is not None}
-    return {"quantized": modes} if modes else {}
+    found = {name: layer.quantization for name, layer in named_layers(layers).items()}
+    quantized = {name: how for name, how in found.items() if how is not None}
+    return {"quantized": quantized} if quantized else {}
 
 
 def quantize_as(where: str, layers: Iterable[LayerLike], data: Mapping[str, Any]) -> None:
     """Quantize layers as the data of a file tell."""
-    modes = mapping(f"{where}: quantized", data.get("quantized", {}))
-    known = named_layers(layers) if modes else {}
-    for name, mode in modes.items():
+    quantized = mapping(f"{where}: quantized", data.get("quantized", {}))
+    known = named_layers(layers) if quantized else {}
+    for name, how in quantized.items():
         if name not in known:
             raise ValueError(f"{where}: quantized: {name}: expected a layer of the model")
-        known[name].quantize_as(mode)
+        known[name].quantization = how
 
 
 def with_prefix(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

@@ -31,9 +31,11 @@ View matrices(const char* argument, const py::array& given, const Dims& dims, st
 struct PackedMatrix {
     long depth = 0, columns = 0;
     Precision precision;
+    float input_range;
     std::variant<Buffer<float>, Buffer<double>> packed;
 
-    PackedMatrix(py::handle given, py::handle given_precision) : precision(read_precision(given_precision)) {
+    PackedMatrix(py::handle given, py::handle given_precision, py::handle given_range)
+        : precision(read_precision(given_precision)), input_range(read_range(given_range, precision)) {
         const py::array b_ = as_array("b", given);
         by_dtype("b", b_, [&](auto tag) {
             using T = decltype(tag);
@@ -100,7 +102,7 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
             if (packed.depth != depth)
                 throw py::value_error("a: expected " + std::to_string(packed.depth) + " columns, got " +
                                       std::to_string(depth));
-            p.packed_b = buffer->get(), p.columns = packed.columns;
+            p.packed_b = buffer->get(), p.columns = packed.columns, p.a_range = packed.input_range;
             precision = packed.precision;
         } else {
             b = matrices<T>("b", b_array, shape_of_all(stack, {"depth", depth}, {"columns"}), p.b_row, p.b_column);
@@ -250,8 +252,10 @@ void register_matrix(py::module_& m) {
     packed_matrix_class.def_property_readonly("precision", [](const PackedMatrix& m) { return name_of(m.precision); });
     made_by(
         packed_matrix_class,
-        [](py::handle b, py::handle precision) { return std::make_unique<PackedMatrix>(b, precision); }, py::arg("b"),
-        py::arg("precision") = name_of(Precision::full));
+        [](py::handle b, py::handle precision, py::handle input_range) {
+            return std::make_unique<PackedMatrix>(b, precision, input_range);
+        },
+        py::arg("b"), py::arg("precision") = name_of(Precision::full), py::arg("input_range") = py::none());
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
     m.def("transpose", transpose, py::arg("a"), py::arg("swapped") = 0);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <string>
 
+#include "bindings/arguments.hpp"
 #include "bindings/arrays.hpp"
 
 namespace lstmcore {
@@ -27,6 +29,16 @@ inline Precision read_precision(py::handle given) {
     const std::string expected = "precision: expected 'float32', 'bfloat16' or 'int8', got " + text_of(given);
     if (!PyUnicode_Check(given.ptr())) throw py::type_error(expected);
     throw py::value_error(expected);
+}
+
+// What the other operand is held to and scaled by, instead of a scale of each row; None, which is 0, where it has
+// those.
+inline float read_range(py::handle given, Precision precision) {
+    if (given.is_none()) return 0;
+    const double range = number("input_range", given, 0, std::numeric_limits<float>::max());
+    if (precision != Precision::int8)
+        throw py::value_error("input_range: expected None with another precision than 'int8', got " + text_of(given));
+    return float(range);
 }
 
 // Integers have no infinity, and a column with one has no scale.

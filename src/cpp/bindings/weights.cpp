@@ -154,7 +154,7 @@ void read_shape(CellDescription& d, const std::vector<py::array>& arrays) {
 }
 
 std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<py::object>& given, py::handle training,
-                                         py::handle zoneout, py::handle precision) {
+                                         py::handle zoneout, py::handle precision, py::handle input_range) {
     CellDescription d;
     d.cell = &cell_of(options);
     d.options = read_options(options, *d.cell);
@@ -163,6 +163,7 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
     d.training = flag("training", training);
     d.staged = (flag("zoneout", zoneout) && !d.cell->zoneout_is_fused) || !d.cell->is_fused(d.options);
     d.precision = read_precision(precision);
+    d.input_range = read_range(input_range, d.precision);
     if (d.training && d.precision == Precision::int8)
         throw py::value_error("precision: 'int8' is for inference, got training=True");
     const std::size_t least = d.cell->recurrent ? 2 : 1;
@@ -235,7 +236,7 @@ void register_weights(py::module_& m) {
         .def_property_readonly("dtype", [](const CellWeights& w) { return w.is_float32() ? "float32" : "float64"; });
     made_by_core(packed_weights_class);
     m.def("pack", pack_arrays, py::arg("options"), py::arg("weights"), py::arg("training"), py::arg("zoneout"),
-          py::arg("precision") = name_of(Precision::full));
+          py::arg("precision") = name_of(Precision::full), py::arg("input_range") = py::none());
     m.def("describe", describe);
     py::dict states;  // of every cell
     for (const CellInfo* cell = cells; cell->name; ++cell) states[cell->name] = names_in(cell->states);

@@ -168,7 +168,7 @@ class Forward {
             return at(p.x, place.b, place.t);
         };
         if constexpr (Product::narrow)
-            for (long m = 0; m < rows; ++m) narrow_x.read(m, x_row(m), 0);
+            for (long m = 0; m < rows; ++m) narrow_x.read(m, x_row(m), 0, p.weights.x_range);
         for (long block = block0; block < block1; ++block)
             for (long tile = 0; tile < tile_count(rows); ++tile) {
                 const long row = tile_begin(rows, tile);
@@ -360,7 +360,7 @@ class Forward {
     void prepare_rows(long t, long end) {
         if constexpr (Product::narrow) {
             for (long b = row0; b < end; ++b) {
-                if (!ahead) narrow_x.read(b, at(p.x, b, t), 0);
+                if (!ahead) narrow_x.read(b, at(p.x, b, t), 0, p.weights.x_range);
                 narrow_h.read(b, previous_h(p, b, t), least_of_h(p));
             }
             return;

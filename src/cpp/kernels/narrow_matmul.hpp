@@ -57,7 +57,7 @@ void narrow_multiply(const MatmulProblem<float>& p, const Team& team) {
                 copy_elements(one, from, p.a_column, p.depth);
                 from = one;
             }
-            rows.read(r, from, 0);
+            rows.read(r, from, 0, p.a_range);
         }
         for (long j = panel0; j < panel1; ++j) {
             const long column = j * panel_columns<float>, columns = min(panel_columns<float>, p.columns - column);

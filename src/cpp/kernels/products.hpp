@@ -108,7 +108,7 @@ struct Bfloat16 {
         else
             std::memcpy(to, &all, n * sizeof *to);
     }
-    static void read_row(float* to, const float* from, long n, float) {
+    static void read_row(float* to, const float* from, long n, float, float) {
         char* out = reinterpret_cast<char*>(to);
         for (long k = 0; k < n; k += lanes<float>) {
             const Halves all = halves(load(from + k, int(min(lanes<float>, n - k))));
@@ -197,9 +197,9 @@ struct Int8 {
     // A row: its scale, what each block of a sum begins with, then its words.
     static long head(long words) { return 1 + ceil_div(words, sum_block); }
 
-    // The scale is that of `least` or more. A row with what is no finite number has none, and so has all that it is
-    // multiplied with.
-    static void read_row(float* to, const float* from, long n, float least) {
+    // The scale is that of `least` or more; or that of `range`, if there is one, and numbers are held to it. A row with
+    // what is no finite number has none, and so has all that it is multiplied with.
+    static void read_row(float* to, const float* from, long n, float least, float range) {
         typedef int8_t Bytes __attribute__((vector_size(vector_bytes / 4)));
         constexpr long of_block = sum_block * group;
         Words top{};
@@ -211,6 +211,7 @@ struct Int8 {
             if (!(x <= most_of_row)) most_of_row = x;
             if (x != x) break;
         }
+        if (range > 0) most_of_row = range + (most_of_row - most_of_row);
         float scale = most_of_row / most + (most_of_row - most_of_row);
         if (scale < smallest) scale = 0;
         const Vec<float> divisor = broadcast(scale > 0 ? scale : 1.f);
@@ -219,7 +220,13 @@ struct Int8 {
         for (long block = 0, k = 0; k < n; ++block) {
             Bits sum{};  // unsigned: a row without a scale has anything for its numbers
             for (const long end = min(n, k + of_block); k < end; k += lanes<float>) {
-                const Words q = whole(load(from + k, int(min(lanes<float>, n - k))) / divisor);
+                Vec<float> x = load(from + k, int(min(lanes<float>, n - k)));
+                if (range > 0) {
+                    const Vec<float> high = broadcast(range), low = -high;
+                    x = x > high ? high : x;
+                    x = x < low ? low : x;
+                }
+                const Words q = whole(x / divisor);
                 const Bytes bytes = __builtin_convertvector(q, Bytes);
                 std::memcpy(out + k, &bytes, sizeof bytes);
                 sum += (Bits)q;
@@ -291,8 +298,8 @@ struct NarrowRows {
     typename Product::Element* data;
     long terms;
     LSTMCORE_INLINE float* row(long b) const { return data + b * row_stride<Product>(terms); }
-    LSTMCORE_INLINE void read(long b, const float* from, float least) const {
-        Product::read_row(row(b), from, terms, least);
+    LSTMCORE_INLINE void read(long b, const float* from, float least, float range = 0) const {
+        Product::read_row(row(b), from, terms, least, range);
     }
     // The panel begins at `panel`; N vectors are a word of it.
     template <int R, int N>

@@ -60,6 +60,7 @@ std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeight
     Packed<T> packed;
     packed.kernels = &kernels;
     packed.memory = Buffer<T>(total);
+    packed.weights.x_range = made->input_range;
     T* next = packed.memory.get();
     for_each_part([&](const Part<T>& part) {
         packed.weights.*part.pointer = next;

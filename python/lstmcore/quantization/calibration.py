@@ -1,0 +1,67 @@
+"""The ranges of what layers are given, over data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .._tree import leaves
+from ..layers import _quantized
+from ..layers.recurrent import Recurrent
+
+
+def input_ranges(model: Any, x: Any) -> dict[int, float]:
+    """Return the largest magnitude in what each layer that can be quantized is given for ``x``, by identity.
+
+    An `Embedding`, which is given integers, has none.
+
+    Raises
+    ------
+    ValueError
+        There are NaN or infinities in ``x`` or in what a layer is given, or a layer is not run.
+    """
+    for k, part in enumerate(leaves(x)):
+        if part is not None and not np.isfinite(np.asarray(part, np.float64)).all():
+            raise ValueError(f"calibrate: expected finite numbers, got NaN or infinities in array {k}")
+    layers = [
+        layer
+        for layer in _quantized.within(model)
+        if _quantized.can_be(layer) and not any(layer.quantized_weights.values())
+    ]
+    found: dict[int, float] = {}
+    before = model.state()
+    try:
+        with contextlib.ExitStack() as stack:
+            for layer in layers:
+                stack.enter_context(_watched(layer, found))
+            if not len(model.predict(x, verbose=0)):
+                raise ValueError("calibrate: expected at least one row, got none")
+    finally:
+        model.load_state(before)
+    for layer in layers:
+        if id(layer) not in found:
+            raise ValueError(f"calibrate: {layer.name} is not run, so there is no range of what it is given")
+        if not np.isfinite(found[id(layer)]):
+            raise ValueError(f"calibrate: {layer.name}: expected finite numbers, is given NaN or infinities")
+    return found
+
+
+@contextlib.contextmanager
+def _watched(layer: Any, found: dict[int, float]) -> Iterator[None]:
+    """Within the ``with`` block, note the largest magnitude of what a layer is given."""
+    name = "prepare" if isinstance(layer, Recurrent) else "forward"  # which all ways of running it go through
+    run: Callable[..., Any] = getattr(layer, name)
+
+    def watched(inputs: Any, *arguments: Any, **options: Any) -> Any:
+        largest = float(np.abs(inputs).max(initial=0.0))
+        found[id(layer)] = float(np.maximum(found.get(id(layer), 0.0), largest))  # NaN if either is
+        return run(inputs, *arguments, **options)
+
+    layer.__dict__[name] = watched
+    try:
+        yield
+    finally:
+        del layer.__dict__[name]
