@@ -12,11 +12,14 @@ import sys
 
 import numpy as np
 import pytest
-from test_reduced_precision import CELLS, SETS, bfloat16, every_cell, made, numbers, run, sigmoid, start
+from test_reduced_precision import CELLS, SETS, made, numbers, run, start
 
 from lstmcore import _core, functional
 from lstmcore._options import LSTMOptions, RNNOptions
 from lstmcore.functional import Zoneout
+from lstmcore.reference import bfloat16
+
+every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def packed(cell, weights, zoneout=False):
@@ -39,6 +42,10 @@ def train(cell, x, weights, state, d_outputs, d_last, **arguments):
 
 
 # --- the definition: of each cell a step forward and back ---
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
 def lstm_step(a, u, h, c):
