@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._screen import is_watched
+from .._signatures import suggesting
 from .._tree import concatenated
 from ..callbacks import Callback, CallbackList, ProgbarLogger
 from ..layers._calls import own_outputs
@@ -64,6 +65,7 @@ class Evaluating(Stepping):
             hooks.on_test_end(logs)
         return logs
 
+    @suggesting
     @in_turn(within=True)
     def evaluate(
         self,
@@ -96,6 +98,7 @@ class Evaluating(Stepping):
             logs = self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
             return self._report(logs, return_dict)
 
+    @suggesting
     def predict(
         self,
         x: Any,

@@ -11,6 +11,7 @@ import numpy as np
 from .. import _random
 from .._arguments import positive_integer, rate
 from .._screen import is_watched
+from .._signatures import suggesting
 from ..callbacks import Callback, CallbackList, History, ProgbarLogger
 from ..layers.layer import Array
 from ..serialization.state import join, split
@@ -42,6 +43,7 @@ class Trainer(Evaluating):
             self._shuffle_stream = _random.Stream(int(_random.generator().integers(2**32)))
         return self._shuffle_stream
 
+    @suggesting
     @in_turn(within=False)
     def fit(
         self,
