@@ -1,6 +1,7 @@
 """Constructors show what they take, in Keras's order, and take it so."""
 
 import inspect
+import pydoc
 import re
 
 import numpy as np
@@ -137,6 +138,11 @@ def test_a_class_of_the_users_shows_its_own():
     assert by_position(Same) == by_position(LSTM)
     model = Sequential([Mine(2, input_shape=(3, 1))])
     assert model(np.ones((1, 3, 1))).shape == (1, 2)
+
+
+def test_a_class_without_a_constructor_takes_nothing():
+    assert str(inspect.signature(lstmcore.constraints.NonNeg)) == "()"
+    assert "NonNeg()" in pydoc.render_doc(lstmcore.constraints.NonNeg, renderer=pydoc.plaintext)
 
 
 def test_an_object_that_is_called_has_the_signature_of_its_call():

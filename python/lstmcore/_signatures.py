@@ -77,8 +77,8 @@ class Shown:
         if instance is not None:
             raise AttributeError("__signature__")  # an object that can be called has that of its call
         signature = signature_of(owner)
-        *_, (root, constructor) = _constructors(owner)
-        if not is_ours(root) or _any_name(constructor) is None:
+        *_, (root, constructor) = [(owner, None), *_constructors(owner)]
+        if constructor is None or not is_ours(root) or _any_name(constructor) is None:
             return signature
         # What is left over at the end of ours is refused.
         kept = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
