@@ -432,7 +432,7 @@ def test_the_axis_is_one_of_the_outputs(make, kind):
     np.testing.assert_allclose(layer(x), want, rtol=1e-12)
     assert layer.compute_output_shape(x.shape) == want.shape
     assert_gradients_by_differences(layer, x)
-    assert layer.head is None
+    assert layer.last_activation is None
     with pytest.raises(ValueError, match="axis"):
         layer.stream(1, 1)
 

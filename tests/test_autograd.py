@@ -8,9 +8,10 @@ import numpy as onp
 import pytest
 from layer_tools import Elman, by_differences, numbers
 
-from lstmcore import Input, Model, Sequential, activations, layers, losses, utils
+from lstmcore import Input, Model, Sequential, activations, layers, losses, metrics, utils
 from lstmcore.layers import GRU, LSTM, RNN, Activation, Add, Cell, Dense, Layer, LSTMCell, SimpleRNN, StackedRNNCells
 from lstmcore.models import load_model
+from lstmcore.utils import check_gradients
 
 MASK = onp.array([[True, True, False, False], [True, True, True, False]])
 
@@ -129,6 +130,172 @@ def test_losses_of_ours_within_one_of_ones_own(name):
     assert value == pytest.approx(3 * whole(y, p) + (p**2).sum(-1).mean(), rel=1e-14)
     expected = by_differences(lambda: 3 * whole(y, p) + (p**2).sum(-1).mean(), p)
     onp.testing.assert_allclose(d, expected, rtol=1e-6, atol=1e-8)
+
+
+class Endpoint(layers.Layer):
+    """As the guides of Keras have it: adds a loss of ours, of targets that are an input, and measures."""
+
+    def __init__(self, loss, metric="mse", **options):
+        super().__init__(**options)
+        self.loss_fn, self.seen = losses.get(loss), metrics.get(metric)
+
+    def call(self, targets, logits, sample_weight=None):
+        self.add_loss(self.loss_fn(targets, logits, sample_weight))
+        self.seen.update_state(targets, logits)
+        return logits * 1
+
+
+class Losses(layers.Layer):
+    """Returns the losses of samples."""
+
+    def __init__(self, loss, **options):
+        super().__init__(**options)
+        self.loss_fn = loss
+
+    def call(self, targets, outputs, weights=None):
+        return np.reshape(self.loss_fn(targets, outputs, weights), (-1, 1))
+
+
+def endpoint_of(layer, shape, weighted, dtype="float64"):
+    y, p, w = (Input(one, dtype=dtype) for one in (shape, shape, ()))
+    return Model([y, p, w], layer(y, p, w) if weighted else layer(y, p)) if weighted else Model([y, p], layer(y, p))
+
+
+BY_TARGETS = [
+    "mse",
+    "mae",
+    "msle",
+    "huber",
+    "log_cosh",
+    "cosine_similarity",
+    "poisson",
+    "bce",
+    "categorical_crossentropy",
+]
+
+
+@pytest.mark.parametrize("name", BY_TARGETS)
+@pytest.mark.parametrize("reduction", ["none", "sum_over_batch_size", "sum", "mean_with_sample_weight"])
+def test_losses_of_ours_within_a_call_have_gradients_by_targets_and_weights(name, reduction):
+    random = onp.random.default_rng(0)
+    y, p = 0.1 + 0.8 * random.random((2, 4, 3))
+    given = [y, p, random.random(4)]
+    for weighted in (False, True):
+        loss = losses.get(name).loss_class(reduction=reduction)
+        layer = Losses(loss, dtype="float64")
+        arrays = given[: 2 + weighted]
+        want = onp.reshape(loss(*arrays), (-1, 1))
+        onp.testing.assert_allclose(layer(*arrays), want, rtol=1e-14)
+        onp.testing.assert_allclose(layer(*arrays, training=True), want, rtol=1e-14)
+        assert check_gradients(endpoint_of(layer, (3,), weighted), arrays).ok
+
+
+def test_what_has_no_derivatives_by_targets_within_a_call_says_so():
+    y, p = numbers(4, 3), numbers(4, 3, seed=1)
+    with pytest.raises(TypeError, match=r"kl_divergence: y_true: has no derivatives by the targets.*autograd\.numpy"):
+        Losses(losses.KLDivergence(reduction="none"))(y, p, training=True)
+    labels = onp.array([[0.0], [1.0], [2.0], [0.0]], "float32")  # which have none, and need none
+    layer = Losses(losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none"))
+    layer(labels, p, training=True)
+    layer.backward(onp.ones((4, 1), "float32"))
+    own = losses.LossFunctionWrapper(lambda y, p: np.mean((y - p) ** 2 * y, axis=-1), reduction="none")
+    model = endpoint_of(Losses(own, dtype="float64"), (3,), False)
+    assert check_gradients(model, [y.astype("float64"), p.astype("float64")]).ok
+
+
+def test_a_model_learns_by_what_a_layer_adds_to_the_loss_alone():
+    """With the loss of ours, of targets that come as an input, it learns what it learns by `compile` and targets."""
+    x, y, weight = numbers(8, 3), (numbers(8, 1, seed=1) > 0).astype("float32"), onp.linspace(0, 1, 8, dtype="float32")
+    models = []
+    for adds in (True, False):
+        given = [Input((3,), name="x"), Input((1,), name="y"), Input((), name="weight")]
+        outputs = layers.Dense(1, kernel_initializer="ones")(given[0])
+        if adds:
+            outputs = Endpoint(losses.BinaryCrossentropy(from_logits=True))(given[1], outputs, given[2])
+        models.append(Model(given if adds else given[0], outputs))
+    one, other = models
+    one.compile("sgd")
+    other.compile("sgd", losses.BinaryCrossentropy(from_logits=True))
+    got = one.fit({"x": x, "y": y, "weight": weight}, epochs=3, batch_size=4, shuffle=False, verbose=0).history
+    want = other.fit(x, y, sample_weight=weight, epochs=3, batch_size=4, shuffle=False, verbose=0).history
+    assert list(got) == ["loss", "mse"]
+    onp.testing.assert_allclose(got["loss"], want["loss"], rtol=1e-5)
+    onp.testing.assert_allclose(one.get_weights()[0], other.get_weights()[0], rtol=1e-5)
+    scores = one.evaluate([x, y, weight], verbose=0)
+    assert scores[0] == pytest.approx(other.evaluate(x, y, sample_weight=weight, verbose=0), rel=1e-5)
+    data = [([x[:4], y[:4], weight[:4]],), ([x[4:], y[4:], weight[4:]],)]
+    assert one.evaluate(iter(data), verbose=0) == pytest.approx(scores)
+    assert one.test_on_batch([x, y, weight]) == pytest.approx(scores)
+    one.train_on_batch([x, y, weight], y)  # of which nobody asks anything
+    one.fit([x, y, weight], validation_split=0.5, verbose=0)
+    with pytest.raises(ValueError, match=r"class_weight: expected None without targets"):
+        one.fit([x, y, weight], class_weight={0: 1.0, 1: 2.0}, verbose=0)
+
+
+class AddsSquares(layers.Layer):
+    """With passes of its own."""
+
+    def forward(self, inputs, training=False):
+        self.add_loss(onp.square(inputs).sum())
+        self._cache = inputs
+        return inputs
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return d_outputs + 2 * self.kept()
+
+
+@pytest.mark.parametrize("kind", ["chain", "graph", "two outputs", "by hand", "penalty"])
+def test_without_a_loss_what_is_added_is_all(kind):
+    class ByHand(Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = layers.Dense(2, kernel_initializer="ones"), AddsSquares()
+
+        def forward(self, inputs, training=False):
+            return self.last(self.first(inputs, training=training), training=training)
+
+        def backward(self, d_outputs, need_d_inputs=True):
+            return self.first.backward(self.last.backward(d_outputs), need_d_inputs)
+
+    x, dense = (
+        Input((3,)),
+        layers.Dense(2, kernel_initializer="ones", kernel_regularizer="l2" if kind == "penalty" else None),
+    )
+    model = {
+        "chain": lambda: Sequential([dense, AddsSquares()]),
+        "graph": lambda: Model(x, AddsSquares()(dense(x))),
+        "two outputs": lambda: Model(x, [AddsSquares()(dense(x)), layers.Dense(1)(x)]),
+        "by hand": ByHand,
+        "penalty": lambda: Sequential([dense]),
+    }[kind]()
+    data = numbers(4, 3)
+    model.compile("sgd")
+    assert model.predict(data, verbose=0) is not None
+    kernel = model.get_weights()[0]
+    value = model.train_on_batch(data)
+    if kind == "penalty":
+        assert value == pytest.approx(0.01 * onp.square(kernel).sum(), rel=1e-5)
+        gradient = 0.02 * kernel
+    else:
+        assert value == pytest.approx(onp.square(data @ kernel).sum(), rel=1e-5)
+        gradient = 2 * data.T @ (data @ kernel)
+    onp.testing.assert_allclose(model.get_weights()[0], kernel - 0.01 * gradient, rtol=1e-4)
+    model.fit(data, verbose=0)
+    model.fit(iter([data, data]), verbose=0)
+
+
+def test_no_loss_at_all_is_told():
+    model = Sequential([layers.Dense(1, input_shape=(3,))])
+    model.compile("sgd")
+    x, y = numbers(4, 3), numbers(4, 1)
+    for step in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(
+            ValueError, match=r"loss: expected one in compile, or a layer that adds to it .*got neither"
+        ):
+            step(x, y)
+    model.compile("sgd", metrics=["mae"])
+    with pytest.raises(ValueError, match=r"y: expected targets, got None"):
+        model.evaluate(x)
 
 
 # --- activations ---

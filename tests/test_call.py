@@ -11,6 +11,7 @@ from layer_tools import numbers
 
 import lstmcore
 from lstmcore import Input, Model, Sequential, layers, models
+from lstmcore.utils import check_gradients
 
 
 class Classifier(Model):
@@ -605,12 +606,68 @@ def test_sizes_that_nobody_knows_are_none_in_a_graph():
         further.stream()
 
 
-@pytest.mark.parametrize("name", ["logits", "further_masks"])
-def test_names_of_arguments_with_a_meaning_of_their_own(name):
-    scope = {}
-    exec(f"def call(self, inputs, {name}=None): return inputs", scope)
-    with pytest.raises(TypeError, match=f"Mine: call: expected another name for '{name}'"):
-        type("Mine", (layers.Layer,), {"call": scope["call"]})
+def test_names_of_arguments_with_a_meaning_of_their_own():
+    def call(self, inputs, further_masks=None):
+        return inputs
+
+    with pytest.raises(TypeError, match="Mine: call: expected another name for 'further_masks'"):
+        type("Mine", (layers.Layer,), {"call": call})
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_an_argument_may_be_called_logits(within):
+    """Which is the name of what goes into a last activation, where layers of the library hand that to a loss."""
+    pytest.importorskip("autograd")
+
+    class Endpoint(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = layers.Dense(2, kernel_initializer="ones") if within else None
+
+        def call(self, inputs, logits=None):
+            inner = self.inner
+            return (inputs if inner is None else inner(inputs)) * 2.0 + logits
+
+    a, b = Input((2,)), Input((2,))
+    model = Model([a, b], layers.Dense(2, activation="softmax")(Endpoint()(a, logits=b)))
+    chain = Model([a, b], Endpoint()(a, b))
+    x, y = numbers(4, 2), numbers(4, 2)
+    sums = x.sum(1, keepdims=True) if within else x
+    np.testing.assert_allclose(chain.predict([x, y], verbose=0), sums * 2 + y, rtol=1e-5, atol=1e-6)
+    for one, loss in ((model, "categorical_crossentropy"), (chain, "mse")):
+        one.compile("sgd", loss)
+        one.fit([x, y], np.eye(2, dtype="float32")[[0, 1, 0, 1]], verbose=0)
+    assert check_gradients(chain, [x, y]).ok
+
+
+@pytest.mark.parametrize("name", ["head", "heads", "owner", "returned", "note", "calls", "logits", "metric", "rows"])
+@pytest.mark.parametrize("base", [layers.Layer, Model])
+def test_attributes_of_the_users_have_the_names_that_they_like(base, name):
+    class Own(base):
+        def __init__(self, value):
+            super().__init__()
+            setattr(self, name, value)
+            self.dense = layers.Dense(2)
+
+        def call(self, inputs):
+            value = getattr(self, name)
+            return self.dense(value(inputs) if callable(value) else inputs * value)
+
+    x = numbers(4, 3)
+    for value in (layers.Dense(3), 3.0):
+        model = Sequential([Own(value)])
+        model.compile("sgd", "mse")
+        model.fit(x, x[:, :2], verbose=0)
+        assert model.predict(x, verbose=0).shape == (4, 2)
+        assert getattr(model.layers[0], name) is value
+
+
+@pytest.mark.parametrize("name", ["convert", "state", "kept", "forward"])
+def test_attributes_that_hide_methods_are_refused(name):
+    model = failing(lambda self, x: self.dense(x))()
+    setattr(model, name, 3.0)
+    with pytest.raises(TypeError, match=f"failing.*: {name}: expected another name for an attribute"):
+        model.build((None, 3))
 
 
 def test_attributes_may_be_set_while_others_call():

@@ -155,7 +155,7 @@ def test_gradients_add_up_and_inputs_may_do_without():
 def test_logits_leave_out_the_activation():
     x, d = numbers(2, 5, 3), numbers(2, 3, 4)
     layers = [with_weights(Conv1D(4, 3, activation=a, dtype="float64"), 3) for a in ("sigmoid", None)]
-    assert layers[0].head is layers[0].activation
+    assert layers[0].last_activation is layers[0].activation
     got, want = layers[0].forward(x, True, logits=True), layers[1].forward(x, True)
     np.testing.assert_array_equal(got, want)
     np.testing.assert_array_equal(layers[0].backward(d, logits=True), layers[1].backward(d))

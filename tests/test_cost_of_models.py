@@ -182,7 +182,7 @@ def test_a_chain_that_grows_and_shrinks_is_the_one_made_at_once():
     np.testing.assert_array_equal(at_once(X), grown(X))
     last = grown.pop()
     assert (grown.output_shape, grown.count_params(), len(grown.variables)) == ((None, 3), 193, 6)
-    assert last.owner is None
+    assert last.owned_by is None
     grown.add(layers.Dense(5))
     assert grown(X).shape == (8, 5)
     grown.compile("sgd", "mse")
@@ -197,7 +197,7 @@ def test_a_layer_that_does_not_fit_is_not_added():
     wrong = layers.GRU(3)
     with pytest.raises(ValueError, match=r"inputs: expected shape \(batch, steps, features\), got \(None, 4\)"):
         model.add(wrong)
-    assert wrong.owner is None
+    assert wrong.owned_by is None
     assert len(model.layers) == 1
     model.add(layers.Dense(1))
     assert model(X).shape == (8, 1)

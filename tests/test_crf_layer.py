@@ -317,7 +317,7 @@ def test_nothing_in_nothing_out():
     assert layer(np.zeros((2, 0, 3))).shape == (2, 0)
     chains = layer(np.zeros((0, 5, 3)), logits=True)
     assert losses.CRF("none")(np.zeros((0, 5), int), chains).shape == (0,)
-    assert layer.head(chains).shape == (0, 5)
+    assert layer.last_activation(chains).shape == (0, 5)
     assert layer.marginals(np.zeros((0, 5, 3))).shape == (0, 5, 3)
 
 

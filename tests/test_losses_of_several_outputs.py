@@ -94,11 +94,11 @@ def test_a_head_whose_output_is_read_or_returned_twice_is_not_left_out(kind):
         ([layers.Add()([read, once]), once], ["mse", loss], [squares, y]),
     ):
         model = standing(clone_model(Model(x, outputs)), chosen)
-        assert model.heads.count(None) == (1 if outputs[-1] is beside else 2)
+        assert model.last_activations.count(None) == (1 if outputs[-1] is beside else 2)
         assert_gradients_are_differences(model, targets)
     # beside them, one that is neither is left out, and has the gradient all the same
     model = standing(Model(x, [read, beside, once]), [loss, "mse", loss])
-    assert [one is None for one in model.heads] == [True, False, False]
+    assert [one is None for one in model.last_activations] == [True, False, False]
     assert_gradients_are_differences(model, [y, REAL[1], y])
 
 

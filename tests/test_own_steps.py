@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lstmcore import Model, Sequential, callbacks, layers, metrics
+from lstmcore import Input, Model, Sequential, callbacks, layers, metrics
 
 X = np.random.default_rng(0).standard_normal((12, 3)).astype("float32")
 Y = X.sum(1, keepdims=True)
@@ -156,20 +156,131 @@ def test_metrics_that_are_attributes_are_reported(kind, rows):
     assert list(model.test_on_batch(X, Y, return_dict=True)) == ["loss", "mae", "rows"]
 
 
-class Watched(layers.Dense):
-    """Keeps a metric."""
+class Watched(layers.Layer):
+    """Keeps metrics, one in a list in a dict; is run on arrays as it is written, or as autograd does."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.seen = metrics.Mean("seen")
+        self.others = {"all": [metrics.MeanSquaredError("far")]}
+
+    def watch(self, inputs):
+        self.seen.update_state(inputs)
+        self.others["all"][0].update_state(y_true=inputs, y_pred=inputs * 2)
 
 
-def test_metrics_of_layers_are_not_reported():
-    model = Sequential([Watched(1, input_shape=(3,))])
+class Derived(Watched):
+    def call(self, inputs):
+        self.watch(inputs)
+        return inputs * 1
+
+
+class Written(Watched):
+    def forward(self, inputs, training=False):
+        self.watch(inputs)
+        return inputs
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return d_outputs
+
+
+class Around(layers.Layer):
+    """A layer with layers within, whose call is drawn."""
+
+    def __init__(self, inner, **options):
+        super().__init__(**options)
+        self.inner = inner
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+class ByHand(Model):
+    """A model with passes of its own."""
+
+    def __init__(self, inner, last):
+        super().__init__()
+        self.inner, self.last = inner, last
+
+    def forward(self, inputs, training=False):
+        return self.last(self.inner(inputs, training=training), training=training)
+
+    def backward(self, d_outputs, need_d_inputs=True):
+        return self.inner.backward(self.last.backward(d_outputs), need_d_inputs)
+
+
+def model_within(inner):
+    x = Input((3,))
+    return Model(x, inner(x))
+
+
+WATCHED = {
+    "chain": lambda inner, last: Sequential([inner, last]),
+    "layer within": lambda inner, last: Sequential([Around(inner), last]),
+    "model within": lambda inner, last: Sequential([model_within(inner), last]),
+    "wrapped": lambda inner, last: Sequential([layers.Residual([inner]), layers.Rescaling(0.5), last]),
+    "by hand": ByHand,
+}
+
+
+@pytest.mark.parametrize("kind", [Derived, Written])
+@pytest.mark.parametrize("way", WATCHED)
+def test_metrics_that_layers_keep_are_reported(kind, way):
+    """As by Keras; they see the inputs of the model, whose mean and mean square are known."""
+    if kind is Derived:
+        pytest.importorskip("autograd")
+    model = WATCHED[way](kind(), layers.Dense(1))
+    model.compile("sgd", "mse", metrics=["mae"])
+    of_all = {"seen": pytest.approx(X.mean(), abs=1e-6), "far": pytest.approx(np.square(X).mean(), rel=1e-5)}
+    history = model.fit(X, Y, validation_data=(X[:3], Y[:3]), epochs=2, batch_size=4, verbose=0).history
+    assert list(history) == [f"{val}{name}" for val in ("", "val_") for name in ("loss", "mae", "seen", "far")]
+    for name, want in of_all.items():
+        assert history[name] == [want] * 2
+    assert history["val_seen"] == [pytest.approx(X[:3].mean(), abs=1e-6)] * 2
+    scores = model.evaluate(X, Y, verbose=0, return_dict=True)
+    assert {name: scores[name] for name in of_all} == of_all
+    assert model.metrics_names == list(scores) == list(model.reported_metrics)
+    assert list(model.train_on_batch(X, Y, return_dict=True)) == list(scores)
+    model.predict(X, verbose=0)
+    assert model.test_on_batch(X, Y)[2:] == list(of_all.values())
+
+
+def test_metrics_of_layers_of_one_name_are_told_apart_and_looked_for_when_they_come():
+    pytest.importorskip("autograd")
+    first, second = Derived(input_shape=(3,)), Derived()
+    model = Sequential([first, layers.Rescaling(2.0), second, layers.Dense(1)])
     model.compile("sgd", "mse")
-    assert list(model.train_on_batch(X, Y, return_dict=True)) == ["loss"]
-    model.kept = model.layers[0].seen
-    assert list(model.train_on_batch(X, Y, return_dict=True)) == ["loss", "seen"]
+    logs = model.test_on_batch(X, Y, return_dict=True)
+    assert list(logs) == ["loss", "seen", "far", "seen_1", "far_1"]
+    assert logs["seen_1"] == pytest.approx(2 * logs["seen"], rel=1e-5)
+    first.late = metrics.Mean("loss")  # stands behind that of the model
+    second.late = metrics.Mean("late")
+    assert list(model.train_on_batch(X, Y, return_dict=True)) == [*logs, "late"]
+    spare = metrics.Mean("spare")
+    model.test_on_batch(X, Y)
+    first.late = spare
+    assert list(model.fit(X, Y, verbose=0).history) == ["loss", "seen", "far", "spare", "seen_1", "far_1", "late"]
+
+
+def test_metrics_of_models_within_are_their_own():
+    """Their layers' are reported, as in Keras."""
+    inner = Attribute([layers.Dense(2, input_shape=(3,)), Written()])
+    model = Sequential([inner, layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert list(model.train_on_batch(X, Y, return_dict=True)) == ["loss", "seen", "far"]
+
+
+def test_what_is_run_to_learn_shapes_is_not_measured():
+    pytest.importorskip("autograd")
+    layer = Derived()
+    layer.seen.update_state(3.0)
+    layer(Input((3,)))
+    assert layer.compute_output_shape((None, 3)) == (None, 3)
+    hand = ByHand(layer, layers.Dense(1))
+    hand.build((None, 3))
+    hand.compute_output_shape((None, 3))
+    assert layer.seen.result() == 3.0
+    assert layer.seen.state() == {"total": 3.0, "count": 1.0}
 
 
 def test_metrics_of_ones_own_survive_an_evaluation_and_an_interruption(tmp_path):

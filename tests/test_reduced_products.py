@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_reduced_precision import numbers, product
+from test_reduced_precision import numbers
 
 from lstmcore import _core
+from lstmcore.reference.low_precision import products
 
 every_precision = pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 
@@ -38,7 +39,8 @@ def test_products_are_their_definition(precision, rows, depth, columns, bias, tr
         got = _core.matmul(np.asfortranarray(a) if transposed else a, packed, extra, out, accumulate)
     finally:
         _core.set_num_threads(before)
-    want = product(a, b, precision) if a.size and b.size else np.zeros((rows, columns))
+    product, _ = products(precision, None, np.matmul, False)
+    want = product(a.astype("f8"), b.astype("f8")) if a.size and b.size else np.zeros((rows, columns))
     want = want + (0 if extra is None else extra) + (start if accumulate else 0)
     # a float32 is rounded when a block of the sum joins the others, and in them with bfloat16
     np.testing.assert_allclose(got, want, atol=1e-5, rtol=1e-5)

@@ -500,8 +500,8 @@ def test_the_head_can_be_left_out(make):
     for v in layer.variables:
         v.gradient.fill(0)
     z = layer.forward(x, True, logits=True)
-    np.testing.assert_allclose(layer.head(z), y, rtol=1e-14)
-    d_inputs = layer.backward(layer.head.backward(z, y, d), logits=True)
+    np.testing.assert_allclose(layer.last_activation(z), y, rtol=1e-14)
+    d_inputs = layer.backward(layer.last_activation.backward(z, y, d), logits=True)
     np.testing.assert_allclose(d_inputs, want_d, rtol=1e-12, atol=1e-15)
     for v, gradient in zip(layer.variables, want, strict=True):
         np.testing.assert_allclose(v.gradient, gradient, rtol=1e-12, atol=1e-15)
@@ -509,7 +509,7 @@ def test_the_head_can_be_left_out(make):
 
 def test_layers_without_a_head():
     for layer in (Softmax(axis=1), LSTM(2), Flatten(), TimeDistributed(LSTM(2)), Residual(Dense(2, "softmax"))):
-        assert layer.head is None
+        assert layer.last_activation is None
 
 
 # --- regularizers, constraints ---

@@ -371,7 +371,7 @@ def test_what_a_mixin_defines_counts_too():
 
     with pytest.raises(NotImplementedError, match="cannot be run piece by piece"):
         Sequential([Layer(3, input_shape=(None, 3))]).stream()
-    assert Layer(3, "softmax").head is None
+    assert Layer(3, "softmax").last_activation is None
     with pytest.raises(TypeError, match="defines forward, which would not be called"):
         type("Mine", (Doubles, layers.Residual), {})
 

@@ -15,43 +15,51 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from . import (
-    _not_offered,
-    activations,
-    callbacks,
-    constraints,
-    decoders,
-    functional,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    reference,
-    regularizers,
-    saving,
-    streaming,
-    utils,
-)
+from . import _not_offered
 from ._config import __version__, get_num_threads, set_num_threads, show_config, threads
-from .initializers import Initializer
-from .layers import Input, Layer
-from .losses import Loss
-from .metrics import Metric
-from .models import Model, Sequential
-from .optimizers import Optimizer
-from .regularizers import Regularizer
 
 if _TYPE_CHECKING:
-    from . import audio, datasets, preprocessing, tuner
+    from . import (
+        activations,
+        audio,
+        callbacks,
+        config,
+        constraints,
+        datasets,
+        decoders,
+        dtype_policies,
+        functional,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        mixed_precision,
+        models,
+        optimizers,
+        preprocessing,
+        reference,
+        regularizers,
+        saving,
+        streaming,
+        tuner,
+        utils,
+    )
     from . import sklearn as sklearn
+    from ._policy import DTypePolicy
+    from .initializers import Initializer
     from .interop.torch_models.named import from_state_dict, to_state_dict
     from .interop.torch_models.reading import from_torch
     from .interop.torch_models.writing import to_torch
+    from .layers import Input, Layer
+    from .losses import Loss
+    from .metrics import Metric
+    from .models import Model, Sequential
+    from .optimizers import Optimizer
+    from .regularizers import Regularizer
 
 # Without those that need another package: ``from lstmcore import *`` asks for each.
 __all__ = [
+    "DTypePolicy",
     "Initializer",
     "Input",
     "Layer",
@@ -65,9 +73,11 @@ __all__ = [
     "activations",
     "audio",
     "callbacks",
+    "config",
     "constraints",
     "datasets",
     "decoders",
+    "dtype_policies",
     "from_state_dict",
     "from_torch",
     "functional",
@@ -76,6 +86,7 @@ __all__ = [
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "optimizers",
     "preprocessing",
@@ -92,33 +103,34 @@ __all__ = [
     "utils",
 ]
 
-_OF_TORCH = {"from_torch": "reading", "from_state_dict": "named", "to_state_dict": "named", "to_torch": "writing"}
+# What is loaded when it is first used, so that importing the package costs next to nothing: a name, and its module.
+_MODULE_OF = {
+    "DTypePolicy": "_policy",
+    "Initializer": "initializers",
+    "Input": "layers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
+    "Sequential": "models",
+    "from_state_dict": "interop.torch_models.named",
+    "from_torch": "interop.torch_models.reading",
+    "to_state_dict": "interop.torch_models.named",
+    "to_torch": "interop.torch_models.writing",
+}
+# All else that is offered and not here already is a module; these three stand for another package, which they need.
+_MODULES = {"keras", "sklearn", "torch"}.union(__all__) - _MODULE_OF.keys() - globals().keys()
 
 
 def __getattr__(name: str) -> _Any:
-    # Not every program needs these: together they would take as long to import as all the rest.
-    if name in ("audio", "datasets", "keras", "preprocessing", "sklearn", "torch", "tuner"):
+    if name in _MODULES:
         return _import_module(f"{__name__}.{name}")
-    if name in _OF_TORCH:
-        return getattr(_import_module(f"{__name__}.interop.torch_models.{_OF_TORCH[name]}"), name)
+    if name in _MODULE_OF:
+        value = getattr(_import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        return globals().setdefault(name, value)
     raise _not_offered.error(__name__, name)
-
-
-_not_offered.answer_for(
-    activations.__name__,
-    callbacks.__name__,
-    constraints.__name__,
-    initializers.__name__,
-    layers.__name__,
-    losses.__name__,
-    metrics.__name__,
-    models.__name__,
-    optimizers.__name__,
-    optimizers.schedules.__name__,
-    regularizers.__name__,
-    saving.__name__,
-    utils.__name__,
-)
 
 
 def __dir__() -> list[str]:

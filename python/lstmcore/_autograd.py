@@ -87,21 +87,31 @@ def is_traced(value: Any) -> bool:
     return tracer is not None and bool(tracer.isbox(value))
 
 
-def applied(forward: Callable[[Array], Array], backward: Callable[[Array, Array, Array], Array], x: Any) -> Any:
-    """Return what ``forward`` makes of what stands for an array, with a way back of our own: dx of x, y and dy."""
-    return _applied()(x, forward, backward)
+def untraced(value: Any) -> Any:
+    """Return the array that a value stands for, or the value."""
+    while is_traced(value):
+        value = value._value
+    return value
+
+
+def applied(forward: Callable[..., Array], backwards: Sequence[Callable[..., Array]], *xs: Any) -> Any:
+    """Return what ``forward`` makes of what stands for arrays; a way back is dx of all x, of y and of dy."""
+    return _applied()(forward, backwards, *xs)
 
 
 @functools.cache
 def _applied() -> Any:
     extend = _of_autograd("extend", "activation or loss")
 
-    def apply(x: Array, forward: Any, backward: Any) -> Array:
-        result: Array = forward(x)
+    def apply(forward: Any, backwards: Any, *xs: Array) -> Array:
+        result: Array = forward(*xs)
         return result
 
+    def way_back(k: int) -> Any:
+        return lambda y, forward, backwards, *xs: lambda dy: backwards[k](*xs, y, dy)
+
     primitive = extend.primitive(apply)
-    extend.defvjp(primitive, lambda y, x, forward, backward: lambda dy: backward(x, y, dy), argnums=(0,))
+    extend.defvjp(primitive, way_back(0), way_back(1), argnums=(2, 3))
     return primitive
 
 

@@ -35,7 +35,7 @@ class Masked(Protocol):
     loses_mask: bool
     told_of_mask: bool
     takes_copies: bool
-    returned: Any
+    last_returned: Any
 
     @property
     def forward(self) -> Callable[..., Any]:
@@ -150,8 +150,8 @@ def forward_with_mask(
     layer: Masked, inputs: Any, training: bool = False, mask: Any = None, **options: Any
 ) -> tuple[Any, Any]:
     """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
-    if layer.returned is not None:
-        layer.returned = None
+    if layer.last_returned is not None:
+        layer.last_returned = None
     if layer.ends_mask and any(m is not None for m in parts(mask)):
         _warn_of_end(layer)
         mask = None

@@ -316,7 +316,8 @@ struct NamedCell {
 // What the products of a cell's passes read: its numbers as they are, or narrow ones. Everything else stays as it is.
 enum class Precision { full, bfloat16, int8 };
 
-// The fused kernels of narrow numbers, for inference. What is packed stands in arrays of float, and is none.
+// The fused kernels of narrow numbers, those of int8 for inference. What is packed stands in arrays of float, and is
+// none.
 struct ReducedCell {
     const char* name;
     CellKernels<float> bfloat16, int8;

@@ -92,7 +92,7 @@ class Activation(Configurable):
         """Return the function's value; of float32 for numbers of no float type."""
         if is_traced(x):  # in a function of the user's, a layer's call or a loss
             own = type(self)(*arguments, **options) if arguments or options else self
-            return applied(lambda values: own.value(values.copy()), own.backward, x)  # type: ignore[no-any-return]
+            return applied(lambda values: own.value(values.copy()), [own.backward], x)  # type: ignore[no-any-return]
         array = real_array("x", x)
         if array.dtype.kind != "f":
             array = array.astype(np.float32)

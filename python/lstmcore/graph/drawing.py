@@ -92,11 +92,11 @@ class Drawing:
         return found
 
     @property
-    def heads(self) -> list[Activation | None]:
+    def last_activations(self) -> list[Activation | None]:
         """For each output, the activation that the layer of it ends with, if it can leave that out."""
         # An activity regularizer looks at the outputs, and so needs their gradient.
         return [
-            None if last is None or last.layer.activity_regularizer is not None else last.layer.head
+            None if last is None or last.layer.activity_regularizer is not None else last.layer.last_activation
             for last in self.plan.lasts
         ]
 

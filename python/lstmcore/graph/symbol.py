@@ -332,7 +332,7 @@ def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opt
         options["mask"] = mask
     floats = [s.dtype for s in leaves(inputs) if s is not None and s.dtype.kind == "f"]
     if floats and not layer.built:
-        layer.take_dtype(floats[0].name if layer.owner is None else layer.owner, floats[0])
+        layer.take_dtype(floats[0].name if layer.owned_by is None else layer.owned_by, floats[0])
     if layer.is_model:
         inputs = layer.ordered(inputs)
     _refuse_unknown(layer, options)
@@ -356,5 +356,5 @@ def draw(layer: Any, inputs: Any, training: bool | None = None, options: Any = N
     """Return symbols for what a layer returns for such inputs; it is built for them if it has no weights yet."""
     shape, dtype = layer.result_of_call(inputs, options or {})
     call = Call(layer, inputs, shape, dtype, training, options)
-    layer.note(call)
+    layer.note_call(call)
     return call.outputs

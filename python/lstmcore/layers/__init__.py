@@ -1,5 +1,6 @@
 """The layers, under Keras's names."""
 
+from .. import _not_offered
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
 from .additive_attention import AdditiveAttention
@@ -61,7 +62,7 @@ from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
 from .pooling1d import MaxPooling1D as MaxPool1D
 from .prelu import PReLU
-from .reduction import ArgMax, Reduction
+from .reduction import ArgMax, Count, Reduction
 from .relu import ReLU
 from .repeat_vector import RepeatVector
 from .rescaling import Rescaling
@@ -75,7 +76,7 @@ from .slstm import SLSTM
 from .softmax import Softmax
 from .spatial_dropout1d import SpatialDropout1D
 from .stacked_rnn_cells import StackedRNNCells
-from .steps import SequenceMask, TakeStep
+from .steps import SequenceMask, Size, TakeStep
 from .time_distributed import TimeDistributed
 from .unit_normalization import UnitNormalization
 
@@ -107,6 +108,7 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Convolution1D",
+    "Count",
     "Cropping1D",
     "Dense",
     "Divide",
@@ -157,6 +159,7 @@ __all__ = [
     "SequenceMask",
     "SimpleRNN",
     "SimpleRNNCell",
+    "Size",
     "Softmax",
     "SpatialDropout1D",
     "StackedRNNCells",
@@ -176,3 +179,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+_not_offered.answer_for(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import threading
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import ArgumentTypeError, shown
+from .._ours import is_ours
 from .._tree import map_shapes
 
 # Held while weights are made or moved, so that threads which use a new model at once build it once.
@@ -60,3 +62,13 @@ def _is_shape(value: Any, several: bool) -> bool:
 def any_batch(shape: Any) -> Any:
     """Return a shape with None for the batch; of several, each of them."""
     return map_shapes(lambda one: (None, *one[1:]), shape)
+
+
+def refuse_hidden(layer: Any) -> None:
+    """Refuse attributes of the user's that hide methods of a layer."""
+    for name in vars(layer):
+        method = getattr(type(layer), name, None)
+        if inspect.isfunction(method) and is_ours(method):
+            raise TypeError(
+                f"{layer.name}: {name}: expected another name for an attribute, for a layer has a method of that name"
+            )

@@ -34,15 +34,22 @@ def take_call(cls: Any, root: Any) -> None:
     states = parameters.get("states")
     if states is not None and states.default is states.empty and not cls.is_cell and not cls.is_model:
         raise TypeError(f"{cls.__name__}: make it a layers.Cell, whose call(inputs, states) an RNN runs")
-    for name in ("logits", "further_masks"):
-        if name in parameters:
-            raise TypeError(f"{cls.__name__}: call: expected another name for {name!r}, which has a meaning of its own")
+    if "further_masks" in parameters:
+        raise TypeError(
+            f"{cls.__name__}: call: expected another name for 'further_masks', which has a meaning of its own"
+        )
     if "backward" in cls.__dict__:
         raise TypeError(f"{cls.__name__}: define forward instead of call, or no backward: that of a call is derived")
     if cls.is_cell:
         methods = _derived.of_cell(cls)
     elif cls.is_model:
-        methods = {**_traced.PASSES, "is_traced": True, "takes_copies": False, "takes_none": True, "head": None}
+        methods = {
+            **_traced.PASSES,
+            "is_traced": True,
+            "takes_copies": False,
+            "takes_none": True,
+            "last_activation": None,
+        }
         methods["keepers"] = property(_traced.keepers)
     else:
         methods = _of_layer(cls, root)

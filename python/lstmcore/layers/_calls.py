@@ -67,7 +67,7 @@ def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, option
             outputs, mask = layer.forward_with_mask(arrays, training, mask, **options)
     outputs = own_outputs(outputs, None if training else arrays)
     if training:
-        layer.returned = (outputs.shape, outputs.dtype, layer._cache) if isinstance(outputs, np.ndarray) else None
+        layer.last_returned = (outputs.shape, outputs.dtype, layer._cache) if isinstance(outputs, np.ndarray) else None
     return _masks.attach(layer.name, inputs, outputs, mask, by_hand)
 
 

@@ -16,6 +16,7 @@ from .._tree import leaves, like, map_leaves, map_shapes, shapes
 from ..graph import penalties
 from ..graph.symbol import given as given_symbol
 from ..variables import Variable
+from ._metrics import undisturbed
 
 Array = NDArray[Any]
 
@@ -273,7 +274,7 @@ def tried(self: Any, inputs: Any, options: Mapping[str, Any]) -> tuple[Any, Any]
 
         arrays = map_leaves(zeros, inputs)
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), undisturbed(self.keepers):
                 found.append(self.forward(arrays, training=False, **map_leaves(zeros, further)))
         except NotImplementedError:
             raise

@@ -57,8 +57,9 @@ def _follow_own_passes(cls: Any, root: Any) -> None:
     for name in ("forward", "backward"):
         if name in own:
             parameters = inspect.signature(getattr(cls, name)).parameters
-            if "logits" not in parameters and not any(p.kind is _ANY_NAME for p in parameters.values()):
-                cls.head = None
+            takes_logits = "logits" in parameters or any(p.kind is _ANY_NAME for p in parameters.values())
+            if is_derived(getattr(cls, name)) or not takes_logits:  # in a ``call``, that is an argument of its own
+                cls.last_activation = None
 
 
 def _checked(backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,8 +67,8 @@ def _checked(backward: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(backward)
     def checked(self: Any, *arguments: Any, **options: Any) -> Any:
-        if self.returned is not None:
-            (shape, dtype, cache), self.returned = self.returned, None
+        if self.last_returned is not None:
+            (shape, dtype, cache), self.last_returned = self.last_returned, None
             given = arguments[0] if arguments else options.get("d_outputs")
             if given is not None and cache is self._cache:  # not that of a forward without a call
                 got = given.shape if isinstance(given, np.ndarray) else type(given).__name__

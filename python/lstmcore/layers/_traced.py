@@ -48,12 +48,14 @@ def forward_with_mask(
     training: bool = False,
     mask: Any = None,
     logits: Any = False,
+    /,  # a ``call`` may have an argument of its own called logits
+    *,
     further_masks: Mapping[str, Any] = {},
     **options: Any,
 ) -> tuple[Any, Any]:
     """Return what ``call`` does for a batch, and its mask; ``further_masks`` are those of further arguments."""
-    if self.returned is not None:
-        self.returned = None
+    if self.last_returned is not None:
+        self.last_returned = None
     options = {name: _converted(self, name, value) for name, value in options.items()}
     _ready(self, inputs, options)
     outputs, left, cache = tracing_of(self).run(self, inputs, training, mask, logits, options, further_masks)

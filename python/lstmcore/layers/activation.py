@@ -37,7 +37,7 @@ class Activation(Layer):
         return self.activation.compute_output_shape(input_shape)
 
     @property
-    def head(self) -> activations.Activation | None:  # type: ignore[override]
+    def last_activation(self) -> activations.Activation | None:  # type: ignore[override]
         """The activation that the layer ends with, if it can leave it out."""
         return self.activation if self.activation.stepwise else None
 

@@ -69,7 +69,7 @@ class Bidirectional(SequenceLayer):
                         f"Bidirectional: {name}: {type(given).__name__} has a {method} of its own, which would not be "
                         "called; make it a layers.Cell within an RNN"
                     )
-            if given.variables or given.owner:
+            if given.variables or given.owned_by:
                 raise ValueError(f"Bidirectional: {name}: expected a new layer, got {given.name}, which is in use")
             if isinstance(given, Recurrent) and given.checkpoint is not None:
                 raise ValueError(f"Bidirectional: {name}: checkpoint is not offered in both directions")

@@ -144,7 +144,7 @@ class CRF(Layer):
         return transitions, start, end
 
     @property
-    def head(self) -> activations.Activation | None:  # type: ignore[override]
+    def last_activation(self) -> activations.Activation | None:  # type: ignore[override]
         """What makes tags of that which goes to the loss."""
         return _best_paths
 

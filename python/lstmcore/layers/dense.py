@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _core, activations, constraints, initializers, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
+from ._quantized import operands, refuse_training
 from .layer import Array, Layer, Shape
 
 _NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
@@ -41,6 +42,8 @@ class Dense(Layer):
         An argument is not of its kind; the message names it.
     """
 
+    quantized_weights: ClassVar[dict[str, bool]] = {"kernel": False}
+
     def __init__(
         self,
         units: int,
@@ -68,7 +71,7 @@ class Dense(Layer):
         self.bias_constraint = constraints.get(bias_constraint)
 
     @property
-    def head(self) -> activations.Activation | None:  # type: ignore[override]
+    def last_activation(self) -> activations.Activation | None:  # type: ignore[override]
         """The activation that the layer ends with, if it can leave it out."""
         return self.activation if self.activation.stepwise else None
 
@@ -100,11 +103,14 @@ class Dense(Layer):
 
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs, of the inputs' shape but for the last axis; ``logits`` leaves out the activation."""
+        if training:
+            refuse_training(self)
         shape = inputs.shape
         if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:
             self._features(shape)
         rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
-        sums = _core.matmul(rows, self.kernel.place.value, None if self.bias is None else self.bias.place.value)
+        kernel = self.kernel.place.value if self.quantization_mode is None else operands(self, self.kernel)[0]
+        sums = _core.matmul(rows, kernel, None if self.bias is None else self.bias.place.value)
         if len(shape) > 2:
             sums = sums.reshape(*shape[:-1], self.units)
         activation = activations.linear if logits else self.activation
@@ -148,7 +154,8 @@ class _DenseStage(Stage):
     def __init__(self, layer: Dense) -> None:
         super().__init__(layer.output_shape[-1] or layer.units, layer.dtype)
         self.units = layer.units
-        self.kernel = _core.PackedMatrix(layer.kernel.value)
+        (kernel,) = operands(layer, layer.kernel)
+        self.kernel = kernel if isinstance(kernel, _core.PackedMatrix) else _core.PackedMatrix(kernel)
         self.bias = None if layer.bias is None else layer.bias.numpy()
         self.activation = layer.activation
 

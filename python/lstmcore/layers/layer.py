@@ -14,7 +14,6 @@ from .. import _masks, _random, regularizers
 from .._arguments import (
     flag,
     float_array,
-    float_dtype,
     mapping,
     named,
     number,
@@ -24,6 +23,7 @@ from .._arguments import (
 )
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
+from .._policy import DTypePolicy, policy_of
 from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
@@ -31,8 +31,8 @@ from ..graph import penalties
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable, drawn
-from . import _calls, _derived, _state
-from ._building import any_batch, built_once
+from . import _calls, _derived, _quantized, _state
+from ._building import any_batch, built_once, refuse_hidden
 from ._naming import automatic_name
 from ._subclasses import adapt
 from ._weighted import Weighted
@@ -84,7 +84,9 @@ class Layer(Weighted):
     Parameters
     ----------
     name : "lstm", "lstm_1", … by default.
-    dtype : "float32" or "float64"; by default that of the model or layer it becomes part of, or "float32".
+    dtype : "float32", "float64", or "mixed_bfloat16" for float32 with products that read bfloat16, as a name or a
+        `DTypePolicy`; by default that of the model or layer it becomes part of, or that of
+        `config.set_dtype_policy`, which is "float32" if nothing is set.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
     activity_regularizer : adds a penalty on the outputs, divided by the rows of the batch, to the loss; a
         name or a `regularizers.Regularizer`.
@@ -106,7 +108,7 @@ class Layer(Weighted):
         self,
         *,
         name: str | None = None,
-        dtype: DTypeLike | None = None,
+        dtype: DTypeLike | DTypePolicy | Mapping[str, Any] | None = None,
         trainable: bool = True,
         activity_regularizer: Any = None,
         input_shape: Sequence[int | None] | None = None,
@@ -117,14 +119,15 @@ class Layer(Weighted):
         kind = type(self).__name__
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
         self.name = named(kind, name, "") or automatic_name(kind)
-        self.given_dtype = None if dtype is None else float_dtype("dtype", dtype)
-        self.dtype: np.dtype[Any] = self.given_dtype or np.dtype(np.float32)
+        policy = policy_of("dtype", dtype)
+        self.given_dtype = None if dtype is None else policy
+        self._follow(policy)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
         self._cache: Any = None  # what `forward` has kept for `backward`
         self.variables: list[Variable] = []
-        self.owner: str | None = None  # the layer it is within
+        self.owned_by: str | None = None  # the layer it is within
         self.input_shape: Shape | None = None
         if batch_input_shape is not None:
             self.input_shape = checked_shape(f"{kind}: batch_input_shape", batch_input_shape)
@@ -218,7 +221,9 @@ class Layer(Weighted):
     told_of_mask = False  # whether there has been a warning that a mask ends here
     loses_mask = False  # whether `forward` takes no mask where that of the class it is derived from does
     passes_are_fixed: str | None = None  # why a class derived from this one cannot have passes of its own, if it cannot
-    returned: Any = None  # shape and dtype of what a call with training=True has returned, and the cache it has left
+    last_returned: Any = (
+        None  # shape and dtype of what a call with training=True has returned, and the cache it has left
+    )
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     is_model = False
     steps_apart = False  # whether a step of what `forward` returns depends on that step of the inputs alone
@@ -230,9 +235,13 @@ class Layer(Weighted):
     keeps_dtype = False  # whether in a graph outputs have the dtype of the inputs, which may be integers
     may_take_several = False  # whether they are that if a list or a dict of arrays is given
 
+    # Of the weights that can be quantized, whether there is a scale of each row instead of each column.
+    quantized_weights: ClassVar[Mapping[str, bool]] = {}
+    quantization_mode: str | None = None  # "int8", or "int8_weights" with products of float32; None: not quantized
+
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
     # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
-    head: Activation | None = None
+    last_activation: Activation | None = None
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask (batch, steps) of the outputs: True where a step counts, None if all do.
@@ -280,7 +289,7 @@ class Layer(Weighted):
         return self.takes_integers or self.is_model
 
     @property
-    def calls(self) -> list[Any]:
+    def calls_on_symbols(self) -> list[Any]:
         """The calls of the layer on symbols, of all graphs that there are."""
         found = [call() for call in self.__dict__.get("_calls", ())]
         return [call for call in found if call is not None]
@@ -309,7 +318,7 @@ class Layer(Weighted):
         dtype: np.dtype[Any] = inputs.dtype if self.keeps_dtype else self.dtype
         return dtype
 
-    def note(self, call: Any) -> None:
+    def note_call(self, call: Any) -> None:
         """Remember a call on symbols as long as anybody has what it returned."""
         known = self.__dict__.get("_calls", ())  # which a class of the user's may not have made
         self.__dict__["_calls"] = [*(one for one in known if one() is not None), weakref.ref(call)]
@@ -325,7 +334,7 @@ class Layer(Weighted):
         return self._first_call().outputs
 
     def _first_call(self) -> Any:
-        calls = self.calls
+        calls = self.calls_on_symbols
         if not calls:
             raise AttributeError(f"{self.name}: has no input and output before it is called on symbols, as Input gives")
         return calls[0]
@@ -397,6 +406,7 @@ class Layer(Weighted):
 
     def _finish_build(self, input_shape: Any) -> None:
         """Take up the variables of layers within, and remember the shape."""
+        refuse_hidden(self)
         known = {id(v) for v in self.variables}
         for layer in self.sublayers:
             missing = not layer.built and not self.is_model  # which sees to it itself
@@ -467,7 +477,11 @@ class Layer(Weighted):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
-        own = {"name": self.name.removeprefix(f"{self.owner}/"), "trainable": self.trainable, "dtype": self.dtype.name}
+        own = {
+            "name": self.name.removeprefix(f"{self.owned_by}/"),
+            "trainable": self.trainable,
+            "dtype": self.policy_name,
+        }
         of_masks = {k: getattr(self, k) for k in _OF_MASKS if getattr(self, k) != getattr(Layer, k)}
         return super().get_config() | own | of_masks
 
@@ -483,12 +497,53 @@ class Layer(Weighted):
         layer = super().from_config({k: v for k, v in config.items() if k not in own})
         layer.name = own.get("name", layer.name)
         if "dtype" in own:
-            layer.dtype = layer.given_dtype = float_dtype("dtype", own["dtype"])
+            layer.given_dtype = policy_of("dtype", own["dtype"])
+            layer._follow(layer.given_dtype)
         if "trainable" in own:
             layer.trainable = own["trainable"]
         for k, value in of_masks.items():
             setattr(layer, k, value)
         return layer
+
+    def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
+        """Keep the weights in int8, in place, for inference: those of the layer, or of all layers within that can be.
+
+        `LSTM`, `GRU`, `SimpleRNN`, `Dense`, `Conv1D` and `Embedding` can; other layers stay as they are. Kernels become
+        whole numbers from -127 to 127 times a scale of each column, embeddings those of each row; everything else
+        stays float32. What is quantized cannot be trained.
+
+        >>> import numpy as np
+        >>> from lstmcore.layers import Dense
+        >>> layer = Dense(4)
+        >>> layer.build((None, 8))
+        >>> layer.quantize("int8")
+        >>> layer.kernel.int8.values.dtype
+        dtype('int8')
+
+        Parameters
+        ----------
+        mode : "int8".
+        weights : None for products of int8, whose other operand is rounded too, at every row with a scale of its own;
+            "int8" for products of float32.
+
+        Raises
+        ------
+        ValueError
+            An argument is another; there is nothing that can be quantized; there are no weights yet, or infinities or
+            NaN among them, or they are float64, or quantized already; or the layer is part of another.
+        """
+        _quantized.quantize(self, mode, weights)
+
+    def quantize_as(self, mode: Any) -> None:
+        """Be quantized as a file says that the layer is, whose weights are to be set next."""
+        _quantized.quantize_as(self, mode)
+
+    @property
+    def _precision(self) -> str:
+        """What the products are to read, as `functional` names it."""
+        if self.quantization_mode is None:
+            return super()._precision
+        return "int8" if self.quantization_mode == _quantized.INT8 else "float32"
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""

@@ -73,7 +73,7 @@ class Residual(Layer):
         self._drawing = chain(self.name, self.layers, inputs)
         shape = self._drawing.outputs.shape
         if self._project and len(shape) == len(input_shape) and shape[-1] is not None and shape[-1] != input_shape[-1]:
-            self.projection = Dense(shape[-1], use_bias=False, dtype=self.dtype, name="projection")
+            self.projection = Dense(shape[-1], use_bias=False, dtype=self.policy_name, name="projection")
             self.adopt(self.projection)
             self.projection.ensure_built(input_shape)
         self.compute_output_shape(input_shape)
@@ -101,7 +101,7 @@ class Residual(Layer):
         self, inputs: Array, training: bool = False, mask: Array | None = None, **options: Any
     ) -> tuple[Array, Array | None]:
         """Return the sum and its mask: that of the inputs or, if they have none, of the layers' outputs."""
-        self.returned = None
+        self.last_returned = None
         assert self._drawing is not None
         outputs, left, kept = self._drawing.run(inputs, training, mask)
         if training:

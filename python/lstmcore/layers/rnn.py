@@ -73,7 +73,7 @@ class RNN(SequenceLayer):
         self._runners: list[Recurrent | CellRunner] = []
         for k, one in enumerate(self.cells):
             one.claim(self.name)
-            one.take_dtype(self.name, self.dtype)
+            self.pass_dtype_on(one)
             last = k == len(self.cells) - 1
             runner = one.layer if isinstance(one, LayerCell) and not one.has_own_step() else CellRunner(one)
             # All but the last feed the next one; a masked step of theirs is never looked at.

@@ -58,9 +58,9 @@ class TimeDistributed(Layer):
         return (shape[0], *shape[2:])
 
     @property
-    def head(self) -> Activation | None:  # type: ignore[override]
+    def last_activation(self) -> Activation | None:  # type: ignore[override]
         """The activation that the layer ends with, if it can leave it out."""
-        return self.layer.head
+        return self.layer.last_activation
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of the layer."""
@@ -86,7 +86,7 @@ class TimeDistributed(Layer):
         self, inputs: Array, training: bool = False, mask: Array | None = None, **options: Any
     ) -> tuple[Array, Array | None]:
         """Return the outputs and their mask."""
-        self.returned = None
+        self.last_returned = None
         self._inner(inputs.shape)
         batch, steps, *inner = inputs.shape
         rows, own = inputs.reshape(batch * steps, *inner), None

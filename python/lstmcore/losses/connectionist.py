@@ -60,6 +60,8 @@ class CTC(Loss):
         steps; outputs are no probabilities where they should be. (A warning tells of the reverse, once.)
     """
 
+    by_targets = "labels"
+
     def __init__(
         self,
         reduction: str | None = "sum_over_batch_size",

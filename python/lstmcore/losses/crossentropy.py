@@ -47,6 +47,8 @@ class BinaryCrossentropy(Elementwise):
         Labels are not between 0 and 1.
     """
 
+    by_targets = "linear"
+
     def __init__(
         self,
         from_logits: bool = False,
@@ -116,6 +118,8 @@ class CategoricalCrossentropy(Elementwise):
     label_smoothing : s in [0, 1]: y (1 - s) + s / classes stands in the place of y.
     axis : of the classes.
     """
+
+    by_targets = "linear"
 
     averages = False
 
@@ -198,6 +202,8 @@ class SparseCategoricalCrossentropy(Elementwise):
     ValueError
         Labels are not whole numbers from 0 to the number of classes, or of a wrong shape.
     """
+
+    by_targets = "labels"
 
     averages = False
 

@@ -68,6 +68,14 @@ class Elementwise(Loss):
         slopes = self.slopes(y_true, y_pred, 1 / y_pred.shape[-1] if self.averages else 1.0)
         return slopes if self.axis == -1 else np.moveaxis(slopes, -1, self.axis)
 
+    def gradient_by_targets(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the derivatives of each sample's loss by that sample's targets."""
+        if self.by_targets == "symmetric":
+            return self.gradient(y_pred, y_true)
+        pred = self._last(y_pred, y_pred.ndim)  # of what is linear, it is what one more makes more
+        slopes = self.terms(np.ones_like(pred), pred) - self.terms(np.zeros_like(pred), pred)
+        return np.moveaxis(slopes / pred.shape[-1] if self.averages else slopes, -1, self.axis)
+
     def value(self, y_true: Array, y_pred: Array, weights: Array | None = None, logits: Array | None = None) -> float:
         """Return what `value_and_gradient` does without the gradient."""
         if self.axis != -1:

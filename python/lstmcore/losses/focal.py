@@ -32,6 +32,8 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
     from_logits, label_smoothing, axis : as for `BinaryCrossentropy`.
     """
 
+    by_targets = ""
+
     def __init__(
         self,
         apply_class_balancing: bool = False,
@@ -91,6 +93,8 @@ class CategoricalFocalCrossentropy(CategoricalCrossentropy):
     gamma : at least 0.
     from_logits, label_smoothing, axis : as for `CategoricalCrossentropy`.
     """
+
+    by_targets = ""
 
     def __init__(
         self,

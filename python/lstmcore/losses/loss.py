@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .._arguments import among, as_array, float_dtype, named, real_array
-from .._autograd import applied, is_traced, pullback
+from .._autograd import applied, is_traced, pullback, untraced
 from ..serialization import Configurable
 from .targets import Shape, aligned
 from .weights import REDUCTIONS, combine_weights, factor, in_shape, total, without_masked
@@ -50,6 +50,10 @@ class Loss(Configurable):
     dtype : "float32" or "float64" to compute in; that of the outputs by default.
     """
 
+    # What is known of the derivatives by the targets, within a ``call`` that makes these too: "symmetric" in both,
+    # "linear" in the targets, "labels" have none, or nothing.
+    by_targets: ClassVar[str] = ""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.__module__.startswith("lstmcore."):
@@ -61,6 +65,8 @@ class Loss(Configurable):
             raise TypeError(f"{cls.__name__}: define call and gradient, of each sample, instead of __call__")
         if "call" in own and "gradient" not in own and cls.gradient.__module__.startswith("lstmcore."):
             cls.gradient = Loss.gradient  # type: ignore[method-assign]  # one of ours is not that of another call
+        if "call" in own or "gradient" in own:
+            cls.by_targets = ""
         if ("call" in own or "gradient" in own) and "value_and_gradient" not in own:  # what is derived from them only
             cls.value, cls.value_and_gradient = Loss.value, Loss.value_and_gradient  # type: ignore[method-assign]
             cls.fuses = None  # type: ignore[assignment]
@@ -132,6 +138,8 @@ class Loss(Configurable):
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Return the loss: a float, or with the reduction "none" an array."""
         true, losses = self.per_sample(y_true, y_pred)
+        if is_traced(losses) and is_traced(sample_weight):
+            return self._weighed(losses, sample_weight, self.counts(true))
         weights = combine_weights(losses.shape, sample_weight, self.counts(true), self.reduction)
         if is_traced(losses):
             if self.reduction != "none":
@@ -141,9 +149,22 @@ class Loss(Configurable):
             return losses if weights is None else without_masked(losses * weights.astype(losses.dtype), weights)
         return total(losses, factor(self.reduction, losses.shape, weights, losses.dtype))
 
+    def _weighed(self, losses: Any, weight: Any, counts: Array | None) -> Any:
+        """Return the loss for weights that a ``call`` of the user's makes, or is given: they have a gradient too."""
+        if weight.ndim == losses.ndim + 1 and weight.shape[-1] == 1:
+            weight = weight[..., 0]
+        ones = combine_weights(losses.shape, np.ones(weight.shape), counts, self.reduction)
+        assert ones is not None
+        weights = weight.reshape(weight.shape + (1,) * (losses.ndim - weight.ndim)) * ones.astype(losses.dtype)
+        if self.reduction == "none":
+            return losses * weights
+        if self.reduction == "mean_with_sample_weight":
+            return (losses * weights).sum() / weights.sum()
+        return (losses * weights).sum() * factor(self.reduction, losses.shape, None, losses.dtype)
+
     def per_sample(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Return the targets as the loss takes them, and the loss of each sample."""
-        if is_traced(y_pred):
+        if is_traced(y_pred) or is_traced(y_true):
             return self._per_sample_traced(y_true, y_pred)
         pred = real_array("y_pred", y_pred)
         if pred.ndim == 0:
@@ -158,15 +179,34 @@ class Loss(Configurable):
         true = self.targets(y_true, pred.shape, dtype, "y_true")
         return true, self._called(true, pred)
 
-    def _per_sample_traced(self, y_true: ArrayLike, y_pred: Any) -> tuple[Array, Any]:
-        """Return the same for what stands for outputs in a loss of the user's."""
-        true = self.targets(y_true, y_pred.shape, y_pred.dtype, "y_true")
+    def _per_sample_traced(self, y_true: Any, y_pred: Any) -> tuple[Array, Any]:
+        """Return the same where there is what stands for outputs, or for targets, in a ``call`` of the user's."""
+        if not is_traced(y_pred):
+            y_pred = real_array("y_pred", y_pred)
+        true = self.targets(untraced(y_true), y_pred.shape, y_pred.dtype, "y_true")
 
-        def back(outputs: Array, losses: Array, d_losses: Array) -> Array:
+        def back(outputs: Array, given: Any, losses: Array, d_losses: Array) -> Array:
             slopes: Array = d_losses[..., None] * self.gradient(true, outputs)
             return slopes
 
-        return true, applied(lambda outputs: self.call(true, outputs), back, y_pred)
+        def back_to_targets(outputs: Array, given: Any, losses: Array, d_losses: Array) -> Array:
+            return np.reshape(d_losses[..., None] * self.gradient_by_targets(true, outputs), np.shape(given))
+
+        if is_traced(y_true) and self.by_targets != "labels":
+            if self.derives and np.shape(y_true) == np.shape(true):
+                return true, self.call(y_true, y_pred)
+            if not self.by_targets:
+                raise TypeError(
+                    f"{self.name}: y_true: has no derivatives by the targets, which are an argument of the call, or "
+                    "made in it; write this loss with autograd.numpy there"
+                )
+        else:
+            y_true = None
+        return true, applied(lambda outputs, given: self.call(true, outputs), [back, back_to_targets], y_pred, y_true)
+
+    def gradient_by_targets(self, y_true: Array, y_pred: Array) -> Array:
+        """Return the derivatives of each sample's loss by that sample's targets, as `by_targets` knows them."""
+        return self.gradient(y_pred, y_true)
 
     def _called(self, y_true: Array, y_pred: Array) -> Array:
         """Return what `call` does, which may be the user's, as an array of numbers."""

@@ -46,6 +46,8 @@ class CRF(Loss):
         Labels are beyond the tags, or forbidden by the constraints of the layer; the outputs are not those of one.
     """
 
+    by_targets = "labels"
+
     def __init__(
         self,
         reduction: str | None = "sum_over_batch_size",

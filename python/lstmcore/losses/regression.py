@@ -26,6 +26,8 @@ class MeanSquaredError(Elementwise):
     2.5
     """
 
+    by_targets = "symmetric"
+
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """e²"""
         error = y_pred - y_true
@@ -43,6 +45,8 @@ class MeanAbsoluteError(Elementwise):
     >>> MeanAbsoluteError()([[0.0, 1.0]], [[1.0, 3.0]], sample_weight=[0.5])
     0.75
     """
+
+    by_targets = "symmetric"
 
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """|e|"""
@@ -78,6 +82,8 @@ class MeanSquaredLogarithmicError(Elementwise):
     0.240226
     """
 
+    by_targets = "symmetric"
+
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """d², d = log(1 + max(y_pred, 1e-7)) - log(1 + max(y_true, 1e-7))"""
         return np.asarray(self._difference(y_true, y_pred) ** 2)
@@ -102,6 +108,8 @@ class Huber(Elementwise):
     ----------
     delta : where the parabola becomes a line, at least 0.
     """
+
+    by_targets = "symmetric"
 
     def __init__(
         self,
@@ -131,6 +139,8 @@ class LogCosh(Elementwise):
     >>> round(LogCosh()([[0.0, 1.0], [0.0, 0.0]], [[1.0, 1.0], [0.0, 0.0]]), 6)
     0.108445
     """
+
+    by_targets = "symmetric"
 
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """|e| + log(1 + exp(-2 |e|)) - log 2"""
@@ -216,6 +226,8 @@ class Poisson(Elementwise):
     1.153426
     """
 
+    by_targets = "linear"
+
     def terms(self, y_true: Array, y_pred: Array) -> Array:
         """y_pred - y_true log(y_pred + 1e-7)"""
         return np.asarray(y_pred - y_true * np.log(y_pred + EPSILON))
@@ -236,6 +248,8 @@ class CosineSimilarity(Elementwise):
     ----------
     axis : of the vectors.
     """
+
+    by_targets = "symmetric"
 
     averages = False
 

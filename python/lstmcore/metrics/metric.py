@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import initializers
 from .._arguments import float_array, float_dtype, items, mapping, named, positive_integer, real_array
+from .._autograd import untraced
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
 from ..serialization import Configurable
@@ -75,12 +77,19 @@ class Metric(Configurable):
     """
 
     direction: str | None = None
+    made: ClassVar[int] = 0  # how many there have been: who looks for some need not do it again before there are more
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "update_state" in cls.__dict__:
+            cls.update_state = _of_numbers(cls.__dict__["update_state"])  # type: ignore[method-assign]
 
     def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
         kind = type(self).__name__
         self.name = named(kind, name, snake_case(kind))
         self.dtype = None if dtype is None else float_dtype(f"{kind}: dtype", dtype)
         self.variables: list[Variable] = []
+        Metric.made += 1
         Metric.reset_state(self)  # that of a subclass may set what it is still to make
 
     # --- to be defined by the metrics ---
@@ -185,6 +194,21 @@ class Metric(Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _of_numbers(update_state: Callable[..., None]) -> Callable[..., None]:
+    """Return an ``update_state`` that within a ``call`` whose gradient is derived is given the numbers of now."""
+
+    @functools.wraps(update_state)
+    def update(self: Any, *values: Any, **options: Any) -> None:
+        for value in (*values, *options.values()):
+            if hasattr(value, "_value"):  # most have not, and every step comes here
+                values = tuple(map(untraced, values))
+                options = {name: untraced(one) for name, one in options.items()}
+                break
+        update_state(self, *values, **options)
+
+    return update
 
 
 def require_outputs(y_pred: Array) -> None:

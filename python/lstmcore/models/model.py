@@ -21,10 +21,10 @@ from ..graph.tracing import OTHER_LAYERS
 from ..layers import _traced
 from ..layers._building import any_batch
 from ..layers._derived import stand_ins
+from ..layers._metrics import metrics_in, undisturbed
 from ..layers.layer import Layer, Shape, layers_in
 from ..serialization import Configurable, custom_object_scope, serialize
 from ..serialization.models import Savable
-from ..training.compiled import metrics_in
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .streams import LOOKS_AT_SIZES, streamed
@@ -67,8 +67,8 @@ class Model(Savable, Trainer):
     ----------
     name : that of the class by default.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
-    dtype : "float32" or "float64", for the layers too, those that were given one of their own excepted, which
-        must be the same. By default that of the first layer.
+    dtype : "float32", "float64" or "mixed_bfloat16", for the layers too, but for those that were given one of their
+        own, which must have the same variables. By default that of the first layer.
 
     A subclass that defines Keras's ``call`` over its layers needs no passes: it is drawn once for each structure of the
     inputs, and may have several outputs.
@@ -110,7 +110,7 @@ class Model(Savable, Trainer):
     def __setattr__(self, name: str, value: Any) -> None:
         """Take note of the layers and metrics among the attributes."""
         if metrics_in(name, value):
-            self.__dict__["_has_metrics"] = True
+            self._look_again()
         layers = layers_in(value) if name != "_arguments" else []
         if layers and self.is_traced and self.__dict__.get("built") and layers != layers_in(self.__dict__.get(name)):
             raise ValueError(f"{self.name}: {name}: {OTHER_LAYERS}")
@@ -126,7 +126,7 @@ class Model(Savable, Trainer):
         if self.given_dtype is None and layers and not self.built:
             self.dtype = layers[0].dtype
         for layer in layers:
-            layer.take_dtype(self.name, self.dtype)
+            self.pass_dtype_on(layer)
 
     @property
     def layers(self) -> list[Layer]:
@@ -188,7 +188,8 @@ class Model(Savable, Trainer):
             self._drawing = drawing = _traced.draw(self, inputs, True, options)
             self._output_shape: Any = any_batch(map_leaves(lambda symbol: symbol.shape, drawing.outputs))
         else:
-            outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
+            with undisturbed(self.keepers):
+                outputs = self.forward(copies(map_leaves(lambda a: a[:1], inputs)))
             self._output_shape = (None, *outputs.shape[1:])
             self.reset_states()
         missing = ", ".join(
@@ -228,7 +229,8 @@ class Model(Savable, Trainer):
                 inputs = map_leaves(lambda like: given(self.name, next(at).shape, like.dtype), known)
             return self.result_of_call(inputs, {})[0]
         before = self.state()
-        outputs = self.forward(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
+        with undisturbed(self.keepers):
+            outputs = self.forward(np.zeros((1, *(n or 1 for n in input_shape[1:])), self.dtype))
         self.reset_states()
         self.load_state(before)
         return (input_shape[0], *outputs.shape[1:])
@@ -248,10 +250,11 @@ class Model(Savable, Trainer):
             raise ValueError(f"{self.name}: dtype: expected the same for all layers, got {names}")
         self.dtype = next(iter(dtypes), self.dtype)
         self.variables = list({id(v): v for layer in self.sublayers for v in layer.variables}.values())
-        chosen = {id(v) for v in (self.trainable_variables if moved is None else moved)}
+        # What is quantized is not moved, and stands in no vector of floats.
+        chosen = {id(v) for v in (self.trainable_variables if moved is None else moved) if v.int8 is None}
         own = [v for v in self.variables if id(v) in chosen]
         for variable in self.variables:
-            if id(variable) not in chosen:
+            if id(variable) not in chosen and variable.int8 is None:
                 Parameters([variable], self.dtype)
         self._parameters = Parameters(own, self.dtype)
         # Those within go by what this model trains, whatever they were compiled to train themselves.
@@ -281,9 +284,9 @@ class Model(Savable, Trainer):
         return [self.output_shape] if self._drawing is None else [s.shape for s in leaves(self._drawing.outputs)]
 
     @property
-    def heads(self) -> list[Activation | None]:
+    def last_activations(self) -> list[Activation | None]:
         """For each output, the activation that the layer of it ends with, if it can leave that out."""
-        return [self.head] if self._drawing is None else self._drawing.heads
+        return [self.last_activation] if self._drawing is None else self._drawing.last_activations
 
     def _require_built(self) -> None:
         if not self.built:
@@ -326,8 +329,8 @@ class Model(Savable, Trainer):
         return self._run(inputs, training, None if mask is None else self.fit_mask(mask, inputs), logits)
 
     def _run(self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool]) -> tuple[Any, Any]:
-        if self.returned is not None:
-            self.returned = None
+        if self.last_returned is not None:
+            self.last_returned = None
         if self.is_traced:
             return self.forward_with_mask(inputs, training, mask, logits)  # type: ignore[arg-type]
         options: dict[str, Any] = {"mask": copies(mask)} if self.consumes_mask and mask is not None else {}
@@ -342,7 +345,7 @@ class Model(Savable, Trainer):
         return outputs, left
 
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
-        # A backward of the user's takes no logits, for there is no head.
+        # A backward of the user's takes no logits, for it has no last activation.
         options: dict[str, Any] = {"logits": logits} if self._drawing is not None else {}
         self.backward(d_outputs, need_d_inputs=False, **options)
 

@@ -97,8 +97,8 @@ class Planned(Model):
     # --- passes ---
 
     def _run(self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool]) -> tuple[Any, Any]:
-        if self.returned is not None:
-            self.returned = None
+        if self.last_returned is not None:
+            self.last_returned = None
         outputs, mask, kept = (self._drawing or self.drawing).run(inputs, training, mask, logits)
         if training:
             self.__dict__["_kept"] = kept  # what is set as an attribute is searched for layers
@@ -130,9 +130,9 @@ class Planned(Model):
         return self.drawing.backward(d_outputs, kept, need_d_inputs, logits)
 
     @property
-    def head(self) -> Activation | None:  # type: ignore[override]
+    def last_activation(self) -> Activation | None:  # type: ignore[override]
         """The activation that the layer of the only output ends with, if it can leave it out."""
-        return self.heads[0] if self._drawing is not None and isinstance(self.output, Symbol) else None
+        return self.last_activations[0] if self._drawing is not None and isinstance(self.output, Symbol) else None
 
 
 def refuse_equal_names(model: Any) -> None:

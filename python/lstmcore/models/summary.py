@@ -152,7 +152,7 @@ def _output_shape(layer: Layer) -> Any:
 
 def _sizes(variables: Iterable[Variable]) -> tuple[int, int]:
     counted = list(variables)
-    return sum(v.size for v in counted), sum(v.size * v.dtype.itemsize for v in counted)
+    return sum(v.size for v in counted), sum(v.nbytes for v in counted)
 
 
 def _optimizer_sizes(model: Trainer) -> tuple[int, int]:

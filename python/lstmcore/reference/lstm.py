@@ -103,7 +103,7 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     norms: tuple[tuple[Array, Array], ...] = ()
 
     a = product(cell.matmul, x, cell.mx, w["kernel"])
-    u = product(cell.matmul, h_prev, cell.mh, w["recurrent_kernel"])
+    u = product(cell.matmul_h, h_prev, cell.mh, w["recurrent_kernel"])
     if options.layer_norm:
         norms = (layer_norm(a), layer_norm(u))
         a = norms[0][0] * w["gain"][0]
@@ -192,7 +192,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         da = layer_norm_backward(da * w["gain"][0], *norms[0])
         du = layer_norm_backward(du * w["gain"][1], *norms[1])
     dx = product_backward(cell.matmul, da, x, cell.mx, w["kernel"], d["kernel"])
-    dh_prev = product_backward(cell.matmul, du, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
+    dh_prev = product_backward(cell.matmul_h, du, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
     return dx, (dh_prev, dc_prev)
 
 
@@ -212,14 +212,27 @@ def lstm(
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
     checkpoint: int | None = None,
+    *,
+    precision: str = "float32",
 ) -> Any:
     """`lstmcore.functional.lstm` in NumPy; see there for shapes, and `step` for the equations.
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
+    ``precision`` is what `pack_lstm` is given: of the operands of all products, those of the backward pass too.
     """
     batch, steps, _ = inputs.shape
     options = options or LSTMOptions()
-    cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)
+    cell = make_cell(
+        step,
+        step_backward,
+        weights,
+        options,
+        dropout_mask,
+        recurrent_dropout_mask,
+        inputs.dtype,
+        precision=precision,
+        training=training,
+    )
     padding = make_padding(batch, steps, lengths, mask, zero_output_for_mask, go_backwards)
     return run(
         cell,

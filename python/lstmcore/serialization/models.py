@@ -19,7 +19,7 @@ from .endings import check_ending, is_of_keras, keras_files, keras_kind
 from .names import LayerLike, named_variables
 from .objects import Configurable, deserialize, serialize
 from .registry import collected_objects, custom_object_scope
-from .weights import assign_all, shape_from_json, weights_of, with_prefix, without_prefix
+from .weights import assign_all, modes_of, quantize_as, shape_from_json, weights_of, with_prefix, without_prefix
 
 M = TypeVar("M", bound="Savable")
 Path_ = str | os.PathLike[str]
@@ -295,6 +295,7 @@ def _copied(describe: Callable[[Any], Any], make: Callable[[Any], Any], value: A
 def _of_model(model: Any, with_training: bool) -> Container:
     arrays = weights_of(_layers(model)) if model.built else {}
     data: dict[str, Any] = {"kind": "model", "producer": _PRODUCER, "model": _architecture(model)}
+    data |= modes_of(_layers(model))
     if with_training:
         training = _training_of(model)
         data |= {name: value for name, value in training.data.items() if name not in data}
@@ -321,6 +322,7 @@ def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None,
     with errors_name(where), custom_object_scope({} if objects is None else objects):
         with placeholders(sum(array.size for array in weights.values())):
             model = _from_architecture(data["model"])
+        quantize_as(where, _layers(model), data)
         if model.built or weights:
             assign_all(where, named_variables(_layers(model)), weights)
         _take_up_training(model, content, compile)

@@ -7,10 +7,11 @@ from typing import Any, NoReturn
 
 from .. import optimizers
 from .._arguments import not_within_itself
-from .._tree import all_of, leaves
+from .._tree import leaves
 from .._warnings import warn
 from ..activations import Activation
 from ..layers._building import building
+from ..layers._metrics import metrics_of
 from ..layers.layer import Layer
 from ..metrics import Metric
 from ..serialization import deserialize, serialize
@@ -28,7 +29,7 @@ class Compiled(Layer):
     """A layer that is a whole model, whose weights stand in flat vectors for an optimizer to move."""
 
     made_by_data = False  # whether it shows by the first data what outputs there are
-    _has_metrics = False  # whether an attribute has ever been a metric: few models have any, and each step asks
+    _found_metrics: tuple[int, list[Metric]] | None = None  # those that are attributes, when so many had been made
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -51,13 +52,13 @@ class Compiled(Layer):
     ) -> tuple[Any, Any]:
         """Return the outputs for a batch, and their masks.
 
-        With ``logits``, the outputs are what goes into the activation `head`; of several outputs, those for which it
+        With ``logits``, the outputs are what goes into the `last_activation`; of several outputs, those for which it
         says so.
         """
         raise NotImplementedError
 
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
-        """Add to the gradients of all weights, from those of the outputs, or of what `head` is applied to."""
+        """Add to the gradients of all weights, from those of the outputs, or what goes into the `last_activation`."""
         raise NotImplementedError
 
     def _build_for(self, inputs: Any) -> None:
@@ -108,9 +109,9 @@ class Compiled(Layer):
         return [self.output_shape]
 
     @property
-    def heads(self) -> list[Activation | None]:
+    def last_activations(self) -> list[Activation | None]:
         """For each output, the activation that the layer of it ends with, if it can leave that out."""
-        return [self.head]
+        return [self.last_activation]
 
     # --- compile ---
 
@@ -131,7 +132,7 @@ class Compiled(Layer):
         loss : a name, such as "mse", a `losses.Loss`, or a function of y_true and y_pred, written with
             `autograd.numpy` or with a ``gradient`` of its own. For several outputs, one for all, or a list of them in
             the order of the outputs, or a dict by their names; None, or none in a dict, for outputs that are not
-            trained.
+            trained. Without any, what layers add with `add_loss` is learned by, and no targets are needed.
         loss_weights : of the losses in their sum, 1 by default: a number, or a list or dict for several outputs.
         metrics : names, `metrics.Metric` objects or functions, to report beside the loss: a list or, for several
             outputs, a list or dict of what each has, one or a list; one without a loss may have some too.
@@ -155,6 +156,7 @@ class Compiled(Layer):
             if name not in _WITHOUT_EFFECT:
                 raise TypeError(f"compile got an unexpected argument {name!r}")
         refuse_while_trained(self)
+        self._look_again()
         recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
         asked = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
         for name, value in asked.items():
@@ -173,17 +175,49 @@ class Compiled(Layer):
             weights_for(loss_weights, outputs)
             chosen = losses_for(asked["loss"], outputs)
             new_loss = chosen[0] if outputs is None else None if all(one is None for one in chosen) else chosen
-        made = self._make_objectives(recipe, new_loss) if self.built and new_loss is not None else (None, None)
+        made = self._make_objectives(recipe, new_loss) if self.built else (None, None)
         self._recipe, self.optimizer, self.loss = recipe, recipe["optimizer"], new_loss
         self._objectives, self._measures = made
         if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
             with building:
                 self._gather()
 
+    def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
+        """Keep the weights in int8, in place, for inference; see `Layer.quantize`.
+
+        A model that is compiled stays so, for `evaluate`; what its optimizer has remembered is gone.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(None, 3)), layers.Dense(1)])
+        >>> model.quantize("int8")
+        >>> model.predict(np.ones((2, 5, 3)), verbose=0).shape
+        (2, 1)
+
+        Parameters
+        ----------
+        mode, weights : as for `Layer.quantize`.
+
+        Raises
+        ------
+        ValueError
+            An argument, or the model, is none of those that can be quantized; then nothing is changed.
+        RuntimeError
+            Another thread trains or evaluates the model, or one that has a layer of it.
+        """
+        refuse_while_trained(self)
+        super().quantize(mode, weights)
+        if self._recipe:
+            try:
+                optimizer = deserialize(serialize(self.optimizer))
+            except TypeError:  # of the user's, with functions: it has nothing to do any more
+                optimizer = "rmsprop"
+            self.compile(**self._recipe | {"optimizer": optimizer})
+
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
         objectives = Objectives.of({**recipe, "loss": loss}, outputs, self.output_shapes)
-        for objective, head in zip(objectives.each, self.heads, strict=True):
+        for objective, head in zip(objectives.each, self.last_activations, strict=True):
             if objective is not None:
                 objective.refuse_head(head)
         return objectives, Measures(objectives.each, objectives.names, objectives.weights)
@@ -218,12 +252,12 @@ class Compiled(Layer):
     def _ready(self) -> tuple[optimizers.Optimizer, Parameters, Objectives, Measures]:
         """Return what a step needs, brought up to date."""
         optimizer, parameters = self.optimizer, self.parameters
-        if optimizer is None or self.loss is None:
+        if optimizer is None:
             self._refuse_uncompiled()
         assert parameters is not None
         objectives, measures = self._settled()
         if objectives.fuses:  # another last layer may have come since
-            objectives.follow(self.heads)
+            objectives.follow(self.last_activations)
         return optimizer, parameters, objectives, measures
 
     def _settled(self) -> tuple[Objectives, Measures]:
@@ -237,8 +271,14 @@ class Compiled(Layer):
         raise ValueError(f"{self.name}: call compile(optimizer, loss) before training or evaluating")
 
     def _require_compiled(self) -> None:
-        if self.optimizer is None or self.loss is None:
+        if self.optimizer is None:
             self._refuse_uncompiled()
+
+    @property
+    def needs_targets(self) -> bool:
+        """Whether there is a loss or a metric of an output: else what layers add to the loss is all there is."""
+        asked = (self._recipe.get(name) for name in ("loss", "metrics", "weighted_metrics"))
+        return any(part is not None for part in leaves(list(asked)))
 
     def _targets(self) -> Targets:
         """Return how targets come."""
@@ -252,17 +292,19 @@ class Compiled(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean loss and the metrics that `compile` was given, once there are weights; those that are attributes."""
+        """The mean loss and the metrics that `compile` was given, once there are weights; then attributes.
+
+        These are the model's own, and those of the layers within; of models within their layers' alone, as in Keras.
+        """
         compiled = [] if self._measures is None else self._measures.metrics
-        others = [m for name, value in vars(self).items() for m in metrics_in(name, value)] if self._has_metrics else []
-        return [*compiled, *_without(others, compiled)]
+        return [*compiled, *_without(self._kept_metrics(), compiled)]
 
     @property
     def metrics_names(self) -> list[str]:
         """The names of what is reported, the loss first and metrics that are attributes last."""
-        own = [metric.name for metric in self._own_metrics()]
         if self._measures is not None:
-            return list(dict.fromkeys([*self._measures.names, *own]))
+            return list(self.reported_metrics)
+        own = [metric.name for metric in self._own_metrics()]
         kinds = () if self.several_outputs is not None else ("metrics", "weighted_metrics")
         given = [m for kind in kinds for m in metrics_for_one_output(kind, self._recipe.get(kind)) if m is not None]
         names = [m if isinstance(m, str) else getattr(m, "name", None) or m.__name__ for m in given]
@@ -271,9 +313,9 @@ class Compiled(Layer):
     @property
     def reported_metrics(self) -> dict[str, Any]:
         """The `metrics` by the names that they are reported with, such as "price_mae" for an output's "mae"."""
-        measures = self._measures
-        compiled = {} if measures is None else dict(zip(measures.names, measures.metrics, strict=True))
-        return {metric.name: metric for metric in self._own_metrics()} | compiled
+        if self._measures is None:
+            return {metric.name: metric for metric in self._own_metrics()}
+        return self._measures.reported(self._own_metrics())
 
     def _measured(self) -> Logs:
         """Return the loss and the metrics of what has been seen, those that are attributes too, by name."""
@@ -289,19 +331,29 @@ class Compiled(Layer):
 
     def _own_metrics(self) -> list[Metric]:
         """Return the metrics that are none of `compile`'s: attributes, or what a subclass has as `metrics`."""
-        if not self._has_metrics and type(self).metrics is Compiled.metrics:
-            return []
-        compiled = () if self._measures is None else self._measures.metrics
-        return _without(self.metrics, compiled)
+        known = self._found_metrics
+        if known == (Metric.made, []) and type(self).metrics is Compiled.metrics:  # of most models, at every step
+            return known[1]
+        found = self._kept_metrics() if type(self).metrics is Compiled.metrics else self.metrics
+        return found and _without(found, () if self._measures is None else self._measures.metrics)
 
+    def _kept_metrics(self) -> list[Metric]:
+        """Return the metrics that are attributes of the model and of layers within."""
+        known = self._found_metrics
+        if known is None or known[0] != Metric.made:  # a look at all attributes, which no step is to take
+            layers = [part for part in self.keepers if part is self or not getattr(part, "is_model", False)]
+            known = self.__dict__["_found_metrics"] = Metric.made, metrics_of(layers)
+        return known[1]
 
-def metrics_in(name: str, value: Any) -> list[Metric]:
-    """Return the metrics that an attribute of a model is or has in lists and dicts, but those `compile` was given."""
-    return [] if name in ("_arguments", "_recipe") else all_of(Metric, value)
+    def _look_again(self) -> None:
+        """Look for metrics anew, for one that there was may have become an attribute."""
+        self.__dict__["_found_metrics"] = None
 
 
 def _without(metrics: Sequence[Any], known: Sequence[Any]) -> list[Any]:
-    return [metric for metric in metrics if not any(metric is other for other in known)]
+    """Return those metrics that are not known, each once."""
+    ids = {id(metric) for metric in known}
+    return list({id(metric): metric for metric in metrics if id(metric) not in ids}.values())
 
 
 def _same(left: Sequence[Variable], right: Sequence[Variable]) -> bool:

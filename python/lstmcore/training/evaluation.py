@@ -27,7 +27,9 @@ class Evaluating(Stepping):
 
     def _source(self, x: Any, y: Any = None, sample_weight: Any = None, prefix: str = "", **options: Any) -> Source:
         """Return the source of batches for data, with the model built for them."""
+        self._look_again()
         about: dict[str, Any] = {"several": self.takes_several, "dimensions": self._axes, "key": self.input_key}
+        options.setdefault("needs_targets", self.needs_targets)
 
         def targets(inputs: Any) -> Targets:
             if self.made_by_data and not self.built:
@@ -49,7 +51,7 @@ class Evaluating(Stepping):
         step, given = -1, None
         for step, (x, y, weight) in enumerate(data.steps_of(steps)):
             if y is None:
-                raise ValueError(f"{prefix}y: expected targets with every batch of x, got None")
+                self._refuse_no_targets(y, prefix, " with every batch of x")
             if batch_begin:
                 hooks.on_test_batch_begin(step)  # type: ignore[union-attr]
             given = self._step(self.convert(f"{prefix}x", x), y, weight, training=False, name=f"{prefix}y")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .._names import free_name
@@ -96,14 +96,20 @@ class Measures:
         for mean, value, count in zip(self.parts, parts, rows, strict=True):
             mean.update_state(value, count)
 
-    def logs(self, others: Iterable[Metric] = ()) -> Logs:
-        """Return what was seen: floats, and arrays of those metrics that give some.
+    def reported(self, others: Sequence[Metric] = ()) -> dict[str, Metric]:
+        """Return the loss and the metrics by name, then the ``others``.
 
-        The loss and the metrics come first, then the ``others`` by those of their names that are free.
+        Of these, names that are taken have a number behind them; one called "loss" stands behind the loss.
         """
         asked = dict(zip(self.names, self.metrics, strict=True))
         for metric in others:
-            asked.setdefault(metric.name, metric)
+            if metric.name != self.loss.name:
+                asked[free_name(metric.name, asked)] = metric
+        return asked
+
+    def logs(self, others: Sequence[Metric] = ()) -> Logs:
+        """Return what was seen: floats, and arrays of those metrics that give some."""
+        asked = self.reported(others) if others else dict(zip(self.names, self.metrics, strict=True))
         return {name: plain_result(metric) for name, metric in asked.items()}
 
     def state(self) -> dict[str, dict[str, Any]]:

@@ -38,6 +38,7 @@ class Objectives:
     Attributes
     ----------
     fuses : whether there is a loss that takes the gradient of a last activation together with its own.
+    has_loss : whether there is any.
     logits : whether `look` is to be given what goes into the last activation; a list for several outputs, if it is to
         for any.
     """
@@ -50,6 +51,8 @@ class Objectives:
         self.fuses = any(one is not None and one.loss is not None and one.loss.fuses is not None for one in each)
         self._asked = [(k, objective) for k, objective in enumerate(self.each) if objective is not None]
         self._weights = [self.weights[k] for k, objective in self._asked if objective.loss is not None]
+        self.has_loss = bool(self._weights)
+        self._plain = self.names is None and self._weights == [1.0]  # as most are
 
     @classmethod
     def of(cls, recipe: Mapping[str, Any], outputs: Any, shapes: Sequence[Any]) -> Objectives:
@@ -70,8 +73,6 @@ class Objectives:
             asked = loss is not None or metrics[k] or weighted[k]
             with _of_output(names, k):
                 each.append(Objective(loss, metrics[k], weighted[k], shape) if asked else None)
-        if all(loss is None for loss in chosen):
-            raise ValueError(f"loss: expected one for at least one output of {', '.join(names or ())}, got none")
         measured = [m for one in each if one is not None for m in (*one.metrics, *one.weighted_metrics)]
         if len({id(metric) for metric in measured}) < len(measured):
             raise ValueError("metrics: expected an object of its own for each output, got one again")
@@ -87,7 +88,7 @@ class Objectives:
     def look(self, result: Any, mask: Any, y: Any, sample_weight: Any, name: str = "y") -> list[Seen]:
         """Return what there is to see of a batch in each output: as `Objective.look`, for lists and dicts."""
         if self.names is None:
-            return [self._asked[0][1].look(result, mask, y, sample_weight, name)]
+            return [objective.look(result, mask, y, sample_weight, name) for _, objective in self._asked]
         count = len(self.each)
         results, targets = list(leaves(result)), list(leaves(y))
         masks = [None] * count if mask is None else list(leaves(mask))
@@ -104,9 +105,9 @@ class Objectives:
     def values_and_gradient(self, seen: list[Seen]) -> tuple[float, list[float], Any]:
         """Return the sum of the losses, each loss without its weight, and the gradient of the sum.
 
-        That is an array for one output, and a list of arrays, or None, for several.
+        That is an array for one output, or None if it has no loss, and a list of arrays, or None, for several.
         """
-        if self.names is None and self.weights[0] == 1:
+        if self._plain:
             value, gradient = self._asked[0][1].value_and_gradient(seen[0])
             return value, [value], gradient
         values: list[float] = []
@@ -124,6 +125,8 @@ class Objectives:
         return self._sum(values), values
 
     def _sum(self, values: list[float]) -> float:
+        if not values:
+            return 0.0
         if len(values) == 1:
             return values[0] if self._weights[0] == 1 else self._weights[0] * values[0]
         return sum(weight * value for weight, value in zip(self._weights, values, strict=True))
@@ -135,7 +138,7 @@ class Objectives:
 
     def rows(self, seen: list[Seen]) -> list[int]:
         """Return how many rows the batch counts for in the mean of each loss."""
-        if self.names is None:
+        if self._plain:
             return [self._asked[0][1].rows(seen[0])]
         return [objective.rows(what) for _, objective, what in self._with_loss(seen)]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._arguments import as_array, flag, real_array
-from .._tree import copies, leaves, rows_of
+from .._tree import copies, leaves, map_leaves, rows_of
 from ..graph.penalties import Collected
 from ..layers._building import building
 from ..layers._calls import own_outputs
@@ -44,6 +44,9 @@ class Stepping(Compiled):
             result, mask = self.run(x, True, None, logits)
         seen = objectives.look(result, mask, y, sample_weight)
         value, parts, gradient = objectives.values_and_gradient(seen)
+        if not objectives.has_loss:
+            self._refuse_no_loss(penalties)
+            gradient = map_leaves(np.zeros_like, result)
         self._run_backward(gradient, logits)
         for variable in self._regularized:
             penalties.append(variable.regularizer(variable.value))
@@ -51,7 +54,7 @@ class Stepping(Compiled):
         penalty = float(sum(penalties)) if penalties else 0.0
         value += penalty
         optimizer.step(parameters)
-        measures.update(value, penalty, parts, objectives.rows(seen))
+        measures.update(value, penalty, parts, objectives.rows(seen) or [rows_of(x)])
         objectives.update(seen)
         return value
 
@@ -63,11 +66,25 @@ class Stepping(Compiled):
         seen = objectives.look(result, mask, y, sample_weight, name)
         penalties += [v.regularizer(v.value) for v in self._regularized]
         value, parts = objectives.values(seen)
+        if not objectives.has_loss:
+            self._refuse_no_loss(penalties)
         penalty = float(sum(penalties))
         value += penalty
-        measures.update(value, penalty, parts, objectives.rows(seen))
+        measures.update(value, penalty, parts, objectives.rows(seen) or [rows_of(x)])
         objectives.update(seen)
         return value
+
+    def _refuse_no_loss(self, penalties: list[Any]) -> None:
+        """Refuse a step of a model that has no loss, and to which nothing is added in its place."""
+        if not penalties and not self._regularized:
+            raise ValueError(
+                f"{self.name}: loss: expected one in compile, or a layer that adds to it with add_loss; got neither"
+            )
+
+    def _refuse_no_targets(self, y: Any, prefix: str = "", of: str = "") -> None:
+        """Refuse None for targets where a loss or a metric is to see some."""
+        if y is None and self.needs_targets:
+            raise ValueError(f"{prefix}y: expected targets{of}, got None")
 
     # --- that a subclass may define ---
 
@@ -113,6 +130,9 @@ class Stepping(Compiled):
             raise ValueError(f"data: expected (x, y) or (x, y, sample_weight), got {got}")
         x, y, weight = (*data, None)[:3]
         x = self._inputs(x)
+        if y is None:
+            self._refuse_no_targets(y)
+            return x, None, None
         if self.several_outputs is None:
             return x, as_array("y", y), None if weight is None else real_array("sample_weight", weight)
         targets, rows = self._targets(), rows_of(x)
@@ -182,12 +202,11 @@ class Stepping(Compiled):
         return_dict: bool,
     ) -> Any:
         self._require_compiled()
-        if y is None:
-            raise ValueError("y: expected targets, got None")
         inputs = self._inputs(x)
+        self._refuse_no_targets(y)
         rows = rows_of(inputs)
         shape = self._targets()
-        targets = shape(y, rows)
+        targets = None if y is None else shape(y, rows)
         if isinstance(targets, np.ndarray) and len(targets) != rows:
             raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
         weight: Any = sample_weight
@@ -198,6 +217,8 @@ class Stepping(Compiled):
         if class_weight is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
+            if targets is None:
+                raise ValueError("class_weight: expected None without targets")
             weight = self._class_weights(class_weight)(targets, len(self.output_shape))
         if self._measures is None:  # which a step of the user's own may not need, but its report does
             self._ready()

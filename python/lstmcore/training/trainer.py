@@ -187,10 +187,12 @@ class Trainer(Evaluating):
         """Train on a batch; return the loss, and what a step of the user's own returned."""
         x, y, weight = batch
         if y is None:
-            raise ValueError("y: expected targets with every batch of x, got None")
+            self._refuse_no_targets(y, of=" with every batch of x")
         if classes is not None:
             if weight is not None:
                 raise ValueError("class_weight: expected None for data with a sample_weight")
+            if y is None:
+                raise ValueError("class_weight: expected None without targets")
             weight = classes(y, len(self.output_shape))
         x = self.convert("x", x)
         if not self._defines("train_step"):
@@ -213,9 +215,11 @@ class Trainer(Evaluating):
         epoch or at its end, is one from which training goes on bit for bit. Of the arrays, some may
         be the model's own: copy or write them before the next step.
         """
+        # The state of an optimizer is of all weights that it has moved, before some were quantized.
+        none = self.optimizer is None or any(v.int8 is not None for v in self.variables)
         state: dict[str, Any] = {
             "layers": self.state(),
-            "optimizer": None if self.optimizer is None else self.optimizer.state(),
+            "optimizer": None if none or self.optimizer is None else self.optimizer.state(),
             "shuffle": None if self._shuffle_stream is None else [self._shuffle.seed, self._shuffle.calls],
             "progress": None if self._progress is None else self._progress.state(),
         }

@@ -1,5 +1,6 @@
 """Utilities under Keras's names."""
 
+from .. import _not_offered
 from .._tagging import tag_constraints, tag_spans
 from ..serialization import custom_object_scope
 from ..serialization import register as register_keras_serializable
@@ -36,3 +37,5 @@ __all__ = [
     "timeseries_dataset_from_array",
     "to_categorical",
 ]
+
+_not_offered.answer_for(__name__)

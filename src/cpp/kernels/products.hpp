@@ -77,6 +77,9 @@ struct Bfloat16 {
     using Element = float;
     using Sum = Vec<float>;
     static long head(long) { return 0; }
+    static LSTMCORE_INLINE Vec<float> widened(Words w, int part) {
+        return (Vec<float>)(part == 0 ? Words((Bits)w & 0xFFFF0000u) : Words((Bits)w << 16));
+    }
 
 #if defined(__AVX512BF16__)
     static constexpr int parts = 1;
@@ -89,9 +92,6 @@ struct Bfloat16 {
     // In the order of the instruction above: the second number of a pair before the first. A product of two bfloat16
     // is exact in float32, so there is one rounding with and without fma.
     static constexpr int parts = 2;
-    static LSTMCORE_INLINE Vec<float> widened(Words w, int part) {
-        return (Vec<float>)(part == 0 ? Words((Bits)w & 0xFFFF0000u) : Words((Bits)w << 16));
-    }
     static LSTMCORE_INLINE Vec<float> words(const float* p, int part) { return widened(load_words(p), part); }
     static LSTMCORE_INLINE Vec<float> row(int32_t word, int part) { return widened(all_lanes(word), part); }
     static LSTMCORE_INLINE Vec<float> multiply_add(Vec<float> x, Vec<float> b, Vec<float> sum) {
@@ -99,20 +99,36 @@ struct Bfloat16 {
     }
 #endif
 
+    typedef uint16_t Halves __attribute__((vector_size(vector_bytes / 2)));
+    static LSTMCORE_INLINE Halves halves(Vec<float> x) { return __builtin_convertvector(bfloat16_bits(x), Halves); }
+    static LSTMCORE_INLINE void store_some(uint16_t* to, Vec<float> x, int n) {
+        const Halves all = halves(x);
+        if (n == lanes<float>)
+            std::memcpy(to, &all, sizeof all);
+        else
+            std::memcpy(to, &all, n * sizeof *to);
+    }
     static void read_row(float* to, const float* from, long n, float) {
-        typedef uint16_t Halves __attribute__((vector_size(vector_bytes / 2)));
         char* out = reinterpret_cast<char*>(to);
         for (long k = 0; k < n; k += lanes<float>) {
-            const int count = int(min(lanes<float>, n - k));
-            const Halves halves = __builtin_convertvector(bfloat16_bits(load(from + k, count)), Halves);
-            std::memcpy(out + k * 2, &halves, sizeof halves);
+            const Halves all = halves(load(from + k, int(min(lanes<float>, n - k))));
+            std::memcpy(out + k * 2, &all, sizeof all);
         }
     }
 
+    // Words of two rows' numbers of the same columns, as they are or narrow; a second row of null is zeros.
+    static LSTMCORE_INLINE Words word(Vec<float> first, Vec<float> second) {
+        return Words(bfloat16_bits(first) | bfloat16_bits(second) << 16);
+    }
+    static LSTMCORE_INLINE Words pairs(const uint16_t* first, const uint16_t* second) {
+        Halves a, b{};
+        std::memcpy(&a, first, sizeof a);
+        if (second) std::memcpy(&b, second, sizeof b);
+        return Words(__builtin_convertvector(a, Bits) | __builtin_convertvector(b, Bits) << 16);
+    }
+
     struct PackColumns {
-        Words word(const float* rows) const {
-            return Words(bfloat16_bits(load(rows)) | bfloat16_bits(load(rows + lanes<float>)) << 16);
-        }
+        Words word(const float* rows) const { return Bfloat16::word(load(rows), load(rows + lanes<float>)); }
     };
 };
 
@@ -290,6 +306,26 @@ struct NarrowRows {
         tile.scales = panel - N * lanes<float>;
         tile.first = k;
         return tile;
+    }
+};
+
+// Columns of words one after the other, from pack_tiles: words of two rows.
+template <class Product_, int R>
+struct PackedWordTile {
+    using Product = Product_;
+    static constexpr long block = row_sum_block;
+    const Word* packed;
+    LSTMCORE_INLINE int32_t operator()(int r, long k) const { return packed[k * R + r]; }
+    LSTMCORE_INLINE typename Product::Sum start(int, long) const { return typename Product::Sum{}; }
+    LSTMCORE_INLINE Vec<float> value(typename Product::Sum block, int, int) const { return block; }
+};
+template <class Product>
+struct PackedWords {
+    const float* packed;
+    long depth;
+    template <int R>
+    LSTMCORE_INLINE PackedWordTile<Product, R> tile(long begin, long k) const {
+        return {reinterpret_cast<const Word*>(packed + begin * depth + k * R)};
     }
 };
 

@@ -56,7 +56,8 @@ class Reader:
         custom = _custom(description)
         config = dict(_config(description))
         if custom is not None:
-            return custom.from_config({k: v for k, v in config.items() if k != "dtype"})
+            policy = dtype_of(config.pop("dtype", None))
+            return custom.from_config(config | ({"dtype": policy} if policy == "mixed_bfloat16" else {}))
         if name in MODELS:
             return self.model(description)
         where = f"{config.get('name', name)}"

@@ -48,7 +48,8 @@ def source(
     targets : how the targets come, told by inputs; one array by default.
     batch_size, steps, shuffle : how arrays are cut.
     several, dimensions, key : see `as_arrays`.
-    needs_targets : whether ``y`` must be there; what is predicted has no use for it.
+    needs_targets : whether ``y`` must be there; what is predicted, and what learns by what layers add to the loss, has
+        no use for it.
     prefix : goes before the names in errors.
     """
     if x is None:
@@ -72,6 +73,8 @@ def source(
         raise ValueError(f"{prefix}y: expected targets, got None")
     x = as_arrays(f"{prefix}x", x, several, dimensions, key=key)
     rows = rows_of(x)
+    if not needs_targets:
+        y = sample_weight = None
     if y is not None or sample_weight is not None:
         shape = targets(map_leaves(lambda part: part[:1], x))
         y = None if y is None else shape(y, rows, f"{prefix}y")

@@ -83,7 +83,7 @@ def _refuse(layer: Any) -> None:
     for name in ("layer_norm", "projection"):
         if getattr(options, name, False):
             raise NotImplementedError(name)
-    if any(layer._zoneout.values()):
+    if layer._zones:
         raise NotImplementedError("zoneout")
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .... import layers
-from .folding import Node
+from .errors import UnsupportedError
+from .nodes import Node
 from .shapes import together, with_constant
-from .values import Constant, UnsupportedError, Value
+from .values import Constant, Value
 
 COMPARED = {
     "Equal": "equal",

@@ -9,8 +9,10 @@ import numpy as np
 from .... import layers
 from ....activations import piecewise, smooth
 from ....activations.softmaxes import LogSoftmax
-from .folding import Node
-from .values import Constant, UnsupportedError, Value, counted, in_axes, laid_out
+from .errors import UnsupportedError
+from .nodes import Node, bounded
+from .shapes import with_constant
+from .values import Constant, Value, counted, in_axes, laid_out
 
 REDUCTIONS = {
     "ReduceSum": "sum",
@@ -110,6 +112,21 @@ def embedding(node: Node, dtype: Any) -> Value:
     return Value(outputs, (*value.axes, (outputs.ndim - 1,)))
 
 
+def one_hot(node: Node, dtype: Any) -> Value:
+    """Return vectors in which one number stands out: the rows of a matrix that is not trained."""
+    value, depth, values = node.inputs[0], node.constant(1, "depth"), node.constant(2, "values")
+    if not isinstance(value, Value) or value.symbol.dtype.kind not in "iu" or depth is None or values is None:
+        raise UnsupportedError("OneHot of other than integers")
+    size = int(depth.reshape(-1)[0])
+    off, on = values.astype(dtype).tolist()
+    bounded([size, size])
+    layer = layers.Embedding(size, size, dtype=dtype, trainable=False)
+    outputs = layer(value.symbol)
+    layer.set_weights([np.where(np.eye(size, dtype=bool), on, off)])
+    axis = counted(node.get("axis", -1), len(value.axes) + 1)
+    return Value(outputs, (*value.axes[:axis], (outputs.ndim - 1,), *value.axes[axis:]))
+
+
 def activation(node: Node, dtype: Any) -> Value:
     """Return an activation of each number."""
     return same_axes(node.inputs[0], layers.Activation(_activation(node), dtype=dtype))
@@ -142,6 +159,21 @@ def _activation(node: Node) -> Any:
 def function(node: Node, dtype: Any) -> Value:
     """Return a function of each number that is no activation."""
     return same_axes(node.inputs[0], layers.Elementwise(FUNCTIONS[node.operator], dtype=dtype))
+
+
+def is_nan(node: Node, dtype: Any) -> Value:
+    """Return where there is no number, which alone differs from itself."""
+    value: Value = node.inputs[0]
+    return Value(layers.Compare("equal", invert=True, dtype=dtype)([value.symbol, value.symbol]), value.axes)
+
+
+def is_infinite(node: Node, dtype: Any) -> Value:
+    """Return where numbers are infinite."""
+    if not (node.get("detect_negative", 1) and node.get("detect_positive", 1)):
+        raise UnsupportedError("IsInf of one sign")
+    value: Value = node.inputs[0]
+    size = layers.Absolute(dtype=dtype)(value.symbol)
+    return Value(layers.Compare("equal", np.inf, dtype=dtype)(size), value.axes)
 
 
 def reciprocal(node: Node, dtype: Any) -> Value:
@@ -206,6 +238,23 @@ def batch_normalization(node: Node, dtype: Any) -> Value:
     return Value(outputs, value.axes)
 
 
+def instance_normalization(node: Node, dtype: Any) -> Value:
+    """Return a normalisation of every channel by itself, over all axes behind it."""
+    value, gamma, beta = node.inputs[0], node.constant(1, "scale"), node.constant(2, "B")
+    own = sorted(k for axes in value.axes[2:] for k in axes)
+    if value.axes[0] != (0,) or not own or gamma is None or beta is None:
+        raise UnsupportedError("InstanceNormalization of other than the axes behind batch and channels")
+    x = value.symbol
+    centred = x - layers.Reduction("mean", own, keepdims=True, dtype=dtype)(x)
+    variance = layers.Reduction("mean", own, keepdims=True, dtype=dtype)(centred * centred)
+    made = Value(centred / layers.Elementwise("sqrt", dtype=dtype)(variance + node.get("epsilon", 1e-5)), value.axes)
+    wide = (-1,) + (1,) * (len(value.axes) - 2)
+    for operation, vector in (("multiply", gamma), ("add", beta)):
+        made, constant = with_constant(made, vector.reshape(wide))
+        made = Value(layers.Arithmetic(operation, constant, dtype=dtype)(made.symbol), made.axes)
+    return made
+
+
 def layer_normalization(node: Node, dtype: Any) -> Value:
     """Return a normalisation of every row by itself."""
     value, gamma, beta = node.inputs[0], node.constant(1, "Scale"), node.constant(2, "B")
@@ -224,7 +273,7 @@ def layer_normalization(node: Node, dtype: Any) -> Value:
 
 
 def reduce(node: Node, dtype: Any) -> Value:
-    """Return the sum, or its kind, along axes."""
+    """Return the sum, or its kind, along axes; of what is true or false, how many are true."""
     value, axes = node.inputs[0], node.axes()
     if axes is None and node.get("noop_with_empty_axes", 0):
         return value  # type: ignore[no-any-return]
@@ -236,7 +285,9 @@ def reduce(node: Node, dtype: Any) -> Value:
         raise UnsupportedError(f"{node.operator} along an axis of size 1")
     if not own:
         return Value(value.symbol, _left(value, gone, [], bool(node.get("keepdims", 1))))
-    made = layers.Reduction(REDUCTIONS[node.operator], own, dtype=dtype)(value.symbol)
+    counted_up = node.operator == "ReduceSum" and value.symbol.dtype.kind == "b"
+    layer = layers.Count(own) if counted_up else layers.Reduction(REDUCTIONS[node.operator], own, dtype=dtype)
+    made = layer(value.symbol)
     return Value(made, _left(value, gone, own, bool(node.get("keepdims", 1))))
 
 

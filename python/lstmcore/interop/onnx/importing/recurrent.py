@@ -11,9 +11,10 @@ from ....activations.piecewise import Affine, HardSigmoid, LeakyReLU, Threshold
 from ....activations.smooth import ELU, ScaledTanh
 from ....graph.symbol import Symbol
 from ....layers import GRU, LSTM, Bidirectional, Cast, Concatenate, Parameter, Reshape, SequenceMask, SimpleRNN
-from .folding import Node
+from .errors import UnsupportedError
 from .masks import OfMask
-from .values import Constant, OtherBatchError, UnsupportedError, Value, batch_first, laid_out
+from .nodes import Node
+from .values import Constant, OtherBatchError, Value, batch_first, laid_out
 
 _KINDS: dict[str, tuple[Any, int, list[str]]] = {
     "LSTM": (LSTM, 4, ["Sigmoid", "Tanh", "Tanh"]),

@@ -1,0 +1,417 @@
+"""Dtype policies: names and meaning as in Keras, layers that read bfloat16 as the reference does."""
+
+import copy
+import pickle
+import threading
+
+import numpy as np
+import pytest
+from layer_tools import numbers, with_weights
+
+import lstmcore
+from lstmcore import Input, Model, Sequential, config, dtype_policies, layers, mixed_precision, reference, utils
+from lstmcore.dtype_policies import DTypePolicy
+from lstmcore.layers import GRU, LSTM, RNN, Bidirectional, Dense, GRUCell, LSTMCell, MinGRU, SimpleRNN
+
+MIXED = "mixed_bfloat16"
+
+
+@pytest.fixture(autouse=True)
+def _policies_are_put_back():
+    yield
+    config.set_floatx("float32")
+    mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture
+def keras():
+    keras = pytest.importorskip("keras")
+    yield keras
+    keras.config.set_dtype_policy("float32")
+
+
+# --- policies ---
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", MIXED])
+def test_policies_are_those_of_keras(keras, name):
+    ours, theirs = lstmcore.DTypePolicy(name), keras.DTypePolicy(name)
+    for attribute in ("name", "variable_dtype", "compute_dtype", "quantization_mode"):
+        assert getattr(ours, attribute) == getattr(theirs, attribute)
+    assert repr(ours) == repr(theirs)
+    assert dtype_policies.serialize(ours) == keras.dtype_policies.serialize(theirs)
+    assert dtype_policies.get(keras.dtype_policies.serialize(theirs)) == ours
+    layer, of_keras = LSTM(3, dtype=name), keras.layers.LSTM(3, dtype=name)
+    for attribute in ("variable_dtype", "compute_dtype", "dtype"):
+        assert getattr(layer, attribute) == getattr(of_keras, attribute)
+    config.set_dtype_policy(ours)
+    keras.config.set_dtype_policy(theirs)
+    assert lstmcore.DTypePolicy() == ours
+    assert keras.DTypePolicy() == theirs
+
+
+@pytest.mark.parametrize("module", ["config", "dtype_policies", "mixed_precision"])
+def test_their_modules_have_no_names_that_keras_has_not(keras, module):
+    assert set(getattr(lstmcore, module).__all__) <= set(dir(getattr(keras, module)))
+
+
+def test_policies_are_what_they_are_called():
+    policy = DTypePolicy(MIXED)
+    for same in (policy, MIXED, {"class_name": "DTypePolicy", "config": {"name": MIXED}}):
+        assert dtype_policies.get(same) == policy
+        assert LSTM(3, dtype=same).dtype_policy == policy
+    assert dtype_policies.get(np.float64) == dtype_policies.get(np.dtype("f8")) == DTypePolicy("float64")
+    assert DTypePolicy.from_config(policy.get_config()) == policy
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    assert len({policy, DTypePolicy(MIXED), DTypePolicy("float32")}) == 2
+    assert policy != MIXED
+    assert mixed_precision.Policy is dtype_policies.FloatDTypePolicy is lstmcore.DTypePolicy
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text"),
+    [
+        ("float16", r"got 'float16': its range .*; use 'mixed_bfloat16'"),
+        (np.float16, "got float16: its range"),
+        ("mixed_float16", "got 'mixed_float16': its range"),
+        ("bfloat16", r"got 'bfloat16': variables .* are float32 .*'mixed_bfloat16'"),
+        ("int8_from_float32", "got 'int8_from_float32'"),
+        ("Mixed_bfloat16", "got 'Mixed_bfloat16'"),
+        ("int32", "got int32"),
+        (3, "got 3"),
+        ({"class_name": "DTypePolicyMap", "config": {}}, "configuration of a DTypePolicy, got "),
+        ({"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}, "got 'mixed_float16'"),
+    ],
+)
+def test_policies_that_there_are_not(dtype, text):
+    text = rf"dtype: expected .*{text}"
+    for make in (lambda: LSTM(3, dtype=dtype), lambda: Dense(3, dtype=dtype), lambda: RNN(GRUCell(3), dtype=dtype)):
+        with pytest.raises(ValueError, match=text):
+            make()
+    with pytest.raises(ValueError, match=text.replace("dtype:", "identifier:")):
+        dtype_policies.get(dtype)
+    with pytest.raises(ValueError, match="expected"):
+        config.set_dtype_policy(dtype)
+    assert config.dtype_policy().name == "float32"
+
+
+def test_bad_input_of_the_functions():
+    with pytest.raises(TypeError, match=r"policy: expected float32, .* or a DTypePolicy, got None"):
+        mixed_precision.set_global_policy(None)
+    with pytest.raises(TypeError, match=r"name: expected .*, got 3"):
+        DTypePolicy(3)
+    with pytest.raises(ValueError, match="value: expected 'float32' or 'float64', got 'float16': its range"):
+        config.set_floatx("float16")
+    with pytest.raises(TypeError, match="value: expected 'float32' or 'float64', got 16"):
+        config.set_floatx(16)
+    with pytest.raises(TypeError, match="dtype_policy: expected a DTypePolicy, got 'float32'"):
+        dtype_policies.serialize("float32")
+    with pytest.raises(ValueError, match="dtype: expected float32 or float64, got 'mixed_bfloat16'"):
+        Input((3,), dtype=MIXED)
+
+
+# --- the global one ---
+
+
+def of_both(keras, first, then):
+    """What policies are in ours and in Keras after the same calls, in this thread and in another."""
+    found = []
+    for package in (lstmcore, keras):
+        package.utils.clear_session()
+        package.config.set_floatx("float32")
+        first(package)
+        here = package.layers.Dense(2).dtype_policy.name
+        there = []
+        thread = threading.Thread(target=lambda p=package, t=there: t.append(p.layers.Dense(2).dtype_policy.name))
+        thread.start()
+        thread.join()
+        then(package)
+        found.append((here, *there, package.layers.Dense(2).dtype_policy.name, package.config.floatx()))
+        package.config.set_floatx("float32")
+        package.utils.clear_session()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (lambda p: p.mixed_precision.set_global_policy(MIXED), lambda p: p.utils.clear_session()),
+        (lambda p: p.config.set_floatx("float64"), lambda p: p.config.set_floatx("float32")),
+        (lambda p: p.config.dtype_policy(), lambda p: p.config.set_floatx("float64")),
+        (lambda p: p.config.set_dtype_policy("float64"), lambda p: p.mixed_precision.set_dtype_policy(MIXED)),
+        (lambda p: p.config.set_floatx("float64"), lambda p: p.utils.clear_session()),
+    ],
+)
+def test_the_global_policy_goes_by_keras(keras, first, then):
+    ours, theirs = of_both(keras, first, then)
+    assert ours == theirs
+
+
+def test_layers_have_the_global_policy_where_they_are_given_none():
+    mixed_precision.set_global_policy(MIXED)
+    assert mixed_precision.global_policy() == config.dtype_policy() == DTypePolicy(MIXED)
+    model = Sequential([Input((5, 3)), Bidirectional(LSTM(4)), Dense(1, dtype="float32")])
+    within = model.layers[0].forward_layer
+    assert [one.compute_dtype for one in (model.layers[0], within, model.layers[1])] == [
+        "bfloat16",
+        "bfloat16",
+        "float32",
+    ]
+    mixed_precision.set_global_policy("float32")
+    assert model.layers[0].compute_dtype == "bfloat16"
+    for again in (models_again(model), copy.copy(model), pickle.loads(pickle.dumps(model))):
+        assert [layer.dtype_policy.name for layer in again.layers] == [MIXED, "float32"]
+        assert again.layers[0].forward_layer.dtype_policy.name == MIXED
+
+
+def models_again(model):
+    return lstmcore.models.model_from_json(model.to_json())
+
+
+def test_the_global_policy_may_be_float64():
+    config.set_dtype_policy("float64")
+    model = Sequential([Input((5, 3)), LSTM(4), Dense(1)])
+    assert model.predict(np.zeros((2, 5, 3)), verbose=0).dtype == np.float64
+    graph_input = Input((5, 3))
+    assert Model(graph_input, GRU(4)(graph_input)).dtype == np.float64
+
+
+# --- layers ---
+
+LAYERS = {
+    "lstm": (LSTM, "lstm"),
+    "gru": (GRU, "gru"),
+    "rnn": (SimpleRNN, "rnn"),
+}
+every_layer = pytest.mark.parametrize("kind", LAYERS)
+
+
+def made(kind, dtype, seed=0, **options):
+    cls, _ = LAYERS[kind]
+    return with_weights(cls(6, return_sequences=True, dtype=dtype, **options), 5, seed, 0.4)
+
+
+def x_of(batch=3, steps=4, features=5):
+    return numbers(batch, steps, features, dtype="float32")
+
+
+def expected(kind, layer, x):
+    """Of the reference, whose h after a step is near enough to be rounded as the core's, with these seeds."""
+    function = getattr(reference, LAYERS[kind][1])
+    weights = [w.astype("f8") for w in layer.get_weights()]
+    return function(x.astype("f8"), weights, None, layer.options, precision="bfloat16")[0]
+
+
+@every_layer
+def test_recurrent_layers_read_bfloat16(kind):
+    x, layer = x_of(), made(kind, MIXED)
+    got = layer(x)
+    assert (got.dtype, layer.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(got, expected(kind, layer, x), atol=2e-6)
+    exact = made(kind, "float32")(x)
+    assert 1e-4 < np.abs(got - exact).max() < 0.05
+    assert "fused kernel, bfloat16" in layer.kernel_info()
+
+
+@every_layer
+def test_whatever_runs_the_layer_computes_the_same(kind, set_threads):
+    x, layer = x_of(3, 6), made(kind, MIXED)
+    want = layer(x)
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        np.testing.assert_array_equal(layer(x), want)
+    np.testing.assert_array_equal(layer(x[1:2]), want[1:2])
+    model = Sequential([Input((6, 5)), layer])
+    np.testing.assert_array_equal(model.predict(x, verbose=0), want)
+    stream = model.stream(batch_size=3)
+    np.testing.assert_array_equal(np.stack([stream(x[:, t]) for t in range(6)], 1), want)
+    stateful = made(kind, MIXED, stateful=True)
+    np.testing.assert_array_equal(np.concatenate([stateful(x[:, :2]), stateful(x[:, 2:])], 1), want)
+    both = Bidirectional(LAYERS[kind][0](6, return_sequences=True), dtype=MIXED)
+    both.build((None, None, 5))
+    both.set_weights(2 * layer.get_weights())
+    np.testing.assert_array_equal(both(x)[..., :6], want)
+    np.testing.assert_array_equal(both(x[:, ::-1])[:, ::-1, 6:], want)
+    cell = {"lstm": LSTMCell, "gru": GRUCell, "rnn": layers.SimpleRNNCell}[kind]
+    for cells in (RNN(cell(6, dtype=MIXED), return_sequences=True), RNN([cell(6)], True, dtype=MIXED)):
+        cells.build((None, None, 5))
+        cells.set_weights(layer.get_weights())
+        np.testing.assert_array_equal(cells(x), want)
+        assert "fused kernel, bfloat16" in cells.kernel_info()
+    alone = cell(6, dtype=MIXED)
+    alone.build((None, 5))
+    alone.set_weights(layer.get_weights())
+    zeros = [np.zeros((3, 6), "f4")] * (2 if kind == "lstm" else 1)
+    np.testing.assert_array_equal(alone(x[:, 0], zeros)[0], want[:, 0])
+
+
+@every_layer
+def test_inference_is_the_same_before_and_after_training_passes(kind):
+    x, layer = x_of(), made(kind, MIXED)
+    want = layer(x)
+    layer(x, training=True)
+    np.testing.assert_array_equal(layer(x), want)
+    layer.set_weights([0.5 * w for w in layer.get_weights()])
+    assert np.abs(layer(x) - want).max() > 0.01
+
+
+@every_layer
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.4}, {"recurrent_dropout": 0.4}], ids=str)
+def test_training_goes_on(kind, options):
+    """Its outputs and gradients are near those of float32, whatever its products read."""
+    x, results = x_of(), []
+    for dtype in (MIXED, "float32"):
+        utils.set_random_seed(0)
+        layer = made(kind, dtype, **options)
+        y = layer(x, training=True)
+        dx = layer.backward(np.ones_like(y))
+        results.append([y, dx, *(v.gradient.copy() for v in layer.variables)])
+        assert all(v.dtype == np.float32 for v in layer.variables)
+    for got, want in zip(*results, strict=True):
+        assert np.abs(got - want).max() <= 0.03 * np.abs(want).max()
+    if options:
+        assert made(kind, MIXED, **options).kernel_info().count("(in training float32, for its dropout)") == 1
+
+
+def test_a_cell_called_by_itself_may_have_dropout():
+    cell = GRUCell(6, dropout=0.5, seed=1, dtype=MIXED)
+    ((h,),) = [cell(x_of()[:, 0], np.zeros((3, 6), "f4"), training=True)[1]]
+    assert np.isfinite(h).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MinGRU(6, dtype=MIXED),
+        lambda: LSTM(6, peepholes=True, dtype=MIXED),
+        lambda: LSTM(6, activation="softsign", dtype=MIXED),
+        lambda: layers.SLSTM(6, dtype=MIXED),
+        lambda: layers.MinLSTM(6, dtype=MIXED),
+        lambda: GRU(6, activation="softmax", dtype=MIXED),
+    ],
+)
+def test_what_has_no_such_kernel_is_computed_in_full_and_says_so(make):
+    layer = with_weights(make(), 5)
+    full = type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+    with_weights(full, 5)
+    np.testing.assert_array_equal(layer(x_of()), full(x_of()))
+    assert "bfloat16)" in layer.kernel_info() or "(no bfloat16" in layer.kernel_info() or "NumPy" in layer.kernel_info()
+    assert "kernel, bfloat16" not in layer.kernel_info()
+
+
+def test_policies_can_be_changed():
+    x, layer = x_of(), made("lstm", "float32")
+    exact = layer(x)
+    layer.dtype_policy = MIXED
+    np.testing.assert_array_equal(layer(x), made("lstm", MIXED)(x))
+    layer.dtype_policy = DTypePolicy("float32")
+    np.testing.assert_array_equal(layer(x), exact)
+    with pytest.raises(ValueError, match=r"dtype_policy: expected one of variables of float32, .* got 'float64'"):
+        layer.dtype_policy = "float64"
+    both = Bidirectional(GRU(4))
+    both.dtype_policy = MIXED
+    assert both.backward_layer.compute_dtype == "bfloat16"
+
+
+def test_layers_within_have_the_policy_of_what_was_given_one():
+    given = [
+        Bidirectional(GRU(4), dtype=MIXED).forward_layer,
+        Bidirectional(GRU(4, dtype=MIXED)).backward_layer,
+        RNN([GRUCell(4), LSTMCell(4)], dtype=MIXED).cells[1].layer,
+        layers.TimeDistributed(Dense(3), dtype=MIXED).layer,
+        layers.TimeDistributed(Sequential([Dense(3)]), dtype=MIXED).layer.layers[0],
+    ]
+    assert [layer.compute_dtype for layer in given] == ["bfloat16"] * len(given)
+    kept = [
+        Bidirectional(GRU(4, dtype="float32"), dtype=MIXED).forward_layer,
+        Sequential([GRU(4, dtype=MIXED, return_sequences=True), GRU(4)]).layers[1],
+    ]
+    assert [layer.compute_dtype for layer in kept] == ["float32"] * len(kept)
+    with pytest.raises(ValueError, match="expected dtype float64, got float32"):
+        RNN(GRUCell(4, dtype=MIXED), dtype="float64")
+
+    class Two(Model):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.first, self.second = GRU(4, return_sequences=True), GRU(2, dtype="float32")
+
+        def call(self, inputs):
+            return self.second(self.first(inputs))
+
+    model = Two(dtype=MIXED)
+    assert (model.first.compute_dtype, model.second.compute_dtype) == ("bfloat16", "float32")
+    assert model(x_of()).dtype == np.float32
+
+
+# --- saved, loaded, described ---
+
+
+@pytest.fixture
+def model():
+    return Sequential([Input((4, 5)), Bidirectional(LSTM(3, dtype=MIXED)), Dense(2, dtype=MIXED)])
+
+
+@pytest.mark.parametrize("file", ["m.safetensors", "m.keras", "m.h5"])
+def test_models_are_saved_with_their_policies(model, file, tmp_path):
+    if not file.endswith("safetensors"):
+        pytest.importorskip("h5py")
+    model.save(tmp_path / file)
+    loaded = lstmcore.models.load_model(tmp_path / file)
+    assert [layer.dtype_policy.name for layer in loaded.layers] == [MIXED, MIXED]
+    assert loaded.layers[0].forward_layer.dtype_policy.name == MIXED
+    np.testing.assert_array_equal(loaded.predict(x_of(), verbose=0), model.predict(x_of(), verbose=0))
+
+
+@pytest.mark.parametrize("file", ["m.keras", "m.h5"])
+def test_policies_go_to_keras_and_come_back(keras, model, file, tmp_path):
+    model.save(tmp_path / file)
+    theirs = keras.models.load_model(tmp_path / file, compile=False)
+    assert [layer.dtype_policy.name for layer in theirs.layers] == [MIXED, MIXED]
+    got = np.asarray(theirs.predict(x_of(), verbose=0), "f4")
+    np.testing.assert_allclose(got, model.predict(x_of(), verbose=0), atol=0.03)  # Keras's cells are of bfloat16
+    theirs.save(tmp_path / f"again_{file}")
+    again = lstmcore.models.load_model(tmp_path / f"again_{file}")
+    assert [layer.dtype_policy.name for layer in again.layers] == [MIXED, MIXED]
+    np.testing.assert_array_equal(again.predict(x_of(), verbose=0), model.predict(x_of(), verbose=0))
+
+
+class Own(GRU):
+    """A layer of the user's."""
+
+
+@pytest.mark.parametrize("file", ["m.safetensors", "m.keras", "m.h5"])
+def test_layers_of_the_users_keep_their_policies(file, tmp_path):
+    if not file.endswith("safetensors"):
+        pytest.importorskip("h5py")
+    model = Sequential([Input((4, 5)), Own(3, dtype=MIXED)])
+    model.save(tmp_path / file)
+    loaded = lstmcore.models.load_model(tmp_path / file, custom_objects={"Own": Own})
+    assert loaded.layers[0].dtype_policy.name == MIXED
+    np.testing.assert_array_equal(loaded.predict(x_of(), verbose=0), model.predict(x_of(), verbose=0))
+
+
+@pytest.mark.parametrize("file", ["m.keras", "m.h5"])
+def test_files_of_mixed_float16_become_float32(keras, file, tmp_path):
+    theirs = keras.Sequential([keras.Input((4, 5)), keras.layers.GRU(3, dtype="mixed_float16")])
+    theirs.save(tmp_path / file)
+    loaded = lstmcore.models.load_model(tmp_path / file)
+    assert loaded.layers[0].dtype_policy.name == "float32"
+    weights = [np.asarray(w, "f4") for w in theirs.get_weights()]
+    for got, want in zip(loaded.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_gradients_are_checked_in_float64(model):
+    model.compile("sgd", "mse")
+    assert utils.check_gradients(model, x_of(), np.zeros((3, 2), "f4"))
+
+
+def test_training_lowers_the_loss_under_the_global_policy():
+    mixed_precision.set_global_policy(MIXED)
+    utils.set_random_seed(0)
+    model = Sequential([Input((4, 5)), GRU(8), Dense(1)])
+    model.compile(lstmcore.optimizers.Adam(0.03), "mse")
+    x = numbers(64, 4, 5, dtype="float32")
+    history = model.fit(x, x[:, -1, 0], epochs=15, verbose=0).history["loss"]
+    assert history[-1] < 0.5 * history[0]
+    assert all(v.dtype == np.float32 for v in model.variables)
