@@ -140,6 +140,11 @@ def test_a_class_of_the_users_shows_its_own():
     assert model(np.ones((1, 3, 1))).shape == (1, 2)
 
 
+def test_a_class_without_a_constructor_takes_nothing():
+    assert str(inspect.signature(lstmcore.constraints.NonNeg)) == "()"
+    assert "NonNeg()" in pydoc.render_doc(lstmcore.constraints.NonNeg, renderer=pydoc.plaintext)
+
+
 def test_an_object_that_is_called_has_the_signature_of_its_call():
     assert list(inspect.signature(LSTM(2)).parameters)[:2] == ["sequences", "initial_state"]
 
