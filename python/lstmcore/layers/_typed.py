@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .._policy import DTypePolicy, policy_of
 
 
@@ -23,7 +24,8 @@ class Typed:
     variables: list[Any]
     dtype: np.dtype[Any]
     given_dtype: DTypePolicy | None
-    _mixed: bool  # whether products are to read bfloat16
+    _mixed: bool = False  # whether products are to read bfloat16
+    narrow_products = False  # whether they can
     quantization_mode: str | None = None  # "int8", or "int8_weights" with products of float32; None: not quantized
 
     @property
@@ -77,6 +79,25 @@ class Typed:
         if mode is not None:
             return "int8" if mode == "int8" else "float32"
         return "bfloat16" if self._mixed else "float32"
+
+    def kernel_info(self) -> str:
+        """Say what the products of the layer read, or those of the layers within.
+
+        >>> from lstmcore.layers import Dense, Embedding
+        >>> Dense(4, dtype="mixed_bfloat16").kernel_info().split(",")[0]
+        'Dense: bfloat16'
+        >>> Embedding(9, 4, dtype="mixed_bfloat16").kernel_info()
+        'Embedding: float32 (no bfloat16 in this layer)'
+        """
+        within = [layer.kernel_info() for layer in self.sublayers]
+        if within:
+            return "; ".join(within)
+        kind, wanted = type(self).__name__, self._precision
+        if wanted == "float32":
+            return f"{kind}: {self.dtype.name}"
+        if wanted == "bfloat16" and not self.narrow_products:
+            return f"{kind}: {self.dtype.name} (no bfloat16 in this layer)"
+        return f"{kind}: {wanted}, {_core.config()['instruction_set']}"
 
     def pass_dtype_on(self, layer: Any) -> None:
         """Give a layer the dtype of what it becomes part of; and what products read, if that was said there."""
