@@ -132,13 +132,15 @@ class Dense(Layer):
         d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
         shape = d_sums.shape
         d_rows = d_sums if len(shape) == 2 else d_sums.reshape(-1, self.units)
-        _core.matmul(rows.T, right_side(self, d_rows), None, self.kernel.place.gradient, True)
+        mixed = self._mixed  # asked here, for the call that it saves a small model
+        _core.matmul(rows.T, right_side(self, d_rows) if mixed else d_rows, None, self.kernel.place.gradient, True)
         if self.bias is not None:
             d_bias = self.bias.place.gradient
             d_bias += np.add.reduce(d_rows, axis=0)
         if not need_d_inputs:
             return None
-        d_inputs = _core.matmul(d_rows, right_side(self, self.kernel.place.value.T))
+        kernel = self.kernel.place.value.T
+        d_inputs = _core.matmul(d_rows, right_side(self, kernel) if mixed else kernel)
         return d_inputs if len(shape) == 2 else d_inputs.reshape(*shape[:-1], rows.shape[1])
 
     def stream(self, batch_size: int, steps: int) -> Stage:
