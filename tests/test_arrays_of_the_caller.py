@@ -116,6 +116,8 @@ EVERY = RECURRENT | {
     "NotEqual": lambda **o: layers.NotEqual(0, **o),
     "Reduction": lambda **o: layers.Reduction("sum", **o),
     "ArgMax": lambda **o: layers.ArgMax(**o),
+    "Count": lambda **o: layers.Count(**o),
+    "Size": lambda **o: layers.Size(**o),
     "Clip": lambda **o: layers.Clip(-9, 9, **o),
     "Elementwise": lambda **o: layers.Elementwise("erf", **o),
     "Compare": lambda **o: layers.Compare("less", 0.5, **o),
@@ -135,7 +137,7 @@ EVERY = RECURRENT | {
     "Sequential": lambda **o: Sequential([layers.Dense(6, "relu", **o), layers.Flatten(**o), layers.Dense(2, **o)]),
     "Sequential of nothing": lambda **o: Sequential([layers.Activation("linear", **o)]),
 }
-NO_GRADIENT = ("NotEqual", "ArgMax", "Compare", "SequenceMask")  # whose outputs are no floating-point numbers
+NO_GRADIENT = ("NotEqual", "ArgMax", "Count", "Compare", "SequenceMask")  # whose outputs are no floating-point numbers
 EACH = pytest.mark.parametrize("name", EVERY)
 
 
@@ -150,6 +152,8 @@ def made(name, dtype="float64"):
         x = np.arange(8).reshape(2, 4)
     elif name == "Matmul":
         x = [numbers(*X, dtype=dtype), numbers(X[0], X[2], X[1], seed=1, dtype=dtype)]
+    elif name == "Count":
+        x = numbers(*X) > 0
     elif name in ("SequenceMask", "TakeStep"):
         x = [numbers(*X, dtype=dtype), np.arange(X[0]) + 1]
     elif name.startswith("Where"):
@@ -253,7 +257,8 @@ def test_predictions_are_the_callers(name):
     layer, x = made(name)
     if layer.takes_several or "with state" in name or "Bidirectional, none" in name:
         pytest.skip("not the first layer of a chain of its own")
-    model = layer if isinstance(layer, Sequential) else Sequential([layer])
+    given = [layers.Input(x.shape[1:], dtype="bool")] if x.dtype == bool else []
+    model = layer if isinstance(layer, Sequential) else Sequential([*given, layer])
     for predict in (model, model.predict, model.predict_on_batch):
         before = x.copy()
         model.reset_states()
