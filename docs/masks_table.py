@@ -96,8 +96,6 @@ def inputs_for(name: str, layer: layers.Layer) -> tuple[object, object]:
         return [STEPS, STEPS.transpose(0, 2, 1).copy()], [MASK, None]
     if name in ("SequenceMask", "TakeStep"):
         return [STEPS, np.array([3, 2])], [MASK, None]
-    if name == "Count":
-        return STEPS > 0, MASK
     if name == "Where":
         return [STEPS > 0, STEPS, STEPS], [MASK, MASK, MASK]
     if layer.takes_several:

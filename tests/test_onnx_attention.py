@@ -186,3 +186,29 @@ def test_scaled_dot_product_attention_of_torch(causal, dynamic, tmp_path):
             models.load_model(path)
         return
     assert_equal_outputs([models.load_model(path).predict(X, verbose=0)], want)
+
+
+# --- steps by their numbers ---
+
+
+def test_counts_and_sizes_run_elsewhere_and_come_back(tmp_path):
+    words = Input((None,), dtype="int64")
+    x = layers.LSTM(3, return_sequences=True)(layers.Embedding(9, 4, mask_zero=True)(words))
+    last = layers.TakeStep()([x, layers.Count()(words) - 1])
+    of_true = layers.Cast(dtype="float32")(layers.Count()(layers.Compare("greater", 3)(words)))
+    whole = layers.Add()([layers.Reshape((1, 1))(layers.Size()(x)), x])
+    model = shaken(Model(words, [last, of_true, whole]))
+    path, want = exported(model, tmp_path), model.predict(WORDS, verbose=0)
+    assert_equal_outputs(runtime(path, WORDS), want)
+    assert_equal_outputs(models.load_model(path).predict(WORDS, verbose=0), want)
+
+
+def test_what_is_known_of_the_data(tmp_path):
+    chain = [layers.Rescaling(0.5, [1.0, 2, 3, 4]), layers.Normalization(), layers.LSTM(3, return_sequences=True)]
+    chain += [layers.UnitNormalization(), layers.Normalization(mean=[1.0, 2, 3], variance=[4.0, 1, 9], invert=True)]
+    model = shaken(Sequential([Input((None, 4)), *chain]))
+    path, want = exported(model, tmp_path), model.predict(X, verbose=0)
+    assert_equal_outputs(runtime(path, X), want)
+    assert_equal_outputs(reference(path, X), want)
+    assert_equal_outputs([models.load_model(path).predict(X, verbose=0)], want)
+    exported(model, tmp_path, states=True)

@@ -230,7 +230,7 @@ def test_how_many_are_true():
     assert layers.Count([1, 2])(x).tolist() == [3, 1]
     assert layers.Count(1, keepdims=True)(x).tolist() == [[[2, 1]], [[0, 1]]]
     words = layers.Input((4,), dtype="int64")
-    last = layers.Count()(layers.NotEqual(0)(words)) - 1
+    last = layers.Count()(words) - 1
     assert (last.shape, last.dtype) == ((None,), np.int64)
     assert Model(words, last).predict(np.array([[5, 6, 0, 0], [1, 2, 3, 4]]), verbose=0).tolist() == [1, 3]
 
@@ -261,8 +261,6 @@ def test_clipped_numbers_and_their_gradient():
         (lambda: layers.Reduction("max", 1)(np.ones((2, 0, 3))), ValueError, "inputs: expected numbers along"),
         (lambda: layers.ArgMax(0), ValueError, "axis: expected one or several axes behind the batch"),
         (lambda: layers.Count(0), ValueError, "axis: expected one or several axes behind the batch"),
-        (lambda: layers.Count()(np.ones((2, 3))), TypeError, "inputs: expected bool, got float32"),
-        (lambda: layers.Count()(layers.Input((3,))), TypeError, "inputs: expected bool, got <Symbol"),
         (lambda: layers.Size(0)(np.ones((2, 3))), ValueError, "axis: expected one behind the batch of inputs of shape"),
         (lambda: layers.Size(2)(np.ones((2, 3))), ValueError, "axis: expected one behind the batch of inputs of shape"),
         (lambda: layers.Clip(2, 1), ValueError, "max_value: expected at least min_value=2, got 1"),

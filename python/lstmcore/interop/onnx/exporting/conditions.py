@@ -75,13 +75,16 @@ def sequence_mask(context: Context) -> tuple[str, None]:
 
 
 def count(context: Context) -> tuple[str, None]:
-    """Write how many are true.
+    """Write how many are true, or not 0.
 
     The integers are of 32 bits, which those of a mask into a recurrent layer are not: so they are told apart.
     """
     layer, writer = context.layer, context.writer
-    axes = writer.integers([axis % context.axes for axis in layer.axis])
-    counts = writer.add("ReduceSum", writer.cast(context.x, np.int32), axes, keepdims=int(layer.keepdims))
+    axes, found = writer.integers([axis % context.axes for axis in layer.axis]), context.x
+    if context.inputs.dtype.kind != "b":
+        nothing = writer.constant(np.zeros((), context.inputs.dtype))
+        found = writer.add("Not", writer.add("Equal", found, nothing))
+    counts = writer.add("ReduceSum", writer.cast(found, np.int32), axes, keepdims=int(layer.keepdims))
     return writer.cast(counts, np.int64), None
 
 
