@@ -320,12 +320,11 @@ def test_what_has_no_such_kernel_is_computed_in_full_and_says_so(precision, opti
     np.testing.assert_array_equal(function(x, p)[0], want)
 
 
-def test_float64_and_training_are_full():
+def test_float64_is_full_and_int8_for_inference():
     weights, _ = made("lstm", 6, 20)
     for precision in ("bfloat16", "int8"):
         wide = _core.pack(LSTMOptions(), [w.astype("f8") for w in weights], False, False, precision)
         assert (wide.precision, wide.dtype) == ("float32", "float64")
-    assert _core.pack(LSTMOptions(), weights, True, False, "bfloat16").precision == "float32"
     assert _core.pack(LSTMOptions(), weights, False, False).precision == "float32"
     with pytest.raises(ValueError, match="precision: 'int8' is for inference, got training=True"):
         _core.pack(LSTMOptions(), weights, True, False, "int8")

@@ -12,11 +12,14 @@ import sys
 
 import numpy as np
 import pytest
-from test_reduced_precision import CELLS, SETS, bfloat16, every_cell, made, numbers, run, sigmoid, start
+from test_reduced_precision import CELLS, SETS, made, numbers, run, start
 
 from lstmcore import _core, functional
 from lstmcore._options import LSTMOptions, RNNOptions
 from lstmcore.functional import Zoneout
+from lstmcore.reference import bfloat16
+
+every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def packed(cell, weights, zoneout=False):
@@ -39,6 +42,10 @@ def train(cell, x, weights, state, d_outputs, d_last, **arguments):
 
 
 # --- the definition: of each cell a step forward and back ---
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
 def lstm_step(a, u, h, c):
@@ -161,8 +168,8 @@ def test_gradients_are_their_definition(cell, shape, ragged):
 @every_cell
 def test_the_rounding_of_each_operand_is_seen(cell):
     """Gradients in full precision are further off: the test above tells them from these."""
-    weights, x, state, d_outputs, d_last, lengths = problem(cell, 13, 5, 21, 64)
-    y, d_inputs, d_weights, _ = train(cell, x, packed(cell, weights), state, d_outputs, d_last)
+    weights, x, state, d_outputs, d_last, _ = problem(cell, 13, 5, 21, 64)
+    _, d_inputs, d_weights, _ = train(cell, x, packed(cell, weights), state, d_outputs, d_last)
     full = _core.pack(CELLS[cell], weights, True, False)
     _, of_inputs, of_weights, _ = train(cell, x, full, state, d_outputs, d_last)
     for got, want in zip((d_inputs, *d_weights), (of_inputs, *of_weights), strict=True):
@@ -174,7 +181,7 @@ def test_the_rounding_of_each_operand_is_seen(cell):
 @every_cell
 @pytest.mark.parametrize("shape", [(6, 4, 5, 18), (2, 3, 9, 33), (40, 30, 3, 20)])
 def test_what_is_left_out_and_what_is_added_to(cell, shape):
-    weights, x, state, d_outputs, d_last, _ = problem(cell, *shape)
+    weights, x, state, d_outputs, _, _ = problem(cell, *shape)
     p = packed(cell, weights)
     function, given = getattr(functional, CELLS[cell].cell), state if cell == "lstm" else state[0]
     cache = function(x, p, given, training=True)[2]
@@ -299,7 +306,7 @@ def test_other_cells_and_types_are_full():
     peepholes = [*weights, np.zeros((3, 20), "f4")]
     assert _core.pack(LSTMOptions(peepholes=True), peepholes, True, False, "bfloat16").precision == "float32"
     assert _core.pack(LSTMOptions(), weights, True, True, "bfloat16").precision == "float32"
-    with pytest.raises(ValueError, match="^dropout_mask: expected none, for weights of reduced precision"):
+    with pytest.raises(ValueError, match=r"^dropout_mask: expected none, for weights of reduced precision"):
         functional.lstm(
             np.ones((2, 3, 6), "f4"), packed("lstm", weights), training=True, dropout_mask=np.ones((2, 6), "f4")
         )

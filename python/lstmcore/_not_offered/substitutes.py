@@ -32,7 +32,7 @@ _SUBSTITUTES = {
     r":random": "use NumPy's generators, and `utils.set_random_seed`",
     r":(backend|device)": f"there is one backend, for the CPU; {_DTYPES}",
     r":FloatDTypePolicy": "it is `DTypePolicy`",
-    r":(quantizers|Quantizer)": _DTYPES,
+    r":(quantizers|Quantizer)": 'use `quantize`, or model.quantize("int8")',
     r"dtype_policies:.*": _DTYPES,
     r"config:.*interactive_logging.*": _VERBOSE,
     r"config:.*image.*": _IMAGES,

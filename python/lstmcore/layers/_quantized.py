@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from .. import _core
 from .._arguments import shown
 from .._int8 import Int8, Int8Place
 from .._ours import is_ours
-from ..variables import Variable
+from ..variables import Place, Variable, Vectors
 from ._building import building
 
 INT8, WEIGHTS = "int8", "int8_weights"  # with products of int8, or of float32
@@ -67,11 +67,24 @@ def move(moves: list[tuple[Variable, Any]]) -> None:
         variable.place = place
 
 
+def restore(layer: Any, floats: Any) -> None:
+    """Have the weights of a quantized layer in float32 again, as another like it has them."""
+    values = zip(layer.variables, floats.variables, strict=True)
+    move(
+        [
+            (v, Place(v.shape, Vectors(other.value.flatten(), np.zeros(v.size, v.dtype)), 0))
+            for v, other in values
+            if v.int8
+        ]
+    )
+    layer.quantization_mode = None
+
+
 def quantize(layer: Any, mode: Any, weights: Any) -> None:
     """Quantize a layer, or all layers within it that can be, in place: all or, on an error, none."""
     how = mode_of(mode, weights)
-    if layer.owner is not None:
-        raise ValueError(f"{layer.name}: quantize: it is part of {layer.owner}; quantize that")
+    if layer.owned_by is not None:
+        raise ValueError(f"{layer.name}: quantize: it is part of {layer.owned_by}; quantize that")
     with building:
         parts = [part for part in within(layer) if can_be(part)]
         if not parts:
@@ -101,12 +114,11 @@ def quantize_as(layer: Any, mode: Any) -> None:
         layer.quantization_mode = mode
 
 
-def refuse_training(layer: Any) -> None:
+def refuse_training(layer: Any) -> NoReturn:
     """Raise for what a quantized layer cannot do."""
-    if layer.quantization_mode is not None:
-        raise ValueError(
-            f"{layer.name}: training: is quantized, which is for inference: train the model before you quantize it"
-        )
+    raise ValueError(
+        f"{layer.name}: training: is quantized, which is for inference: train the model before you quantize it"
+    )
 
 
 def operands(layer: Any, kernel: Variable, groups: int = 1) -> list[Any]:

@@ -24,6 +24,7 @@ class Typed:
     dtype: np.dtype[Any]
     given_dtype: DTypePolicy | None
     _mixed: bool  # whether products are to read bfloat16
+    quantization_mode: str | None = None  # "int8", or "int8_weights" with products of float32; None: not quantized
 
     @property
     def sublayers(self) -> Sequence[Any]:
@@ -72,6 +73,9 @@ class Typed:
     @property
     def _precision(self) -> str:
         """What the products are to read, as `functional` names it."""
+        mode = self.quantization_mode
+        if mode is not None:
+            return "int8" if mode == "int8" else "float32"
         return "bfloat16" if self._mixed else "float32"
 
     def pass_dtype_on(self, layer: Any) -> None:

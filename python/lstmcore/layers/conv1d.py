@@ -206,7 +206,7 @@ class Conv1D(Layer):
 
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs, (batch, windows, filters); ``logits`` leaves out the activation."""
-        if training:
+        if training and self.quantization_mode is not None:
             refuse_training(self)
         self.compute_output_shape(inputs.shape)
         count = self._windows.outputs(self.name, inputs.shape[1])

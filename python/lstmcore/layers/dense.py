@@ -103,7 +103,7 @@ class Dense(Layer):
 
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs, of the inputs' shape but for the last axis; ``logits`` leaves out the activation."""
-        if training:
+        if training and self.quantization_mode is not None:
             refuse_training(self)
         shape = inputs.shape
         if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:

@@ -113,7 +113,8 @@ class Embedding(Layer):
                 got = low if low < 0 else high
                 raise ValueError(f"{self.name}: inputs: expected integers from 0 to {self.input_dim - 1}, got {got}")
         if training:
-            refuse_training(self)
+            if self.quantization_mode is not None:
+                refuse_training(self)
             self._cache = inputs
         if (kept := self.embeddings.int8) is not None:
             return kept.rows(inputs)  # type: ignore[no-any-return]

@@ -237,7 +237,6 @@ class Layer(Weighted):
 
     # Of the weights that can be quantized, whether there is a scale of each row instead of each column.
     quantized_weights: ClassVar[Mapping[str, bool]] = {}
-    quantization_mode: str | None = None  # "int8", or "int8_weights" with products of float32; None: not quantized
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
     # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
@@ -537,13 +536,6 @@ class Layer(Weighted):
     def quantize_as(self, mode: Any) -> None:
         """Be quantized as a file says that the layer is, whose weights are to be set next."""
         _quantized.quantize_as(self, mode)
-
-    @property
-    def _precision(self) -> str:
-        """What the products are to read, as `functional` names it."""
-        if self.quantization_mode is None:
-            return super()._precision
-        return "int8" if self.quantization_mode == _quantized.INT8 else "float32"
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""

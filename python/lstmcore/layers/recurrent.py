@@ -235,7 +235,7 @@ class Recurrent(SequenceLayer):
             # What is packed for training does for inference, unless it has another precision than that would have.
             if training == packed.training or (packed.training and packed.precision == precision):
                 return packed
-        if training:
+        if training and self.quantization_mode is not None:
             refuse_training(self)
         packed = self._packed_for(training, precision)
         self._packed = versions, precision, packed

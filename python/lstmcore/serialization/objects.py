@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._arguments import mapping
-from .._signatures import Shown, signature_of
+from .._signatures import Shown, refuse_misspelt, signature_of
 from . import registry
 from .registry import UnknownClassError, custom_object_scope
 
@@ -34,9 +34,10 @@ class Configurable:
     def __new__(cls: type[C], *args: Any, **kwargs: Any) -> C:
         """Keep the arguments."""
         self = super().__new__(cls)
-        # Errors in the arguments are for __init__ to raise, and copies are made without any.
-        with contextlib.suppress(TypeError):
+        try:
             self._arguments = _arguments(signature_of(cls), args, kwargs)
+        except TypeError:  # other errors in the arguments are for __init__ to raise, and copies are made without any
+            refuse_misspelt(cls.__name__, inspect.signature(cls), kwargs)
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import optimizers
 from .._arguments import not_within_itself
+from .._signatures import did_you_mean
 from .._tree import leaves
 from .._warnings import warn
 from ..activations import Activation
@@ -154,7 +156,9 @@ class Compiled(Layer):
         """
         for name in options:
             if name not in _WITHOUT_EFFECT:
-                raise TypeError(f"compile got an unexpected argument {name!r}")
+                known = [p for p in inspect.signature(self.compile).parameters if p != "options"]
+                question = did_you_mean(name, (*known, *_WITHOUT_EFFECT))
+                raise TypeError(f"compile got an unexpected argument {name!r}{question}")
         refuse_while_trained(self)
         self._look_again()
         recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
