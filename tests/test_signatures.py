@@ -173,7 +173,7 @@ def test_the_base_of_losses_takes_its_name_first():
         (lambda: LSTM(unit=8), "units"),  # which is missing then
         (lambda: layers.MinGRU(8, lop_space=True), "log_space"),
         (lambda: layers.Dense(8, activatoin="relu"), "activation"),
-        (lambda: losses.Huber(delt=1.0), "delta"),
+        (lambda: losses.Huber(delta_=1.0), "delta"),
         (lambda: metrics.AUC(num_threshold=10), "num_thresholds"),
         (lambda: optimizers.Adam(lr=0.1), "learning_rate"),
         (lambda: optimizers.schedules.CosineDecay(0.1, decay_step=10), "decay_steps"),

@@ -309,7 +309,8 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
             f"{of.name} first with arguments by which it is used"
         )
     with drawing(None):  # a layer that is built, or tried to learn its shape, looks at its weights and all sizes
-        return _called(layer, inputs, training, mask, lengths, options)
+        outputs = _called(layer, inputs, training, mask, lengths, options)
+    return outputs if of is not None else layer.as_in_graphs(outputs)
 
 
 def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:

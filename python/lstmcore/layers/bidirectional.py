@@ -300,6 +300,12 @@ class Bidirectional(SequenceLayer):
             first = (*first[:-1], first[-1] + second[-1])
         return (first, *states) if states else first
 
+    def states_in_graphs(self, states: Sequence[Any]) -> list[Any]:
+        """Return the states of both layers, or symbols of these, as Keras's graphs have them."""
+        half = len(states) // 2
+        both = self.forward_layer.states_in_graphs(states[:half]), self.backward_layer.states_in_graphs(states[half:])
+        return [*both[0], *both[1]]
+
     def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""
         if mask is None or not self.return_sequences:

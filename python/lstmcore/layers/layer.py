@@ -307,6 +307,10 @@ class Layer(Weighted):
         """Return the shape, or the shapes, of all that a call in a graph returns, with its further arguments."""
         return self.compute_output_shape(input_shape)
 
+    def as_in_graphs(self, outputs: Any) -> Any:
+        """Return symbols that a call has made as Keras's graphs have them, if other than arrays."""
+        return outputs
+
     def refuse_mask_of_call(self, mask: Any, inputs: Any) -> None:
         """Refuse symbols for a mask that `fit_mask` would not take."""
         if type(self).fit_mask is Layer.fit_mask:

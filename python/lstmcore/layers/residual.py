@@ -102,6 +102,7 @@ class Residual(Layer):
     ) -> tuple[Array, Array | None]:
         """Return the sum and its mask: that of the inputs or, if they have none, of the layers' outputs."""
         self.last_returned = None
+        mask = _masks.unless_ended(self, mask)
         assert self._drawing is not None
         outputs, left, kept = self._drawing.run(inputs, training, mask)
         if training:

@@ -179,6 +179,13 @@ class RNN(SequenceLayer):
         groups = zip(self.cells, self._by_cell(flat), strict=True)
         return [group if cell.nests_states else group[0] for cell, group in groups]
 
+    def states_in_graphs(self, states: Sequence[Any]) -> list[Any]:
+        """Return symbols with the only state of a cell by itself, which among arrays is in a list."""
+        if not self.stacked:
+            return list(states)
+        alone = [cell.nests_states and not isinstance(cell.state_size, (list, tuple)) for cell in self.cells]
+        return [group[0] if one else group for one, group in zip(alone, states, strict=True)]
+
     # --- passes ---
 
     def run(

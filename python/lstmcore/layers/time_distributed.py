@@ -87,6 +87,7 @@ class TimeDistributed(Layer):
     ) -> tuple[Array, Array | None]:
         """Return the outputs and their mask."""
         self.last_returned = None
+        mask = _masks.unless_ended(self, mask)
         self._inner(inputs.shape)
         batch, steps, *inner = inputs.shape
         rows, own = inputs.reshape(batch * steps, *inner), None

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....layers import Absolute, Cast, Negative
 from ..package import imported
-from . import conditions, layers, masks, places, recurrent, shapes, spreading, subgraphs, windows
+from . import conditions, layers, masks, normalising, places, recurrent, reducing, shapes, spreading, subgraphs, windows
 from .errors import UnsupportedError
 from .folding import OPERATORS, folded
 from .nodes import Node
@@ -23,22 +23,22 @@ _LAYERS: dict[str, Any] = {
     **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
     **dict.fromkeys(("MaxPool", "AveragePool"), windows.pool),
     **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), windows.global_pool),
-    **dict.fromkeys(layers.REDUCTIONS, layers.reduce),
+    **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),
     **dict.fromkeys(layers.FUNCTIONS, layers.function),
     **dict.fromkeys(conditions.COMPARED, conditions.compare),
     "Not": conditions.invert,
     "IsNaN": layers.is_nan,
     "IsInf": layers.is_infinite,
-    "InstanceNormalization": layers.instance_normalization,
+    "InstanceNormalization": normalising.instance_normalization,
     "Where": conditions.where,
     "Reciprocal": layers.reciprocal,
-    "ArgMax": layers.arg_max,
+    "ArgMax": reducing.arg_max,
     "HardSigmoid": layers.hard_sigmoid,
     "Clip": layers.clip,
     "PRelu": layers.prelu,
     "Gemm": layers.gemm,
-    "BatchNormalization": layers.batch_normalization,
-    "LayerNormalization": layers.layer_normalization,
+    "BatchNormalization": normalising.batch_normalization,
+    "LayerNormalization": normalising.layer_normalization,
     "Conv": windows.conv,
     "Pad": windows.pad,
 }
@@ -56,7 +56,7 @@ _SIZED = {
 # What looks at axes one by one, so that several of ours that are one of the file's must be one.
 _ALONG_AXES = {
     *("Slice", "Split", "Concat", "Gather", "GatherElements", "GatherND", "Softmax", "LogSoftmax", "ArgMax", "Pad"),
-    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
+    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *reducing.REDUCTIONS),
 }
 _SYMBOLIC = (Value, shapes.Pieces, places.Order, places.Places, masks.OfMask)  # what is no constant
 _OF_MARKS = ("SequenceAt", "GatherND")
@@ -156,10 +156,9 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
     if kind == "Split":
         return list(shapes.split(node, walk.sizes))
     if kind == "OneHot":
-        if node.constant(2, "values").dtype.kind != "f" and walk.uses.get(node.outputs[0]) != {"Cast"}:
-            raise UnsupportedError("integers that are not made floats")
-        walk.embedded.add(first.symbol.key)
-        return [layers.one_hot(node, walk.dtype)]
+        if isinstance(first, Value):
+            walk.embedded.add(first.symbol.key)
+        return [layers.one_hot(node, walk.dtype, walk.uses.get(node.outputs[0]) == {"Cast"})]
     if kind == "Gather":
         if isinstance(first, np.ndarray):
             walk.embedded.add(inputs[1].symbol.key)
