@@ -94,7 +94,7 @@ class Typed:
             return "; ".join(within)
         kind, wanted = type(self).__name__, self._precision
         if wanted == "float32":
-            return f"{kind}: {self.dtype.name}"
+            return f"{kind}: {self.dtype.name}{'' if self.quantization_mode is None else ', weights kept in int8'}"
         if wanted == "bfloat16" and not self.narrow_products:
             return f"{kind}: {self.dtype.name} (no bfloat16 in this layer)"
         return f"{kind}: {wanted}, {_core.config()['instruction_set']}"
