@@ -80,8 +80,9 @@ def test_whatever_runs_the_layer_computes_the_same(kind, set_threads):
 
 
 @every_layer
-def test_inference_is_the_same_before_and_after_training_passes(kind):
-    x, layer = x_of(), made(kind, MIXED)
+@pytest.mark.parametrize("options", [{}, {"zoneout": 0.2}, {"dropout": 0.3}, {"recurrent_dropout": 0.3}], ids=str)
+def test_inference_is_the_same_before_and_after_training_passes(kind, options):
+    x, layer = x_of(), made(kind, MIXED, **options)
     want = layer(x)
     layer(x, training=True)
     np.testing.assert_array_equal(layer(x), want)

@@ -195,6 +195,8 @@ def test_layers_within_have_the_policy_of_what_was_given_one():
     kept = [
         Bidirectional(GRU(4, dtype="float32"), dtype=MIXED).forward_layer,
         Sequential([GRU(4, dtype=MIXED, return_sequences=True), GRU(4)]).layers[1],
+        RNN([GRUCell(4, dtype=MIXED), LSTMCell(4)]).cells[1].layer,
+        Bidirectional(GRU(4, dtype=MIXED), backward_layer=GRU(4, go_backwards=True)).backward_layer,
     ]
     assert [layer.compute_dtype for layer in kept] == ["float32"] * len(kept)
     with pytest.raises(ValueError, match="expected dtype float64, got float32"):

@@ -120,7 +120,7 @@ class Layer(Weighted):
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
         self.name = named(kind, name, "") or automatic_name(kind)
         policy = policy_of("dtype", dtype)
-        self.given_dtype = None if dtype is None else policy
+        self.given_dtype, self._passes_policy_on = (None, False) if dtype is None else (policy, True)
         self._follow(policy)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
@@ -500,7 +500,7 @@ class Layer(Weighted):
         layer = super().from_config({k: v for k, v in config.items() if k not in own})
         layer.name = own.get("name", layer.name)
         if "dtype" in own:
-            layer.given_dtype = policy_of("dtype", own["dtype"])
+            layer.given_dtype, layer._passes_policy_on = policy_of("dtype", own["dtype"]), True
             layer._follow(layer.given_dtype)
         if "trainable" in own:
             layer.trainable = own["trainable"]

@@ -60,8 +60,8 @@ class RNN(SequenceLayer):
             cell if isinstance(cell, StackedRNNCells) else StackedRNNCells([cell] if isinstance(cell, Cell) else cell)
         )
         self.cells = stack.cells
-        options.setdefault("dtype", self.cells[0].given_dtype)
         super().__init__(**options)
+        self.take_after(self.cells[0])
         self.return_sequences = flag("RNN: return_sequences", return_sequences)
         self.return_state = flag("RNN: return_state", return_state)
         self.go_backwards = flag("RNN: go_backwards", go_backwards)

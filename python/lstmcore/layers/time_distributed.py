@@ -40,7 +40,8 @@ class TimeDistributed(Layer):
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):
             raise ArgumentTypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
-        super().__init__(**{"dtype": layer.given_dtype} | options)
+        super().__init__(**options)
+        self.take_after(layer)
         self.adopt(layer)
         self.layer = layer
         self.consumes_mask = layer.consumes_mask
