@@ -80,10 +80,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("return_sequence", ["return_state", "return_sequences"])
     "; did you mean 'return_sequences'?"
     """
-    meant = {argument: argument for argument in known}
-    meant |= {"".join(word[:1] for word in argument.split("_")): argument for argument in meant if "_" in argument}
-    close = difflib.get_close_matches(name, meant, 1)
-    return f"; did you mean {meant[close[0]]!r}?" if close else ""
+    names = list(known)
+    initials = {"".join(word[:1] for word in argument.split("_")): argument for argument in names if "_" in argument}
+    close = [initials[name]] if name in initials else difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def refuse_misspelt(where: str, taken: Signature, options: Iterable[str]) -> None:
