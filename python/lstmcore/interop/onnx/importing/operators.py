@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -158,7 +159,11 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
     if kind == "OneHot":
         if isinstance(first, Value):
             walk.embedded.add(first.symbol.key)
-        return [layers.one_hot(node, walk.dtype, walk.uses.get(node.outputs[0]) == {"Cast"})]
+        return [
+            layers.one_hot(
+                node, walk.dtype, walk.uses.get(node.outputs[0]) == {"Cast"}, functools.partial(_within_limits, walk)
+            )
+        ]
     if kind == "Gather":
         if isinstance(first, np.ndarray):
             walk.embedded.add(inputs[1].symbol.key)
