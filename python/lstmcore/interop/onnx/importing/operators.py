@@ -10,7 +10,20 @@ import numpy as np
 
 from ....layers import Absolute, Cast, Negative
 from ..package import imported
-from . import conditions, layers, masks, normalising, places, recurrent, reducing, shapes, spreading, subgraphs, windows
+from . import (
+    attention,
+    conditions,
+    layers,
+    masks,
+    normalising,
+    places,
+    recurrent,
+    reducing,
+    shapes,
+    spreading,
+    subgraphs,
+    windows,
+)
 from .errors import UnsupportedError
 from .folding import OPERATORS, folded
 from .nodes import Node
@@ -30,6 +43,7 @@ _LAYERS: dict[str, Any] = {
     "Not": conditions.invert,
     "IsNaN": layers.is_nan,
     "IsInf": layers.is_infinite,
+    "RMSNormalization": normalising.rms_normalization,
     "InstanceNormalization": normalising.instance_normalization,
     "Where": conditions.where,
     "Reciprocal": layers.reciprocal,
@@ -43,6 +57,7 @@ _LAYERS: dict[str, Any] = {
     "Conv": windows.conv,
     "Pad": windows.pad,
 }
+_OF_SIZES = {"GroupNormalization": normalising.group_normalization, "Attention": attention.attention}
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum")
 _MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
 _SIZED = {
@@ -82,7 +97,8 @@ _RECURRENT = ("LSTM", "GRU", "RNN")
 
 def is_known(kind: str) -> bool:
     """Return whether an operator of the standard domain is offered, in some way of using it."""
-    return kind in (*_LAYERS, *_ELEMENTWISE, *_MOVING, *_SIZED, *_PASSED, *_RECURRENT, *OPERATORS, *_BY_NAME)
+    tables = (_LAYERS, _ELEMENTWISE, _OF_SIZES, _MOVING, _SIZED, _PASSED, _RECURRENT, OPERATORS, _BY_NAME)
+    return any(kind in table for table in tables)
 
 
 def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
@@ -177,6 +193,8 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
         if isinstance(first, np.ndarray):
             raise UnsupportedError("a constant on the left")
         return [shapes.matmul(node, walk.dtype)]
+    if kind in _OF_SIZES:
+        return [_OF_SIZES[kind](node, walk.dtype, walk.sizes)]
     if kind in _ELEMENTWISE:
         return [shapes.elementwise(node, walk.dtype, walk.sizes)]
     if kind not in _LAYERS:
