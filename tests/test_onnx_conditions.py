@@ -117,6 +117,33 @@ def test_channels_by_themselves(tmp_path):
     check(tmp_path, node("InstanceNormalization", "x g b", epsilon=1e-3), STEPS_LAST, **c)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+def test_groups_of_channels(groups, tmp_path):
+    x = np.concatenate([STEPS_LAST, 2 * STEPS_LAST + 1], 1)
+    c = {"g": np.linspace(1, 2, 6, dtype="float32"), "b": np.linspace(0, 1, 6, dtype="float32")}
+    check(tmp_path, node("GroupNormalization", "x g b", num_groups=groups, epsilon=1e-3), x, 21, **c)
+
+
+def test_root_mean_squares(tmp_path):
+    made = node("RMSNormalization", "x g", epsilon=1e-3)
+    check(tmp_path, made, opset=23, g=np.array([1, 2, 0.5], "float32"))
+
+
+@pytest.mark.parametrize("heads", [0, 1, 3])
+@pytest.mark.parametrize("mask", ["", "seen", "added"])
+@pytest.mark.parametrize("causal", [0, 1])
+def test_attention_as_an_operator(heads, mask, causal, tmp_path):
+    options = {"q_num_heads": heads, "kv_num_heads": heads} if heads else {}
+    rng = np.random.default_rng(0)
+    shape = (2, 5, 6) if heads else (2, 3, 5, 4)
+    inputs = {name: rng.standard_normal(shape).astype("float32") for name in "qkv"}
+    constants = {"": {}, "seen": {"m": rng.random((5, 5)) > 0.3}, "added": {"m": rng.random((5, 5)).astype("float32")}}
+    if mask == "seen":
+        constants["seen"]["m"][:, 0] = True  # a row that sees nothing has no numbers there
+    nodes = [node("Attention", "q k v" + (" m" if mask else ""), "a", is_causal=causal, scale=0.3, **options)]
+    check(tmp_path, [*nodes, node("Neg", "a")], inputs, 23, **constants[mask])
+
+
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 def test_lengths_that_are_a_constant(kind, direction, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from inspect import Parameter, Signature
@@ -60,6 +61,12 @@ def in_order(*further: str | tuple[str, Any]) -> Callable[[Callable[..., None]],
         return taking
 
     return decorate
+
+
+def arguments_before(base: type, cls: type) -> set[str]:
+    """Return the names of the arguments that the constructors of a class have before they come to that of a base."""
+    before = itertools.takewhile(lambda one: one[0] is not base, _constructors(cls))
+    return {name for _, constructor in before for name in inspect.signature(constructor).parameters}
 
 
 def signature_of(cls: type) -> Signature:

@@ -24,6 +24,7 @@ from .._arguments import (
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
 from .._policy import DTypePolicy, policy_of
+from .._signatures import arguments_before
 from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
@@ -40,6 +41,7 @@ from ._weighted import Weighted
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
+_OF_ALL = {"name", "dtype", "trainable", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim"}
 _OF_MASKS = ("ends_mask", "uses_mask")  # no arguments, but part of the configuration where they are changed
 
 
@@ -477,6 +479,12 @@ class Layer(Weighted):
         if self.input_shape is None:
             raise AttributeError(f"{self.name}: has no output_shape before it is built")
         return self.compute_output_shape(self.input_shape)
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        # Those that every layer has are described where they are given.
+        own = arguments_before(Layer, cls)
+        return {k: v for k, v in super()._defaults().items() if k in own or k not in _OF_ALL}
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""

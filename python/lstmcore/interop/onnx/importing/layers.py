@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -99,22 +100,29 @@ def embedding(node: Node, dtype: Any) -> Value:
     return Value(outputs, (*value.axes, (outputs.ndim - 1,)))
 
 
-def one_hot(node: Node, dtype: Any, cast: bool) -> Value:
+def one_hot(node: Node, dtype: Any, cast: bool, computed: Callable[[list[Constant]], list[Constant]]) -> Value:
     """Return vectors in which one number stands out: the rows of a matrix that is not trained.
 
-    ``cast`` says that they become floats, if they are integers.
+    ``cast`` says that they become floats, if they are integers; ``computed`` counts what the file does not hold.
     """
     value, depth, values = node.inputs[0], node.constant(1, "depth"), node.constant(2, "values")
     if not isinstance(value, Value) or value.symbol.dtype.kind not in "iu" or depth is None or values is None:
         raise UnsupportedError("OneHot of other than integers")
     if values.dtype.kind != "f" and not cast:
         raise UnsupportedError("integers that are not made floats")
+    if depth.dtype == object or depth.size != 1 or values.size != 2:
+        raise UnsupportedError("OneHot of a depth that is not known, or of other than two values")
     size = int(depth.reshape(-1)[0])
     off, on = values.astype(dtype).tolist()
     bounded([size, size])
-    layer = layers.Embedding(size, size, dtype=dtype, trainable=False)
-    outputs = layer(value.symbol)
-    layer.set_weights([np.where(np.eye(size, dtype=bool), on, off)])
+    key = ("OneHot", size, off, on)
+    if key in node.shared:
+        outputs = node.shared[key](value.symbol)
+    else:
+        rows = computed([np.where(np.eye(size, dtype=bool), on, off).astype(dtype)])
+        node.shared[key] = layer = layers.Embedding(size, size, "zeros", dtype=dtype, trainable=False)
+        outputs = layer(value.symbol)
+        layer.set_weights(rows)
     axis = counted(node.get("axis", -1), len(value.axes) + 1)
     return Value(outputs, (*value.axes[:axis], (outputs.ndim - 1,), *value.axes[axis:]))
 
