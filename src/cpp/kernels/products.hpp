@@ -108,7 +108,15 @@ struct Bfloat16 {
         else
             std::memcpy(to, &all, n * sizeof *to);
     }
-    static void read_row(float* to, const float* from, long n, float) {
+    static LSTMCORE_INLINE Vec<float> load_some(const uint16_t* from, int n) {
+        Halves all{};
+        if (n == lanes<float>)
+            std::memcpy(&all, from, sizeof all);
+        else
+            std::memcpy(&all, from, n * sizeof *from);
+        return (Vec<float>)(__builtin_convertvector(all, Bits) << 16);
+    }
+    static void read_row(float* to, const float* from, long n, float, float) {
         char* out = reinterpret_cast<char*>(to);
         for (long k = 0; k < n; k += lanes<float>) {
             const Halves all = halves(load(from + k, int(min(lanes<float>, n - k))));
@@ -197,9 +205,9 @@ struct Int8 {
     // A row: its scale, what each block of a sum begins with, then its words.
     static long head(long words) { return 1 + ceil_div(words, sum_block); }
 
-    // The scale is that of `least` or more. A row with what is no finite number has none, and so has all that it is
-    // multiplied with.
-    static void read_row(float* to, const float* from, long n, float least) {
+    // The scale is that of `least` or more, or the one that is given (not 0), beyond which numbers are cut off. A row
+    // with what is no finite number has none, and so has all that it is multiplied with.
+    static void read_row(float* to, const float* from, long n, float least, float given) {
         typedef int8_t Bytes __attribute__((vector_size(vector_bytes / 4)));
         constexpr long of_block = sum_block * group;
         Words top{};
@@ -211,7 +219,7 @@ struct Int8 {
             if (!(x <= most_of_row)) most_of_row = x;
             if (x != x) break;
         }
-        float scale = most_of_row / most + (most_of_row - most_of_row);
+        float scale = (given > 0 ? given : most_of_row / most) + (most_of_row - most_of_row);
         if (scale < smallest) scale = 0;
         const Vec<float> divisor = broadcast(scale > 0 ? scale : 1.f);
         to[0] = scale;
@@ -219,7 +227,8 @@ struct Int8 {
         for (long block = 0, k = 0; k < n; ++block) {
             Bits sum{};  // unsigned: a row without a scale has anything for its numbers
             for (const long end = min(n, k + of_block); k < end; k += lanes<float>) {
-                const Words q = whole(load(from + k, int(min(lanes<float>, n - k))) / divisor);
+                const Vec<float> x = load(from + k, int(min(lanes<float>, n - k))) / divisor;
+                const Words q = whole(larger(broadcast(-most), smaller(broadcast(most), x)));
                 const Bytes bytes = __builtin_convertvector(q, Bytes);
                 std::memcpy(out + k, &bytes, sizeof bytes);
                 sum += (Bits)q;
@@ -291,8 +300,8 @@ struct NarrowRows {
     typename Product::Element* data;
     long terms;
     LSTMCORE_INLINE float* row(long b) const { return data + b * row_stride<Product>(terms); }
-    LSTMCORE_INLINE void read(long b, const float* from, float least) const {
-        Product::read_row(row(b), from, terms, least);
+    LSTMCORE_INLINE void read(long b, const float* from, float least, float scale = 0) const {
+        Product::read_row(row(b), from, terms, least, scale);
     }
     // The panel begins at `panel`; N vectors are a word of it.
     template <int R, int N>
