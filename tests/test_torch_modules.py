@@ -782,8 +782,6 @@ def test_what_restore_leaves_is_told():
     with pytest.warns(UserWarning, match="restore: b is left as it is: its class, ParametrizedGRU"):
         ours.restore(model)
     assert type(model["a"]) is torch.nn.GRU
-    with pytest.raises(TypeError, match=r"model: expected a torch\.nn\.Module, got NoneType"):
-        ours.restore(None)
 
 
 @pytest.mark.parametrize("call", [ours.accelerate, ours.restore])
