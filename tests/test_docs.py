@@ -7,8 +7,18 @@ import sys
 
 import pytest
 
+import lstmcore
+
 root = pathlib.Path(__file__).parents[1]
 pages = sorted((root / "docs").glob("*.md"))
+# Packages that blocks import, or that what they import needs.
+needed = {
+    "torch": "torch",
+    "keras": "keras",
+    "sklearn": "sklearn",
+    "autograd.numpy as anp": "autograd",
+    "lstmcore import Sequential, layers, tuner": "optuna",
+}
 each_page = pytest.mark.parametrize("page", pages, ids=lambda p: p.stem)
 
 
@@ -22,6 +32,51 @@ def test_every_difference_names_a_test_that_exists():
             assert re.search(rf"^def {test}\(", (root / "tests" / file).read_text("utf-8"), re.M), f"{file}::{test}"
 
 
+def test_tests_that_guides_name_exist():
+    named = re.findall(
+        r"`tests/(test_\w+\.py)(?:::(test_\w+))?`", (root / "docs/reproducibility.md").read_text("utf-8")
+    )
+    assert len(named) > 8
+    for file, test in named:
+        assert re.search(rf"^def {test}\(" if test else "", (root / "tests" / file).read_text("utf-8"), re.M), (
+            file,
+            test,
+        )
+
+
+def test_every_guide_is_in_the_contents():
+    listed = re.findall(r"^([\w/]+)$", "\n".join(contents("guides.md") + contents("index.md")), re.M)
+    assert sorted({*listed, "index"} - {"api", "gallery/index"}) == [page.stem for page in pages]
+
+
+def contents(page):
+    return re.findall(r"^```\{toctree\}\n(.*?)^```", (root / "docs" / page).read_text("utf-8"), re.M | re.S)
+
+
+def test_every_task_has_a_page_with_a_program():
+    table = re.search(r"## I want to …\n\n(.*?)\n\n", (root / "docs/index.md").read_text("utf-8"), re.S)[1]
+    tasks = re.findall(r"\((\w+\.md)\)", table)
+    assert len(tasks) == 10
+    for page in tasks:
+        assert "```python" in (root / "docs" / page).read_text("utf-8"), page
+
+
+def test_every_public_module_has_a_page():
+    listed = set(re.findall(r"^   (lstmcore\.\S+)$", (root / "docs/api.rst").read_text("utf-8"), re.M))
+    names = {f"lstmcore.{name}" for name in lstmcore.__all__ if not name.startswith("_")}
+    once = {
+        n for n in names if getattr(getattr(lstmcore, n[9:]), "__module__", "").count(".") > 1
+    }  # from a module of ours
+    modules = {module.rpartition(".")[0] for module in listed if module.count(".") > 1}
+    assert names - listed - modules - once == set()
+
+
+@pytest.mark.parametrize("program", sorted((root / "docs/figures").glob("[!_]*.py")), ids=lambda p: p.stem)
+def test_pictures_of_the_guides_are_drawn(program):
+    shown = [page for page in pages if f"{{figure}} _figures/{program.stem}.png" in page.read_text("utf-8")]
+    assert shown  # the site, which CI builds, runs the programs
+
+
 @each_page
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
@@ -31,9 +86,9 @@ def test_links_lead_somewhere(page):
 @each_page
 def test_the_code_of_the_pages_runs(page, tmp_path):
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
-    for package in ("torch", "keras"):
-        if any(f"import {package}\n" in block for block in blocks):
-            pytest.importorskip(package, exc_type=ImportError)
+    for package, name in needed.items():
+        if any(f"import {package}\n" in block or f"from {package}" in block for block in blocks):
+            pytest.importorskip(name, exc_type=ImportError)
     if blocks:
         command = [sys.executable, "-c", "\n".join(blocks)]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
