@@ -30,6 +30,7 @@ def test_an_import_loads_the_core_and_nothing_else():
 def test_a_model_loads_neither_bars_nor_files():
     program = "from lstmcore import Input, Sequential, layers; Sequential([Input((3, 1)), layers.LSTM(2)])"
     assert {"tqdm", "safetensors", "matplotlib", "pandas", "tempfile", "platform"}.isdisjoint(loaded(program))
+    assert {"secrets", "numpy.random"}.isdisjoint(loaded("from lstmcore import models"))
 
 
 @pytest.mark.once

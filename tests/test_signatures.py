@@ -163,6 +163,23 @@ def test_the_base_of_losses_takes_its_name_first():
     assert (Own().name, Own().reduction) == ("own", "sum_over_batch_size")
 
 
+def test_what_a_class_decides_itself_is_no_argument_of_it():
+    assert "score_mode" not in inspect.signature(layers.AdditiveAttention).parameters
+    with pytest.raises(TypeError, match="score_mode"):
+        layers.AdditiveAttention(score_mode="concat")
+    assert not [p for p in inspect.signature(layers.MinGRU).parameters if p.startswith("recurrent_")]
+
+
+def test_a_configuration_has_the_defaults_that_are_shown():
+    of_all = {"name", "dtype", "trainable", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim"}
+    of_all |= {"use_cudnn", "unroll"}  # accepted, without effect
+    for cls in (layers.LSTM, layers.MinGRU, layers.SLSTM, layers.LSTMCell, layers.AdditiveAttention, layers.Add):
+        shown = inspect.signature(cls).parameters
+        made = cls(4) if "units" in shown else cls()
+        assert shown.keys() - of_all <= made.get_config().keys()
+        assert made.get_config().keys() - of_all <= shown.keys()
+
+
 # --- misspelt ---
 
 
@@ -173,7 +190,7 @@ def test_the_base_of_losses_takes_its_name_first():
         (lambda: LSTM(unit=8), "units"),  # which is missing then
         (lambda: layers.MinGRU(8, lop_space=True), "log_space"),
         (lambda: layers.Dense(8, activatoin="relu"), "activation"),
-        (lambda: losses.Huber(delt=1.0), "delta"),
+        (lambda: losses.Huber(delta_=1.0), "delta"),
         (lambda: metrics.AUC(num_threshold=10), "num_thresholds"),
         (lambda: optimizers.Adam(lr=0.1), "learning_rate"),
         (lambda: optimizers.schedules.CosineDecay(0.1, decay_step=10), "decay_steps"),

@@ -10,7 +10,7 @@ weights          `initializers`, `regularizers`, `constraints`; `Initializer`, `
 parts            `activations`, `functional` (the layers on plain arrays, with their gradients), `reference` (the same
                  in NumPy, equation by equation)
 data             `datasets`, `preprocessing`, `utils`, `audio` (WAV files and what a recogniser looks at; needs SciPy)
-running          `streaming` (step by step), `decoders` (of CTC), `saving`
+running          `streaming` (step by step), `decoders` (of CTC, and draws of the next token), `saving`
 searching        `tuner` (hyper-parameters; needs Optuna)
 PyTorch          `from_torch`, `to_torch`, `from_state_dict`, `to_state_dict`; ``lstmcore.torch``, its recurrent modules
                  on these kernels; needs PyTorch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import itertools
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from inspect import Parameter, Signature
@@ -62,6 +63,12 @@ def in_order(*further: str | tuple[str, Any]) -> Callable[[Callable[..., None]],
     return decorate
 
 
+def arguments_before(base: type, cls: type) -> set[str]:
+    """Return the names of the arguments that the constructors of a class have before they come to that of a base."""
+    before = itertools.takewhile(lambda one: one[0] is not base, _constructors(cls))
+    return {name for _, constructor in before for name in inspect.signature(constructor).parameters}
+
+
 def signature_of(cls: type) -> Signature:
     """Return what the constructor of a class takes, that of its bases which it passes on included.
 
@@ -80,10 +87,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("return_sequence", ["return_state", "return_sequences"])
     "; did you mean 'return_sequences'?"
     """
-    meant = {argument: argument for argument in known}
-    meant |= {"".join(word[:1] for word in argument.split("_")): argument for argument in meant if "_" in argument}
-    close = difflib.get_close_matches(name, meant, 1)
-    return f"; did you mean {meant[close[0]]!r}?" if close else ""
+    names = list(known)
+    initials = {"".join(word[:1] for word in argument.split("_")): argument for argument in names if "_" in argument}
+    close = [initials[name]] if name in initials else difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def refuse_misspelt(where: str, taken: Signature, options: Iterable[str]) -> None:

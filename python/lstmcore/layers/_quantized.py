@@ -122,16 +122,16 @@ def refuse_training(layer: Any) -> NoReturn:
 
 
 def operands(layer: Any, kernel: Variable, groups: int = 1) -> list[Any]:
-    """Return the matrices (..., columns / groups) of a kernel as products take them: packed once if it is quantized."""
-    place = kernel.place
-    if layer.quantization_mode is None:
+    """Return the matrices (..., columns / groups) of a kernel as products take them: packed once if they are narrow."""
+    place, precision = kernel.place, layer._precision
+    if layer.quantization_mode is None and precision == "float32":
         return np.split(place.value.reshape(-1, kernel.shape[-1]), groups, axis=1)
-    version = place.vectors.version
-    known: tuple[int, list[Any]] | None = layer.__dict__.get("_operands")
-    if known is None or known[0] != version:
+    made_of = place.vectors.version, precision
+    known: tuple[Any, list[Any]] | None = layer.__dict__.get("_operands")
+    if known is None or known[0] != made_of:
         matrices = np.split(place.value.reshape(-1, kernel.shape[-1]), groups, axis=1)
         known = layer.__dict__["_operands"] = (
-            version,
-            [_core.PackedMatrix(np.ascontiguousarray(matrix), layer._precision) for matrix in matrices],
+            made_of,
+            [_core.PackedMatrix(np.ascontiguousarray(matrix), precision) for matrix in matrices],
         )
     return known[1]

@@ -24,6 +24,7 @@ from .._arguments import (
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
 from .._policy import DTypePolicy, policy_of
+from .._signatures import arguments_before
 from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
@@ -40,6 +41,7 @@ from ._weighted import Weighted
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
+_OF_ALL = {"name", "dtype", "trainable", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim"}
 _OF_MASKS = ("ends_mask", "uses_mask")  # no arguments, but part of the configuration where they are changed
 
 
@@ -120,7 +122,7 @@ class Layer(Weighted):
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
         self.name = named(kind, name, "") or automatic_name(kind)
         policy = policy_of("dtype", dtype)
-        self.given_dtype = None if dtype is None else policy
+        self.given_dtype, self._passes_policy_on = (None, False) if dtype is None else (policy, True)
         self._follow(policy)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
@@ -307,6 +309,10 @@ class Layer(Weighted):
         """Return the shape, or the shapes, of all that a call in a graph returns, with its further arguments."""
         return self.compute_output_shape(input_shape)
 
+    def as_in_graphs(self, outputs: Any) -> Any:
+        """Return symbols that a call has made as Keras's graphs have them, if other than arrays."""
+        return outputs
+
     def refuse_mask_of_call(self, mask: Any, inputs: Any) -> None:
         """Refuse symbols for a mask that `fit_mask` would not take."""
         if type(self).fit_mask is Layer.fit_mask:
@@ -474,6 +480,12 @@ class Layer(Weighted):
             raise AttributeError(f"{self.name}: has no output_shape before it is built")
         return self.compute_output_shape(self.input_shape)
 
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        # Those that every layer has are described where they are given.
+        own = arguments_before(Layer, cls)
+        return {k: v for k, v in super()._defaults().items() if k in own or k not in _OF_ALL}
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
         own = {
@@ -496,7 +508,7 @@ class Layer(Weighted):
         layer = super().from_config({k: v for k, v in config.items() if k not in own})
         layer.name = own.get("name", layer.name)
         if "dtype" in own:
-            layer.given_dtype = policy_of("dtype", own["dtype"])
+            layer.given_dtype, layer._passes_policy_on = policy_of("dtype", own["dtype"]), True
             layer._follow(layer.given_dtype)
         if "trainable" in own:
             layer.trainable = own["trainable"]

@@ -141,8 +141,8 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     if options.reset_after:
         dr = dpre_h * u_h
         dpre_r = s.backward(pre_r, r, dr)
-        da = np.concatenate([dpre_z, dpre_r, dpre_h], axis=1)
-        du = np.concatenate([dpre_z, dpre_r, dpre_h * r], axis=1)
+        da = cell.rounded(np.concatenate([dpre_z, dpre_r, dpre_h], axis=1))
+        du = cell.rounded(np.concatenate([dpre_z, dpre_r, dpre_h * r], axis=1))
         if "bias" in d:
             d["bias"][0] += da.sum(axis=0)
             d["bias"][1] += du.sum(axis=0)
@@ -161,7 +161,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         dh_prev = dh_prev + product_backward(
             cell.matmul_h, dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units]
         )
-        da = np.concatenate([dpre_zr, dpre_h], axis=1)
+        da = cell.rounded(np.concatenate([dpre_zr, dpre_h], axis=1))
         if "bias" in d:
             d["bias"] += da.sum(axis=0)
     dx = product_backward(cell.matmul, da, x, mx, W, dW)
@@ -191,6 +191,7 @@ def gru(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_gru` is given: of the operands of all products, those of the backward pass too.
+    (What the core keeps between the passes it may keep in bfloat16 as well; here it is as it was.)
     """
     batch, steps, _ = inputs.shape
     options = options or GRUOptions()

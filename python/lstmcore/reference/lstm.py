@@ -182,7 +182,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
                 d["peephole"][row] += (dpre_of[gate] * c_prev).sum(axis=0)
                 dc_prev = dc_prev + dpre_of[gate] * w["peephole"][row]
 
-    dpre = np.concatenate([dpre_of[gate] for gate in cell.layout.gates], axis=1)
+    dpre = cell.rounded(np.concatenate([dpre_of[gate] for gate in cell.layout.gates], axis=1))
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     da = du = dpre
@@ -219,6 +219,7 @@ def lstm(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_lstm` is given: of the operands of all products, those of the backward pass too.
+    (What the core keeps between the passes it may keep in bfloat16 as well; here it is as it was.)
     """
     batch, steps, _ = inputs.shape
     options = options or LSTMOptions()

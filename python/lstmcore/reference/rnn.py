@@ -64,7 +64,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     w, act = cell.w, activation(cell.options.activation, cell.options.clip)
     x, h_prev, pre, h = saved
     (dh,) = d_state
-    dpre = act.backward(pre, h, dh)
+    dpre = cell.rounded(act.backward(pre, h, dh))
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     dx = product_backward(cell.matmul, dpre, x, cell.mx, w["kernel"], d["kernel"])
@@ -95,6 +95,7 @@ def rnn(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_rnn` is given: of the operands of all products, those of the backward pass too.
+    (What the core keeps between the passes it may keep in bfloat16 as well; here it is as it was.)
     """
     batch, steps, _ = inputs.shape
     options = options or RNNOptions()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._arguments import mapping
+from .._ours import is_ours
 from .._signatures import Shown, refuse_misspelt, signature_of
 from . import registry
 from .registry import UnknownClassError, custom_object_scope
@@ -56,8 +57,10 @@ class Configurable:
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        """Return the defaults of the arguments."""
-        return defaults_of(cls.__init__)
+        """Return the defaults of the arguments, those of bases that they are passed on to included."""
+        if not is_ours(cls.__init__):  # it may give its base some of these itself
+            return defaults_of(cls.__init__)
+        return {name: p.default for name, p in signature_of(cls).parameters.items() if p.default is not p.empty}
 
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:
