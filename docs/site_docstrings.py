@@ -1,13 +1,13 @@
 """From docstrings as they are written here to what numpydoc reads.
 
-Ours are plain text but for backticks, examples and indented blocks: stars and bars mean themselves. Behind the name of
-a parameter stands what it is, not its type alone.
+Ours are plain text but for backticks, examples and indented blocks: stars, bars and a last _ mean themselves. Behind
+the name of a parameter stands what it is, not its type alone.
 """
 
 import re
 
 ends_with_block = re.compile(r"::\s*$")
-a_parameter = re.compile(r"^(\*{0,2}\w[\w.]*(?:, \*{0,2}\w[\w.]*)*) : (.+)$")
+a_parameter = re.compile(r"^([\w.*\\]+(?:, [\w.*\\]+)*) : (.+)$")
 explained = ("Parameters", "Attributes", "Other Parameters")
 
 
@@ -27,7 +27,7 @@ def plain(lines):
             block = None
         if block is None and not line.lstrip().startswith((">>>", "...")):
             parts = re.split(r"(``.*?``|`[^`]*`)", line)
-            parts[::2] = [re.sub(r"([*|])", r"\\\1", part) for part in parts[::2]]
+            parts[::2] = [re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
             yield "".join(parts)
         else:
             yield line
@@ -41,9 +41,6 @@ def with_explanations(lines):
     for k, line in enumerate(lines):
         if k + 1 < len(lines) and re.match(r"^-{3,}$", lines[k + 1]):
             section = line.strip()
-        found = a_parameter.match(line.replace("\\*", "*")) if section in explained else None
-        if found:
-            changed += [found[1].replace("*", "\\*"), "    " + line.split(" : ", 1)[1]]
-        else:
-            changed.append(line)
+        found = a_parameter.match(line) if section in explained else None
+        changed += [found[1], "    " + found[2]] if found else [line]
     return changed

@@ -1,5 +1,6 @@
 """Pictures of the guides, drawn by the programs in ``figures/`` when the site is built."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,4 +15,5 @@ def draw_all(app=None):
     for program in sorted((here / "figures").glob("[!_]*.py")):
         picture = drawn / f"{program.stem}.png"
         if not picture.exists() or picture.stat().st_mtime < program.stat().st_mtime:
-            subprocess.run([sys.executable, program, picture], check=True, cwd=program.parent)
+            one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # the networks are too small for more
+            subprocess.run([sys.executable, program, picture], check=True, env=one_thread)
