@@ -1,7 +1,6 @@
 """The layers, under Keras's names.
 
-==============  =====================================================================================================
-recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
+==============  ==============================================================================================recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
 cells           LSTMCell, GRUCell, SimpleRNNCell, StackedRNNCells; Cell, the base of your own
 inputs          Input, InputLayer, Embedding, Masking, Normalization, Rescaling
 dense           Dense, TimeDistributed, Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax, Clip
@@ -21,6 +20,8 @@ in graphs       what operators and files of others are made of: Absolute, ArgMax
 """
 
 from .. import _not_offered
+=======
+from . import _beside as _beside  # by which a call over layers adds to the loss and shows arrays to metrics
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
 from .additive_attention import AdditiveAttention
