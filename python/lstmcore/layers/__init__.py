@@ -20,7 +20,6 @@ in graphs       what operators and files of others are made of: Absolute, ArgMax
 """
 
 from .. import _not_offered
-=======
 from . import _beside as _beside  # by which a call over layers adds to the loss and shows arrays to metrics
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
