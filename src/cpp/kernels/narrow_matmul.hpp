@@ -41,18 +41,13 @@ std::size_t narrow_workspace(const MatmulProblem<float>& p) {
 
 template <class Product>
 void narrow_multiply(const MatmulProblem<float>& p, const Team& team) {
-    const long panels = ceil_div(p.columns, panel_columns<float>), tiles = tile_count(p.rows);
-    long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
-    if (tiles >= 2 * team.size || tiles >= panels)
-        team.split(tiles, tile0, tile1);
-    else
-        team.split(panels, panel0, panel1);
+    const ShareOfProduct share(team, tile_count(p.rows), ceil_div(p.columns, panel_columns<float>));
     const NarrowRows<Product> rows{p.workspace + team.index * narrow_workspace_of_thread<Product>(p), p.depth};
     constexpr int L = lanes<float>;
     float* const wide = rows.row(min(p.rows, narrow_rows));
     const long wide_row = packed_columns<float>(p.depth);
-    const long end = tile_begin(p.rows, tile1), words = ceil_div(p.depth, Product::group);
-    for (long begin = tile_begin(p.rows, tile0), count; begin < end; begin += count) {
+    const long end = tile_begin(p.rows, share.tile1), words = ceil_div(p.depth, Product::group);
+    for (long begin = tile_begin(p.rows, share.tile0), count; begin < end; begin += count) {
         count = min(narrow_rows, end - begin);
         for (long r = 0; r < count; ++r) {
             const float* from = p.a + (begin + r) * p.a_row;
@@ -64,7 +59,7 @@ void narrow_multiply(const MatmulProblem<float>& p, const Team& team) {
             }
             rows.read(r, from, 0, p.row_scale);
         }
-        for (long j = panel0; j < panel1; ++j) {
+        for (long j = share.panel0; j < share.panel1; ++j) {
             const long column = j * panel_columns<float>, columns = min(panel_columns<float>, p.columns - column);
             const float* panel = p.packed_b + column * panel_rows<Product>(p.depth);
             if (Product::scaled) panel += packed_columns<float>(columns);
