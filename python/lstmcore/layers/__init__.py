@@ -1,6 +1,7 @@
 """The layers, under Keras's names.
 
-==============  ==============================================================================================recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
+==============  =====================================================================================================
+recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
 cells           LSTMCell, GRUCell, SimpleRNNCell, StackedRNNCells; Cell, the base of your own
 inputs          Input, InputLayer, Embedding, Masking, Normalization, Rescaling
 dense           Dense, TimeDistributed, Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax, Clip
@@ -14,8 +15,9 @@ merging         Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate,
                 multiply, average, maximum, minimum, concatenate, dot
 shapes          Flatten, Reshape, Permute, RepeatVector
 others          Residual, Lambda, Identity, ActivityRegularization; Layer, the base of your own
-in graphs       what operators and files of others are made of: Absolute, ArgMax, Arithmetic, Cast, Compare, Divide,
-                Elementwise, GetItem, Matmul, Negative, NotEqual, Parameter, Reduction, SequenceMask, TakeStep, Where
+in graphs       what operators and files of others are made of: Absolute, ArgMax, Arithmetic, Cast, Compare, Count,
+                Divide, Elementwise, GetItem, Matmul, Negative, NotEqual, Parameter, Reduction, SequenceMask, Size,
+                TakeStep, Where
 ==============  =====================================================================================================
 """
 
