@@ -1,51 +1,15 @@
-"""What the machine itself can do, measured with lstmcore's own instruction set."""
+"""What is measured on, and what that machine itself can do."""
 
 from __future__ import annotations
 
 import datetime
 import os
-import platform
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
 from lstmcore import _core
+from lstmcore.cli.limits import cpu_name, fma_limit, read_limits
 
-# Sizes in KB that fit the first, second and third cache of the CPUs we know, and one that fits none.
-LEVELS = {"L1": 24, "L2": 512, "L3": 8 << 10, "memory": 256 << 10}
-
-
-def fma_limit(threads: int) -> float:
-    """Float32 multiply-adds in registers, in floating point operations a second."""
-    rounds = 5_000_000
-
-    def loop(_: int) -> float:
-        return _core.multiply_add_loop(rounds, False)
-
-    with ThreadPoolExecutor(threads) as pool:
-        best = 0.0
-        for _ in range(30):  # a quarter of a second: others may be using the CPUs
-            before = time.perf_counter()
-            work = sum(pool.map(loop, range(threads)))
-            best = max(best, work / (time.perf_counter() - before))
-    return best
-
-
-def read_limits() -> dict[str, float]:
-    """Bytes a second that one thread reads from each level of memory."""
-    result = {}
-    for level, kilobytes in LEVELS.items():
-        data = np.ones(kilobytes << 8, np.float32)
-        rounds = max(1, (256 << 10) // kilobytes)
-        best = 0.0
-        for _ in range(4):
-            before = time.perf_counter()
-            _core.read_loop(data, rounds)
-            best = max(best, rounds * data.nbytes / (time.perf_counter() - before))
-        result[level] = best
-    return result
+__all__ = ["circumstances", "cpu_name", "fma_limit", "read_limits"]
 
 
 def circumstances() -> dict[str, Any]:
@@ -56,14 +20,3 @@ def circumstances() -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)),
         "config": dict(_core.config()),
     }
-
-
-def cpu_name() -> str:
-    """The CPU's own name for itself."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            fields = dict(line.split(":", 1) for line in file if ":" in line)
-        keys = {k.strip(): v.strip() for k, v in fields.items()}
-        return f"{keys['model name']} (family {keys['cpu family']}, model {keys['model']})"
-    except (OSError, KeyError):
-        return platform.processor()

@@ -1,8 +1,7 @@
 """Products of bfloat16 and int8 in the recurrent kernels: what they compute, and that nothing else changes.
 
-Expected values come from the definitions, in NumPy: bfloat16 operands are float32 rounded to nearest even; an int8
-number is a whole number q of at most 127 times a scale, of each column of a matrix and of each row of each step. The h
-before a step is taken from what the core returned: one that is rounded the other way is far from what was expected.
+Expected values are the reference's, in NumPy; test_reference_of_low_precision.py has what holds that. The h before a
+step is taken from what the core returned: one that is rounded the other way is far from what was expected.
 """
 
 import os
@@ -15,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from problems import weight_shapes
 
-from lstmcore import _core, functional
+from lstmcore import _core, functional, reference
 from lstmcore._options import GRUOptions, LSTMOptions, MinGRUOptions, RNNOptions, SLSTMOptions
 from lstmcore.functional import Zoneout
 
@@ -30,46 +29,14 @@ every_precision = pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 SETS = _core.config()["available_instruction_sets"]
 
 
-# --- the definitions ---
-
-
-def bfloat16(x):
-    """Round to nearest even: to 8 bits of significand, of which one is not stored."""
-    mantissa, exponent = np.frexp(np.asarray(x, "f8"))
-    return np.ldexp(np.rint(np.ldexp(mantissa, 8)), exponent - 8)
-
-
-def quantized(x, axis, least=0.0):
-    """Whole numbers, and the scale of each row or column."""
-    x = np.asarray(x, "f4")
-    scale = np.maximum(np.abs(x).max(axis, keepdims=True), np.float32(least)) / np.float32(127)
-    return np.rint(x / np.where(scale > 0, scale, np.float32(1))).astype("f8"), scale
-
-
-def product(x, matrix, precision, least=0.0):
-    if precision == "bfloat16":
-        return bfloat16(x) @ bfloat16(matrix)
-    (q, of_rows), (p, of_columns) = quantized(x, 1, least), quantized(matrix, 0)
-    return (q @ p) * (of_rows * of_columns)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def expected_step(cell, precision, x, h, c, weights):
-    kernel, recurrent, bias = weights
-    a = product(x, kernel, precision)
-    u = product(h, recurrent, precision, 0.0 if "relu" in cell else 1.0)
-    if cell == "lstm":
-        i, f, g, o = np.split(a + u + bias, 4, 1)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        return sigmoid(o) * np.tanh(c), c
-    if cell == "gru":
-        (az, ar, ah), (uz, ur, uh) = np.split(a + bias[0], 3, 1), np.split(u + bias[1], 3, 1)
-        z = sigmoid(az + uz)
-        return z * h + (1 - z) * np.tanh(ah + sigmoid(ar + ur) * uh), c
-    return (np.maximum(a + u + bias, 0) if "relu" in cell else np.tanh(a + u + bias)), c
+    """What the reference makes of one step, in float64 but for what is rounded by definition."""
+    function = getattr(reference, CELLS[cell].cell)
+    x, weights = x[:, None].astype("f8"), [np.asarray(w, "f8") for w in weights]
+    state = (h.astype("f8"), c.astype("f8")) if cell == "lstm" else h.astype("f8")
+    with np.errstate(over="ignore"):
+        y, last = function(x, weights, state, CELLS[cell], precision=precision)
+    return y[:, 0], last[1] if cell == "lstm" else c
 
 
 def numbers(rng, *shape):
@@ -108,8 +75,7 @@ def assert_is_expected(cell, precision, x, weights, state, y, lengths=None, tole
     h, c = state[0], state[-1].astype("f8")
     for t in range(x.shape[1]):
         there = np.full(len(x), True) if lengths is None else t < np.asarray(lengths)
-        with np.errstate(over="ignore"):
-            want, c = expected_step(cell, precision, x[:, t], h, c, weights)
+        want, c = expected_step(cell, precision, x[:, t], h, c, weights)
         h = y[:, t]
         np.testing.assert_allclose(h[there], want[there], atol=tolerance * max(1, np.abs(want).max()), rtol=tolerance)
 
@@ -177,6 +143,24 @@ def test_large_numbers_where_nothing_bounds_h(precision):
     assert_is_expected("rnn, relu", precision, x, weights, state, y)
 
 
+@pytest.mark.parametrize("batch", [1, 7, 13])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_given_scale_of_all_rows_of_x(cell, batch):
+    """Numbers are multiples of it, cut off at 127 of them. With a column of that size a row has it as its own scale."""
+    weights, rng = made(cell, 22, 50)
+    x, state, scale = numbers(rng, batch, 5, 22), start(cell, rng, batch, 50), np.float32(1 / 64)
+    assert (np.abs(x) > 127 * scale).any()
+    weights[0][0] = 0
+    p = _core.pack(CELLS[cell], weights, False, False, "int8", scale)
+    assert p.row_scale == scale
+    assert packed(cell, weights, "int8").row_scale is None
+    x[..., 0] = 0
+    y, _ = run(cell, x, p, state)
+    x = np.clip(x, -127 * scale, 127 * scale)
+    x[..., 0] = 127 * scale
+    assert_is_expected(cell, "int8", x, weights, state, y)
+
+
 @every_cell
 def test_columns_and_rows_of_zeros(cell):
     weights, rng = made(cell, 5, 18)
@@ -219,7 +203,7 @@ def test_rounding_to_bfloat16(bits, place):
             ),
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        want = np.full(3, bfloat16(x) if np.isfinite(x) else x, "f8").astype("f4")
+        want = np.full(3, reference.bfloat16(x))
     np.testing.assert_array_equal(of_weights[0, 0], want)
     np.testing.assert_array_equal(of_inputs[0, 0], want)
 
@@ -289,9 +273,9 @@ def test_a_stream_gives_the_bits_of_the_whole(cell, precision, batch, inputs, un
 def test_quantized_weights_quantize_to_themselves(precision, inputs, units):
     weights, rng = made("lstm", inputs, units)
     if precision == "bfloat16":
-        again = [bfloat16(w).astype("f4") for w in weights[:2]]
+        again = [reference.bfloat16(w) for w in weights[:2]]
     else:
-        again = [(q * scale).astype("f4") for q, scale in (quantized(w, 0) for w in weights[:2])]
+        again = [(q * scale).astype("f4") for q, scale in (reference.int8(w, 0) for w in weights[:2])]
     x = numbers(rng, 2, 3, inputs)
     a, _ = run("lstm", x, packed("lstm", weights, precision))
     b, _ = run("lstm", x, packed("lstm", [*again, weights[2]], precision))
@@ -354,12 +338,11 @@ def test_what_has_no_such_kernel_is_computed_in_full_and_says_so(precision, opti
     np.testing.assert_array_equal(function(x, p)[0], want)
 
 
-def test_float64_and_training_are_full():
+def test_float64_is_full_and_int8_for_inference():
     weights, _ = made("lstm", 6, 20)
     for precision in ("bfloat16", "int8"):
         wide = _core.pack(LSTMOptions(), [w.astype("f8") for w in weights], False, False, precision)
         assert (wide.precision, wide.dtype) == ("float32", "float64")
-    assert _core.pack(LSTMOptions(), weights, True, False, "bfloat16").precision == "float32"
     assert _core.pack(LSTMOptions(), weights, False, False).precision == "float32"
     with pytest.raises(ValueError, match="precision: 'int8' is for inference, got training=True"):
         _core.pack(LSTMOptions(), weights, True, False, "int8")

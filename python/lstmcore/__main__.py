@@ -1,5 +1,7 @@
-"""``python -m lstmcore`` prints what this installation runs on."""
+"""``python -m lstmcore``: see ``--help``. Without arguments it prints what this installation runs on."""
 
-from ._config import show_config
+import sys
 
-show_config()
+from .cli.main import main
+
+sys.exit(main())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,6 +46,8 @@ def threads(num_threads: int) -> Iterator[None]:
 
 def show_config() -> None:
     """Print version, compiler, instruction sets and threads; worth pasting into a bug report."""
+    import platform  # here, because nothing else needs it
+
     config = _core.config()
     rows = {
         "lstmcore": __version__,

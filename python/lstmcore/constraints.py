@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _not_offered
 from ._arguments import integers, number, real_array
 from .serialization import Configurable
 from .serialization.identifiers import resolve
@@ -178,3 +179,6 @@ def get(
     if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
         return identifier
     return resolve("constraint", identifier, Constraint, _KNOWN)
+
+
+_not_offered.answer_for(__name__)

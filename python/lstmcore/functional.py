@@ -164,9 +164,10 @@ def pack_lstm(
     in a row of a step; of other h, 1/127. Sums of their products are exact, so they do not depend on their order. A
     row of x with NaN or an infinity has NaN for its gates; weights with them are refused.
 
-    There are such kernels for the plain LSTM, GRU and SimpleRNN ("fused") and float32 weights in inference. All else is
-    computed as ever, which the result's ``precision`` tells: "float32". AVX-512 BF16 and VNNI are used where the CPU
-    has them; elsewhere operands are widened in registers. See docs/low_precision.md.
+    There are such kernels for the plain LSTM, GRU and SimpleRNN ("fused") and float32 weights, without dropout; with
+    training=True in bfloat16, which on the way back rounds the gradients of the pre-activations too (int8 raises an
+    error). All else is computed as ever, which the result's ``precision`` tells: "float32". AVX-512 BF16 and VNNI are
+    used where the CPU has them; elsewhere operands are widened in registers. See docs/low_precision.md.
 
     >>> weights = [rng.standard_normal((3, 20)).astype("float32"), rng.standard_normal((5, 20)).astype("float32")]
     >>> functional.pack_lstm(weights, precision="int8").precision
@@ -529,7 +530,12 @@ def rnn_backward(
 
 
 def pack_min_gru(
-    weights: Weights, *, options: MinGRUOptions | None = None, training: bool = False, zoneout: bool = False
+    weights: Weights,
+    *,
+    options: MinGRUOptions | None = None,
+    training: bool = False,
+    zoneout: bool = False,
+    precision: str = "float32",
 ) -> Packed:
     """Arrange the weights of a minGRU as its kernel reads them; see `pack_lstm`.
 
@@ -537,8 +543,9 @@ def pack_min_gru(
     ----------
     weights : kernel (inputs, 2*units) and, if there is one, bias (2*units); gates in the order z, h.
     options, training, zoneout : as for `pack_lstm`.
+    precision : as for `pack_lstm`; products are in float32 whatever it is.
     """
-    return _pack(weights, MinGRUOptions, options, training, zoneout)
+    return _pack(weights, MinGRUOptions, options, training, zoneout, precision)
 
 
 def min_gru(
@@ -639,7 +646,12 @@ def min_gru_backward(
 
 
 def pack_min_lstm(
-    weights: Weights, *, options: MinLSTMOptions | None = None, training: bool = False, zoneout: bool = False
+    weights: Weights,
+    *,
+    options: MinLSTMOptions | None = None,
+    training: bool = False,
+    zoneout: bool = False,
+    precision: str = "float32",
 ) -> Packed:
     """Arrange the weights of a minLSTM as its kernel reads them; see `pack_lstm`.
 
@@ -647,8 +659,9 @@ def pack_min_lstm(
     ----------
     weights : kernel (inputs, 3*units) and, if there is one, bias (3*units); gates in the order f, i, h.
     options, training, zoneout : as for `pack_lstm`.
+    precision : as for `pack_lstm`; products are in float32 whatever it is.
     """
-    return _pack(weights, MinLSTMOptions, options, training, zoneout)
+    return _pack(weights, MinLSTMOptions, options, training, zoneout, precision)
 
 
 def min_lstm(
@@ -730,7 +743,12 @@ def min_lstm_backward(
 
 
 def pack_slstm(
-    weights: Weights, *, options: SLSTMOptions | None = None, training: bool = False, zoneout: bool = False
+    weights: Weights,
+    *,
+    options: SLSTMOptions | None = None,
+    training: bool = False,
+    zoneout: bool = False,
+    precision: str = "float32",
 ) -> Packed:
     """Arrange the weights of an sLSTM as its kernel reads them; see `pack_lstm`.
 
@@ -740,8 +758,9 @@ def pack_slstm(
         (4*units); gates in the order i, f, z, o. In the recurrent kernel each unit's columns have a row for
         each unit of its own head.
     options, training, zoneout : as for `pack_lstm`.
+    precision : as for `pack_lstm`; products are in float32 whatever it is.
     """
-    return _pack(weights, SLSTMOptions, options, training, zoneout)
+    return _pack(weights, SLSTMOptions, options, training, zoneout, precision)
 
 
 def slstm(
@@ -1174,7 +1193,7 @@ def _pack(
         raise TypeError(f"options: expected {kind.__name__}, got {options!r}")
     elif not isinstance(options.cell, str) or options.cell != kind.cell:
         raise TypeError(f"options: cell: expected {kind.cell!r}, got {options.cell!r}")
-    if not isinstance(weights, Sequence):
+    if not isinstance(weights, (list, Sequence)):  # a list is known at once, without asking the abstract class
         raise TypeError(f"weights: expected a sequence of arrays or packed weights, got {weights!r}")
     names = options.weight_names
     if not len(names) - 1 <= len(weights) <= len(names):

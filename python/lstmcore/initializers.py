@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core, _random
+from . import _core, _not_offered, _random
 from ._arguments import among, integers, number, real_array
 from .serialization import Configurable
 from .serialization.identifiers import resolve
@@ -387,3 +387,6 @@ def get(identifier: str | dict[str, Any] | Array | Callable[..., Array] | None) 
     if isinstance(identifier, np.ndarray):
         return Constant(identifier)
     return resolve("initializer", identifier, Initializer, _KNOWN)
+
+
+_not_offered.answer_for(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _core
+from . import _core, _not_offered
 from ._arguments import among, number, real_array
 from .serialization import Configurable
 from .serialization.identifiers import plain, resolve
@@ -194,3 +194,6 @@ def get(identifier: str | dict[str, Any] | Regularizer | None) -> Regularizer | 
     if isinstance(identifier, str) and plain(identifier) == "l1l2":
         return L1L2(0.01, 0.01)
     return resolve("regularizer", identifier, Regularizer, _KNOWN)
+
+
+_not_offered.answer_for(__name__)

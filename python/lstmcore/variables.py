@@ -184,12 +184,24 @@ class Variable:
         self.shape: tuple[int, ...] = value.shape
         self.dtype = value.dtype
         self.size = value.size
-        self.place = Place(self.shape, Vectors(value.flatten(), np.zeros(self.size, self.dtype)), 0)
+        # Where it is quantized, an `_int8.Int8Place`.
+        self.place: Any = Place(self.shape, Vectors(value.flatten(), np.zeros(self.size, self.dtype)), 0)
+
+    @property
+    def int8(self) -> Any:
+        """The whole numbers ``values`` and their ``scale``, if it is quantized; else None."""
+        return getattr(self.place, "int8", None)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes that it takes."""
+        kept = self.int8
+        return self.size * self.dtype.itemsize if kept is None else int(kept.values.nbytes + kept.scale.nbytes)
 
     @property
     def vectors(self) -> Vectors:
         """The flat vectors that it is a part of."""
-        return self.place.vectors
+        return self.place.vectors  # type: ignore[no-any-return]
 
     @property
     def value(self) -> Array:
@@ -199,12 +211,14 @@ class Variable:
                 f"{_local.drawn.name}: call: asks for the value of {self.path} while it is drawn, which would stay "
                 "what it is now; call the layer, or put what you do with its weight into a layer of its own"
             )
-        return self.place.value.view()  # another each time: a caller may reshape it in place
+        value: Array = self.place.value
+        return value.view()  # another each time: a caller may reshape it in place
 
     @property
     def gradient(self) -> Array:
         """The gradient, to be added to: a view of the flat vector."""
-        return self.place.gradient.view()
+        gradient: Array = self.place.gradient
+        return gradient.view()
 
     @gradient.setter
     def gradient(self, value: ArrayLike) -> None:
@@ -258,7 +272,8 @@ class Variable:
         raise TypeError(f"{self.path}: cannot be copied or pickled by itself; copy its layer, or what numpy() returns")
 
     def __repr__(self) -> str:
-        return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}>"
+        kept = "" if self.int8 is None else ", kept as int8"
+        return f"<Variable {self.path} shape={self.shape} dtype={self.dtype}{kept}>"
 
 
 def _operator(name: str) -> Any:

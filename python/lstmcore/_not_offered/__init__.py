@@ -32,7 +32,7 @@ def error(module: str, name: str) -> AttributeError:
 
 
 def answer_for(*modules: str) -> None:
-    """Make modules answer for the names of Keras's that they have not."""
+    """Make modules answer for the names of Keras's that they have not; called at the end of each."""
     for module in modules:
         content = vars(sys.modules[module])
         content["__getattr__"] = _getter(module)

@@ -20,12 +20,24 @@ NAMES = {
         LearningRateScheduler ModelCheckpoint OrbaxCheckpoint ProgbarLogger ReduceLROnPlateau RemoteMonitor
         SwapEMAWeights TensorBoard TerminateOnNaN
     """,
+    "config": """
+        backend disable_flash_attention disable_interactive_logging disable_traceback_filtering dtype_policy
+        enable_flash_attention enable_interactive_logging enable_traceback_filtering
+        enable_unsafe_deserialization epsilon floatx image_data_format is_flash_attention_enabled
+        is_interactive_logging_enabled is_nnx_enabled is_traceback_filtering_enabled max_epochs
+        max_steps_per_epoch set_backend set_dtype_policy set_epsilon set_floatx set_image_data_format
+        set_max_epochs set_max_steps_per_epoch
+    """,
     "constraints": """
         Constraint MaxNorm MinMaxNorm NonNeg UnitNorm deserialize get max_norm min_max_norm non_neg serialize
         unit_norm
     """,
     "datasets": """
         boston_housing california_housing cifar10 cifar100 fashion_mnist imdb mnist reuters
+    """,
+    "dtype_policies": """
+        AWQDTypePolicy DTypePolicy DTypePolicyMap FloatDTypePolicy GPTQDTypePolicy Int4DTypePolicy
+        QuantizedDTypePolicy QuantizedFloat8DTypePolicy deserialize get serialize
     """,
     "initializers": """
         Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer Initializer
@@ -86,6 +98,9 @@ NAMES = {
         mean_absolute_percentage_error mean_squared_error mean_squared_logarithmic_error pearson_correlation
         poisson serialize sparse_categorical_accuracy sparse_categorical_crossentropy
         sparse_top_k_categorical_accuracy squared_hinge top_k_categorical_accuracy
+    """,
+    "mixed_precision": """
+        DTypePolicy LossScaleOptimizer Policy dtype_policy global_policy set_dtype_policy set_global_policy
     """,
     "models": """
         Model Sequential clone_model load_model model_from_json save_model

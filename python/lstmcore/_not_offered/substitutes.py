@@ -14,7 +14,9 @@ _GRAPHS = "a graph of layers is a `Model` of inputs, as `Input` makes them, and 
 _CONFIG = "an object is described by its get_config, and made again by the from_config of its class"
 _TEXT = "use a `preprocessing.text.Tokenizer` before the data reach the model"
 _PREPARE = "prepare the data with NumPy before they reach the model"
-_DTYPES = 'give each layer its dtype, "float32" or "float64"'
+_DTYPES = 'give each layer its dtype, "float32", "float64" or "mixed_bfloat16"'
+_FLOATS = "the range of bfloat16 is that of float32: losses need no scale"
+_VERBOSE = "fit, evaluate and predict take verbose="
 _FILES = "read the files with a `utils.PyDataset` of your own"
 _REGISTERED = "use `utils.register_keras_serializable` and `utils.custom_object_scope`"
 _LAYER = "write a `layers.Layer` with call, or with forward and backward"
@@ -28,8 +30,14 @@ _SUBSTITUTES = {
     r":applications": f"there are no trained models of images; {_IMAGES}",
     r":ops": "use NumPy, or the package autograd where gradients are needed",
     r":random": "use NumPy's generators, and `utils.set_random_seed`",
-    r":(backend|config|device)": f"there is one backend, for the CPU; {_DTYPES}",
-    r":(mixed_precision|dtype_policies|DTypePolicy|FloatDTypePolicy|quantizers|Quantizer)": _DTYPES,
+    r":(backend|device)": f"there is one backend, for the CPU; {_DTYPES}",
+    r":FloatDTypePolicy": "it is `DTypePolicy`",
+    r":(quantizers|Quantizer)": 'use `quantize`, or model.quantize("int8")',
+    r"dtype_policies:.*": _DTYPES,
+    r"config:.*interactive_logging.*": _VERBOSE,
+    r"config:.*image.*": _IMAGES,
+    r"config:.*(epsilon|max_.*)": "give it to what uses it as an argument",
+    r"config:.*": "there is one backend, for the CPU, and nothing to set",
     r":(distribution|distillation|export|remat|RematScope)": "models are trained and run in one process, as they are",
     r":(Function|KerasTensor|Operation|StatelessScope|SymbolicScope)": _GRAPHS,
     r":(InputSpec|name_scope)": "a layer is named by name=, and checks its inputs in build",
@@ -67,7 +75,7 @@ _SUBSTITUTES = {
     r"initializers:.*": "an initializer is a function of shape and dtype, or an `initializers.Initializer`",
     r"constraints:.*": "write a `constraints.Constraint`",
     r"regularizers:.*": "write a `regularizers.Regularizer`",
-    r"optimizers:LossScaleOptimizer": _DTYPES,
+    r"(optimizers|mixed_precision):LossScaleOptimizer": _FLOATS,
     r"optimizers:legacy": "the optimizers are in `optimizers`",
     r"optimizers:.*": "use one of those in `optimizers`, such as `optimizers.AdamW`",
     r"optimizers\.schedules:.*": "write an `optimizers.schedules.LearningRateSchedule`",
@@ -83,7 +91,7 @@ _SUBSTITUTES = {
     r"utils:text_dataset_from_directory": _FILES,
     r"utils:get_file": "fetch files with the package pooch",
     r"utils:(get_source_inputs|is_keras_tensor)": _GRAPHS,
-    r"utils:(.*interactive_logging.*|Progbar)": "fit, evaluate and predict take verbose=",
+    r"utils:(.*interactive_logging.*|Progbar)": _VERBOSE,
     r"utils:(un)?pack_x_y_sample_weight": "a batch is a tuple: x, y, sample_weight",
     r"utils:FeatureSpace": _PREPARE,
     r"utils:standardize_dtype": _DTYPES,

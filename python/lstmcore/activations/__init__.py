@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .. import _not_offered
 from . import piecewise, smooth, softmaxes
 from .base import Activation, Function
 from .piecewise import (
@@ -139,3 +140,6 @@ def get(identifier: str | Activation | Callable[..., Any] | None) -> Activation:
 def plain_name(activation: Activation) -> str | None:
     """Return the name by which `get` finds an activation; None if it is another object than that."""
     return activation.name if _BY_NAME.get(activation.name) is activation else None
+
+
+_not_offered.answer_for(__name__)

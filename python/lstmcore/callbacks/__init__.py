@@ -1,5 +1,6 @@
 """What `fit`, `evaluate` and `predict` call as they go along, under Keras's names."""
 
+from .. import _not_offered
 from .backup_and_restore import BackupAndRestore
 from .callback import Callback
 from .callback_list import CallbackList
@@ -33,3 +34,5 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+_not_offered.answer_for(__name__)

@@ -180,6 +180,7 @@ class Plan:
             values[slot], marks[slot] = value, mask
         kept = Kept() if training else None
         leaving, found = self._leaving(logits), found_so_far()
+        added = len(found) if found else 0
         for step in self.steps:
             layer, source, target = step.layer, step.source, step.target
             if source is not None:
@@ -199,7 +200,6 @@ class Plan:
                 if layer.is_traced:
                     options["further_masks"] = {name: _masks_at(step.options[name], marks) for name in options}
             trains = training if step.training is None else step.training
-            before = 0 if found is None else len(found)
             if kept is not None and step.repeated:
                 kept.before(layer)
             if step in leaving:
@@ -207,8 +207,10 @@ class Plan:
             outputs, mask = layer.forward_with_mask(x, trains, mask, **options)
             if kept is not None and step.repeated and trains:
                 kept.after(layer)
-            if kept is not None and found is not None and len(found) > before:
-                kept.added.add(id(step))
+            if found and len(found) > added:
+                added = len(found)
+                if kept is not None:
+                    kept.added.add(id(step))
             if target is None:
                 _put(step, outputs, mask, values, marks)
             elif isinstance(outputs, np.ndarray):
@@ -224,6 +226,7 @@ class Plan:
                 if found is not None:
                     for part in shown:
                         add(layer.activity_regularizer(part) / max(1, len(part)))
+                    added = len(found)
                 if kept is not None:
                     kept.activities[id(step)] = shown
                 del shown

@@ -13,7 +13,7 @@ from .._tree import leaves, map_shapes
 from ..variables import drawing, drawn
 
 _numbers = itertools.count()
-_MANY = 256  # more inputs than a layer has; a longer list is one of numbers
+_MANY = 256  # of a list, so many are looked at: what is symbols begins with one, and data may be long
 
 
 class Symbol:
@@ -298,9 +298,10 @@ def among(value: Any, depth: int = 3) -> bool:
     """Whether there is a symbol among arguments of a call: in lists within lists, but not in what is plainly data."""
     if isinstance(value, Symbol):
         return True
-    if not isinstance(value, (list, tuple, dict)) or not depth or len(value) > _MANY:
+    if not isinstance(value, (list, tuple, dict)) or not depth:
         return False
-    return any(among(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
+    parts = value.values() if isinstance(value, dict) else value
+    return any(among(part, depth - 1) for part in itertools.islice(parts, _MANY))
 
 
 def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:

@@ -1,5 +1,25 @@
-"""The layers, under Keras's names."""
+"""The layers, under Keras's names.
 
+==============  ==============================================================================================recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
+cells           LSTMCell, GRUCell, SimpleRNNCell, StackedRNNCells; Cell, the base of your own
+inputs          Input, InputLayer, Embedding, Masking, Normalization, Rescaling
+dense           Dense, TimeDistributed, Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax, Clip
+over steps      Conv1D (Convolution1D), MaxPooling1D (MaxPool1D), AveragePooling1D (AvgPool1D), GlobalMaxPooling1D
+                (GlobalMaxPool1D), GlobalAveragePooling1D (GlobalAvgPool1D), UpSampling1D, ZeroPadding1D, Cropping1D
+attention       Attention, AdditiveAttention, MultiHeadAttention
+tags            CRF
+normalisation   LayerNormalization, BatchNormalization, RMSNormalization, UnitNormalization
+noise           Dropout, SpatialDropout1D, AlphaDropout, GaussianDropout, GaussianNoise
+merging         Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot, and as functions: add, subtract,
+                multiply, average, maximum, minimum, concatenate, dot
+shapes          Flatten, Reshape, Permute, RepeatVector
+others          Residual, Lambda, Identity, ActivityRegularization; Layer, the base of your own
+in graphs       what operators and files of others are made of: Absolute, ArgMax, Arithmetic, Cast, Compare, Divide,
+                Elementwise, GetItem, Matmul, Negative, NotEqual, Parameter, Reduction, SequenceMask, TakeStep, Where
+==============  =====================================================================================================
+"""
+
+from .. import _not_offered
 from . import _beside as _beside  # by which a call over layers adds to the loss and shows arrays to metrics
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
@@ -62,7 +82,7 @@ from .pooling1d import AveragePooling1D, MaxPooling1D
 from .pooling1d import AveragePooling1D as AvgPool1D
 from .pooling1d import MaxPooling1D as MaxPool1D
 from .prelu import PReLU
-from .reduction import ArgMax, Reduction
+from .reduction import ArgMax, Count, Reduction
 from .relu import ReLU
 from .repeat_vector import RepeatVector
 from .rescaling import Rescaling
@@ -76,7 +96,7 @@ from .slstm import SLSTM
 from .softmax import Softmax
 from .spatial_dropout1d import SpatialDropout1D
 from .stacked_rnn_cells import StackedRNNCells
-from .steps import SequenceMask, TakeStep
+from .steps import SequenceMask, Size, TakeStep
 from .time_distributed import TimeDistributed
 from .unit_normalization import UnitNormalization
 
@@ -108,6 +128,7 @@ __all__ = [
     "Concatenate",
     "Conv1D",
     "Convolution1D",
+    "Count",
     "Cropping1D",
     "Dense",
     "Divide",
@@ -158,6 +179,7 @@ __all__ = [
     "SequenceMask",
     "SimpleRNN",
     "SimpleRNNCell",
+    "Size",
     "Softmax",
     "SpatialDropout1D",
     "StackedRNNCells",
@@ -177,3 +199,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+_not_offered.answer_for(__name__)

@@ -16,27 +16,24 @@ from ..initializers import GlorotUniform
 from ..initializers import get as get_initializer
 from ..serialization import Configurable
 from ..variables import Variable
+from ._typed import Typed
 
 Array = NDArray[Any]
 
 _WITHOUT_EFFECT = {"autocast", "aggregation", "overwrite_with_gradient"}
 
 
-class Weighted(Configurable):
+class Weighted(Typed, Configurable):
     """What has weights. A layer is; what it is beside that, `Layer` says.
 
     Attributes
     ----------
     variables : the weights, those of layers within too.
-    dtype : that of all of them.
-    given_dtype : the one that was asked for, or None.
     built : whether they have been made.
     owner : the model or layer it is part of, or None.
     """
 
     name: str
-    dtype: np.dtype[Any]
-    given_dtype: np.dtype[Any] | None
     variables: list[Variable]
     built: bool
     owned_by: str | None
@@ -129,12 +126,12 @@ class Weighted(Configurable):
 
     @property
     def trainable_variables(self) -> list[Variable]:
-        """The variables that `fit` moves."""
+        """The variables that `fit` moves, which are none that are quantized."""
         if not self.trainable:
             return []
         inner = {id(v): False for layer in self.sublayers for v in layer.variables}
         inner |= {id(v): True for layer in self.sublayers for v in layer.trainable_variables}
-        return [v for v in self.variables if inner.get(id(v), v.trainable)]
+        return [v for v in self.variables if inner.get(id(v), v.trainable) and v.int8 is None]
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
@@ -175,26 +172,10 @@ class Weighted(Configurable):
     def adopt(self, layer: Any) -> None:
         """Make a layer part of this one, with its name behind this one's."""
         layer.claim(self.name)
-        layer.take_dtype(self.name, self.dtype)
+        self.pass_dtype_on(layer)
         layer.name = f"{self.name}/{layer.name}"
         if not self.trainable:
             layer.trainable = False
-
-    def take_dtype(self, owner: str, dtype: np.dtype[Any]) -> None:
-        """Take the dtype of what the layer is part of, unless it was given one of its own.
-
-        Raises
-        ------
-        ValueError
-            It was given another, or has weights of another; so does a layer within.
-        """
-        if self.dtype != dtype and (self.given_dtype is not None or self.variables):
-            raise ValueError(
-                f"{owner}: layer: expected dtype {dtype}, got {self.dtype} ({self.name}); give both the same or neither"
-            )
-        for layer in self.sublayers:
-            layer.take_dtype(self.name, dtype)
-        self.dtype = dtype
 
 
 def _is_dtype(value: Any, dtype: np.dtype[Any]) -> bool:

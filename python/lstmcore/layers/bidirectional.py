@@ -99,8 +99,8 @@ class Bidirectional(SequenceLayer):
                 )
         if "input_shape" not in options and "batch_input_shape" not in options and layer.input_shape is not None:
             options["batch_input_shape"] = layer.input_shape
-        options.setdefault("dtype", layer.given_dtype)
         super().__init__(**options)
+        self.take_after(layer)
         penalty = layer.activity_regularizer
         if penalty is not None or backward_layer.activity_regularizer is not None:
             # The model adds it for our outputs, which are those of both layers if they stand side by side.

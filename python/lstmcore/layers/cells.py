@@ -47,6 +47,7 @@ class LayerCell(Cell):
         base = {k: options[k] for k in ("name", "dtype", "trainable") if k in options}
         super().__init__(**base)
         self.layer = self.layer_class(units, **(options | {"name": self.name}))
+        self.layer.given_dtype = None  # it is the cell's that counts
         self._dropout_mask: Array | None = None
         self._recurrent_dropout_mask: Array | None = None
         self.units = self.layer.units
@@ -99,6 +100,8 @@ class LayerCell(Cell):
         if training:  # with noise, but without what a backward pass would need: that is an RNN's
             mask, recurrent_mask, zoneout = self._noise(len(inputs), inputs.shape[1])
             call = call._replace(dropout_mask=mask, recurrent_dropout_mask=recurrent_mask, zoneout=zoneout)
+            if mask is not None or recurrent_mask is not None:
+                call = call._replace(weights=self.layer.packed_weights(False, True))
         # An RNN may have told the layer otherwise.
         call = call._replace(return_sequences=False, go_backwards=False)
         output, new_states = self.layer.finish(run_forward(call), False)

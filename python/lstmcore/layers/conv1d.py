@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _core, _masks, activations, constraints, initializers, regularizers
 from .._arguments import channels_last, flag, one_of, positive_integer, reject_options, single_integer
 from ..streaming import Stage
+from ._products import right_side
+from ._quantized import operands, refuse_training
 from ._windows import Windows
 from .layer import Array, Layer, Shape
 
@@ -67,6 +69,9 @@ class Conv1D(Layer):
     NotImplementedError
         ``data_format`` is not offered.
     """
+
+    quantized_weights: ClassVar[dict[str, bool]] = {"kernel": False}
+    narrow_products = True
 
     def __init__(
         self,
@@ -203,6 +208,8 @@ class Conv1D(Layer):
 
     def forward(self, inputs: Array, training: bool = False, mask: Array | None = None, logits: bool = False) -> Array:
         """Return the outputs, (batch, windows, filters); ``logits`` leaves out the activation."""
+        if training and self.quantization_mode is not None:
+            refuse_training(self)
         self.compute_output_shape(inputs.shape)
         count = self._windows.outputs(self.name, inputs.shape[1])
         left_out = None if mask is None else self._left_out(mask, inputs.shape)
@@ -210,8 +217,8 @@ class Conv1D(Layer):
         rows = self._rows(parts, None if left_out is None else np.tile(left_out, (self.groups, 1)))
         size, width = len(rows) // self.groups, self.filters // self.groups
         sums = np.empty((len(rows), width), self.dtype)
-        for group, kernel in enumerate(self._kernels()):
-            windows = _overlapping(rows[group * size :][:size], self._reach, len(kernel))
+        for group, kernel in enumerate(operands(self, self.kernel, self.groups)):
+            windows = _overlapping(rows[group * size :][:size], self._reach, self.kernel_size * parts.shape[2])
             bias = self.bias.value[group * width :][:width] if self.use_bias else None
             _core.matmul(windows, kernel, bias, sums[group * size :][: len(windows)])
         sums = self._steps(sums, len(parts), self._blocks(inputs.shape[1]), width)[:, :count]
@@ -244,7 +251,8 @@ class Conv1D(Layer):
             d_kernel = gradient if groups == 1 else np.zeros((len(gradient), width), self.dtype)
             for begin in range(0, len(windows), _CHUNK):
                 chunk = windows[begin : begin + _CHUNK]
-                _core.matmul(chunk.T, own_d_rows[begin:][: len(chunk)], None, d_kernel, True)
+                d_chunk = right_side(self, own_d_rows[begin:][: len(chunk)])
+                _core.matmul(chunk.T, d_chunk, None, d_kernel, True)
             if groups > 1:
                 gradient[:, group * width :][:, :width] += d_kernel
         if not need_d_inputs:
@@ -258,17 +266,13 @@ class Conv1D(Layer):
         for group in range(groups):
             windows = _overlapping(d_rows[group * size :][: reach - 1 + size], reach, reach * width)
             turned = kernel[:, group * width :][:, :width].reshape(reach * width, -1)
-            _core.matmul(windows, turned, None, d_parts[group * size :][:size])
+            _core.matmul(windows, right_side(self, turned), None, d_parts[group * size :][:size])
         before = self._windows.before(steps)
         d_steps = self._steps(d_parts, groups * batch, blocks, channels // groups)[:, before : before + steps]
         d_inputs = _together(d_steps, groups)
         if left_out is not None:
             d_inputs[left_out] = 0
         return d_inputs
-
-    def _kernels(self) -> list[Array]:
-        """The kernel of each group as a matrix (window, filters / groups)."""
-        return np.split(self.kernel.value.reshape(-1, self.filters), self.groups, axis=1)
 
     def _left_out(self, mask: Array, shape: tuple[int, ...]) -> Array | None:
         """Return where a mask is False; None if nowhere."""
@@ -315,11 +319,11 @@ class _Conv1DStage(Stage):
         self.filters = filters
         self.groups = [
             (
-                _core.PackedMatrix(kernel),
+                kernel if isinstance(kernel, _core.PackedMatrix) else _core.PackedMatrix(kernel),
                 layer.bias.numpy()[group * width :][:width] if layer.use_bias else None,
                 slice(group * width, (group + 1) * width),
             )
-            for group, kernel in enumerate(layer._kernels())
+            for group, kernel in enumerate(operands(layer, layer.kernel, layer.groups))
         ]
         self.activation = layer.activation
         self.before = (kernel_size - 1) * layer.dilation_rate

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import _core, activations, constraints, initializers, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
+from ._products import right_side
+from ._quantized import operands, refuse_training
 from .layer import Array, Layer, Shape
 
 _NOT_OFFERED = {"lora_rank", "lora_alpha", "quantization_config"}
@@ -40,6 +42,9 @@ class Dense(Layer):
     ValueError, TypeError
         An argument is not of its kind; the message names it.
     """
+
+    quantized_weights: ClassVar[dict[str, bool]] = {"kernel": False}
+    narrow_products = True
 
     def __init__(
         self,
@@ -100,11 +105,15 @@ class Dense(Layer):
 
     def forward(self, inputs: Array, training: bool = False, logits: bool = False) -> Array:
         """Return the outputs, of the inputs' shape but for the last axis; ``logits`` leaves out the activation."""
+        if training and self.quantization_mode is not None:
+            refuse_training(self)
         shape = inputs.shape
         if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:
             self._features(shape)
         rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
-        sums = _core.matmul(rows, self.kernel.place.value, None if self.bias is None else self.bias.place.value)
+        plain = self.quantization_mode is None and not self._mixed
+        kernel = self.kernel.place.value if plain else operands(self, self.kernel)[0]
+        sums = _core.matmul(rows, kernel, None if self.bias is None else self.bias.place.value)
         if len(shape) > 2:
             sums = sums.reshape(*shape[:-1], self.units)
         activation = activations.linear if logits else self.activation
@@ -123,13 +132,15 @@ class Dense(Layer):
         d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
         shape = d_sums.shape
         d_rows = d_sums if len(shape) == 2 else d_sums.reshape(-1, self.units)
-        _core.matmul(rows.T, d_rows, None, self.kernel.place.gradient, True)
+        mixed = self._mixed  # asked here, for the call that it saves a small model
+        _core.matmul(rows.T, right_side(self, d_rows) if mixed else d_rows, None, self.kernel.place.gradient, True)
         if self.bias is not None:
             d_bias = self.bias.place.gradient
             d_bias += np.add.reduce(d_rows, axis=0)
         if not need_d_inputs:
             return None
-        d_inputs = _core.matmul(d_rows, self.kernel.place.value.T)
+        kernel = self.kernel.place.value.T
+        d_inputs = _core.matmul(d_rows, right_side(self, kernel) if mixed else kernel)
         return d_inputs if len(shape) == 2 else d_inputs.reshape(*shape[:-1], rows.shape[1])
 
     def stream(self, batch_size: int, steps: int) -> Stage:
@@ -148,7 +159,8 @@ class _DenseStage(Stage):
     def __init__(self, layer: Dense) -> None:
         super().__init__(layer.output_shape[-1] or layer.units, layer.dtype)
         self.units = layer.units
-        self.kernel = _core.PackedMatrix(layer.kernel.value)
+        (kernel,) = operands(layer, layer.kernel)
+        self.kernel = kernel if isinstance(kernel, _core.PackedMatrix) else _core.PackedMatrix(kernel)
         self.bias = None if layer.bias is None else layer.bias.numpy()
         self.activation = layer.activation
 

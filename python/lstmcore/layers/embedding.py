@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,7 @@ from .._arguments import flag, float_array, positive_integer, real_array, reject
 from .._tree import copies
 from ..graph.symbol import Symbol
 from ..streaming import Stage
+from ._quantized import refuse_training
 from .layer import Array, Layer, Shape
 from .operators import NotEqual, mask_of
 
@@ -48,6 +49,7 @@ class Embedding(Layer):
     """
 
     not_in_config = ("weights",)
+    quantized_weights: ClassVar[dict[str, bool]] = {"embeddings": True}
 
     def __init__(
         self,
@@ -111,7 +113,11 @@ class Embedding(Layer):
                 got = low if low < 0 else high
                 raise ValueError(f"{self.name}: inputs: expected integers from 0 to {self.input_dim - 1}, got {got}")
         if training:
+            if self.quantization_mode is not None:
+                refuse_training(self)
             self._cache = inputs
+        if (kept := self.embeddings.int8) is not None:
+            return kept.rows(inputs)  # type: ignore[no-any-return]
         return self.embeddings.value.take(inputs, axis=0, mode="clip")  # within the bounds, which saves checking them
 
     def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
@@ -145,10 +151,17 @@ class _EmbeddingStage(Stage):
     def __init__(self, layer: Embedding) -> None:
         super().__init__(layer.output_dim, layer.dtype)
         self.layer = layer
-        self.values = layer.embeddings.numpy()
+        self.kept = layer.embeddings.int8
+        self.values = None if self.kept is not None else layer.embeddings.numpy()
 
     def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         indices = inputs[..., 0]
         if not 0 <= indices.min() <= indices.max() < self.layer.input_dim:
             raise ValueError(f"{self.layer.name}: inputs: expected integers from 0 to {self.layer.input_dim - 1}")
-        return np.take(self.values, indices, axis=0, out=out, mode="clip")  # any other mode makes a copy first
+        if self.values is not None:  # any other mode makes a copy first
+            return np.take(self.values, indices, axis=0, out=out, mode="clip")
+        rows: Array = self.kept.rows(indices)
+        if out is None:
+            return rows
+        out[...] = rows
+        return out

@@ -7,7 +7,7 @@ from typing import Any
 from .. import functional
 from .._signatures import in_order
 from .layer import Shape
-from .recurrent import CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
+from .recurrent import BOTH_KERNELS, CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
 
 
 class GRU(Recurrent):
@@ -47,6 +47,7 @@ class GRU(Recurrent):
     """
 
     pack = staticmethod(functional.pack_gru)
+    quantized_weights = BOTH_KERNELS
     options: functional.GRUOptions
 
     @in_order(

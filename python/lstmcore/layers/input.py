@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .._arguments import positive_integer, reject_options
+from .._arguments import float_dtype, positive_integer, reject_options
 from .._arguments import shape as checked_shape
 from ..graph.symbol import Call, Symbol
 from .layer import Array, Layer
@@ -49,7 +49,9 @@ class InputLayer(Layer):
         self.batch_shape = checked_shape("Input: batch_shape", batch_shape)
         # Whole numbers go to layers, such as an Embedding, that take them, and say so themselves; bool is for masks.
         other = dtype in _NO_FLOATS or (isinstance(dtype, (type, np.dtype)) and np.dtype(dtype).kind in "iub")
-        super().__init__(batch_input_shape=self.batch_shape, name=name, dtype=None if other else dtype, **options)
+        of_floats = None if other or dtype is None else float_dtype("dtype", dtype)
+        super().__init__(batch_input_shape=self.batch_shape, name=name, dtype=of_floats, **options)
+        self._mixed = False  # there are no products
         self._kind = np.dtype(dtype) if other else self.dtype
 
     @property

@@ -14,7 +14,6 @@ from .. import _masks, _random, regularizers
 from .._arguments import (
     flag,
     float_array,
-    float_dtype,
     mapping,
     named,
     number,
@@ -24,6 +23,8 @@ from .._arguments import (
 )
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
+from .._policy import DTypePolicy, policy_of
+from .._signatures import arguments_before
 from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
@@ -32,7 +33,7 @@ from ..graph.symbol import Symbol
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable, drawn
-from . import _calls, _derived, _state
+from . import _calls, _derived, _quantized, _state
 from ._building import any_batch, built_once, refuse_hidden
 from ._naming import automatic_name
 from ._subclasses import adapt
@@ -41,6 +42,7 @@ from ._weighted import Weighted
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
+_OF_ALL = {"name", "dtype", "trainable", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim"}
 _OF_MASKS = ("ends_mask", "uses_mask")  # no arguments, but part of the configuration where they are changed
 
 
@@ -85,7 +87,9 @@ class Layer(Weighted):
     Parameters
     ----------
     name : "lstm", "lstm_1", … by default.
-    dtype : "float32" or "float64"; by default that of the model or layer it becomes part of, or "float32".
+    dtype : "float32", "float64", or "mixed_bfloat16" for float32 with products that read bfloat16, as a name or a
+        `DTypePolicy`; by default that of the model or layer it becomes part of, or that of
+        `config.set_dtype_policy`, which is "float32" if nothing is set.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
     activity_regularizer : adds a penalty on the outputs, divided by the rows of the batch, to the loss; a
         name or a `regularizers.Regularizer`.
@@ -107,7 +111,7 @@ class Layer(Weighted):
         self,
         *,
         name: str | None = None,
-        dtype: DTypeLike | None = None,
+        dtype: DTypeLike | DTypePolicy | Mapping[str, Any] | None = None,
         trainable: bool = True,
         activity_regularizer: Any = None,
         input_shape: Sequence[int | None] | None = None,
@@ -118,8 +122,9 @@ class Layer(Weighted):
         kind = type(self).__name__
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
         self.name = named(kind, name, "") or automatic_name(kind)
-        self.given_dtype = None if dtype is None else float_dtype("dtype", dtype)
-        self.dtype: np.dtype[Any] = self.given_dtype or np.dtype(np.float32)
+        policy = policy_of("dtype", dtype)
+        self.given_dtype, self._passes_policy_on = (None, False) if dtype is None else (policy, True)
+        self._follow(policy)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
         self._random: _random.Stream | None = None  # of the layer's masks and noise, once it has drawn some
@@ -237,6 +242,9 @@ class Layer(Weighted):
     takes_integers = False  # whether integers and booleans are taken as they are
     keeps_dtype = False  # whether in a graph outputs have the dtype of the inputs, which may be integers
     may_take_several = False  # whether they are that if a list or a dict of arrays is given
+
+    # Of the weights that can be quantized, whether there is a scale of each row instead of each column.
+    quantized_weights: ClassVar[Mapping[str, bool]] = {}
 
     # The activation that the layer ends with, if it can leave it out: `forward` with ``logits=True`` then
     # returns what goes into it, and `backward` with ``logits=True`` takes the gradient of that.
@@ -478,12 +486,18 @@ class Layer(Weighted):
             raise AttributeError(f"{self.name}: has no output_shape before it is built")
         return self.compute_output_shape(self.input_shape)
 
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        # Those that every layer has are described where they are given.
+        own = arguments_before(Layer, cls)
+        return {k: v for k, v in super()._defaults().items() if k in own or k not in _OF_ALL}
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
         own = {
             "name": self.name.removeprefix(f"{self.owned_by}/"),
             "trainable": self.trainable,
-            "dtype": self.dtype.name,
+            "dtype": self.policy_name,
         }
         of_masks = {k: getattr(self, k) for k in _OF_MASKS if getattr(self, k) != getattr(Layer, k)}
         return super().get_config() | own | of_masks
@@ -500,12 +514,46 @@ class Layer(Weighted):
         layer = super().from_config({k: v for k, v in config.items() if k not in own})
         layer.name = own.get("name", layer.name)
         if "dtype" in own:
-            layer.dtype = layer.given_dtype = float_dtype("dtype", own["dtype"])
+            layer.given_dtype, layer._passes_policy_on = policy_of("dtype", own["dtype"]), True
+            layer._follow(layer.given_dtype)
         if "trainable" in own:
             layer.trainable = own["trainable"]
         for k, value in of_masks.items():
             setattr(layer, k, value)
         return layer
+
+    def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
+        """Keep the weights in int8, in place, for inference: those of the layer, or of all layers within that can be.
+
+        `LSTM`, `GRU`, `SimpleRNN`, `Dense`, `Conv1D` and `Embedding` can; other layers stay as they are. Kernels become
+        whole numbers from -127 to 127 times a scale of each column, embeddings those of each row; everything else
+        stays float32. What is quantized cannot be trained.
+
+        >>> import numpy as np
+        >>> from lstmcore.layers import Dense
+        >>> layer = Dense(4)
+        >>> layer.build((None, 8))
+        >>> layer.quantize("int8")
+        >>> layer.kernel.int8.values.dtype
+        dtype('int8')
+
+        Parameters
+        ----------
+        mode : "int8".
+        weights : None for products of int8, whose other operand is rounded too, at every row with a scale of its own;
+            "int8" for products of float32.
+
+        Raises
+        ------
+        ValueError
+            An argument is another; there is nothing that can be quantized; there are no weights yet, or infinities or
+            NaN among them, or they are float64, or quantized already; or the layer is part of another.
+        """
+        _quantized.quantize(self, mode, weights)
+
+    def quantize_as(self, mode: Any) -> None:
+        """Be quantized as a file says that the layer is, whose weights are to be set next."""
+        _quantized.quantize_as(self, mode)
 
     def next_random(self, seed: int | None = None) -> np.random.Generator:
         """Return the generator of this call's masks or noise; ``seed`` or the global seed decides the first."""

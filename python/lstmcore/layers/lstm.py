@@ -9,7 +9,7 @@ from .._arguments import flag, positive_integer
 from .._signatures import in_order
 from ..initializers import Ones
 from .layer import Array, Shape
-from .recurrent import CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
+from .recurrent import BOTH_KERNELS, CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
 
 
 class LSTM(Recurrent):
@@ -62,6 +62,7 @@ class LSTM(Recurrent):
 
     state_names = zoneout_names = _core.cells["lstm"]
     pack = staticmethod(functional.pack_lstm)
+    quantized_weights = BOTH_KERNELS
     options: functional.LSTMOptions
 
     @in_order(

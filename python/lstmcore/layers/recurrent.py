@@ -17,9 +17,9 @@ from .._passes import BackwardCall, Call, run_backward, run_forward
 from .._stepwise import StepwiseWeights
 from ..initializers import Zeros
 from ..initializers import get as get_initializer
-from ..serialization import defaults_of
 from ..streaming import RecurrentStream, Stage
 from ..variables import Variable
+from ._quantized import refuse_training
 from ._streams import ChunkStream
 from .layer import Array, Shape
 from .sequence_layer import SequenceLayer, flat_states
@@ -29,6 +29,8 @@ INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias
 REGULARIZERS = ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
 CONSTRAINTS = ("kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout")
 RETURNS = ("return_sequences", "return_state", "go_backwards", "stateful", ("unroll", False))
+# What can be quantized of the cells whose kernel has products of int8: with a scale of each column.
+BOTH_KERNELS = {"kernel": False, "recurrent_kernel": False}
 # Arguments of Keras's that choose among its implementations: there is one here.
 _WITHOUT_EFFECT = {"use_cudnn", "unroll", "implementation"}
 _NOT_OFFERED = {"time_major"}
@@ -63,6 +65,7 @@ class Recurrent(SequenceLayer):
         the backward pass: less memory for about a third more time. Not with ``zoneout``.
     """
 
+    not_in_config = ("use_cudnn",)
     state_names: tuple[str, ...] = ("h",)
     zoneout_names: tuple[str, ...] = ("h",)
     pack: Callable[..., functional.Packed]
@@ -119,6 +122,7 @@ class Recurrent(SequenceLayer):
         self._zoneout: dict[str, Any] = dict(
             zip(self.zoneout_names, (rate(f"{kind}: zoneout", r) for r in rates), strict=True)
         )
+        self._zones = any(self._zoneout.values())
         self.reseed(seed)
         self.return_sequences = flag(f"{kind}: return_sequences", return_sequences)
         self.return_state = flag(f"{kind}: return_state", return_state)
@@ -128,7 +132,8 @@ class Recurrent(SequenceLayer):
         self.checkpoint = None if checkpoint is None else positive_integer(f"{kind}: checkpoint", checkpoint)
         self.states: list[Array] | None = None
         self.d_initial_state: list[Array] | None = None
-        self._packed: tuple[list[int], functional.Packed] | None = None  # and the versions it was made from
+        # With the versions of the weights it was made from, and the precision that it was to have.
+        self._packed: tuple[list[int], str, functional.Packed] | None = None
 
     # --- weights ---
 
@@ -148,12 +153,6 @@ class Recurrent(SequenceLayer):
         """Return the states that a call begins with where it is given none: zeros, or what a subclass says."""
         rows = batch_rows(f"{self.name}: get_initial_state", batch_size)
         return [np.zeros((rows, width), self.dtype) for width in self.state_sizes]
-
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        # Our classes leave most arguments to this one. A class of the user's may give it other values.
-        own, ours = super()._defaults(), cls.__init__.__module__.startswith("lstmcore.")
-        return defaults_of(Recurrent.__init__) | own if ours else own
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, those left out with their defaults, as plain data."""
@@ -221,18 +220,30 @@ class Recurrent(SequenceLayer):
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return (self.bias_initializer or Zeros())(shape, dtype=dtype)
 
-    def _weights(self, training: bool) -> functional.Packed:
+    def packed_weights(self, training: bool, masked: bool = False) -> functional.Packed:
+        """Return the weights as the core reads them: in full where there are ``masked`` operands, as with dropout."""
         versions = [v.place.vectors.version for v in self.variables]
-        if (known := self._packed) is not None and known[0] == versions and training <= known[1].training:
-            return known[1]
-        packed = type(self).pack(
+        narrow = self._mixed or self.quantization_mode is not None  # few are: the others need not look further
+        precision = self._precision if narrow and not masked else "float32"
+        if (known := self._packed) is not None and known[0] == versions and known[1] == precision:
+            packed = known[2]
+            # What is packed for training does for inference, unless it has another precision than that would have.
+            if training == packed.training or (packed.training and packed.precision == precision):
+                return packed
+        if training and self.quantization_mode is not None:
+            refuse_training(self)
+        packed = self._packed_for(training, precision)
+        self._packed = versions, precision, packed
+        return packed
+
+    def _packed_for(self, training: bool, precision: str) -> functional.Packed:
+        return type(self).pack(
             [v.place.value for v in self.variables],
             options=self.options,
             training=training,
-            zoneout=any(self._zoneout.values()),
+            zoneout=self._zones,
+            precision=precision,
         )
-        self._packed = versions, packed
-        return packed
 
     def in_reverse(self) -> Recurrent:
         """Return a new layer with the same arguments that goes the other way."""
@@ -258,10 +269,25 @@ class Recurrent(SequenceLayer):
         """
         if not self.variables:
             raise ValueError(f"{self.name}: has no weights yet; call it on data or give it an input_shape")
-        packed = self._weights(False)
+        packed = self.packed_weights(False)
         if isinstance(packed, StepwiseWeights):
             return f"{packed.cell}: step by step in NumPy, for the core has no {packed.foreign}, {packed.dtype}"
-        return f"{packed.cell}: {packed.kernel} kernel, {packed.dtype}, {_core.config()['instruction_set']}"
+        precision = self._said_precision(packed)
+        return f"{packed.cell}: {packed.kernel} kernel, {precision}, {_core.config()['instruction_set']}"
+
+    def _said_precision(self, packed: functional.Packed) -> str:
+        """Say what the products read, and where that is not what the policy or `quantize` asks for."""
+        wanted = self._precision
+        if wanted == "float32":
+            return packed.dtype if self.quantization_mode is None else f"{packed.dtype}, weights kept in int8"
+        if packed.precision != wanted:
+            return f"{packed.dtype} (no {wanted} for these options)"
+        if wanted == "int8":
+            return wanted
+        masked = bool(self.dropout or self.recurrent_dropout)
+        if not masked and self._packed_for(True, wanted).precision == wanted:
+            return wanted
+        return f"{wanted} (in training {packed.dtype}{', for its dropout' if masked else ''})"
 
     def reseed(self, seed: int | None) -> None:
         """Start the random masks afresh; None draws a seed from the global one when it is needed."""
@@ -273,7 +299,7 @@ class Recurrent(SequenceLayer):
     def noise(self, batch: int, features: int, training: bool) -> tuple[Any, Any, Any]:
         """Return the masks of dropout for the inputs and for h, and zoneout, for a call."""
         dropout_mask = recurrent_dropout_mask = zoneout = None
-        if training and (self.dropout or self.recurrent_dropout or any(self._zoneout.values())):
+        if training and (self.dropout or self.recurrent_dropout or self._zones):
             rng = self.next_random(self.seed)
             # Keras draws masks for each gate if there is recurrent dropout, and one for all if not.
             copies = (self.options.gates,) if self.recurrent_dropout else ()
@@ -282,9 +308,9 @@ class Recurrent(SequenceLayer):
             if self.recurrent_dropout:
                 shape = (*copies, batch, self.outputs)
                 recurrent_dropout_mask = _random.dropout(rng, self.recurrent_dropout, shape, self.dtype)
-            if any(self._zoneout.values()):
+            if self._zones:
                 zoneout = functional.Zoneout(**self._zoneout, seed=int(rng.integers(2**32)))
-        elif any(self._zoneout.values()):
+        elif self._zones:
             zoneout = functional.Zoneout(**self._zoneout)
         return dropout_mask, recurrent_dropout_mask, zoneout
 
@@ -331,7 +357,7 @@ class Recurrent(SequenceLayer):
     ) -> Call:
         """Return the arguments of the core's forward pass."""
         self._features(inputs.shape)
-        if training and self.checkpoint is not None and any(self._zoneout.values()):
+        if training and self.checkpoint is not None and self._zones:
             raise ValueError(
                 f"{self.name}: checkpoint: expected None with zoneout, whose masks are numbered by the steps of the "
                 f"whole sequence; got {self.checkpoint}"
@@ -339,7 +365,7 @@ class Recurrent(SequenceLayer):
         state = self._initial_state(len(inputs), initial_state)
         noise = self.noise(len(inputs), inputs.shape[2], training)
         return Call(
-            self._weights(training),
+            self.packed_weights(training, noise[0] is not None or noise[1] is not None),
             inputs,
             state,
             self.return_sequences,
@@ -460,15 +486,15 @@ class Recurrent(SequenceLayer):
         """Return an object that runs this layer piece by piece; see `models.Sequential.stream`."""
         if self.go_backwards:
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
-        zoneout = functional.Zoneout(**self._zoneout) if any(self._zoneout.values()) else None
-        weights = self._weights(False)
+        zoneout = functional.Zoneout(**self._zoneout) if self._zones else None
+        weights = self.packed_weights(False)
         if isinstance(weights, StepwiseWeights) or type(self).get_initial_state is not Recurrent.get_initial_state:
             return self.stream_from(lambda: self._states("get_initial_state", self.get_initial_state(batch_size)))
         return RecurrentStream(weights, batch_size, steps, zoneout)
 
     def stream_from(self, start: Callable[[], list[Array]]) -> ChunkStream:
         """Return a stream that begins with given states."""
-        weights = self._weights(False)
+        weights = self.packed_weights(False)
 
         def run(inputs: Array, states: list[Array]) -> tuple[Array, list[Array]]:
             call = self.prepare(inputs, False, states)

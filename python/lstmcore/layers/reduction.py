@@ -178,6 +178,48 @@ class ArgMax(_AlongAxes):
         return None
 
 
+class Count(_AlongAxes):
+    """How many are true, or not 0, along one or several axes, such as the words of a row that are no padding; integers.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Count
+    >>> Count()(np.array([[5, 8, 0]])).tolist()
+    [2]
+
+    Counts have no gradient; a mask ends here, with a warning.
+
+    Parameters
+    ----------
+    axis : the axis or axes, not that of the batch.
+    keepdims : whether they stay with size 1.
+    **options : ``name``, ``dtype`` as for every layer.
+    """
+
+    takes_integers = True
+
+    def __init__(self, axis: int | list[int] = -1, keepdims: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = self._axes(axis)
+        self.keepdims = flag(f"{self.name}: keepdims", keepdims)
+
+    def dtype_of_call(self, inputs: Any) -> np.dtype[Any]:
+        """Return int64."""
+        return np.dtype(np.int64)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape without the axes, or with size 1 along them."""
+        return self._without(self.axis, tuple(input_shape), self.keepdims)
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the counts."""
+        axes = tuple(self._counted(self.axis, inputs.shape))
+        return np.asarray(np.count_nonzero(inputs, axes, keepdims=self.keepdims), np.int64)
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return nothing: a count has no gradient."""
+        return None
+
+
 def _to_the_end(x: Array, axes: list[int]) -> Array:
     """Return an array with some of its axes as one, the last."""
     rest = [k for k in range(x.ndim) if k not in axes]

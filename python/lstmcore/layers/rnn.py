@@ -60,8 +60,8 @@ class RNN(SequenceLayer):
             cell if isinstance(cell, StackedRNNCells) else StackedRNNCells([cell] if isinstance(cell, Cell) else cell)
         )
         self.cells = stack.cells
-        options.setdefault("dtype", self.cells[0].given_dtype)
         super().__init__(**options)
+        self.take_after(self.cells[0])
         self.return_sequences = flag("RNN: return_sequences", return_sequences)
         self.return_state = flag("RNN: return_state", return_state)
         self.go_backwards = flag("RNN: go_backwards", go_backwards)
@@ -73,7 +73,7 @@ class RNN(SequenceLayer):
         self._runners: list[Recurrent | CellRunner] = []
         for k, one in enumerate(self.cells):
             one.claim(self.name)
-            one.take_dtype(self.name, self.dtype)
+            self.pass_dtype_on(one)
             last = k == len(self.cells) - 1
             runner = one.layer if isinstance(one, LayerCell) and not one.has_own_step() else CellRunner(one)
             # All but the last feed the next one; a masked step of theirs is never looked at.

@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import functional
 from .._signatures import in_order
-from .recurrent import CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
+from .recurrent import BOTH_KERNELS, CONSTRAINTS, INITIALIZERS, REGULARIZERS, RETURNS, Recurrent
 
 
 class SimpleRNN(Recurrent):
@@ -37,6 +37,7 @@ class SimpleRNN(Recurrent):
     """
 
     pack = staticmethod(functional.pack_rnn)
+    quantized_weights = BOTH_KERNELS
     options: functional.RNNOptions
 
     @in_order(*INITIALIZERS, *REGULARIZERS, "activity_regularizer", *CONSTRAINTS, *RETURNS, "seed")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import integer
 from .._tree import leaves
 from ._broadcasting import shapes_of
 from .layer import Array, Layer
@@ -107,3 +108,50 @@ class TakeStep(_OfSteps):
         d = np.zeros(shape, d_outputs.dtype)
         d[np.arange(len(places)), places] = d_outputs
         return [d, None]
+
+
+class Size(Layer):
+    """The size of an axis, such as the number of steps, as a number for each row of the batch.
+
+    >>> import numpy as np
+    >>> from lstmcore.layers import Size
+    >>> Size()(np.zeros((2, 5, 3))).tolist()
+    [5.0, 5.0]
+
+    Steps that a mask leaves out are counted; a mask ends here.
+
+    Parameters
+    ----------
+    axis : the axis, not that of the batch.
+    **options : ``name``, ``dtype`` as for every layer.
+    """
+
+    takes_integers = True
+
+    def __init__(self, axis: int = 1, **options: Any) -> None:
+        super().__init__(**options)
+        self.axis = integer("Size: axis", axis)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (batch,)."""
+        ndim = len(input_shape)
+        if not -ndim <= self.axis < ndim or self.axis % ndim == 0:
+            raise ValueError(
+                f"{self.name}: axis: expected one behind the batch of inputs of shape {tuple(input_shape)}, "
+                f"got {self.axis}"
+            )
+        return (input_shape[0],)
+
+    def forward(self, inputs: Array, training: bool = False) -> Array:
+        """Return the size, for each row."""
+        if training:
+            self._cache = (inputs.shape, inputs.dtype.kind)
+        return np.full(self.compute_output_shape(inputs.shape), inputs.shape[self.axis], self.dtype)
+
+    def backward(self, d_outputs: Array, need_d_inputs: bool = True) -> Array | None:
+        """Return zeros: the size does not depend on the numbers."""
+        shape, kind = self.kept()
+        return np.zeros(shape, self.dtype) if need_d_inputs and kind == "f" else None
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Return None."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import _not_offered
 from .. import serialization as _serialization
 from .connectionist import CTC
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -205,3 +206,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     if not isinstance(loss, (Loss, str)):
         raise ValueError(f"loss: expected the config of a Loss, with class_name and config, got {config!r}")
     return get(loss)
+
+
+_not_offered.answer_for(__name__)

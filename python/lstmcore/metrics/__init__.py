@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .. import _not_offered
 from .. import losses as _losses
 from .. import serialization as _serialization
 from .._names import free_name
@@ -323,3 +324,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     if not isinstance(metric, (Metric, str)):
         raise ValueError(f"metrics: expected the config of a Metric, with class_name and config, got {config!r}")
     return get(metric)
+
+
+_not_offered.answer_for(__name__)

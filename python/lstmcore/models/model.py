@@ -28,7 +28,7 @@ from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .streams import LOOKS_AT_SIZES, streamed
-from .summary import print_summary
+from .summary import html_summary, print_summary
 
 Array = NDArray[Any]
 
@@ -67,8 +67,8 @@ class Model(Savable, Trainer):
     ----------
     name : that of the class by default.
     trainable : whether `fit` moves the weights; takes effect when the model is compiled.
-    dtype : "float32" or "float64", for the layers too, those that were given one of their own excepted, which
-        must be the same. By default that of the first layer.
+    dtype : "float32", "float64" or "mixed_bfloat16", for the layers too, but for those that were given one of their
+        own, which must have the same variables. By default that of the first layer.
 
     A subclass that defines Keras's ``call`` over its layers needs no passes: it is drawn once for each structure of the
     inputs, and may have several outputs.
@@ -126,7 +126,7 @@ class Model(Savable, Trainer):
         if self.given_dtype is None and layers and not self.built:
             self.dtype = layers[0].dtype
         for layer in layers:
-            layer.take_dtype(self.name, self.dtype)
+            self.pass_dtype_on(layer)
 
     @property
     def layers(self) -> list[Layer]:
@@ -250,10 +250,11 @@ class Model(Savable, Trainer):
             raise ValueError(f"{self.name}: dtype: expected the same for all layers, got {names}")
         self.dtype = next(iter(dtypes), self.dtype)
         self.variables = list({id(v): v for layer in self.sublayers for v in layer.variables}.values())
-        chosen = {id(v) for v in (self.trainable_variables if moved is None else moved)}
+        # What is quantized is not moved, and stands in no vector of floats.
+        chosen = {id(v) for v in (self.trainable_variables if moved is None else moved) if v.int8 is None}
         own = [v for v in self.variables if id(v) in chosen]
         for variable in self.variables:
-            if id(variable) not in chosen:
+            if id(variable) not in chosen and variable.int8 is None:
                 Parameters([variable], self.dtype)
         self._parameters = Parameters(own, self.dtype)
         # Those within go by what this model trains, whatever they were compiled to train themselves.
@@ -263,7 +264,9 @@ class Model(Savable, Trainer):
                 drawing.move(own)
             if tracing is not None:
                 tracing.move(own)
-        self._regularized = [v for v in own if v.regularizer is not None]
+        # The penalties of what is quantized go on being part of the loss.
+        kept = [v for v in self.variables if v.int8 is not None and v.trainable]
+        self._regularized = [v for v in (*own, *kept) if v.regularizer is not None]
 
     @property
     def output_shape(self) -> Any:
@@ -451,6 +454,9 @@ class Model(Savable, Trainer):
         show = print if print_fn is None else function("print_fn", print_fn)
         nested, trainable = flag("expand_nested", expand_nested), flag("show_trainable", show_trainable)
         print_summary(self, self.layers, width, show, nested, trainable)
+
+    def _repr_html_(self) -> str:
+        return html_summary(self, self.layers)
 
     def __repr__(self) -> str:
         layers = ", ".join(layer.name for layer in self.layers)

@@ -39,7 +39,9 @@ class Sequential(Planned):
 
     passes_are_fixed = "which a chain would not call; derive it from Model"
 
-    def __init__(self, layers: Iterable[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
+    def __init__(
+        self, layers: Iterable[Layer | Symbol] | None = None, trainable: bool = True, name: str | None = None
+    ) -> None:
         self._layers: list[Layer] = []
         self._taken: set[str] = set()  # names that layers have been added with
         self._known: set[int] = set()  # its variables, by identity
@@ -52,7 +54,7 @@ class Sequential(Planned):
 
     # --- layers ---
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Layer | Symbol) -> None:
         """Append a layer, or an `Input`."""
         if isinstance(layer, Symbol) and isinstance(layer.call.layer, InputLayer):
             layer = layer.call.layer

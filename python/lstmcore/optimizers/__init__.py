@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import _not_offered
 from ..serialization.identifiers import resolve
 from . import schedules
 from .adadelta import Adadelta
@@ -49,3 +50,6 @@ def get(identifier: str | dict[str, Any] | Optimizer) -> Optimizer:
         There is none of that name, and the message lists those there are; or it is something else.
     """
     return resolve("optimizer", identifier, Optimizer, _KNOWN)
+
+
+_not_offered.answer_for(__name__)

@@ -6,6 +6,7 @@ import bisect
 import math
 from collections.abc import Sequence
 
+from .. import _not_offered
 from .._arguments import flag, items, number
 from ..serialization import Configurable
 
@@ -266,3 +267,6 @@ def _power(base: float, exponent: float) -> float:
         return float(base**exponent)
     except OverflowError:
         return math.inf
+
+
+_not_offered.answer_for(__name__)

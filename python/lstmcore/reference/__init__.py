@@ -11,6 +11,7 @@ from .crf import CRFGradients, crf_decode, crf_loss, crf_loss_and_gradient, crf_
 from .ctc import ctc_loss, ctc_loss_and_gradient
 from .ctc_decode import ctc_beam_search, ctc_greedy
 from .gru import gru, gru_backward
+from .low_precision import bfloat16, int8
 from .lstm import lstm, lstm_backward
 from .min_gru import min_gru, min_gru_backward
 from .min_lstm import min_lstm, min_lstm_backward
@@ -21,6 +22,7 @@ __all__ = [
     "CRFGradients",
     "attention",
     "attention_backward",
+    "bfloat16",
     "conv1d",
     "conv1d_backward",
     "crf_decode",
@@ -33,6 +35,7 @@ __all__ = [
     "ctc_loss_and_gradient",
     "gru",
     "gru_backward",
+    "int8",
     "lstm",
     "lstm_backward",
     "min_gru",

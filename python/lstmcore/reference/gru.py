@@ -79,7 +79,7 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
 
     a = product(cell.matmul, x, mx, W)
     if options.reset_after:
-        u = product(cell.matmul, h_prev, mh, R)
+        u = product(cell.matmul_h, h_prev, mh, R)
         if options.layer_norm:
             norms = (layer_norm(a), layer_norm(u))
             a = norms[0][0] * w["gain"][0]
@@ -96,14 +96,15 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
         if "bias" in w:
             a = a + w["bias"]
         a_z, a_r, a_h = np.split(a, 3, axis=1)
-        u_z, u_r = np.split(product(cell.matmul, h_prev, mh[:2], R[:, : 2 * units]), 2, axis=1)
+        u_z, u_r = np.split(product(cell.matmul_h, h_prev, mh[:2], R[:, : 2 * units]), 2, axis=1)
         pre_z, pre_r = a_z + u_z, a_r + u_r
         z, r = s(pre_z), s(pre_r)
-        u_h = product(cell.matmul, r * h_prev, mh[2:], R[:, 2 * units :])
+        u_h = product(cell.matmul_h, r * h_prev, mh[2:], R[:, 2 * units :])
         pre_h = a_h + u_h
     hh = act(pre_h)
     h = z * h_prev + (1 - z) * hh
-    return (h,), Saved(x, h_prev, (pre_z, pre_r, pre_h), z, r, hh, u_h, norms)
+    kept = cell.rounded
+    return (h,), Saved(x, h_prev, (pre_z, pre_r, pre_h), kept(z), kept(r), kept(hh), kept(u_h), norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -141,8 +142,8 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     if options.reset_after:
         dr = dpre_h * u_h
         dpre_r = s.backward(pre_r, r, dr)
-        da = np.concatenate([dpre_z, dpre_r, dpre_h], axis=1)
-        du = np.concatenate([dpre_z, dpre_r, dpre_h * r], axis=1)
+        da = cell.rounded(np.concatenate([dpre_z, dpre_r, dpre_h], axis=1))
+        du = cell.rounded(np.concatenate([dpre_z, dpre_r, dpre_h * r], axis=1))
         if "bias" in d:
             d["bias"][0] += da.sum(axis=0)
             d["bias"][1] += du.sum(axis=0)
@@ -151,17 +152,17 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
             d["gain"][1] += (du * norms[1][0]).sum(axis=0)
             da = layer_norm_backward(da * w["gain"][0], *norms[0])
             du = layer_norm_backward(du * w["gain"][1], *norms[1])
-        dh_prev = dh_prev + product_backward(cell.matmul, du, h_prev, mh, R, dR)
+        dh_prev = dh_prev + product_backward(cell.matmul_h, du, h_prev, mh, R, dR)
     else:
-        dv = product_backward(cell.matmul, dpre_h, r * h_prev, mh[2:], R[:, 2 * units :], dR[:, 2 * units :])
+        dv = product_backward(cell.matmul_h, dpre_h, r * h_prev, mh[2:], R[:, 2 * units :], dR[:, 2 * units :])
         dr = dv * h_prev
         dh_prev = dh_prev + dv * r
         dpre_r = s.backward(pre_r, r, dr)
         dpre_zr = np.concatenate([dpre_z, dpre_r], axis=1)
         dh_prev = dh_prev + product_backward(
-            cell.matmul, dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units]
+            cell.matmul_h, dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units]
         )
-        da = np.concatenate([dpre_zr, dpre_h], axis=1)
+        da = cell.rounded(np.concatenate([dpre_zr, dpre_h], axis=1))
         if "bias" in d:
             d["bias"] += da.sum(axis=0)
     dx = product_backward(cell.matmul, da, x, mx, W, dW)
@@ -184,14 +185,28 @@ def gru(
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
     checkpoint: int | None = None,
+    *,
+    precision: str = "float32",
 ) -> Any:
     """`lstmcore.functional.gru` in NumPy; see there for shapes, and `step` for the equations.
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
+    ``precision`` is what `pack_gru` is given: of the operands of all products, those of the backward pass too.
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or GRUOptions()
-    cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)
+    cell = make_cell(
+        step,
+        step_backward,
+        weights,
+        options,
+        dropout_mask,
+        recurrent_dropout_mask,
+        inputs.dtype,
+        precision=precision,
+        training=training,
+    )
     padding = make_padding(batch, steps, lengths, mask, zero_output_for_mask, go_backwards)
     outputs, (h,), *cache = run(
         cell,

@@ -103,7 +103,7 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     norms: tuple[tuple[Array, Array], ...] = ()
 
     a = product(cell.matmul, x, cell.mx, w["kernel"])
-    u = product(cell.matmul, h_prev, cell.mh, w["recurrent_kernel"])
+    u = product(cell.matmul_h, h_prev, cell.mh, w["recurrent_kernel"])
     if options.layer_norm:
         norms = (layer_norm(a), layer_norm(u))
         a = norms[0][0] * w["gain"][0]
@@ -133,7 +133,10 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     y = act_c(n)
     m = o * y
     h = cell.matmul(m, w["projection"]) if options.projection else m
-    return (h, c), Saved(x, h_prev, c_prev, pre, i, f, g, o, c, n, y, m, norms)
+    kept = cell.rounded
+    if (n_kept := kept(n)) is not n:
+        y = act_c(n_kept)
+    return (h, c), Saved(x, h_prev, kept(c_prev), pre, kept(i), kept(f), kept(g), kept(o), kept(c), n_kept, y, m, norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -182,7 +185,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
                 d["peephole"][row] += (dpre_of[gate] * c_prev).sum(axis=0)
                 dc_prev = dc_prev + dpre_of[gate] * w["peephole"][row]
 
-    dpre = np.concatenate([dpre_of[gate] for gate in cell.layout.gates], axis=1)
+    dpre = cell.rounded(np.concatenate([dpre_of[gate] for gate in cell.layout.gates], axis=1))
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     da = du = dpre
@@ -192,7 +195,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         da = layer_norm_backward(da * w["gain"][0], *norms[0])
         du = layer_norm_backward(du * w["gain"][1], *norms[1])
     dx = product_backward(cell.matmul, da, x, cell.mx, w["kernel"], d["kernel"])
-    dh_prev = product_backward(cell.matmul, du, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
+    dh_prev = product_backward(cell.matmul_h, du, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
     return dx, (dh_prev, dc_prev)
 
 
@@ -212,14 +215,28 @@ def lstm(
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
     checkpoint: int | None = None,
+    *,
+    precision: str = "float32",
 ) -> Any:
     """`lstmcore.functional.lstm` in NumPy; see there for shapes, and `step` for the equations.
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
+    ``precision`` is what `pack_lstm` is given: of the operands of all products, those of the backward pass too.
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or LSTMOptions()
-    cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)
+    cell = make_cell(
+        step,
+        step_backward,
+        weights,
+        options,
+        dropout_mask,
+        recurrent_dropout_mask,
+        inputs.dtype,
+        precision=precision,
+        training=training,
+    )
     padding = make_padding(batch, steps, lengths, mask, zero_output_for_mask, go_backwards)
     return run(
         cell,

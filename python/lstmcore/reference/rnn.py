@@ -49,10 +49,10 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     w, act = cell.w, activation(cell.options.activation, cell.options.clip)
     (h_prev,) = state
     a = product(cell.matmul, x, cell.mx, w["kernel"])
-    u = product(cell.matmul, h_prev, cell.mh, w["recurrent_kernel"])
+    u = product(cell.matmul_h, h_prev, cell.mh, w["recurrent_kernel"])
     pre = a + u + w["bias"] if "bias" in w else a + u
     h = act(pre)
-    return (h,), Saved(x, h_prev, pre, h)
+    return (h,), Saved(x, h_prev, pre, cell.rounded(h))
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -64,11 +64,11 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     w, act = cell.w, activation(cell.options.activation, cell.options.clip)
     x, h_prev, pre, h = saved
     (dh,) = d_state
-    dpre = act.backward(pre, h, dh)
+    dpre = cell.rounded(act.backward(pre, h, dh))
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     dx = product_backward(cell.matmul, dpre, x, cell.mx, w["kernel"], d["kernel"])
-    dh_prev = product_backward(cell.matmul, dpre, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
+    dh_prev = product_backward(cell.matmul_h, dpre, h_prev, cell.mh, w["recurrent_kernel"], d["recurrent_kernel"])
     return dx, (dh_prev,)
 
 
@@ -88,14 +88,28 @@ def rnn(
     recurrent_dropout_mask: ArrayLike | None = None,
     zoneout: Zoneout | None = None,
     checkpoint: int | None = None,
+    *,
+    precision: str = "float32",
 ) -> Any:
     """`lstmcore.functional.rnn` in NumPy; see there for shapes, and `step` for the equations.
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
+    ``precision`` is what `pack_rnn` is given: of the operands of all products, those of the backward pass too.
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or RNNOptions()
-    cell = make_cell(step, step_backward, weights, options, dropout_mask, recurrent_dropout_mask, inputs.dtype)
+    cell = make_cell(
+        step,
+        step_backward,
+        weights,
+        options,
+        dropout_mask,
+        recurrent_dropout_mask,
+        inputs.dtype,
+        precision=precision,
+        training=training,
+    )
     padding = make_padding(batch, steps, lengths, mask, zero_output_for_mask, go_backwards)
     outputs, (h,), *cache = run(
         cell,

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from .._options import Zoneout
 from .activations import Array
+from .low_precision import bfloat16, products
 
 State: TypeAlias = tuple[Array, ...]
 Weights: TypeAlias = dict[str, Array]
@@ -227,6 +228,8 @@ class Cell:
     mh: Array  # recurrent dropout masks, (gates, batch, outputs), of cells with a recurrent kernel
     widths: tuple[int, ...]  # of the arrays of the state
     matmul: Matmul
+    matmul_h: Matmul  # of h, which may be read otherwise than the inputs
+    rounded: Callable[[Any], Array]  # what is kept for the backward pass, and the gradients of pre-activations
 
 
 @dataclass(frozen=True)
@@ -329,10 +332,14 @@ def make_cell(
     recurrent_dropout_mask: ArrayLike | None,
     dtype: Any,
     matmul: Matmul = np.matmul,
+    precision: str = "float32",
+    training: bool = False,
 ) -> Cell:
     """`Cell` from the arguments of the cells' functions."""
     layout = step.layout(options)
     w = name_weights(weights, layout)
     mx = gate_masks(dropout_mask, len(layout.gates), dtype)
     mh = gate_masks(recurrent_dropout_mask, len(layout.gates), dtype)
-    return Cell(step, step_backward, list(weights), options, layout, w, mx, mh, layout.widths(w), matmul)
+    both = products(precision, options, matmul, training)
+    rounded = bfloat16 if precision == "bfloat16" else np.asarray
+    return Cell(step, step_backward, list(weights), options, layout, w, mx, mh, layout.widths(w), *both, rounded)

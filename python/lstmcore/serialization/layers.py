@@ -12,7 +12,7 @@ from .names import named_variables
 from .objects import deserialize, serialize
 from .registry import collected_objects, custom_object_scope
 from .state import join, split
-from .weights import assign_all, shape_from_json, weights_of, without_prefix
+from .weights import assign_all, modes_of, quantize_as, shape_from_json, weights_of, without_prefix
 
 
 def reduce_layer(layer: Any) -> tuple[Any, ...]:
@@ -24,7 +24,7 @@ def reduce_layer(layer: Any) -> tuple[Any, ...]:
         description = serialize(layer)
     plain, states = split({"state": layer.state()})
     arrays = weights_of([layer]) | states
-    data = {"kind": "layer", "layer": description, "state": plain["state"]}
+    data = {"kind": "layer", "layer": description, "state": plain["state"], **modes_of([layer])}
     data["input_shape"] = layer.input_shape if layer.built else None
     return _from_bytes, (container.pack(Container(arrays, data)), objects)
 
@@ -36,6 +36,7 @@ def _from_bytes(content: bytes, objects: Mapping[str, Any]) -> Any:
         layer = deserialize(data["layer"])
         if data["input_shape"] is not None:
             layer.ensure_built(shape_from_json(data["input_shape"]))
+    quantize_as("pickled layer", [layer], data)
     assign_all("pickled layer", named_variables([layer]), weights)
     layer.load_state(join(data["state"], arrays))
     return layer

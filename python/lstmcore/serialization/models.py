@@ -19,7 +19,7 @@ from .endings import check_ending, is_of_keras, keras_files, keras_kind
 from .names import LayerLike, named_variables
 from .objects import Configurable, deserialize, serialize
 from .registry import collected_objects, custom_object_scope
-from .weights import assign_all, shape_from_json, weights_of, with_prefix, without_prefix
+from .weights import assign_all, modes_of, quantize_as, shape_from_json, weights_of, with_prefix, without_prefix
 
 M = TypeVar("M", bound="Savable")
 Path_ = str | os.PathLike[str]
@@ -176,8 +176,26 @@ class Savable(Configurable):
         """Return the configuration of the layers, without weights, as JSON; ``options`` are those of `json.dumps`."""
         return json.dumps(_architecture(self), **options)
 
+    def for_inference(self: M) -> M:
+        """Return a copy without what `compile` was given and the state of training: to pickle, send or keep.
+
+        >>> import pickle
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(12, 1)), layers.Dense(1)])
+        >>> model.compile("adam", "mse")
+        >>> model.fit(np.ones((4, 12, 1)), np.ones(4), verbose=0).epoch
+        [0]
+        >>> len(pickle.dumps(model.for_inference())) < len(pickle.dumps(model))
+        True
+        """
+        with collected_objects() as objects:
+            content = container.pack(_of_model(self, False))
+        copy: M = _from_bytes(content, objects)
+        return copy
+
     def __reduce__(self) -> Any:
-        """Pickle and copy what `save` saves."""
+        """Pickle and copy what `save` saves; see `for_inference`."""
         with collected_objects() as objects:
             content = container.pack(_of_model(self, True))
         return _from_bytes, (content, objects)
@@ -295,6 +313,7 @@ def _copied(describe: Callable[[Any], Any], make: Callable[[Any], Any], value: A
 def _of_model(model: Any, with_training: bool) -> Container:
     arrays = weights_of(_layers(model)) if model.built else {}
     data: dict[str, Any] = {"kind": "model", "producer": _PRODUCER, "model": _architecture(model)}
+    data |= modes_of(_layers(model))
     if with_training:
         training = _training_of(model)
         data |= {name: value for name, value in training.data.items() if name not in data}
@@ -321,6 +340,7 @@ def _to_model(content: Container, where: str, objects: Mapping[str, Any] | None,
     with errors_name(where), custom_object_scope({} if objects is None else objects):
         with placeholders(sum(array.size for array in weights.values())):
             model = _from_architecture(data["model"])
+        quantize_as(where, _layers(model), data)
         if model.built or weights:
             assign_all(where, named_variables(_layers(model)), weights)
         _take_up_training(model, content, compile)

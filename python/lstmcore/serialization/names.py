@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..variables import Variable
 
@@ -31,10 +31,24 @@ def named_variables(layers: Iterable[LayerLike]) -> dict[str, Variable]:
     return dict(_walk(layers, ""))
 
 
-def _walk(layers: Iterable[LayerLike], prefix: str) -> Iterator[tuple[str, Variable]]:
+def named_layers(layers: Iterable[LayerLike]) -> dict[str, Any]:
+    """Return layers and those within them by the same names, which are those of their variables up to the last part."""
+    found: dict[str, Any] = {}
+    for path, layer in _paths(layers, ""):
+        found[path] = layer
+        found |= {f"{path}/{name}": within for name, within in named_layers(layer.sublayers).items()}
+    return found
+
+
+def _paths(layers: Iterable[LayerLike], prefix: str) -> Iterator[tuple[str, LayerLike]]:
     seen: Counter[str] = Counter()
     for layer in layers:
-        path = f"{prefix}{_numbered(_snake(type(layer).__name__), seen)}/"
+        yield prefix + _numbered(_snake(type(layer).__name__), seen), layer
+
+
+def _walk(layers: Iterable[LayerLike], prefix: str) -> Iterator[tuple[str, Variable]]:
+    for place, layer in _paths(layers, prefix):
+        path = f"{place}/"
         within = {id(v) for sublayer in layer.sublayers for v in sublayer.weights}
         own: Counter[str] = Counter()
         for variable in layer.weights:

@@ -31,8 +31,11 @@ def copy_in_float64(layer: Any) -> tuple[Any, Any]:
     return copy, given
 
 
+_FLOAT32 = ("float32", "mixed_bfloat16")
+
+
 def _in_float64(data: Any) -> Any:
-    """Return a description in which every dtype that is float32 is float64."""
+    """Return a description in which every dtype that is float32, or a policy with such variables, is float64."""
     if isinstance(data, dict):
-        return {k: "float64" if k == "dtype" and v == "float32" else _in_float64(v) for k, v in data.items()}
+        return {k: "float64" if k == "dtype" and v in _FLOAT32 else _in_float64(v) for k, v in data.items()}
     return [_in_float64(part) for part in data] if isinstance(data, (list, tuple)) else data

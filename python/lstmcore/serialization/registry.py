@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 from .._arguments import mapping
+
+# Where what a description names may have to be imported first. Nothing else that data names ever is.
+OURS = frozenset(
+    f"lstmcore.{name}"
+    for name in (
+        "activations",
+        "constraints",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "optimizers",
+        "regularizers",
+        "tuner",
+    )
+)
 
 # (module, class name) -> class: ours, and those registered by name (module "").
 _classes: dict[tuple[str, str], Any] = {}
@@ -81,7 +98,13 @@ def _collect(name: str, value: Any) -> None:
 
 def find_class(module: str, name: str) -> Any:
     """Return the class that a description names; None if it is unknown."""
-    return _scope.get().get(name) or _classes.get((module, name))
+    return _scope.get().get(name) or _known(module, name)
+
+
+def _known(module: str, name: str) -> Any:
+    if (module, name) not in _classes and module in OURS:
+        importlib.import_module(module)
+    return _classes.get((module, name))
 
 
 def find_function(name: str) -> Any:
@@ -90,9 +113,8 @@ def find_function(name: str) -> Any:
 
 
 def is_name_of_ours(name: str) -> bool:
-    """Whether a public class that is known has that name, in whatever module."""
-    packages = (module for module, known in _classes if known == name)
-    return any(name in getattr(sys.modules.get(module), "__all__", ()) for module in packages)
+    """Whether a public class of the library has that name, in whatever module."""
+    return any(_known(module, name) and name in importlib.import_module(module).__all__ for module in OURS)
 
 
 @contextlib.contextmanager

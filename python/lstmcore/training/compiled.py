@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import optimizers
 from .._arguments import not_within_itself
+from .._signatures import did_you_mean
 from .._tree import leaves
 from .._warnings import warn
 from ..activations import Activation
@@ -154,7 +156,9 @@ class Compiled(Layer):
         """
         for name in options:
             if name not in _WITHOUT_EFFECT:
-                raise TypeError(f"compile got an unexpected argument {name!r}")
+                known = [p for p in inspect.signature(self.compile).parameters if p != "options"]
+                question = did_you_mean(name, (*known, *_WITHOUT_EFFECT))
+                raise TypeError(f"compile got an unexpected argument {name!r}{question}")
         refuse_while_trained(self)
         self._look_again()
         recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
@@ -181,6 +185,38 @@ class Compiled(Layer):
         if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
             with building:
                 self._gather()
+
+    def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
+        """Keep the weights in int8, in place, for inference; see `Layer.quantize`.
+
+        A model that is compiled stays so, for `evaluate`; what its optimizer has remembered is gone.
+
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(None, 3)), layers.Dense(1)])
+        >>> model.quantize("int8")
+        >>> model.predict(np.ones((2, 5, 3)), verbose=0).shape
+        (2, 1)
+
+        Parameters
+        ----------
+        mode, weights : as for `Layer.quantize`.
+
+        Raises
+        ------
+        ValueError
+            An argument, or the model, is none of those that can be quantized; then nothing is changed.
+        RuntimeError
+            Another thread trains or evaluates the model, or one that has a layer of it.
+        """
+        refuse_while_trained(self)
+        super().quantize(mode, weights)
+        if self._recipe:
+            try:
+                optimizer = deserialize(serialize(self.optimizer))
+            except TypeError:  # of the user's, with functions: it has nothing to do any more
+                optimizer = "rmsprop"
+            self.compile(**self._recipe | {"optimizer": optimizer})
 
     def _make_objectives(self, recipe: Mapping[str, Any], loss: Any) -> tuple[Objectives, Measures]:
         outputs = self.several_outputs
@@ -300,8 +336,8 @@ class Compiled(Layer):
     def _own_metrics(self) -> list[Metric]:
         """Return the metrics that are none of `compile`'s: attributes, or what a subclass has as `metrics`."""
         known = self._found_metrics
-        if known == (Metric.made, []) and type(self).metrics is Compiled.metrics:  # of most models, at every step
-            return known[1]
+        if known and not known[1] and known[0] == Metric.made and type(self).metrics is Compiled.metrics:
+            return known[1]  # of most models, at every step
         found = self._kept_metrics() if type(self).metrics is Compiled.metrics else self.metrics
         return found and _without(found, () if self._measures is None else self._measures.metrics)
 

@@ -1,5 +1,6 @@
 """Utilities under Keras's names."""
 
+from .. import _not_offered
 from .._tagging import tag_constraints, tag_spans
 from ..serialization import custom_object_scope
 from ..serialization import register as register_keras_serializable
@@ -9,7 +10,7 @@ from .normalization import normalize
 from .padding import pad_sequences
 from .plotting import model_to_dot, plot_model
 from .py_dataset import PyDataset, Sequence
-from .seeding import set_random_seed
+from .seeding import seeded, set_random_seed
 from .session import clear_session
 from .splitting import split_dataset
 from .windows import TimeseriesDataset, timeseries_dataset_from_array
@@ -29,6 +30,7 @@ __all__ = [
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "seeded",
     "set_random_seed",
     "split_dataset",
     "tag_constraints",
@@ -36,3 +38,5 @@ __all__ = [
     "timeseries_dataset_from_array",
     "to_categorical",
 ]
+
+_not_offered.answer_for(__name__)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from .. import _policy
 from .._arguments import flag
 from ..layers import _naming
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Give layers and models the names they would have in a new program: "lstm", not "lstm_7".
+    """Give layers and models the names and the dtypes they would have in a new program: "lstm", not "lstm_7".
 
-    Nothing else is kept from one model to the next.
+    The global dtype policy is forgotten too, but not `config.floatx`. Nothing else is kept from one model to the next.
 
     >>> from lstmcore import layers, utils
     >>> utils.clear_session()
@@ -22,3 +23,4 @@ def clear_session(free_memory: bool = True) -> None:
     """
     flag("free_memory", free_memory)
     _naming.begin_anew()
+    _policy.begin_anew()

@@ -133,7 +133,7 @@ class ForwardCall final : public Call {
                                   " has no recurrent product to drop h in");
         if ((x_dropout || h_dropout) && w->precision != Precision::full)
             throw py::value_error(std::string(x_dropout ? "dropout_mask" : "recurrent_dropout_mask") +
-                                  ": expected none, for weights of reduced precision are for inference");
+                                  ": expected none, for weights of reduced precision");
         if (a.training && !a.zoneout.random && (a.zoneout.h > 0 || a.zoneout.c > 0))
             throw py::value_error("zoneout: training needs a seed");
         if (given_out) {

@@ -2,22 +2,29 @@
 // the cell turns them into the gradients of the pre-activations. Threads share rows or units as in
 // the forward loop.
 //
+// With narrow products (products.hpp) what a cell writes becomes words, row by row; there is no dropout then.
+//
 // A cell has:
 //   gates             columns of its weights, in units
 //   width             columns of dpre, in units; the first `gates` of them are those of the recurrent product
 //   columns(shape, options)   which columns of dpre belong to which of the weights
 //   carries(p)        whether part of dL/dh goes straight to the step before, through p.dh0
-//   saved             what the forward pass saved, in units
+//   saved, saved_rounded    what the forward pass saved (kept.hpp), in units
 //   BackwardRow       a row's step: what it reads and writes (prefetch asks for it), the gradients of a vector of units
 #pragma once
 
+#include <type_traits>
+
 #include "forward.hpp"
 #include "gradients.hpp"
+#include "kept.hpp"
+#include "narrow_gradients.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
-template <class Cell, class T>
+template <class Cell, class T, class Product = Plain<T>>
 class Backward {
+    using Chunk = std::conditional_t<Product::narrow, NarrowGradients<Product>, ChunkGradients<T>>;
     static constexpr int L = lanes<T>;
     static constexpr long partial_size = tiles_in_group * tile_rows * panel_columns<T>;
     const BackwardProblem<T>& p;
@@ -28,11 +35,12 @@ class Backward {
     const bool far;                   // what the forward pass left is not in the second-level cache
     long row0, row1, panel0, panel1;  // this thread's rows and panels of units
     T* partial;                       // this thread's
-    ChunkGradients<T> chunk;
+    Chunk chunk;
+    const long depth;  // terms of the recurrent product, or words of them
 
  public:
     static std::size_t workspace(const BackwardProblem<T>& p) {
-        return partial_size * p.threads + ChunkGradients<T>::workspace(p, Cell::columns(p.shape, p.options));
+        return partial_size * p.threads + Chunk::workspace(p, Cell::columns(p.shape, p.options));
     }
 
     Backward(const BackwardProblem<T>& problem, const Team& team)
@@ -44,7 +52,8 @@ class Backward {
           carries(Cell::carries(p)),
           far(number_of(p, p.shape.steps) * Cell::saved * p.shape.units * long(sizeof(T)) > 512l << 10),
           partial(p.workspace + team.index * partial_size),
-          chunk(p, team, Cell::columns(p.shape, p.options), gates, p.workspace + p.threads * partial_size) {
+          chunk(p, team, Cell::columns(p.shape, p.options), gates, p.workspace + p.threads * partial_size),
+          depth(depth_of(chunk, gates)) {
         row0 = 0, row1 = p.shape.batch, panel0 = 0, panel1 = PanelOfUnits::count_of(blocks);
         if (by_units)
             team.split(panel1, panel0, panel1);
@@ -81,6 +90,30 @@ class Backward {
         long unit() const { return head_begin + first; }
     };
 
+    // Those of cells that have no narrow products take no way of keeping.
+    template <bool narrow, class = void>
+    struct RowOf {
+        using type = typename Cell::template BackwardRow<T>;
+    };
+    template <class Unused>
+    struct RowOf<true, Unused> {
+        using type = typename Cell::template BackwardRow<T, Keep<T, Product>>;
+    };
+
+    static long depth_of(const Chunk& chunk, long gates) {
+        if constexpr (Product::narrow)
+            return chunk.depth();
+        else
+            return gates;
+    }
+    // Where the cell writes for row r of a tile that begins at row b.
+    LSTMCORE_INLINE T* dpre_row(long b, long r, long t) const {
+        if constexpr (Product::narrow)
+            return chunk.row_of_tile(r);
+        else
+            return chunk.row(b + r, t);
+    }
+
     void step(long t, long begin, long end, bool last) {
         const bool whole = last || p.h_dropout.factors || blocks.heads > 1;  // in one piece
         for (long j = panel0; j < panel1; ++j) {
@@ -89,12 +122,12 @@ class Backward {
                 tile(t, b, height, slot, panel, k0, k1, last);
             };
             if (!whole) {
-                for_each_piece(begin, end, 0, gates, tile_of);
+                for_each_piece(begin, end, 0, depth, tile_of);
                 continue;
             }
             const long rows = end - begin;
             for (long i = 0; rows > 0 && i < tile_count(rows); ++i)
-                tile_of(begin + tile_begin(rows, i), tile_begin(rows, i + 1) - tile_begin(rows, i), 0, 0, gates);
+                tile_of(begin + tile_begin(rows, i), tile_begin(rows, i + 1) - tile_begin(rows, i), 0, 0, depth);
         }
     }
 
@@ -106,11 +139,11 @@ class Backward {
         const auto count = [&](long n) { return int(min(L, panel.count - n * L)); };
         if (k0 == 0)
             for (long k = 0; k < height * vectors; ++k) store(dh + k * L, Vec<T>{});
-        using Row = typename Cell::template BackwardRow<T>;
+        using Row = typename RowOf<Product::narrow>::type;
         const auto from_outputs = [&](long r) { return p.dh.data ? at(p.dh, b + r, t) : nullptr; };
-        if (far && k1 == gates)  // ask early for what the rows will read and write
+        if (far && k1 == depth)  // ask early for what the rows will read and write
             for (long r = 0; r < height; ++r) {
-                const Row row(p, b + r, t, chunk.row(b + r, t));
+                const Row row(p, b + r, t, dpre_row(b, r, t));
                 const T* d_outputs = from_outputs(r);
                 for (long n = 0; n < vectors; ++n) {
                     row.prefetch(unit_of(n));
@@ -118,9 +151,9 @@ class Backward {
                 }
             }
         if (!last) next_step(dh, t, b, height, panel, k0, k1);
-        if (k1 < gates) return;
+        if (k1 < depth) return;
         for (long r = 0; r < height; ++r) {
-            const Row row(p, b + r, t, chunk.row(b + r, t));
+            const Row row(p, b + r, t, dpre_row(b, r, t));
             const T* d_outputs = from_outputs(r);
             const long state = row_of(p, b + r) * p.shape.units;
             for (long n = 0; n < vectors; ++n) {
@@ -131,11 +164,18 @@ class Backward {
                 if (carries && !last) sum += load(p.dh0 + state + u, count(n));
                 row.backward(sum, u, count(n));
             }
+            if constexpr (Product::narrow) chunk.take_row_of_tile(r, b + r, t, panel.unit(), panel.count);
         }
     }
 
     // dh += dpre R^T, each gate's part times its dropout factors
     void next_step(T* dh, long t, long b, long height, const PanelOfUnits& of, long k0, long k1) const {
+        if constexpr (Product::narrow)
+            chunk.through_recurrent(dh, b, height, t + 1, of.first, of.count, k0, k1);
+        else
+            next_step_in_full(dh, t, b, height, of, k0, k1);
+    }
+    void next_step_in_full(T* dh, long t, long b, long height, const PanelOfUnits& of, long k0, long k1) const {
         const TransposedPanel<T> panel(p.weights.recurrent_transposed, gates, of.first, of.count);
         const T *rows[tile_rows], *factors_of[tile_rows];
         const auto find_rows = [&](long begin) {
@@ -163,6 +203,12 @@ class Backward {
     }
 
     void initial_state() {
+        if constexpr (Product::narrow)
+            chunk.initial_state(carries);
+        else
+            initial_state_in_full();
+    }
+    void initial_state_in_full() {
         const long rows = rows_at(p, 0);
         long begin, end;
         team.split(tile_count(rows), begin, end);

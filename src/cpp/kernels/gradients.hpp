@@ -24,6 +24,18 @@ struct Columns {
     int bias_rows;  // rows of biases that get the sums of the runs: 0, 1, or 2 (kernel's, recurrent kernel's)
 };
 
+// Rows of a chunk: enough for the matrix products.
+inline long rows_of_chunk(const RecurrentShape& s) {
+    return max(1, min(s.steps, depth_block / max(1, s.batch))) * s.batch;
+}
+// The first step of the chunk of at most `limit` rows that ends before step `end`.
+template <class Problem>
+long first_step_of_chunk(const Problem& p, long end, long limit) {
+    long t = end - 1;
+    while (t > 0 && number_of(p, end) - number_of(p, t - 1) <= limit) --t;
+    return t;
+}
+
 template <class T>
 class ChunkGradients {
     static constexpr int L = lanes<T>;
@@ -44,10 +56,6 @@ class ChunkGradients {
     bool factors_packed = false;
 
     static std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
-    // Enough rows for the matrix products.
-    static long rows_of_chunk(const RecurrentShape& s) {
-        return max(1, min(s.steps, depth_block / max(1, s.batch))) * s.batch;
-    }
     static std::size_t scratch_size(const RecurrentShape& s) { return aligned(strip * max(s.inputs, s.outputs)); }
     static std::size_t panel_size(const RecurrentShape& s) { return aligned(rows_of_chunk(s) * panel_columns<T>); }
     static std::size_t dpre_size(const RecurrentShape& s, long width) {
@@ -102,7 +110,7 @@ class ChunkGradients {
     }
 
     // The chunk that ends before step `end`.
-    void begin(long end) { t1 = end, t0 = first_step(end); }
+    void begin(long end) { t1 = end, t0 = first_step_of_chunk(p, end, limit); }
 
     // dpre of a step of the chunk, or of the one after it.
     LSTMCORE_INLINE T* row(long b, long t) const { return dpre + (number_of(p, t) - number_of(p, t0) + b) * width; }
@@ -118,7 +126,7 @@ class ChunkGradients {
         // The earliest step's dpre goes where the next chunk looks for it.
         long begin, end;
         team.split(rows_at(p, t0) * width, begin, end);
-        T* to = dpre + (number_of(p, t0) - number_of(p, first_step(t0))) * width;
+        T* to = dpre + (number_of(p, t0) - number_of(p, first_step_of_chunk(p, t0, limit))) * width;
         std::memcpy(to + begin, dpre + begin, (end - begin) * sizeof(T));
         team.wait();
     }
@@ -228,12 +236,6 @@ class ChunkGradients {
                 }
             }
         }
-    }
-
-    long first_step(long end) const {
-        long t = end - 1;
-        while (t > 0 && number_of(p, end) - number_of(p, t - 1) <= limit) --t;
-        return t;
     }
 
     // Calls f(run, copy) for the runs, cut between gates where each has dropout factors of its own, and between heads.

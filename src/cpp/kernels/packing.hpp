@@ -71,15 +71,16 @@ long tail_vectors(long units) {
 template <class Cell, class T, class Product = Plain<T>>
 PackedSizes packed_sizes(const RecurrentShape& s, const CellOptions& options) {
     const Blocks<Cell, T> blocks(s, options);
-    const std::size_t count = blocks.count(), gates = Cell::gates * s.units;
+    const std::size_t count = blocks.count();
     const std::size_t tail = tail_vectors<Cell, T>(s.units) * lanes<T>;
     const std::size_t width = count * block_units<Cell, T> * Cell::gates + tail;
     PackedSizes sizes{};
     sizes.kernel = width * panel_rows<Product>(s.inputs), sizes.recurrent = width * panel_rows<Product>(blocks.depth);
     sizes.bias = count * Cell::sums * lanes<T> + tail;
-    if (Product::narrow) return sizes;  // for inference
-    sizes.kernel_transposed = gates * packed_columns<T>(s.inputs);
-    sizes.recurrent_transposed = gates * packed_columns<T>(blocks.depth);
+    if (Product::scaled) return sizes;  // for inference
+    const std::size_t rows = Cell::gates * ceil_div(s.units, Product::group);
+    sizes.kernel_transposed = rows * packed_columns<T>(s.inputs);
+    sizes.recurrent_transposed = rows * packed_columns<T>(blocks.depth);
     return sizes;
 }
 
@@ -160,10 +161,15 @@ void pack(const PackProblem<T>& problem) {
                 if (const long vectors = tail_vectors<Cell, T>(units); vectors && team.index == team.size - 1)
                     pack_tail<Cell, Product>(p, vectors);
             if (p.packed.kernel_transposed) {
-                pack_transposed(team, p.packed.kernel_transposed, p.weights.kernel, p.kernel, p.shape.inputs, gates);
+                const auto transpose = [&](T* packed, const T* matrix, const MatrixStrides& strides, long rows) {
+                    if constexpr (!Product::narrow)
+                        pack_transposed(team, packed, matrix, strides, rows, gates);
+                    else if constexpr (!Product::scaled)
+                        pack_narrow_transposed<Product>(team, packed, matrix, strides, rows, Cell::gates, units);
+                };
+                transpose(p.packed.kernel_transposed, p.weights.kernel, p.kernel, p.shape.inputs);
                 if constexpr (Cell::recurrent)
-                    pack_transposed(team, p.packed.recurrent_transposed, p.weights.recurrent, p.recurrent, blocks.depth,
-                                    gates);
+                    transpose(p.packed.recurrent_transposed, p.weights.recurrent, p.recurrent, blocks.depth);
             }
         },
         &problem);

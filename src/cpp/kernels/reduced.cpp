@@ -8,17 +8,23 @@
 
 namespace lstmcore::LSTMCORE_ISA {
 
-// For inference.
+// With scales they are for inference.
 template <class Cell, class Product>
 constexpr CellKernels<float> narrow() {
     using Loop = Forward<Cell, float, Product>;
-    return {packed_sizes<Cell, float, Product>,
-            pack<Cell, float, Product>,
-            saved_of_fused<Cell>,
-            Loop::workspace,
-            run<Loop, ForwardProblem<float>>,
-            nullptr,
-            nullptr};
+    CellKernels<float> kernels = {packed_sizes<Cell, float, Product>,
+                                  pack<Cell, float, Product>,
+                                  saved_of_fused<Cell, Keep<float, Product>>,
+                                  Loop::workspace,
+                                  run<Loop, ForwardProblem<float>>,
+                                  nullptr,
+                                  nullptr};
+    if constexpr (!Product::scaled) {
+        using Back = Backward<Cell, float, Product>;
+        kernels.backward_workspace = Back::workspace, kernels.backward = run<Back, BackwardProblem<float>>;
+        kernels.saves_c = Cell::saved_rounded > Cell::saved;
+    }
+    return kernels;
 }
 
 template <class Cell>

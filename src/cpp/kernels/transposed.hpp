@@ -47,6 +47,29 @@ void pack_transposed(const Team& team, T* packed, const T* weights, const Matrix
     }
 }
 
+// The same as words (products.hpp), without dots. The columns of a gate are a whole number of words, the gates of each
+// vector one after the other.
+template <class Product>
+void pack_narrow_transposed(const Team& team, float* packed, const float* weights, const MatrixStrides& strides,
+                            long rows, long gates, long units) {
+    constexpr int L = lanes<float>;
+    const long of_gate = ceil_div(units, Product::group);
+    long begin, end;
+    team.split(ceil_div(rows, L), begin, end);
+    for (long row = begin * L; row < min(rows, end * L); row += L) {
+        const long first = row - row % panel_columns<float>;
+        const long width = min(panel_columns<float>, packed_columns<float>(rows - first));
+        for (long gate = 0; gate < gates; ++gate) {
+            const float* from = weights + row * strides.row + gate * units * strides.column;
+            float* to = packed + (first * gates + gate * width) * of_gate + row - first;
+            pack_columns<Product>(to, width, units, [&](float* vectors, long k, long count) {
+                pack_vector(vectors, L, from + k * strides.column, strides.column, strides.row, count,
+                            int(min(L, rows - row)));
+            });
+        }
+    }
+}
+
 // f(row, dot, product) for `height` rows and the dots of a panel, over `depth` terms from its row k on.
 template <class T, class F>
 LSTMCORE_INLINE void for_each_dot(const TransposedPanel<T>& panel, long height, const T* const* rows, long k,

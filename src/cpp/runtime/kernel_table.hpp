@@ -23,7 +23,7 @@ const CellKernels<T>& cell_kernels(const char* name, bool staged) {
     return staged ? cell->staged : cell->fused;
 }
 
-// Those of narrow numbers, for inference; null where there are none of that cell.
+// Those of narrow numbers; null where there are none of that cell.
 template <class T>
 const CellKernels<T>* reduced_kernels(const char* name, Precision precision) {
     if constexpr (sizeof(T) == 4) {

@@ -32,7 +32,8 @@ constexpr Part<T> parts[] = {
 template <class T>
 const CellKernels<T>* kernels_of(const CellDescription& d) {
     if (d.precision == Precision::full) return &cell_kernels<T>(d.cell->name, d.staged);
-    return d.staged || d.training ? nullptr : reduced_kernels<T>(d.cell->name, d.precision);
+    const CellKernels<T>* const reduced = d.staged ? nullptr : reduced_kernels<T>(d.cell->name, d.precision);
+    return reduced && d.training && !reduced->backward ? nullptr : reduced;
 }
 
 std::size_t rounded(std::size_t n) { return (n + 15) / 16 * 16; }
@@ -58,6 +59,7 @@ std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeight
     for_each_part([&](const Part<T>& part) { total += rounded(sizes.*part.size); });
     Packed<T> packed;
     packed.kernels = &kernels;
+    packed.weights.x_scale = made->x_scale;
     packed.memory = Buffer<T>(total);
     T* next = packed.memory.get();
     for_each_part([&](const Part<T>& part) {

@@ -60,7 +60,7 @@ def said_otherwise(name: str, arguments: dict[str, Any], legacy: bool) -> dict[s
     for option in ("input_dtype", "input_length"):
         if option in arguments and own != "Embedding":
             arguments.pop(option)
-    if own != "InputLayer" and arguments.get("dtype") not in (None, "float32", "float64"):
+    if own != "InputLayer" and arguments.get("dtype") not in (None, "float32", "float64", "mixed_bfloat16"):
         del arguments["dtype"]
     return {key: _from_one(value) if key in _ONE else value for key, value in arguments.items()}
 
@@ -73,9 +73,7 @@ def _from_one(value: Any) -> Any:
 
 
 def dtype_of(value: Any) -> Any:
-    """Return the dtype of weights from that of Keras, which may be a policy."""
+    """Return the policy of a layer from that of Keras; in place of mixed_float16 there is float32."""
     if isinstance(value, dict):
         value = (value.get("config") or {}).get("name")
-    if isinstance(value, str) and value.startswith("mixed_"):
-        return "float32"
-    return value
+    return "float32" if value == "mixed_float16" else value

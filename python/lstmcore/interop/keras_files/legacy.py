@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...graph.tracing import all_within
 from ...layers import GRU, LSTM, RNN, Bidirectional, TimeDistributed
 from ...layers.cells import LayerCell
 from ...variables import Variable
@@ -17,7 +18,11 @@ _GATES: dict[type, int] = {LSTM: 4, GRU: 3}
 
 def variables_of(layer: Any) -> list[Variable]:
     """Return the weights of a layer or model in the order of these files: those that are trained first."""
-    return [*layer.trainable_variables, *layer.non_trainable_variables]
+    trained = {id(v) for v in layer.trainable_variables}
+    # What is quantized is written as the floats that it stands for, in the order of a layer that is not.
+    parts = [part for part in (layer, *all_within(layer)) if part.quantization_mode is not None and part.trainable]
+    trained |= {id(v) for part in parts for v in part.variables if v.int8 is not None and v.trainable}
+    return sorted(layer.variables, key=lambda v: id(v) not in trained)
 
 
 def weights(contents: Contents, layers: Sequence[Any]) -> tuple[dict[str, Array], dict[str, Variable]]:

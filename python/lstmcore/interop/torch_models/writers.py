@@ -59,7 +59,7 @@ def _recurrent(layer: Any, shape: Shape) -> Made:
     for option in ("return_state", "go_backwards", "stateful"):
         if getattr(first, option):  # of the two in a Bidirectional, the second goes backwards
             raise ConversionError(f"with {option}=True, which PyTorch's modules do not have")
-    if any(value for way in ways for value in way._zoneout.values()):
+    if any(way._zones for way in ways):
         raise ConversionError("PyTorch has no zoneout")
     if len({way.use_bias for way in ways}) > 1:
         raise ConversionError("PyTorch has no Bidirectional of a layer with a bias and one without")

@@ -11,11 +11,13 @@ from ....graph.symbol import Symbol
 from ....layers import Input
 from ..package import imported
 from . import masks, places
-from .folding import Node
+from .errors import UnsupportedError
+from .nodes import Node
 from .operators import is_known, made
 from .reading import array_of, attributes_of, domain_of, in_order, needed, read
 from .reshaping import separate
-from .values import OtherBatchError, Sizes, UnsupportedError, Value, batch_first
+from .sizes import Sizes
+from .values import OtherBatchError, Value, batch_first
 
 
 class _Unknown:

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....layers import Cast, Compare, Reduction
-from .folding import Node
+from .errors import UnsupportedError
+from .nodes import Node
 from .places import numbers_of
-from .values import BATCH, Size, Sizes, UnsupportedError, Value, counted
+from .sizes import BATCH, Size, Sizes
+from .values import Value, counted
 
 
 class OfMask(NamedTuple):

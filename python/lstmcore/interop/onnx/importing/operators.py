@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -9,10 +10,26 @@ import numpy as np
 
 from ....layers import Absolute, Cast, Negative
 from ..package import imported
-from . import conditions, layers, masks, places, recurrent, shapes, subgraphs, windows
-from .folding import OPERATORS, Node, folded
-from .reshaping import reshape
-from .values import Size, UnsupportedError, Value, unmerged
+from . import (
+    attention,
+    conditions,
+    layers,
+    masks,
+    normalising,
+    places,
+    recurrent,
+    reducing,
+    shapes,
+    spreading,
+    subgraphs,
+    windows,
+)
+from .errors import UnsupportedError
+from .folding import OPERATORS, folded
+from .nodes import Node
+from .reshaping import flatten, reshape
+from .sizes import Size
+from .values import Value, unmerged
 
 _PASSED = ("Identity", "Dropout")
 _LAYERS: dict[str, Any] = {
@@ -20,35 +37,42 @@ _LAYERS: dict[str, Any] = {
     **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
     **dict.fromkeys(("MaxPool", "AveragePool"), windows.pool),
     **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), windows.global_pool),
-    **dict.fromkeys(layers.REDUCTIONS, layers.reduce),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum"), shapes.elementwise),
+    **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),
     **dict.fromkeys(layers.FUNCTIONS, layers.function),
     **dict.fromkeys(conditions.COMPARED, conditions.compare),
     "Not": conditions.invert,
+    "IsNaN": layers.is_nan,
+    "IsInf": layers.is_infinite,
+    "RMSNormalization": normalising.rms_normalization,
+    "InstanceNormalization": normalising.instance_normalization,
     "Where": conditions.where,
     "Reciprocal": layers.reciprocal,
-    "ArgMax": layers.arg_max,
+    "ArgMax": reducing.arg_max,
     "HardSigmoid": layers.hard_sigmoid,
     "Clip": layers.clip,
     "PRelu": layers.prelu,
     "Gemm": layers.gemm,
-    "BatchNormalization": layers.batch_normalization,
-    "LayerNormalization": layers.layer_normalization,
+    "BatchNormalization": normalising.batch_normalization,
+    "LayerNormalization": normalising.layer_normalization,
     "Conv": windows.conv,
     "Pad": windows.pad,
 }
+_OF_SIZES = {"GroupNormalization": normalising.group_normalization, "Attention": attention.attention}
+_ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum")
 _MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
 _SIZED = {
     "Slice": shapes.slice_,
     "Reshape": reshape,
     "Concat": shapes.concat,
-    "Expand": shapes.expand,
+    "Flatten": flatten,
+    "Expand": spreading.expand,
+    "Tile": spreading.tile,
     "ReverseSequence": shapes.reverse_sequence,
 }
 # What looks at axes one by one, so that several of ours that are one of the file's must be one.
 _ALONG_AXES = {
     *("Slice", "Split", "Concat", "Gather", "GatherElements", "GatherND", "Softmax", "LogSoftmax", "ArgMax", "Pad"),
-    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
+    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *reducing.REDUCTIONS),
 }
 _SYMBOLIC = (Value, shapes.Pieces, places.Order, places.Places, masks.OfMask)  # what is no constant
 _OF_MARKS = ("SequenceAt", "GatherND")
@@ -56,7 +80,6 @@ _MOST_BYTES, _MOST_TIMES = 1 << 26, 8  # of constants that are computed: by them
 _BY_NAME = (
     "Constant",
     "Split",
-    "Flatten",
     "If",
     "Abs",
     "SplitToSequence",
@@ -65,6 +88,7 @@ _BY_NAME = (
     "GatherND",
     "Loop",
     "CumSum",
+    "OneHot",
     "GatherElements",
 )
 _EITHER = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow")  # whose first input may be a constant alone
@@ -73,7 +97,8 @@ _RECURRENT = ("LSTM", "GRU", "RNN")
 
 def is_known(kind: str) -> bool:
     """Return whether an operator of the standard domain is offered, in some way of using it."""
-    return kind in (*_LAYERS, *_MOVING, *_SIZED, *_PASSED, *_RECURRENT, *OPERATORS, *_BY_NAME)
+    tables = (_LAYERS, _ELEMENTWISE, _OF_SIZES, _MOVING, _SIZED, _PASSED, _RECURRENT, OPERATORS, _BY_NAME)
+    return any(kind in table for table in tables)
 
 
 def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
@@ -139,7 +164,7 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
     if kind in _RECURRENT:
         used = [bool(name) and readers[name] > 0 for name in node.outputs]
         return recurrent.recurrent(node, used, walk.dtype)
-    if kind in (*_MOVING, *_SIZED, "Split", "Flatten") and kind != "Concat" and not isinstance(first, Value):
+    if kind in (*_MOVING, *_SIZED, "Split") and kind != "Concat" and not isinstance(first, Value):
         raise UnsupportedError("a constant with what is computed")
     if kind in _MOVING:
         return [_MOVING[kind](node)]
@@ -147,8 +172,14 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
         return [_SIZED[kind](node, walk.sizes)]
     if kind == "Split":
         return list(shapes.split(node, walk.sizes))
-    if kind == "Flatten":
-        return [shapes.flatten(node)]
+    if kind == "OneHot":
+        if isinstance(first, Value):
+            walk.embedded.add(first.symbol.key)
+        return [
+            layers.one_hot(
+                node, walk.dtype, walk.uses.get(node.outputs[0]) == {"Cast"}, functools.partial(_within_limits, walk)
+            )
+        ]
     if kind == "Gather":
         if isinstance(first, np.ndarray):
             walk.embedded.add(inputs[1].symbol.key)
@@ -162,6 +193,10 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
         if isinstance(first, np.ndarray):
             raise UnsupportedError("a constant on the left")
         return [shapes.matmul(node, walk.dtype)]
+    if kind in _OF_SIZES:
+        return [_OF_SIZES[kind](node, walk.dtype, walk.sizes)]
+    if kind in _ELEMENTWISE:
+        return [shapes.elementwise(node, walk.dtype, walk.sizes)]
     if kind not in _LAYERS:
         raise UnsupportedError(kind)
     if not isinstance(first, Value) and kind not in (*_EITHER, *conditions.COMPARED, "Where"):
@@ -183,10 +218,14 @@ def _cast(walk: Any, node: Node) -> Any:
     source = value.symbol.dtype
     if source == target or (source.kind in "iu" and target.kind in "iu"):
         return value
+    if source.kind == target.kind == "f" and walk.uses.get(node.outputs[0], {""}) <= {"IsNaN", "IsInf"}:
+        return value
     if source.kind in "iu" and walk.uses.get(node.outputs[0]) == {"Less"}:
         return value
-    if walk.ours and source.kind == "b" and target.kind in "iu":
+    if walk.ours and source.kind == "b" and target == np.int64:
         return masks.of_mask(value, walk.sizes)
+    if source.kind == "b" and target.kind in "iu" and walk.uses.get(node.outputs[0], set()) <= {"Cast", "ReduceSum"}:
+        return value  # which is counted
     if source.kind in "iub" and target == walk.dtype:
         return layers.same_axes(value, Cast(dtype=walk.dtype))
     raise UnsupportedError(f"from {source} to {target}")

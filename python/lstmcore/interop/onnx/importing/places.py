@@ -9,8 +9,10 @@ import numpy as np
 
 from ....graph.symbol import Symbol
 from ....layers import Arithmetic, SequenceMask, TakeStep
-from .folding import Node
-from .values import BATCH, Numbers, Sizes, UnsupportedError, Value, counted, reshaped
+from .errors import UnsupportedError
+from .nodes import Node
+from .sizes import BATCH, Numbers, Sizes
+from .values import Value, counted, reshaped
 
 
 class Order(NamedTuple):

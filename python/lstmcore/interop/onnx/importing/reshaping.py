@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .folding import Node
-from .values import BATCH, Size, Sizes, UnsupportedError, Value, batch_first, reshaped
+from .errors import UnsupportedError
+from .nodes import Node
+from .sizes import BATCH, Size, Sizes
+from .values import Value, batch_first, reshaped
 
 
 def reshape(node: Node, sizes: Sizes) -> Value:
@@ -21,11 +23,26 @@ def reshape(node: Node, sizes: Sizes) -> Value:
         raise UnsupportedError("sizes of 0")
     shape = value.shape(sizes)
     wanted = [shape[k] if n == 0 and k < len(shape) else n for k, n in enumerate(target.tolist())]
-    axes = _regrouped(value, wanted, sizes)
-    if axes is not None:
-        return Value(value.symbol, axes)
-    value = separate(value)
-    return _behind_batch(value, wanted, sizes)
+    finer: Value | None = value
+    while finer is not None:
+        axes = _regrouped(finer, wanted, sizes)
+        if axes is not None:
+            return Value(finer.symbol, axes)
+        finer = _refined(finer, wanted, sizes)
+    return _behind_batch(separate(value), wanted, sizes)
+
+
+def flatten(node: Node, sizes: Sizes) -> Value:
+    """Return the axes before one, and those from it on, as one each."""
+    value: Value = node.inputs[0]
+    axis = node.get("axis", 1)
+    if not -len(value.axes) <= axis <= len(value.axes):
+        raise ValueError(f"Flatten: axis: expected one of {len(value.axes)} axes, got {axis}")
+    shape = value.shape(sizes)
+    ends = [math.prod(part) for part in (shape[: axis % (len(shape) + 1)], shape[axis % (len(shape) + 1) :])]
+    if axis < 0:
+        ends = [math.prod(part) for part in (shape[:axis], shape[axis:])]
+    return reshape(Node("Reshape", {}, [value, np.array(ends, object)], node.outputs, node.opset), sizes)
 
 
 def _regrouped(value: Value, wanted: list[Any], sizes: Sizes) -> tuple[tuple[int, ...], ...] | None:
@@ -48,6 +65,71 @@ def _regrouped(value: Value, wanted: list[Any], sizes: Sizes) -> tuple[tuple[int
         counts[-1] += end - start
     parts = iter(left)
     return tuple(tuple(next(parts) for _ in range(count)) for count in counts)
+
+
+def _refined(value: Value, wanted: list[Any], sizes: Sizes) -> Value | None:
+    """Return a value with an axis of its symbol as two where shapes ask for a part of it, such as a head of attention.
+
+    None where no part alone is asked for.
+    """
+    at = next((k for k, n in enumerate(wanted) if not isinstance(n, Size) and n == -1), len(wanted))
+    own = [k for axes in value.axes for k in axes]
+    known = [sizes.of(value.symbol, k) for k in own]
+    place = 0
+    for n in wanted[:at]:
+        product: Any = 1
+        while place < len(known) and not _same(product, n, sizes):
+            size, part = known[place], _rest(n, product, sizes)
+            if part is not None and _is_part(part, size):
+                return _split(value, own[place], part)
+            if part is not None and isinstance(size, Size) and own[place] and product == 1:
+                return _fixed(value, own[place], part)
+            product = product * size
+            place += 1
+        if not _same(product, n, sizes):
+            return None
+    end = len(known)
+    for n in wanted[:at:-1]:
+        product = 1
+        while end > place and not _same(product, n, sizes):
+            end -= 1
+            part = _rest(n, product, sizes)
+            if part is not None and _is_part(part, known[end]):
+                return _split(value, own[end], known[end] // part)
+            product = product * known[end]
+    return None
+
+
+def _is_part(part: int, size: Any) -> bool:
+    return not isinstance(size, Size) and 1 < part < size and size % part == 0
+
+
+def _rest(whole: Any, product: Any, sizes: Sizes) -> int | None:
+    """Return which number a product is to be multiplied with; None if there is none."""
+    if sizes.rows is not None and not isinstance(whole, Size):
+        product = _number(product, sizes.rows)
+    if product is None or (isinstance(product, Size) and not isinstance(whole, Size)):
+        return None
+    if not isinstance(whole, Size):
+        return int(whole) // product if product and whole % product == 0 else None
+    rest = whole // product
+    return None if isinstance(rest, Size) else int(rest)
+
+
+def _fixed(value: Value, axis: int, size: int) -> Value:
+    """Return a value of just so many elements along an axis of which the file is written for that many alone."""
+    shape = value.symbol.shape
+    return Value(reshaped(value.symbol, (*shape[1:axis], size, *shape[axis + 1 :])), value.axes)
+
+
+def _split(value: Value, axis: int, first: int) -> Value:
+    """Return a value with an axis of its symbol as two, the first of them of a size."""
+    shape = value.symbol.shape
+    whole = shape[axis]
+    assert whole is not None
+    symbol = reshaped(value.symbol, (*shape[1:axis], first, whole // first, *shape[axis + 1 :]))
+    axes = tuple(tuple(b for a in own for b in ((a, a + 1) if a == axis else (a + (a > axis),))) for own in value.axes)
+    return Value(symbol, axes)
 
 
 def _taken(known: list[Any], wanted: list[Any], sizes: Sizes) -> list[int] | None:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .... import layers
-from .folding import Node, bounded, part, slices
-from .values import Constant, Size, Sizes, UnsupportedError, Value, batch_first, counted, in_axes, laid_out, widened
+from .errors import UnsupportedError
+from .nodes import Node, part, slices
+from .sizes import Size, Sizes
+from .values import Constant, Value, counted, in_axes, laid_out, reshaped, widened
 
 _ARITHMETIC = {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "true_divide", "Pow": "power"}
 _MERGING = {
@@ -191,37 +193,6 @@ def concat(node: Node, sizes: Sizes) -> Value:
     return Value(layers.Concatenate(own, dtype=None)([v.symbol for v in values]), first.axes)
 
 
-def flatten(node: Node) -> Value:
-    """Return all axes but the batch as one."""
-    value = node.inputs[0]
-    if counted(node.get("axis", 1), len(value.axes)) != 1 or value.batch != 0:
-        raise UnsupportedError("Flatten of other than the axes behind the batch")
-    symbol = batch_first(value)
-    return Value.plain(symbol if symbol.ndim == 2 else layers.Flatten(dtype=None)(symbol))
-
-
-def expand(node: Node, sizes: Sizes) -> Value:
-    """Return a value that is broadcast to the shape that it has."""
-    value, target = node.inputs
-    if not isinstance(target, np.ndarray):
-        raise UnsupportedError("a shape that is computed")
-    value = widened(value, len(target))
-    shape = value.shape(sizes)
-    spread = []
-    for n, m, own in zip([1] * (len(shape) - len(target)) + list(target), shape, value.axes, strict=True):
-        if n in (m, 1) or (own == (0,) and n == sizes.rows):
-            spread.append(1)
-        elif m == 1 and not isinstance(n, Size):
-            spread.append(int(n))
-        else:
-            raise UnsupportedError("Expand to a size that is computed, or to several batches")
-    bounded(spread)
-    if set(spread) <= {1}:
-        return value
-    value, nothing = with_constant(value, np.zeros(spread, value.symbol.dtype))
-    return Value(layers.Arithmetic("add", nothing)(value.symbol), value.axes)
-
-
 def with_constant(value: Value, constant: Constant) -> tuple[Value, Constant]:
     """Return a value and a constant that it is merged with, broadcast to the value's symbol."""
     if constant.dtype == object:
@@ -244,9 +215,22 @@ def together(what: str, values: list[Value]) -> list[Value]:
     return values
 
 
-def elementwise(node: Node, dtype: Any) -> Value:
+def with_size(value: Value, constant: Any, sizes: Sizes, dtype: Any) -> Any:
+    """Return a constant as it is, or as a value with the axes of another if it is a size that is not known."""
+    if not isinstance(constant, np.ndarray) or constant.dtype != object:
+        return constant
+    if constant.size != 1 or constant.ndim > len(value.axes) or value.symbol.dtype.kind != "f":
+        raise UnsupportedError("sizes that are not known among the numbers")
+    number = sizes.number(constant.reshape(-1)[0], dtype)
+    return Value(reshaped(number, (1,) * (value.symbol.ndim - 1)), value.axes)
+
+
+def elementwise(node: Node, dtype: Any, sizes: Sizes) -> Value:
     """Return a sum, product or their kind, of values or with a constant."""
     values = [one for one in node.inputs if isinstance(one, Value)]
+    if len(values) == 1 and len(node.inputs) == 2 and node.operator in _MERGING:
+        node.inputs = [with_size(values[0], one, sizes, dtype) for one in node.inputs]
+        values = [one for one in node.inputs if isinstance(one, Value)]
     if len(values) == 1 and len(node.inputs) == 2 and node.operator in _ARITHMETIC:
         reverse = not isinstance(node.inputs[0], Value)
         constant = node.inputs[0 if reverse else 1]
@@ -272,8 +256,11 @@ def elementwise(node: Node, dtype: Any) -> Value:
 
 
 def matmul(node: Node, dtype: Any) -> Value:
-    """Return products of matrices, batch by batch."""
+    """Return products of matrices: batch by batch, or for all that an axis is merged of, as the heads of attention."""
     first, second = (laid_out(value) for value in node.inputs)
-    if first.batch or second.batch:
+    if len(first.axes) > 2 and first.axes[:-2] == second.axes[:-2] and 0 in sum(first.axes[:-2], ()):
+        made = layers.Matmul(dtype=dtype)([first.symbol, second.symbol])
+        return Value(made, (*first.axes[:-2], (made.ndim - 2,), (made.ndim - 1,)))
+    if first.axes[0] != (0,) or second.axes[0] != (0,):
         raise UnsupportedError("MatMul along the batch")
     return Value.plain(layers.Matmul(dtype=dtype)([first.symbol, second.symbol]))

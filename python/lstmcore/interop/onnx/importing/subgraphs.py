@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from . import shapes
-from .folding import Node
+from .errors import UnsupportedError
+from .nodes import Node
 from .reading import array_of
-from .values import UnsupportedError, Value
+from .values import Value
 
 _MOST_NODES = 100_000  # of loops, in all their rounds
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from .... import layers
-from .folding import Node, bounded
+from .errors import UnsupportedError
+from .nodes import Node, bounded
 from .shapes import without
-from .values import OtherBatchError, UnsupportedError, Value, batch_first
+from .values import OtherBatchError, Value, batch_first
 
 _MOST = 1000  # steps that are others again, each of which is a part of its own
+_MOST_SINGLE = 64  # of which each is taken by its number
 
 
 def _steps_last(value: Any) -> Any:
@@ -186,15 +188,27 @@ def _padded(symbol: Any, pads: tuple[int, int], mode: str, dtype: Any) -> Any:
         parts = [symbol[:, :1]] * before + [symbol] + [symbol[:, -1:]] * behind
     elif mode == "reflect":
         steps = symbol.shape[1]
-        if steps is None or max(pads) >= steps:
-            raise UnsupportedError("reflected steps, where there may be fewer than are asked for")
+        if steps is None:
+            return _of_single_steps(symbol, range(before, 0, -1), range(-2, -2 - behind, -1))
+        if max(pads) >= steps:
+            raise ValueError(f"Pad: pads: expected fewer than {steps} reflected steps, got {list(pads)}")
         parts = [symbol[:, before:0:-1]] * (before > 0) + [symbol]
         parts += [symbol[:, steps - 2 : steps - 2 - behind if steps - 2 >= behind else None : -1]] * (behind > 0)
     elif mode == "wrap":
         steps = symbol.shape[1]
-        if steps is None or max(pads) > steps:
-            raise UnsupportedError("repeated steps, where there may be fewer than are asked for")
+        if steps is None:
+            return _of_single_steps(symbol, range(-before, 0), range(behind))
+        if max(pads) > steps:
+            raise ValueError(f"Pad: pads: expected at most {steps} repeated steps, got {list(pads)}")
         parts = [symbol[:, steps - before :]] * (before > 0) + [symbol] + [symbol[:, :behind]] * (behind > 0)
     else:
         raise ValueError(f"Pad: mode: expected constant, reflect, edge or wrap, got {mode!r}")
     return layers.Concatenate(1, dtype=None)(parts)
+
+
+def _of_single_steps(symbol: Any, before: range, behind: range) -> Any:
+    """Return steps with some of them, by their numbers, before and behind: each alone, so that it must be there."""
+    if max(len(before), len(behind)) > _MOST_SINGLE:
+        raise UnsupportedError(f"Pad of more than {_MOST_SINGLE} steps where their number is not known")
+    parts = [[symbol[:, k, None] for k in one] for one in (before, behind)]
+    return layers.Concatenate(1, dtype=None)([*parts[0], symbol, *parts[1]])

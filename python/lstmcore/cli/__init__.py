@@ -1,0 +1,1 @@
+"""The command line, ``python -m lstmcore``: a module for each subcommand, with ``add`` and ``run``."""
