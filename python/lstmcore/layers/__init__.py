@@ -1,6 +1,7 @@
 """The layers, under Keras's names.
 
-==============  ==============================================================================================recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
+==============  =====================================================================================================
+recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
 cells           LSTMCell, GRUCell, SimpleRNNCell, StackedRNNCells; Cell, the base of your own
 inputs          Input, InputLayer, Embedding, Masking, Normalization, Rescaling
 dense           Dense, TimeDistributed, Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax, Clip
