@@ -422,6 +422,21 @@ def check_compilers_of_pytorch():
     assert_close([array(got.detach()), array(exported.detach())], [array(want.detach())] * 2)
 
 
+def check_gradients_of_several_vectors_at_once():
+    if BACKEND != "torch":
+        return
+    import torch
+
+    layer, x = keras.layers.LSTM(4, return_sequences=True), torch.linspace(-1, 1, 12).reshape(2, 2, 3)
+    layer(x)
+    jacobian = torch.autograd.functional.jacobian
+    want = jacobian(layer, x)
+    with ours.accelerate() as acceleration:
+        got = jacobian(layer, x, vectorize=True)
+    assert acceleration.accelerated
+    assert_close([array(got)], [array(want)])
+
+
 def check_gradients_of_gradients_are_refused():
     if BACKEND != "torch":
         return

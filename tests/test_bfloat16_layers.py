@@ -110,7 +110,7 @@ def test_training_goes_on(kind, options):
 
 @every_layer
 def test_training_is_that_of_the_reference(kind):
-    """But for numbers that float32 and float64 round to two sides, and what is kept between the passes."""
+    """But for numbers that float32 and float64 round to two sides: one of them makes as much as is allowed."""
     x, layer = x_of(4, 5), made(kind, MIXED)
     y, d, dx, gradients = passes(layer, x)
     np.testing.assert_array_equal(y, layer(x))
@@ -121,7 +121,7 @@ def test_training_is_that_of_the_reference(kind):
     dx_, gradients_, _ = getattr(reference, f"{name}_backward")(cache, d.astype("f8"))
     for got, want in zip((dx, *gradients), (dx_, *gradients_), strict=True):
         apart = np.linalg.norm(got - want) / np.linalg.norm(want)
-        assert apart < 3e-3
+        assert apart < 1e-3
 
 
 def test_a_cell_called_by_itself_may_have_dropout():
@@ -245,7 +245,7 @@ def test_bits_do_not_depend_on_threads_rows_or_streams(make, set_threads):
     stream = Sequential([Input((8, 40)), layer]).stream(batch_size=5)
     np.testing.assert_array_equal(np.stack([stream(x[:, t]) for t in range(8)], 1), want)
     layer.set_weights([2 * w for w in layer.get_weights()])
-    assert np.abs(layer(x) - want).max() > 0.1
+    np.testing.assert_array_equal(layer(x), 2 * want)
 
 
 def test_models_say_what_their_layers_read():

@@ -94,7 +94,7 @@ def test_a_description_imports_nothing_that_is_not_ours():
         "from lstmcore.serialization import deserialize\n"
         "try: deserialize({'module': 'lstmcore.audio', 'class_name': 'X', 'config': {}})\n"
         "except ValueError: pass\n"
-        "try: deserialize({'module': 'antigravity', 'class_name': 'X', 'config': {}})\n"
+        "try: deserialize({'module': 'this', 'class_name': 'X', 'config': {}})\n"
         "except ValueError: pass\n"
     )
-    assert {"lstmcore.audio", "antigravity"}.isdisjoint(loaded("pass\n" + program + "pass"))
+    assert {"lstmcore.audio", "this"}.isdisjoint(loaded("pass\n" + program + "pass"))

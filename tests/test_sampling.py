@@ -109,3 +109,11 @@ def test_the_same_seed_draws_the_same():
 def test_what_cannot_be_drawn_from_is_refused(arguments, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         decoders.sample(*arguments, **options)
+
+
+def test_a_class_that_is_not_possible_is_not_drawn_by_the_smallest_number_either():
+    class Zero(np.random.Generator):
+        def random(self, shape):
+            return np.zeros(shape)
+
+    assert decoders.sample(np.array([0.0, 1.0]), kind="probabilities", seed=Zero(np.random.PCG64())) == 1

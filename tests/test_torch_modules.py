@@ -782,5 +782,10 @@ def test_what_restore_leaves_is_told():
     with pytest.warns(UserWarning, match="restore: b is left as it is: its class, ParametrizedGRU"):
         ours.restore(model)
     assert type(model["a"]) is torch.nn.GRU
-    with pytest.raises(TypeError, match=r"model: expected a torch\.nn\.Module, got NoneType"):
-        ours.restore(None)
+
+
+@pytest.mark.parametrize("call", [ours.accelerate, ours.restore])
+def test_what_is_no_module_is_refused(call):
+    for model, text in [(None, "None"), (torch.nn.LSTM, "<class 'torch.nn.modules.rnn.LSTM'>")]:
+        with pytest.raises(TypeError, match=f"model: expected a torch.nn.Module, got {text}"):
+            call(model)

@@ -11,6 +11,7 @@ parts            `activations`, `functional` (the layers on plain arrays, with t
                  in NumPy, equation by equation)
 data             `datasets`, `preprocessing`, `utils`, `audio` (WAV files and what a recogniser looks at; needs SciPy)
 running          `streaming` (step by step), `decoders` (of CTC, and draws of the next token), `saving`
+precision        `mixed_precision`, `dtype_policies`, `DTypePolicy`, `config`; `quantize`, `quantization`
 searching        `tuner` (hyper-parameters; needs Optuna)
 PyTorch          `from_torch`, `to_torch`, `from_state_dict`, `to_state_dict`; ``lstmcore.torch``, its recurrent modules
                  on these kernels; needs PyTorch

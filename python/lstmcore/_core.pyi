@@ -75,7 +75,12 @@ class Snapshot:
     def is_current(self) -> bool: ...
 
 def pack(
-    options: Any, weights: list[ArrayLike], training: bool, zoneout: bool, precision: str = "float32", /
+    options: Any,
+    weights: list[ArrayLike],
+    training: bool,
+    zoneout: bool,
+    precision: str = "float32",
+    row_scale: float | None = None,
 ) -> PackedWeights: ...
 def forward(
     weights: PackedWeights,
@@ -109,9 +114,11 @@ def backward_both(first: tuple[Any, ...], second: tuple[Any, ...], /) -> tuple[A
 class PackedMatrix:
     """The right-hand side of products, packed once for many."""
 
-    def __new__(cls, b: ArrayLike, precision: str = "float32") -> PackedMatrix: ...
+    def __new__(cls, b: ArrayLike, precision: str = "float32", row_scale: float | None = None) -> PackedMatrix: ...
     @property
     def precision(self) -> str: ...  # of the products; "float32": as the matrix is
+    @property
+    def row_scale(self) -> float | None: ...  # of int8, of every row of the other side; None: each has its own
 
 def matmul(
     a: ArrayLike,

@@ -90,6 +90,7 @@ struct PackedWeights {
     T *kernel, *recurrent, *bias;
     T *peephole, *projection, *gain, *cell_norm;
     T *kernel_transposed, *recurrent_transposed, *projection_transposed;  // null: packed for inference
+    float x_scale = 0;  // of int8: that of every row of x; 0: each has its own
 };
 
 struct PackedSizes {  // elements of each array of PackedWeights
@@ -183,6 +184,7 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     bool accumulate;
     T* workspace;
     int threads;
+    float row_scale = 0;  // of int8: that of every row of a; 0: each has its own
 };
 
 template <class T>
@@ -303,6 +305,7 @@ struct CellKernels {
                                                              // problem.threads
     std::size_t (*backward_workspace)(const BackwardProblem<T>&);
     void (*backward)(const BackwardProblem<T>&, const Team&);
+    bool saves_c = false;  // c is among what is saved, and not kept beside it
 };
 
 // What computes a cell. Fused: the gates are applied to the sums in registers. Staged: any option, sums go through

@@ -38,6 +38,9 @@ class Symbol:
     negated: ClassVar[Callable[[Any], Any]]
     absolute: ClassVar[Callable[[Any], Any]]
     item: ClassVar[Callable[[Any, Any], Any]]
+    # What a ``call`` does beside making symbols: it adds to the loss, and shows them to metrics.
+    added: ClassVar[Callable[[Any], None]]
+    observed: ClassVar[Callable[[Any, tuple[Any, ...], dict[str, Any]], None]]
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
         self._shape, self.dtype, self.call, self.index = tuple(shape), dtype, call, index

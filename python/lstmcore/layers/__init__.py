@@ -15,12 +15,14 @@ merging         Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate,
                 multiply, average, maximum, minimum, concatenate, dot
 shapes          Flatten, Reshape, Permute, RepeatVector
 others          Residual, Lambda, Identity, ActivityRegularization; Layer, the base of your own
-in graphs       what operators and files of others are made of: Absolute, ArgMax, Arithmetic, Cast, Compare, Divide,
-                Elementwise, GetItem, Matmul, Negative, NotEqual, Parameter, Reduction, SequenceMask, TakeStep, Where
+in graphs       what operators and files of others are made of: Absolute, ArgMax, Arithmetic, Cast, Compare, Count,
+                Divide, Elementwise, GetItem, Matmul, Negative, NotEqual, Parameter, Reduction, SequenceMask, Size,
+                TakeStep, Where
 ==============  =====================================================================================================
 """
 
 from .. import _not_offered
+from . import _beside as _beside  # by which a call over layers adds to the loss and shows arrays to metrics
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
 from .additive_attention import AdditiveAttention

@@ -29,6 +29,7 @@ from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
 from ..graph import penalties
+from ..graph.symbol import Symbol
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable, drawn
@@ -191,13 +192,17 @@ class Layer(Weighted):
 
         Parameters
         ----------
-        loss : a number, or a list of them.
+        loss : a number, or a list of them; in a ``call`` over layers what a layer returns, whose sum is added.
         """
         if (of := drawn()) is not None:
-            raise TypeError(
-                f"{of.name}: call: add_loss: would add what it is now to every loss to come; do it in the call of a "
-                "layer of its own, without layers within, or give a layer an activity_regularizer"
-            )
+            for part in leaves(loss):
+                if not isinstance(part, Symbol):
+                    raise TypeError(
+                        f"{of.name}: call: add_loss: would add what it is now to every loss to come; give it what "
+                        "layers return that are called on the inputs, or do it in a layer's call without layers within"
+                    )
+                Symbol.added(part)
+            return
         losses = _derived.collected()
         for part in leaves(loss):
             if losses is not None:
@@ -229,6 +234,7 @@ class Layer(Weighted):
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     is_model = False
     steps_apart = False  # whether a step of what `forward` returns depends on that step of the inputs alone
+    adds_loss = False  # whether it adds to the loss by itself, whatever becomes of its outputs
     is_cell = False  # whether it is one step, which others run
     is_traced = False  # whether its passes are those of what its ``call`` draws
     takes_several = False  # whether inputs are a list, tuple or dict of arrays

@@ -223,7 +223,8 @@ class Recurrent(SequenceLayer):
     def packed_weights(self, training: bool, masked: bool = False) -> functional.Packed:
         """Return the weights as the core reads them: in full where there are ``masked`` operands, as with dropout."""
         versions = [v.place.vectors.version for v in self.variables]
-        precision = "float32" if masked else self._precision
+        narrow = self._mixed or self.quantization_mode is not None  # few are: the others need not look further
+        precision = self._precision if narrow and not masked else "float32"
         if (known := self._packed) is not None and known[0] == versions and known[1] == precision:
             packed = known[2]
             # What is packed for training does for inference, unless it has another precision than that would have.

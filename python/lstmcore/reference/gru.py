@@ -103,7 +103,8 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
         pre_h = a_h + u_h
     hh = act(pre_h)
     h = z * h_prev + (1 - z) * hh
-    return (h,), Saved(x, h_prev, (pre_z, pre_r, pre_h), z, r, hh, u_h, norms)
+    kept = cell.rounded
+    return (h,), Saved(x, h_prev, (pre_z, pre_r, pre_h), kept(z), kept(r), kept(hh), kept(u_h), norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -191,7 +192,7 @@ def gru(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_gru` is given: of the operands of all products, those of the backward pass too.
-    (What the core keeps between the passes it may keep in bfloat16 as well; here it is as it was.)
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or GRUOptions()

@@ -133,7 +133,10 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     y = act_c(n)
     m = o * y
     h = cell.matmul(m, w["projection"]) if options.projection else m
-    return (h, c), Saved(x, h_prev, c_prev, pre, i, f, g, o, c, n, y, m, norms)
+    kept = cell.rounded
+    if (n_kept := kept(n)) is not n:
+        y = act_c(n_kept)
+    return (h, c), Saved(x, h_prev, kept(c_prev), pre, kept(i), kept(f), kept(g), kept(o), kept(c), n_kept, y, m, norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -219,7 +222,7 @@ def lstm(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_lstm` is given: of the operands of all products, those of the backward pass too.
-    (What the core keeps between the passes it may keep in bfloat16 as well; here it is as it was.)
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or LSTMOptions()

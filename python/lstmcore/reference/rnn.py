@@ -52,7 +52,7 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     u = product(cell.matmul_h, h_prev, cell.mh, w["recurrent_kernel"])
     pre = a + u + w["bias"] if "bias" in w else a + u
     h = act(pre)
-    return (h,), Saved(x, h_prev, pre, h)
+    return (h,), Saved(x, h_prev, pre, cell.rounded(h))
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -95,7 +95,7 @@ def rnn(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_rnn` is given: of the operands of all products, those of the backward pass too.
-    (What the core keeps between the passes it may keep in bfloat16 as well; here it is as it was.)
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or RNNOptions()

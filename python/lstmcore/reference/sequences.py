@@ -229,7 +229,7 @@ class Cell:
     widths: tuple[int, ...]  # of the arrays of the state
     matmul: Matmul
     matmul_h: Matmul  # of h, which may be read otherwise than the inputs
-    rounded: Callable[[Any], Array]  # the gradients of pre-activations, as the products and the bias see them
+    rounded: Callable[[Any], Array]  # what is kept for the backward pass, and the gradients of pre-activations
 
 
 @dataclass(frozen=True)

@@ -336,8 +336,8 @@ class Compiled(Layer):
     def _own_metrics(self) -> list[Metric]:
         """Return the metrics that are none of `compile`'s: attributes, or what a subclass has as `metrics`."""
         known = self._found_metrics
-        if known == (Metric.made, []) and type(self).metrics is Compiled.metrics:  # of most models, at every step
-            return known[1]
+        if known and not known[1] and known[0] == Metric.made and type(self).metrics is Compiled.metrics:
+            return known[1]  # of most models, at every step
         found = self._kept_metrics() if type(self).metrics is Compiled.metrics else self.metrics
         return found and _without(found, () if self._measures is None else self._measures.metrics)
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 #include <string>
 
+#include "bindings/arguments.hpp"
 #include "bindings/arrays.hpp"
 
 namespace lstmcore {
@@ -28,6 +30,17 @@ inline Precision read_precision(py::handle given) {
     if (!PyUnicode_Check(given.ptr())) throw py::type_error(expected);
     throw py::value_error(expected);
 }
+
+// The scale of every row of the left operand, or 0: each has its own.
+inline float read_row_scale(py::handle given, Precision precision) {
+    if (given.is_none()) return 0;
+    if (precision != Precision::int8)
+        throw py::value_error(std::string("row_scale: expected None, for precision '") + name_of(precision) +
+                              "', got " + text_of(given));
+    using Limits = std::numeric_limits<float>;
+    return float(number("row_scale", given, Limits::min(), Limits::max()));
+}
+inline py::object row_scale_of(float scale) { return scale > 0 ? py::object(py::float_(scale)) : py::none(); }
 
 // Integers have no infinity, and a column with one has no scale.
 template <class T>

@@ -59,6 +59,7 @@ std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeight
     for_each_part([&](const Part<T>& part) { total += rounded(sizes.*part.size); });
     Packed<T> packed;
     packed.kernels = &kernels;
+    packed.weights.x_scale = made->x_scale;
     packed.memory = Buffer<T>(total);
     T* next = packed.memory.get();
     for_each_part([&](const Part<T>& part) {
