@@ -56,6 +56,10 @@ def contents(page):
     return re.findall(r"^```\{toctree\}\n(.*?)^```", (root / "docs" / page).read_text("utf-8"), re.M | re.S)
 
 
+def test_no_guide_has_the_name_of_a_page_that_sphinx_makes():
+    assert not {"search", "genindex", "py-modindex"} & {page.stem for page in pages}
+
+
 def test_every_task_has_a_page_with_a_program():
     table = re.search(r"## I want to …\n\n(.*?)\n\n", (root / "docs/index.md").read_text("utf-8"), re.S)[1]
     tasks = re.findall(r"\((\w+\.md)\)", table)
