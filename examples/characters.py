@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 import lstmcore
+from lstmcore import decoders
 from lstmcore.layers import LSTM, Dense, Dropout, Embedding
 from lstmcore.models import Sequential
 from lstmcore.optimizers import Adam
@@ -117,9 +118,7 @@ def write(model: Sequential, alphabet: np.ndarray, length: int, temperature: flo
     stream = model.stream()
     code, written = int(np.searchsorted(alphabet, "\n")), []
     for _ in range(length):
-        scores = np.log(stream(np.array([code]))[0].astype(float)) / temperature
-        chances = np.exp(scores - scores.max())
-        code = int(rng.choice(len(alphabet), p=chances / chances.sum()))
+        code = int(decoders.sample(stream(np.array([code]))[0], temperature, kind="probabilities", seed=rng))
         written.append(str(alphabet[code]))
     return "".join(written)
 

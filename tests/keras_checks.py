@@ -315,6 +315,9 @@ def check_the_rest_goes_through_keras():
         (layers.SimpleRNN(5, activation=lambda v: v), {}, "activation: no kernel has <lambda>"),
         (other, {}, "a cell of class OtherCell"),
     ]
+    if BACKEND != "jax":  # which refuses one row of states for all
+        states = [np.ones((1, 5), "float32")]
+        cases.append((layers.GRU(5), {"initial_state": states}, "initial states of shape (1, 5)"))
     if BACKEND != "torch":  # whose loop fails with a mask, unrolled and backwards, as without it
         cases.append((layers.LSTM(5, unroll=True), {"mask": mask}, "unroll with a mask"))
     for layer, arguments, why in cases:
@@ -327,6 +330,27 @@ def check_the_rest_goes_through_keras():
     layer = OtherLSTM(5)
     layer.build(x.shape)
     assert_same(layer, x)  # a subclass of the layer runs its own code around our loop
+
+
+def check_what_does_not_fit_is_keras_error():
+    x = np.ones((2, 4, 3), "float32")
+    calls = [
+        (keras.layers.LSTM(5, activation="threshold"), x, None),  # which has arguments that a layer does not give
+        (keras.layers.LSTM(5), x, [np.ones((2, 4), "float32")] * 2),
+        (keras.layers.SimpleRNN(5), x[..., :2], None),
+    ]
+    for layer, given, states in calls:
+        layer.build(x.shape)
+        texts = []
+        for _ in range(2):
+            try:
+                layer(given, initial_state=states)
+            except Exception as error:
+                texts.append(f"{type(error)}{error}")
+            ours.accelerate()
+        ours.undo()
+        assert len(texts) == 2, texts
+        assert texts[0] == texts[1], texts
 
 
 def check_other_dtypes_go_through_keras():
@@ -396,6 +420,21 @@ def check_compilers_of_pytorch():
         exported = torch.export.export(layer, (x,), strict=False).module()(x)
         assert list(acceleration.accelerated.values()) == [1]
     assert_close([array(got.detach()), array(exported.detach())], [array(want.detach())] * 2)
+
+
+def check_gradients_of_several_vectors_at_once():
+    if BACKEND != "torch":
+        return
+    import torch
+
+    layer, x = keras.layers.LSTM(4, return_sequences=True), torch.linspace(-1, 1, 12).reshape(2, 2, 3)
+    layer(x)
+    jacobian = torch.autograd.functional.jacobian
+    want = jacobian(layer, x)
+    with ours.accelerate() as acceleration:
+        got = jacobian(layer, x, vectorize=True)
+    assert acceleration.accelerated
+    assert_close([array(got)], [array(want)])
 
 
 def check_gradients_of_gradients_are_refused():

@@ -116,6 +116,8 @@ EVERY = RECURRENT | {
     "NotEqual": lambda **o: layers.NotEqual(0, **o),
     "Reduction": lambda **o: layers.Reduction("sum", **o),
     "ArgMax": lambda **o: layers.ArgMax(**o),
+    "Count": lambda **o: layers.Count(**o),
+    "Size": lambda **o: layers.Size(**o),
     "Clip": lambda **o: layers.Clip(-9, 9, **o),
     "Elementwise": lambda **o: layers.Elementwise("erf", **o),
     "Compare": lambda **o: layers.Compare("less", 0.5, **o),
@@ -135,7 +137,7 @@ EVERY = RECURRENT | {
     "Sequential": lambda **o: Sequential([layers.Dense(6, "relu", **o), layers.Flatten(**o), layers.Dense(2, **o)]),
     "Sequential of nothing": lambda **o: Sequential([layers.Activation("linear", **o)]),
 }
-NO_GRADIENT = ("NotEqual", "ArgMax", "Compare", "SequenceMask")  # whose outputs are no floating-point numbers
+NO_GRADIENT = ("NotEqual", "ArgMax", "Count", "Compare", "SequenceMask")  # whose outputs are no floating-point numbers
 EACH = pytest.mark.parametrize("name", EVERY)
 
 

@@ -10,7 +10,7 @@ import pytest
 from layer_tools import numbers
 
 import lstmcore
-from lstmcore import Input, Model, Sequential, layers, models
+from lstmcore import Input, Model, Sequential, layers, metrics, models
 from lstmcore.utils import check_gradients
 
 
@@ -412,7 +412,7 @@ def test_layers_of_a_drawn_call_stay(change):
         model.predict(x, verbose=0)
 
 
-def test_a_loss_cannot_be_added_while_a_call_is_drawn():
+def test_a_number_cannot_be_added_to_the_loss_while_a_call_is_drawn():
     class Adding(layers.Layer):
         def __init__(self, **options):
             super().__init__(**options)
@@ -424,6 +424,89 @@ def test_a_loss_cannot_be_added_while_a_call_is_drawn():
 
     with pytest.raises(TypeError, match=r"adding.*: call: add_loss: would add what it is now"):
         Adding()(numbers(2, 3))
+
+
+class Beside(layers.Layer):
+    """Adds to the loss and measures, with layers within."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(3, dtype=self.dtype)
+        self.seen, self.far = metrics.Mean("seen"), [metrics.MeanSquaredError("far")]
+
+    def call(self, inputs):
+        outputs = self.dense(inputs)
+        self.add_loss([outputs * outputs * 0.5, outputs[:, 0]])
+        self.seen.update_state(outputs)
+        self.far[0].update_state(inputs, y_pred=outputs, sample_weight=None)
+        return outputs
+
+
+class ModelBeside(Model):
+    """The same as a model."""
+
+    def __init__(self, inner, **options):
+        super().__init__(**options)
+        self.inner, self.last = inner, layers.Dense(3, dtype=inner.dtype)
+
+    def call(self, inputs):
+        outputs = self.inner(inputs)
+        self.add_loss(outputs * 0.25)
+        return self.last(outputs)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_a_drawn_call_adds_to_the_loss_and_shows_to_metrics(times):
+    """As in Keras: sums are added, at every call, and have gradients."""
+    layer = Beside(dtype="float64")
+    x = Input((3,), dtype="float64")
+    outputs = x
+    for _ in range(times):
+        outputs = layer(outputs)
+    model = Model(x, layers.Dense(2, dtype="float64")(outputs))
+    data, y = numbers(4, 3), numbers(4, 2, seed=1)
+    model.compile("sgd", "mse")
+    assert check_gradients(model, data, y).ok
+    now, value, seen, far = data, np.square(model(data) - y).mean(), [], []
+    for _ in range(times):
+        before, now = now, now @ layer.dense.kernel.value + layer.dense.bias.value
+        value += 0.5 * np.square(now).sum() + now[:, 0].sum()
+        seen.append(now.mean())
+        far.append(np.square(now - before).mean())
+    want = {"loss": value, "seen": np.mean(seen), "far": np.mean(far)}
+    assert model.evaluate(data, y, verbose=0, return_dict=True) == pytest.approx(want)
+    assert model.train_on_batch(data, y, return_dict=True) == pytest.approx(want)
+    assert set(model.fit(data, y, validation_split=0.5, verbose=0).history) == {*want, *(f"val_{n}" for n in want)}
+
+
+def test_a_model_of_ones_own_adds_to_its_loss_and_learns_by_that_alone():
+    model = ModelBeside(Beside(dtype="float64"))
+    data = numbers(4, 3)
+    model.compile("sgd")
+    assert model.predict(data, verbose=0).shape == (4, 3)
+    h = model.inner.dense(data)
+    kernel = model.inner.dense.get_weights()[0]
+    value = 0.5 * np.square(h).sum() + h[:, 0].sum() + 0.25 * h.sum()
+    assert model.train_on_batch(data)[0] == pytest.approx(value)
+    gradient = data.T @ (h + 0.25 + np.eye(3)[0])
+    np.testing.assert_allclose(model.inner.dense.get_weights()[0], kernel - 0.01 * gradient, rtol=1e-9)
+    y = model.predict(data, verbose=0)
+    stream = Model(x := Input((3,), dtype="float64"), model(x))
+    np.testing.assert_array_equal(stream.predict(data, verbose=0), y)
+    summed = []
+    model.summary(print_fn=summed.append)
+    assert "add_loss" not in "".join(summed)
+    stepwise = ModelBeside(Beside())
+    sequence = numbers(2, 5, 3, dtype="float32")
+    want = stepwise.predict(sequence, verbose=0)
+    np.testing.assert_allclose(stepwise.stream(batch_size=2, steps=5)(sequence), want, rtol=1e-5, atol=1e-6)
+    chain = Sequential([Input((5, 3)), stepwise])
+    np.testing.assert_allclose(chain.stream(batch_size=2, steps=5)(sequence), want, rtol=1e-5, atol=1e-6)
+
+
+def test_a_metric_outside_a_call_refuses_symbols():
+    with pytest.raises(TypeError, match=r"seen: update_state: expected numbers, got a symbol"):
+        metrics.Mean("seen").update_state(Input((3,)))
 
 
 def test_a_model_is_built_by_a_call_with_further_arguments():

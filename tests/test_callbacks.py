@@ -532,7 +532,7 @@ def test_a_state_can_be_saved_again_at_once(tmp_path):
         (lambda: ModelCheckpoint("x", save_freq=3), {"best": 0.5, "epoch": 1, "seen": 2}),
         (lambda: BackupAndRestore("x", save_freq=3), {"seen": 2}),
         (SwapEMAWeights, {"swapped": True}),
-        (History, {"epoch": [0], "history": {"loss": [1.0]}}),
+        (History, {"epoch": [0], "history": {"loss": [1.0]}, "epochs": {"loss": [0]}}),
     ):
         callback = make()
         callback.set_state(state)

@@ -259,3 +259,43 @@ def test_a_batch_of_another_length_is_told():
     model(numbers(BATCH, 6, WIDTH, dtype="float32"))
     with pytest.raises(ValueError, match="expected a batch of 4 rows"):
         model(numbers(BATCH - 1, 6, WIDTH, dtype="float32"))
+
+
+class Stacked(Model):
+    """Takes apart what a layer of several cells returns, as Keras's ``call`` has it: states in a list for each cell."""
+
+    def __init__(self, rnn, count):
+        super().__init__()
+        self.rnn, self.count = rnn, count
+
+    def call(self, inputs):
+        _, [c], *_ = list(self.rnn(inputs))[self.count - 1 :]
+        return c
+
+
+@pytest.mark.parametrize("wrapper", ["none", "concat", "apart"])
+def test_the_only_state_of_a_cell_stands_by_itself_in_a_graph(wrapper, tmp_path):
+    """As in Keras, where layers return it in a list if they are called on arrays, or in a ``call``."""
+
+    def shapes_of(states):
+        return [shapes_of(s) if isinstance(s, list) else s.shape[1:] for s in states]
+
+    cells = [layers.GRUCell(3, **F64), layers.LSTMCell(2, **F64), Leaky(**F64)]
+    layer = layers.RNN(cells, return_state=True, return_sequences=True)
+    if wrapper != "none":
+        layer = layers.Bidirectional(layer, merge_mode="concat" if wrapper == "concat" else None)
+    count, ways = 2 if wrapper == "apart" else 1, 1 if wrapper == "none" else 2
+    x = Input((STEPS, WIDTH), dtype="float64")
+    states = list(layer(x))[count:]
+    assert shapes_of(states) == [(3,), [(2,), (2,)], (UNITS,)] * ways
+    model = Model(x, [layer(x, initial_state=states)[0], layers.concatenate([states[0], states[-1]])])
+    data = numbers(BATCH, STEPS, WIDTH)
+    of_arrays = list(layer(data))[count:]
+    assert shapes_of(of_arrays) == [[(3,)], [(2,), (2,)], (UNITS,)] * ways
+    want = layer(data, initial_state=of_arrays)[0]
+    np.testing.assert_array_equal(model.predict(data, verbose=0)[0], want)
+    np.testing.assert_array_equal(Stacked(layer, count)(data), of_arrays[0][0])
+    with lstmcore.utils.custom_object_scope({"Leaky": Leaky}):
+        model.save(tmp_path / "model")
+        np.testing.assert_array_equal(load_model(tmp_path / "model").predict(data, verbose=0)[0], want)
+    assert_gradients_are_differences(model, data, seed=0)

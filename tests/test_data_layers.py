@@ -105,6 +105,16 @@ def test_mean_and_variance_of_many_batches_are_those_of_all():
     np.testing.assert_allclose(layer.mean[0], batches[0][0])
 
 
+def test_what_was_found_out_outlasts_what_is_refused():
+    layer = layers.Normalization(**F64)
+    layer.adapt(X)
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match="finite"):
+        layer.adapt([X + 1, X * np.nan])
+    for kept, value in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(kept, value)
+
+
 def adapt(data, **options):
     return lambda: layers.Normalization(**options).adapt(data)
 
@@ -116,7 +126,10 @@ def adapt(data, **options):
         (lambda: layers.Normalization(variance=1.0), "mean: expected numbers as for variance, got None"),
         (lambda: layers.Normalization(mean=[1.0, 2.0], variance=1.0), r"mean: expected the shape of variance, \(\)"),
         (lambda: layers.Normalization(axis=None, mean=[1.0], variance=[1.0]), "at most 0 axes"),
-        (lambda: layers.Normalization(mean=1.0, variance=-1.0), "variance: expected numbers from 0 on"),
+        (lambda: layers.Normalization(mean=1.0, variance=-1.0), "variance: expected finite numbers from 0 on"),
+        (lambda: layers.Normalization(mean=np.nan, variance=1.0), "mean: expected finite numbers, got nan"),
+        (lambda: layers.Normalization(mean=[0.0], variance=[np.inf]), r"variance: expected finite numbers .* \[inf\]"),
+        (lambda: layers.Normalization().mean, "has no mean and variance yet; call adapt"),
         (lambda: layers.Normalization(mean="a", variance=1.0), "mean: expected"),
         (lambda: layers.Normalization(invert=1), "invert: expected True or False"),
         (lambda: layers.Normalization(axis="a"), "axis: expected"),
@@ -126,6 +139,10 @@ def adapt(data, **options):
         (adapt([]), "data: expected at least one batch"),
         (adapt(3), "data: expected an array or an iterable of batches, got int"),
         (adapt("abc"), "data: expected an array or an iterable of batches, got str"),
+        (adapt([[1.0, 2.0]]), r"batches of at least two axes, got one of shape \(2,\); .*, give an array"),
+        (adapt(np.array([[1.0, np.nan], [np.inf, 2.0]])), r"data: expected finite numbers, got nan at \(0, 1\)"),
+        (adapt([X, np.full_like(X, np.inf)]), r"data: expected finite numbers, got inf at \(0, 0, 0\)"),
+        (adapt(np.array([[1e20], [-1e20]])), "data: expected numbers whose mean and variance float32 holds"),
         (adapt([X, X[:, :, :2]]), r"data: expected sizes \(3,\) of axes"),
         (lambda: layers.Rescaling("a"), "scale: expected"),
         (lambda: layers.Rescaling([1.0, 2.0])(X), r"scale: expected a shape that fits inputs \(4, 5, 3\), got \(2,\)"),

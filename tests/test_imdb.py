@@ -191,7 +191,7 @@ def test_two_processes_can_build_at_once(folders):
 def test_what_is_missing_is_said(folders, monkeypatch):
     class NoNetwork:
         @staticmethod
-        def retrieve(url, known_hash, fname, path):
+        def retrieve(url, known_hash, fname, path, progressbar):
             raise OSError("no network")
 
     monkeypatch.setitem(sys.modules, "pooch", NoNetwork)
@@ -205,7 +205,7 @@ def test_what_is_missing_is_said(folders, monkeypatch):
 def test_the_archive_is_fetched_with_its_checksum(folders, monkeypatch):
     class Network:
         @staticmethod
-        def retrieve(url, known_hash, fname, path):
+        def retrieve(url, known_hash, fname, path, progressbar):
             # Published with many loaders of this archive, e.g. PaddlePaddle's.
             assert known_hash == "md5:7c2ac02c03563afcf9b574c7e56c153a"
             path.mkdir()

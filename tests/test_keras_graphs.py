@@ -244,3 +244,61 @@ def test_outputs_of_models_within_are_outputs_of_the_whole(keras, name, tmp_path
     ours.save(tmp_path / name)
     agree(keras.models.load_model(tmp_path / name), ours, inputs)
     agree(models.load_model(tmp_path / name), ours, inputs)
+
+
+def of_functions(keras):
+    ops = keras.ops
+    x = keras.Input((8, 5))
+    y = keras.layers.LSTM(5, return_sequences=True)(x)
+    weights = ops.softmax(keras.layers.Dense(1)(y), axis=1)
+    parts = [ops.sum(weights * y, axis=1), ops.mean(y, axis=1), ops.max(y, axis=1), ops.min(y, axis=-2)]
+    parts += [ops.prod(y[:, :2], axis=1), ops.sqrt(abs(y))[:, 0], ops.square(y)[:, 1], ops.clip(y, -0.1, 0.1)[:, 2]]
+    parts += [ops.maximum(y, 0.0)[:, 3], ops.minimum(0.0, y)[:, 4], ops.maximum(x, y)[:, 5], ops.sin(y)[:, 6]]
+    flat = ops.reshape(ops.transpose(y, (0, 2, 1)), (-1, 40))
+    return keras.Model(x, [keras.layers.Concatenate()(parts), flat, ops.mean(y, axis=(1, 2), keepdims=True)])
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_functions_of_keras_ops_come_and_go(ending, tmp_path):
+    keras = pytest.importorskip("keras")
+    theirs = of_functions(keras)
+    path, back = str(tmp_path / f"a.{ending}"), str(tmp_path / f"b.{ending}")
+    theirs.save(path)
+    x = np.random.default_rng(0).standard_normal((3, 8, 5)).astype("float32")
+    want = [np.asarray(part.detach()) for part in theirs(x)]
+    ours = models.load_model(path)
+    ours.save(back)
+    again = [np.asarray(part.detach()) for part in keras.models.load_model(back)(x)]
+    for a, b, c in zip(ours.predict(x, verbose=0), want, again, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(c, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda ops, x: ops.sum(x), "Sum: expected axes behind the batch, got None"),
+        (lambda ops, x: ops.sum(x, axis=0), "axis: expected one or several axes behind the batch, got 0"),
+        (lambda ops, x: ops.max(x, axis=1, initial=3.0), "Max: initial: expected None, got 3.0"),
+        (lambda ops, x: ops.reshape(x, (40, -1)), "Reshape: expected the batch, -1, first"),
+        (lambda ops, x: ops.transpose(x), "Transpose: expected the batch to stay first, got None"),
+    ],
+)
+def test_functions_across_the_batch_are_refused(make, text, tmp_path):
+    keras = pytest.importorskip("keras")
+    x = keras.Input((8, 5))
+    path = str(tmp_path / "a.keras")
+    keras.Model(x, make(keras.ops, x)).save(path)
+    with pytest.raises(ValueError, match=text):
+        models.load_model(path)
+
+
+def test_all_operations_that_are_not_offered_are_named(tmp_path):
+    keras = pytest.importorskip("keras")
+    x = keras.Input((8, 5))
+    path = str(tmp_path / "a.keras")
+    keras.Model(x, keras.ops.cumsum(keras.ops.tan(x), axis=1)).save(path)
+    with pytest.raises(
+        ValueError, match=r"a\.keras: operations that are not offered, of which layers may be: Cumsum, Tan"
+    ):
+        models.load_model(path)

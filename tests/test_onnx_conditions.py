@@ -75,6 +75,94 @@ def test_expand(shape, tmp_path):
         check(tmp_path, [node("Expand", "x s", "a"), node("Neg", "a")], x, s=np.array(shape))
 
 
+@pytest.mark.parametrize("times", [(1, 1, 1), (1, 3, 2), (1, 4, 1)])
+@pytest.mark.parametrize("steps", [1, 5])
+def test_tile(times, steps, tmp_path):
+    check(tmp_path, [node("Tile", "x s", "a"), node("Neg", "a")], X[:, :steps].copy(), s=np.array(times))
+
+
+def test_copies_of_the_batch_are_refused(tmp_path):
+    with pytest.raises(NotImplementedError, match=r"Tile \(copies along the batch\)"):
+        load(tmp_path, [node("Tile", "x s", "a"), node("Neg", "a")], {"x": X}, s=np.array([2, 1, 1]))
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (1, 5, 1), (5, 1)])
+def test_where_a_constant_says(shape, tmp_path):
+    m = np.arange(np.prod(shape)).reshape(shape) % 2 == 0
+    check(tmp_path, [node("Neg", outputs="x2"), node("Where", "m x2 c")], m=m, c=np.float32(-7))
+    check(tmp_path, [node("Neg", outputs="x2"), node("Where", "m x x2")], m=m)
+
+
+@pytest.mark.parametrize("axis", [-1, 1, 2])
+def test_one_hot(axis, tmp_path):
+    nodes = [node("OneHot", "x depth values", "a", axis=axis), node("Neg", "a")]
+    words = np.array([[1, 2, 0], [4, 4, 3]])
+    check(tmp_path, nodes, words, depth=np.array(5), values=np.array([0.25, 2], "float32"))
+    nodes = [node("OneHot", "x depth values", "a", axis=axis), node("Cast", "a", to=TensorProto.FLOAT)]
+    check(tmp_path, nodes, words, depth=np.array(5), values=np.array([0, 1]))
+    _, model = load(tmp_path, nodes, {"x": words}, depth=np.array(5), values=np.array([0, 1]))
+    assert not model.trainable_weights
+    with pytest.raises(ValueError, match="expected integers from 0 to 4"):
+        model.predict(np.array([[1, -1, 5]]), verbose=0)  # zeros there
+
+
+@pytest.mark.parametrize("kind", ["IsNaN", "IsInf"])
+def test_what_is_no_number(kind, tmp_path):
+    x = np.array([[1, np.nan, np.inf], [-np.inf, 0, np.nan]], "float32")
+    check(tmp_path, [node(kind, outputs="m"), node("Where", "m c x")], x, c=np.float32(7))
+
+
+def test_channels_by_themselves(tmp_path):
+    c = {"g": np.array([1, 2, 0.5], "float32"), "b": np.array([0, 1, -1], "float32")}
+    check(tmp_path, node("InstanceNormalization", "x g b", epsilon=1e-3), STEPS_LAST, **c)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+def test_groups_of_channels(groups, tmp_path):
+    x = np.concatenate([STEPS_LAST, 2 * STEPS_LAST + 1], 1)
+    c = {"g": np.linspace(1, 2, 6, dtype="float32"), "b": np.linspace(0, 1, 6, dtype="float32")}
+    check(tmp_path, node("GroupNormalization", "x g b", num_groups=groups, epsilon=1e-3), x, 21, **c)
+
+
+def test_root_mean_squares(tmp_path):
+    made = node("RMSNormalization", "x g", epsilon=1e-3)
+    check(tmp_path, made, opset=23, g=np.array([1, 2, 0.5], "float32"))
+
+
+@pytest.mark.parametrize("heads", [0, 1, 3])
+@pytest.mark.parametrize("mask", ["", "seen", "added"])
+@pytest.mark.parametrize("causal", [0, 1])
+def test_attention_as_an_operator(heads, mask, causal, tmp_path):
+    options = {"q_num_heads": heads, "kv_num_heads": heads} if heads else {}
+    rng = np.random.default_rng(0)
+    shape = (2, 5, 6) if heads else (2, 3, 5, 4)
+    inputs = {name: rng.standard_normal(shape).astype("float32") for name in "qkv"}
+    constants = {"": {}, "seen": {"m": rng.random((5, 5)) > 0.3}, "added": {"m": rng.random((5, 5)).astype("float32")}}
+    if mask == "seen":
+        constants["seen"]["m"][:, 0] = True  # a row that sees nothing has no numbers there
+    nodes = [node("Attention", "q k v" + (" m" if mask else ""), "a", is_causal=causal, scale=0.3, **options)]
+    check(tmp_path, [*nodes, node("Neg", "a")], inputs, 23, **constants[mask])
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_lengths_that_are_a_constant(kind, direction, tmp_path):
+    rng, count = np.random.default_rng(0), 1 + (direction == "bidirectional")
+    gates = {"LSTM": 8, "GRU": 6, "RNN": 2}[kind]
+    W, R = (rng.standard_normal((count, gates, n)).astype("float32") for n in (3, 2))
+    recurrent = helper.make_node(kind, ["t", "W", "R", "", "n"], ["a", "h"], hidden_size=2, direction=direction)
+    nodes = [
+        *(node("Transpose", "x", "t", perm=[1, 0, 2]), recurrent),
+        *(node("Transpose", "a", perm=[2, 0, 1, 3]), node("Transpose", "h", "z", perm=[1, 0, 2])),
+    ]
+    options = {"outputs": ("y", "z"), "W": W, "R": R, "n": np.full(4, 3, "int32")}
+    path, model = load(tmp_path, nodes, {"x": X}, **options)
+    assert_equal_outputs(model.predict(X, verbose=0), runtime(path, X))
+    for wrong, error in ((np.full(4, 6, "int32"), ValueError), (np.array([1, 2, 3, 4], "int32"), NotImplementedError)):
+        with pytest.raises(error, match="sequence_lens"):
+            load(tmp_path, nodes, {"x": X}, **options | {"n": wrong})
+
+
 @pytest.mark.parametrize("mode", ["edge", "reflect", "wrap", "constant"])
 @pytest.mark.parametrize("pads", [(2, 1), (0, 3), (4, 0), (0, 0)])
 def test_padding(mode, pads, tmp_path):

@@ -1,6 +1,9 @@
 """Files of ONNX that are damaged or mean harm: refused by name, soon, and without memory that they do not stand for."""
 
+import itertools
 import random
+import sys
+import time
 import tracemalloc
 
 import numpy as np
@@ -12,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from test_onnx_files import lstm_file  # noqa: E402
 
 from lstmcore import Input, Model, layers, models  # noqa: E402
+from lstmcore.interop.onnx.importing import reading  # noqa: E402
 
 pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -158,3 +162,56 @@ def test_mutated_files_load_or_are_refused_by_name(seed, tmp_path):
             said.append(str(error))
     assert all("bad.onnx" in text for text in said)
     assert len(said) > 40  # what is left has other weights, or names that nothing asks for
+
+
+def chain(count, last="c"):
+    names = ["y", *(f"v{k}" for k in range(count - 1)), last]
+    return [node("Relu", a, b) for a, b in itertools.pairwise(names)]
+
+
+def test_nodes_from_the_last_to_the_first_take_no_longer(tmp_path):
+    path = lstm_file(tmp_path, nodes=[*chain(3000, "b")[::-1], node("Identity", "b", "c")])
+    started = time.perf_counter()
+    reading.in_order(path, list(onnx.load(path).graph.node), {"x", "W", "R"})
+    assert time.perf_counter() - started < 5  # a pass for each node took a minute
+
+
+def test_a_long_way_is_no_deep_recursion(tmp_path):
+    nodes = [*chain(600, "b"), node("Shape", "b", "s"), node("Reshape", "b s", "c")]
+    path = lstm_file(tmp_path, nodes=nodes)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(500)
+    try:
+        models.load_model(path)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_tables_of_one_hot_vectors_are_counted(tmp_path):
+    words = helper.make_tensor_value_info("n", TensorProto.INT64, ["batch", 2])
+    nodes = [node("OneHot", f"n d{k} v", f"o{k}") for k in range(6)]
+    nodes += [node("ReduceSum", f"o{k}", f"s{k}", axes=[-1, -2]) for k in range(6)]
+    constants = [const(f"d{k}", 2040 - k) for k in range(6)] + [const("v", np.array([0, 1], "float32"))]
+
+    def change(model):
+        model.graph.input.append(words)
+
+    path = lstm_file(tmp_path, change, [*nodes, node("Sum", " ".join(f"s{k}" for k in range(6)), "z")], 11, constants)
+    with pytest.raises(ValueError, match=r"OneHot: expected constants of at most 64 MB to be computed"):
+        models.load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("operator", "inputs", "message"),
+    [
+        ("Tile", "y huge", r"copies other than 1 to 1000"),
+        ("Tile", "y few", r"repeats: expected 4 numbers, got \[1\]"),
+        ("Mod", "one nothing", "expected no division of integers by zero"),
+        ("OneHot", "y one v", "OneHot of other than integers"),
+    ],
+)
+def test_operators_that_do_not_fit(operator, inputs, message, tmp_path):
+    constants = {"huge": [1, 1, 1, 1 << 40], "few": [1], "one": [1], "nothing": [0], "v": np.zeros(2, "float32")}
+    path = lstm_file(tmp_path, nodes=[node(operator, inputs, "z")], initial=[const(*c) for c in constants.items()])
+    with pytest.raises((ValueError, NotImplementedError), match=message):
+        models.load_model(path)

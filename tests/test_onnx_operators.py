@@ -401,3 +401,10 @@ def test_conditions_read_what_is_outside(tmp_path):
     ]
     given = {"b": np.ones((3, 2), "float32"), "c": np.array([5, 6], "float32"), "yes": np.array(True)}
     check(tmp_path, nodes, one=np.array([1]), w=w, r=r, **given)
+
+
+def test_many_inputs_of_one_operator(tmp_path):
+    nodes = [node("Slice", f"x {a} {b} axis", f"s{a}") for a, b in zip("abc", "bcd", strict=True)]
+    ends = {name: np.array([k]) for k, name in enumerate("abcd")}
+    names = " ".join(f"s{'abc'[k % 3]}" for k in range(300))  # as of the steps of a loop that is unrolled
+    check(tmp_path, [*nodes, node("Concat", names, axis=1)], axis=np.array([1]), **ends)

@@ -97,6 +97,20 @@ def mean_of_steps(self, o, n):
     return (o * mask).sum(1) / mask.sum(1)
 
 
+def last_of_words(self, words):
+    last = (words != 0).sum(1) - 1
+    return self.rnn(self.embedding(words))[0].gather(1, last.view(-1, 1, 1).expand(-1, 1, 5)).squeeze(1)
+
+
+def norms():
+    return nn.Sequential(nn.GroupNorm(2, 8), nn.InstanceNorm1d(8, affine=True))
+
+
+def by_channels(self, x):
+    padded = F.pad(x.transpose(1, 2), (2, 1), mode="reflect") + F.pad(x.transpose(1, 2), (2, 1), mode="circular")
+    return self.rnn(self.norm(self.conv(padded)).transpose(1, 2))[0]
+
+
 X, WORDS, LENGTHS, STATES = "x", "words", "lengths", "states"
 PROGRAMS = {
     "rnn": (lambda: Program(lambda s, x: s.rnn(x)[0], rnn=nn.RNN(3, 5, 2, batch_first=True, bidirectional=True)), [X]),
@@ -130,9 +144,24 @@ PROGRAMS = {
     ),
     "mean of steps": (lambda: of_lengths(mean_of_steps), [X, LENGTHS]),
     "where": (lambda: of_outputs(lambda s, o: torch.where(o > 0, o, 0.1 * o)), [X]),
+    "statistics": (lambda: of_outputs(normalised), [X]),
+    "repeated": (lambda: of_outputs(lambda s, o: s.back(o[:, -1:].repeat(1, o.shape[1], 1))[0], back=lstm(5)), [X]),
+    "spread": (
+        lambda: Program(lambda s, x: s.rnn(torch.cat([x, x[:, :1].expand(-1, x.size(1), -1)], 2))[0], rnn=lstm(6)),
+        [X],
+    ),
+    "one hot": (lambda: Program(lambda s, x: s.rnn(F.one_hot(x, 9).float())[0], rnn=lstm(9)), [WORDS]),
+    "counted words": (lambda: Program(last_of_words, embedding=nn.Embedding(9, 3), rnn=lstm()), [WORDS]),
+    "channels": (lambda: Program(by_channels, conv=nn.Conv1d(3, 8, 3, padding=1), norm=norms(), rnn=lstm(8)), [X]),
+    "no numbers": (
+        lambda: of_outputs(lambda s, o: torch.nan_to_num(o / (o - o), 0.5, 2.0, -2.0) * o.mean(1, True)),
+        [X],
+    ),
+    "flat rows": (
+        lambda: of_outputs(lambda s, o: s.linear(o).flatten(0, 1).view(o.shape[0], -1, 2), linear=nn.Linear(5, 2)),
+        [X],
+    ),
 }
-# What the sizes that are not known keep from being read: see docs/onnx.md.
-FIXED_ONLY = {"statistics": (lambda: of_outputs(normalised), [X])}
 
 
 def inputs_of(kinds):
@@ -175,12 +204,10 @@ def exported(program, inputs, kinds, path, dynamo, dynamic):
     torch.onnx.export(program, tuple(inputs), path, dynamo=dynamo, input_names=names, **options)
 
 
-@pytest.mark.parametrize("name", PROGRAMS | FIXED_ONLY)
+@pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_programs_by_tracing(name, dynamic, tmp_path):
-    make, kinds = (PROGRAMS | FIXED_ONLY)[name]
-    if dynamic and name in FIXED_ONLY:
-        pytest.skip("computes with a number of steps that is not known")
+    make, kinds = PROGRAMS[name]
     torch.manual_seed(1)
     program, inputs, path = make().eval(), inputs_of(kinds), str(tmp_path / "m.onnx")
     exported(program, inputs, kinds, path, False, dynamic)
@@ -188,10 +215,10 @@ def test_programs_by_tracing(name, dynamic, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PROGRAMS | FIXED_ONLY)
+@pytest.mark.parametrize("name", PROGRAMS)
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_programs_by_dynamo(name, dynamic, tmp_path):
-    make, kinds = (PROGRAMS | FIXED_ONLY)[name]
+    make, kinds = PROGRAMS[name]
     torch.manual_seed(1)
     program, inputs, path = make().eval(), inputs_of(kinds), str(tmp_path / "m.onnx")
     exported(program, inputs, kinds, path, True, dynamic)

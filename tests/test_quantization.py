@@ -12,7 +12,7 @@ import pytest
 from test_reduced_precision import numbers
 
 import lstmcore
-from lstmcore import Input, Model, Sequential, _core, functional, layers, quantization
+from lstmcore import Input, Model, Sequential, functional, layers, quantization
 
 
 @pytest.fixture
@@ -315,8 +315,6 @@ def test_ranges_of_nothing_are_rows_own_scales_and_bad_data_are_refused(model, d
         functional.pack_lstm(weights, input_range=1.0)
     with pytest.raises(ValueError, match="input_range: packed weights have theirs"):
         functional.pack_lstm(functional.pack_lstm(weights), input_range=1.0)
-    with pytest.raises(ValueError, match=r"input_range: expected None with another precision than 'int8', got 1\.0"):
-        _core.PackedMatrix(np.ones((2, 2), "f4"), "bfloat16", 1.0)
 
 
 def test_bad_arguments_are_refused(model, data):

@@ -143,6 +143,24 @@ def test_large_numbers_where_nothing_bounds_h(precision):
     assert_is_expected("rnn, relu", precision, x, weights, state, y)
 
 
+@pytest.mark.parametrize("batch", [1, 7, 13])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_given_scale_of_all_rows_of_x(cell, batch):
+    """Numbers are multiples of it, cut off at 127 of them. With a column of that size a row has it as its own scale."""
+    weights, rng = made(cell, 22, 50)
+    x, state, scale = numbers(rng, batch, 5, 22), start(cell, rng, batch, 50), np.float32(1 / 64)
+    assert (np.abs(x) > 127 * scale).any()
+    weights[0][0] = 0
+    p = _core.pack(CELLS[cell], weights, False, False, "int8", scale)
+    assert p.row_scale == scale
+    assert packed(cell, weights, "int8").row_scale is None
+    x[..., 0] = 0
+    y, _ = run(cell, x, p, state)
+    x = np.clip(x, -127 * scale, 127 * scale)
+    x[..., 0] = 127 * scale
+    assert_is_expected(cell, "int8", x, weights, state, y)
+
+
 @every_cell
 def test_columns_and_rows_of_zeros(cell):
     weights, rng = made(cell, 5, 18)
@@ -320,12 +338,11 @@ def test_what_has_no_such_kernel_is_computed_in_full_and_says_so(precision, opti
     np.testing.assert_array_equal(function(x, p)[0], want)
 
 
-def test_float64_and_training_are_full():
+def test_float64_is_full_and_int8_for_inference():
     weights, _ = made("lstm", 6, 20)
     for precision in ("bfloat16", "int8"):
         wide = _core.pack(LSTMOptions(), [w.astype("f8") for w in weights], False, False, precision)
         assert (wide.precision, wide.dtype) == ("float32", "float64")
-    assert _core.pack(LSTMOptions(), weights, True, False, "bfloat16").precision == "float32"
     assert _core.pack(LSTMOptions(), weights, False, False).precision == "float32"
     with pytest.raises(ValueError, match="precision: 'int8' is for inference, got training=True"):
         _core.pack(LSTMOptions(), weights, True, False, "int8")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from test_reduced_precision import numbers
 
 from lstmcore import _core
-from lstmcore.reference.low_precision import products
+from lstmcore.reference.low_precision import int8, products
 
 every_precision = pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 
@@ -76,6 +76,34 @@ def test_what_is_no_finite_number_stays_in_its_row(precision, value):
     assert not np.isfinite(got[4]).any()
     if precision == "int8":
         assert np.isnan(got[4]).all()
+
+
+@given(st.integers(1, 9), st.integers(1, 600), st.integers(1, 70), st.sampled_from([1e-3, 1 / 127, 0.02, 3.0]))
+def test_rows_of_a_given_scale(rows, depth, columns, scale):
+    """Beyond 127 times the scale numbers are cut off."""
+    rng = np.random.default_rng(depth)
+    a, b = numbers(rng, rows, depth), numbers(rng, depth, columns)
+    packed = _core.PackedMatrix(b, "int8", row_scale=scale)
+    assert packed.row_scale == np.float32(scale)
+    q, of_columns = int8(b, 0)
+    p = np.clip(np.rint(a / np.float32(scale)).astype("f8"), -127, 127)
+    want = (p @ q) * (np.float32(scale) * of_columns)
+    np.testing.assert_allclose(_core.matmul(a, packed), want, rtol=1e-6, atol=1e-6 * np.abs(want).max())
+    a[0, depth // 2] = np.nan
+    assert np.isnan(_core.matmul(a, packed)[0]).all()
+
+
+def test_bad_scales():
+    b = np.ones((3, 4), "f4")
+    for bad in (0, -1.0, np.inf, np.nan, 1e-40):
+        with pytest.raises(ValueError, match="row_scale: expected a number from"):
+            _core.PackedMatrix(b, "int8", bad)
+    with pytest.raises(TypeError, match="row_scale: expected a number"):
+        _core.PackedMatrix(b, "int8", "1")
+    with pytest.raises(ValueError, match=r"^row_scale: expected None, for precision 'bfloat16', got 1\.0"):
+        _core.PackedMatrix(b, "bfloat16", 1.0)
+    assert _core.PackedMatrix(b, "int8").row_scale is None
+    assert _core.PackedMatrix(b.astype("f8"), "int8", 1.0).row_scale is None
 
 
 def test_float64_is_full_and_bad_input_is_refused():

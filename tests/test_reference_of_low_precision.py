@@ -138,6 +138,17 @@ def test_gradients_are_near_those_of_full_precision(cell):
         assert 1e-6 < apart < 0.05
 
 
+def test_gradients_of_a_step_are_sums_of_rounded_ones():
+    function, x, weights, options = made("rnn", steps=1)
+    y, _, cache = function(x, weights, None, options, training=True, precision="bfloat16")
+    dx, (d_kernel, d_recurrent, d_bias), _ = reference.rnn_backward(cache, np.ones_like(y))
+    h = reference.bfloat16(np.tanh(x[:, 0] @ weights[0] + weights[2]))
+    dpre = reference.bfloat16(1 - h**2)
+    for got, want in ((dx[:, 0], dpre @ weights[0].T), (d_kernel, x[:, 0].T @ dpre), (d_bias, dpre.sum(0))):
+        np.testing.assert_allclose(got, want, atol=1e-12)
+    assert not d_recurrent.any()
+
+
 def test_int8_is_for_inference_and_others_are_unknown():
     function, x, weights, options = made("gru")
     with pytest.raises(ValueError, match="precision: 'int8' is for inference, got training=True"):

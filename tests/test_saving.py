@@ -870,3 +870,36 @@ def test_truncated_and_flipped_files_get_a_clear_error_or_load(tmp_path):
                 model.set_weights(weights)
     assert len(errors) > 300
     assert all("m.safetensors: " in error for error in errors)
+
+
+# --- for inference ---
+
+
+def test_a_copy_for_inference_has_the_weights_and_no_training():
+    model = Sequential([layers.Dense(64, input_shape=(32,)), layers.LayerNormalization(), layers.Dense(2)])
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).standard_normal((8, 32)).astype(np.float32)
+    model.fit(x, np.ones((8, 2)), verbose=0)
+    copy = model.for_inference()
+    assert type(copy) is Sequential
+    assert copy.optimizer is None
+    np.testing.assert_array_equal(copy.predict(x, verbose=0), model.predict(x, verbose=0))
+    size, whole = (len(pickle.dumps(one)) for one in (copy, model))
+    assert size < 0.5 * whole  # Adam keeps two numbers for each weight
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(copy)).predict(x, verbose=0), model.predict(x, verbose=0))
+    copy.set_weights([0 * w for w in copy.get_weights()])
+    assert model.get_weights()[0].any()  # another's
+    assert model.optimizer.iterations == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "hint"),
+    [(".onnx", "model.export"), (".PT", "to_torch"), (".pkl", "pickle.dump"), (".json", "to_json"), (".tflite", None)],
+)
+def test_a_name_that_promises_what_is_not_written_says_what_does(tmp_path, ending, hint):
+    model = Sequential([layers.Dense(1, input_shape=(2,))])
+    for save in (model.save, model.save_weights):
+        with pytest.raises(ValueError, match=r"expected a name that ends in \.safetensors, \.keras") as caught:
+            save(tmp_path / f"model{ending}")
+        assert hint in str(caught.value) if hint else str(caught.value).endswith("'")
+    assert not list(tmp_path.iterdir())

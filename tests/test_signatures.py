@@ -1,6 +1,7 @@
 """Constructors show what they take, in Keras's order, and take it so."""
 
 import inspect
+import pydoc
 import re
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from layer_tools import numbers
 
 import lstmcore
-from lstmcore import Sequential, layers, losses, metrics, optimizers
+from lstmcore import Sequential, callbacks, layers, losses, metrics, optimizers
 from lstmcore.layers import LSTM
 
 # As in Keras 3.15: keras.layers.LSTM and so on, without **kwargs.
@@ -139,6 +140,11 @@ def test_a_class_of_the_users_shows_its_own():
     assert model(np.ones((1, 3, 1))).shape == (1, 2)
 
 
+def test_a_class_without_a_constructor_takes_nothing():
+    assert str(inspect.signature(lstmcore.constraints.NonNeg)) == "()"
+    assert "NonNeg()" in pydoc.render_doc(lstmcore.constraints.NonNeg, renderer=pydoc.plaintext)
+
+
 def test_an_object_that_is_called_has_the_signature_of_its_call():
     assert list(inspect.signature(LSTM(2)).parameters)[:2] == ["sequences", "initial_state"]
 
@@ -155,3 +161,97 @@ def test_the_base_of_losses_takes_its_name_first():
             return 2 * (y_pred - y_true) / y_pred.shape[-1]
 
     assert (Own().name, Own().reduction) == ("own", "sum_over_batch_size")
+
+
+def test_what_a_class_decides_itself_is_no_argument_of_it():
+    assert "score_mode" not in inspect.signature(layers.AdditiveAttention).parameters
+    with pytest.raises(TypeError, match="score_mode"):
+        layers.AdditiveAttention(score_mode="concat")
+    assert not [p for p in inspect.signature(layers.MinGRU).parameters if p.startswith("recurrent_")]
+
+
+def test_a_configuration_has_the_defaults_that_are_shown():
+    of_all = {"name", "dtype", "trainable", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim"}
+    of_all |= {"use_cudnn", "unroll"}  # accepted, without effect
+    for cls in (layers.LSTM, layers.MinGRU, layers.SLSTM, layers.LSTMCell, layers.AdditiveAttention, layers.Add):
+        shown = inspect.signature(cls).parameters
+        made = cls(4) if "units" in shown else cls()
+        assert shown.keys() - of_all <= made.get_config().keys()
+        assert made.get_config().keys() - of_all <= shown.keys()
+
+
+# --- misspelt ---
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: LSTM(8, return_sequence=True), "return_sequences"),
+        (lambda: LSTM(unit=8), "units"),  # which is missing then
+        (lambda: layers.MinGRU(8, lop_space=True), "log_space"),
+        (lambda: layers.Dense(8, activatoin="relu"), "activation"),
+        (lambda: losses.Huber(delta_=1.0), "delta"),
+        (lambda: metrics.AUC(num_threshold=10), "num_thresholds"),
+        (lambda: optimizers.Adam(lr=0.1), "learning_rate"),
+        (lambda: optimizers.schedules.CosineDecay(0.1, decay_step=10), "decay_steps"),
+        (lambda: lstmcore.initializers.RandomNormal(std_dev=1.0), "stddev"),
+        (lambda: lstmcore.regularizers.L1L2(l_1=1.0), "l1"),
+        (lambda: callbacks.EarlyStopping(patient=3), "patience"),
+        (lambda: callbacks.LambdaCallback(on_epoch_ends=print), "on_epoch_end"),
+        (lambda: Sequential(layer=[]), "layers"),
+        (lambda: Sequential().compile("sgd", metric=["mae"]), "metrics"),
+        (lambda: Sequential().fit(np.ones(1), np.ones(1), epoch=3), "epochs"),
+        (lambda: Sequential().evaluate(np.ones(1), np.ones(1), batchsize=3), "batch_size"),
+        (lambda: Sequential().predict(np.ones(1), verbos=3), "verbose"),
+    ],
+)
+def test_a_misspelt_argument_is_told_what_may_have_been_meant(call, meant):
+    with pytest.raises(TypeError, match=rf"unexpected argument '\w+'; did you mean '{meant}'\?$"):
+        call()
+
+
+def test_nothing_is_suggested_for_what_is_like_nothing():
+    for call in (lambda: losses.Huber(zzzz=1), lambda: LSTM(8, zzzz=1), lambda: callbacks.EarlyStopping(zzzz=1)):
+        with pytest.raises(TypeError, match=r"unexpected (keyword )?argument 'zzzz'$"):
+            call()
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'units'"):
+        LSTM(zzzz=1)
+
+
+def test_classes_of_the_users_are_called_as_they_are_written():
+    class Own(callbacks.Callback):
+        def __init__(self, period, **anything):
+            super().__init__()
+            self.period, self.anything = period, anything
+
+    assert Own(3, perio=4).anything == {"perio": 4}
+    assert str(inspect.signature(Own)) == "(period, **anything)"
+    assert str(inspect.signature(callbacks.EarlyStopping)).startswith("(monitor")
+    assert str(inspect.signature(optimizers.schedules.LearningRateSchedule)) == "()"
+
+
+def test_an_error_of_the_callers_own_stays_what_it_is():
+    model = Sequential([layers.Dense(1, input_shape=(2,))])
+    model.compile("sgd", "mse")
+
+    class Failing(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise TypeError("mine")
+
+    with pytest.raises(TypeError, match=r"^mine$"):
+        model.fit(np.ones((2, 2)), np.ones((2, 1)), epochs=1, verbose=0, callbacks=[Failing()])
+
+
+# --- help ---
+
+
+@pytest.mark.parametrize("module", [lstmcore, layers], ids=lambda module: module.__name__)
+def test_help_begins_with_a_table_of_all_there_is(module):
+    head = re.split(r"^=[= ]+$", module.__doc__, flags=re.M)
+    assert len(head) == 3  # a table and nothing behind it
+    assert len(head[0].splitlines()) <= 5
+    named = {*re.findall(r"\w+", head[1])}
+    missing = {name for name in module.__all__ if name not in named and not name.startswith("__")}
+    assert not missing
+    for name in re.findall(r"`(\w[\w.]*)`(?!`)", head[1]):
+        assert pydoc.locate(f"lstmcore.{name}".replace("lstmcore.lstmcore", "lstmcore")) is not None, name

@@ -224,6 +224,24 @@ def test_places_of_the_largest():
     assert (symbol.shape, symbol.dtype) == ((None, 2), np.int64)
 
 
+def test_how_many_are_true():
+    x = np.array([[[True, False], [True, True]], [[False, False], [False, True]]])
+    assert layers.Count()(x).tolist() == [[1, 2], [0, 1]]
+    assert layers.Count([1, 2])(x).tolist() == [3, 1]
+    assert layers.Count(1, keepdims=True)(x).tolist() == [[[2, 1]], [[0, 1]]]
+    words = layers.Input((4,), dtype="int64")
+    last = layers.Count()(words) - 1
+    assert (last.shape, last.dtype) == ((None,), np.int64)
+    assert Model(words, last).predict(np.array([[5, 6, 0, 0], [1, 2, 3, 4]]), verbose=0).tolist() == [1, 3]
+
+
+def test_sizes_of_axes():
+    layer = layers.Size(**F64)
+    assert layer(np.zeros((2, 5, 3)), training=True).tolist() == [5, 5]
+    assert layer.backward(np.ones(2)).tolist() == np.zeros((2, 5, 3)).tolist()
+    assert layers.Size(-1)(np.zeros((2, 5, 3))).tolist() == [3, 3]
+
+
 def test_clipped_numbers_and_their_gradient():
     layer = layers.Clip(-1, 2, **F64)
     assert layer(np.array([[-3.0, -1, 0, 2, 5]]), training=True).tolist() == [[-1, -1, 0, 2, 2]]
@@ -242,6 +260,9 @@ def test_clipped_numbers_and_their_gradient():
         (lambda: layers.Reduction("sum", -2)(np.ones((2, 3))), ValueError, "axis: expected axes behind the batch"),
         (lambda: layers.Reduction("max", 1)(np.ones((2, 0, 3))), ValueError, "inputs: expected numbers along"),
         (lambda: layers.ArgMax(0), ValueError, "axis: expected one or several axes behind the batch"),
+        (lambda: layers.Count(0), ValueError, "axis: expected one or several axes behind the batch"),
+        (lambda: layers.Size(0)(np.ones((2, 3))), ValueError, "axis: expected one behind the batch of inputs of shape"),
+        (lambda: layers.Size(2)(np.ones((2, 3))), ValueError, "axis: expected one behind the batch of inputs of shape"),
         (lambda: layers.Clip(2, 1), ValueError, "max_value: expected at least min_value=2, got 1"),
         (lambda: layers.Clip("a"), TypeError, "min_value: expected a number"),
     ],

@@ -17,10 +17,11 @@ from lstmcore._random import generator
 sklearn = pytest.importorskip("sklearn", "1.6")
 from joblib import Parallel, delayed  # noqa: E402
 from sklearn.base import clone  # noqa: E402
+from sklearn.decomposition import PCA  # noqa: E402
 from sklearn.metrics import log_loss  # noqa: E402
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
-from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler  # noqa: E402
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, RobustScaler, StandardScaler  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 from lstmcore.interop.sklearn.padding import Padding  # noqa: E402
@@ -479,6 +480,11 @@ LABELS = ["a", "b"] * 3
         ({"early_stopping": True, "validation_fraction": 1}, GOOD, LABELS, "validation_fraction: expected"),
         ({"learning_rate_init": 0}, GOOD, LABELS, "learning_rate_init: expected"),
         ({"units": (3, 0)}, GOOD, LABELS, "units: expected"),
+        ({"units": ()}, GOOD, LABELS, "units: expected at least one"),
+        ({"bidirectional": "yes"}, GOOD, LABELS, "bidirectional: expected True or False, got 'yes'"),
+        ({"warm_start": 3}, GOOD, LABELS, "warm_start: expected True or False, got 3"),
+        ({"class_weight": {"a": -1.0, "b": 1.0}}, GOOD, LABELS, r"class_weight: expected finite weights .*'a': -1.0"),
+        ({"class_weight": {"a": 0, "b": 0}}, GOOD, LABELS, "class_weight: .* not all of them zero"),
         ({"optimizer": "best"}, GOOD, LABELS, "best"),
     ],
 )
@@ -522,7 +528,39 @@ def test_what_build_makes_must_be_a_model_with_these_outputs():
         SequenceClassifier(build=lambda shape, outputs: classes(shape, 1)).fit(GOOD, LABELS)
 
 
+def test_what_the_model_is_made_of_stays_when_training_goes_on():
+    model = GRUClassifier(units=(3,), max_iter=1, warm_start=True, random_state=0).fit(GOOD, LABELS)
+    for name, value in [("units", [4]), ("bidirectional", True), ("optimizer", "sgd")]:
+        before = getattr(model, name)
+        model.set_params(**{name: value})
+        with pytest.raises(ValueError, match=f"{name}: expected .* of which the model that training goes on with"):
+            model.fit(GOOD, LABELS)
+        with pytest.raises(ValueError, match=f"{name}: expected .* got"):
+            model.partial_fit(GOOD, LABELS)
+        model.set_params(**{name: before})
+    assert pickle.loads(pickle.dumps(model)).fit(GOOD, LABELS).n_iter_ == 2
+    assert model.set_params(units=4, warm_start=False).fit(GOOD, LABELS).n_iter_ == 1
+
+
+def test_a_learning_rate_that_is_changed_is_used_when_training_goes_on():
+    model = GRURegressor(max_iter=1, warm_start=True, random_state=0, optimizer="sgd").fit(GOOD, GOOD[:, 0])
+    for rate in (0.5, 1e-9):
+        before = model.model_.get_weights()
+        model.set_params(learning_rate_init=rate).fit(GOOD, GOOD[:, 0])
+        far = max(np.abs(a - b).max() for a, b in zip(before, model.model_.get_weights(), strict=True))
+        assert (far > 1e-2) == (rate == 0.5)
+    with pytest.raises(ValueError, match="learning_rate_init: expected a number"):
+        model.set_params(learning_rate_init=-1).fit(GOOD, GOOD[:, 0])
+
+
 def test_transformers_name_what_does_not_fit():
+    for scaler in (PCA(1), OneHotEncoder()):
+        for sequences in (GOOD, list(GOOD)):
+            with pytest.raises(ValueError, match=r"scaler: expected a transformer that keeps the columns .* got "):
+                SequenceScaler(scaler).fit_transform(sequences)
+    for scaler in (StandardScaler, 3):
+        with pytest.raises(ValueError, match="scaler: expected 'standard', 'min-max' or a transformer, got "):
+            SequenceScaler(scaler).fit(GOOD)
     with pytest.raises(ValueError, match="scaler: expected 'standard', 'min-max' or a transformer, got 'mean'"):
         SequenceScaler("mean").fit(GOOD)
     with pytest.raises(ValueError, match="first: expected one of 'repeat', 'short', 'drop', got 'zeros'"):

@@ -23,7 +23,7 @@ from torch.nn.utils import rnn  # noqa: E402
 import lstmcore.torch as ours  # noqa: E402
 from lstmcore import _core  # noqa: E402
 from lstmcore._passes import Call  # noqa: E402
-from lstmcore.interop.torch import operator, passes  # noqa: E402
+from lstmcore.interop.torch import batched, operator, passes  # noqa: E402
 
 pytestmark = [
     pytest.mark.peer,
@@ -263,6 +263,23 @@ def test_a_graph_that_is_kept_can_be_gone_back_twice():
     assert_close([p.grad for p in mine.parameters()], [p.grad for p in theirs.parameters()])
 
 
+@pytest.mark.parametrize("kind", [*SEQUENCES, *CELLS, "Linear"])
+def test_gradients_of_several_vectors_at_once(kind):
+    sizes = (300, 200) if kind == "Linear" else (3, 4)  # of which the product is ours
+    x = torch.randn(80, sizes[0]) if kind == "Linear" else torch.randn(2, 3) if kind in CELLS else torch.randn(5, 2, 3)
+    vectors = found = None
+    for module in twins(kind, *sizes):
+        leaf = x.clone().requires_grad_()
+        y = flat(module(leaf))[0]
+        vectors = torch.randn(3, *y.shape) if vectors is None else vectors
+        wanted, found = found, []
+        for options in ({"retain_graph": True}, {"create_graph": True}):
+            inputs = [leaf, *module.parameters()]
+            found += torch.autograd.grad(y, inputs, vectors, is_grads_batched=True, **options)
+    assert_close([t.detach() for t in found], [t.detach() for t in wanted])
+    assert not batched._calls
+
+
 @pytest.mark.parametrize("which", ["inputs", "outputs"])
 def test_writing_to_what_the_backward_pass_needs_is_an_error(which):
     x = torch.randn(5, 2, 3)
@@ -303,7 +320,7 @@ def test_the_operator_names_what_it_is_not_given_right():
 
 
 @pytest.mark.parametrize("kind", [*SEQUENCES, *CELLS])
-def test_states_that_are_written_to_change_no_gradient(kind):
+def test_states_and_biases_that_are_written_to_change_no_gradient(kind):
     is_cell, found = kind in CELLS, []
     for module, writes in zip(twins(kind, 3, 4), (False, True), strict=True):
         x = torch.linspace(-1, 1, 30).view(5, 2, 3)
@@ -314,6 +331,9 @@ def test_states_that_are_written_to_change_no_gradient(kind):
         if writes:
             for t in [*states, *results[not is_cell :]]:
                 t.data.fill_(100)  # which autograd does not see
+            for name, parameter in module.named_parameters():
+                if name.startswith("bias"):
+                    parameter.detach().fill_(100)
         found.append(torch.autograd.grad(loss, list(module.parameters())))
     assert_close(*found)
 
@@ -701,6 +721,55 @@ def test_without_torch_the_error_names_the_extra():
     assert "lstmcore[torch]" in run.stderr
 
 
+@pytest.mark.parametrize("kind", [*SEQUENCES, *CELLS, "Linear"])
+def test_a_tracer_of_torch_fx_is_let_into_no_module(kind):
+    graphs, found = [], []
+    x = torch.randn(5, 2, 3) if kind in SEQUENCES else torch.randn(2, 3)
+    for module in twins(kind, 3, 4):
+        traced = torch.fx.symbolic_trace(torch.nn.Sequential(module))
+        graphs.append(str(traced.graph))
+        found.append(flat(traced(x)))
+        assert traced.get_submodule("0") is module
+    assert graphs[0] == graphs[1]
+    assert_close(*found)
+
+
+class Calls(torch.nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, x):
+        return self.module(x)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "LSTMCell", "RNNCell", "Linear"])
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+def test_torch_script_is_that_of_torch(kind):
+    _, mine = twins(kind, 3, 4)
+    x = torch.randn(5, 2, 3) if kind in SEQUENCES else torch.randn(2, 3)
+    want = flat(mine(x))
+    script = torch.jit.script(Calls(mine))
+    assert_close(flat(script(x)), want)
+    assert type(mine) is getattr(ours, kind)
+    parameters = [*mine.parameters()]
+    with torch.no_grad():
+        parameters[0].add_(1)  # which is that of both
+    assert_close(flat(script(x)), flat(mine(x)))
+
+
+def test_weights_that_do_not_fit_each_other_are_named():
+    for kind, name, value in [
+        ("LSTM", "weight_hh_l0", (4, 4)),
+        ("GRU", "bias_ih_l0", (7,)),
+        ("RNNCell", "bias_hh", (3,)),
+    ]:
+        module = getattr(ours, kind)(3, 4)
+        setattr(module, name, torch.nn.Parameter(torch.zeros(value)))
+        with pytest.raises(ValueError, match=rf"weight_ih, weight_hh and biases .* got shapes .*\({value[0]},"):
+            module(torch.zeros(2, 3))
+
+
 def test_a_nonlinearity_that_is_none_is_the_error_of_torch():
     with pytest.raises(RuntimeError, match="Unknown nonlinearity"):
         ours.RNNCell(3, 4, nonlinearity="x")(torch.zeros(2, 3))
@@ -713,5 +782,10 @@ def test_what_restore_leaves_is_told():
     with pytest.warns(UserWarning, match="restore: b is left as it is: its class, ParametrizedGRU"):
         ours.restore(model)
     assert type(model["a"]) is torch.nn.GRU
-    with pytest.raises(TypeError, match=r"model: expected a torch\.nn\.Module, got NoneType"):
-        ours.restore(None)
+
+
+@pytest.mark.parametrize("call", [ours.accelerate, ours.restore])
+def test_what_is_no_module_is_refused(call):
+    for model, text in [(None, "None"), (torch.nn.LSTM, "<class 'torch.nn.modules.rnn.LSTM'>")]:
+        with pytest.raises(TypeError, match=f"model: expected a torch.nn.Module, got {text}"):
+            call(model)

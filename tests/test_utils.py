@@ -195,3 +195,34 @@ def test_bases_stand_where_keras_has_them():
     assert lstmcore.Optimizer is lstmcore.optimizers.Optimizer
     assert lstmcore.Initializer is lstmcore.initializers.Initializer
     assert lstmcore.Regularizer is lstmcore.regularizers.Regularizer
+
+
+# --- a seed for a block ---
+
+
+def trained(seed):
+    with utils.seeded(seed):
+        model = Sequential([layers.LSTM(4, dropout=0.3, input_shape=(5, 3)), layers.Dense(1)])
+        model.compile("adam", "mse")
+        x = np.linspace(-1, 1, 40 * 15).reshape(40, 5, 3)
+        model.fit(x, x[:, 0, :1], epochs=2, batch_size=8, verbose=0)
+    return np.concatenate([w.ravel() for w in model.get_weights()])
+
+
+def test_a_seed_of_a_block_decides_all_within_and_nothing_outside():
+    utils.set_random_seed(1)
+    expected = layers.LSTM(4)
+    expected.build((None, 5, 3))
+    utils.set_random_seed(1)
+    first = trained(7)
+    got = layers.LSTM(4)
+    got.build((None, 5, 3))
+    np.testing.assert_array_equal(got.get_weights()[0], expected.get_weights()[0])  # nothing was drawn outside
+    np.testing.assert_array_equal(trained(7), first)
+    assert (trained(8) != first).any()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, None])
+def test_a_seed_that_is_none_is_refused(seed):
+    with pytest.raises(ValueError, match="seed: expected an integer from 0"), utils.seeded(seed):
+        pass

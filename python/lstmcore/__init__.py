@@ -1,14 +1,24 @@
 """LSTM, GRU and simple recurrent networks on a CPU, trained and run, without a framework.
 
-The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import line. Beside them:
+The names are Keras's: replace ``tensorflow.keras`` by ``lstmcore`` in an import line.
 
-- `lstmcore.functional`: the layers on plain arrays, with their gradients.
-- `lstmcore.reference`: the same in NumPy, equation by equation.
-- `lstmcore.audio`: WAV files and what a recogniser of speech looks at; needs SciPy.
-- `lstmcore.torch`: PyTorch's recurrent modules on these kernels; needs PyTorch.
-- `lstmcore.keras`: Keras's recurrent layers on these kernels; needs Keras.
-- `lstmcore.sklearn`: estimators for scikit-learn, which it needs.
-- `show_config`, `set_num_threads`, `get_num_threads`, `threads`.
+===============  ====================================================================================================
+models           `Sequential`, `Model` (also of `Input` and outputs), in `models` with `models.load_model`
+layers           `layers`: LSTM, GRU and all others; `Layer`, the base of your own
+training         `losses`, `metrics`, `optimizers`, `callbacks`; `Loss`, `Metric`, `Optimizer`, the bases of your own
+weights          `initializers`, `regularizers`, `constraints`; `Initializer`, `Regularizer`, the bases of your own
+parts            `activations`, `functional` (the layers on plain arrays, with their gradients), `reference` (the same
+                 in NumPy, equation by equation)
+data             `datasets`, `preprocessing`, `utils`, `audio` (WAV files and what a recogniser looks at; needs SciPy)
+running          `streaming` (step by step), `decoders` (of CTC, and draws of the next token), `saving`
+precision        `mixed_precision`, `dtype_policies`, `DTypePolicy`, `config`; `quantize`, `quantization`
+searching        `tuner` (hyper-parameters; needs Optuna)
+PyTorch          `from_torch`, `to_torch`, `from_state_dict`, `to_state_dict`; ``lstmcore.torch``, its recurrent modules
+                 on these kernels; needs PyTorch
+Keras            ``lstmcore.keras``, its recurrent layers on these kernels; needs Keras
+scikit-learn     ``lstmcore.sklearn``, estimators; needs scikit-learn
+this machine     `show_config`, `set_num_threads`, `get_num_threads`, `threads`; ``python -m lstmcore --help``
+===============  ====================================================================================================
 """
 
 from importlib import import_module as _import_module

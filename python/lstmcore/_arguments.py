@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-import inspect
 import math
 import numbers
 import operator
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from ._signatures import did_you_mean, signature_of
 from ._tree import leaves, like
 
 Array = NDArray[Any]
@@ -506,22 +505,10 @@ def reject_options(
     """
     for name, value in options.items():
         if name not in offered_by_keras:
-            raise ArgumentTypeError(f"{where} got an unexpected argument {name!r}{_meant(name, taker)}")
+            known = () if taker is None else signature_of(taker).parameters
+            raise ArgumentTypeError(f"{where} got an unexpected argument {name!r}{did_you_mean(name, known)}")
         if value is not None and not (np.isscalar(value) and not value):
             raise NotImplementedError(f"{where}: {name}={shown(value)} is not offered")
-
-
-def _meant(name: str, taker: type | None) -> str:
-    """Return a question that ends a message on a name: whether an argument that is like it was meant."""
-    known = {
-        argument: argument
-        for kind in (taker.__mro__ if taker is not None else ())
-        if inspect.isfunction(constructor := vars(kind).get("__init__"))
-        for argument in inspect.signature(constructor).parameters
-    }
-    known |= {"".join(word[:1] for word in argument.split("_")): argument for argument in known if "_" in argument}
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {known[close[0]]!r}?" if close else ""
 
 
 def rate(name: str, value: Any) -> float:

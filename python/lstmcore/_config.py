@@ -46,7 +46,7 @@ def threads(num_threads: int) -> Iterator[None]:
 
 def show_config() -> None:
     """Print version, compiler, instruction sets and threads; worth pasting into a bug report."""
-    import platform  # here: it loads subprocess and more, which nothing else needs
+    import platform  # here, because nothing else needs it
 
     config = _core.config()
     rows = {

@@ -80,8 +80,7 @@ def pack(
     training: bool,
     zoneout: bool,
     precision: str = "float32",
-    input_range: float | None = None,  # of int8: what inputs are held to and scaled by, instead of row by row
-    /,
+    row_scale: float | None = None,
 ) -> PackedWeights: ...
 def forward(
     weights: PackedWeights,
@@ -115,9 +114,11 @@ def backward_both(first: tuple[Any, ...], second: tuple[Any, ...], /) -> tuple[A
 class PackedMatrix:
     """The right-hand side of products, packed once for many."""
 
-    def __new__(cls, b: ArrayLike, precision: str = "float32", input_range: float | None = None) -> PackedMatrix: ...
+    def __new__(cls, b: ArrayLike, precision: str = "float32", row_scale: float | None = None) -> PackedMatrix: ...
     @property
     def precision(self) -> str: ...  # of the products; "float32": as the matrix is
+    @property
+    def row_scale(self) -> float | None: ...  # of int8, of every row of the other side; None: each has its own
 
 def matmul(
     a: ArrayLike,

@@ -146,15 +146,22 @@ def within_rows() -> bool:
     return _local.rows
 
 
+def unless_ended(layer: Masked, mask: Any) -> Any:
+    """Return the mask that a layer is given, or None with a warning if it is to end there."""
+    if layer.ends_mask and any(m is not None for m in parts(mask)):
+        _warn_of_end(layer)
+        return None
+    return mask
+
+
 def forward_with_mask(
     layer: Masked, inputs: Any, training: bool = False, mask: Any = None, **options: Any
 ) -> tuple[Any, Any]:
     """Return what `forward` does and the mask of that; the layer gets the mask of its inputs if it takes one."""
     if layer.last_returned is not None:
         layer.last_returned = None
-    if layer.ends_mask and any(m is not None for m in parts(mask)):
-        _warn_of_end(layer)
-        mask = None
+    if mask is not None:
+        mask = unless_ended(layer, mask)
     if mask is None and not layer.takes_copies:
         outputs = layer.forward(inputs, training=training, **options)
         return outputs, after(layer, inputs, outputs, None) if layer.computes_mask else None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
+import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ._ours import is_ours
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _known: weakref.WeakKeyDictionary[type, Signature] = weakref.WeakKeyDictionary()
 
@@ -59,6 +63,12 @@ def in_order(*further: str | tuple[str, Any]) -> Callable[[Callable[..., None]],
     return decorate
 
 
+def arguments_before(base: type, cls: type) -> set[str]:
+    """Return the names of the arguments that the constructors of a class have before they come to that of a base."""
+    before = itertools.takewhile(lambda one: one[0] is not base, _constructors(cls))
+    return {name for _, constructor in before for name in inspect.signature(constructor).parameters}
+
+
 def signature_of(cls: type) -> Signature:
     """Return what the constructor of a class takes, that of its bases which it passes on included.
 
@@ -70,6 +80,46 @@ def signature_of(cls: type) -> Signature:
     return _known[cls]
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question that ends a message on an argument: whether one that is like it was meant, or "".
+
+    >>> from lstmcore._signatures import did_you_mean
+    >>> did_you_mean("return_sequence", ["return_state", "return_sequences"])
+    "; did you mean 'return_sequences'?"
+    """
+    names = list(known)
+    initials = {"".join(word[:1] for word in argument.split("_")): argument for argument in names if "_" in argument}
+    close = [initials[name]] if name in initials else difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def refuse_misspelt(where: str, taken: Signature, options: Iterable[str]) -> None:
+    """Refuse names of arguments that are not taken, if one that is taken is like it.
+
+    For calls that Python refuses anyway, without the question or for an argument that is then missing.
+    """
+    parameters = taken.parameters
+    if any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in options:
+        if name not in parameters and (question := did_you_mean(name, parameters)):
+            raise TypeError(f"{where} got an unexpected argument {name!r}{question}")
+
+
+def suggesting(method: F) -> F:
+    """Let a method that refuses an argument say which one may have been meant, as Python does from 3.13 on."""
+
+    @functools.wraps(method)
+    def asked(self: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return method(self, *arguments, **options)
+        except TypeError:
+            refuse_misspelt(f"{self.name}: {method.__name__}", inspect.signature(method), options)
+            raise
+
+    return cast(F, asked)
+
+
 class Shown:
     """The `__signature__` of a class and of those derived from it, made when it is asked for."""
 
@@ -77,8 +127,8 @@ class Shown:
         if instance is not None:
             raise AttributeError("__signature__")  # an object that can be called has that of its call
         signature = signature_of(owner)
-        *_, (root, constructor) = _constructors(owner)
-        if not is_ours(root) or _any_name(constructor) is None:
+        constructors = list(_constructors(owner))
+        if not constructors or not is_ours(constructors[-1][0]) or _any_name(constructors[-1][1]) is None:
             return signature
         # What is left over at the end of ours is refused.
         kept = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]

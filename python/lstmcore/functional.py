@@ -167,9 +167,10 @@ def pack_lstm(
     in a row of a step; of other h, 1/127. Sums of their products are exact, so they do not depend on their order. A
     row of x with NaN or an infinity has NaN for its gates; weights with them are refused.
 
-    There are such kernels for the plain LSTM, GRU and SimpleRNN ("fused") and float32 weights in inference. All else is
-    computed as ever, which the result's ``precision`` tells: "float32". AVX-512 BF16 and VNNI are used where the CPU
-    has them; elsewhere operands are widened in registers. See docs/low_precision.md.
+    There are such kernels for the plain LSTM, GRU and SimpleRNN ("fused") and float32 weights, without dropout; with
+    training=True in bfloat16, which on the way back rounds the gradients of the pre-activations too (int8 raises an
+    error). All else is computed as ever, which the result's ``precision`` tells: "float32". AVX-512 BF16 and VNNI are
+    used where the CPU has them; elsewhere operands are widened in registers. See docs/low_precision.md.
 
     >>> weights = [rng.standard_normal((3, 20)).astype("float32"), rng.standard_normal((5, 20)).astype("float32")]
     >>> functional.pack_lstm(weights, precision="int8").precision
@@ -1215,7 +1216,7 @@ def _pack(
     if options.foreign_activations:
         one_of("precision", precision, ("float32", "bfloat16", "int8"))
         return StepwiseWeights(options, list(weights), training, zoneout)
-    return _core.pack(options, list(weights), training, zoneout, precision, input_range)
+    return _core.pack(options, list(weights), training, zoneout, precision, input_range / 127 if input_range else None)
 
 
 def _backward(

@@ -21,11 +21,20 @@ _versions = itertools.count()
 
 
 class Drawn(NamedTuple):
-    """Whose ``call`` is being drawn: its name, whether it has its weights, and whether all sizes are told that are."""
+    """Whose ``call`` is being drawn.
+
+    Attributes
+    ----------
+    name : of the layer or model.
+    built : whether it has its weights.
+    sized : whether all sizes are told that are known.
+    beside : symbols of what it does beside making outputs.
+    """
 
     name: str
     built: bool
     sized: bool
+    beside: list[Any]
 
 
 class _Local(threading.local):

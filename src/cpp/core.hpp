@@ -90,7 +90,7 @@ struct PackedWeights {
     T *kernel, *recurrent, *bias;
     T *peephole, *projection, *gain, *cell_norm;
     T *kernel_transposed, *recurrent_transposed, *projection_transposed;  // null: packed for inference
-    float x_range;  // of int8: what all x are held to and scaled by; 0: each row has a scale of its own
+    float x_scale = 0;  // of int8: that of every row of x; 0: each has its own
 };
 
 struct PackedSizes {  // elements of each array of PackedWeights
@@ -182,9 +182,9 @@ struct MatmulProblem {  // c (+)= a b + bias, row major c
     T* c;
     std::ptrdiff_t c_row;
     bool accumulate;
-    float a_range;  // with packed_b of int8: what a is held to and scaled by; 0: each row has a scale of its own
     T* workspace;
     int threads;
+    float row_scale = 0;  // of int8: that of every row of a; 0: each has its own
 };
 
 template <class T>
@@ -305,6 +305,7 @@ struct CellKernels {
                                                              // problem.threads
     std::size_t (*backward_workspace)(const BackwardProblem<T>&);
     void (*backward)(const BackwardProblem<T>&, const Team&);
+    bool saves_c = false;  // c is among what is saved, and not kept beside it
 };
 
 // What computes a cell. Fused: the gates are applied to the sums in registers. Staged: any option, sums go through

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+from .._signatures import Shown, refuse_misspelt, signature_of
+
+C = TypeVar("C", bound="Callback")
 Logs = dict[str, Any]
 
 # Keras 1's names for two of the hooks, which the newer ones call unless they are overridden themselves.
@@ -29,6 +32,13 @@ class Callback:
     """
 
     rank = 0  # those of a higher rank are called after the others, because they look at what those have done
+
+    __signature__ = Shown()
+
+    def __new__(cls: type[C], *_: Any, **options: Any) -> C:
+        """Refuse arguments that are misspelt, with what may have been meant."""
+        refuse_misspelt(cls.__name__, signature_of(cls), options)
+        return super().__new__(cls)
 
     def __init__(self) -> None:
         self.model: Any = None

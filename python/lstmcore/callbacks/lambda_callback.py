@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._signatures import did_you_mean
 from .callback import HOOKS, Callback
 
 Hook = Callable[..., Any]
@@ -44,8 +45,8 @@ class LambdaCallback(Callback):
             "on_train_batch_end": on_train_batch_end,
         }
         for name, function in hooks.items():
-            if name not in (*HOOKS, "on_batch_begin", "on_batch_end"):
-                raise TypeError(f"LambdaCallback got an unexpected argument {name!r}")
+            if name not in (known := (*HOOKS, "on_batch_begin", "on_batch_end")):
+                raise TypeError(f"LambdaCallback got an unexpected argument {name!r}{did_you_mean(name, known)}")
             if function is not None and not callable(function):
                 raise TypeError(f"LambdaCallback: {name}: expected a function, got {function!r}")
             if function is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _screen
 from .callback import Callback, Logs
 
 
@@ -16,7 +17,7 @@ class ProgbarLogger(Callback):
 
     Parameters
     ----------
-    bar : a bar, for a terminal; without it a line for each epoch. In the other two, the line when
+    bar : a bar, for a terminal or a notebook; without it a line for each epoch. In the other two, the line when
         all is done. Validation within `fit` shows in the epoch's line only.
     """
 
@@ -43,18 +44,7 @@ class ProgbarLogger(Callback):
         if not self.bar or time.perf_counter() - self._shown < 0.2:
             return
         if self._tqdm is None:
-            from tqdm import tqdm  # here, because importing it takes longer than lstmcore itself
-
-            known = self.params.get("steps") is not None
-            self._tqdm = tqdm(
-                total=self.params.get("steps"),
-                bar_format="{n_fmt}/{total_fmt} {bar:30} {elapsed}{postfix}" if known else "{n_fmt} {elapsed}{postfix}",
-                ascii=" ━",
-                leave=False,
-                file=sys.stdout,
-                mininterval=0,
-            )
-            self._tqdm.start_t = self._start
+            self._tqdm = _screen.bar(self.params.get("steps"), since=self._start)
         self._tqdm.set_postfix_str(_format(logs), refresh=False)
         self._tqdm.update(self._seen - self._tqdm.n)
         self._shown = time.perf_counter()

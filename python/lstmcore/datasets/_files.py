@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+from .. import _screen
 
 
 def cache_folder() -> Path:
@@ -46,6 +49,13 @@ def fetch(url: str, name: str, checksum: str, instead: str) -> Path:
             f'{name}: {looked}; install "lstmcore[data]" to have it fetched from {url}, or {instead}'
         ) from None
     try:
-        return Path(pooch.retrieve(url, checksum, fname=name, path=cache_folder()))
+        return Path(pooch.retrieve(url, checksum, fname=name, path=cache_folder(), progressbar=_bar(name)))
     except Exception as error:  # pooch hands on whatever requests, urllib3 or the system raise
         raise FileNotFoundError(f"{name}: {looked}, and fetching {url} failed ({error}); {instead}") from error
+
+
+def _bar(name: str) -> Any:
+    """Return a bar that pooch moves, if somebody is watching; its total is what the server says, set by pooch."""
+    if not _screen.is_watched():
+        return False
+    return _screen.bar(1, desc=name, unit="B", unit_scale=True)

@@ -1,6 +1,7 @@
-"""From the outputs of a network trained with CTC to labels: greedy, or by beam search with a language model."""
+"""From outputs to labels: of networks trained with CTC, greedy or by beam search; and draws of the next token."""
 
 from .ctc import beam_search, ctc_decode, greedy
 from .ngram import NGram
+from .sampling import sample
 
-__all__ = ["NGram", "beam_search", "ctc_decode", "greedy"]
+__all__ = ["NGram", "beam_search", "ctc_decode", "greedy", "sample"]

@@ -23,10 +23,11 @@ class Drawing:
     ----------
     name : of the model, for errors.
     inputs, outputs : a symbol, or a list or dict of them.
+    beside : symbols that are made too, for what their layers do beside that.
     """
 
-    def __init__(self, name: str, inputs: Any, outputs: Any) -> None:
-        self.name, self.inputs, self.outputs = name, inputs, outputs
+    def __init__(self, name: str, inputs: Any, outputs: Any, beside: Iterable[Symbol] = ()) -> None:
+        self.name, self.inputs, self.outputs, self.beside = name, inputs, outputs, list(beside)
         self.given = inputs  # as they are given to the model, without further arguments of a call
         self._one = isinstance(outputs, Symbol)
         self._plan: Plan | None = None
@@ -36,9 +37,17 @@ class Drawing:
     def plan(self) -> Plan:
         """The steps; made when they are first asked for, as a chain grows layer by layer."""
         if self._plan is None:
-            self._plan = Plan(self.name, list(leaves(self.inputs)), list(leaves(self.outputs)))
+            self._plan = Plan(self.name, list(leaves(self.inputs)), list(leaves(self.outputs)), self.beside)
             self._plan.move(self._moved)
         return self._plan
+
+    def of_outputs(self) -> Drawing:
+        """Return the same without what is done beside making the outputs."""
+        if not self.beside:
+            return self
+        drawing = Drawing(self.name, self.inputs, self.outputs)
+        drawing.given = self.given
+        return drawing
 
     @functools.cached_property
     def names(self) -> Any:

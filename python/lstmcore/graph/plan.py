@@ -55,10 +55,10 @@ class Step:
         self.done: list[int] = []
         self.repeated = repeated
         self.moves = True
-        self.penal = (
+        self.penal = self.layer.adds_loss or (
             (self.layer.is_model or self.layer.is_traced)
             and self.training is not False
-            and any(getattr(part, "activity_regularizer", None) is not None for part in self.layer.keepers[1:])
+            and any(_adds(part) for part in self.layer.keepers[1:])
         )
         self.converts = (
             is_ours(type(self.layer))
@@ -69,6 +69,11 @@ class Step:
         own = self.layer.takes_copies or not is_ours(type(self.layer).backward_of_call)
         special = repeated or self.penal or own or bool(self.options) or self.training is False
         self.plain = self.source is not None and self.target is not None and self.target >= 0 and not special
+
+
+def _adds(part: Any) -> bool:
+    """Whether a part of a layer adds to the loss by what a plan knows of it."""
+    return getattr(part, "activity_regularizer", None) is not None or getattr(part, "adds_loss", False)
 
 
 class Slot(int):
@@ -82,11 +87,12 @@ class Plan:
     ----------
     name : of the model, for errors.
     inputs, outputs : the symbols.
+    beside : more of them, which are made and not returned.
     """
 
-    def __init__(self, name: str, inputs: list[Symbol], outputs: list[Symbol]) -> None:
+    def __init__(self, name: str, inputs: list[Symbol], outputs: list[Symbol], beside: Sequence[Symbol] = ()) -> None:
         given = {symbol.key for symbol in inputs}
-        order = calls_of(outputs, given)
+        order = calls_of([*outputs, *beside], given)
         for call in order:
             if not call.sources:
                 raise ValueError(

@@ -13,7 +13,7 @@ from .._tree import leaves, map_shapes
 from ..variables import drawing, drawn
 
 _numbers = itertools.count()
-_MANY = 256  # more inputs than a layer has; a longer list is one of numbers
+_MANY = 256  # of a list, so many are looked at: what is symbols begins with one, and data may be long
 
 
 class Symbol:
@@ -38,6 +38,9 @@ class Symbol:
     negated: ClassVar[Callable[[Any], Any]]
     absolute: ClassVar[Callable[[Any], Any]]
     item: ClassVar[Callable[[Any, Any], Any]]
+    # What a ``call`` does beside making symbols: it adds to the loss, and shows them to metrics.
+    added: ClassVar[Callable[[Any], None]]
+    observed: ClassVar[Callable[[Any, tuple[Any, ...], dict[str, Any]], None]]
 
     def __init__(self, shape: tuple[int | None, ...], dtype: np.dtype[Any], call: Call, index: int = 0) -> None:
         self._shape, self.dtype, self.call, self.index = tuple(shape), dtype, call, index
@@ -295,9 +298,10 @@ def among(value: Any, depth: int = 3) -> bool:
     """Whether there is a symbol among arguments of a call: in lists within lists, but not in what is plainly data."""
     if isinstance(value, Symbol):
         return True
-    if not isinstance(value, (list, tuple, dict)) or not depth or len(value) > _MANY:
+    if not isinstance(value, (list, tuple, dict)) or not depth:
         return False
-    return any(among(part, depth - 1) for part in (value.values() if isinstance(value, dict) else value))
+    parts = value.values() if isinstance(value, dict) else value
+    return any(among(part, depth - 1) for part in itertools.islice(parts, _MANY))
 
 
 def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
@@ -309,7 +313,8 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
             f"{of.name} first with arguments by which it is used"
         )
     with drawing(None):  # a layer that is built, or tried to learn its shape, looks at its weights and all sizes
-        return _called(layer, inputs, training, mask, lengths, options)
+        outputs = _called(layer, inputs, training, mask, lengths, options)
+    return outputs if of is not None else layer.as_in_graphs(outputs)
 
 
 def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:

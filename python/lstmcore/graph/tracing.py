@@ -97,7 +97,8 @@ class Tracing:
             arguments["training"] = training
         if self._masked:
             arguments["mask"] = mask
-        with variables.drawing(variables.Drawn(layer.name, layer.built, sized)):
+        beside: list[Symbol] = []
+        with variables.drawing(variables.Drawn(layer.name, layer.built, sized, beside)):
             outputs = self.call(layer, inputs, **arguments)
         found = list(leaves(outputs))
         if not found or not all(isinstance(part, Symbol) for part in found):
@@ -113,7 +114,7 @@ class Tracing:
                 "what it does with them into a layer of its own"
             )
         known = {id(part) for part in all_within(layer)}
-        calls = [call for call in calls_of(found) if call.sources]
+        calls = [call for call in calls_of([*found, *beside]) if call.sources]
         for call in calls:
             if call.layer.variables and id(call.layer) not in known and call.layer is not layer:
                 raise ValueError(
@@ -123,7 +124,8 @@ class Tracing:
         self._lend_streams(layer, [call.layer for call in calls if id(call.layer) not in known])
         if self._held is None:
             self._held = layer.held_layers
-        drawing = Drawing(layer.name, [part for part in leaves([inputs, options, mask]) if _is_symbol(part)], outputs)
+        symbols = [part for part in leaves([inputs, options, mask]) if _is_symbol(part)]
+        drawing = Drawing(layer.name, symbols, outputs, beside)
         drawing.given = inputs
         if self._moved is not None:
             drawing.move(self._moved)

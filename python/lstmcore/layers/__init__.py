@@ -1,6 +1,28 @@
-"""The layers, under Keras's names."""
+"""The layers, under Keras's names.
+
+==============  =====================================================================================================
+recurrent       LSTM, GRU, SimpleRNN, RNN; around them: Bidirectional; others: MinGRU, MinLSTM, SLSTM
+cells           LSTMCell, GRUCell, SimpleRNNCell, StackedRNNCells; Cell, the base of your own
+inputs          Input, InputLayer, Embedding, Masking, Normalization, Rescaling
+dense           Dense, TimeDistributed, Activation, ReLU, LeakyReLU, PReLU, ELU, Softmax, Clip
+over steps      Conv1D (Convolution1D), MaxPooling1D (MaxPool1D), AveragePooling1D (AvgPool1D), GlobalMaxPooling1D
+                (GlobalMaxPool1D), GlobalAveragePooling1D (GlobalAvgPool1D), UpSampling1D, ZeroPadding1D, Cropping1D
+attention       Attention, AdditiveAttention, MultiHeadAttention
+tags            CRF
+normalisation   LayerNormalization, BatchNormalization, RMSNormalization, UnitNormalization
+noise           Dropout, SpatialDropout1D, AlphaDropout, GaussianDropout, GaussianNoise
+merging         Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Dot, and as functions: add, subtract,
+                multiply, average, maximum, minimum, concatenate, dot
+shapes          Flatten, Reshape, Permute, RepeatVector
+others          Residual, Lambda, Identity, ActivityRegularization; Layer, the base of your own
+in graphs       what operators and files of others are made of: Absolute, ArgMax, Arithmetic, Cast, Compare, Count,
+                Divide, Elementwise, GetItem, Matmul, Negative, NotEqual, Parameter, Reduction, SequenceMask, Size,
+                TakeStep, Where
+==============  =====================================================================================================
+"""
 
 from .. import _not_offered
+from . import _beside as _beside  # by which a call over layers adds to the loss and shows arrays to metrics
 from .activation import Activation
 from .activity_regularization import ActivityRegularization
 from .additive_attention import AdditiveAttention

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _core
 from .._arguments import number, shown
-from .._int8 import Int8, Int8Place
+from .._int8 import MOST, Int8, Int8Place
 from .._ours import is_ours
 from ..variables import Place, Variable, Vectors
 from ._building import building
@@ -136,19 +136,17 @@ def refuse_training(layer: Any) -> NoReturn:
 
 
 def operands(layer: Any, kernel: Variable, groups: int = 1) -> list[Any]:
-    """Return the matrices (..., columns / groups) of a kernel as products take them: packed once if it is quantized."""
-    place = kernel.place
-    if layer.quantization_mode is None:
+    """Return the matrices (..., columns / groups) of a kernel as products take them: packed once if they are narrow."""
+    place, precision = kernel.place, layer._precision
+    if layer.quantization_mode is None and precision == "float32":
         return np.split(place.value.reshape(-1, kernel.shape[-1]), groups, axis=1)
-    version = place.vectors.version
-    known: tuple[int, list[Any]] | None = layer.__dict__.get("_operands")
-    if known is None or known[0] != version:
+    made_of = place.vectors.version, precision
+    known: tuple[Any, list[Any]] | None = layer.__dict__.get("_operands")
+    if known is None or known[0] != made_of:
         matrices = np.split(place.value.reshape(-1, kernel.shape[-1]), groups, axis=1)
+        scale = None if layer.input_range is None else layer.input_range / MOST
         known = layer.__dict__["_operands"] = (
-            version,
-            [
-                _core.PackedMatrix(np.ascontiguousarray(matrix), layer._precision, layer.input_range)
-                for matrix in matrices
-            ],
+            made_of,
+            [_core.PackedMatrix(np.ascontiguousarray(matrix), precision, scale) for matrix in matrices],
         )
     return known[1]

@@ -35,7 +35,7 @@ def draw(layer: Any, inputs: Any, training: bool, options: Mapping[str, Any] = {
 def drawing_within(layer: Any, call: Call) -> Drawing | None:
     """Return what a layer does outside of training in a call, if that is drawn: a model, or one with a ``call``."""
     if layer.is_traced:
-        return draw(layer, call.inputs, False, call.options)
+        return draw(layer, call.inputs, False, call.options).of_outputs()
     return layer._drawing if layer.is_model else None
 
 

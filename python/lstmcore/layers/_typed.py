@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from .._policy import DTypePolicy, policy_of
 
 
@@ -16,14 +17,16 @@ class Typed:
     Attributes
     ----------
     dtype : of all variables.
-    given_dtype : the policy that was asked for, or None.
+    given_dtype : the policy that was asked for, here or of the first layer within, or None.
     """
 
     name: str
     variables: list[Any]
     dtype: np.dtype[Any]
     given_dtype: DTypePolicy | None
-    _mixed: bool  # whether products are to read bfloat16
+    _mixed: bool = False  # whether products are to read bfloat16
+    narrow_products = False  # whether they can
+    _passes_policy_on: bool = False  # whether a policy was asked for here
     quantization_mode: str | None = None  # "int8", or "int8_weights" with products of float32; None: not quantized
     input_range: float | None = None  # of "int8": what inputs are held to and scaled by, instead of row by row
 
@@ -58,7 +61,7 @@ class Typed:
             )
         for layer in self.sublayers:
             layer.take_dtype(self.name, np.dtype(policy.variable_dtype), policy.compute_dtype == "bfloat16")
-        self.given_dtype = policy
+        self.given_dtype, self._passes_policy_on = policy, True
         self._follow(policy)
 
     @property
@@ -79,9 +82,34 @@ class Typed:
             return "int8" if mode == "int8" else "float32"
         return "bfloat16" if self._mixed else "float32"
 
+    def kernel_info(self) -> str:
+        """Say what the products of the layer read, or those of the layers within.
+
+        >>> from lstmcore.layers import Dense, Embedding
+        >>> Dense(4, dtype="mixed_bfloat16").kernel_info().split(",")[0]
+        'Dense: bfloat16'
+        >>> Embedding(9, 4, dtype="mixed_bfloat16").kernel_info()
+        'Embedding: float32 (no bfloat16 in this layer)'
+        """
+        within = [layer.kernel_info() for layer in self.sublayers]
+        if within:
+            return "; ".join(within)
+        kind, wanted = type(self).__name__, self._precision
+        if wanted == "float32":
+            return f"{kind}: {self.dtype.name}{'' if self.quantization_mode is None else ', weights kept in int8'}"
+        if wanted == "bfloat16" and not self.narrow_products:
+            return f"{kind}: {self.dtype.name} (no bfloat16 in this layer)"
+        return f"{kind}: {wanted}, {_core.config()['instruction_set']}"
+
+    def take_after(self, layer: Any) -> None:
+        """Have the policy that was given to a layer within, if none was given here; others within keep theirs."""
+        if self.given_dtype is None and layer.given_dtype is not None:
+            self.given_dtype = layer.given_dtype
+            self._follow(layer.given_dtype)
+
     def pass_dtype_on(self, layer: Any) -> None:
         """Give a layer the dtype of what it becomes part of; and what products read, if that was said there."""
-        layer.take_dtype(self.name, self.dtype, self._mixed if self.given_dtype is not None else None)
+        layer.take_dtype(self.name, self.dtype, self._mixed if self._passes_policy_on else None)
 
     def take_dtype(self, owner: str, dtype: np.dtype[Any], mixed: bool | None = None) -> None:
         """Take the dtype of what the layer is part of, unless it was given one of its own.

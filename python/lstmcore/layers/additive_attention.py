@@ -37,10 +37,12 @@ class AdditiveAttention(Attention):
         An argument is not of its kind, or the inputs do not fit each other; the message names it.
     """
 
+    decides = ("score_mode",)
+
     def __init__(
         self, use_scale: bool = True, dropout: float = 0.0, *, seed: int | None = None, **options: Any
     ) -> None:
-        super().__init__(use_scale=use_scale, dropout=dropout, seed=seed, **options)
+        super().__init__(use_scale=use_scale, score_mode="dot", dropout=dropout, seed=seed, **options)
 
     def build(self, input_shape: Any) -> None:
         """Create the scale."""

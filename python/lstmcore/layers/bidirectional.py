@@ -99,8 +99,8 @@ class Bidirectional(SequenceLayer):
                 )
         if "input_shape" not in options and "batch_input_shape" not in options and layer.input_shape is not None:
             options["batch_input_shape"] = layer.input_shape
-        options.setdefault("dtype", layer.given_dtype)
         super().__init__(**options)
+        self.take_after(layer)
         penalty = layer.activity_regularizer
         if penalty is not None or backward_layer.activity_regularizer is not None:
             # The model adds it for our outputs, which are those of both layers if they stand side by side.
@@ -299,6 +299,12 @@ class Bidirectional(SequenceLayer):
         if self.merge_mode == "concat":
             first = (*first[:-1], first[-1] + second[-1])
         return (first, *states) if states else first
+
+    def states_in_graphs(self, states: Sequence[Any]) -> list[Any]:
+        """Return the states of both layers, or symbols of these, as Keras's graphs have them."""
+        half = len(states) // 2
+        both = self.forward_layer.states_in_graphs(states[:half]), self.backward_layer.states_in_graphs(states[half:])
+        return [*both[0], *both[1]]
 
     def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Pass the mask on with the steps."""

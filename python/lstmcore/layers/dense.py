@@ -10,6 +10,7 @@ import numpy as np
 from .. import _core, activations, constraints, initializers, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
+from ._products import right_side
 from ._quantized import operands, refuse_training
 from .layer import Array, Layer, Shape
 
@@ -43,6 +44,7 @@ class Dense(Layer):
     """
 
     quantized_weights: ClassVar[dict[str, bool]] = {"kernel": False}
+    narrow_products = True
 
     def __init__(
         self,
@@ -109,7 +111,8 @@ class Dense(Layer):
         if len(shape) < 2 or shape[-1] != self.kernel.shape[0]:
             self._features(shape)
         rows = inputs if len(shape) == 2 else inputs.reshape(-1, shape[-1])
-        kernel = self.kernel.place.value if self.quantization_mode is None else operands(self, self.kernel)[0]
+        plain = self.quantization_mode is None and not self._mixed
+        kernel = self.kernel.place.value if plain else operands(self, self.kernel)[0]
         sums = _core.matmul(rows, kernel, None if self.bias is None else self.bias.place.value)
         if len(shape) > 2:
             sums = sums.reshape(*shape[:-1], self.units)
@@ -129,13 +132,15 @@ class Dense(Layer):
         d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
         shape = d_sums.shape
         d_rows = d_sums if len(shape) == 2 else d_sums.reshape(-1, self.units)
-        _core.matmul(rows.T, d_rows, None, self.kernel.place.gradient, True)
+        mixed = self._mixed  # asked here, for the call that it saves a small model
+        _core.matmul(rows.T, right_side(self, d_rows) if mixed else d_rows, None, self.kernel.place.gradient, True)
         if self.bias is not None:
             d_bias = self.bias.place.gradient
             d_bias += np.add.reduce(d_rows, axis=0)
         if not need_d_inputs:
             return None
-        d_inputs = _core.matmul(d_rows, self.kernel.place.value.T)
+        kernel = self.kernel.place.value.T
+        d_inputs = _core.matmul(d_rows, right_side(self, kernel) if mixed else kernel)
         return d_inputs if len(shape) == 2 else d_inputs.reshape(*shape[:-1], rows.shape[1])
 
     def stream(self, batch_size: int, steps: int) -> Stage:

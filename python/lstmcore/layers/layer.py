@@ -24,10 +24,12 @@ from .._arguments import (
 from .._arguments import shape as checked_shape
 from .._ours import is_ours
 from .._policy import DTypePolicy, policy_of
+from .._signatures import arguments_before
 from .._tree import all_of, leaves, map_leaves, shapes
 from .._warnings import warn
 from ..activations import Activation
 from ..graph import penalties
+from ..graph.symbol import Symbol
 from ..serialization.layers import reduce_layer
 from ..streaming import Stage
 from ..variables import Variable, drawn
@@ -40,6 +42,7 @@ from ._weighted import Weighted
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
+_OF_ALL = {"name", "dtype", "trainable", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim"}
 _OF_MASKS = ("ends_mask", "uses_mask")  # no arguments, but part of the configuration where they are changed
 
 
@@ -120,7 +123,7 @@ class Layer(Weighted):
         reject_options(kind, {k: v for k, v in options.items() if k != "autocast"}, (), type(self))
         self.name = named(kind, name, "") or automatic_name(kind)
         policy = policy_of("dtype", dtype)
-        self.given_dtype = None if dtype is None else policy
+        self.given_dtype, self._passes_policy_on = (None, False) if dtype is None else (policy, True)
         self._follow(policy)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._trainable = flag(f"{kind}: trainable", trainable)
@@ -189,13 +192,17 @@ class Layer(Weighted):
 
         Parameters
         ----------
-        loss : a number, or a list of them.
+        loss : a number, or a list of them; in a ``call`` over layers what a layer returns, whose sum is added.
         """
         if (of := drawn()) is not None:
-            raise TypeError(
-                f"{of.name}: call: add_loss: would add what it is now to every loss to come; do it in the call of a "
-                "layer of its own, without layers within, or give a layer an activity_regularizer"
-            )
+            for part in leaves(loss):
+                if not isinstance(part, Symbol):
+                    raise TypeError(
+                        f"{of.name}: call: add_loss: would add what it is now to every loss to come; give it what "
+                        "layers return that are called on the inputs, or do it in a layer's call without layers within"
+                    )
+                Symbol.added(part)
+            return
         losses = _derived.collected()
         for part in leaves(loss):
             if losses is not None:
@@ -227,6 +234,7 @@ class Layer(Weighted):
     takes_copies = False  # whether `forward` gets its own copy of inputs, to write over: that of a class of the user's
     is_model = False
     steps_apart = False  # whether a step of what `forward` returns depends on that step of the inputs alone
+    adds_loss = False  # whether it adds to the loss by itself, whatever becomes of its outputs
     is_cell = False  # whether it is one step, which others run
     is_traced = False  # whether its passes are those of what its ``call`` draws
     takes_several = False  # whether inputs are a list, tuple or dict of arrays
@@ -306,6 +314,10 @@ class Layer(Weighted):
     def shape_returned(self, input_shape: Any, options: Mapping[str, Any]) -> Any:
         """Return the shape, or the shapes, of all that a call in a graph returns, with its further arguments."""
         return self.compute_output_shape(input_shape)
+
+    def as_in_graphs(self, outputs: Any) -> Any:
+        """Return symbols that a call has made as Keras's graphs have them, if other than arrays."""
+        return outputs
 
     def refuse_mask_of_call(self, mask: Any, inputs: Any) -> None:
         """Refuse symbols for a mask that `fit_mask` would not take."""
@@ -474,6 +486,12 @@ class Layer(Weighted):
             raise AttributeError(f"{self.name}: has no output_shape before it is built")
         return self.compute_output_shape(self.input_shape)
 
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        # Those that every layer has are described where they are given.
+        own = arguments_before(Layer, cls)
+        return {k: v for k, v in super()._defaults().items() if k in own or k not in _OF_ALL}
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, as plain data."""
         own = {
@@ -496,7 +514,7 @@ class Layer(Weighted):
         layer = super().from_config({k: v for k, v in config.items() if k not in own})
         layer.name = own.get("name", layer.name)
         if "dtype" in own:
-            layer.given_dtype = policy_of("dtype", own["dtype"])
+            layer.given_dtype, layer._passes_policy_on = policy_of("dtype", own["dtype"]), True
             layer._follow(layer.given_dtype)
         if "trainable" in own:
             layer.trainable = own["trainable"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter
 from typing import Any
 
 from .._arguments import shown
@@ -35,5 +36,6 @@ class Minimal(Recurrent):
         self.options = self.options_class(log_space=log_space)
 
     @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        return {name: value for name, value in super()._defaults().items() if name not in _OF_RECURRENT_KERNELS}
+    def further_arguments(cls) -> dict[str, Parameter | None]:
+        """Return None for the arguments that concern a recurrent kernel."""
+        return dict.fromkeys(_OF_RECURRENT_KERNELS)

@@ -15,28 +15,29 @@ from .._arguments import seed as seed_or_none
 from .._attention import dot_scores, dot_scores_backward, keys_left_in, weigh_backward
 from ..variables import Variable
 from ._attention_layer import AttentionLayer, attention_shape
+from ._products import right_side
 from .layer import Array, Shape
 
 _NOT_OFFERED = {"activity_regularizer", "use_gate"}
 
 
 class _Projection(NamedTuple):
-    """A product over the last axes of what it is applied to."""
+    """A product over the last axes of what it is applied to, in the precision of the layer that asks."""
 
     kernel: Variable
     bias: Variable | None
 
-    def __call__(self, rows: Array) -> Array:
+    def __call__(self, layer: MultiHeadAttention, rows: Array) -> Array:
         """Return (rows, columns)."""
-        kernel = self.kernel.value.reshape(rows.shape[1], -1)
+        kernel = right_side(layer, self.kernel.value.reshape(rows.shape[1], -1))
         return _core.matmul(rows, kernel, None if self.bias is None else self.bias.value.reshape(-1))
 
-    def backward(self, rows: Array, d_outputs: Array) -> Array:
+    def backward(self, layer: MultiHeadAttention, rows: Array, d_outputs: Array) -> Array:
         """Add to the gradients of the weights and return that of the rows."""
-        _core.matmul(rows.T, d_outputs, None, self.kernel.gradient.reshape(rows.shape[1], -1), True)
+        _core.matmul(rows.T, right_side(layer, d_outputs), None, self.kernel.gradient.reshape(rows.shape[1], -1), True)
         if self.bias is not None:
             self.bias.gradient += d_outputs.sum(axis=0).reshape(self.bias.shape)
-        return _core.matmul(d_outputs, self.kernel.value.reshape(rows.shape[1], -1).T)
+        return _core.matmul(d_outputs, right_side(layer, self.kernel.value.reshape(rows.shape[1], -1).T))
 
 
 class MultiHeadAttention(AttentionLayer):
@@ -98,6 +99,8 @@ class MultiHeadAttention(AttentionLayer):
     """
 
     not_in_config = ("flash_attention",)
+
+    narrow_products = True
 
     def __init__(
         self,
@@ -247,7 +250,7 @@ class MultiHeadAttention(AttentionLayer):
         batch, queries = inputs[0].shape[:2]
         rows = [array.reshape(-1, array.shape[-1]) for array in inputs]
         query, value, key = (
-            self._heads(projection(part), array.shape)
+            self._heads(projection(self, part), array.shape)
             for projection, part, array in zip(
                 (self.query_dense, self.value_dense, self.key_dense),
                 (*rows, rows[1]),
@@ -268,7 +271,7 @@ class MultiHeadAttention(AttentionLayer):
         )
         attended, weighing = self._weigh(scores, value, left_in, query_mask, training, 1 / math.sqrt(self.key_dim))
         joined = self._rows(attended)
-        outputs = self.output_dense(joined).reshape(batch, queries, *output_shape[2:])
+        outputs = self.output_dense(self, joined).reshape(batch, queries, *output_shape[2:])
         if training:
             self._cache = [array.shape for array in inputs], rows, products, weighing, joined
         if flag(f"{self.name}: return_attention_scores", return_attention_scores):
@@ -281,14 +284,14 @@ class MultiHeadAttention(AttentionLayer):
         d_attended = None
         if d_outputs is not None:
             d_joined = self.output_dense.backward(
-                joined, d_outputs.reshape(len(joined), math.prod(d_outputs.shape[2:]))
+                self, joined, d_outputs.reshape(len(joined), math.prod(d_outputs.shape[2:]))
             )
             d_attended = self._heads(d_joined, d_outputs.shape)
         d_sums, d_value = weigh_backward(weighing, d_attended, d_scores)
         d_query, d_key, _ = dot_scores_backward(products, d_sums)
         query, value, key = (*rows, rows[1])[:3]
         d_rows = [
-            None if d is None else projection.backward(part, self._rows(d))
+            None if d is None else projection.backward(self, part, self._rows(d))
             for projection, part, d in (
                 (self.query_dense, query, d_query),
                 (self.value_dense, value, d_value),

@@ -68,8 +68,10 @@ class Normalization(Layer):
                     f"Normalization: mean: expected the shape of variance, {of_variance.shape}, of at most "
                     f"{len(self.axis)} axes, got {of_mean.shape}"
                 )
-            if not (of_variance >= 0).all():
-                raise ValueError(f"Normalization: variance: expected numbers from 0 on, got {variance!r}")
+            for name, value, least in (("mean", of_mean, -np.inf), ("variance", of_variance, 0)):
+                if not (np.isfinite(value) & (value >= least)).all():
+                    kind = "finite numbers" if name == "mean" else "finite numbers from 0 on"
+                    raise ValueError(f"Normalization: {name}: expected {kind}, got {value}")
 
     @property
     def steps_apart(self) -> bool:  # type: ignore[override]
@@ -87,6 +89,8 @@ class Normalization(Layer):
         return self._broadcast(1)
 
     def _broadcast(self, which: int) -> Array:
+        if not self.built:
+            raise ValueError(f"{self.name}: has no mean and variance yet; call adapt, or give them")
         value = self._given[which] if self._given else self.variables[which].value
         return np.broadcast_to(value, self._sizes).reshape(self._shape)
 
@@ -117,6 +121,18 @@ class Normalization(Layer):
         """Find out mean and variance of data: an array, or an iterable of batches, as a list or a generator.
 
         Of a batch (x, y) x is looked at. What was found out before is forgotten.
+
+        >>> import numpy as np
+        >>> from lstmcore import layers
+        >>> layer = layers.Normalization()
+        >>> layer.adapt(np.array([[1.0, 10.0], [3.0, 30.0]]))
+        >>> layer(np.array([[1.0, 20.0]])).tolist()
+        [[-1.0, 0.0]]
+
+        Raises
+        ------
+        ValueError
+            The data are none, do not fit each other, or are not finite. What was found out before is still there.
         """
         if self._given:
             raise ValueError(f"{self.name}: adapt: mean and variance are given already")
@@ -131,20 +147,39 @@ class Normalization(Layer):
             )
             if not x.size:
                 continue
+            self._check_batch(x)
             self.ensure_built((None, *x.shape[1:]))
             if x.ndim != len(self._shape) or tuple(x.shape[a] for a in self._axes) != self._sizes:
                 raise ValueError(f"{self.name}: data: expected sizes {self._sizes} of axes {self._axes}, got {x.shape}")
             others = tuple(a for a in range(x.ndim) if a not in self._axes)
             rows = math.prod(x.shape[a] for a in others)
-            own = x.mean(axis=others)
-            away = own - mean
-            squares = squares + x.var(axis=others) * rows + np.square(away) * (count * rows / (count + rows))
+            with np.errstate(over="ignore", invalid="ignore"):  # which is told below
+                away = x.mean(axis=others) - mean
+                squares = squares + x.var(axis=others) * rows + np.square(away) * (count * rows / (count + rows))
             count += rows
             mean = mean + away * (rows / count)
         if not count:
             raise ValueError(f"{self.name}: data: expected at least one batch with numbers, got none")
-        for variable, value in zip(self.variables, (mean, squares / count), strict=False):
-            variable.assign(value.astype(self.dtype))
+        with np.errstate(over="ignore"):
+            found = [value.astype(self.dtype) for value in (mean, squares / count)]
+        if not all(np.isfinite(value).all() for value in found):
+            raise ValueError(
+                f"{self.name}: data: expected numbers whose mean and variance {self.dtype} holds, got mean {mean} and "
+                f"variance {squares / count}"
+            )
+        for variable, value in zip(self.variables, found, strict=False):
+            variable.assign(value)
+
+    def _check_batch(self, x: Array) -> None:
+        if x.ndim < 2 and self.axis:
+            raise ValueError(
+                f"{self.name}: data: expected batches of at least two axes, got one of shape {x.shape}; a list is one "
+                "of batches: of a single batch, give an array, np.array(data)"
+            )
+        finite = np.isfinite(x)
+        if not finite.all():
+            place = tuple(np.argwhere(~finite)[0].tolist())
+            raise ValueError(f"{self.name}: data: expected finite numbers, got {x[place]} at {place} of a batch")
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs, normalised, or with ``invert`` as they were before."""

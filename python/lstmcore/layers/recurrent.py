@@ -17,7 +17,6 @@ from .._passes import BackwardCall, Call, run_backward, run_forward
 from .._stepwise import StepwiseWeights
 from ..initializers import Zeros
 from ..initializers import get as get_initializer
-from ..serialization import defaults_of
 from ..streaming import RecurrentStream, Stage
 from ..variables import Variable
 from ._quantized import refuse_training
@@ -66,6 +65,7 @@ class Recurrent(SequenceLayer):
         the backward pass: less memory for about a third more time. Not with ``zoneout``.
     """
 
+    not_in_config = ("use_cudnn",)
     state_names: tuple[str, ...] = ("h",)
     zoneout_names: tuple[str, ...] = ("h",)
     pack: Callable[..., functional.Packed]
@@ -154,12 +154,6 @@ class Recurrent(SequenceLayer):
         rows = batch_rows(f"{self.name}: get_initial_state", batch_size)
         return [np.zeros((rows, width), self.dtype) for width in self.state_sizes]
 
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        # Our classes leave most arguments to this one. A class of the user's may give it other values.
-        own, ours = super()._defaults(), cls.__init__.__module__.startswith("lstmcore.")
-        return defaults_of(Recurrent.__init__) | own if ours else own
-
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal layer, those left out with their defaults, as plain data."""
         names = {k: v for k, v in vars(self.options).items() if k.endswith("activation") and isinstance(v, str)}
@@ -229,7 +223,8 @@ class Recurrent(SequenceLayer):
     def packed_weights(self, training: bool, masked: bool = False) -> functional.Packed:
         """Return the weights as the core reads them: in full where there are ``masked`` operands, as with dropout."""
         versions = [v.place.vectors.version for v in self.variables]
-        precision = "float32" if masked else self._precision
+        narrow = self._mixed or self.quantization_mode is not None  # few are: the others need not look further
+        precision = self._precision if narrow and not masked else "float32"
         if (known := self._packed) is not None and known[0] == versions and known[1] == precision:
             packed = known[2]
             # What is packed for training does for inference, unless it has another precision than that would have.

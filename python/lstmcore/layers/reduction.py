@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .._arguments import ArgumentTypeError, among, flag, integer
+from .._arguments import among, flag, integer
 from ._naming import automatic_name
 from .layer import Array, Layer, Shape
 
@@ -179,14 +179,14 @@ class ArgMax(_AlongAxes):
 
 
 class Count(_AlongAxes):
-    """How many are true along one or several axes, such as the words of a row that are no padding; integers.
+    """How many are true, or not 0, along one or several axes, such as the words of a row that are no padding; integers.
 
     >>> import numpy as np
     >>> from lstmcore.layers import Count
-    >>> Count()(np.array([[True, True, False]])).tolist()
+    >>> Count()(np.array([[5, 8, 0]])).tolist()
     [2]
 
-    There is no gradient of what is true or false; a mask ends here, with a warning.
+    Counts have no gradient; a mask ends here, with a warning.
 
     Parameters
     ----------
@@ -206,20 +206,12 @@ class Count(_AlongAxes):
         """Return int64."""
         return np.dtype(np.int64)
 
-    def shape_of_call(self, inputs: Any, options: Mapping[str, Any]) -> Any:
-        """Return the shape of what a call on a symbol returns; refuse one of numbers."""
-        if inputs.dtype.kind != "b":
-            raise ArgumentTypeError(f"{self.name}: inputs: expected bool, got {inputs!r}")
-        return super().shape_of_call(inputs, options)
-
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape without the axes, or with size 1 along them."""
         return self._without(self.axis, tuple(input_shape), self.keepdims)
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the counts."""
-        if inputs.dtype != bool:
-            raise ArgumentTypeError(f"{self.name}: inputs: expected bool, got {inputs.dtype}")
         axes = tuple(self._counted(self.axis, inputs.shape))
         return np.asarray(np.count_nonzero(inputs, axes, keepdims=self.keepdims), np.int64)
 

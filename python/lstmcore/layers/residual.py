@@ -49,7 +49,8 @@ class Residual(Layer):
             raise ArgumentTypeError(f"Residual: layer: expected a layer or a list of them, got {layer!r}")
         if not among(projection, (None, "auto")):
             raise ValueError(f"Residual: projection: expected None or 'auto', got {projection!r}")
-        super().__init__(**{"dtype": layers[0].given_dtype} | options)
+        super().__init__(**options)
+        self.take_after(layers[0])
         self.layers: list[Layer] = []
         self._drawing: Drawing | None = None
         self.projection: Dense | None = None
@@ -102,6 +103,7 @@ class Residual(Layer):
     ) -> tuple[Array, Array | None]:
         """Return the sum and its mask: that of the inputs or, if they have none, of the layers' outputs."""
         self.last_returned = None
+        mask = _masks.unless_ended(self, mask)
         assert self._drawing is not None
         outputs, left, kept = self._drawing.run(inputs, training, mask)
         if training:

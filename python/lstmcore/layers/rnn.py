@@ -60,8 +60,8 @@ class RNN(SequenceLayer):
             cell if isinstance(cell, StackedRNNCells) else StackedRNNCells([cell] if isinstance(cell, Cell) else cell)
         )
         self.cells = stack.cells
-        options.setdefault("dtype", self.cells[0].given_dtype)
         super().__init__(**options)
+        self.take_after(self.cells[0])
         self.return_sequences = flag("RNN: return_sequences", return_sequences)
         self.return_state = flag("RNN: return_state", return_state)
         self.go_backwards = flag("RNN: go_backwards", go_backwards)
@@ -178,6 +178,13 @@ class RNN(SequenceLayer):
             return list(flat)
         groups = zip(self.cells, self._by_cell(flat), strict=True)
         return [group if cell.nests_states else group[0] for cell, group in groups]
+
+    def states_in_graphs(self, states: Sequence[Any]) -> list[Any]:
+        """Return symbols with the only state of a cell by itself, which among arrays is in a list."""
+        if not self.stacked:
+            return list(states)
+        alone = [cell.nests_states and not isinstance(cell.state_size, (list, tuple)) for cell in self.cells]
+        return [group[0] if one else group for one, group in zip(alone, states, strict=True)]
 
     # --- passes ---
 

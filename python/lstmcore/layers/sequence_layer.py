@@ -84,6 +84,15 @@ class SequenceLayer(Layer):
         d_inputs = layer.backward(own[0] if count == 1 else own[:count], need_d_inputs, **states, **options)
         return d_inputs, {"initial_state": layer.d_initial_state} if "initial_state" in given else {}
 
+    def as_in_graphs(self, outputs: Any) -> Any:
+        """Return symbols that a call has made as Keras's graphs have them: its states in other lists than arrays'."""
+        count = self._arrays_out
+        return (*outputs[:count], *self.states_in_graphs(outputs[count:])) if isinstance(outputs, tuple) else outputs
+
+    def states_in_graphs(self, states: Sequence[Any]) -> list[Any]:
+        """Return states as Keras's graphs have them."""
+        return list(states)
+
     @property
     def _arrays_out(self) -> int:
         """How many arrays are returned, the states not counted."""

@@ -40,7 +40,8 @@ class TimeDistributed(Layer):
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):
             raise ArgumentTypeError(f"TimeDistributed: layer: expected a layer, got {layer!r}")
-        super().__init__(**{"dtype": layer.given_dtype} | options)
+        super().__init__(**options)
+        self.take_after(layer)
         self.adopt(layer)
         self.layer = layer
         self.consumes_mask = layer.consumes_mask
@@ -87,6 +88,7 @@ class TimeDistributed(Layer):
     ) -> tuple[Array, Array | None]:
         """Return the outputs and their mask."""
         self.last_returned = None
+        mask = _masks.unless_ended(self, mask)
         self._inner(inputs.shape)
         batch, steps, *inner = inputs.shape
         rows, own = inputs.reshape(batch * steps, *inner), None

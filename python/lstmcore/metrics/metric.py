@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .. import initializers
 from .._arguments import float_array, float_dtype, items, mapping, named, positive_integer, real_array
 from .._autograd import untraced
+from ..graph.symbol import Symbol
 from ..losses.loss import snake_case
 from ..losses.targets import aligned
 from ..serialization import Configurable
@@ -202,6 +203,9 @@ def _of_numbers(update_state: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(update_state)
     def update(self: Any, *values: Any, **options: Any) -> None:
         for value in (*values, *options.values()):
+            if isinstance(value, Symbol):
+                Symbol.observed(self, values, options)
+                return
             if hasattr(value, "_value"):  # most have not, and every step comes here
                 values = tuple(map(untraced, values))
                 options = {name: untraced(one) for name, one in options.items()}

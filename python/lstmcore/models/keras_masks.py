@@ -16,4 +16,7 @@ ENDS = (
     layers.Masking,
 )
 # What operators on symbols make; in Keras they are no layers, and know no masks.
-OPERATIONS = (layers.Absolute, layers.Arithmetic, layers.Divide, layers.GetItem, layers.Matmul, layers.Negative)
+OPERATIONS = (
+    *(layers.Absolute, layers.Arithmetic, layers.Clip, layers.Divide, layers.Elementwise, layers.GetItem),
+    *(layers.Matmul, layers.Negative, layers.Reduction),
+)

@@ -28,7 +28,7 @@ from ..serialization.models import Savable
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .streams import LOOKS_AT_SIZES, streamed
-from .summary import print_summary
+from .summary import html_summary, print_summary
 
 Array = NDArray[Any]
 
@@ -454,6 +454,9 @@ class Model(Savable, Trainer):
         show = print if print_fn is None else function("print_fn", print_fn)
         nested, trainable = flag("expand_nested", expand_nested), flag("show_trainable", show_trainable)
         print_summary(self, self.layers, width, show, nested, trainable)
+
+    def _repr_html_(self) -> str:
+        return html_summary(self, self.layers)
 
     def __repr__(self) -> str:
         layers = ", ".join(layer.name for layer in self.layers)

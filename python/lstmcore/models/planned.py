@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .. import _masks
 from .._tree import leaves, map_leaves, map_shapes
 from ..activations import Activation
 from ..graph.drawing import Drawing
@@ -116,7 +117,7 @@ class Planned(Model):
         """Return the outputs for a batch and their masks."""
         if options:
             raise TypeError(f"{self.name} got an unexpected argument {next(iter(options))!r}")
-        return self._run(inputs, training, mask, logits)
+        return self._run(inputs, training, _masks.unless_ended(self, mask), logits)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Return the mask of the outputs, by passing a batch through the layers."""

@@ -7,14 +7,17 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 import numpy as np
 
+from .._html import html_table
 from .._tree import leaves, map_leaves
 from ..layers.layer import Layer
 from ..training.trainer import Trainer
 from ..variables import Variable
 
+_NUMBERS = (2,)  # the columns that stand to the right
 _CELL = 34  # characters in a line of a cell that lists what a layer is connected to, or several shapes
 
 
@@ -30,6 +33,39 @@ def print_summary(
 
     Of a graph that is no chain, also what every layer is called on: ``name[call][output]``, as Keras counts them.
     """
+    rows = _table(model, layers, expand_nested, show_trainable)
+    widths = [max(_width(text) for row in rows for text in row[k]) for k in range(len(rows[0]))]
+    widths[0] += max(0, line_length - sum(widths) - 3 * len(widths) - 1)
+
+    def line(left: str, middle: str, right: str, fill: str = "─") -> str:
+        return left + middle.join(fill * (w + 2) for w in widths) + right
+
+    print_fn(_title(model))
+    print_fn(line("┌", "┬", "┐"))
+    for k, row in enumerate(rows):
+        for texts in itertools.zip_longest(*row, fillvalue=""):
+            cells = []
+            for j, (text, width) in enumerate(zip(texts, widths, strict=True)):
+                space = " " * (width - _width(text))
+                cells.append(space + text if j in _NUMBERS else text + space)
+            print_fn(f"│ {' │ '.join(cells)} │")
+        print_fn(line("├", "┼", "┤") if k < len(rows) - 1 else line("└", "┴", "┘"))
+    for text in _sums(model):
+        print_fn(f" {text}")
+
+
+def html_summary(model: Any, layers: Iterable[Layer]) -> str:
+    """Return the same for a notebook."""
+    head, *rows = (["\n".join(lines) for lines in row] for row in _table(model, layers, False, False))
+    return html_table(_title(model), head, rows, _sums(model), right=_NUMBERS)
+
+
+def _title(model: Any) -> str:
+    return f'Model: "{model.name}"'
+
+
+def _table(model: Any, layers: Iterable[Layer], expand_nested: bool, show_trainable: bool) -> list[list[list[str]]]:
+    """Return the titles and the rows: of each cell its lines."""
     graph = _Graph(model)
     head = ["Layer (type)", "Output Shape", "Param #", *(["Connected to"] if graph.connected else [])]
     rows = [[[title] for title in (*head, *(["Trainable"] if show_trainable else []))]]
@@ -43,33 +79,30 @@ def print_summary(
         if show_trainable:
             row.append(["-" if not layer.variables else "Y" if layer.trainable else "N"])
         rows.append(row)
-    widths = [max(len(text) for row in rows for text in row[k]) for k in range(len(rows[0]))]
-    widths[0] += max(0, line_length - sum(widths) - 3 * len(widths) - 1)
+    return rows
 
-    def line(left: str, middle: str, right: str, fill: str = "─") -> str:
-        return left + middle.join(fill * (w + 2) for w in widths) + right
 
-    print_fn(f'Model: "{model.name}"')
-    print_fn(line("┌", "┬", "┐"))
-    for k, row in enumerate(rows):
-        for texts in itertools.zip_longest(*row, fillvalue=""):
-            cells = [
-                f"{text:>{w}}" if j == 2 else f"{text:{w}}"
-                for j, (text, w) in enumerate(zip(texts, widths, strict=True))
-            ]
-            print_fn(f"│ {' │ '.join(cells)} │")
-        print_fn(line("├", "┼", "┤") if k < len(rows) - 1 else line("└", "┴", "┘"))
+def _sums(model: Any) -> list[str]:
     moved_weights, kept_weights = _sizes(model.trainable_variables), _sizes(model.non_trainable_variables)
     optimizer = _optimizer_sizes(model)
     total = [sum(parts) for parts in zip(moved_weights, kept_weights, optimizer, strict=True)]
-    for title, (number, size) in (
-        ("Total", total),
-        ("Trainable", moved_weights),
-        ("Non-trainable", kept_weights),
-        ("Optimizer", optimizer),
-    ):
-        if title != "Optimizer" or number:
-            print_fn(f" {title} params: {number:,} ({_bytes(size)})")
+    return [
+        f"{title} params: {number:,} ({_bytes(size)})"
+        for title, (number, size) in (
+            ("Total", total),
+            ("Trainable", moved_weights),
+            ("Non-trainable", kept_weights),
+            ("Optimizer", optimizer),
+        )
+        if title != "Optimizer" or number
+    ]
+
+
+def _width(text: str) -> int:
+    """Return the columns that a text takes on a terminal: two for a letter of East Asia, none for an accent alone."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _rows(layers: Iterable[Layer], expand_nested: bool, depth: int = 0) -> Iterable[tuple[Layer, int]]:

@@ -361,11 +361,7 @@ class Optimizer(Configurable):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal optimizer with its present learning rate, as plain data."""
-        shared = inspect.signature(Optimizer.__init__).parameters.values()
-        # A class of the user's may leave these to itself.
-        ours = type(self).__init__.__module__.startswith("lstmcore.")
-        config = {p.name: p.default for p in shared if ours and p.default is not p.empty}
-        config |= super().get_config() | {
+        config = super().get_config() | {
             "name": self.name,
             "learning_rate": serialize(self._learning_rate, "learning_rate"),
         }

@@ -86,8 +86,10 @@ def quantize(
 
 
 def _set_ranges(model: Any, ranges: Mapping[int, float]) -> None:
+    least = 127 * float(np.finfo(np.float32).tiny)  # of which the scale is a normal number
     for layer in _quantized.within(model):
-        layer.input_range = ranges.get(id(layer)) or None
+        size = ranges.get(id(layer), 0.0)
+        layer.input_range = size if size >= least else None
 
 
 class _OutputError:

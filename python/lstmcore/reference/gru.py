@@ -103,7 +103,8 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
         pre_h = a_h + u_h
     hh = act(pre_h)
     h = z * h_prev + (1 - z) * hh
-    return (h,), Saved(x, h_prev, (pre_z, pre_r, pre_h), z, r, hh, u_h, norms)
+    kept = cell.rounded
+    return (h,), Saved(x, h_prev, (pre_z, pre_r, pre_h), kept(z), kept(r), kept(hh), kept(u_h), norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -141,8 +142,8 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     if options.reset_after:
         dr = dpre_h * u_h
         dpre_r = s.backward(pre_r, r, dr)
-        da = np.concatenate([dpre_z, dpre_r, dpre_h], axis=1)
-        du = np.concatenate([dpre_z, dpre_r, dpre_h * r], axis=1)
+        da = cell.rounded(np.concatenate([dpre_z, dpre_r, dpre_h], axis=1))
+        du = cell.rounded(np.concatenate([dpre_z, dpre_r, dpre_h * r], axis=1))
         if "bias" in d:
             d["bias"][0] += da.sum(axis=0)
             d["bias"][1] += du.sum(axis=0)
@@ -161,7 +162,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
         dh_prev = dh_prev + product_backward(
             cell.matmul_h, dpre_zr, h_prev, mh[:2], R[:, : 2 * units], dR[:, : 2 * units]
         )
-        da = np.concatenate([dpre_zr, dpre_h], axis=1)
+        da = cell.rounded(np.concatenate([dpre_zr, dpre_h], axis=1))
         if "bias" in d:
             d["bias"] += da.sum(axis=0)
     dx = product_backward(cell.matmul, da, x, mx, W, dW)
@@ -191,6 +192,7 @@ def gru(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_gru` is given: of the operands of all products, those of the backward pass too.
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or GRUOptions()

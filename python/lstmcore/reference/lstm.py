@@ -133,7 +133,10 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     y = act_c(n)
     m = o * y
     h = cell.matmul(m, w["projection"]) if options.projection else m
-    return (h, c), Saved(x, h_prev, c_prev, pre, i, f, g, o, c, n, y, m, norms)
+    kept = cell.rounded
+    if (n_kept := kept(n)) is not n:
+        y = act_c(n_kept)
+    return (h, c), Saved(x, h_prev, kept(c_prev), pre, kept(i), kept(f), kept(g), kept(o), kept(c), n_kept, y, m, norms)
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -182,7 +185,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
                 d["peephole"][row] += (dpre_of[gate] * c_prev).sum(axis=0)
                 dc_prev = dc_prev + dpre_of[gate] * w["peephole"][row]
 
-    dpre = np.concatenate([dpre_of[gate] for gate in cell.layout.gates], axis=1)
+    dpre = cell.rounded(np.concatenate([dpre_of[gate] for gate in cell.layout.gates], axis=1))
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     da = du = dpre
@@ -219,6 +222,7 @@ def lstm(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_lstm` is given: of the operands of all products, those of the backward pass too.
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or LSTMOptions()

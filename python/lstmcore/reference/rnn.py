@@ -52,7 +52,7 @@ def step(cell: Cell, x: Array, state: State) -> tuple[State, Saved]:
     u = product(cell.matmul_h, h_prev, cell.mh, w["recurrent_kernel"])
     pre = a + u + w["bias"] if "bias" in w else a + u
     h = act(pre)
-    return (h,), Saved(x, h_prev, pre, h)
+    return (h,), Saved(x, h_prev, pre, cell.rounded(h))
 
 
 def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple[Array, State]:
@@ -64,7 +64,7 @@ def step_backward(cell: Cell, saved: Saved, d_state: State, d: Weights) -> tuple
     w, act = cell.w, activation(cell.options.activation, cell.options.clip)
     x, h_prev, pre, h = saved
     (dh,) = d_state
-    dpre = act.backward(pre, h, dh)
+    dpre = cell.rounded(act.backward(pre, h, dh))
     if "bias" in d:
         d["bias"] += dpre.sum(axis=0)
     dx = product_backward(cell.matmul, dpre, x, cell.mx, w["kernel"], d["kernel"])
@@ -95,6 +95,7 @@ def rnn(
 
     ``checkpoint`` changes how much is kept, not what comes out: here it has no effect.
     ``precision`` is what `pack_rnn` is given: of the operands of all products, those of the backward pass too.
+    In bfloat16 all that is kept for the backward pass, beside x and h, is rounded too.
     """
     batch, steps, _ = inputs.shape
     options = options or RNNOptions()

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from .._options import Zoneout
 from .activations import Array
-from .low_precision import products
+from .low_precision import bfloat16, products
 
 State: TypeAlias = tuple[Array, ...]
 Weights: TypeAlias = dict[str, Array]
@@ -229,6 +229,7 @@ class Cell:
     widths: tuple[int, ...]  # of the arrays of the state
     matmul: Matmul
     matmul_h: Matmul  # of h, which may be read otherwise than the inputs
+    rounded: Callable[[Any], Array]  # what is kept for the backward pass, and the gradients of pre-activations
 
 
 @dataclass(frozen=True)
@@ -340,4 +341,5 @@ def make_cell(
     mx = gate_masks(dropout_mask, len(layout.gates), dtype)
     mh = gate_masks(recurrent_dropout_mask, len(layout.gates), dtype)
     both = products(precision, options, matmul, training)
-    return Cell(step, step_backward, list(weights), options, layout, w, mx, mh, layout.widths(w), *both)
+    rounded = bfloat16 if precision == "bfloat16" else np.asarray
+    return Cell(step, step_backward, list(weights), options, layout, w, mx, mh, layout.widths(w), *both, rounded)

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 import stat
 import time
 from pathlib import Path
@@ -36,7 +35,7 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         return
     target = Path(os.path.realpath(path))  # through a link, to the file itself
     _remove_abandoned(target)
-    temporary = target.with_name(f"{_stem(target)}{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f"{_stem(target)}{os.urandom(8).hex()}.tmp")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with open(file, "wb") as stream:

@@ -8,6 +8,13 @@ from typing import Any
 
 _OURS = ".safetensors"
 _KERAS = (".keras", ".h5", ".hdf5")
+# What writes the formats of others.
+_OTHERS = {
+    (".onnx",): "; model.export writes ONNX",
+    (".pt", ".pth", ".bin", ".ckpt"): "; for PyTorch there are lstmcore.to_torch and lstmcore.to_state_dict",
+    (".json",): "; model.to_json describes the layers",
+    (".pkl", ".pickle"): "; pickle.dump writes a model too",
+}
 _KERAS_BEGIN = (b"PK\x03\x04", b"\x89HDF\r\n\x1a\n")  # ZIP and HDF5
 
 
@@ -27,7 +34,8 @@ def check_ending(name: str, path: str, weights: bool = False) -> None:
     """
     ending = os.path.splitext(path)[1]
     if ending and ending.lower() not in (_OURS, *_KERAS):
-        raise ValueError(f"{name}: expected a name that ends in {_OURS}, {', '.join(_KERAS)}, got {path!r}")
+        hint = next((hint for kinds, hint in _OTHERS.items() if ending.lower() in kinds), "")
+        raise ValueError(f"{name}: expected a name that ends in {_OURS}, {', '.join(_KERAS)}, got {path!r}{hint}")
     if weights and keras_kind(path) == ".keras":
         raise ValueError(f"{name}: expected a name that ends in .weights.h5 or {_OURS} for weights alone, got {path!r}")
 

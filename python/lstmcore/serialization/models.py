@@ -176,8 +176,26 @@ class Savable(Configurable):
         """Return the configuration of the layers, without weights, as JSON; ``options`` are those of `json.dumps`."""
         return json.dumps(_architecture(self), **options)
 
+    def for_inference(self: M) -> M:
+        """Return a copy without what `compile` was given and the state of training: to pickle, send or keep.
+
+        >>> import pickle
+        >>> import numpy as np
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.LSTM(8, input_shape=(12, 1)), layers.Dense(1)])
+        >>> model.compile("adam", "mse")
+        >>> model.fit(np.ones((4, 12, 1)), np.ones(4), verbose=0).epoch
+        [0]
+        >>> len(pickle.dumps(model.for_inference())) < len(pickle.dumps(model))
+        True
+        """
+        with collected_objects() as objects:
+            content = container.pack(_of_model(self, False))
+        copy: M = _from_bytes(content, objects)
+        return copy
+
     def __reduce__(self) -> Any:
-        """Pickle and copy what `save` saves."""
+        """Pickle and copy what `save` saves; see `for_inference`."""
         with collected_objects() as objects:
             content = container.pack(_of_model(self, True))
         return _from_bytes, (content, objects)

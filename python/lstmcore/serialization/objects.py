@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._arguments import mapping
-from .._signatures import Shown, signature_of
+from .._ours import is_ours
+from .._signatures import Shown, refuse_misspelt, signature_of
 from . import registry
 from .registry import UnknownClassError, custom_object_scope
 
@@ -34,9 +35,10 @@ class Configurable:
     def __new__(cls: type[C], *args: Any, **kwargs: Any) -> C:
         """Keep the arguments."""
         self = super().__new__(cls)
-        # Errors in the arguments are for __init__ to raise, and copies are made without any.
-        with contextlib.suppress(TypeError):
+        try:
             self._arguments = _arguments(signature_of(cls), args, kwargs)
+        except TypeError:  # other errors in the arguments are for __init__ to raise, and copies are made without any
+            refuse_misspelt(cls.__name__, inspect.signature(cls), kwargs)
         return self
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -55,8 +57,10 @@ class Configurable:
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        """Return the defaults of the arguments."""
-        return defaults_of(cls.__init__)
+        """Return the defaults of the arguments, those of bases that they are passed on to included."""
+        if not is_ours(cls.__init__):  # it may give its base some of these itself
+            return defaults_of(cls.__init__)
+        return {name: p.default for name, p in signature_of(cls).parameters.items() if p.default is not p.empty}
 
     @classmethod
     def from_config(cls: type[C], config: Mapping[str, Any]) -> C:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from .. import optimizers
 from .._arguments import not_within_itself
+from .._signatures import did_you_mean
 from .._tree import leaves
 from .._warnings import warn
 from ..activations import Activation
@@ -154,7 +156,9 @@ class Compiled(Layer):
         """
         for name in options:
             if name not in _WITHOUT_EFFECT:
-                raise TypeError(f"compile got an unexpected argument {name!r}")
+                known = [p for p in inspect.signature(self.compile).parameters if p != "options"]
+                question = did_you_mean(name, (*known, *_WITHOUT_EFFECT))
+                raise TypeError(f"compile got an unexpected argument {name!r}{question}")
         refuse_while_trained(self)
         self._look_again()
         recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
@@ -332,8 +336,8 @@ class Compiled(Layer):
     def _own_metrics(self) -> list[Metric]:
         """Return the metrics that are none of `compile`'s: attributes, or what a subclass has as `metrics`."""
         known = self._found_metrics
-        if known == (Metric.made, []) and type(self).metrics is Compiled.metrics:  # of most models, at every step
-            return known[1]
+        if known and not known[1] and known[0] == Metric.made and type(self).metrics is Compiled.metrics:
+            return known[1]  # of most models, at every step
         found = self._kept_metrics() if type(self).metrics is Compiled.metrics else self.metrics
         return found and _without(found, () if self._measures is None else self._measures.metrics)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from .._screen import is_watched
+from .._signatures import suggesting
 from .._tree import concatenated
 from ..callbacks import Callback, CallbackList, ProgbarLogger
 from ..layers._calls import own_outputs
@@ -66,6 +67,7 @@ class Evaluating(Stepping):
             hooks.on_test_end(logs)
         return logs
 
+    @suggesting
     @in_turn(within=True)
     def evaluate(
         self,
@@ -83,7 +85,7 @@ class Evaluating(Stepping):
         Parameters
         ----------
         x, y, sample_weight, batch_size : as for `fit`.
-        verbose : 0 silent; 1 and 2 show a line with the result; "auto" does on a terminal.
+        verbose : 0 silent; 1 and 2 show a line with the result; "auto" does on a terminal and in a notebook.
         steps : the most batches to take.
         callbacks : their ``on_test_…`` hooks are called.
         return_dict : return the numbers by name.
@@ -98,6 +100,7 @@ class Evaluating(Stepping):
             logs = self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
             return self._report(logs, return_dict)
 
+    @suggesting
     def predict(
         self,
         x: Any,
@@ -143,9 +146,9 @@ class Evaluating(Stepping):
     ) -> CallbackList | None:
         """Return the callbacks of `evaluate` or `predict`; None if nobody listens."""
         given = callback_list(callbacks)
-        shows = sys.stdout.isatty() if verbose == "auto" else bool(verbose)
+        shows = is_watched() if verbose == "auto" else bool(verbose)
         if shows:
-            given = [*given, ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty())]
+            given = [*given, ProgbarLogger(bar=verbose != 2 and is_watched())]
         if not given:
             return None
         limit = data.steps if steps is None else steps if data.steps is None else min(steps, data.steps)

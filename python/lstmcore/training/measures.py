@@ -90,11 +90,11 @@ class Measures:
         parts, rows : the loss of each output, without its weight, and how many rows that is a mean over.
         """
         if not self.parts:
-            self.loss.update_state(loss, rows[0])
+            self.loss.add(loss, rows[0])
             return
-        self.loss.update_state(penalty, max(rows))
+        self.loss.add(penalty, max(rows))
         for mean, value, count in zip(self.parts, parts, rows, strict=True):
-            mean.update_state(value, count)
+            mean.add(value, count)
 
     def reported(self, others: Sequence[Metric] = ()) -> dict[str, Metric]:
         """Return the loss and the metrics by name, then the ``others``.

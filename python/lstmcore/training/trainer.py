@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,8 @@ import numpy as np
 
 from .. import _random
 from .._arguments import positive_integer, rate
+from .._screen import is_watched
+from .._signatures import suggesting
 from ..callbacks import Callback, CallbackList, History, ProgbarLogger
 from ..layers.layer import Array
 from ..serialization.state import join, split
@@ -42,6 +43,7 @@ class Trainer(Evaluating):
             self._shuffle_stream = _random.Stream(int(_random.generator().integers(2**32)))
         return self._shuffle_stream
 
+    @suggesting
     @in_turn(within=False)
     def fit(
         self,
@@ -73,7 +75,7 @@ class Trainer(Evaluating):
         batch_size : of arrays, rows in a step; the last of an epoch may have fewer. By default 32, or, with
             ``steps_per_epoch``, what makes an epoch a pass over the arrays. Data that come in batches keep theirs.
         epochs : the epoch to stop before; counted from ``initial_epoch``.
-        verbose : 0 silent; 1 a progress bar on a terminal, a line an epoch elsewhere; 2 a line an
+        verbose : 0 silent; 1 a progress bar on a terminal or in a notebook, a line an epoch elsewhere; 2 a line an
             epoch; "auto" is 1.
         callbacks : `callbacks.Callback` objects.
         validation_split : part of the data, from its end, to validate on instead of training.
@@ -145,7 +147,7 @@ class Trainer(Evaluating):
 
         feed = Feed(data, self._shuffle, steps_per_epoch)
         history = self.history = History()
-        bar = ProgbarLogger(bar=verbose != 2 and sys.stdout.isatty()) if verbose else None
+        bar = ProgbarLogger(bar=verbose != 2 and is_watched()) if verbose else None
         params = {"epochs": epochs, "steps": steps_per_epoch or data.steps, "verbose": verbose}
         hooks = CallbackList([history, *callback_list(callbacks), *([bar] if bar else [])], self, params)
         optimizer, _, _, measures = self._ready()

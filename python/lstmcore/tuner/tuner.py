@@ -16,7 +16,7 @@ from .._arguments import path as checked_path
 from ..callbacks import Callback
 from . import hypermodel as hypermodels
 from . import objective as objectives
-from .display import Display
+from .display import Display, html_trials
 from .hypermodel import HyperModel
 from .hyperparameters import HyperParameters
 from .objective import Objective
@@ -146,8 +146,11 @@ class Tuner:
         ValueError, TypeError
             The objective is not among the metrics.
         """
-        self._display.begin_search(fit_kwargs.get("verbose", 1))
         self.oracle.reclaim_trials()
+        with self._display.of_search(fit_kwargs.get("verbose", 1)):
+            self._search(fit_args, fit_kwargs)
+
+    def _search(self, fit_args: Any, fit_kwargs: Any) -> None:
         while (trial := self.oracle.create_trial()) is not None:
             try:
                 self._carry_out(trial, fit_args, fit_kwargs)
@@ -279,6 +282,9 @@ class Tuner:
         print(self.oracle.objective)
         for trial in self.oracle.get_best_trials(num_trials):
             trial.summary()
+
+    def _repr_html_(self) -> str:
+        return html_trials(self.oracle, f"{type(self).__name__}: {self.project_dir}")
 
     def search_space_summary(self, extended: bool = False) -> None:
         """Print the hyper-parameters known so far; before the search, those of a model with the defaults."""

@@ -10,7 +10,7 @@ from .normalization import normalize
 from .padding import pad_sequences
 from .plotting import model_to_dot, plot_model
 from .py_dataset import PyDataset, Sequence
-from .seeding import set_random_seed
+from .seeding import seeded, set_random_seed
 from .session import clear_session
 from .splitting import split_dataset
 from .windows import TimeseriesDataset, timeseries_dataset_from_array
@@ -30,6 +30,7 @@ __all__ = [
     "pad_sequences",
     "plot_model",
     "register_keras_serializable",
+    "seeded",
     "set_random_seed",
     "split_dataset",
     "tag_constraints",

@@ -31,11 +31,11 @@ View matrices(const char* argument, const py::array& given, const Dims& dims, st
 struct PackedMatrix {
     long depth = 0, columns = 0;
     Precision precision;
-    float input_range;
+    float row_scale;  // of int8, of the left-hand side, or 0
     std::variant<Buffer<float>, Buffer<double>> packed;
 
-    PackedMatrix(py::handle given, py::handle given_precision, py::handle given_range)
-        : precision(read_precision(given_precision)), input_range(read_range(given_range, precision)) {
+    PackedMatrix(py::handle given, py::handle given_precision, py::handle given_scale)
+        : precision(read_precision(given_precision)), row_scale(read_row_scale(given_scale, precision)) {
         const py::array b_ = as_array("b", given);
         by_dtype("b", b_, [&](auto tag) {
             using T = decltype(tag);
@@ -46,7 +46,7 @@ struct PackedMatrix {
                 if (precision == Precision::int8) must_be_finite("b", p.b, {p.b_row, p.b_column}, b);
                 if (precision != Precision::full) return pack_with(reduced_product(precision), p);
             }
-            precision = Precision::full;
+            precision = Precision::full, row_scale = 0;
             pack_with(kernels<T>(), p);
         });
     }
@@ -102,8 +102,8 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
             if (packed.depth != depth)
                 throw py::value_error("a: expected " + std::to_string(packed.depth) + " columns, got " +
                                       std::to_string(depth));
-            p.packed_b = buffer->get(), p.columns = packed.columns, p.a_range = packed.input_range;
-            precision = packed.precision;
+            p.packed_b = buffer->get(), p.columns = packed.columns;
+            precision = packed.precision, p.row_scale = packed.row_scale;
         } else {
             b = matrices<T>("b", b_array, shape_of_all(stack, {"depth", depth}, {"columns"}), p.b_row, p.b_column);
             p.b = pointer<T>(b), p.columns = b.shape[several + 1];
@@ -249,13 +249,14 @@ void add_rows(py::handle sums_, py::handle indices_, py::handle rows_) {
 
 void register_matrix(py::module_& m) {
     py::class_<PackedMatrix> packed_matrix_class(m, "PackedMatrix", py::is_final());
-    packed_matrix_class.def_property_readonly("precision", [](const PackedMatrix& m) { return name_of(m.precision); });
+    packed_matrix_class.def_property_readonly("precision", [](const PackedMatrix& m) { return name_of(m.precision); })
+        .def_property_readonly("row_scale", [](const PackedMatrix& m) { return row_scale_of(m.row_scale); });
     made_by(
         packed_matrix_class,
-        [](py::handle b, py::handle precision, py::handle input_range) {
-            return std::make_unique<PackedMatrix>(b, precision, input_range);
+        [](py::handle b, py::handle precision, py::handle row_scale) {
+            return std::make_unique<PackedMatrix>(b, precision, row_scale);
         },
-        py::arg("b"), py::arg("precision") = name_of(Precision::full), py::arg("input_range") = py::none());
+        py::arg("b"), py::arg("precision") = name_of(Precision::full), py::arg("row_scale") = py::none());
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
           py::arg("accumulate") = false);
     m.def("transpose", transpose, py::arg("a"), py::arg("swapped") = 0);

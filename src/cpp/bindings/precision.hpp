@@ -31,15 +31,16 @@ inline Precision read_precision(py::handle given) {
     throw py::value_error(expected);
 }
 
-// What the other operand is held to and scaled by, instead of a scale of each row; None, which is 0, where it has
-// those.
-inline float read_range(py::handle given, Precision precision) {
+// The scale of every row of the left operand, or 0: each has its own.
+inline float read_row_scale(py::handle given, Precision precision) {
     if (given.is_none()) return 0;
-    const double range = number("input_range", given, 0, std::numeric_limits<float>::max());
     if (precision != Precision::int8)
-        throw py::value_error("input_range: expected None with another precision than 'int8', got " + text_of(given));
-    return float(range);
+        throw py::value_error(std::string("row_scale: expected None, for precision '") + name_of(precision) +
+                              "', got " + text_of(given));
+    using Limits = std::numeric_limits<float>;
+    return float(number("row_scale", given, Limits::min(), Limits::max()));
 }
+inline py::object row_scale_of(float scale) { return scale > 0 ? py::object(py::float_(scale)) : py::none(); }
 
 // Integers have no infinity, and a column with one has no scale.
 template <class T>

@@ -154,7 +154,7 @@ void read_shape(CellDescription& d, const std::vector<py::array>& arrays) {
 }
 
 std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<py::object>& given, py::handle training,
-                                         py::handle zoneout, py::handle precision, py::handle input_range) {
+                                         py::handle zoneout, py::handle precision, py::handle row_scale) {
     CellDescription d;
     d.cell = &cell_of(options);
     d.options = read_options(options, *d.cell);
@@ -162,8 +162,7 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
     d.gates = d.cell->gates(d.options);
     d.training = flag("training", training);
     d.staged = (flag("zoneout", zoneout) && !d.cell->zoneout_is_fused) || !d.cell->is_fused(d.options);
-    d.precision = read_precision(precision);
-    d.input_range = read_range(input_range, d.precision);
+    d.precision = read_precision(precision), d.x_scale = read_row_scale(row_scale, d.precision);
     if (d.training && d.precision == Precision::int8)
         throw py::value_error("precision: 'int8' is for inference, got training=True");
     const std::size_t least = d.cell->recurrent ? 2 : 1;
@@ -182,7 +181,7 @@ std::shared_ptr<CellWeights> pack_arrays(py::handle options, const std::vector<p
         if (arrays.size() != d.weights.size())
             throw py::value_error("weights: expected " + std::to_string(without_bias) + " arrays or, with a bias, " +
                                   std::to_string(without_bias + 1) + ", got " + std::to_string(arrays.size()));
-        if (!has_kernels<T>(d)) d.precision = Precision::full;
+        if (!has_kernels<T>(d)) d.precision = Precision::full, d.x_scale = 0;
         GivenWeights<T> weights;
         std::vector<View> held;
         for (std::size_t k = 0; k < arrays.size(); ++k) {
@@ -233,10 +232,11 @@ void register_weights(py::module_& m) {
         .def_property_readonly("training", [](const CellWeights& w) { return w.training; })
         .def_property_readonly("kernel", [](const CellWeights& w) { return w.staged ? "staged" : "fused"; })
         .def_property_readonly("precision", [](const CellWeights& w) { return name_of(w.precision); })
+        .def_property_readonly("row_scale", [](const CellWeights& w) { return row_scale_of(w.x_scale); })
         .def_property_readonly("dtype", [](const CellWeights& w) { return w.is_float32() ? "float32" : "float64"; });
     made_by_core(packed_weights_class);
     m.def("pack", pack_arrays, py::arg("options"), py::arg("weights"), py::arg("training"), py::arg("zoneout"),
-          py::arg("precision") = name_of(Precision::full), py::arg("input_range") = py::none());
+          py::arg("precision") = name_of(Precision::full), py::arg("row_scale") = py::none());
     m.def("describe", describe);
     py::dict states;  // of every cell
     for (const CellInfo* cell = cells; cell->name; ++cell) states[cell->name] = names_in(cell->states);

@@ -9,7 +9,7 @@
 //   width             columns of dpre, in units; the first `gates` of them are those of the recurrent product
 //   columns(shape, options)   which columns of dpre belong to which of the weights
 //   carries(p)        whether part of dL/dh goes straight to the step before, through p.dh0
-//   saved             what the forward pass saved, in units
+//   saved, saved_rounded    what the forward pass saved (kept.hpp), in units
 //   BackwardRow       a row's step: what it reads and writes (prefetch asks for it), the gradients of a vector of units
 #pragma once
 
@@ -17,6 +17,7 @@
 
 #include "forward.hpp"
 #include "gradients.hpp"
+#include "kept.hpp"
 #include "narrow_gradients.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
@@ -89,6 +90,16 @@ class Backward {
         long unit() const { return head_begin + first; }
     };
 
+    // Those of cells that have no narrow products take no way of keeping.
+    template <bool narrow, class = void>
+    struct RowOf {
+        using type = typename Cell::template BackwardRow<T>;
+    };
+    template <class Unused>
+    struct RowOf<true, Unused> {
+        using type = typename Cell::template BackwardRow<T, Keep<T, Product>>;
+    };
+
     static long depth_of(const Chunk& chunk, long gates) {
         if constexpr (Product::narrow)
             return chunk.depth();
@@ -128,7 +139,7 @@ class Backward {
         const auto count = [&](long n) { return int(min(L, panel.count - n * L)); };
         if (k0 == 0)
             for (long k = 0; k < height * vectors; ++k) store(dh + k * L, Vec<T>{});
-        using Row = typename Cell::template BackwardRow<T>;
+        using Row = typename RowOf<Product::narrow>::type;
         const auto from_outputs = [&](long r) { return p.dh.data ? at(p.dh, b + r, t) : nullptr; };
         if (far && k1 == depth)  // ask early for what the rows will read and write
             for (long r = 0; r < height; ++r) {

@@ -12,8 +12,8 @@
 // A cell has what packing.hpp says, and forward(sums, problem, row, step, unit).
 #pragma once
 
+#include "kept.hpp"
 #include "packing.hpp"
-#include "sequence.hpp"
 
 namespace lstmcore::LSTMCORE_ISA {
 
@@ -168,7 +168,7 @@ class Forward {
             return at(p.x, place.b, place.t);
         };
         if constexpr (Product::narrow)
-            for (long m = 0; m < rows; ++m) narrow_x.read(m, x_row(m), 0, p.weights.x_range);
+            for (long m = 0; m < rows; ++m) narrow_x.read(m, x_row(m), 0, p.weights.x_scale);
         for (long block = block0; block < block1; ++block)
             for (long tile = 0; tile < tile_count(rows); ++tile) {
                 const long row = tile_begin(rows, tile);
@@ -307,7 +307,11 @@ class Forward {
             for (int r = 0; r < R; ++r) {
                 const long unit = blocks.unit_of(block);
                 __builtin_prefetch(at(p.h, b + r, t) + unit, 1);
-                if (p.saved.data) prefetch_columns<true>(at(p.saved, b + r, t) + unit, Cell::saved, p.shape.units);
+                if (p.saved.data) {
+                    using Kept = Keep<T, Product>;
+                    const typename Kept::template Columns<T> kept(at(p.saved, b + r, t), unit, p.shape.units);
+                    kept.template prefetch<true>(saved_columns<Cell, Kept>());
+                }
             }
         constexpr long line = 64 / sizeof(T);
         if (k0 == 0 && block == block0 && inputs >= line && t + 1 < p.shape.steps)
@@ -344,7 +348,10 @@ class Forward {
     // The sums are in memory by then; one copy of this code serves all who come to it.
     template <int R>
     __attribute__((noinline)) void activate(const Vec<T> (&sum)[R][S], long t, long b, long block) const {
-        Cell::template forward<T, R>(sum, p, b, t, blocks.unit_of(block));
+        if constexpr (Keep<T, Product>::narrow)
+            Cell::template forward<T, R, Keep<T, Product>>(sum, p, b, t, blocks.unit_of(block));
+        else
+            Cell::template forward<T, R>(sum, p, b, t, blocks.unit_of(block));
     }
 
     // --- rows that are not used as they are ---
@@ -360,7 +367,7 @@ class Forward {
     void prepare_rows(long t, long end) {
         if constexpr (Product::narrow) {
             for (long b = row0; b < end; ++b) {
-                if (!ahead) narrow_x.read(b, at(p.x, b, t), 0, p.weights.x_range);
+                if (!ahead) narrow_x.read(b, at(p.x, b, t), 0, p.weights.x_scale);
                 narrow_h.read(b, previous_h(p, b, t), least_of_h(p));
             }
             return;

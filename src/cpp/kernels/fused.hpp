@@ -5,9 +5,9 @@
 
 namespace lstmcore::LSTMCORE_ISA {
 
-template <class Cell>
+template <class Cell, class Keep>
 std::size_t saved_of_fused(const RecurrentShape& s, const CellOptions&) {
-    return Cell::saved * s.units;
+    return Keep::elements(saved_columns<Cell, Keep>(), s.units);
 }
 
 template <class Loop, class Problem>

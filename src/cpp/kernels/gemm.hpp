@@ -415,6 +415,18 @@ std::size_t product_workspace(const MatmulProblem<T>& p) {
     return (p.packed_b ? 0 : packed_b_size<T>(p.depth, p.columns)) + left;
 }
 
+// A thread's share of a product: tiles of rows where there are enough of them, else panels of columns.
+struct ShareOfProduct {
+    long tile0 = 0, tile1, panel0 = 0, panel1;
+
+    ShareOfProduct(const Team& team, long tiles, long panels) : tile1(tiles), panel1(panels) {
+        if (tiles >= 2 * team.size || tiles >= panels)
+            team.split(tiles, tile0, tile1);
+        else
+            team.split(panels, panel0, panel1);
+    }
+};
+
 // A thread's share of one product.
 template <class T>
 void multiply(const MatmulProblem<T>& p, const Team& team) {
@@ -426,19 +438,15 @@ void multiply(const MatmulProblem<T>& p, const Team& team) {
         pack_panels(p, p.workspace, begin, end);
     }
 
-    // Threads take tiles of rows where there are enough of them, else panels of columns.
-    long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
-    if (tiles >= 2 * team.size || tiles >= panels)
-        team.split(tiles, tile0, tile1);
-    else
-        team.split(panels, panel0, panel1);
+    const ShareOfProduct share(team, tiles, panels);
     // The terms [k, k + depth) of the thread's share of the product.
     const auto multiply = [&](const auto& left, long k, long depth) {
-        for (long j = panel0; j < panel1; ++j) {
+        for (long j = share.panel0; j < share.panel1; ++j) {
             const long column = j * panel_columns<T>, columns = min(panel_columns<T>, p.columns - column);
-            multiply_panel<T>(left, p.rows, tile0, tile1, packed_b + column * p.depth + k * packed_columns<T>(columns),
-                              depth, columns, p.bias && k == 0 ? p.bias + column : nullptr,
-                              RowsAt<T>(p.c + column, p.c_row), p.accumulate || k > 0);
+            multiply_panel<T>(left, p.rows, share.tile0, share.tile1,
+                              packed_b + column * p.depth + k * packed_columns<T>(columns), depth, columns,
+                              p.bias && k == 0 ? p.bias + column : nullptr, RowsAt<T>(p.c + column, p.c_row),
+                              p.accumulate || k > 0);
         }
     };
     if (p.a_column == 1) {

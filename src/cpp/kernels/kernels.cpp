@@ -25,7 +25,7 @@ constexpr CellKernels<T> in_registers() {
     return {
         packed_sizes<Cell, T>,
         pack<Cell, T>,
-        saved_of_fused<Cell>,
+        saved_of_fused<Cell, AsTheyAre<T>>,
         ForwardLoop::workspace,
         run<ForwardLoop, ForwardProblem<T>>,
         BackwardLoop::workspace,

@@ -28,10 +28,11 @@ void pack_narrow_b(const MatmulProblem<float>& p, float* packed) {
     }
 }
 
-// Of each thread: its rows, and one of them as it is where it does not stand in one piece.
+// Of each thread: its rows, and as many as a vector has lanes, as they are, where they do not stand in one piece.
 template <class Product>
 std::size_t narrow_workspace_of_thread(const MatmulProblem<float>& p) {
-    return min(p.rows, narrow_rows) * row_stride<Product>(p.depth) + (p.a_column == 1 ? 0 : p.depth);
+    return min(p.rows, narrow_rows) * row_stride<Product>(p.depth) +
+           (p.a_column == 1 ? 0 : lanes<float> * packed_columns<float>(p.depth));
 }
 template <class Product>
 std::size_t narrow_workspace(const MatmulProblem<float>& p) {
@@ -40,26 +41,25 @@ std::size_t narrow_workspace(const MatmulProblem<float>& p) {
 
 template <class Product>
 void narrow_multiply(const MatmulProblem<float>& p, const Team& team) {
-    const long panels = ceil_div(p.columns, panel_columns<float>), tiles = tile_count(p.rows);
-    long tile0 = 0, tile1 = tiles, panel0 = 0, panel1 = panels;
-    if (tiles >= 2 * team.size || tiles >= panels)
-        team.split(tiles, tile0, tile1);
-    else
-        team.split(panels, panel0, panel1);
+    const ShareOfProduct share(team, tile_count(p.rows), ceil_div(p.columns, panel_columns<float>));
     const NarrowRows<Product> rows{p.workspace + team.index * narrow_workspace_of_thread<Product>(p), p.depth};
-    float* const one = rows.row(min(p.rows, narrow_rows));
-    const long end = tile_begin(p.rows, tile1), words = ceil_div(p.depth, Product::group);
-    for (long begin = tile_begin(p.rows, tile0), count; begin < end; begin += count) {
+    constexpr int L = lanes<float>;
+    float* const wide = rows.row(min(p.rows, narrow_rows));
+    const long wide_row = packed_columns<float>(p.depth);
+    const long end = tile_begin(p.rows, share.tile1), words = ceil_div(p.depth, Product::group);
+    for (long begin = tile_begin(p.rows, share.tile0), count; begin < end; begin += count) {
         count = min(narrow_rows, end - begin);
         for (long r = 0; r < count; ++r) {
             const float* from = p.a + (begin + r) * p.a_row;
             if (p.a_column != 1) {
-                copy_elements(one, from, p.a_column, p.depth);
-                from = one;
+                for (long k = 0; r % L == 0 && k < p.depth; k += L)
+                    pack_vector(wide + k, wide_row, from + k * p.a_column, p.a_row, p.a_column, min(L, count - r),
+                                int(min(L, p.depth - k)));
+                from = wide + r % L * wide_row;
             }
-            rows.read(r, from, 0, p.a_range);
+            rows.read(r, from, 0, p.row_scale);
         }
-        for (long j = panel0; j < panel1; ++j) {
+        for (long j = share.panel0; j < share.panel1; ++j) {
             const long column = j * panel_columns<float>, columns = min(panel_columns<float>, p.columns - column);
             const float* panel = p.packed_b + column * panel_rows<Product>(p.depth);
             if (Product::scaled) panel += packed_columns<float>(columns);

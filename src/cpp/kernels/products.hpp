@@ -62,6 +62,19 @@ LSTMCORE_INLINE long row_stride(long terms) {
     return Product::head(words) + ceil_div(words, lanes<float>) * lanes<float>;
 }
 
+// Words as an instruction takes them, or in parts, each of which `Product` widens.
+struct WholeWords {
+    static constexpr int parts = 1;
+    static LSTMCORE_INLINE Words words(const float* p, int) { return load_words(p); }
+    static LSTMCORE_INLINE Words row(int32_t word, int) { return all_lanes(word); }
+};
+template <class Product, int n>
+struct WidenedWords {
+    static constexpr int parts = n;
+    static LSTMCORE_INLINE auto words(const float* p, int part) { return Product::widened(load_words(p), part); }
+    static LSTMCORE_INLINE auto row(int32_t word, int part) { return Product::widened(all_lanes(word), part); }
+};
+
 // --- bfloat16 -------------------------------------------------------------------------------
 
 // The upper half of a float32, rounded to nearest even; what is no number stays none.
@@ -71,7 +84,13 @@ LSTMCORE_INLINE Bits bfloat16_bits(Vec<float> x) {
     return (Bits)((Int<float>)(bits & 0x7FFFFFFFu) > 0x7F800000 ? (Words)quiet : (Words)rounded);
 }
 
-struct Bfloat16 {
+#if defined(__AVX512BF16__)
+using Bfloat16Words = WholeWords;
+#else
+using Bfloat16Words = WidenedWords<struct Bfloat16, 2>;
+#endif
+
+struct Bfloat16 : Bfloat16Words {
     static constexpr bool narrow = true, scaled = false;
     static constexpr int group = 2, offset = 0;
     using Element = float;
@@ -82,18 +101,12 @@ struct Bfloat16 {
     }
 
 #if defined(__AVX512BF16__)
-    static constexpr int parts = 1;
-    static LSTMCORE_INLINE Words words(const float* p, int) { return load_words(p); }
-    static LSTMCORE_INLINE Words row(int32_t word, int) { return all_lanes(word); }
     static LSTMCORE_INLINE Vec<float> multiply_add(Words x, Words b, Vec<float> sum) {
         return (Vec<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)x, (__m512bh)b);
     }
 #else
     // In the order of the instruction above: the second number of a pair before the first. A product of two bfloat16
     // is exact in float32, so there is one rounding with and without fma.
-    static constexpr int parts = 2;
-    static LSTMCORE_INLINE Vec<float> words(const float* p, int part) { return widened(load_words(p), part); }
-    static LSTMCORE_INLINE Vec<float> row(int32_t word, int part) { return widened(all_lanes(word), part); }
     static LSTMCORE_INLINE Vec<float> multiply_add(Vec<float> x, Vec<float> b, Vec<float> sum) {
         return fma(x, b, sum);
     }
@@ -107,6 +120,14 @@ struct Bfloat16 {
             std::memcpy(to, &all, sizeof all);
         else
             std::memcpy(to, &all, n * sizeof *to);
+    }
+    static LSTMCORE_INLINE Vec<float> load_some(const uint16_t* from, int n) {
+        Halves all{};
+        if (n == lanes<float>)
+            std::memcpy(&all, from, sizeof all);
+        else
+            std::memcpy(&all, from, n * sizeof *from);
+        return (Vec<float>)(__builtin_convertvector(all, Bits) << 16);
     }
     static void read_row(float* to, const float* from, long n, float, float) {
         char* out = reinterpret_cast<char*>(to);
@@ -135,7 +156,15 @@ struct Bfloat16 {
 // --- int8 -----------------------------------------------------------------------------------
 
 // x is nearly scale * q, with whole numbers q from -127 to 127 and scale the largest |x| over 127.
-struct Int8 {
+#if defined(__AVX512VNNI__) || defined(__ARM_FEATURE_DOTPROD)
+using Int8Words = WholeWords;
+#elif defined(__SSE2__)
+using Int8Words = WidenedWords<struct Int8, 2>;
+#else
+using Int8Words = WidenedWords<struct Int8, 4>;
+#endif
+
+struct Int8 : Int8Words {
     static constexpr bool narrow = true, scaled = true;
     static constexpr int group = 4;
     static constexpr float most = 127.f, smallest = 1.17549435e-38f;  // below it scales are 0, as denormals are
@@ -145,29 +174,23 @@ struct Int8 {
 #if defined(__AVX512VNNI__)
     // The instruction wants its first operand unsigned: weights stand as q + 128. What that is too much, 128 times the
     // sum of the row's numbers, each block of a sum begins with; rows have it before their words.
-    static constexpr int offset = 128, parts = 1;
-    static LSTMCORE_INLINE Words words(const float* p, int) { return load_words(p); }
-    static LSTMCORE_INLINE Words row(int32_t word, int) { return all_lanes(word); }
+    static constexpr int offset = 128;
     static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) {
         return (Words)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)b, (__m512i)x);
     }
 #elif defined(__ARM_FEATURE_DOTPROD)
-    static constexpr int offset = 0, parts = 1;
-    static LSTMCORE_INLINE Words words(const float* p, int) { return load_words(p); }
-    static LSTMCORE_INLINE Words row(int32_t word, int) { return all_lanes(word); }
+    static constexpr int offset = 0;
     static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) {
         return (Words)vdotq_s32((int32x4_t)sum, (int8x16_t)b, (int8x16_t)x);
     }
 #elif defined(__SSE2__)
     // Every other byte, as numbers of 16 bits.
-    static constexpr int offset = 0, parts = 2;
+    static constexpr int offset = 0;
     static LSTMCORE_INLINE Words widened(Words w, int part) {
         typedef int16_t Shorts __attribute__((vector_size(vector_bytes)));
         typedef uint16_t ShortBits __attribute__((vector_size(vector_bytes)));
         return (Words)((part == 0 ? (Shorts)((ShortBits)w << 8) : (Shorts)w) >> 8);
     }
-    static LSTMCORE_INLINE Words words(const float* p, int part) { return widened(load_words(p), part); }
-    static LSTMCORE_INLINE Words row(int32_t word, int part) { return widened(all_lanes(word), part); }
     static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) {
 #if defined(__AVX512F__)
         return sum + (Words)_mm512_madd_epi16((__m512i)x, (__m512i)b);
@@ -178,10 +201,8 @@ struct Int8 {
 #endif
     }
 #else
-    static constexpr int offset = 0, parts = 4;
+    static constexpr int offset = 0;
     static LSTMCORE_INLINE Words widened(Words w, int part) { return Words((Bits)w << (24 - 8 * part)) >> 24; }
-    static LSTMCORE_INLINE Words words(const float* p, int part) { return widened(load_words(p), part); }
-    static LSTMCORE_INLINE Words row(int32_t word, int part) { return widened(all_lanes(word), part); }
     static LSTMCORE_INLINE Words multiply_add(Words x, Words b, Words sum) { return sum + x * b; }
 #endif
 
@@ -197,9 +218,9 @@ struct Int8 {
     // A row: its scale, what each block of a sum begins with, then its words.
     static long head(long words) { return 1 + ceil_div(words, sum_block); }
 
-    // The scale is that of `least` or more; or that of `range`, if there is one, and numbers are held to it. A row with
-    // what is no finite number has none, and so has all that it is multiplied with.
-    static void read_row(float* to, const float* from, long n, float least, float range) {
+    // The scale is that of `least` or more, or the one that is given (not 0), beyond which numbers are cut off. A row
+    // with what is no finite number has none, and so has all that it is multiplied with.
+    static void read_row(float* to, const float* from, long n, float least, float given) {
         typedef int8_t Bytes __attribute__((vector_size(vector_bytes / 4)));
         constexpr long of_block = sum_block * group;
         Words top{};
@@ -211,8 +232,7 @@ struct Int8 {
             if (!(x <= most_of_row)) most_of_row = x;
             if (x != x) break;
         }
-        if (range > 0) most_of_row = range + (most_of_row - most_of_row);
-        float scale = most_of_row / most + (most_of_row - most_of_row);
+        float scale = (given > 0 ? given : most_of_row / most) + (most_of_row - most_of_row);
         if (scale < smallest) scale = 0;
         const Vec<float> divisor = broadcast(scale > 0 ? scale : 1.f);
         to[0] = scale;
@@ -220,13 +240,8 @@ struct Int8 {
         for (long block = 0, k = 0; k < n; ++block) {
             Bits sum{};  // unsigned: a row without a scale has anything for its numbers
             for (const long end = min(n, k + of_block); k < end; k += lanes<float>) {
-                Vec<float> x = load(from + k, int(min(lanes<float>, n - k)));
-                if (range > 0) {
-                    const Vec<float> high = broadcast(range), low = -high;
-                    x = x > high ? high : x;
-                    x = x < low ? low : x;
-                }
-                const Words q = whole(x / divisor);
+                const Vec<float> x = load(from + k, int(min(lanes<float>, n - k))) / divisor;
+                const Words q = whole(larger(broadcast(-most), smaller(broadcast(most), x)));
                 const Bytes bytes = __builtin_convertvector(q, Bytes);
                 std::memcpy(out + k, &bytes, sizeof bytes);
                 sum += (Bits)q;
@@ -298,8 +313,8 @@ struct NarrowRows {
     typename Product::Element* data;
     long terms;
     LSTMCORE_INLINE float* row(long b) const { return data + b * row_stride<Product>(terms); }
-    LSTMCORE_INLINE void read(long b, const float* from, float least, float range = 0) const {
-        Product::read_row(row(b), from, terms, least, range);
+    LSTMCORE_INLINE void read(long b, const float* from, float least, float scale = 0) const {
+        Product::read_row(row(b), from, terms, least, scale);
     }
     // The panel begins at `panel`; N vectors are a word of it.
     template <int R, int N>

@@ -14,7 +14,7 @@ constexpr CellKernels<float> narrow() {
     using Loop = Forward<Cell, float, Product>;
     CellKernels<float> kernels = {packed_sizes<Cell, float, Product>,
                                   pack<Cell, float, Product>,
-                                  saved_of_fused<Cell>,
+                                  saved_of_fused<Cell, Keep<float, Product>>,
                                   Loop::workspace,
                                   run<Loop, ForwardProblem<float>>,
                                   nullptr,
@@ -22,6 +22,7 @@ constexpr CellKernels<float> narrow() {
     if constexpr (!Product::scaled) {
         using Back = Backward<Cell, float, Product>;
         kernels.backward_workspace = Back::workspace, kernels.backward = run<Back, BackwardProblem<float>>;
+        kernels.saves_c = Cell::saved_rounded > Cell::saved;
     }
     return kernels;
 }

@@ -48,7 +48,7 @@ void Backward<T>::start() {
     p.saved = read_only(run.kept(kept.saved.get(), run.kernels().saved(s, w.options)));
     p.h =
         read_only(kept.outputs.data ? run.outer(kept.outputs) : run.kept(kept.saved.get() + kept.h_offset, s.outputs));
-    if (carried) p.c = read_only(run.kept(kept.saved.get() + kept.c_offset, c_width));
+    if (carried && !run.kernels().saves_c) p.c = read_only(run.kept(kept.saved.get() + kept.c_offset, c_width));
     p.dh_last = d_h;
     if (d_outputs.data && run.return_sequences) {
         const bool repeated = run.plan && run.plan->repeat;

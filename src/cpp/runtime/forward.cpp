@@ -63,7 +63,8 @@ void Forward<T>::start() {
     // pair of rows of h.
     const std::size_t rows = call.rows(), saved_width = training ? call.kernels().saved(s, call.weights->options) : 0;
     const bool keeps_h = training && !shared;
-    saved_size = saved_width * rows, c_size = training ? rows * c_width : carried > 1 ? s.batch * c_width : 0;
+    keeps_c = training && carried && !call.kernels().saves_c;
+    saved_size = saved_width * rows, c_size = keeps_c ? rows * c_width : carried > 1 ? s.batch * c_width : 0;
     h_size = keeps_h ? rows * s.outputs : call.return_sequences ? 0 : 2 * s.batch * s.outputs;
     saved = Buffer<T>(saved_size + c_size + h_size);
     T* h_store = saved.get() + saved_size + c_size;
@@ -75,7 +76,7 @@ void Forward<T>::start() {
           : call.return_sequences ? call.outer(outputs)
                                   : Sequence<T>{h_store, s.outputs, s.batch * s.outputs, 1, nullptr, nullptr, nullptr};
     if (keeps_h && call.return_sequences) handed_out = call.outer(outputs);
-    if (carried && training)
+    if (keeps_c)
         p.c = call.kept(saved.get() + saved_size, c_width);
     else if (carried)
         p.c = {carried > 1 ? saved.get() + saved_size : last[1],
@@ -118,7 +119,7 @@ void Forward<T>::finish() {
         if (end < 0) continue;
         const long row = plan ? plan->row[b] : b;
         std::memcpy(last[0] + row * s.outputs, call.place(p.h, b, end), bytes);
-        if (carried > 1 || (carried && training)) hand_out_c(row, call.place(p.c, b, end));
+        if (carried > 1 || keeps_c) hand_out_c(row, call.place(p.c, b, end));
     }
     if (!call.return_sequences) {
         for (long b = 0; b < s.batch; ++b)

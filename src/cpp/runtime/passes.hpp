@@ -110,6 +110,7 @@ struct Kept {
 template <class T>
 class Forward final : public Pass {
     std::size_t saved_size = 0, c_size = 0, h_size = 0;
+    bool keeps_c = false;  // of every step, as it is
     Buffer<T> small, saved, workspace;
     ForwardProblem<T> p{};
     Sequence<T> handed_out{};  // of training: the outputs that become the caller's, who may write to them

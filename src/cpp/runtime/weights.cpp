@@ -59,8 +59,8 @@ std::shared_ptr<CellWeights> pack(CellDescription description, const GivenWeight
     for_each_part([&](const Part<T>& part) { total += rounded(sizes.*part.size); });
     Packed<T> packed;
     packed.kernels = &kernels;
+    packed.weights.x_scale = made->x_scale;
     packed.memory = Buffer<T>(total);
-    packed.weights.x_range = made->input_range;
     T* next = packed.memory.get();
     for_each_part([&](const Part<T>& part) {
         packed.weights.*part.pointer = next;

@@ -25,7 +25,7 @@ struct CellDescription {
     RecurrentShape shape{};  // without batch and steps
     bool has_bias = false, training = false, staged = false;
     Precision precision = Precision::full;
-    float input_range = 0;            // of int8: what the inputs are held to and scaled by, or 0
+    float x_scale = 0;                // of int8, or 0
     long gates = 0;                   // columns of the kernels, in units
     std::vector<WeightInfo> weights;  // in the caller's order
 

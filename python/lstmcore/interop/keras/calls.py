@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -11,6 +12,19 @@ from .passes import Operands, Problem
 
 LAYERS = (keras.layers.LSTM, keras.layers.GRU, keras.layers.SimpleRNN)
 _DTYPES = ("float32", "float64")
+
+
+def _takes_inputs_alone(function: Any) -> bool:
+    _, *others = inspect.signature(function).parameters.values()
+    return all(p.default is not p.empty for p in others)
+
+
+# Keras's own functions, since others may have equal names; without those that a layer could not call.
+_KNOWN = {
+    function: name
+    for name in ACTIVATIONS
+    if (function := getattr(keras.activations, name, None)) and _takes_inputs_alone(function)
+}
 
 
 class LeftToKerasError(Exception):
@@ -28,6 +42,7 @@ def described(
     tensor = keras.ops.convert_to_tensor
     weights = tuple(tensor(w) for w in (cell.kernel, cell.recurrent_kernel, cell.bias) if w is not None)
     _check_dtypes(cell, {"inputs": [sequences], "states": states, "weights": weights})
+    _check_shapes(cell, sequences, states)
     _check_mask(layer, sequences, mask)
     problem = Problem(
         _options(cell),
@@ -56,11 +71,11 @@ def _options(cell: Any) -> CellOptions:
 
 
 def _activation(cell: Any, name: str) -> str:
-    """Return the core's name of an activation, which must be Keras's own function: others may have equal names."""
+    """Return the core's name of an activation."""
     chosen = getattr(cell, name)
-    for known in ACTIVATIONS:
-        if chosen is getattr(keras.activations, known, keras):  # of which some are not Keras's
-            return known
+    for known, ours in _KNOWN.items():
+        if chosen is known:
+            return ours
     raise LeftToKerasError(f"{name}: no kernel has {getattr(chosen, '__name__', type(chosen).__name__)}")
 
 
@@ -71,6 +86,16 @@ def _check_dtypes(cell: Any, given: dict[str, Any]) -> None:
         for dtype in (keras.backend.standardize_dtype(t.dtype) for t in tensors):
             if dtype != cell.compute_dtype:
                 raise LeftToKerasError(f"{what} of {dtype} in a layer of {cell.compute_dtype}")
+
+
+def _check_shapes(cell: Any, sequences: Any, states: Any) -> None:
+    """Leave to Keras what does not fit, if only to say so, and what it makes fit, as states of one row for all."""
+    batch, _, features = sequences.shape
+    if features != cell.kernel.shape[0]:
+        raise LeftToKerasError(f"inputs of {features} features, not {cell.kernel.shape[0]}")
+    for state in states:
+        if tuple(state.shape) != (batch, cell.units):
+            raise LeftToKerasError(f"initial states of shape {tuple(state.shape)}, not (batch, units)")
 
 
 def _check_mask(layer: Any, sequences: Any, mask: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..torch.calls import is_ours, is_traced
-from ..torch.gradients import WithoutDerivative
+from ..torch.gradients import WithoutDerivative, gradients_of
 from .passes import Kept, Operands, Problem, backward, forward
 
 BEGINS_WITH_STATE = False
@@ -74,16 +74,16 @@ class _LayerFunction(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *d_results: Tensor | None) -> Any:
         x, _ = ctx.saved_tensors
-        compute = functools.partial(_gradients, ctx.kept, d_results, ctx.needs_input_grad[1])
+        compute = functools.partial(_gradients, ctx.kept, ctx.needs_input_grad[1])
         if torch.is_grad_enabled():
-            gradients = WithoutDerivative.apply(compute, _TWICE, *d_results, x, *ctx.others)
+            gradients = WithoutDerivative.apply(compute, _TWICE, d_results, *d_results, x, *ctx.others)
         else:
-            gradients = compute()
+            gradients = gradients_of(compute, d_results)
         return None, *gradients
 
 
 @torch.compiler.disable  # else torch.compile, which looks into backward passes, warns of the core
-def _gradients(kept: Kept, d_results: Sequence[Tensor | None], need_d_x: bool) -> list[Tensor | None]:
+def _gradients(kept: Kept, need_d_x: bool, d_results: Sequence[Tensor | None]) -> list[Tensor | None]:
     """Return the gradients of a call's tensors, in their order."""
     d_outputs, *d_last = (None if d is None else d.detach().numpy() for d in d_results)
     d_x, d_first, d_weights = backward(kept, d_outputs, tuple(d_last), need_d_x)

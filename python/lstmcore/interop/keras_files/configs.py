@@ -10,6 +10,7 @@ from ..._not_offered import keras_names
 from ...activations.piecewise import HardSigmoid
 from ...layers.layer import Layer
 from ...serialization.registry import UnknownClassError, find_class, find_function
+from . import functions
 from .arguments import NAMES, dtype_of, said_otherwise, within_bounds
 from .masks import as_in_keras
 
@@ -145,8 +146,12 @@ def is_operation(description: Description) -> bool:
     module, config = str(description.get("module") or ""), description.get("config")
     if module.startswith(("keras.src.ops", "keras.ops")) or _name(description) in ("TFOpLambda", "SlicingOpLambda"):
         return True
-    # An .h5 file says no modules, but every layer says more than its name.
-    return not module and isinstance(config, dict) and (config.keys() == {"name"} or _name(description) in OF_MASKS)
+    if module or not isinstance(config, dict):
+        return False
+    # An .h5 file says no modules, but every layer says more than its name, and whether it is trained.
+    if _name(description) in functions.NAMES and "trainable" not in config and config.get("dtype") is None:
+        return True
+    return config.keys() == {"name"} or _name(description) in OF_MASKS
 
 
 def _all_layers(description: Description) -> Iterator[Description]:

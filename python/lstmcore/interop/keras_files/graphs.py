@@ -12,7 +12,7 @@ from ...layers.recurrent import Recurrent
 from ...models import Functional
 from .configs import Description, Reader, is_operation
 from .graph_masks import Masks
-from .operations import operation
+from .operations import not_offered, operation
 from .references import Node, Tensor, node_of, structure, tensors
 
 
@@ -25,6 +25,9 @@ def symbols(config: Mapping[str, Any], reader: Reader) -> tuple[Any, Any]:
     at: dict[Tensor, Symbol] = {}
     made: dict[str, Any] = {}
     masks = Masks(described, nodes)
+    operations = [one for name, one in described.items() if is_operation(one) and not masks.is_of_masks(name)]
+    if names := not_offered(operations):
+        raise ValueError(f"operations that are not offered, of which layers may be: {names}")
     for name, one in described.items():
         if not masks.is_of_masks(name):
             made[name] = operation(one) if is_operation(one) else reader.layer(one)

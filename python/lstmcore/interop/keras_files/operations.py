@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ... import layers
 from ...graph.symbol import Symbol
+from . import functions
 from .configs import Description
 
 _OPERATORS: dict[str, Callable[..., Any]] = {
@@ -48,19 +49,30 @@ _MERGING = ("Add", "Subtract", "Multiply")
 _OPERATOR_LAYERS = ("Absolute", "Arithmetic", "Divide", "GetItem", "Matmul", "Negative")
 
 
+def _name(description: Description) -> str:
+    name = str(description["class_name"])
+    if name in ("TFOpLambda", "SlicingOpLambda"):
+        return str((description.get("config") or {}).get("function"))
+    return name
+
+
+def not_offered(descriptions: Iterable[Description]) -> str:
+    """Return the names of the operations among descriptions that are not offered, as a text."""
+    names = {_name(one)[:100] for one in descriptions} - _OPERATORS.keys() - ACTIVATIONS.keys() - functions.NAMES
+    return ", ".join(sorted(names))
+
+
 def operation(description: Description) -> Callable[..., Any]:
     """Return what an operation does with symbols."""
     config = description.get("config") or {}
-    name = str(description["class_name"])
-    if name in ("TFOpLambda", "SlicingOpLambda"):
-        name = str(config.get("function"))
+    name = _name(description)
     if name in _OPERATORS:
         return _applied(name, _OPERATORS[name])
     if name in ACTIVATIONS:
         if any(config.get(key, value) != value for key, value in ACTIVATIONS[name].items()):
             raise ValueError(f"{config.get('name')}: {name}: expected {ACTIVATIONS[name]}, got {str(config)[:100]}")
         return lambda x: layers.Activation(name.lower(), dtype=x.dtype.name)(x)
-    raise ValueError(f"{config.get('name')}: the operation {name[:100]!r} is not offered; a layer may be")
+    return functions.function(name, config)
 
 
 def _applied(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,7 +99,7 @@ def is_made_by_operators(layer: Any) -> bool:
         return False
     if name == "NotEqual":
         return not layer.any_feature
-    if name in _OPERATOR_LAYERS:
+    if name in _OPERATOR_LAYERS or functions.described_as(layer) is not None:
         return True
     return layer.ends_mask and (name in _MERGING or activation_operation(layer) is not None)
 

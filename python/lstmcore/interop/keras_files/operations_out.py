@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..._tree import map_leaves
-from ...layers import Arithmetic, GetItem, MultiHeadAttention, NotEqual
+from ...layers import Arithmetic, Clip, GetItem, MultiHeadAttention, NotEqual
 from .configs_out import Config, described, of_layer
+from .functions import described_as
 from .operations import ACTIVATIONS, activation_operation, is_made_by_operators
 
 _OPERATIONS = {"Divide": "TrueDivide", "Matmul": "Matmul", "Negative": "Negative", "Absolute": "Absolute"}
@@ -26,6 +27,9 @@ def of_call(layer: Any, of_model: Callable[[Any], Config]) -> Config:
         return of_layer(layer, of_model)
     if (activation := activation_operation(layer)) is not None:
         return described("keras.src.ops.nn", activation, {"name": layer.name} | ACTIVATIONS[activation])
+    if (function := described_as(layer)) is not None:
+        where = "keras.src.ops.nn" if function[0] == "Softmax" else "keras.src.ops.numpy"
+        return described(where, function[0], {"name": layer.name} | function[1])
     kind = type(layer).__name__
     name = _ARITHMETIC[layer.operation] if isinstance(layer, Arithmetic) else _OPERATIONS.get(kind, kind)
     return described("keras.src.ops.numpy", name, {"name": layer.name})
@@ -42,6 +46,8 @@ def arguments(call: Any, reference: Callable[[Any], Any]) -> tuple[list[Any], Ma
         return sides, {}
     if isinstance(layer, GetItem):
         return [inputs, _key(layer.get_config()["key"])], {}
+    if isinstance(layer, Clip) and None in (layer.min_value, layer.max_value):
+        return [inputs, layer.max_value if layer.min_value is None else layer.min_value], {}
     if isinstance(layer, NotEqual):
         return [inputs, layer.value], {}
     if isinstance(layer, MultiHeadAttention) or is_made_by_operators(layer):

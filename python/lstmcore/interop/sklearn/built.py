@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ..._arguments import function
 from ...models import Model
@@ -18,9 +19,12 @@ class Built(SequenceEstimator):
     ----------
     build : called with the shape of a sequence, (steps, features), steps None where the sequences differ in length, and
         the number of outputs; returns a model of them. If that is compiled, its optimizer and loss are used.
+        When training goes on, it is not called again.
     """
 
     build: Build
+
+    in_the_model: ClassVar[tuple[str, ...]] = ()  # whether another function makes another model, nobody knows
 
     def _network(self, shape: tuple[int | None, int], outputs: int) -> Model:
         network = function("build", self.build)(shape, outputs)

@@ -40,7 +40,8 @@ class SequenceEstimator(BaseEstimator):
     early_stopping, validation_fraction : with True, this part of the rows is not trained on, the loss is that of these,
         and the weights of the best pass are those kept. They are drawn at random, in the shares of the classes where
         there are any; with ``window``, they are the last ones.
-    warm_start : a further `fit` goes on from the weights that the last one has left.
+    warm_start : a further `fit` goes on from the weights that the last one has left, with the learning rate there is
+        then; parameters that its model is made of cannot be others.
     random_state : of initial weights, dropout, the order of rows and those held out; with an integer, the same bits.
     verbose : what `Model.fit` shows.
     """
@@ -61,6 +62,7 @@ class SequenceEstimator(BaseEstimator):
     # --- provided by those below ---
 
     loss: ClassVar[str]
+    in_the_model: ClassVar[tuple[str, ...]]  # names of parameters that the model is made of
 
     def _network(self, shape: tuple[int | None, int], outputs: int) -> Model:
         """Return a model of sequences (steps, features) with so many outputs."""
@@ -122,7 +124,9 @@ class SequenceEstimator(BaseEstimator):
         )
         chance = check_random_state(self.random_state)
         with _random.drawing_from(chance.randint(2**31)):
-            if not (self.warm_start and hasattr(self, "model_")):
+            if self._goes_on():
+                self._go_on()
+            else:
                 self._begin(x, outputs)
             data: dict[str, Any] = {"x": x, "y": y, "sample_weight": weights}
             if self.early_stopping:
@@ -132,7 +136,9 @@ class SequenceEstimator(BaseEstimator):
     def _train_once(self, x: Array, y: Array, weights: Array | None, outputs: int) -> None:
         """Pass over the data once, from the weights there are."""
         with _random.drawing_from(check_random_state(self.random_state).randint(2**31)):
-            if not hasattr(self, "model_"):
+            if hasattr(self, "model_"):
+                self._go_on()
+            else:
                 self._begin(x, outputs)
             self._epochs(1, x=x, y=y, sample_weight=weights)
 
@@ -146,17 +152,37 @@ class SequenceEstimator(BaseEstimator):
                 f"build: expected a model with outputs of shape (None, {outputs}), got {model.output_shape}; "
                 f"end it with Dense({outputs})"
             )
-        optimizer = network.optimizer
+        optimizer, self._rate = network.optimizer, None
         if optimizer is None and isinstance(self.optimizer, str):
             optimizer = optimizers.get(self.optimizer)
-            optimizer.learning_rate = number("learning_rate_init", self.learning_rate_init, "(0, inf)")
+            optimizer.learning_rate = self._rate = number("learning_rate_init", self.learning_rate_init, "(0, inf)")
         model.compile(
             copy.deepcopy(self.optimizer) if optimizer is None else optimizer,
             self.loss if network.loss is None else network.loss,
         )
         self.model_ = model
+        made_of = {name: getattr(self, name) for name in ("optimizer", *self.in_the_model)}
+        self._made_of = {name: tuple(of) if isinstance(of, list) else of for name, of in made_of.items()}
         self.loss_curve_: list[float] = []
         self.validation_loss_curve_: list[float] = []
+
+    def _goes_on(self) -> bool:
+        """Whether `fit` goes on with the model that there is."""
+        return flag("warm_start", self.warm_start) and hasattr(self, "model_")
+
+    def _go_on(self) -> None:
+        """Refuse parameters that ask for another model than there is, and take a learning rate that is another."""
+        for name, was in self._made_of.items():
+            now = getattr(self, name)
+            if not np.array_equal(now, was):
+                raise ValueError(
+                    f"{name}: expected {was!r}, of which the model that training goes on with is made, got {now!r}; "
+                    "use fit with warm_start=False, or a new estimator"
+                )
+        optimizer = self.model_.optimizer
+        if optimizer is not None and self._rate not in (None, self.learning_rate_init):
+            self._rate = number("learning_rate_init", self.learning_rate_init, "(0, inf)")
+            optimizer.learning_rate = self._rate
 
     def _epochs(self, epochs: int, **data: Any) -> None:
         batch_size = positive_integer("batch_size", self.batch_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..._arguments import integers
+from ..._arguments import flag, integers
 from ...layers import GRU, LSTM, Bidirectional, Dense
 from ...models import Model, Sequential
 from .estimator import SequenceEstimator
@@ -31,8 +31,13 @@ class Recurrent(SequenceEstimator):
     cell: ClassVar[Any]
     activation: ClassVar[str]
 
+    in_the_model: ClassVar[tuple[str, ...]] = ("units", "bidirectional", "dropout", "recurrent_dropout")
+
     def _network(self, shape: tuple[int | None, int], outputs: int) -> Model:
         widths = integers("units", self.units)
+        if not widths:
+            raise ValueError("units: expected at least one layer's, got none")
+        bidirectional = flag("bidirectional", self.bidirectional)
         network = Sequential()
         for k, units in enumerate(widths):
             layer = self.cell(
@@ -41,7 +46,7 @@ class Recurrent(SequenceEstimator):
                 dropout=self.dropout,
                 recurrent_dropout=self.recurrent_dropout,
             )
-            network.add(Bidirectional(layer) if self.bidirectional else layer)
+            network.add(Bidirectional(layer) if bidirectional else layer)
         network.add(Dense(outputs, activation=self.activation))
         return network
 

@@ -50,9 +50,9 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike | Sequences, y: Any = None) -> SequenceScaler:
         """Learn the scale of each feature."""
-        if not isinstance(self.scaler, str):
+        if hasattr(self.scaler, "transform") and not isinstance(self.scaler, type):
             self.scaler_ = clone(self.scaler)
-        elif self.scaler in _KINDS:
+        elif isinstance(self.scaler, str) and self.scaler in _KINDS:
             self.scaler_ = _KINDS[self.scaler]()
         else:
             raise ValueError(f"scaler: expected 'standard', 'min-max' or a transformer, got {self.scaler!r}")
@@ -78,7 +78,14 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _applied(self, method: str, X: ArrayLike | Sequences) -> Sequences:
         given = self._checked(X, reset=False)
-        scaled: Array = getattr(self.scaler_, method)(_table(given))
+        table = _table(given)
+        scaled: Array = getattr(self.scaler_, method)(table)
+        if not isinstance(scaled, np.ndarray) or scaled.shape != table.shape:
+            what = f"{type(scaled).__name__} of shape {np.shape(scaled)}"
+            raise ValueError(
+                f"scaler: expected a transformer that keeps the columns of a table, of shape {table.shape}, got {what} "
+                f"from {type(self.scaler_).__name__}"
+            )
         if isinstance(given, list):
             return np.split(scaled, np.cumsum([len(sequence) for sequence in given])[:-1])
         return scaled.reshape(given.shape)

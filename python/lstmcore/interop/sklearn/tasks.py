@@ -38,7 +38,7 @@ class Classifier(ClassifierMixin, SequenceEstimator):
         y : a label for each row: strings, integers, …
         sample_weight : of the rows, in the loss.
         """
-        data = self._data(X, y, sample_weight, None, begins=not (self.warm_start and hasattr(self, "model_")))
+        data = self._data(X, y, sample_weight, None, begins=not self._goes_on())
         self._train(*data, outputs=len(self.classes_))
         return self
 
@@ -97,6 +97,10 @@ class Classifier(ClassifierMixin, SequenceEstimator):
         weights = self._row_weights(sample_weight, x)
         if self.class_weight is not None:
             of_classes = compute_sample_weight(self.class_weight, labels)
+            if not (np.isfinite(of_classes) & (of_classes >= 0)).all() or not of_classes.any():
+                raise ValueError(
+                    f"class_weight: expected finite weights from 0 on, not all of them zero, got {self.class_weight}"
+                )
             weights = of_classes if weights is None else weights * of_classes
         return x, np.searchsorted(self.classes_, labels), weights
 
@@ -124,7 +128,7 @@ class Regressor(RegressorMixin, SequenceEstimator):
         y : a number for each row, or (rows, outputs).
         sample_weight : of the rows, in the loss.
         """
-        data = self._data(X, y, sample_weight, begins=not (self.warm_start and hasattr(self, "model_")))
+        data = self._data(X, y, sample_weight, begins=not self._goes_on())
         self._train(*data, outputs=data[1].shape[1])
         return self
 

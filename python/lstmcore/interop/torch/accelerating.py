@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..._arguments import shown
 from .calls import DTYPES
 from .cells import GRUCell, LSTMCell, RNNCell
 from .linear import Linear
@@ -70,20 +71,20 @@ def accelerate(model: torch.nn.Module, *, verbose: bool = True) -> Report:
     The report: which modules were replaced, and why others were not.
     """
     if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model: expected a torch.nn.Module, got {model!r}")
+        raise TypeError(f"model: expected a torch.nn.Module, got {shown(model)}")
     report = Report()
     for name, module in model.named_modules():
         kind = type(module)
-        shown = name or "the model"
+        place = name or "the model"
         if kind in _THEIRS:
-            report.kept.append((shown, kind.__name__, "runs on our kernels already"))
+            report.kept.append((place, kind.__name__, "runs on our kernels already"))
         elif isinstance(module, tuple(_OURS)):
             why = _reason(module)  # type: ignore[arg-type]
             if why is None:
                 module.__class__ = _OURS[kind]
-                report.replaced.append((shown, kind.__name__))
+                report.replaced.append((place, kind.__name__))
             else:
-                report.kept.append((shown, kind.__name__, why))
+                report.kept.append((place, kind.__name__, why))
     if verbose:
         print(report)
     return report
@@ -101,7 +102,7 @@ def restore(model: torch.nn.Module) -> None:
     True
     """
     if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model: expected a torch.nn.Module, got {type(model).__name__}")
+        raise TypeError(f"model: expected a torch.nn.Module, got {shown(model)}")
     for name, module in model.named_modules():
         if type(module) in _THEIRS:
             module.__dict__.pop("_packed", None)

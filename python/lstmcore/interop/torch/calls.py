@@ -15,6 +15,9 @@ from .gradients import LayerFunction
 from .passes import Layer, run
 from .weights import Packed
 
+# `Function.apply` without what it does for the transforms of torch.func, which `is_ours` has left to PyTorch.
+_apply = super(torch.autograd.Function, LayerFunction).apply  # type: ignore[misc]
+
 DTYPES = (torch.float32, torch.float64)
 _PLAIN = (Tensor, Parameter)
 
@@ -71,5 +74,5 @@ def run_layer(
         training = any([t is not None and t.requires_grad for t in (x, h, c, *weights)])  # noqa: C419  a list is faster
     ready = packed.get(number, layer.mode, weights, training, x.numel() // x.shape[-1])
     if training:
-        return LayerFunction.apply(layer, ready, x, h, c, *weights)  # type: ignore[no-any-return, no-untyped-call]
+        return _apply(layer, ready, x, h, c, *weights)  # type: ignore[no-any-return]
     return run(layer, ready, x, h, c, False)[0]

@@ -19,7 +19,7 @@ class _Cell(KeepsPacked):
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         """Return what PyTorch's cell does: the next h, or of an LSTM the pair (h, c)."""
         result = self._ours(input, hx)
-        return super().forward(input, hx) if result is None else result  # type: ignore[misc]
+        return self.left_to_torch(input, hx) if result is None else result
 
     def _ours(self: Any, input: Any, hx: Any) -> Any:
         """Return the result, or None where PyTorch has to do it, if only to say what is wrong."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .batched import Compute, are_batched, one_by_one
 from .passes import Layer, go_back, run
 
 _TWICE = (
@@ -37,26 +38,34 @@ class LayerFunction(torch.autograd.Function):
     def backward(ctx: Any, *d_results: Any) -> Any:
         """Return the gradients of the tensors that `forward` has taken, in their order."""
         x, *_ = ctx.saved_tensors
-        layer, caches, need_d_x = ctx.layer, ctx.caches, ctx.needs_input_grad[2]
-        d_outputs, *d_last = (None, *d_results) if layer.is_step else d_results
+        compute = functools.partial(_in_order, ctx.layer, ctx.caches, ctx.needs_input_grad[2])
         if torch.is_grad_enabled():
-            given = *d_last, x, *ctx.others  # all that the gradients depend on
-            compute = functools.partial(_in_order, layer, caches, need_d_x, d_outputs, d_last)
-            gradients = WithoutDerivative.apply(compute, _TWICE, d_outputs, *given)  # type: ignore[no-untyped-call]
+            given = *d_results, x, *ctx.others  # all that the gradients depend on
+            gradients = WithoutDerivative.apply(compute, _TWICE, d_results, *given)  # type: ignore[no-untyped-call]
             return None, None, *gradients
         if not torch._C._autograd._get_current_graph_task_keep_graph():
             ctx.caches = None  # a loss that is kept keeps the graph, which must not keep these
-        return None, None, *_in_order(layer, caches, need_d_x, d_outputs, d_last)
+        return None, None, *gradients_of(compute, d_results)
+
+
+def gradients_of(compute: Compute, d_results: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+    """Return what ``compute`` does, or if it cannot since tensors stand for several vectors, what it does for each."""
+    try:
+        return compute(d_results)
+    except RuntimeError:
+        if not are_batched(d_results):
+            raise
+    return one_by_one(compute, d_results)
 
 
 class WithoutDerivative(torch.autograd.Function):
     """What a backward pass computes, of which there is no derivative, and all that it depends on."""
 
     @staticmethod
-    def forward(ctx: Any, compute: Callable[[], Sequence[Any]], why: str, *given: Any) -> Any:
+    def forward(ctx: Any, compute: Compute, why: str, d_results: Sequence[Tensor | None], *given: Any) -> Any:
         """Return what ``compute`` does; ``why`` is the error of a second backward pass."""
         ctx.why = why
-        return tuple(compute())
+        return tuple(gradients_of(compute, d_results))
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> Any:
@@ -77,6 +86,7 @@ def _looked_into(layer: Layer, weights: Sequence[Tensor], need_d_x: bool, need_d
     return found
 
 
-def _in_order(layer: Layer, caches: Any, need_d_x: bool, d_outputs: Any, d_last: Any) -> list[Tensor | None]:
+def _in_order(layer: Layer, caches: Any, need_d_x: bool, d_results: Sequence[Tensor | None]) -> list[Tensor | None]:
+    d_outputs, *d_last = (None, *d_results) if layer.is_step else d_results
     d_x, d_initial, d_weights = go_back(layer, caches, d_outputs, d_last, need_d_x)
     return [d_x, d_initial[0], d_initial[1] if len(d_initial) == 2 else None, *d_weights]

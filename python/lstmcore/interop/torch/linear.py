@@ -9,12 +9,13 @@ from torch import Tensor
 
 from ... import _core
 from .calls import is_ours, is_traced
+from .keeping import StandsIn
 
 # Multiplications from which on a faster product repays what a call of ours costs beside PyTorch's.
 _LEAST_WORK = 1 << 22
 
 
-class Linear(torch.nn.Linear):
+class Linear(StandsIn, torch.nn.Linear):
     """`torch.nn.Linear`, whose large products, as those of a language model's scores, are ours.
 
     >>> import torch
@@ -27,11 +28,11 @@ class Linear(torch.nn.Linear):
         """Return what PyTorch's module does: ``input @ weight.T + bias``."""
         # Traced first: a graph that knows no sizes must not be bound to some.
         if is_traced() or not isinstance(input, Tensor) or input.numel() * self.out_features < _LEAST_WORK:
-            return super().forward(input)
+            return self.left_to_torch(input)  # type: ignore[no-any-return]
         weight, bias = self.weight, self.bias
         fits = input.shape[-1] == self.in_features and weight.shape == (self.out_features, self.in_features)
         if not fits or not is_ours(False, (input, weight, bias)):
-            return super().forward(input)
+            return self.left_to_torch(input)  # type: ignore[no-any-return]
         tensors = input, weight, bias
         if torch.is_grad_enabled() and any([t is not None and t.requires_grad for t in tensors]):  # noqa: C419
             return _LinearFunction.apply(*tensors)  # type: ignore[no-any-return, no-untyped-call]
@@ -63,16 +64,24 @@ class _LinearFunction(torch.autograd.Function):
         d_rows = d_y.reshape(-1, d_y.shape[-1])
         if need_d_bias:
             d_bias = d_rows.sum(0)
-        if torch.is_grad_enabled():  # a derivative of these may be asked for: PyTorch's own operators have one
+        rows = None if torch.is_grad_enabled() else _numbers(d_rows)
+        if rows is None:  # a derivative of these may be asked for: PyTorch's own operators have one
             d_x = d_y @ weight if need_d_x else None
             d_weight = d_rows.t() @ x.reshape(-1, x.shape[-1]) if need_d_weight else None
             return d_x, d_weight, d_bias
-        rows = d_rows.numpy()
         if need_d_x:
             d_x = torch.from_numpy(_core.matmul(rows, weight.detach().numpy())).view(x.shape)
         if need_d_weight:
             d_weight = torch.from_numpy(_gradient_of_weight(rows, _rows(x).numpy()))
         return d_x, d_weight, d_bias
+
+
+def _numbers(t: Tensor) -> Any:
+    """Return a tensor as an array, or None where it stands for several; see `batched`."""
+    try:
+        return t.numpy()
+    except RuntimeError:
+        return None
 
 
 def _gradient_of_weight(d_y: Any, x: Any) -> Any:

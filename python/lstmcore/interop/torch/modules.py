@@ -20,7 +20,7 @@ class _Recurrent(KeepsPacked):
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         """Return what PyTorch's module does: outputs, packed if the input is, and the last states."""
         result = self._ours(input, hx)
-        return super().forward(input, hx) if result is None else result  # type: ignore[misc]
+        return self.left_to_torch(input, hx) if result is None else result
 
     def _ours(self: Any, input: Any, hx: Any) -> Any:
         """Return the result, or None where PyTorch has to do it, if only to say what is wrong."""

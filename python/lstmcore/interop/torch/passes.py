@@ -36,7 +36,7 @@ def run(
     Memory is NumPy's: a cache holds its arrays, and those of a result that autograd knows would hold the node of the
     graph that holds the cache.
     """
-    inputs, states = _array(x), _arrays(h, c)
+    inputs, states = _array(x), None if h is None and c is None else _arrays(h, c)
     if layer.is_step:
         _, last, cache = forward(
             packed[0], inputs[:, None], states, False, training, None, None, None, True, False, *_NO_MASKS, False, None

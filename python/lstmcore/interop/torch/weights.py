@@ -126,4 +126,11 @@ def pack_directions(mode: Mode, weights: Sequence[Tensor], training: bool) -> tu
     """Return the weights of a layer packed, for each direction."""
     count = mode.weights
     arrays = [w.detach().numpy() for w in weights]
-    return tuple(pack(mode, arrays[k : k + count], training) for k in range(0, len(arrays), count))
+    try:
+        return tuple([pack(mode, arrays[k : k + count], training) for k in range(0, len(arrays), count)])
+    except ValueError as error:
+        shapes = ", ".join(str(a.shape) for a in arrays)
+        raise ValueError(
+            f"weights of {mode.name}: expected weight_ih, weight_hh and biases of as many rows as there are gates and "
+            f"units, got shapes {shapes}"
+        ) from error

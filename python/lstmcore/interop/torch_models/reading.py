@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ... import models
+from ..._arguments import shown
 from ..._placeholders import placeholders
 from .beginnings import beginning, dtype_of
 from .flow import FIRST, LAST, Flow
@@ -50,7 +51,7 @@ def from_torch(module: Any, input_shape: Sequence[int | None] | None = None) -> 
     (None, None, 5)
     """
     if not hasattr(module, "_forward_pre_hooks"):
-        raise TypeError(f"module: expected a torch.nn.Module, got {module!r}")
+        raise TypeError(f"module: expected a torch.nn.Module, got {shown(module)}")
     without = [name for name, value in module.state_dict(keep_vars=True).items() if _has_no_numbers(value)]
     if without:
         raise ValueError(

@@ -10,6 +10,7 @@ struct GruCell : FusedCell {
     // Weights z, r, h. The sums are those of z, r, the candidate's share of x (a) and of h (u).
     static constexpr int gates = 3, vectors = 1, sums = 4, shift = 1;
     static constexpr int width = 4, saved = 4;  // dpre: z, r, u, a; saved: z, r, candidate, u
+    static constexpr int saved_rounded = saved;
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
         const long units = s.units;
@@ -29,7 +30,7 @@ struct GruCell : FusedCell {
     }
 
     // z = sigmoid(.)   r = sigmoid(.)   hh = tanh(a + r u)   h = z h_prev + (1 - z) hh
-    template <class T, int R>
+    template <class T, int R, class Keep = AsTheyAre<T>>
     static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,
                                         long unit) {
         const long units = p.shape.units;
@@ -40,18 +41,19 @@ struct GruCell : FusedCell {
             const Vec<T> h_prev = load(previous_h(p, b + r_, t) + unit, n);
             store(at(p.h, b + r_, t) + unit, fma(z, h_prev - hh, hh), n);
             if (p.saved.data) {
-                T* saved = at(p.saved, b + r_, t) + unit;
-                store(saved, z, n);
-                store(saved + units, r, n);
-                store(saved + 2 * units, hh, n);
-                store(saved + 3 * units, u, n);
+                const typename Keep::template Columns<T> kept(at(p.saved, b + r_, t), unit, units);
+                kept.store(0, z, n);
+                kept.store(1, r, n);
+                kept.store(2, hh, n);
+                kept.store(3, u, n);
             }
         }
     }
 
     // What a row's step back reads and writes, found once for all its units.
-    template <class T>
+    template <class T, class Keep = AsTheyAre<T>>
     struct BackwardRow {
+        using Kept = typename Keep::template Columns<const T>;
         const long units;
         const T *saved_, *h_prev;
         T *dh_prev, *dpre;
@@ -64,7 +66,7 @@ struct GruCell : FusedCell {
               dpre(dpre) {}
 
         LSTMCORE_INLINE void prefetch(long unit) const {
-            prefetch_columns<false>(saved_ + unit, saved, units);
+            Kept(saved_, unit, units).template prefetch<false>(saved);
             prefetch_columns<true>(dpre + unit, width, units);
             __builtin_prefetch(h_prev + unit);
         }
@@ -72,9 +74,9 @@ struct GruCell : FusedCell {
         //   dz = dh (h_prev - hh)   dhh = dh (1 - z)   dh_prev = dh z (the rest through the products)
         //   da = dhh (1 - hh^2)     du = da r          dr = da u
         LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
-            const T* from = saved_ + unit;
-            const Vec<T> z = load(from, n), r = load(from + units, n), hh = load(from + 2 * units, n),
-                         u = load(from + 3 * units, n), one = broadcast(T(1));
+            const Kept from(saved_, unit, units);
+            const Vec<T> z = from.load(0, n), r = from.load(1, n), hh = from.load(2, n), u = from.load(3, n),
+                         one = broadcast(T(1));
             const Vec<T> da = dh * (one - z) * fma(-hh, hh, one);
             store(dh_prev + unit, dh * z, n);
             T* to = dpre + unit;

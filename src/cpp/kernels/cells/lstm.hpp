@@ -9,6 +9,7 @@ namespace lstmcore::LSTMCORE_ISA {
 struct LstmCell : FusedCell {
     static constexpr int gates = 4, vectors = 1, sums = 4;  // i, f, g, o
     static constexpr int width = 4, saved = 4;              // dpre and saved: i, f, g, o
+    static constexpr int saved_rounded = 5;                 // and c
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
         const long units = s.units;
@@ -22,7 +23,7 @@ struct LstmCell : FusedCell {
     //   i = sigmoid(.)   f = sigmoid(.)   g = tanh(.)   o = sigmoid(.)
     //   c = f c_prev + i g                h = o tanh(c)
     // All c come before all h: tanh(c) would else wait for the c of its own row.
-    template <class T, int R>
+    template <class T, int R, class Keep = AsTheyAre<T>>
     static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,
                                         long unit) {
         const long units = p.shape.units;
@@ -33,38 +34,45 @@ struct LstmCell : FusedCell {
             c[r] = fma(f, load(previous_c(p, b + r, t) + unit, n), i * g);
             store(at(p.c, b + r, t) + unit, c[r], n);
             if (p.saved.data) {
-                T* saved = at(p.saved, b + r, t) + unit;
-                store(saved, i, n);
-                store(saved + units, f, n);
-                store(saved + 2 * units, g, n);
+                const typename Keep::template Columns<T> kept(at(p.saved, b + r, t), unit, units);
+                kept.store(0, i, n);
+                kept.store(1, f, n);
+                kept.store(2, g, n);
+                if (Keep::narrow) kept.store(4, c[r], n);
             }
         }
         for (int r = 0; r < R; ++r) {
             const Vec<T> o = sigmoid<T>(pre[r][3]), h = o * tanh<T>(c[r]);
             store(at(p.h, b + r, t) + unit, h, n);
-            if (p.saved.data) store(at(p.saved, b + r, t) + unit + 3 * units, o, n);
+            if (p.saved.data) typename Keep::template Columns<T>(at(p.saved, b + r, t), unit, units).store(3, o, n);
         }
     }
 
     // What a row's step back reads and writes, found once for all its units.
-    template <class T>
+    template <class T, class Keep = AsTheyAre<T>>
     struct BackwardRow {
+        using Kept = typename Keep::template Columns<const T>;
         const long units;
-        const T *saved, *c_prev, *c;
+        const T *saved, *c_prev, *c;  // of c that is among what is saved: the row before, null at first; c0
         T *dc, *dpre;
 
         LSTMCORE_INLINE BackwardRow(const BackwardProblem<T>& p, long b, long t, T* dpre)
             : units(p.shape.units),
               saved(at(p.saved, b, t)),
-              c_prev(previous_c(p, b, t)),
-              c(at(p.c, b, t)),
+              c_prev(!Keep::narrow ? previous_c(p, b, t)
+                     : t > 0       ? at(p.saved, b, t - 1)
+                                   : nullptr),
+              c(Keep::narrow ? p.c0 + row_of(p, b) * units : at(p.c, b, t)),
               dc(p.dc0 + row_of(p, b) * units),
               dpre(dpre) {}
 
         LSTMCORE_INLINE void prefetch(long unit) const {
-            prefetch_columns<false>(saved + unit, gates, units);
+            Kept(saved, unit, units).template prefetch<false>(gates);
             prefetch_columns<true>(dpre + unit, width, units);
-            __builtin_prefetch(c_prev + unit);
+            if (!Keep::narrow)
+                __builtin_prefetch(c_prev + unit);
+            else if (c_prev)
+                Kept(c_prev, unit + 4 * units, units).template prefetch<false>(1);
         }
 
         // dL/dh of one vector of units, dL/dc from the step after (at dc) -> gradients of the pre-activations
@@ -73,17 +81,22 @@ struct LstmCell : FusedCell {
         //   di = dc g    df = dc c_prev    dg = dc i    dc_prev = dc f
         //   each times its activation's derivative: s (1 - s), or 1 - g^2
         LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
-            const T* from = saved + unit;
-            const Vec<T> i = load(from, n), f = load(from + units, n), g = load(from + 2 * units, n),
-                         o = load(from + 3 * units, n);
-            const Vec<T> one = broadcast(T(1)), tanh_c = tanh<T>(load(c + unit, n));
+            const Kept from(saved, unit, units);
+            const Vec<T> i = from.load(0, n), f = from.load(1, n), g = from.load(2, n), o = from.load(3, n);
+            const Vec<T> one = broadcast(T(1)), tanh_c = tanh<T>(Keep::narrow ? from.load(4, n) : load(c + unit, n));
             const Vec<T> dc_ = fma(dh * o, fma(-tanh_c, tanh_c, one), load(dc + unit, n));
             store(dc + unit, dc_ * f, n);
             T* to = dpre + unit;
             store(to, dc_ * g * (i * (one - i)), n);
-            store(to + units, dc_ * load(c_prev + unit, n) * (f * (one - f)), n);
+            store(to + units, dc_ * before(unit, n) * (f * (one - f)), n);
             store(to + 2 * units, dc_ * i * fma(-g, g, one), n);
             store(to + 3 * units, dh * tanh_c * (o * (one - o)), n);
+        }
+
+        // The step before's c.
+        LSTMCORE_INLINE Vec<T> before(long unit, int n) const {
+            if (!Keep::narrow) return load(c_prev + unit, n);
+            return c_prev ? Kept(c_prev, unit, units).load(4, n) : load(c + unit, n);
         }
     };
 };

@@ -11,6 +11,7 @@ struct RnnCell : FusedCell {
     // One gate: a panel takes four vectors of units, for enough sums in flight.
     static constexpr int gates = 1, vectors = tile_vectors, sums = tile_vectors;
     static constexpr int width = 1, saved = 1;  // saved: the activation's output, which zoneout hides
+    static constexpr int saved_rounded = saved;
 
     static Columns columns(const RecurrentShape& s, const CellOptions&) {
         const long units = s.units;
@@ -21,7 +22,7 @@ struct RnnCell : FusedCell {
         return p.zoneout.h > 0;
     }
     // y = activation(.)   h = y, or h_prev where zoneout says so
-    template <class T, int R>
+    template <class T, int R, class Keep = AsTheyAre<T>>
     static LSTMCORE_INLINE void forward(const Vec<T> (&pre)[R][sums], const ForwardProblem<T>& p, long b, long t,
                                         long first) {
         for (int v = 0; v < vectors; ++v) {
@@ -30,24 +31,27 @@ struct RnnCell : FusedCell {
             if (n <= 0) return;
             for (int r = 0; r < R; ++r) {
                 const Vec<T> y = activate<T>(p.options.activation, pre[r][v]);
-                if (p.saved.data) store(at(p.saved, b + r, t) + unit, y, n);
+                if (p.saved.data)
+                    typename Keep::template Columns<T>(at(p.saved, b + r, t), unit, p.shape.units).store(0, y, n);
                 store(at(p.h, b + r, t) + unit,
                       zone_out<T>(y, load(previous_h(p, b + r, t) + unit, n), p, 0, p.zoneout.h, b + r, t, unit), n);
             }
         }
     }
 
-    template <class T>
+    template <class T, class Keep = AsTheyAre<T>>
     struct BackwardRow : ZonedRow<T> {
         using ZonedRow<T>::ZonedRow;
+        using Kept = typename Keep::template Columns<const T>;
 
-        LSTMCORE_INLINE void prefetch(long unit) const { __builtin_prefetch(this->saved + unit); }
+        LSTMCORE_INLINE Kept kept(long unit) const { return Kept(this->saved, unit, this->units); }
+        LSTMCORE_INLINE void prefetch(long unit) const { kept(unit).template prefetch<false>(1); }
 
         //   dy = dh where not zoned out, dh_prev = dh where zoned out   dpre = dy activation'(y)
         LSTMCORE_INLINE void backward(Vec<T> dh, long unit, int n) const {
             const Vec<T> dy = this->taken(dh, unit);
             if (this->p.zoneout.h > 0) this->hand_on(dh, unit, n);
-            store(this->dpre + unit, dy * slope<T>(this->p.options.activation, load(this->saved + unit, n)), n);
+            store(this->dpre + unit, dy * slope<T>(this->p.options.activation, kept(unit).load(0, n)), n);
         }
     };
 };

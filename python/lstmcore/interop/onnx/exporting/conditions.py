@@ -74,6 +74,27 @@ def sequence_mask(context: Context) -> tuple[str, None]:
     return writer.add("Less", steps, writer.unsqueeze(writer.cast(lengths.name, np.int64), 1)), None
 
 
+def count(context: Context) -> tuple[str, None]:
+    """Write how many are true, or not 0.
+
+    The integers are of 32 bits, which those of a mask into a recurrent layer are not: so they are told apart.
+    """
+    layer, writer = context.layer, context.writer
+    axes, found = writer.integers([axis % context.axes for axis in layer.axis]), context.x
+    if context.inputs.dtype.kind != "b":
+        nothing = writer.constant(np.zeros((), context.inputs.dtype))
+        found = writer.add("Not", writer.add("Equal", found, nothing))
+    counts = writer.add("ReduceSum", writer.cast(found, np.int32), axes, keepdims=int(layer.keepdims))
+    return writer.cast(counts, np.int64), None
+
+
+def size(context: Context) -> tuple[str, None]:
+    """Write the size of an axis for each row."""
+    layer, writer = context.layer, context.writer
+    number = writer.cast(writer.size(context.x, layer.axis % context.axes), layer.dtype)
+    return writer.add("Expand", number, writer.size(context.x, 0)), None
+
+
 def take_step(context: Context) -> tuple[str, None]:
     """Write one step of each row."""
     writer, (sequences, places) = context.writer, context.parts()

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from .... import layers
 from ...._arguments import flag
 from ...._arguments import path as checked_path
 from ...._tree import leaves, map_leaves
 from ....graph.drawing import Drawing
 from ....graph.symbol import Symbol
-from ....layers import Embedding
 from ....serialization import atomic
 from .context import Context
-from .registry import STEPWISE, writer_of
+from .registry import STEPWISE, USING, options_of, writer_of
 from .writer import IR_VERSION, OPSET, Value, Writer
 
 _LARGEST = 2**31 - 1  # bytes of a file of protocol buffers
@@ -66,7 +66,7 @@ class _Exporter:
 
     def _input(self, symbol: Symbol) -> Value:
         readers = [call for call in self.drawing.plan.calls if symbol.key in {s.key for s in call.sources}]
-        whole = bool(readers) and all(isinstance(call.layer, Embedding) for call in readers)
+        whole = bool(readers) and all(isinstance(call.layer, layers.Embedding) for call in readers)
         value = Value(self.writer.name(symbol.name), symbol.shape, np.dtype(np.int64) if whole else symbol.dtype)
         self.inputs.append(value)
         return value
@@ -114,6 +114,7 @@ class _Exporter:
 
     def _write(self, layer: Any, inputs: Any, mask: Any, options: dict[str, Any], shape: Any) -> tuple[Any, Any]:
         outer, self.writer.scope = self.writer.scope, layer.name
+        mask = None if layer.ends_mask else mask
         context = Context(
             self.writer,
             layer,
@@ -127,8 +128,10 @@ class _Exporter:
         )
         try:
             write = writer_of(layer)
-            if unknown := set(options) - {"initial_state"}:
+            if unknown := set(options) - options_of(layer):
                 raise NotImplementedError(f"{', '.join(sorted(unknown))} of a call")
+            if mask is not None and not layer.uses_mask and not isinstance(layer, USING):
+                raise NotImplementedError("a mask with uses_mask=False")
             if self.with_states and not layer.is_model and not isinstance(layer, STEPWISE):
                 raise NotImplementedError(f"states: {type(layer).__name__} sees more than one step")
             result = write(context)

@@ -179,7 +179,7 @@ def run(
 def recurrent(context: Context) -> tuple[Any, Any]:
     """Write a layer of one direction."""
     layer, writer = context.layer, context.writer
-    masked = None if context.mask is None else Masked.of(writer, context.x, context.mask)
+    masked = Masked.of(writer, context.x, context.mask) if context.mask is not None and layer.uses_mask else None
     given = _initial(context, layer)
     outputs, states = run(context, layer, given, masked, layer.zero_output_for_mask)
     context.last_states = states
@@ -196,7 +196,7 @@ def bidirectional(context: Context) -> tuple[Any, Any]:
     first, second = layer.forward_layer, layer.backward_layer
     if context.states is not None:
         raise NotImplementedError("states: the backward direction begins at the end, so it cannot be streamed")
-    masked = None if context.mask is None else Masked.of(writer, context.x, context.mask)
+    masked = Masked.of(writer, context.x, context.mask) if context.mask is not None and layer.uses_mask else None
     given: Any = _initial(context, layer)
     count = len(first.state_sizes)
     a, states = run(context, first, None if given is None else given[:count], masked, True)

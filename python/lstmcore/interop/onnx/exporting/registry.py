@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .... import layers
-from . import conditions, merging, recurrent, sequences, vectors, within
+from . import attention, conditions, merging, recurrent, sequences, vectors, within
 from .context import Context
 
 # In training alone.
@@ -36,6 +36,14 @@ _WRITERS: dict[type, Callable[[Context], tuple[Any, Any]]] = {
     **dict.fromkeys(_ELEMENTWISE, merging.elementwise),
     **dict.fromkeys((layers.LSTM, layers.GRU, layers.SimpleRNN), recurrent.recurrent),
     **dict.fromkeys((layers.MaxPooling1D, layers.AveragePooling1D), sequences.pooling),
+    **dict.fromkeys((layers.Attention, layers.AdditiveAttention), attention.attention),
+    layers.MultiHeadAttention: attention.multi_head_attention,
+    layers.Dot: attention.dot,
+    layers.Rescaling: vectors.rescaling,
+    layers.Normalization: vectors.normalization,
+    layers.UnitNormalization: vectors.unit_normalization,
+    layers.Count: conditions.count,
+    layers.Size: conditions.size,
     layers.Bidirectional: recurrent.bidirectional,
     layers.Conv1D: sequences.conv1d,
     layers.GlobalMaxPooling1D: sequences.global_max,
@@ -74,6 +82,7 @@ _WRITERS: dict[type, Callable[[Context], tuple[Any, Any]]] = {
     layers.TimeDistributed: within.time_distributed,
     layers.Residual: within.residual,
 }
+USING = (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Bidirectional)  # a mask, unless they are told not to
 # What is made of single steps, which a stream of pieces can do without knowing the others.
 STEPWISE = (
     *_NOTHING,
@@ -82,6 +91,7 @@ STEPWISE = (
     *(layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Embedding, layers.Masking, layers.Dense),
     *(layers.BatchNormalization, layers.LayerNormalization, layers.RMSNormalization, layers.Concatenate),
     *(layers.Arithmetic, layers.Negative, layers.Absolute, layers.Clip, layers.TimeDistributed),
+    *(layers.Rescaling, layers.Normalization, layers.UnitNormalization),
     *(layers.Elementwise, layers.Compare, layers.Where, layers.Cast, layers.Residual),
 )
 
@@ -93,3 +103,9 @@ def writer_of(layer: Any) -> Callable[[Context], tuple[Any, Any]]:
     if type(layer) not in _WRITERS:
         raise NotImplementedError(type(layer).__name__)
     return _WRITERS[type(layer)]
+
+
+def options_of(layer: Any) -> set[str]:
+    """Return the arguments that a call of a layer may have."""
+    kinds = (layers.Attention, layers.MultiHeadAttention)
+    return attention.OPTIONS if isinstance(layer, kinds) else {"initial_state"}

@@ -85,6 +85,32 @@ def layer_normalization(context: Context) -> tuple[str, Any]:
     return writer.add_several("LayerNormalization", names, 1, axis=-1, epsilon=float(layer.epsilon))[0], context.mask
 
 
+def rescaling(context: Context) -> tuple[str, Any]:
+    """Write a factor and a summand."""
+    layer, writer = context.layer, context.writer
+    outputs = writer.add("Mul", context.x, writer.constant(layer.scale, "scale"))
+    return writer.add("Add", outputs, writer.constant(layer.offset, "offset")), context.mask
+
+
+def normalization(context: Context) -> tuple[str, Any]:
+    """Write a normalisation by what is known of the data."""
+    layer, writer = context.layer, context.writer
+    mean, deviation = writer.constant(layer.mean, "mean"), writer.constant(layer._deviation(), "deviation")
+    if layer.invert:
+        return writer.add("Add", writer.add("Mul", context.x, deviation), mean), context.mask
+    return writer.add("Div", writer.add("Sub", context.x, mean), deviation), context.mask
+
+
+def unit_normalization(context: Context) -> tuple[str, Any]:
+    """Write a division by the Euclidean length."""
+    writer, axis = context.writer, context.layer.axis
+    axes = [k % context.axes for k in ([axis] if isinstance(axis, int) else axis)]
+    if 0 in axes:
+        raise NotImplementedError("UnitNormalization along the batch")
+    length = writer.add("ReduceL2", context.x, axes=axes, keepdims=1)
+    return writer.add("Div", context.x, writer.add("Max", length, writer.number(1e-12))), context.mask
+
+
 def flatten(context: Context) -> tuple[str, Any]:
     """Write all numbers of a row side by side."""
     return context.writer.add("Flatten", context.x, axis=1), None

@@ -10,7 +10,7 @@ from .... import layers
 from .errors import UnsupportedError
 from .nodes import Node
 from .shapes import together, with_constant
-from .values import Constant, Value
+from .values import Constant, Value, reshaped
 
 COMPARED = {
     "Equal": "equal",
@@ -55,7 +55,8 @@ def where(node: Node, dtype: Any) -> Value:
             taken, other = (first, second) if condition.all() else (second, first)
             if isinstance(taken, Value) and len(taken.axes) >= condition.ndim and getattr(other, "size", 1) == 1:
                 return taken
-        raise UnsupportedError("a condition that is a constant, and not the same everywhere")
+        condition = _same_for_all_rows(condition, [first, second], dtype)
+        node = Node("Where", {}, [condition, first, second], node.outputs, node.opset)
     if any(isinstance(v, Value) and v.symbol.dtype.kind != "f" for v in (first, second)):
         raise UnsupportedError("Where of integers")
     if isinstance(first, Value) and isinstance(second, np.ndarray) and second.size == 1:
@@ -67,6 +68,22 @@ def where(node: Node, dtype: Any) -> Value:
     sides = [v if isinstance(v, Value) else _of_constant(condition, v, dtype) for v in (first, second)]
     values = together("Where", [condition, *sides])
     return Value(layers.Where(dtype=dtype)([v.symbol for v in values]), values[0].axes)
+
+
+def _same_for_all_rows(constant: Constant, sides: list[Any], dtype: Any) -> Value:
+    """Return a condition that is a constant, such as which steps another one sees, as a symbol.
+
+    Its numbers are compared with one that is above all that are True and below all that are False: a size.
+    """
+    values = [side for side in sides if isinstance(side, Value)]
+    value = max(values, key=lambda side: len(side.axes))
+    if constant.dtype != bool or constant.ndim > len(value.axes):
+        raise UnsupportedError("a condition that is a constant of more axes than the numbers")
+    value, own = with_constant(value, constant)
+    size = layers.Size(1, dtype=dtype)(value.symbol)
+    wide = reshaped(size, (1,) * (value.symbol.ndim - 1))
+    limits = np.where(own, np.float32(-1), np.finfo(np.float32).max)
+    return Value(layers.Compare("greater", limits, dtype=dtype)(wide), value.axes)
 
 
 def _of_constant(condition: Value, constant: Constant, dtype: Any) -> Value:

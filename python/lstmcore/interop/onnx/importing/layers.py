@@ -1,7 +1,8 @@
-"""Operators of single arrays: products with matrices, normalisation, activations, windows."""
+"""Operators of single arrays: products with matrices, rows of tables, functions of every number."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,8 @@ from ....activations import piecewise, smooth
 from ....activations.softmaxes import LogSoftmax
 from .errors import UnsupportedError
 from .nodes import Node, bounded
-from .shapes import with_constant
 from .values import Constant, Value, counted, in_axes, laid_out
 
-REDUCTIONS = {
-    "ReduceSum": "sum",
-    "ReduceMean": "mean",
-    "ReduceMax": "max",
-    "ReduceMin": "min",
-    "ReduceProd": "prod",
-    "ReduceL1": "l1",
-    "ReduceL2": "l2",
-    "ReduceLogSum": "log_sum",
-    "ReduceLogSumExp": "log_sum_exp",
-    "ReduceSumSquare": "sum_square",
-}
 _ACTIVATIONS = {
     "Relu": "relu",
     "Tanh": "tanh",
@@ -112,17 +100,29 @@ def embedding(node: Node, dtype: Any) -> Value:
     return Value(outputs, (*value.axes, (outputs.ndim - 1,)))
 
 
-def one_hot(node: Node, dtype: Any) -> Value:
-    """Return vectors in which one number stands out: the rows of a matrix that is not trained."""
+def one_hot(node: Node, dtype: Any, cast: bool, computed: Callable[[list[Constant]], list[Constant]]) -> Value:
+    """Return vectors in which one number stands out: the rows of a matrix that is not trained.
+
+    ``cast`` says that they become floats, if they are integers; ``computed`` counts what the file does not hold.
+    """
     value, depth, values = node.inputs[0], node.constant(1, "depth"), node.constant(2, "values")
     if not isinstance(value, Value) or value.symbol.dtype.kind not in "iu" or depth is None or values is None:
         raise UnsupportedError("OneHot of other than integers")
+    if values.dtype.kind != "f" and not cast:
+        raise UnsupportedError("integers that are not made floats")
+    if depth.dtype == object or depth.size != 1 or values.size != 2:
+        raise UnsupportedError("OneHot of a depth that is not known, or of other than two values")
     size = int(depth.reshape(-1)[0])
     off, on = values.astype(dtype).tolist()
     bounded([size, size])
-    layer = layers.Embedding(size, size, dtype=dtype, trainable=False)
-    outputs = layer(value.symbol)
-    layer.set_weights([np.where(np.eye(size, dtype=bool), on, off)])
+    key = ("OneHot", size, off, on)
+    if key in node.shared:
+        outputs = node.shared[key](value.symbol)
+    else:
+        rows = computed([np.where(np.eye(size, dtype=bool), on, off).astype(dtype)])
+        node.shared[key] = layer = layers.Embedding(size, size, "zeros", dtype=dtype, trainable=False)
+        outputs = layer(value.symbol)
+        layer.set_weights(rows)
     axis = counted(node.get("axis", -1), len(value.axes) + 1)
     return Value(outputs, (*value.axes[:axis], (outputs.ndim - 1,), *value.axes[axis:]))
 
@@ -218,91 +218,3 @@ def prelu(node: Node, dtype: Any) -> Value:
     outputs = layer(value.symbol)
     layer.set_weights([own.reshape(sizes)])
     return Value(outputs, value.axes)
-
-
-def batch_normalization(node: Node, dtype: Any) -> Value:
-    """Return a normalisation by averages."""
-    value = node.inputs[0]
-    if node.get("training_mode", 0):
-        raise UnsupportedError("training_mode")
-    given = [node.constant(k, name) for k, name in enumerate(("scale", "B", "mean", "var"), 1)]
-    vectors = [vector for vector in given if vector is not None]
-    layer = layers.BatchNormalization(
-        value.axis(1, "BatchNormalization"),
-        momentum=node.get("momentum", 0.9),
-        epsilon=node.get("epsilon", 1e-5),
-        dtype=dtype,
-    )
-    outputs = layer(value.symbol)
-    layer.set_weights(vectors)
-    return Value(outputs, value.axes)
-
-
-def instance_normalization(node: Node, dtype: Any) -> Value:
-    """Return a normalisation of every channel by itself, over all axes behind it."""
-    value, gamma, beta = node.inputs[0], node.constant(1, "scale"), node.constant(2, "B")
-    own = sorted(k for axes in value.axes[2:] for k in axes)
-    if value.axes[0] != (0,) or not own or gamma is None or beta is None:
-        raise UnsupportedError("InstanceNormalization of other than the axes behind batch and channels")
-    x = value.symbol
-    centred = x - layers.Reduction("mean", own, keepdims=True, dtype=dtype)(x)
-    variance = layers.Reduction("mean", own, keepdims=True, dtype=dtype)(centred * centred)
-    made = Value(centred / layers.Elementwise("sqrt", dtype=dtype)(variance + node.get("epsilon", 1e-5)), value.axes)
-    wide = (-1,) + (1,) * (len(value.axes) - 2)
-    for operation, vector in (("multiply", gamma), ("add", beta)):
-        made, constant = with_constant(made, vector.reshape(wide))
-        made = Value(layers.Arithmetic(operation, constant, dtype=dtype)(made.symbol), made.axes)
-    return made
-
-
-def layer_normalization(node: Node, dtype: Any) -> Value:
-    """Return a normalisation of every row by itself."""
-    value, gamma, beta = node.inputs[0], node.constant(1, "Scale"), node.constant(2, "B")
-    axis = counted(node.get("axis", -1), len(value.axes))
-    axes = [value.axis(k, "LayerNormalization") for k in range(axis, len(value.axes))]
-    if axes != sorted(axes) or gamma is None:
-        raise UnsupportedError("LayerNormalization over axes in another order")
-    layer = layers.LayerNormalization(axes, node.get("epsilon", 1e-5), center=beta is not None, dtype=dtype)
-    outputs = layer(value.symbol)
-    sizes = [value.symbol.shape[a] for a in axes]
-    layer.set_weights([np.broadcast_to(part, sizes) for part in (gamma, beta) if part is not None])
-    return Value(outputs, value.axes)
-
-
-# --- along axes ---
-
-
-def reduce(node: Node, dtype: Any) -> Value:
-    """Return the sum, or its kind, along axes; of what is true or false, how many are true."""
-    value, axes = node.inputs[0], node.axes()
-    if axes is None and node.get("noop_with_empty_axes", 0):
-        return value  # type: ignore[no-any-return]
-    if axes is None:
-        raise UnsupportedError(f"{node.operator} along the batch")
-    gone = sorted({counted(k, len(value.axes)) for k in axes})
-    own = [value.axis(k, node.operator) for k in gone if value.axes[k]]
-    if len(own) < len(gone) and REDUCTIONS[node.operator] not in ("sum", "mean", "max", "min", "prod"):
-        raise UnsupportedError(f"{node.operator} along an axis of size 1")
-    if not own:
-        return Value(value.symbol, _left(value, gone, [], bool(node.get("keepdims", 1))))
-    counted_up = node.operator == "ReduceSum" and value.symbol.dtype.kind == "b"
-    layer = layers.Count(own) if counted_up else layers.Reduction(REDUCTIONS[node.operator], own, dtype=dtype)
-    made = layer(value.symbol)
-    return Value(made, _left(value, gone, own, bool(node.get("keepdims", 1))))
-
-
-def arg_max(node: Node, dtype: Any) -> Value:
-    """Return where the largest number along an axis stands."""
-    value = node.inputs[0]
-    if node.get("select_last_index", 0):
-        raise UnsupportedError("ArgMax of the last of equal numbers")
-    at = counted(node.get("axis", 0), len(value.axes))
-    own = value.axis(at, "ArgMax")
-    made = layers.ArgMax(own, dtype=dtype)(value.symbol)
-    return Value(made, _left(value, [at], [own], bool(node.get("keepdims", 1))))
-
-
-def _left(value: Value, gone: list[int], own: list[int], keepdims: bool) -> tuple[tuple[int, ...], ...]:
-    """Return the axes of what has lost some of the file's, which are some of the symbol's own."""
-    axes = [() if k in gone else tuple(a - sum(o < a for o in own) for a in axis) for k, axis in enumerate(value.axes)]
-    return tuple(axis for k, axis in enumerate(axes) if keepdims or k not in gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -9,7 +10,20 @@ import numpy as np
 
 from ....layers import Absolute, Cast, Negative
 from ..package import imported
-from . import conditions, layers, masks, places, recurrent, shapes, spreading, subgraphs, windows
+from . import (
+    attention,
+    conditions,
+    layers,
+    masks,
+    normalising,
+    places,
+    recurrent,
+    reducing,
+    shapes,
+    spreading,
+    subgraphs,
+    windows,
+)
 from .errors import UnsupportedError
 from .folding import OPERATORS, folded
 from .nodes import Node
@@ -23,25 +37,27 @@ _LAYERS: dict[str, Any] = {
     **dict.fromkeys(("Softmax", "LogSoftmax"), layers.softmax),
     **dict.fromkeys(("MaxPool", "AveragePool"), windows.pool),
     **dict.fromkeys(("GlobalMaxPool", "GlobalAveragePool"), windows.global_pool),
-    **dict.fromkeys(layers.REDUCTIONS, layers.reduce),
+    **dict.fromkeys(reducing.REDUCTIONS, reducing.reduce),
     **dict.fromkeys(layers.FUNCTIONS, layers.function),
     **dict.fromkeys(conditions.COMPARED, conditions.compare),
     "Not": conditions.invert,
     "IsNaN": layers.is_nan,
     "IsInf": layers.is_infinite,
-    "InstanceNormalization": layers.instance_normalization,
+    "RMSNormalization": normalising.rms_normalization,
+    "InstanceNormalization": normalising.instance_normalization,
     "Where": conditions.where,
     "Reciprocal": layers.reciprocal,
-    "ArgMax": layers.arg_max,
+    "ArgMax": reducing.arg_max,
     "HardSigmoid": layers.hard_sigmoid,
     "Clip": layers.clip,
     "PRelu": layers.prelu,
     "Gemm": layers.gemm,
-    "BatchNormalization": layers.batch_normalization,
-    "LayerNormalization": layers.layer_normalization,
+    "BatchNormalization": normalising.batch_normalization,
+    "LayerNormalization": normalising.layer_normalization,
     "Conv": windows.conv,
     "Pad": windows.pad,
 }
+_OF_SIZES = {"GroupNormalization": normalising.group_normalization, "Attention": attention.attention}
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mean", "Sum")
 _MOVING = {"Transpose": shapes.transpose, "Squeeze": shapes.squeeze, "Unsqueeze": shapes.unsqueeze}
 _SIZED = {
@@ -56,7 +72,7 @@ _SIZED = {
 # What looks at axes one by one, so that several of ours that are one of the file's must be one.
 _ALONG_AXES = {
     *("Slice", "Split", "Concat", "Gather", "GatherElements", "GatherND", "Softmax", "LogSoftmax", "ArgMax", "Pad"),
-    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *layers.REDUCTIONS),
+    *("BatchNormalization", "LayerNormalization", "SplitToSequence", "Expand", *reducing.REDUCTIONS),
 }
 _SYMBOLIC = (Value, shapes.Pieces, places.Order, places.Places, masks.OfMask)  # what is no constant
 _OF_MARKS = ("SequenceAt", "GatherND")
@@ -81,7 +97,8 @@ _RECURRENT = ("LSTM", "GRU", "RNN")
 
 def is_known(kind: str) -> bool:
     """Return whether an operator of the standard domain is offered, in some way of using it."""
-    return kind in (*_LAYERS, *_ELEMENTWISE, *_MOVING, *_SIZED, *_PASSED, *_RECURRENT, *OPERATORS, *_BY_NAME)
+    tables = (_LAYERS, _ELEMENTWISE, _OF_SIZES, _MOVING, _SIZED, _PASSED, _RECURRENT, OPERATORS, _BY_NAME)
+    return any(kind in table for table in tables)
 
 
 def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
@@ -156,10 +173,13 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
     if kind == "Split":
         return list(shapes.split(node, walk.sizes))
     if kind == "OneHot":
-        if node.constant(2, "values").dtype.kind != "f" and walk.uses.get(node.outputs[0]) != {"Cast"}:
-            raise UnsupportedError("integers that are not made floats")
-        walk.embedded.add(first.symbol.key)
-        return [layers.one_hot(node, walk.dtype)]
+        if isinstance(first, Value):
+            walk.embedded.add(first.symbol.key)
+        return [
+            layers.one_hot(
+                node, walk.dtype, walk.uses.get(node.outputs[0]) == {"Cast"}, functools.partial(_within_limits, walk)
+            )
+        ]
     if kind == "Gather":
         if isinstance(first, np.ndarray):
             walk.embedded.add(inputs[1].symbol.key)
@@ -173,6 +193,8 @@ def made(walk: Any, node: Node, readers: Counter[str], bias: Any) -> list[Any]:
         if isinstance(first, np.ndarray):
             raise UnsupportedError("a constant on the left")
         return [shapes.matmul(node, walk.dtype)]
+    if kind in _OF_SIZES:
+        return [_OF_SIZES[kind](node, walk.dtype, walk.sizes)]
     if kind in _ELEMENTWISE:
         return [shapes.elementwise(node, walk.dtype, walk.sizes)]
     if kind not in _LAYERS:

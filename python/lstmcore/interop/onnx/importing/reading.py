@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -158,23 +159,30 @@ def in_order(where: str, nodes: Iterable[Any], known: set[str]) -> list[Any]:
             if name in made or name in known:
                 raise ValueError(f"{where}: {name}: expected one node that makes it, got several")
             made[name] = node
-    while left:
-        waiting = []
-        for node in left:
-            if all(name in done for name in needed(node)):
-                order.append(node)
-                done.update(node.output)
-            else:
-                waiting.append(node)
-        if len(waiting) == len(left):
-            absent = sorted({n for node in left for n in needed(node) if n not in done and n not in made})
-            if absent:
-                raise ValueError(f"{where}: {left[0].op_type}: expected inputs that something makes, got {absent}")
-            raise ValueError(
-                f"{where}: expected a graph without circles, but {', '.join(n.name or n.op_type for n in left[:5])} "
-                "need one another"
-            )
-        left = waiting
+    waits = [{name for name in needed(node) if name not in done} for node in left]
+    readers: dict[str, list[int]] = {}
+    for k, names in enumerate(waits):
+        for name in names:
+            readers.setdefault(name, []).append(k)
+    ready = [k for k, names in enumerate(waits) if not names]
+    heapq.heapify(ready)  # of those that can come next the one that stands first in the file
+    while ready:
+        node = left[heapq.heappop(ready)]
+        order.append(node)
+        for name in filter(None, node.output):
+            for k in readers.get(name, ()):
+                waits[k].discard(name)
+                if not waits[k]:
+                    heapq.heappush(ready, k)
+    if len(order) < len(left):
+        waiting = [(node, names) for node, names in zip(left, waits, strict=True) if names]
+        absent = sorted({name for _, names in waiting for name in names if name not in made})
+        if absent:
+            raise ValueError(f"{where}: {waiting[0][0].op_type}: expected inputs that something makes, got {absent}")
+        raise ValueError(
+            f"{where}: expected a graph without circles, but "
+            f"{', '.join(n.name or n.op_type for n, _ in waiting[:5])} need one another"
+        )
     return order
 
 

@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 
 from .... import activations
-from ....activations.piecewise import Affine, HardSigmoid, LeakyReLU, Threshold
-from ....activations.smooth import ELU, ScaledTanh
 from ....graph.symbol import Symbol
-from ....layers import GRU, LSTM, Bidirectional, Cast, Concatenate, Parameter, Reshape, SequenceMask, SimpleRNN
+from ....layers import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    Cast,
+    Concatenate,
+    Parameter,
+    Reshape,
+    SequenceMask,
+    SimpleRNN,
+    ZeroPadding1D,
+)
 from .errors import UnsupportedError
+from .functions import functions_of
 from .masks import OfMask
 from .nodes import Node
 from .values import Constant, OtherBatchError, Value, batch_first, laid_out
@@ -23,25 +33,6 @@ _KINDS: dict[str, tuple[Any, int, list[str]]] = {
 }
 # Where ONNX's gates (i, o, f, c and z, r, h) stand in our order (i, f, g, o and z, r, h).
 _ORDER = {4: (0, 2, 3, 1), 3: (0, 1, 2), 1: (0,)}
-_PLAIN = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "softsign": "softsign", "softplus": "softplus"}
-_WITH_ALPHA = {
-    "affine": 1.0,
-    "leakyrelu": 0.01,
-    "hardsigmoid": 0.2,
-    "elu": 1.0,
-    "scaledtanh": 1.0,
-    "thresholdedrelu": 1.0,
-}
-_WITH_BETA = {"affine": 0.0, "hardsigmoid": 0.5, "scaledtanh": 1.0}
-
-_WITH_NUMBERS: dict[str, Any] = {
-    "affine": Affine,
-    "leakyrelu": LeakyReLU,
-    "hardsigmoid": HardSigmoid,
-    "elu": ELU,
-    "scaledtanh": ScaledTanh,
-    "thresholdedrelu": Threshold,
-}
 
 
 def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
@@ -55,11 +46,12 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
     B, P = node.constant(3, "B"), node.constant(7, "P")
     units = R.shape[-1]
     _check_shapes(node, W, R, B, P, (count, gates, units))
-    functions = _functions(node, default * count)
+    functions = functions_of(node, default * count)
     names = [functions[k * len(default) : (k + 1) * len(default)] for k in range(count)]
     if (layout := node.get("layout", 0)) not in (0, 1):
         raise ValueError(f"layout: expected 0 or 1, got {layout}")
     x = _sequence(node.inputs[0], layout)
+    x, left_out = _shortened(node, x)
     repeats = len(node.inputs) > 4 and isinstance(node.inputs[4], OfMask)
     mask = node.inputs[4].mask.symbol if repeats else _mask(node, x, layout)
     initial = _initial(node, count, layout, x, dtype)
@@ -96,6 +88,8 @@ def recurrent(node: Node, used: list[bool], dtype: Any) -> list[Any]:
         outputs = Cast(dtype=dtype)(outputs)  # where the mask ends, of which the file's other operators know nothing
     if every and count == 1 and direction == "reverse":
         outputs = outputs[:, ::-1]
+    if every and left_out:
+        outputs = ZeroPadding1D((0, left_out), dtype=dtype)(outputs)
     if every and count == 2:
         outputs = _apart(outputs, units)
         axes: tuple[tuple[int, ...], ...] = ((1,), (2,), (0,), (3,)) if layout == 0 else ((0,), (1,), (2,), (3,))
@@ -164,10 +158,21 @@ def _mask(node: Node, x: Symbol, layout: int) -> Symbol | None:
         if lengths.axes != ((0,),) or lengths.symbol.ndim != 1:
             raise UnsupportedError("sequence_lens of other than a number a row")
         return SequenceMask()([x, lengths.symbol])  # type: ignore[no-any-return]
-    steps = x.shape[1]
-    if lengths.dtype != object and not (steps is not None and (lengths == steps).all()):
-        raise UnsupportedError("sequence_lens that are constants other than all steps")
-    return None
+    return None  # see `_shortened`
+
+
+def _shortened(node: Node, x: Symbol) -> tuple[Symbol, int]:
+    """Return the steps that count where that is a constant, the same for all rows, and how many do not."""
+    lengths = node.inputs[4] if len(node.inputs) > 4 else None
+    if not isinstance(lengths, np.ndarray) or lengths.dtype == object:
+        return x, 0
+    steps, found = x.shape[1], set(lengths.reshape(-1).tolist())
+    if steps is None or len(found) != 1:
+        raise UnsupportedError("sequence_lens that are constants, and others for each row or of unknown steps")
+    count = found.pop()
+    if not 0 < count <= steps:
+        raise ValueError(f"{node.operator}: sequence_lens: expected numbers from 1 to {steps}, got {count}")
+    return (x, 0) if count == steps else (x[:, :count], steps - count)
 
 
 def _initial(node: Node, count: int, layout: int, x: Symbol, dtype: Any) -> list[Symbol] | None:
@@ -212,34 +217,6 @@ def _state(value: Any, count: int, units: int, layout: int, x: Symbol, dtype: An
     symbol = layer(x)
     layer.set_weights([array.take(0, axis=rows)])
     return Value(symbol, ((0,), (1,), (2,)) if layout else ((1,), (0,), (2,)))
-
-
-def _functions(node: Node, default: list[str]) -> list[Any]:
-    """Return the activations, with the numbers that belong to each."""
-    names = node.get("activations") or default
-    if len(names) != len(default):
-        raise ValueError(f"{node.operator}: activations: expected {len(default)} names, got {names}")
-    alphas, betas = iter(node.get("activation_alpha", [])), iter(node.get("activation_beta", []))
-    found: list[Any] = []
-    for name in (name.lower() for name in names):
-        alpha = next(alphas, _WITH_ALPHA[name]) if name in _WITH_ALPHA else None
-        beta = next(betas, _WITH_BETA[name]) if name in _WITH_BETA else None
-        found.append(_function(name, alpha, beta))
-    return found
-
-
-def _function(name: str, alpha: float | None, beta: float | None) -> Any:
-    if name in _PLAIN:
-        return _PLAIN[name]
-    if name == "affine" and (alpha, beta) == (1, 0):
-        return "linear"
-    if name == "hardsigmoid" and alpha is not None and abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
-        return "hard_sigmoid"
-    if name == "elu" and alpha == 1:
-        return "elu"
-    if name not in _WITH_NUMBERS:
-        raise UnsupportedError(f"activation {name}")
-    return _WITH_NUMBERS[name](*(n for n in (alpha, beta) if n is not None))
 
 
 def _options(node: Node, functions: list[Any], peepholes: bool) -> dict[str, Any]:

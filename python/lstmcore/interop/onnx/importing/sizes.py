@@ -149,11 +149,26 @@ class Sizes:
             return size
         key = (symbol.key, axis)
         if key not in self._known:
+            self._before(symbol)
             self._known[key] = found = self._inherited(symbol, axis) or Size()
             self._axes.setdefault(found.factors[0], (symbol, axis))
             if axis == 1:
                 self._with_steps.setdefault(found, symbol)
         return self._known[key]
+
+    def _before(self, symbol: Symbol) -> None:
+        """Find the sizes of all that a symbol is made of, from the inputs on: a long way is no deep recursion."""
+        way, todo, seen = [], [symbol], {symbol.key}
+        while todo:
+            for source in todo.pop().call.sources:
+                unknown = [k for k, n in enumerate(source.shape) if k and n is None]
+                if source.key not in seen and any((source.key, k) not in self._known for k in unknown):
+                    seen.add(source.key)
+                    way.append((source, unknown))
+                    todo.append(source)
+        for source, unknown in reversed(way):
+            for k in unknown:
+                self.of(source, k)
 
     def symbol(self, steps: Any) -> Symbol | None:
         """Return a symbol of so many steps; None if there is none."""
