@@ -37,11 +37,9 @@ MUTANTS = [
     Mutant("accumulate<T, R, V, Panels::shift>(sum", "accumulate<T, R, V, 0>(sum", RECURRENT),
     Mutant("        if (k0 > 0)\n            load_tile", "        if (k0 > inputs)\n            load_tile", RECURRENT),
     # narrow rows
-    Mutant("narrow_x.read(m, x_row(m), 0);", "narrow_x.read(m, x_row(0), 0);", REDUCED),
+    Mutant("narrow_x.read(m, x_row(m), 0,", "narrow_x.read(m, x_row(0), 0,", REDUCED),
     Mutant("ActivationKind::linear ? 0.f : 1.f;", "ActivationKind::linear ? 1.f : 0.f;", REDUCED),
-    Mutant(
-        "if (!ahead) narrow_x.read(b, at(p.x, b, t), 0);", "if (!ahead) narrow_x.read(b, at(p.x, b, t), 1);", REDUCED
-    ),
+    Mutant("if (!ahead) narrow_x.read(b, at(p.x, b, t), 0,", "if (!ahead) narrow_x.read(b, at(p.x, b, t), 1,", REDUCED),
     Mutant("(plan_ahead(p) ? plan_chunk(p) : 1) * p.shape.batch *", "p.shape.batch *", REDUCED),
     # dropout
     Mutant(

@@ -19,7 +19,7 @@ MUTANTS = [
     Mutant("        if (p.x_dropout.factors || p.h_dropout.factors) team.wait();\n", "", RACES),
     # chunks
     Mutant(
-        "dpre + (number_of(p, t0) - number_of(p, first_step(t0))) * width;",
+        "dpre + (number_of(p, t0) - number_of(p, first_step_of_chunk(p, t0, limit))) * width;",
         "dpre + (number_of(p, t0) - number_of(p, t0 - 1)) * width;",
         RECURRENT,
     ),

@@ -14,10 +14,10 @@ MUTANTS = [
     Mutant("(bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16,", "(bits + 0x8000u) >> 16,", ROUNDING),
     Mutant("quiet = (bits >> 16) | 0x40u;", "quiet = bits >> 16;", ROUNDING),
     Mutant("part == 0 ? Words((Bits)w & 0xFFFF0000u)", "part == 1 ? Words((Bits)w & 0xFFFF0000u)", SETS, "avx2"),
-    Mutant("load(rows + lanes<float>)) << 16);", "load(rows)) << 16);", STEPS),
+    Mutant("Bfloat16::word(load(rows), load(rows + lanes<float>));", "Bfloat16::word(load(rows), load(rows));", STEPS),
     # int8
     Mutant("if (!(x <= most_of_row)) most_of_row = x;", "if (x > most_of_row) most_of_row = x;", NOT_FINITE),
-    Mutant("most + (most_of_row - most_of_row);", "most;", NOT_FINITE),
+    Mutant("most_of_row / most) + (most_of_row - most_of_row);", "most_of_row / most);", NOT_FINITE),
     Mutant("if (scale < smallest) scale = 0;", "", equivalent="Smaller scales are denormal, and so zero."),
     Mutant("broadcast(scale > 0 ? scale : 1.f);", "broadcast(scale);", ZEROS),
     Mutant("int32_t(0u - offset * all);", "int32_t(offset * all);", STEPS, VNNI),

@@ -10,9 +10,7 @@ MUTANTS = [
         "fma(dh * o, fma(tanh_c, tanh_c, one), load(dc + unit, n));",
         LAYERS,
     ),
-    Mutant(
-        "dc_ * load(c_prev + unit, n) * (f * (one - f)), n);", "dc_ * load(c + unit, n) * (f * (one - f)), n);", LAYERS
-    ),
+    Mutant("dc_ * before(unit, n) * (f * (one - f)), n);", "dc_ * load(c + unit, n) * (f * (one - f)), n);", LAYERS),
     Mutant("dc_ * i * fma(-g, g, one), n);", "dc_ * i * (g * (one - g)), n);", LAYERS),
     Mutant("dh * tanh_c * (o * (one - o)), n);", "dc_ * tanh_c * (o * (one - o)), n);", LAYERS),
     Mutant("dc(p.dc0 + row_of(p, b) * units),", "dc(p.dc0 + b * units),", ROW_ALONE),
