@@ -27,6 +27,8 @@ class PackedWeights:
     @property
     def precision(self) -> str: ...  # of the products; "float32": as the weights are
     @property
+    def row_scale(self) -> float | None: ...  # of int8, of every row of the inputs; None: each has its own
+    @property
     def dtype(self) -> str: ...
 
 class Cache:
