@@ -79,15 +79,12 @@ class Mean(Metric):
         """Return the sum and the weight of nothing."""
         return {"total": 0.0, "count": 0.0}
 
-    def add(self, value: float, weight: int = 1) -> None:
-        """Take in a mean over so many."""
-        self.total += float(value) * weight
-        self.count += weight
-
     def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:  # type: ignore[override]
         """Take in values."""
         if type(values) is float and (sample_weight is None or type(sample_weight) is int):
-            self.add(values, 1 if sample_weight is None else sample_weight)
+            weight = 1 if sample_weight is None else sample_weight
+            self.total += values * weight
+            self.count += weight
             return
         array = real_array("values", values)
         total, count = _weighted(array, sample_weight)

@@ -58,7 +58,8 @@ class Configurable:
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
         """Return the defaults of the arguments, those of bases that they are passed on to included."""
-        if not is_ours(cls.__init__):  # it may give its base some of these itself
+        # A constructor of the user's may give its base some of these itself; a class may also have none.
+        if inspect.isfunction(cls.__init__) and not is_ours(cls.__init__):
             return defaults_of(cls.__init__)
         return {name: p.default for name, p in signature_of(cls).parameters.items() if p.default is not p.empty}
 

@@ -21,13 +21,22 @@ def plain_result(metric: Metric) -> Any:
     return result
 
 
-class _Total(Mean):
+class _MeanLoss(Mean):
+    """The mean of a loss, which is known to be a number."""
+
+    def take(self, value: float, rows: int) -> None:
+        """Take in a mean over so many rows."""
+        self.total += float(value) * rows
+        self.count += rows
+
+
+class _Total(_MeanLoss):
     """The weighted sum of mean losses, and the mean of what comes to them beside: penalties.
 
     Losses of several outputs need not be means over the same rows, as one may leave some out.
     """
 
-    def __init__(self, name: str, parts: Sequence[Mean], weights: Sequence[float]) -> None:
+    def __init__(self, name: str, parts: Sequence[_MeanLoss], weights: Sequence[float]) -> None:
         super().__init__(name)
         self._parts, self._weights = parts, weights
 
@@ -62,9 +71,9 @@ class Measures:
         asked = [(k, one) for k, one in enumerate(objectives) if one is not None]
         names = outputs or [""]
         of_loss = [k for k, objective in asked if objective.loss is not None]
-        self.parts = [Mean(f"{names[k]}_loss") for k in of_loss] if len(of_loss) > 1 else []
+        self.parts = [_MeanLoss(f"{names[k]}_loss") for k in of_loss] if len(of_loss) > 1 else []
         counts = weights or [1.0] * len(objectives)
-        self.loss = _Total("loss", self.parts, [counts[k] for k in of_loss]) if self.parts else Mean("loss")
+        self.loss = _Total("loss", self.parts, [counts[k] for k in of_loss]) if self.parts else _MeanLoss("loss")
         self.metrics: list[Metric] = [self.loss, *self.parts]
         self.names = [metric.name for metric in self.metrics]
         # In a state outputs go by their numbers: names may be automatic, and others in the next model or process.
@@ -90,11 +99,11 @@ class Measures:
         parts, rows : the loss of each output, without its weight, and how many rows that is a mean over.
         """
         if not self.parts:
-            self.loss.add(loss, rows[0])
+            self.loss.take(loss, rows[0])
             return
-        self.loss.add(penalty, max(rows))
+        self.loss.take(penalty, max(rows))
         for mean, value, count in zip(self.parts, parts, rows, strict=True):
-            mean.add(value, count)
+            mean.take(value, count)
 
     def reported(self, others: Sequence[Metric] = ()) -> dict[str, Metric]:
         """Return the loss and the metrics by name, then the ``others``.
