@@ -325,7 +325,8 @@ struct NarrowRows {
             tile.head[r] = row(begin + r);
             tile.row[r] = reinterpret_cast<const Word*>(tile.head[r] + head) + k;
         }
-        tile.scales = panel - N * lanes<float>;
+        // Without scales the panel may be null: where there are no words.
+        tile.scales = Product::scaled ? panel - N * lanes<float> : nullptr;
         tile.first = k;
         return tile;
     }

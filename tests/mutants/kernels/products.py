@@ -26,5 +26,5 @@ MUTANTS = [
     # tiles
     Mutant("(first + k) / sum_block]);", "k / sum_block]);", STEPS, VNNI),
     Mutant("load(scales + n * lanes<float>));", "load(scales));", STEPS),
-    Mutant("tile.scales = panel - N * lanes<float>;", "tile.scales = panel - lanes<float>;", STEPS),
+    Mutant("Product::scaled ? panel - N * lanes<float>", "Product::scaled ? panel - lanes<float>", STEPS),
 ]
