@@ -300,7 +300,8 @@ print(bits)
 """
 
 
-def test_bits_do_not_depend_on_the_instruction_set_where_there_is_fma():
+def assert_the_same_on_every_set_with_fma(program):
+    """What a program prints."""
     sets = [name for name in SETS if name in ("avx2", "avx512", "avx512_bf16")]
     if len(sets) < 2:
         pytest.skip("this CPU has one such instruction set or none")
@@ -309,10 +310,16 @@ def test_bits_do_not_depend_on_the_instruction_set_where_there_is_fma():
         environment = dict(
             os.environ, LSTMCORE_ISA=name, PYTHONPATH=os.pathsep.join([os.path.dirname(__file__), *sys.path])
         )
-        ran = subprocess.run([sys.executable, "-c", BITS], capture_output=True, text=True, env=environment, check=False)
+        ran = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False
+        )
         assert ran.returncode == 0, ran.stderr
         found[name] = ran.stdout
     assert len(set(found.values())) == 1, found
+
+
+def test_bits_do_not_depend_on_the_instruction_set_where_there_is_fma():
+    assert_the_same_on_every_set_with_fma(BITS)
 
 
 # --- where there are no such kernels, and bad input ---

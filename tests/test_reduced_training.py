@@ -7,13 +7,9 @@ float64 there is now and then rounded the other way, so that arrays are compared
 numbers differs by 1/256, which is a tenth of what the rounding of all of them makes.
 """
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from test_reduced_precision import CELLS, SETS, made, numbers, run, start
+from test_reduced_precision import CELLS, assert_the_same_on_every_set_with_fma, made, numbers, run, start
 
 from lstmcore import _core, functional
 from lstmcore._options import LSTMOptions, RNNOptions
@@ -290,18 +286,7 @@ print(bits)
 
 
 def test_bits_do_not_depend_on_the_instruction_set_where_there_is_fma():
-    sets = [name for name in SETS if name in ("avx2", "avx512", "avx512_bf16")]
-    if len(sets) < 2:
-        pytest.skip("this CPU has one such instruction set or none")
-    found = {}
-    for name in sets:
-        environment = dict(
-            os.environ, LSTMCORE_ISA=name, PYTHONPATH=os.pathsep.join([os.path.dirname(__file__), *sys.path])
-        )
-        ran = subprocess.run([sys.executable, "-c", BITS], capture_output=True, text=True, env=environment, check=False)
-        assert ran.returncode == 0, ran.stderr
-        found[name] = ran.stdout
-    assert len(set(found.values())) == 1, found
+    assert_the_same_on_every_set_with_fma(BITS)
 
 
 def test_other_cells_and_types_are_full():
