@@ -4,7 +4,8 @@ python benchmarks/programs.py                       all, with all CPUs, lstmcore
 python benchmarks/programs.py T1 forecast --threads 1 --packages lstmcore keras
 
 The same program runs with either package: only the name of the module differs. (`keras` takes its backend from
-KERAS_BACKEND.) "forecast" is held against a loop written by hand in PyTorch too, where it is installed. Packages have turns, in fresh processes; a time is the median over the turns.
+KERAS_BACKEND.) Packages have turns, in fresh processes; a time is the median over the turns. "forecast" is held against
+a loop written by hand in PyTorch too, where that is installed.
 """
 
 from __future__ import annotations
