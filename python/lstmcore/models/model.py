@@ -115,6 +115,8 @@ class Model(Savable, Trainer):
         if layers and self.is_traced and self.__dict__.get("built") and layers != layers_in(self.__dict__.get(name)):
             raise ValueError(f"{self.name}: {name}: {OTHER_LAYERS}")
         for layer in layers:
+            if layer is self or any(part is self for part in layer.keepers):
+                raise ValueError(f"{type(self).__name__}: {name}: expected layers, got one that the model is within")
             layer.refuse_owner(self.__dict__.get("name", type(self).__name__))
         super().__setattr__(name, value)
         if layers and "given_dtype" in self.__dict__:
