@@ -10,11 +10,11 @@ import numpy as np
 from ....graph.symbol import Symbol
 from ....layers import Input
 from ..package import imported
-from . import masks, places
+from . import masks, places, rows
 from .errors import UnsupportedError
 from .nodes import Node
-from .operators import is_known, made
-from .reading import array_of, attributes_of, domain_of, in_order, needed, read
+from .operators import is_known
+from .reading import array_of, attributes_of, domain_of, in_order, needed, read, read_for
 from .reshaping import separate
 from .sizes import Sizes
 from .values import OtherBatchError, Value, batch_first
@@ -177,7 +177,7 @@ class _Walk:
 
     def follow(self, graph: Any) -> None:
         """Make what the operators of a graph make, under the names that they have there."""
-        nodes = in_order(self.where, graph.node, set(self.values))
+        nodes = read_for(in_order(self.where, graph.node, set(self.values)), [v.name for v in graph.output])
         readers = Counter(name for node in nodes for name in needed(node))
         readers.update(v.name for v in graph.output)
         following = {name: node for node in nodes for name in node.input}
@@ -203,7 +203,7 @@ class _Walk:
                 bias = self._bias_after(proto, inputs, readers, following)
                 try:
                     order = self._order_after(node, proto)
-                    outputs = made(self, node, readers, None if bias is None else bias[1])
+                    outputs = rows.made(self, node, readers, None if bias is None else bias[1])
                     if proto.op_type != "If":  # whose branch has said it
                         self.orders.update(dict.fromkeys(proto.output, order))
                         if isinstance(order, masks.Moved) and proto.op_type in ("LSTM", "GRU", "RNN"):
