@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ _UNKNOWN = _Unknown()
 _ONE_WAY = " (lstmcore wrote this file; was it changed? save keeps a model that is to come back)"
 
 
-def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
-    """Return the inputs and outputs of a file as symbols of our layers, batch first.
+def symbols(where: str, model_of: Callable[..., Any]) -> tuple[list[Symbol], list[Symbol]]:
+    """Return the inputs and outputs of a file as symbols of our layers, batch first; ``model_of`` makes models of such.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
     batches: dict[str, int] = {}
     tried: set[tuple[str, int]] = set()
     while True:
-        walk = _Walk(where, graph, opset, batches, ours)
+        walk = _Walk(where, graph, opset, batches, ours, model_of)
         try:
             return walk.run()
         except OtherBatchError as other:
@@ -55,8 +56,10 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
 
 
 class _Walk:
-    def __init__(self, where: str, graph: Any, opset: int, batches: dict[str, int], ours: bool) -> None:
-        self.ours = ours
+    def __init__(
+        self, where: str, graph: Any, opset: int, batches: dict[str, int], ours: bool, model_of: Callable[..., Any]
+    ) -> None:
+        self.ours, self.model_of = ours, model_of  # the latter for models that are layers
         self.where, self.graph, self.opset, self.batches = where, graph, opset, batches
         self.values: dict[str, Any] = {"": None}
         self.sizes = Sizes()

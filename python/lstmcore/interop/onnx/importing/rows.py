@@ -10,7 +10,6 @@ import numpy as np
 
 from ....graph.symbol import Symbol
 from ....layers import Input, TimeDistributed
-from ....models.functional import Functional
 from . import operators
 from .errors import UnsupportedError
 from .nodes import Node
@@ -70,7 +69,7 @@ def _at_every_step(walk: Any, node: Node, readers: Counter[str], bias: Any, valu
         if result is not None and result.symbol.key not in found:
             if len(found) > 1:
                 raise UnsupportedError("several outputs for a batch merged with steps")
-            found[result.symbol.key] = _distributed(inner, result.symbol, len(steps))(symbol)
+            found[result.symbol.key] = _distributed(walk, inner, result.symbol, len(steps))(symbol)
         outputs.append(None if result is None else _with_steps(found[result.symbol.key], result.axes, batch))
     return outputs
 
@@ -88,10 +87,10 @@ def _of_rows(constant: Any, whole: Any) -> Any:
     return result
 
 
-def _distributed(inner: Symbol, outputs: Symbol, count: int) -> Any:
+def _distributed(walk: Any, inner: Symbol, outputs: Symbol, count: int) -> Any:
     """Return the layer, or the model of several, that makes outputs of rows, at every step of so many axes of steps."""
     alone = outputs.call.inputs is inner and not outputs.call.options and outputs.call.outputs is outputs
-    layer: Any = outputs.call.layer if alone else Functional(inner, outputs)
+    layer: Any = outputs.call.layer if alone else walk.model_of(inner, outputs)
     for _ in range(count):
         layer = TimeDistributed(layer, dtype=layer.dtype)
     return layer
