@@ -10,6 +10,7 @@ import numpy as np
 
 from .._tree import leaves
 from ..layers import _quantized
+from ..layers._typed import within
 from ..layers.recurrent import Recurrent
 
 
@@ -28,7 +29,7 @@ def input_ranges(model: Any, x: Any) -> dict[int, float]:
             raise ValueError(f"calibrate: expected finite numbers, got NaN or infinities in array {k}")
     layers = [
         layer
-        for layer in _quantized.within(model)
+        for layer in within(model)
         if _quantized.can_be(layer) and not any(layer.quantized_weights.values())
     ]
     found: dict[int, float] = {}

@@ -157,7 +157,7 @@ def _rendered(graph: Any, ending: str) -> bytes:
 
 
 def _drawing_of(model: Any) -> Any:
-    drawing = getattr(model, "_drawing", None)
+    drawing = model.drawn() if isinstance(model, Model) else None
     if drawing is None:
         why = "has passes of its own" if model.built else "has no weights yet; call it on data or give it an Input"
         raise ValueError(f"model: expected one whose layers are connected, but {model.name} {why}")
