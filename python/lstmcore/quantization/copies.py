@@ -41,9 +41,9 @@ def quantize(
     ----------
     model : any model with weights.
     mode, weights : as for `layers.Layer.quantize`.
-    calibrate : inputs, by which the range of what every layer is given is found: it is then scaled by that, and held to
-        it, instead of by a scale for each row. Where all of it is zero, and for what has products of float32, rows have
-        their scales.
+    calibrate : inputs, or a source of batches as `predict` takes it, by which the range of what every layer is given is
+        found: it is then scaled by that, and held to it, instead of by a scale for each row. Where all of it is zero,
+        and for what has products of float32, rows have their scales.
     tolerance : the largest error allowed. Without ``y`` it is that of the outputs for ``x``: the root of the mean
         squared error over that of the mean square. With ``y`` it is the increase of the loss over the loss. If the
         whole model in int8 is further off, layers stay as they are until it no longer is: first the one that is
