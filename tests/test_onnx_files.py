@@ -557,3 +557,33 @@ def test_loading_needs_no_package_but_onnx(tmp_path):
     program = f"import sys\nfrom lstmcore import models\nmodels.load_model({path!r})\nprint('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ended.stdout.strip() == "False", ended.stderr
+
+
+class Otherwise(Model):
+    """Something else in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.end = layers.GRU(4), layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        outputs = self.end(self.first(inputs))
+        return outputs if training else outputs * 0.5
+
+
+class Around(Model):
+    """One with another within."""
+
+    def __init__(self):
+        super().__init__()
+        self.within = Otherwise()
+
+    def call(self, inputs):
+        return self.within(inputs) + 1.0
+
+
+@pytest.mark.parametrize("make", [Otherwise, Around])
+def test_a_call_is_written_as_it_is_outside_of_training(make, tmp_path):
+    model, x = make(), sequences(3, 5, 2)
+    want = model.predict(x, verbose=0)
+    assert_equal_outputs(reference(exported(model, tmp_path), x), want)

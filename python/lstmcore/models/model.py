@@ -290,7 +290,13 @@ class Model(Savable, Trainer):
     @property
     def last_activations(self) -> list[Activation | None]:
         """For each output, the activation that the layer of it ends with, if it can leave that out."""
-        return [self.last_activation] if self._drawing is None else self._drawing.last_activations
+        if self._drawing is None:
+            return [self.last_activation]
+        found = self._drawing.last_activations
+        if self.is_traced:  # what ends otherwise in training than outside of it has none that can be left out
+            others = self.drawn().last_activations  # type: ignore[union-attr]
+            return [one if one is other else None for one, other in zip(found, others, strict=True)]
+        return found
 
     def _require_built(self) -> None:
         if not self.built:
@@ -347,6 +353,16 @@ class Model(Savable, Trainer):
         if left is None and self.computes_mask and (said := self.compute_mask(inputs, mask)) is not None:
             left = _masks.fit(f"{self.name}: compute_mask", said, outputs.shape)
         return outputs, left
+
+    def drawn(self) -> Drawing | None:
+        """Return what a built model does outside of training, as symbols; None if it has passes of its own.
+
+        ``call`` may do something else in training, and with inputs of other shapes than those that it was built for.
+        """
+        if self._drawing is None or not self.is_traced:
+            return self._drawing
+        inputs, *options = _zeros(self._built_for)
+        return _traced.draw(self, inputs, False, *options).of_outputs()
 
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
         # A backward of the user's takes no logits, for it has no last activation.

@@ -33,7 +33,7 @@ def export(model: Any, filepath: Any, states: bool = False, lengths: bool = Fals
 
 def serialized(model: Any, states: bool, lengths: bool) -> bytes:
     """Return the content of the file."""
-    drawing = getattr(model, "drawing", None) or getattr(model, "_drawing", None)
+    drawing = getattr(model, "drawing", None) or model.drawn()
     if drawing is None:
         raise NotImplementedError(f"{model.name}: export: expected a model whose layers are drawn, not one with passes")
     proto = _Exporter(model, drawing, states, lengths).proto()

@@ -68,4 +68,4 @@ def residual(context: Context) -> tuple[str, Any]:
 
 def model(context: Context) -> tuple[Any, Any]:
     """Write a model that is a layer of another."""
-    return context.draw(context.layer._drawing, context.parts(), context.mask)
+    return context.draw(context.layer.drawn(), context.parts(), context.mask)
