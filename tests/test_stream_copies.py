@@ -145,6 +145,48 @@ def to_array(name, value):
     return np.asarray(value, "float32")
 
 
+class Keeps(layers.Layer):
+    """Returns the same array at every call."""
+
+    steps_apart = True
+
+    def __init__(self):
+        super().__init__()
+        self.own = np.zeros((1, 1, 2), "float32")
+
+    def forward(self, inputs, training=False):
+        self.own[...] = inputs
+        return self.own
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class KeepsStage(Keeps):
+    steps_apart = False
+
+    def stream(self, batch_size, steps):
+        class Kept(Stage):
+            kept = np.zeros((1, 1, 2), "float32")
+
+            def __call__(self, inputs, out=None):
+                self.kept[...] = inputs
+                return self.kept
+
+        return Kept(2, "float32")
+
+
+@pytest.mark.parametrize("make", [Keeps, KeepsStage])
+def test_what_a_stream_returns_is_the_callers_own_whatever_its_layers_keep(make):
+    x = numbers(5, 1, 2, dtype="float32")
+    stream = Sequential([Input((None, 2)), make()]).stream()
+    np.testing.assert_array_equal([stream(step) for step in x], x)
+    out = np.zeros((1, 2), "float32")
+    assert stream(x[0], out=out) is out
+    np.testing.assert_array_equal(out, x[0])
+    np.testing.assert_array_equal(copy.copy(stream)(x[1]), x[1])
+
+
 # --- texts ---
 
 

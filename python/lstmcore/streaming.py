@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import _core
 from ._arguments import float_array, float_dtype, items, positive_integer, shown
 from ._options import Zoneout
+from ._ours import is_ours
 from ._tree import all_of
 
 __all__ = ["Chain", "RecurrentStream", "Stage", "Stream"]
@@ -366,7 +367,7 @@ class Stream(Stage):
         batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
         self._chain = stages[0] if len(stages) == 1 else Chain(stages, batch_size, steps)
         super().__init__(self._chain.width, self._chain.dtype)
-        self._run = self._chain.__call__
+        self._run = self._chain.__call__ if is_ours(type(stages[-1])) else self._run_and_copy
         self._layers = len(stages)
         self._entrance = Entrance("inputs", convert, batch_size, steps, features)
         self._exclusive = _core.exclusive("Stream")
@@ -385,6 +386,11 @@ class Stream(Stage):
         return as_it_came(self._exclusive(self._run, chunk), axes)
 
     step = __call__
+
+    def _run_and_copy(self, chunk: Array, out: Array | None = None) -> Array:
+        """Run stages of which the last, a user's, may return an array that it keeps, whatever it was given."""
+        outputs = self._chain(chunk, out)
+        return outputs if outputs is out else written(outputs.copy(), out)
 
     def _into(self, out: Array, chunk: Array, axes: int) -> Array:
         """Write the outputs of a chunk, whose inputs came with so many axes, into ``out``."""

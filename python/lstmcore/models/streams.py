@@ -216,7 +216,11 @@ class _StepsApart(Stage):
 
     def __call__(self, inputs: Any, out: Array | None = None) -> Array:
         """Return the outputs of the next chunk."""
-        return written(self._layer.forward(copies(inputs) if self._layer.takes_copies else inputs), out)
+        layer = self._layer
+        outputs = layer.forward(copies(inputs) if layer.takes_copies else inputs)
+        if out is None and not is_ours(type(layer)):  # which may return an array that it keeps
+            outputs = outputs.copy()
+        return written(outputs, out)
 
 
 class _Graph(Together):
