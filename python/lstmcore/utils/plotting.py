@@ -88,7 +88,7 @@ def model_to_dot(
     if subgraph:
         graph.attr(label=model.name, style="dashed")
     picture = _Picture(show, flag("expand_nested", expand_nested))
-    picture.draw(graph, getattr(model, "_drawing", None) or _as_one(model), "")
+    picture.draw(graph, model.drawn() or _as_one(model), "")
     for source, node in picture.edges:
         graph.edge(source, node)
     return graph
