@@ -110,9 +110,7 @@ def test_copies_have_the_weights_of_the_stream_though_the_model_was_trained():
     twin.reset()
     assert_equal(run(twin, given), want)
     assert not np.array_equal(run(model.stream(), given)[-1], want[-1])
-    with pytest.raises(
-        RuntimeError, match=r"sequential\w*: stream: cannot be pickled, for the weights are others by now"
-    ):
+    with pytest.raises(RuntimeError, match=r"sequential\w*: stream: cannot be pickled, for the model has been trained"):
         pickle.dumps(stream)
 
 
