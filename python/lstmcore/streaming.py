@@ -532,8 +532,8 @@ class Source:
         """Return what pickles a stream: its model as it is for inference, and its state."""
         if self._now() != self._versions:
             raise RuntimeError(
-                f"{self.model.name}: stream: cannot be pickled, for the model has been trained, compiled or given other "
-                "weights since it was made; pickle its state and the model, or make another stream"
+                f"{self.model.name}: stream: cannot be pickled, for the model has been trained, compiled or given "
+                "other weights since it was made; pickle its state and the model, or make another stream"
             )
         return _again, (self.model.for_inference(), *self._sizes, stream.state)
 
