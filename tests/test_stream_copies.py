@@ -185,6 +185,22 @@ def test_what_a_stream_returns_is_the_callers_own_whatever_its_layers_keep(make)
     np.testing.assert_array_equal(copy.copy(stream)(x[1]), x[1])
 
 
+def test_a_copy_is_used_while_the_other_is():
+    class Meets(Difference):
+        meets = None
+
+        def __call__(self, inputs, out=None):
+            met, Meets.meets = Meets.meets, None
+            return super().__call__(inputs, out) if met is None else met(inputs)
+
+    stream = Stream([Meets()], 1, 1, 1, to_array)
+    Meets.meets = copy.copy(stream)
+    np.testing.assert_array_equal(stream(np.ones((1, 1))), [[1]])
+    Meets.meets = stream
+    with pytest.raises(RuntimeError):
+        stream(np.ones((1, 1)))
+
+
 # --- texts ---
 
 
@@ -232,6 +248,9 @@ def test_a_text_goes_on_where_it_ended():
     assert whole.shape == (9,)
     stream, rng = model.stream(), np.random.default_rng(5)
     first = stream.generate(PROMPT[0], 4, seed=rng)
+    read = model.stream(steps=8)
+    read(np.array([[*PROMPT[0], *first[:-1]]]))
+    assert_equal(stream.state, read.state)
     np.testing.assert_array_equal(np.append(first, stream.generate(first[-1:], 5, seed=rng)), whole)
     stream.reset()
     np.testing.assert_array_equal(stream.generate([PROMPT[0]], 9, seed=5), [whole])
