@@ -25,6 +25,7 @@ from ..layers._metrics import metrics_in, undisturbed
 from ..layers.layer import Layer, Shape, layers_in
 from ..serialization import Configurable, custom_object_scope, serialize
 from ..serialization.models import Savable
+from ..streaming import Source
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .streams import LOOKS_AT_SIZES, streamed
@@ -417,7 +418,9 @@ class Model(Savable, Trainer):
                 raise NotImplementedError(f"{self.name}: {LOOKS_AT_SIZES}")
             drawing = Drawing(self.name, drawn.given, drawn.outputs)
         structure = drawing.inputs
-        return streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
+        stream = streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
+        stream.source = Source(self, batch_size, steps)
+        return stream
 
     def _in_places(self, name: str, inputs: Any, structure: Any) -> list[Any]:
         """Return what was given for each of several inputs."""
