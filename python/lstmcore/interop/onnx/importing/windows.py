@@ -8,7 +8,7 @@ import numpy as np
 
 from .... import layers
 from .errors import UnsupportedError
-from .nodes import Node, bounded
+from .nodes import MOST, Node, bounded
 from .shapes import without
 from .values import OtherBatchError, Value, batch_first
 
@@ -45,11 +45,20 @@ def _pads(node: Node, symbol: Any, size: int) -> tuple[int, int]:
     return (0, 0) if kind == "VALID" else (pads[0], pads[1])
 
 
+def _check_sizes(node: Node) -> None:
+    """Refuse windows, or steps around them, that no sequence has: memory would be made of them."""
+    for name in ("kernel_shape", "strides", "dilations", "pads"):
+        least = 0 if name == "pads" else 1
+        if any(not least <= int(n) <= MOST for n in node.get(name, ())):
+            raise ValueError(f"{name}: expected numbers from {least} to {MOST}, got {list(node.get(name))}")
+
+
 def _one_axis(node: Node, number: int) -> tuple[Node, int | None]:
     """Return an operator over steps for one over two axes of which one has a single element, and which axis that is.
 
     So TensorFlow has its convolutions over steps.
     """
+    _check_sizes(node)
     value: Value = node.inputs[0]
     alone = [k for k, own in enumerate(value.axes) if k > 1 and own == ()]
     if len(value.axes) != 4 or not alone:
