@@ -131,15 +131,7 @@ def _pooled(node: Node, dtype: Any) -> Value:
     if min(pads) < 0 or max(pads) >= size:
         raise ValueError(f"{node.operator}: pads: expected numbers from 0 to {size - 1}, got {list(pads)}")
     if node.get("ceil_mode", 0) and stride > 1:
-        if steps is None:
-            raise UnsupportedError("ceil_mode of a number of steps that is not known")
-        left_over = (steps + sum(pads) - size) % stride
-        more = stride - left_over if left_over else 0
-        # No window begins behind the last step.
-        if more and (steps + sum(pads) + more - size) < steps + pads[0]:
-            pads = (pads[0], pads[1] + more)
-            if not largest:
-                raise UnsupportedError("ceil_mode of means of windows that are not whole")
+        pads = _up_to_the_last_step(pads, size, stride, steps, largest)
     if not any(pads):
         return _channels_first(kind(size, stride, "valid", dtype=dtype)(symbol))
     whole = size - 1 if steps is None else max(0, (-(-steps // stride) - 1) * stride + size - steps)
@@ -153,6 +145,23 @@ def _pooled(node: Node, dtype: Any) -> Value:
     else:
         raise UnsupportedError(f"pads {list(pads)} of means without count_include_pad")
     return _channels_first(kind(size, stride, "valid", dtype=dtype)(symbol))
+
+
+def _up_to_the_last_step(
+    pads: tuple[int, int], size: int, stride: int, steps: int | None, largest: bool
+) -> tuple[int, int]:
+    """Return the pads with which there is, for ``ceil_mode``, a last window that is not whole."""
+    if steps is None:
+        more = stride - 1  # of which no window is made that has enough already
+        if not largest or stride + pads[1] > size:  # or one could begin behind the last step, which is none
+            raise UnsupportedError("ceil_mode of a number of steps that is not known, but of maxima of near windows")
+    else:
+        more = -(steps + sum(pads) - size) % stride
+        if steps + sum(pads) + more - size >= steps + pads[0]:  # no window begins behind the last step
+            more = 0
+    if more and not largest:
+        raise UnsupportedError("ceil_mode of means of windows that are not whole")
+    return pads[0], pads[1] + more
 
 
 def global_pool(node: Node, dtype: Any) -> Value:
