@@ -49,7 +49,7 @@ def page(notebook, name, folder):
                 (folder / file).write_bytes(base64.b64decode(data["image/png"]))
                 parts.append(f"![What the cell draws]({file})")
             elif "text/html" in data:
-                parts.append(fenced("".join(data["text/html"]), "{raw} html"))
+                parts.append(fenced(f'<div class="output">{"".join(data["text/html"])}</div>', "{raw} html"))
             else:
                 parts.append(fenced(screen("".join(data["text/plain"])), "text"))
     parts.insert(1, f"{{download}}`The notebook <{name}.ipynb>`")

@@ -156,7 +156,8 @@ def test_a_notebook_becomes_a_page_with_all_that_comes_out_of_it(monkeypatch, tm
     page = site_notebooks.page({"cells": cells}, "n", tmp_path)
     assert page == (
         "# Title\n\nWords.\n\n{download}`The notebook <n.ipynb>`\n\n```python\nfit()\n```\n\n"
-        "```text\nEpoch 1\n2/2 - 0s\n```\n\n```{raw} html\n<b>m</b>\n```\n\n![What the cell draws](n_1.png)\n\n"
+        '```text\nEpoch 1\n2/2 - 0s\n```\n\n```{raw} html\n<div class="output"><b>m</b></div>\n```\n\n'
+        "![What the cell draws](n_1.png)\n\n"
         "```text\n(3, 4)\n```\n\n```text\nEpoch 1\n```\n\n````python\nprint('```')\n````\n"
     )
     assert (tmp_path / "n_1.png").read_bytes() == b"hello"
