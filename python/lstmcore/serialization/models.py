@@ -218,10 +218,12 @@ class Savable(Configurable):
         return _from_bytes, (content, objects)
 
 
-def save_model(model: Savable, filepath: Path_, overwrite: bool = True, **options: Any) -> None:
+def save_model(
+    model: Savable, filepath: Path_, overwrite: bool = True, zipped: bool | None = None, **options: Any
+) -> None:
     """The same as ``model.save(filepath, overwrite)``."""
     require_model(model)
-    model.save(filepath, overwrite, **options)
+    model.save(filepath, overwrite, zipped, **options)
 
 
 def load_model(

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .._arguments import among, flag, path, positive_integer
+from .._arguments import among, flag, one_of, path, positive_integer
 from .._tree import leaves
 from ..graph.drawing import Drawing
 from ..layers._traced import drawing_within
@@ -16,6 +16,7 @@ from ..models.model import Model
 from ..serialization import atomic
 
 _DIRECTIONS = ("TB", "LR", "BT", "RL")
+_LINES = ("ortho", "curved", "polyline", "spline", "line")
 _FORMATS = ("png", "svg", "pdf", "dot")
 
 
@@ -30,6 +31,7 @@ def model_to_dot(
     subgraph: bool = False,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
+    splines: str | None = None,
 ) -> Any:
     """Return a model as a ``graphviz.Digraph``, which notebooks show: a box for every layer.
 
@@ -50,6 +52,7 @@ def model_to_dot(
     subgraph : return a ``graphviz.Digraph`` that can be put into another one as a cluster.
     show_layer_activations : show the activations of layers that have one.
     show_trainable : show which layers `fit` moves.
+    splines : how lines are drawn: "ortho", "curved", "polyline", "spline" or "line"; by default as Graphviz does.
 
     Raises
     ------
@@ -73,7 +76,10 @@ def model_to_dot(
     dpi = positive_integer("dpi", dpi)
     drawing = _drawing_of(model)
     name = f"cluster_{model.name}" if flag("subgraph", subgraph) else model.name
-    graph = graphviz.Digraph(name, graph_attr={"rankdir": rankdir, "dpi": str(dpi)}, node_attr={"shape": "plaintext"})
+    how = {"rankdir": rankdir, "dpi": str(dpi)}
+    if splines is not None:
+        how["splines"] = one_of("splines", splines, _LINES)
+    graph = graphviz.Digraph(name, graph_attr=how, node_attr={"shape": "plaintext"})
     if subgraph:
         graph.attr(label=model.name, style="dashed")
     picture = _Picture(show, flag("expand_nested", expand_nested))
@@ -94,6 +100,7 @@ def plot_model(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
+    splines: str | None = None,
 ) -> Any:
     """Draw a model to a file; return what `model_to_dot` does, which notebooks show.
 
@@ -107,7 +114,7 @@ def plot_model(
     to_file : ends in ``.png``, ``.svg``, ``.pdf`` or, for the description that Graphviz reads, ``.dot``; None writes no
         file. It is written whole or not at all.
     show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi : as of `model_to_dot`.
-    show_layer_activations, show_trainable : as of `model_to_dot`.
+    show_layer_activations, show_trainable, splines : as of `model_to_dot`.
 
     Raises
     ------
@@ -130,6 +137,7 @@ def plot_model(
         dpi,
         show_layer_activations=show_layer_activations,
         show_trainable=show_trainable,
+        splines=splines,
     )
     if where is not None:
         atomic.write(where, graph.source.encode() if ending == "dot" else _rendered(graph, ending))
