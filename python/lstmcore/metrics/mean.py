@@ -39,6 +39,9 @@ class Sum(Metric):
 
     total: float
 
+    def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+
     def initial_state(self) -> dict[str, Any]:
         """Return the sum of nothing."""
         return {"total": 0.0}
@@ -74,6 +77,9 @@ class Mean(Metric):
 
     total: float
     count: float
+
+    def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
+        super().__init__(name=name, dtype=dtype)
 
     def initial_state(self) -> dict[str, Any]:
         """Return the sum and the weight of nothing."""
