@@ -123,6 +123,7 @@ def parts(value: Any) -> list[Any]:
 
 
 class _Local(threading.local):
+    strict = False  # whether a mask that ends unused is an error
     rows = False  # whether a mask that ends is left as that of the rows: within TimeDistributed
     lost: list[_Entry] | None = None  # masks made within a model's `forward`
     given: list[Array] | None = None  # masks that its layers were given by hand
@@ -139,6 +140,26 @@ def rows() -> Iterator[None]:
         yield
     finally:
         _local.rows = before
+
+
+@contextlib.contextmanager
+def strict() -> Iterator[None]:
+    """Within, it is an error where there is a warning else: padding would be taken for data."""
+    before, _local.strict = _local.strict, True
+    try:
+        yield
+    finally:
+        _local.strict = before
+
+
+def strictly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is called within `strict`."""
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        with strict():
+            return function(*arguments, **options)
+
+    return called
 
 
 def within_rows() -> bool:
@@ -172,6 +193,8 @@ def forward_with_mask(
             check(layer.name, mask, inputs.shape)
         if layer.consumes_mask and layer.uses_mask:
             options["mask"] = mask
+        elif layer.consumes_mask and _local.strict:
+            raise ValueError(f"{layer.name}: uses_mask: expected True for data that are padded, got False")
     own = inputs
     if layer.takes_copies:
         own, options = copies(inputs), copies(options)
@@ -228,9 +251,8 @@ def steps_of(mask: Array, steps: int) -> Array:
 
 
 def _warn_of_end(layer: Masked) -> None:
-    if layer.told_of_mask:
+    if layer.told_of_mask and not _local.strict:
         return
-    layer.told_of_mask = True
     kind = type(layer).__name__
     if layer.loses_mask:
         text = f"the forward of {kind} takes no mask, so that padding is taken for data; give it an argument mask"
@@ -242,6 +264,9 @@ def _warn_of_end(layer: Masked) -> None:
             "takes the mask and gives one vector a row (a recurrent layer without return_sequences, "
             "GlobalAveragePooling1D), or leave the padding out of the inputs"
         )
+    if _local.strict:
+        raise ValueError(f"{layer.name}: expected inputs of one length, for {text}")
+    layer.told_of_mask = True
     warn(f"{layer.name}: {text}")
 
 
@@ -322,6 +347,21 @@ def private(maker: str, inputs: Any, mask: Any, by_hand: bool) -> Any:
     masks = [None] * len(inputs) if mask is None else parts(mask)
     own = [private(maker, part, its, by_hand) for part, its in zip(parts(inputs), masks, strict=True)]
     return dict(zip(inputs, own, strict=True)) if isinstance(inputs, dict) else type(inputs)(own)
+
+
+def copied(value: Any) -> Any:
+    """Return ``value`` with copies of the arrays in it, and the masks that go with them."""
+    return kept(value, copies(value))
+
+
+def kept(before: Any, after: Any) -> Any:
+    """Return arrays that were made of others, in their order, with the masks that went with those."""
+    if _known:
+        for array, other in zip(leaves(before), leaves(after), strict=True):
+            entry = _entry(array)
+            if entry is not None and other is not array:
+                _with(other, entry.mask, entry.maker, entry.by_hand)
+    return after
 
 
 def give(mask: Any) -> None:
