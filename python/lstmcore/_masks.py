@@ -34,8 +34,18 @@ class Masked(Protocol):
     computes_mask: bool
     loses_mask: bool
     told_of_mask: bool
+    adds_loss: bool
+    activity_regularizer: Any
     takes_copies: bool
     last_returned: Any
+
+    @property
+    def leaks(self) -> Callable[..., str | None]:
+        """Why padding would reach what counts, whatever the mask says."""
+
+    @property
+    def compute_output_shape(self) -> Callable[..., Any]:
+        """From the shape of inputs to that of outputs."""
 
     @property
     def forward(self) -> Callable[..., Any]:
@@ -144,7 +154,7 @@ def rows() -> Iterator[None]:
 
 @contextlib.contextmanager
 def strict() -> Iterator[None]:
-    """Within, it is an error where there is a warning else: padding would be taken for data."""
+    """Within, what would take padding for data is an error: each row is to give what it gives alone."""
     before, _local.strict = _local.strict, True
     try:
         yield
@@ -194,12 +204,41 @@ def forward_with_mask(
         if layer.consumes_mask and layer.uses_mask:
             options["mask"] = mask
         elif layer.consumes_mask and _local.strict:
-            raise ValueError(f"{layer.name}: uses_mask: expected True for data that are padded, got False")
+            raise _refused(layer, "uses_mask: it takes padding for data")
+        if _local.strict and (reason := layer.leaks(inputs, mask)) is not None:
+            raise _refused(layer, reason)
     own = inputs
     if layer.takes_copies:
         own, options = copies(inputs), copies(options)
     outputs = layer.forward(own, training=training, **options)  # which may have its mask second
-    return outputs, after(layer, inputs, outputs, mask)
+    left = after(layer, inputs, outputs, mask)
+    if _local.strict and mask is not None:
+        _check_exact(layer, inputs, outputs, mask, left)
+    return outputs, left
+
+
+def _check_exact(layer: Masked, inputs: Any, outputs: Any, mask: Any, left: Any) -> None:
+    """Refuse outputs of which not as many steps count as of each sequence by itself, and penalties on all steps."""
+    if left is None or not isinstance(outputs, np.ndarray):
+        return
+    if layer.adds_loss or layer.activity_regularizer is not None:
+        what = "adds to the loss" if layer.adds_loss else "activity_regularizer"
+        raise _refused(layer, f"{what}: padded steps would count in the loss")
+    if left is mask or not isinstance(inputs, np.ndarray) or mask.ndim != 2 or left.ndim != 2:
+        return
+    for steps, found in {*zip(mask.sum(axis=1).tolist(), left.sum(axis=1).tolist(), strict=True)}:
+        alone = layer.compute_output_shape((1, steps, *inputs.shape[2:]))[1]
+        if found != alone:
+            raise _refused(
+                layer,
+                f"of a sequence of {steps} steps, {type(layer).__name__} makes {alone} by itself, {found} in a batch",
+            )
+
+
+def _refused(layer: Masked, reason: str) -> ValueError:
+    return ValueError(
+        f"{layer.name}: expected inputs of one length, for {reason}; predict or train on each length apart"
+    )
 
 
 def after(layer: Masked, inputs: Any, outputs: Any, mask: Any) -> Any:
@@ -265,7 +304,7 @@ def _warn_of_end(layer: Masked) -> None:
             "GlobalAveragePooling1D), or leave the padding out of the inputs"
         )
     if _local.strict:
-        raise ValueError(f"{layer.name}: expected inputs of one length, for {text}")
+        raise _refused(layer, text)
     layer.told_of_mask = True
     warn(f"{layer.name}: {text}")
 
@@ -276,10 +315,11 @@ def _warn_of_end(layer: Masked) -> None:
 class _Entry:
     """The mask of an array, and who made it."""
 
-    __slots__ = ("by_hand", "maker", "mask", "seen")
+    __slots__ = ("by_hand", "exact", "maker", "mask", "seen")
 
-    def __init__(self, mask: Array, maker: str, by_hand: bool) -> None:
+    def __init__(self, mask: Array, maker: str, by_hand: bool, exact: bool = False) -> None:
         self.mask, self.maker = mask, maker
+        self.exact = exact  # what is left out is padding of ours, and is to reach nothing
         self.by_hand = by_hand  # it comes from one that the caller has, and so can use where it does not go by itself
         self.seen = False
 
@@ -328,8 +368,8 @@ def attach(maker: str, inputs: Any, outputs: Any, mask: Any, by_hand: bool = Fal
     return outputs
 
 
-def _with(array: Array, mask: Array, maker: str, by_hand: bool) -> Array:
-    entry, key = _Entry(mask, maker, by_hand), id(array)
+def _with(array: Array, mask: Array, maker: str, by_hand: bool, exact: bool = False) -> Array:
+    entry, key = _Entry(mask, maker, by_hand, exact), id(array)
 
     def forget(_: Any, known: dict[int, Any] = _known, key: int = key) -> None:
         known.pop(key, None)
@@ -360,8 +400,18 @@ def kept(before: Any, after: Any) -> Any:
         for array, other in zip(leaves(before), leaves(after), strict=True):
             entry = _entry(array)
             if entry is not None and other is not array:
-                _with(other, entry.mask, entry.maker, entry.by_hand)
+                _with(other, entry.mask, entry.maker, entry.by_hand, entry.exact)
     return after
+
+
+def given(array: Array, mask: Array, exact: bool) -> Array:
+    """Return data that a mask goes with; ``exact`` says that it tells sequences from padding of ours."""
+    return _with(array, mask, "x", True, exact)
+
+
+def is_exact(inputs: Any) -> bool:
+    """Return whether there is padding of ours in an array, or in one of several."""
+    return bool(_known) and any((entry := _entry(part)) is not None and entry.exact for part in leaves(inputs))
 
 
 def give(mask: Any) -> None:

@@ -13,7 +13,7 @@ from .._signatures import suggesting
 from ..callbacks import Callback, CallbackList, ProgbarLogger
 from ..layers._calls import own_outputs
 from .arguments import callback_list, check_verbose, steps_or_none
-from .data import Arrays, Source, Targets, joined, lengths_of, source
+from .data import Arrays, Source, Targets, joined, source
 from .measures import Logs
 from .steps import Stepping
 from .turns import in_turn
@@ -131,8 +131,6 @@ class Evaluating(Stepping):
             return self.predict_on_batch(x, mask=mask, lengths=lengths)
         about: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "mask": mask, "lengths": lengths}
         data = self._source(x, needs_targets=False, **about)
-        # Of batches that somebody else has made, those have masks that were lists of different lengths.
-        whole = bool(lengths_of(data.x)) if isinstance(data, Arrays) else None
         hooks = self._hooks_for(data, steps, verbose, callbacks)
         if hooks is not None:
             self.stop_predicting = False
@@ -142,7 +140,7 @@ class Evaluating(Stepping):
             if hooks is not None:
                 hooks.on_predict_batch_begin(step)
             inputs = self._converted("x", inputs)
-            ragged = _masks.of(inputs) is not None if whole is None else whole
+            ragged = _masks.is_exact(inputs)
             parts.append(self._outputs(inputs, ragged))
             if hooks is not None:
                 hooks.on_predict_batch_end(step, {"outputs": joined(parts[-1:]) if ragged else parts[-1]})

@@ -37,10 +37,12 @@ class Stepping(Compiled):
     # --- of the library's own ---
 
     def _run_with_mask(self, x: Any, training: bool = False, logits: Any = False) -> tuple[Any, Any]:
-        """Return the outputs for a batch and their mask; with data that have one, no layer may end it unused."""
+        """Return the outputs for a batch and their mask; padding of ours is to reach nothing."""
         mask = _masks.of(x)
         if mask is None:
             return self.run(x, training, None, logits)
+        if not _masks.is_exact(x):
+            return self._run(x, training, mask, logits)
         with _masks.strict():
             return self._run(x, training, mask, logits)
 
@@ -259,10 +261,10 @@ class Stepping(Compiled):
 
     def predict_on_batch(self, x: Any, *, mask: Any = None, lengths: Any = None) -> Any:
         """Return the outputs for a batch; arguments are those of `predict`."""
-        given = self._with_ends(x, mask, lengths)
-        inputs = self._inputs(given)
-        outputs = self._outputs(inputs, bool(lengths_of(given)))
-        return joined([outputs]) if lengths_of(given) else own_outputs(outputs, inputs)
+        inputs = self._inputs(self._with_ends(x, mask, lengths))
+        ragged = _masks.is_exact(inputs)
+        outputs = self._outputs(inputs, ragged)
+        return joined([outputs]) if ragged else own_outputs(outputs, inputs)
 
     def _outputs(self, x: Any, ragged: bool = False) -> Any:
         """Return the outputs for a batch, those for steps of ``ragged`` inputs as `Sequences`."""

@@ -64,7 +64,7 @@ class Sequences(Rows):
         for row, array in zip(result, arrays, strict=True):
             row[: len(array)] = array
             row[len(array) :] = array[-1]
-        return with_mask(result, np.arange(result.shape[1]) < lengths[:, None])
+        return _masks.given(result, np.arange(result.shape[1]) < lengths[:, None], exact=True)
 
 
 class Masked(Rows):
@@ -81,7 +81,7 @@ class Masked(Rows):
 
     def rows(self, part: Any) -> Array:
         """Return some of the rows."""
-        return with_mask(rows(self.array, part), np.asarray(self.mask[part]))
+        return _masks.given(rows(self.array, part), np.asarray(self.mask[part]), exact=False)
 
 
 def rows(data: Any, part: Any) -> Any:
@@ -93,12 +93,6 @@ def rows(data: Any, part: Any) -> Any:
     # `take` is the faster, but it would first copy the whole of an array that is not contiguous.
     whole = type(part) is slice or not data.flags.c_contiguous
     return np.asarray(data[part] if whole else data.take(part, 0))
-
-
-def with_mask(array: Array, mask: Array) -> Array:
-    """Return an array that a mask goes with."""
-    result: Array = _masks.attach("x", (), array, mask, by_hand=True)
-    return result
 
 
 def differ(value: Any) -> bool:
