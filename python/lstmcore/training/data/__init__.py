@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from ..._tables import is_table
 from ..._tree import map_leaves, rows_of
 from .arrays import Arrays, as_arrays
 from .batches import Iterable, Numbered, Streamed, batch
@@ -36,7 +37,7 @@ __all__ = [
 
 def _holds_batches(x: Any) -> bool:
     """Whether ``x`` is a data set that gives batches, and no array."""
-    if isinstance(x, (list, tuple, dict, str, bytes)) or hasattr(x, "__array__"):
+    if isinstance(x, (list, tuple, dict, str, bytes)) or hasattr(x, "__array__") or is_table(x):
         return False
     return any(hasattr(x, name) for name in ("__iter__", "__next__", "__getitem__"))
 
