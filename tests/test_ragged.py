@@ -364,6 +364,23 @@ def test_what_does_not_fit_is_named(x, y, options, message):
             model.train_on_batch(x, y, **options)
 
 
+def test_validation_has_a_mask_or_a_warning():
+    model = tagger()
+    with pytest.warns(UserWarning, match="validation_data: has no mask"):
+        model.fit(X, Y, mask=MASK, validation_data=(X, Y), verbose=0)
+    history = model.fit(X, Y, mask=MASK, validation_data=(XS, YS), verbose=0).history
+    np.testing.assert_allclose(history["val_loss"][-1], model.evaluate(XS, YS, verbose=0)[0])
+
+
+def test_mean_metrics_do_not_see_how_far_a_batch_is_padded():
+    apart, together = lstmcore.metrics.MeanAbsoluteError(), lstmcore.metrics.MeanAbsoluteError()
+    for x, y in zip(YS, X, strict=True):
+        apart.update_state(x[None], y[None, : len(x), :2], np.ones((1, len(x))))
+    together.update_state(Y, X[:, :, :2], MASK)
+    wanted = np.abs(np.concatenate(YS) - np.concatenate(XS)[:, :2]).mean()
+    np.testing.assert_allclose([apart.result(), together.result()], wanted)
+
+
 def test_a_call_on_a_list_takes_no_mask():
     with pytest.raises(ValueError, match="lengths: expected None for inputs of different length"):
         tagger()(XS, lengths=LENGTHS)

@@ -12,6 +12,7 @@ from .. import _random
 from .._arguments import positive_integer, rate
 from .._screen import is_watched
 from .._signatures import suggesting
+from .._warnings import warn
 from ..callbacks import Callback, CallbackList, History, ProgbarLogger
 from ..layers.layer import Array
 from ..serialization.state import join, split
@@ -146,6 +147,12 @@ class Trainer(Evaluating):
         validation: Source | None = None
         if validation_data is not None:
             validation = self._validation(validation_data, validation_batch_size, validation_steps)
+            masked = mask is not None or lengths is not None
+            if masked and isinstance(validation, Arrays) and not validation.masked:
+                warn(
+                    "validation_data: has no mask, for mask and lengths are those of x: padding in it is taken for data; "
+                    "give lists of arrays of different length, or validation_split"
+                )
         elif share := rate("validation_split", 0.0 if validation_split is None else validation_split):
             if not isinstance(data, Arrays):
                 raise ValueError(

@@ -152,6 +152,11 @@ class Arrays(Source):
         return order if self._lengths is None else self._alike(order, rng)
 
     @property
+    def masked(self) -> bool:
+        """Whether there are inputs with masks."""
+        return any(isinstance(part, Rows) for part in leaves(self.x))
+
+    @property
     def _lengths(self) -> Array | None:
         """Return how long the sequences are, of several inputs the longest; None if they are of one length."""
         found = lengths_of(self.x)
