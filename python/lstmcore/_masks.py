@@ -317,9 +317,9 @@ class _Entry:
 
     __slots__ = ("by_hand", "exact", "maker", "mask", "seen")
 
-    def __init__(self, mask: Array, maker: str, by_hand: bool, exact: bool = False) -> None:
+    def __init__(self, mask: Array, maker: str, by_hand: bool, exact: bool | None = None) -> None:
         self.mask, self.maker = mask, maker
-        self.exact = exact  # what is left out is padding of ours, and is to reach nothing
+        self.exact = exact  # of data: whether what it leaves out is padding of ours; None for what layers return
         self.by_hand = by_hand  # it comes from one that the caller has, and so can use where it does not go by itself
         self.seen = False
 
@@ -368,7 +368,7 @@ def attach(maker: str, inputs: Any, outputs: Any, mask: Any, by_hand: bool = Fal
     return outputs
 
 
-def _with(array: Array, mask: Array, maker: str, by_hand: bool, exact: bool = False) -> Array:
+def _with(array: Array, mask: Array, maker: str, by_hand: bool, exact: bool | None = None) -> Array:
     entry, key = _Entry(mask, maker, by_hand, exact), id(array)
 
     def forget(_: Any, known: dict[int, Any] = _known, key: int = key) -> None:
@@ -412,6 +412,12 @@ def given(array: Array, mask: Array, exact: bool) -> Array:
 def is_exact(inputs: Any) -> bool:
     """Return whether there is padding of ours in an array, or in one of several."""
     return bool(_known) and any((entry := _entry(part)) is not None and entry.exact for part in leaves(inputs))
+
+
+def of_data(inputs: Any) -> Any:
+    """Return the masks that arrays of a data set were given, as `of` does; what layers have made is none of these."""
+    known = _known and any((entry := _entry(part)) is not None and entry.exact is not None for part in leaves(inputs))
+    return of(inputs) if known else None
 
 
 def give(mask: Any) -> None:

@@ -38,7 +38,7 @@ class Stepping(Compiled):
 
     def _run_with_mask(self, x: Any, training: bool = False, logits: Any = False) -> tuple[Any, Any]:
         """Return the outputs for a batch and their mask; padding of ours is to reach nothing."""
-        mask = _masks.of(x)
+        mask = _masks.of_data(x)
         if mask is None:
             return self.run(x, training, None, logits)
         if not _masks.is_exact(x):

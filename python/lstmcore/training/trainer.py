@@ -150,8 +150,8 @@ class Trainer(Evaluating):
             masked = mask is not None or lengths is not None
             if masked and isinstance(validation, Arrays) and not validation.masked:
                 warn(
-                    "validation_data: has no mask, for mask and lengths are those of x: padding in it is taken for data; "
-                    "give lists of arrays of different length, or validation_split"
+                    "validation_data: has no mask, for mask and lengths are those of x, and padding in it is taken for "
+                    "data; give lists of arrays of different length, or validation_split"
                 )
         elif share := rate("validation_split", 0.0 if validation_split is None else validation_split):
             if not isinstance(data, Arrays):

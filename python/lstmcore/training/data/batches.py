@@ -9,7 +9,7 @@ from typing import Any
 from ... import _random
 from ..._tree import map_leaves, rows_of
 from .arrays import as_arrays
-from .rows import gathered, lengths_of, masked
+from .rows import gathered, lengths_of
 from .rows import rows as rows_at
 from .source import Batch, Source
 from .targets import Targets
@@ -25,7 +25,7 @@ def batch(
             f"{name}: expected x, (x,), (x, y) or (x, y, sample_weight) for every batch, got {len(parts)} values"
         )
     x, y, weight = (*parts, None, None)[:3]
-    x = masked(name, as_arrays(name, gathered(name, x, several, known), several, key=key), None, None)
+    x = as_arrays(name, gathered(name, x, several, known), several, key=key)
     rows, lengths = rows_of(x), lengths_of(x)
     if not rows:
         raise ValueError(f"{name}: expected at least one row in every batch, got none")

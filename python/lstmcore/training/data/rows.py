@@ -172,11 +172,11 @@ def _are_one(value: Any) -> bool:
 
 
 def masked(name: str, x: Any, mask: Any, lengths: Any) -> Any:
-    """Return arrays with masks, or with the first ``lengths`` steps, where these are given or go with the arrays."""
+    """Return arrays with masks, or with the first ``lengths`` steps, where these are given."""
     prefix = name.removesuffix("x")
     given = "mask" if lengths is None else "lengths"
     if mask is None and lengths is None:
-        return _with_masks(x, _masks.of(x))
+        return x
     if any(isinstance(part, Sequences) for part in leaves(x)):
         raise ValueError(f"{prefix}{given}: expected None for sequences of different length, whose ends are known")
     if lengths is not None:
