@@ -12,9 +12,12 @@ from ... import _random
 from ..._arguments import not_within_itself, real_array
 from ..._tree import map_leaves, named_leaves, rows_of
 from ..outputs import refuse_key
+from .rows import Rows, lengths_of
+from .rows import rows as rows_at
 from .source import Batch, Source
 
 Array = NDArray[Any]
+_SORTED = 16  # batches among whose sequences those of similar length are found
 
 
 def as_arrays(
@@ -31,6 +34,8 @@ def as_arrays(
     ``dimensions`` and ``rows`` are what one array is expected to have, and ``key`` its name in a dict, where those are
     known.
     """
+    if isinstance(value, Rows):
+        return value
     if isinstance(value, dict):
         not_within_itself(name, value)
         if not value:
@@ -67,6 +72,8 @@ def refuse_several(name: str, count: int) -> NoReturn:
 
 def _is_whole(part: Any, several: bool) -> bool:
     """Whether it is an array with rows or, of several inputs, a list or dict of some."""
+    if isinstance(part, Rows):
+        return True
     if hasattr(part, "__array__"):
         return bool(np.ndim(part))
     if not several or not part:
@@ -142,7 +149,33 @@ class Arrays(Source):
         if self.shuffle == "batch":
             starts = range(0, self.rows, self.batch_size)
             return np.concatenate([s + rng.permutation(min(self.batch_size, self.rows - s)) for s in starts])
-        return rng.permutation(self.rows)
+        order = rng.permutation(self.rows)
+        return order if self._lengths is None else self._alike(order, rng)
+
+    @property
+    def masked(self) -> bool:
+        """Whether there are inputs with masks."""
+        return any(isinstance(part, Rows) for part in leaves(self.x))
+
+    @property
+    def _lengths(self) -> Array | None:
+        """Return how long the sequences are, of several inputs the longest; None if they are of one length."""
+        found = lengths_of(self.x)
+        return np.max(found, axis=0) if found else None
+
+    def _alike(self, order: Array, rng: np.random.Generator) -> Array:
+        """Return an order in which sequences of similar length make a batch.
+
+        Only those of some ten batches that chance has put together are sorted, so that batches differ between epochs.
+        """
+        lengths, size = self._lengths, self.batch_size
+        assert lengths is not None
+        for start in range(0, self.rows, _SORTED * size):
+            part = order[start : start + _SORTED * size]
+            order[start : start + _SORTED * size] = part[np.argsort(lengths[part], kind="stable")]
+        whole = self.rows // size * size
+        batches = order[:whole].reshape(-1, size)
+        return np.concatenate([batches[rng.permutation(len(batches))].reshape(-1), order[whole:]])
 
     def epoch(self, stream: _random.Stream | None, skip: int = 0) -> Iterator[Batch]:
         """Return the batches of a pass over the data, without the first ``skip``."""
@@ -155,19 +188,11 @@ class Arrays(Source):
         for start in starts:
             part = slice(start, start + size) if order is None else order[start : start + size]
             yield (
-                _rows(x, part) if single else map_leaves(lambda array: _rows(array, part), x),  # noqa: B023
-                map_leaves(lambda array: _rows(array, part), y),  # noqa: B023
-                map_leaves(lambda array: _rows(array, part), weight),  # noqa: B023
+                rows_at(x, part) if single else map_leaves(lambda array: rows_at(array, part), x),  # noqa: B023
+                map_leaves(lambda array: rows_at(array, part), y),  # noqa: B023
+                map_leaves(lambda array: rows_at(array, part), weight),  # noqa: B023
             )
 
     def first(self) -> Batch:
         """Return the first row."""
         return next(self._batches(None, range(1)))
-
-
-def _rows(array: Array | None, part: Any) -> Array | None:
-    if array is None:
-        return None
-    # `take` is the faster, but it would first copy the whole of an array that is not contiguous.
-    whole = type(part) is slice or not array.flags.c_contiguous
-    return np.asarray(array[part] if whole else array.take(part, 0))
