@@ -4,13 +4,14 @@ python benchmarks/programs.py                       all, with all CPUs, lstmcore
 python benchmarks/programs.py T1 forecast --threads 1 --packages lstmcore keras
 
 The same program runs with either package: only the name of the module differs. (`keras` takes its backend from
-KERAS_BACKEND.) Packages have turns, in fresh processes; a time is the median over the turns.
+KERAS_BACKEND.) Packages have turns, in fresh processes; a time is the median over the turns. "forecast" is held against
+a loop written by hand in PyTorch too, where that is installed.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -94,6 +95,27 @@ def forecast(keras: Any) -> Step:
     return lambda: model.fit(x, y, epochs=100, batch_size=32, validation_split=0.2, verbose=0)
 
 
+def forecast_by_hand(torch: Any) -> Step:
+    """The same as a loop written by hand in PyTorch."""
+    from torch_programs import Forecaster
+
+    x, y = torch.randn(105, 12, 1), torch.randn(105, 1)
+    model, loss_of = Forecaster(1, 50), torch.nn.functional.mse_loss
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def fit() -> None:
+        for _ in range(100):
+            for rows in torch.randperm(84).split(32):
+                optimizer.zero_grad()
+                loss_of(model(x[rows]), y[rows]).backward()
+                optimizer.step()
+            with torch.inference_mode():
+                loss_of(model(x[84:]), y[84:]).item()
+
+    return fit
+
+
+BY_HAND = {"forecast": forecast_by_hand}
 PROGRAMS = {"T1": t1, "forecast": forecast, "sentiment": sentiment, "dropout": sentiment_dropout, "speech": speech}
 
 
@@ -150,7 +172,10 @@ def work(package: str, name: str, threads: int, seconds: float) -> None:
 
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
-        step = PROGRAMS[name](importlib.import_module(package))
+        module = importlib.import_module(package)
+        if package == "torch":
+            module.set_num_threads(threads)
+        step = (BY_HAND if package == "torch" else PROGRAMS)[name](module)
     print("\n" + json.dumps(measure(step, seconds)))
 
 
@@ -175,7 +200,8 @@ def main() -> None:
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(options.threads))}
     rows = []
     for name in options.programs or PROGRAMS:
-        packages = [*options.packages, *(["core"] if name == "T1" else [])]
+        by_hand = name in BY_HAND and importlib.util.find_spec("torch")
+        packages = [*options.packages, *(["torch"] if by_hand else []), *(["core"] if name == "T1" else [])]
         times: dict[str, list[float]] = {package: [] for package in packages}
         for _ in range(options.turns):
             for package in packages:

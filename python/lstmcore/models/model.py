@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _masks
+from .. import _masks, _screen
 from .._arguments import flag, function, integer, number_arrays, positive_integer, shown
 from .._tree import copies, in_places, leaves, map_leaves, shapes
 from .._warnings import warn
@@ -115,6 +115,8 @@ class Model(Savable, Trainer):
         if layers and self.is_traced and self.__dict__.get("built") and layers != layers_in(self.__dict__.get(name)):
             raise ValueError(f"{self.name}: {name}: {OTHER_LAYERS}")
         for layer in layers:
+            if layer is self or any(part is self for part in layer.keepers):
+                raise ValueError(f"{type(self).__name__}: {name}: expected layers, got one that the model is within")
             layer.refuse_owner(self.__dict__.get("name", type(self).__name__))
         super().__setattr__(name, value)
         if layers and "given_dtype" in self.__dict__:
@@ -461,13 +463,13 @@ class Model(Savable, Trainer):
         Parameters
         ----------
         line_length : of the table, at least.
-        print_fn : is given each line; `print` by default.
+        print_fn : is given each line; by default it is printed, in ASCII where standard output has no more.
         expand_nested : also show the layers of models that are layers of this one.
         show_trainable : also show which layers `fit` moves.
         positions, layer_range : accepted for Keras's sake; have no effect.
         """
         width = 70 if line_length is None else positive_integer("line_length", line_length)
-        show = print if print_fn is None else function("print_fn", print_fn)
+        show = _screen.show if print_fn is None else function("print_fn", print_fn)
         nested, trainable = flag("expand_nested", expand_nested), flag("show_trainable", show_trainable)
         print_summary(self, self.layers, width, show, nested, trainable)
 
