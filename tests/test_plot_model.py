@@ -85,13 +85,6 @@ def test_frames_hold_the_layers_of_models_within_and_nothing_else():
     ]
 
 
-def test_lines_are_drawn_as_one_says():
-    assert "splines=curved" in utils.plot_model(towers(), None, splines="curved").source
-    assert "splines" not in utils.model_to_dot(towers()).source
-    with pytest.raises(ValueError, match="splines: expected one of 'ortho', 'curved'"):
-        utils.model_to_dot(towers(), splines="bent")
-
-
 def test_a_model_within_is_drawn_for_each_call():
     x = Input((3,), name="x")
     inner = Sequential([layers.Dense(3, name="own")], name="inner")
