@@ -42,7 +42,7 @@ enum {
     LSTMCORE_UNSUPPORTED = 4, /* a newer format, a layer or option that cannot be run without Python or as a stream */
     LSTMCORE_MEMORY = 5,      /* there is not enough memory */
     LSTMCORE_BUSY = 6,        /* another thread is using the stream */
-    LSTMCORE_INTERNAL = 7     /* anything else, such as an instruction set that the environment names and is not there */
+    LSTMCORE_INTERNAL = 7 /* anything else, such as an instruction set that the environment names and is not there */
 };
 
 /* What numbers an array has. */

@@ -29,13 +29,20 @@ thread_local std::string last_error;
 
 int code_of(ErrorKind kind) {
     switch (kind) {
-        case ErrorKind::argument: return LSTMCORE_ARGUMENT;
-        case ErrorKind::file: return LSTMCORE_FILE;
-        case ErrorKind::format: return LSTMCORE_FORMAT;
-        case ErrorKind::unsupported: return LSTMCORE_UNSUPPORTED;
-        case ErrorKind::memory: return LSTMCORE_MEMORY;
-        case ErrorKind::busy: return LSTMCORE_BUSY;
-        case ErrorKind::internal: break;
+        case ErrorKind::argument:
+            return LSTMCORE_ARGUMENT;
+        case ErrorKind::file:
+            return LSTMCORE_FILE;
+        case ErrorKind::format:
+            return LSTMCORE_FORMAT;
+        case ErrorKind::unsupported:
+            return LSTMCORE_UNSUPPORTED;
+        case ErrorKind::memory:
+            return LSTMCORE_MEMORY;
+        case ErrorKind::busy:
+            return LSTMCORE_BUSY;
+        case ErrorKind::internal:
+            break;
     }
     return LSTMCORE_INTERNAL;
 }
@@ -138,7 +145,7 @@ int describe(const lstmcore_model* model, lstmcore_port* port, bool in) {
     return guarded([&] {
         not_null("model", model), not_null("port", port);
         const Form form = in ? model->model->in() : model->model->out();
-        port->dtype = !form.features                ? LSTMCORE_INT64
+        port->dtype = !form.features               ? LSTMCORE_INT64
                       : model->model->is_float32() ? LSTMCORE_FLOAT32
                                                    : LSTMCORE_FLOAT64;
         port->is_sequence = form.sequence;
@@ -287,19 +294,22 @@ int lstmcore_stream_restore(lstmcore_stream* stream, const void* snapshot, size_
         not_null("snapshot", snapshot);
         const SnapshotHeader wanted = header_of(*stream->model, own);
         SnapshotHeader header;
-        if (bytes < sizeof header) refuse("snapshot: expected " + std::to_string(snapshot_bytes(own)) + " bytes, got " +
-                                          std::to_string(bytes));
+        if (bytes < sizeof header)
+            refuse("snapshot: expected " + std::to_string(snapshot_bytes(own)) + " bytes, got " +
+                   std::to_string(bytes));
         std::memcpy(&header, snapshot, sizeof header);
         if (std::memcmp(header.magic, magic, sizeof magic))
             throw ModelError(ErrorKind::format, "snapshot: is none of a stream");
         if (header.version != snapshot_version)
             throw ModelError(ErrorKind::unsupported, "snapshot: expected version " + std::to_string(snapshot_version) +
                                                          ", got " + std::to_string(header.version));
-        if (header.model != wanted.model || header.element != wanted.element || header.size != wanted.size)
-            throw ModelError(ErrorKind::argument, "snapshot: is of another model");
+        if (header.model != wanted.model || header.element != wanted.element) refuse("snapshot: is of another model");
         if (header.batch != wanted.batch)
             refuse("snapshot: expected a batch of " + std::to_string(wanted.batch) + ", got " +
                    std::to_string(header.batch));
+        if (header.size != wanted.size)
+            throw ModelError(ErrorKind::format, "snapshot: expected " + std::to_string(wanted.size) + " numbers, got " +
+                                                    std::to_string(header.size));
         check_array("snapshot", snapshot, bytes, snapshot_bytes(own));
         std::vector<T> states(header.size);
         std::memcpy(states.data(), static_cast<const char*>(snapshot) + sizeof header, states.size() * sizeof(T));

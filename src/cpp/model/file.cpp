@@ -25,8 +25,19 @@ Json parsed(const char* begin, const char* end, const char* what) {
 }
 
 std::size_t element_bytes(const std::string& dtype) {
-    for (const auto& [name, bytes] : {std::pair("F64", 8), {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4},
-                                      {"I16", 2}, {"I8", 1}, {"U64", 8}, {"U32", 4}, {"U16", 2}, {"U8", 1}, {"BOOL", 1}})
+    for (const auto& [name, bytes] : {std::pair("F64", 8),
+                                      {"F32", 4},
+                                      {"F16", 2},
+                                      {"BF16", 2},
+                                      {"I64", 8},
+                                      {"I32", 4},
+                                      {"I16", 2},
+                                      {"I8", 1},
+                                      {"U64", 8},
+                                      {"U32", 4},
+                                      {"U16", 2},
+                                      {"U8", 1},
+                                      {"BOOL", 1}})
         if (dtype == name) return std::size_t(bytes);
     damaged("unknown dtype " + dtype.substr(0, 20));
 }
@@ -72,8 +83,7 @@ ModelFile::ModelFile(const unsigned char* data, std::size_t size) {
     std::size_t last = 0;
     for (const auto& [name, entry] : header.items()) {
         if (name == "__metadata__") continue;
-        const StoredArray& array =
-            arrays.emplace(name, stored(Config(entry, name), body, body_size)).first->second;
+        const StoredArray& array = arrays.emplace(name, stored(Config(entry, name), body, body_size)).first->second;
         last = std::max(last, std::size_t(array.data - body) + array.bytes);
     }
     if (last != body_size) damaged("there are bytes of no array at its end");

@@ -28,7 +28,7 @@ T relu(T x) {
 }
 template <class T>
 T relu6(T x) {
-    return at_most(relu(x), T(6));
+    return at_most(x > T(0) ? x : T(0), T(6));  // of NaN 0, as in Python
 }
 template <class T>
 T leaky_relu(T x) {

@@ -172,12 +172,10 @@ class GlobalMaxPooling final : public Layer<T> {
 template <class T>
 std::unique_ptr<Layer<T>> time_distributed(const Place& place) {
     needs_numbers(place);
-    if (!place.in.sequence)
-        throw ModelError(ErrorKind::format, place.config.where() + ": inputs: expected sequences");
+    if (!place.in.sequence) throw ModelError(ErrorKind::format, place.config.where() + ": inputs: expected sequences");
     std::map<std::string, int> seen;
     const Form vectors{false, 1, place.in.features};
-    std::unique_ptr<Layer<T>> layer =
-        made_layer<T>(place.file, place.config.value("layer"), place.path, seen, vectors);
+    std::unique_ptr<Layer<T>> layer = made_layer<T>(place.file, place.config.value("layer"), place.path, seen, vectors);
     if (!layer->stepwise()) place.config.not_offered("a layer of whole samples at every step");
     // What looks at one vector at a time does not mind how they are arranged.
     layer->in = place.in;
@@ -186,9 +184,8 @@ std::unique_ptr<Layer<T>> time_distributed(const Place& place) {
 }
 
 // In training they disturb their inputs, or add to the loss; otherwise they do nothing.
-constexpr const char* identities[] = {"Dropout",         "SpatialDropout1D", "GaussianDropout",
-                                      "GaussianNoise",   "AlphaDropout",     "ActivityRegularization",
-                                      "Identity"};
+constexpr const char* identities[] = {"Dropout",      "SpatialDropout1D",       "GaussianDropout", "GaussianNoise",
+                                      "AlphaDropout", "ActivityRegularization", "Identity"};
 
 }  // namespace
 
@@ -212,10 +209,10 @@ std::unique_ptr<Layer<T>> plain_layer(const std::string& kind, const Place& plac
     if (kind == "Flatten") return std::make_unique<Flatten<T>>(place);
     if (kind == "GlobalMaxPooling1D") return std::make_unique<GlobalMaxPooling<T>>(place);
     if (kind == "TimeDistributed") return time_distributed<T>(place);
-    if (kind == "Activation")
-        return std::make_unique<Activated<T>>(place, row_function<T>(place.config, "activation"));
+    if (kind == "Activation") return std::make_unique<Activated<T>>(place, row_function<T>(place.config, "activation"));
     for (const char* identity : identities)
-        if (kind == identity) return std::make_unique<Activated<T>>(place, RowFunction<T>{[](T*, std::size_t, std::size_t, int) {}});
+        if (kind == identity)
+            return std::make_unique<Activated<T>>(place, RowFunction<T>{[](T*, std::size_t, std::size_t, int) {}});
     return nullptr;
 }
 

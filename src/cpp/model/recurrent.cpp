@@ -15,8 +15,12 @@ struct Kind {
     const char *layer, *cell, *path;
 };
 constexpr Kind kinds[] = {
-    {"SimpleRNN", "rnn", "simple_rnn"}, {"GRU", "gru", "gru"},           {"LSTM", "lstm", "lstm"},
-    {"MinGRU", "min_gru", "min_gru"},   {"MinLSTM", "min_lstm", "min_lstm"}, {"SLSTM", "slstm", "slstm"},
+    {"SimpleRNN", "rnn", "simple_rnn"},
+    {"GRU", "gru", "gru"},
+    {"LSTM", "lstm", "lstm"},
+    {"MinGRU", "min_gru", "min_gru"},
+    {"MinLSTM", "min_lstm", "min_lstm"},
+    {"SLSTM", "slstm", "slstm"},
 };
 
 const Kind* kind_of(const std::string& layer) {
@@ -184,9 +188,8 @@ class Recurrent final : public Layer<T> {
         run.return_sequences = return_sequences, run.backwards = backwards, run.zoneout = zoneout;
         if (!mask.empty()) run.plan = make_plan(in.batch, in.steps, mask, backwards, !zero, false);
         run.x = {in.data, in.steps * in.features, in.features, -1, nullptr, nullptr, nullptr};
-        p.pass.outputs = return_sequences
-                             ? Sequence<T>{out, in.steps * whole, whole, -1, nullptr, nullptr, nullptr}
-                             : Sequence<T>{out, whole, 0, -1, nullptr, nullptr, nullptr};
+        p.pass.outputs = return_sequences ? Sequence<T>{out, in.steps * whole, whole, -1, nullptr, nullptr, nullptr}
+                                          : Sequence<T>{out, whole, 0, -1, nullptr, nullptr, nullptr};
         const long states = weights->cell->state_count(), widest = std::max(run.shape.units, run.shape.outputs);
         p.last = Buffer<T>(product("batch", std::size_t(states * widest), std::size_t(in.batch)));
         for (long k = 0; k < states; ++k) p.pass.last[k] = p.last.get() + k * in.batch * widest;
@@ -237,9 +240,11 @@ class Bidirectional final : public Layer<T> {
         const auto [kind, forward] = part(config, "layer");
         const bool same = config.is_null("backward_layer");
         const auto [other_kind, backward] = part(config, same ? "layer" : "backward_layer");
-        first = std::make_unique<Recurrent<T>>(*kind, Place{place.file, forward, place.path + kind->path + "/", place.in});
+        first =
+            std::make_unique<Recurrent<T>>(*kind, Place{place.file, forward, place.path + kind->path + "/", place.in});
         const std::string numbered = std::string(other_kind->path) + (kind == other_kind ? "_1/" : "/");
-        second = std::make_unique<Recurrent<T>>(*other_kind, Place{place.file, backward, place.path + numbered, place.in});
+        second =
+            std::make_unique<Recurrent<T>>(*other_kind, Place{place.file, backward, place.path + numbered, place.in});
         if (same) second->backwards = !first->backwards;
         const bool fit = first->return_sequences == second->return_sequences && first->backwards != second->backwards;
         if (!fit || (merge != Merge::concat && first->width() != second->width()))
