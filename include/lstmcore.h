@@ -6,11 +6,12 @@
  * written is then not to be relied on, and nothing else has changed unless its description says so.
  *
  * What can be run: Sequential models of float32 or float64 made of SimpleRNN, GRU, LSTM, MinGRU, MinLSTM and SLSTM with
- * all their options (activations by name, those that the core has), Bidirectional, Dense, Embedding, Masking,
- * Activation, Flatten, GlobalMaxPooling1D, TimeDistributed, and the layers that do nothing but in training. The
- * activations of Dense and Activation are linear, tanh, sigmoid, softmax, relu, relu6, leaky_relu, hard_sigmoid,
- * hard_tanh, softsign. Everything else is refused by its name with LSTMCORE_UNSUPPORTED when the model is loaded. The
- * results are bit for bit those of Python's `predict` on the same CPU, those of a softmax to rounding.
+ * all their options (activations by name, those that the core has), Bidirectional, Dense, Conv1D, MaxPooling1D,
+ * AveragePooling1D, GlobalMaxPooling1D, LayerNormalization, RMSNormalization and BatchNormalization (of the last axis),
+ * Embedding, Masking, Activation, Flatten, TimeDistributed, and the layers that do nothing but in training. The
+ * activations of Dense, Conv1D and Activation are linear, tanh, sigmoid, softmax, relu, relu6, leaky_relu,
+ * hard_sigmoid, hard_tanh, softsign. Everything else is refused by its name with LSTMCORE_UNSUPPORTED when the model is
+ * loaded. The results are bit for bit those of Python's `predict` on the same CPU, those of a softmax to rounding.
  *
  * Arrays are contiguous, the last axis first in memory: inputs (batch, steps, features), or of a model of vectors
  * (batch, features), or of one that takes integers, int64_t, without the axis of features. Their sizes are given in
@@ -75,6 +76,9 @@ LSTMCORE_API void lstmcore_model_free(lstmcore_model* model);
 
 LSTMCORE_API int lstmcore_model_input(const lstmcore_model* model, lstmcore_port* port);
 LSTMCORE_API int lstmcore_model_output(const lstmcore_model* model, lstmcore_port* port);
+
+/* How many steps the outputs have, of inputs with that many; 1, if they are no sequences. */
+LSTMCORE_API int lstmcore_model_output_steps(const lstmcore_model* model, size_t steps, size_t* output_steps);
 
 /* Runs the model on whole sequences.
  *

@@ -117,6 +117,11 @@ class Model {
         check(lstmcore_model_output(own.get(), &port));
         return port;
     }
+    std::size_t output_steps(std::size_t steps) const {
+        std::size_t count = 0;
+        check(lstmcore_model_output_steps(own.get(), steps, &count));
+        return count;
+    }
     // Whole sequences, `batch` of them with `steps` steps each; `lengths`, one for each, may be left out.
     template <class T, class In = T>
     void run(std::size_t batch, std::size_t steps, Span<const In> inputs, Span<T> outputs,

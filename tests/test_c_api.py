@@ -39,6 +39,7 @@ def _library() -> Any:
     library.lstmcore_model_free.restype = library.lstmcore_stream_free.restype = None
     library.lstmcore_model_input.argtypes = library.lstmcore_model_output.argtypes = [pointer, pointer]
     library.lstmcore_model_run.argtypes = [pointer, size, size, pointer, pointer, size, pointer, size]
+    library.lstmcore_model_output_steps.argtypes = [pointer, size, pointer]
     library.lstmcore_stream_new.argtypes = [pointer, size, size, pointer]
     library.lstmcore_stream_run.argtypes = [pointer, size, pointer, size, pointer, size]
     library.lstmcore_stream_reset.argtypes = [pointer]
@@ -89,7 +90,9 @@ class Loaded:
     def run(self, x: Any, lengths: Any = None) -> Any:
         x = self.array(x)
         steps = x.shape[1] if self.input.is_sequence else 1
-        rows = (len(x), steps) if self.output.is_sequence else (len(x),)
+        count = ctypes.c_size_t()
+        check(C.lstmcore_model_output_steps(self.handle, steps, ctypes.byref(count)))
+        rows = (len(x), count.value) if self.output.is_sequence else (len(x),)
         y = np.full((*rows, self.output.features), np.nan, self.dtype)
         given = None if lengths is None else np.ascontiguousarray(lengths, np.uintp)
         check(
@@ -209,6 +212,26 @@ CHAINS: dict[str, Any] = {
         L.Flatten(),
         L.Dense(3, "hard_sigmoid", use_bias=False),
     ],
+    "convolutions": lambda: [
+        L.Conv1D(6, 3, padding="same", strides=2, activation="relu", input_shape=(None, 3)),
+        L.Conv1D(4, 2, padding="valid", dilation_rate=2, groups=2),
+        L.LSTM(4),
+    ],
+    "padding": lambda: [
+        L.Masking(0.0, input_shape=(None, 3)),
+        L.Conv1D(4, 2, use_bias=False),
+        L.Conv1D(4, 3, padding="causal", dilation_rate=2, activation="tanh"),
+        L.MaxPooling1D(2, 1, padding="same"),
+        L.AveragePooling1D(3, 2, padding="same"),
+        L.GRU(4, return_sequences=True),
+    ],
+    "pooling": lambda: [
+        L.MaxPooling1D(2, input_shape=(9, 3)),
+        L.AveragePooling1D(2, 1),
+        L.BatchNormalization(),
+        L.Flatten(),
+        L.BatchNormalization(scale=False, renorm=True),
+    ],
     "largest": lambda: [L.GRU(4, return_sequences=True, input_shape=(None, 3)), L.GlobalMaxPooling1D(), L.Dense(1)],
 }
 
@@ -220,10 +243,76 @@ def test_chains(name: str) -> None:
     loaded = Loaded(_saved(model))
     x = np.random.default_rng(2).normal(size=(3, 9, 3)).astype("float32")
     x[1, 4:] = 0
-    np.testing.assert_array_equal(loaded.run(x), model.predict(x, verbose=0))
-    np.testing.assert_array_equal(
-        loaded.run(x[:0]), np.zeros((0, *model.output_shape[1:]))
-    ) if name == "stack" else None
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(loaded.run(x), expected)
+    assert loaded.run(x[:0]).shape == (0, *expected.shape[1:])
+
+
+@pytest.mark.parametrize("width", [3, 8, 21, 150, 300])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_normalizations(width: int, dtype: str) -> None:
+    """Of rows of any width: the order of NumPy's sums depends on it."""
+    normalized = [
+        L.LayerNormalization(input_shape=(None, width), dtype=dtype),
+        L.RMSNormalization(epsilon=0.1, dtype=dtype),
+        L.LayerNormalization(scale=False, dtype=dtype),
+        L.LayerNormalization(center=False, axis=[-1], dtype=dtype),
+        L.LayerNormalization(rms_scaling=True, dtype=dtype),
+    ]
+    model = randomized(Sequential(normalized))
+    x = np.random.default_rng(5).normal(1, 2, (2, 5, width)).astype(dtype)
+    np.testing.assert_array_equal(Loaded(_saved(model)).run(x), model.predict(x, verbose=0))
+
+
+def test_streams_of_all_that_stream() -> None:
+    """In pieces of any size, the bits of the whole; and they go on from a snapshot."""
+    model = Sequential(
+        [
+            L.Conv1D(6, 3, padding="causal", dilation_rate=2, groups=3, activation="relu", input_shape=(None, 3)),
+            L.BatchNormalization(),
+            L.LSTM(5, return_sequences=True),
+            L.LayerNormalization(),
+            L.Conv1D(4, 1, padding="causal"),
+            L.TimeDistributed(L.Dense(4, "sigmoid")),
+            L.Dropout(0.5),
+            L.SLSTM(4),
+        ]
+    )
+    model = randomized(model)
+    loaded, x = Loaded(_saved(model)), np.random.default_rng(6).normal(size=(2, 13, 3)).astype("float32")
+    own = model.stream(2, 13)
+    expected = own(x)
+    np.testing.assert_array_equal(expected[:, -1], model.predict(x, verbose=0))
+    stream, pieces = loaded.stream(2, 5), [x[:, :1], x[:, 1:6], x[:, 6:7], x[:, 7:9], x[:, 9:]]
+    first = [stream.run(p) for p in pieces[:3]]
+    other = loaded.stream(2, 5)
+    other.restore(stream.snapshot())
+    for further in (stream, other):
+        got = np.concatenate(first + [further.run(p) for p in pieces[3:]], axis=1)
+        np.testing.assert_array_equal(got, expected)
+    check(C.lstmcore_stream_reset(stream.handle))
+    np.testing.assert_array_equal(stream.run(x[:, :5]), expected[:, :5])
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda: L.Bidirectional(L.LSTM(2)),
+        lambda: L.Conv1D(2, 2, padding="same"),
+        lambda: L.MaxPooling1D(),
+        lambda: L.GlobalMaxPooling1D(),
+        lambda: L.GRU(2, go_backwards=True),
+        lambda: L.Masking(),
+    ],
+)
+def test_what_cannot_stream(last: Any) -> None:
+    """Refused, and the model still runs."""
+    model = Sequential([L.Dense(3, input_shape=(None, 3)), last()])
+    model.build((None, None, 3))
+    loaded = Loaded(_saved(model))
+    with pytest.raises(RefusedError, match="layer 2 of the model needs the whole sequence") as refused:
+        loaded.stream()
+    assert refused.value.code == UNSUPPORTED
 
 
 @pytest.mark.parametrize("function", ["tanh", "sigmoid", "relu", "relu6", "hard_tanh", "hard_sigmoid", "leaky_relu"])
@@ -322,6 +411,7 @@ def test_wrong_arguments(content: bytes, tmp_path: Any) -> None:
         (lambda: C.lstmcore_model_load(os.fsencode(tmp_path), out), FILE, "cannot be read"),
         (lambda: C.lstmcore_model_load_memory(content, len(content), None), ARGUMENT, "model"),
         (lambda: C.lstmcore_model_input(handle, None), ARGUMENT, "port"),
+        (lambda: C.lstmcore_model_output_steps(handle, 0, out), ARGUMENT, "steps: expected 1"),
         (lambda: C.lstmcore_stream_new(None, 1, 1, out), ARGUMENT, "model"),
         (lambda: C.lstmcore_stream_new(handle, 0, 1, out), ARGUMENT, "batch: expected 1 to"),
         (lambda: C.lstmcore_stream_new(handle, 1, 0, out), ARGUMENT, "most_steps"),

@@ -105,6 +105,12 @@ std::size_t bytes_of_inputs(const Model& model, std::size_t rows) {
                     : product("inputs", rows, sizeof(std::int64_t));
 }
 
+std::size_t steps_out(const Model& model, std::size_t steps) {
+    const Form in = model.in();
+    in_bounds("steps", steps, std::size_t(in.steps ? in.steps : 1), std::size_t(in.steps ? in.steps : most_rows));
+    return std::size_t(model.visit([&](const auto& chain) { return chain.steps_of(long(steps)); }));
+}
+
 // The inputs and outputs of a call, of so many rows each.
 void check_arrays(const Model& model, std::size_t rows, const void* inputs, std::size_t input_bytes,
                   std::size_t output_rows, const void* outputs, std::size_t output_bytes) {
@@ -223,17 +229,24 @@ void lstmcore_model_free(lstmcore_model* model) { delete model; }
 int lstmcore_model_input(const lstmcore_model* model, lstmcore_port* port) { return describe(model, port, true); }
 int lstmcore_model_output(const lstmcore_model* model, lstmcore_port* port) { return describe(model, port, false); }
 
+int lstmcore_model_output_steps(const lstmcore_model* model, size_t steps, size_t* output_steps) {
+    return guarded([&] {
+        not_null("model", model), not_null("output_steps", output_steps);
+        *output_steps = steps_out(*model->model, steps);
+    });
+}
+
 int lstmcore_model_run(const lstmcore_model* model, size_t batch, size_t steps, const size_t* lengths,
                        const void* inputs, size_t input_bytes, void* outputs, size_t output_bytes) {
     return guarded([&] {
         not_null("model", model);
         const Model& own = *model->model;
-        const Form in = own.in(), out = own.out();
+        const Form in = own.in();
         in_bounds("batch", batch, 0, most_rows);
-        in_bounds("steps", steps, in.steps ? std::size_t(in.steps) : 1, std::size_t(in.steps ? in.steps : most_rows));
+        const std::size_t output_rows = product("outputs", batch, steps_out(own, steps));
         if (lengths && !in.sequence) refuse("lengths: expected null, as the inputs are no sequences");
         const std::size_t rows = product("steps", batch, steps);
-        check_arrays(own, rows, inputs, input_bytes, out.sequence ? rows : batch, outputs, output_bytes);
+        check_arrays(own, rows, inputs, input_bytes, output_rows, outputs, output_bytes);
         Mask mask = mask_of(lengths, batch, steps);
         own.visit([&](const auto& chain) {
             using T = typename std::decay_t<decltype(chain)>::Element;

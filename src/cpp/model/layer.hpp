@@ -53,6 +53,8 @@ class Layer {
     virtual ~Layer() = default;
     // Outputs (batch, steps or, where they are vectors, 1, features), and what becomes of the mask.
     virtual void run(const Values<T>& in, T* out, Mask& mask) const = 0;
+    // Of its outputs, for that many of its inputs; refused where these are too few.
+    virtual long steps_of(long steps) const { return out.sequence ? steps : 1; }
     // Whether it looks at one step at a time, whatever is before it, so that its own `run` is that of a stage.
     virtual bool stepwise() const { return false; }
     // For a stream; null where it needs more than a chunk of the sequence.
@@ -91,6 +93,10 @@ template <class T>
 std::unique_ptr<Layer<T>> recurrent_layer(const std::string& kind, const Place& place);
 template <class T>
 std::unique_ptr<Layer<T>> plain_layer(const std::string& kind, const Place& place);
+template <class T>
+std::unique_ptr<Layer<T>> window_layer(const std::string& kind, const Place& place);
+template <class T>
+std::unique_ptr<Layer<T>> normalization_layer(const std::string& kind, const Place& place);
 // Any of them, of the description of one; refused by name where there is none.
 template <class T>
 std::unique_ptr<Layer<T>> made_layer(const ModelFile& file, const Json& description, const std::string& prefix,

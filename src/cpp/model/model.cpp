@@ -80,6 +80,8 @@ std::unique_ptr<Layer<T>> made_layer(const ModelFile& file, const Json& descript
     const Place place{file, config, prefix + name + (count ? "_" + std::to_string(count) : "") + "/", in};
     if (auto layer = recurrent_layer<T>(kind, place)) return layer;
     if (auto layer = plain_layer<T>(kind, place)) return layer;
+    if (auto layer = window_layer<T>(kind, place)) return layer;
+    if (auto layer = normalization_layer<T>(kind, place)) return layer;
     config.not_offered("a layer of this class");
 }
 
@@ -97,13 +99,19 @@ Chain<T>::Chain(const ModelFile& file, const Config& model) {
 }
 
 template <class T>
+long Chain<T>::steps_of(long steps) const {
+    for (const auto& layer : layers) steps = layer->steps_of(steps);
+    return steps;
+}
+
+template <class T>
 void Chain<T>::run(const Values<T>& in, T* out, Mask mask) const {
     if (!in.batch) return;
     Values<T> values = in;
     Buffer<T> held;
     for (const auto& layer : layers) {
         const bool last = layer == layers.back();
-        const long steps = layer->out.sequence ? values.steps : 1, features = layer->out.features;
+        const long steps = layer->steps_of(values.steps), features = layer->out.features;
         Buffer<T> room(last ? 0 : product("steps", product("batch", values.batch, steps), features));
         layer->run(values, last ? out : room.get(), mask);
         held = std::move(room);

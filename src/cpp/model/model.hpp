@@ -20,6 +20,7 @@ class Chain {
     Form in() const { return layers.front()->in; }
     Form out() const { return layers.back()->out; }
     const std::vector<std::unique_ptr<Layer<T>>>& all() const { return layers; }
+    long steps_of(long steps) const;  // of the outputs, 1 of vectors; refused where those of the inputs are too few
     void run(const Values<T>& in, T* out, Mask mask) const;
 };
 
