@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import pathlib
 import random
+import shutil
+import subprocess
 import tempfile
 from typing import Any
 
@@ -132,6 +135,18 @@ class Streamed:
 
     def restore(self, content: bytes) -> None:
         check(C.lstmcore_stream_restore(self.handle, content, len(content)))
+
+
+@pytest.mark.parametrize(("compiler", "file"), [("cc", "lstmcore.h"), ("c++", "lstmcore.hpp")])
+def test_headers_are_of_the_standard(compiler: str, file: str) -> None:
+    """C99 and C++17, by themselves and without a warning."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    include = pathlib.Path(__file__).parents[1] / "include"
+    language = ["-xc", "-std=c99"] if compiler == "cc" else ["-xc++", "-std=c++17"]
+    command = [compiler, *language, "-pedantic-errors", "-Wall", "-Wextra", "-Werror", f"-I{include}", "-fsyntax-only"]
+    text = f"#include <{file}>\nint main({'void' if compiler == 'cc' else ''}) {{ return 0; }}\n"
+    subprocess.run([*command, "-"], input=text, text=True, check=True)
 
 
 def randomized(model: Any, seed: int = 0) -> Any:
@@ -365,8 +380,10 @@ def test_snapshots(content: bytes) -> None:
     check(C.lstmcore_stream_reset(first.handle))
     np.testing.assert_array_equal(first.run(x), model.run(x))
     changed = Loaded(_saved(randomized(Sequential([L.LSTM(4, input_shape=(None, 2)), L.Dense(1)]))))
+    told = Loaded(edited(content, lambda d: _layer(d, 0)["config"].update(activation="relu")))
     for stream, snapshot, code, match in [
         (changed.stream(2), kept, ARGUMENT, "another model"),
+        (told.stream(2), kept, ARGUMENT, "another model"),
         (model.stream(3), kept, ARGUMENT, "batch of 3, got 2"),
         (other, kept[:-1], ARGUMENT, "bytes, got"),
         (other, b"", ARGUMENT, "bytes, got 0"),
@@ -429,13 +446,13 @@ def test_wrong_arguments(content: bytes, tmp_path: Any) -> None:
     assert run() == OK
 
 
-def edited(content: bytes, edit: Any) -> bytes:
-    """The file with another configuration."""
+def edited(content: bytes, edit: Any, text_there: str = "") -> bytes:
+    """The file with another configuration, and text in the place of a layer {"here": "there"}."""
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     data = json.loads(header["__metadata__"]["lstmcore"])
     edit(data)
-    header["__metadata__"]["lstmcore"] = json.dumps(data)
+    header["__metadata__"]["lstmcore"] = json.dumps(data).replace('{"here": "there"}', text_there)
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
@@ -510,6 +527,14 @@ def test_hostile_files(content: bytes) -> None:
         with pytest.raises(RefusedError) as refused:
             Loaded(len(text).to_bytes(8, "little") + text)
         assert refused.value.code == FORMAT
+    nested = {"module": "lstmcore.layers", "class_name": "TimeDistributed", "config": 0}
+    for depth, match in [(2, "config: expected an object"), (1000, "nested too deeply")]:
+        # Built as text: Python's own parser gives up earlier.
+        layer = json.dumps(nested).replace("0}", '{"name": "n", "dtype": "float32", "layer": ')
+        text = layer * depth + "0" + "}}" * depth
+        changed = edited(content, lambda d: _layer(d, 0).clear() or _layer(d, 0).update(here="there"), text)
+        with pytest.raises(RefusedError, match=match):
+            Loaded(changed)
     rng = random.Random(0)
     survived = 0
     for _ in range(1500):

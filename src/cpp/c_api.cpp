@@ -118,9 +118,12 @@ void check_arrays(const Model& model, std::size_t rows, const void* inputs, std:
     check_array("outputs", outputs, output_bytes,
                 product("outputs", product("outputs", output_rows, std::size_t(model.out().features)), element(model)));
     if (overlap(inputs, input_bytes, outputs, output_bytes)) refuse("outputs: overlap inputs in memory");
-    for (const auto& [name, pointer] : {std::pair("inputs", inputs), std::pair("outputs", outputs)})
-        if (reinterpret_cast<std::uintptr_t>(pointer) % (model.in().features ? element(model) : sizeof(std::int32_t)))
-            refuse(std::string(name) + ": expected an address that fits their type");
+    const std::size_t of_inputs = model.in().features ? element(model) : sizeof(std::int64_t);
+    const auto aligned = [](const char* name, const void* pointer, std::size_t size) {
+        if (reinterpret_cast<std::uintptr_t>(pointer) % size)
+            refuse(std::string(name) + ": expected an address that is a multiple of " + std::to_string(size));
+    };
+    aligned("inputs", inputs, of_inputs), aligned("outputs", outputs, element(model));
 }
 
 template <class T>

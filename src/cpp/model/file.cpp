@@ -24,6 +24,13 @@ Json parsed(const char* begin, const char* end, const char* what) {
     return json;
 }
 
+// Layers are read by recursion: what lies deeper than those of any model may not.
+void check_depth(const Json& json, int left = 100) {
+    if (!json.is_structured()) return;
+    if (!left) throw ModelError(ErrorKind::format, "the configuration is nested too deeply");
+    for (const Json& part : json) check_depth(part, left - 1);
+}
+
 std::size_t element_bytes(const std::string& dtype) {
     for (const auto& [name, bytes] : {std::pair("F64", 8),
                                       {"F32", 4},
@@ -93,6 +100,7 @@ ModelFile::ModelFile(const unsigned char* data, std::size_t size) {
     if (!ours) throw ModelError(ErrorKind::format, "a safetensors file, but none that lstmcore has saved");
     const auto& text = (*metadata)["lstmcore"].get_ref<const std::string&>();
     description = parsed(text.data(), text.data() + text.size(), "lstmcore's part of the header");
+    check_depth(description);
     const auto found = description.find("format");
     if (found == description.end() || !found->is_number_integer() || *found != format)
         throw ModelError(ErrorKind::unsupported, "expected format " + std::to_string(format) + ", got " +
@@ -133,6 +141,10 @@ std::uint64_t ModelFile::fingerprint() const {
         if (name.compare(0, prefix.size(), prefix)) continue;
         add(name.data(), name.size() + 1);
         add(array.data, array.bytes);
+    }
+    if (const auto model = description.find("model"); model != description.end()) {
+        const std::string text = model->dump();
+        add(text.data(), text.size());
     }
     return hash;
 }

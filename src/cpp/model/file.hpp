@@ -33,7 +33,7 @@ class ModelFile {
     Buffer<T> weights(const std::string& path, const std::vector<std::int64_t>& shape) const;
     // Refuses a file with weights that no layer asked for.
     void all_taken() const;
-    // Of all weights and their names: a number that tells models apart.
+    // Of the weights and what the model is told: a number that tells models apart.
     std::uint64_t fingerprint() const;
 };
 

@@ -207,6 +207,9 @@ class Recurrent final : public Layer<T> {
     }
     std::unique_ptr<Stage<T>> stage(long batch, long steps) const override {
         if (backwards) return nullptr;
+        // Larger than any working space of the kernels, whose sizes then do not overflow.
+        product("most_steps", product("most_steps", std::size_t(batch), std::size_t(steps)),
+                std::size_t(16 * weights->shape.units));
         return std::make_unique<RecurrentStage<T>>(weights, batch, steps, zoneout);
     }
 };
