@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ... import _random
 from ..._arguments import not_within_itself, real_array
-from ..._tree import map_leaves, named_leaves, rows_of
+from ..._tree import leaves, map_leaves, named_leaves, rows_of
 from ..outputs import refuse_key
 from .rows import Rows, lengths_of
 from .rows import rows as rows_at
