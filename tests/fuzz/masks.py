@@ -61,7 +61,7 @@ def any_layer(rng):
         layer(x, mask=mask)
         marked = layer.forward_with_mask(x, False, mask)
         own = odd(rng, mask[0] if several else mask)
-        given = layer(x, mask=[own, mask[1]] if several else own)
+        given = layer(x, mask=[own, *mask[1:]] if several else own)
         np.testing.assert_array_equal(given, layer(x, mask=mask))
         np.testing.assert_array_equal(given, marked[0])
         left = _masks.of(given)

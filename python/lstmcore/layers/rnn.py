@@ -109,7 +109,8 @@ class RNN(SequenceLayer):
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of all cells."""
-        self._stack.build(input_shape[0], self._features(input_shape))
+        features = self._features(input_shape)  # which refuses shapes that are none
+        self._stack.build(input_shape[0], features)
         self.variables = [v for cell in self.cells for v in cell.variables]
 
     # --- states ---

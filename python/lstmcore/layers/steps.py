@@ -28,8 +28,9 @@ class _OfSteps(Layer):
         return sequences, numbers
 
     def _given(self, inputs: Any) -> tuple[Array, Array]:
-        sequences, numbers = leaves(inputs)
-        self._shapes([sequences.shape, numbers.shape])
+        arrays = leaves(inputs)
+        self._shapes([array.shape for array in arrays])
+        sequences, numbers = arrays
         if numbers.dtype.kind not in "iu":
             raise TypeError(f"{self.name}: inputs[1]: expected integers, got {numbers.dtype}")
         return sequences, numbers.astype(np.int64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import losses
 from .._arguments import number, positive_integer
+from .._arguments import seed as checked_seed
 from .._tree import leaves, map_leaves
 from ..layers.layer import Layer
 from ..optimizers import SGD
@@ -164,7 +165,7 @@ def check_gradients(
     """
     step, tolerance = number("step", step, "(0, inf)"), number("tolerance", tolerance, "(0, inf)")
     positive_integer("samples", samples)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(checked_seed("seed", seed))
     if not isinstance(target, Layer):
         problem = _of_loss(target, x, y)
     elif y is None:
