@@ -96,6 +96,8 @@ class Evaluating(Stepping):
         batch_size = steps_or_none("batch_size", batch_size)
         data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
         self._ready()
+        if self.distribution is not None:
+            self.distribution.begin(self, data, training=False)
         with self._own_measures():
             logs = self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
             return self._report(logs, return_dict)
@@ -121,6 +123,8 @@ class Evaluating(Stepping):
         if isinstance(x, np.ndarray) and x.ndim and len(x) == 0:
             return self.predict_on_batch(x)
         data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
+        if self.distribution is not None:
+            self.distribution.begin(self, data, training=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
         if hooks is not None:
             self.stop_predicting = False
@@ -147,7 +151,7 @@ class Evaluating(Stepping):
         """Return the callbacks of `evaluate` or `predict`; None if nobody listens."""
         given = callback_list(callbacks)
         shows = is_watched() if verbose == "auto" else bool(verbose)
-        if shows:
+        if shows and self.is_first_process:
             given = [*given, ProgbarLogger(bar=verbose != 2 and is_watched())]
         if not given:
             return None

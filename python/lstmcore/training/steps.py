@@ -17,9 +17,14 @@ from .class_weights import ClassWeights
 from .compiled import Compiled
 from .data import as_arrays
 from .measures import Logs
+from .objective import Seen
+from .objectives import Objectives
 from .own_steps import logs_of, refuse_what_is_not_called
 from .progress import Progress
 from .turns import in_turn
+
+# The loss without the weights' penalties, each output's, the layers' penalties, and what objectives have seen.
+Learned = tuple[float, list[float], list[Any], list[Seen]]
 
 
 class Stepping(Compiled):
@@ -37,17 +42,11 @@ class Stepping(Compiled):
 
     def _train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Take a step; return the loss before it."""
+        if self.distribution is not None:
+            return float(self.distribution.train(self, x, y, sample_weight))
         optimizer, parameters, objectives, measures = self._ready()
         optimizer.begin(parameters)
-        logits = objectives.logits
-        with Collected() as penalties:
-            result, mask = self.run(x, True, None, logits)
-        seen = objectives.look(result, mask, y, sample_weight)
-        value, parts, gradient = objectives.values_and_gradient(seen)
-        if not objectives.has_loss:
-            self._refuse_no_loss(penalties)
-            gradient = map_leaves(np.zeros_like, result)
-        self._run_backward(gradient, logits)
+        value, parts, penalties, seen = self._learn(objectives, x, y, sample_weight)
         for variable in self._regularized:
             penalties.append(variable.regularizer(variable.value))
             variable.gradient += variable.regularizer.gradient(variable.value)
@@ -58,21 +57,41 @@ class Stepping(Compiled):
         objectives.update(seen)
         return value
 
-    def _test_step(self, x: Any, y: Any, sample_weight: Any = None, name: str = "y") -> float:
-        """Return the loss for a batch."""
-        _, _, objectives, measures = self._ready()
+    def _learn(self, objectives: Objectives, x: Any, y: Any, sample_weight: Any) -> Learned:
+        """Add the gradients of a batch, without those of the weights' penalties, to what there is."""
+        logits = objectives.logits
         with Collected() as penalties:
-            result, mask = self.run(x, False, None, objectives.logits)
-        seen = objectives.look(result, mask, y, sample_weight, name)
-        penalties += [v.regularizer(v.value) for v in self._regularized]
-        value, parts = objectives.values(seen)
+            result, mask = self.run(x, True, None, logits)
+        seen = objectives.look(result, mask, y, sample_weight)
+        value, parts, gradient = objectives.values_and_gradient(seen)
         if not objectives.has_loss:
             self._refuse_no_loss(penalties)
+            gradient = map_leaves(np.zeros_like, result)
+        self._run_backward(gradient, logits)
+        return value, parts, penalties, seen
+
+    def _test_step(self, x: Any, y: Any, sample_weight: Any = None, name: str = "y") -> float:
+        """Return the loss for a batch."""
+        if self.distribution is not None:
+            return float(self.distribution.test(self, x, y, sample_weight, name))
+        _, _, objectives, measures = self._ready()
+        value, parts, penalties, seen = self._judge(objectives, x, y, sample_weight, name)
+        penalties += [v.regularizer(v.value) for v in self._regularized]
         penalty = float(sum(penalties))
         value += penalty
         measures.update(value, penalty, parts, objectives.rows(seen) or [rows_of(x)])
         objectives.update(seen)
         return value
+
+    def _judge(self, objectives: Objectives, x: Any, y: Any, sample_weight: Any, name: str) -> Learned:
+        """Return what there is to say of a batch."""
+        with Collected() as penalties:
+            result, mask = self.run(x, False, None, objectives.logits)
+        seen = objectives.look(result, mask, y, sample_weight, name)
+        value, parts = objectives.values(seen)
+        if not objectives.has_loss:
+            self._refuse_no_loss(penalties)
+        return value, parts, penalties, seen
 
     def _refuse_no_loss(self, penalties: list[Any]) -> None:
         """Refuse a step of a model that has no loss, and to which nothing is added in its place."""
@@ -241,6 +260,11 @@ class Stepping(Compiled):
         return own_outputs(self._outputs(inputs), inputs)
 
     def _outputs(self, x: Any) -> Any:
+        if self.distribution is not None:
+            return self.distribution.outputs(self._own_outputs, x)
+        return self._own_outputs(x)
+
+    def _own_outputs(self, x: Any) -> Any:
         if not self._defines("predict_step"):
             return self.run(x)[0]
         outputs: Any = self.predict_step(copies((x,)))

@@ -119,6 +119,7 @@ class Trainer(Evaluating):
         copied as a whole: leave them as they are until `fit` returns; nothing of them is kept then.
         """
         self._require_compiled()
+        verbose = verbose if self.is_first_process else 0
         batch_size = steps_or_none("batch_size", batch_size)
         epochs = positive_integer("epochs", epochs)
         if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
@@ -167,6 +168,8 @@ class Trainer(Evaluating):
                 guard(functools.partial(progress.restore, state))
                 if bar and progress.begun:
                     bar.on_epoch_begin(progress.epoch)
+            if self.distribution is not None:
+                self.distribution.begin(self, data, validation)
             logs = loop.run(progress)
             optimizer.finalize(self._ready()[1])
         finally:
