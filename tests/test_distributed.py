@@ -7,11 +7,12 @@ import threading
 import numpy as np
 import pytest
 
-from lstmcore import Sequential, _random, layers, losses
+from lstmcore import Input, Sequential, _random, layers, losses
 from lstmcore.callbacks import Callback
 from lstmcore.distributed import MPI, Communicator, Distribution, tree
 from lstmcore.models import Model
 from lstmcore.optimizers import Adam
+from lstmcore.training.data import arrays
 
 pytestmark = pytest.mark.once
 
@@ -200,6 +201,53 @@ def test_nodes_of_the_tree_are_sums_of_the_shards(shards):
         assert tree.total((0, shards), sums.__contains__, sums.__getitem__, lambda a, b: f"({a}+{b})") == whole
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_process_reads_its_own_rows_only(shuffle, monkeypatch):
+    read = []
+    rows_of = arrays._rows
+    monkeypatch.setattr(
+        arrays, "_rows", lambda a, which: None if a is None else read.append(rows_of(a, which)) or read[-1]
+    )
+
+    def program(communicator):
+        model = without_chance(distribute=Distribution(4, communicator))
+        model.fit(X[:40], Y[:40], batch_size=20, shuffle=shuffle, verbose=0)
+        return model.predict(X[:40], batch_size=20, verbose=0)
+
+    on_processes(2, program)
+    # Of x and y in `fit`, and x in `predict`, each row once by either; beside a look at the first batch, no copy.
+    assert sum(len(part) for part in read if len(part) <= 10) == 3 * 40
+    assert all(len(part) <= 10 or part.base is not None for part in read)
+
+
+def test_several_inputs_and_batches_of_others():
+    def make(**options):
+        one, two = Input((6, 3)), Input((1,))
+        joined = layers.Concatenate()([layers.LSTM(3)(one), two])
+        model = Model([one, two], [layers.Dense(1, name="a")(joined), layers.Dense(1, name="b")(joined)])
+        model.compile("sgd", "mse", **options)
+        return model
+
+    class Batches:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, k):
+            part = slice(k * 15, k * 15 + 15)
+            return [X[part], Y[part]], [Y[part], -Y[part]], [WEIGHT[:15], WEIGHT[15:]]
+
+    results = []
+    for distribute in (None, Distribution(4)):
+        with _random.drawing_from(2):
+            model = make(distribute=distribute)
+            model.fit(Batches(), epochs=2, verbose=0, shuffle=False)
+            weights = [np.concatenate([w.reshape(-1) for w in model.get_weights()])]
+            model.fit([X, Y], [Y, -Y], shuffle=False, verbose=0, sample_weight=None)
+            results.append([*weights, *model.predict([X, Y], verbose=0)])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)  # sums in another order, in float32
+
+
 # --- what is refused, on every process ---
 
 
@@ -274,8 +322,6 @@ def test_stateful_layers_are_refused():
 
 
 def test_outputs_that_count_other_steps_are_refused():
-    from lstmcore import Input
-
     x = Input((6, 3))
     steps = layers.LSTM(2, return_sequences=True)(layers.Masking()(x))
     model = Model(x, [layers.Dense(1)(steps), layers.Dense(1)(layers.LSTM(2)(x))])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._arguments import positive_integer
-from .._tree import concatenated, map_leaves, rows_of
+from .._tree import concatenated, rows_of
 from .agreement import agree, refuse
 from .communicator import Alone, Communicator
 from .shards import Report, Shards, combined
@@ -93,16 +93,16 @@ class Distribution:
         of_weights = float(sum(v.regularizer(v.value) for v in model._regularized))
         return self._measured(model, told, value + of_weights, penalty + of_weights, parts, rows)
 
-    def outputs(self, predict: Callable[[Any], Any], x: Any) -> Any:
+    def outputs(self, predict: Callable[[Any, slice], Any], x: Any) -> Any:
         """Return the outputs for a batch, of which this process computes its rows."""
         size, rows = self.communicator.size, rows_of(x)
         if size == 1 or not rows:
-            return predict(x)
+            return predict(x, slice(rows))
         at = cut(rows, size)
         own = slice(at[self.communicator.rank], at[self.communicator.rank + 1])
         with self._together() as told:
             if own.start < own.stop:
-                told.append(predict(map_leaves(lambda part: None if part is None else part[own], x)))
+                told.append(predict(x, own))
         return concatenated(told)
 
     def _owners(self, count: int) -> list[Any]:

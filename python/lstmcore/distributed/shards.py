@@ -108,7 +108,8 @@ class Shards:
     def _part(self, shard: int, *data: Any) -> list[Any]:
         at = cut(rows_of(data[0]), self.count)
         rows = slice(at[shard], at[shard + 1])
-        return [map_leaves(lambda array: None if array is None else array[rows], one) for one in data]
+        x, *others = (map_leaves(lambda array: None if array is None else array[rows], one) for one in data)
+        return [self.model.convert("x", x), *others]
 
     def _reported(self, x: Any, learned: Any) -> Report:
         value, parts, penalties, seen = learned
@@ -154,4 +155,4 @@ def _sum(numbers: Sequence[float]) -> float:
     def number(node: tuple[int, int]) -> float:
         return float(numbers[node[0]])
 
-    return total((0, len(numbers)), lambda node: node[1] - node[0] == 1, number, lambda a, b: a + b)
+    return total((0, len(numbers)), lambda node: node[1] - node[0] == 1, number, float.__add__)

@@ -38,6 +38,9 @@ class Evaluating(Stepping):
             return self._targets()
 
         made = source(x, y, sample_weight, targets=targets, prefix=prefix, **about, **options)
+        if isinstance(made, Arrays) and self.distribution is not None:
+            # Steps of the user's own take whole batches.
+            made.on_demand = not any(map(self._defines, ("train_step", "test_step", "predict_step")))
         if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
             self._inputs(made.first()[0], f"{prefix}x")
         return made
@@ -55,7 +58,7 @@ class Evaluating(Stepping):
                 self._refuse_no_targets(y, prefix, " with every batch of x")
             if batch_begin:
                 hooks.on_test_batch_begin(step)  # type: ignore[union-attr]
-            given = self._step(self.convert(f"{prefix}x", x), y, weight, training=False, name=f"{prefix}y")
+            given = self._step(self._given(f"{prefix}x", x), y, weight, training=False, name=f"{prefix}y")
             if batch_end:
                 hooks.on_test_batch_end(step, self._logs(given))  # type: ignore[union-attr]
             if self.stop_evaluating:
@@ -133,7 +136,7 @@ class Evaluating(Stepping):
         for step, (inputs, _, _) in enumerate(data.steps_of(steps)):
             if hooks is not None:
                 hooks.on_predict_batch_begin(step)
-            parts.append(self._outputs(self.convert("x", inputs)))
+            parts.append(self._outputs(self._given("x", inputs)))
             if hooks is not None:
                 hooks.on_predict_batch_end(step, {"outputs": parts[-1]})
                 if self.stop_predicting:
@@ -142,7 +145,11 @@ class Evaluating(Stepping):
             raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
         if hooks is not None:
             hooks.on_predict_end()
-        outputs: Any = own_outputs(parts[0], inputs) if len(parts) == 1 else concatenated(parts)
+        outputs: Any = (
+            own_outputs(parts[0], inputs if self.distribution is None else None)
+            if len(parts) == 1
+            else concatenated(parts)
+        )
         return outputs
 
     def _hooks_for(

@@ -172,6 +172,10 @@ class Stepping(Compiled):
         data = (x, y) if weight is None else (x, y, weight)
         return logs_of(self.name, method, getattr(self, method), data)
 
+    def _given(self, name: str, x: Any) -> Any:
+        """Return inputs as a step takes them; of those that processes share, each converts its own rows."""
+        return x if self.distribution is not None else self.convert(name, x)
+
     def _defines(self, method: str) -> bool:
         """Whether a subclass, or the object itself, has a method of its own of that name."""
         return getattr(getattr(self, method), "__func__", None) is not getattr(Stepping, method)
@@ -261,10 +265,14 @@ class Stepping(Compiled):
 
     def _outputs(self, x: Any) -> Any:
         if self.distribution is not None:
-            return self.distribution.outputs(self._own_outputs, x)
-        return self._own_outputs(x)
+            return self.distribution.outputs(self._outputs_of_rows, x)
+        return self._outputs_of_all(x)
 
-    def _own_outputs(self, x: Any) -> Any:
+    def _outputs_of_rows(self, x: Any, rows: slice) -> Any:
+        part = map_leaves(lambda array: None if array is None else array[rows], x)
+        return self._outputs_of_all(self.convert("x", part))
+
+    def _outputs_of_all(self, x: Any) -> Any:
         if not self._defines("predict_step"):
             return self.run(x)[0]
         outputs: Any = self.predict_step(copies((x,)))

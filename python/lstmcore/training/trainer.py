@@ -199,7 +199,7 @@ class Trainer(Evaluating):
             if y is None:
                 raise ValueError("class_weight: expected None without targets")
             weight = classes(y, len(self.output_shape))
-        x = self.convert("x", x)
+        x = self._given("x", x)
         if not self._defines("train_step"):
             return self._train_step(x, y, weight), None
         given = self._step(x, y, weight, training=True) or {}

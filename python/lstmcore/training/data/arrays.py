@@ -107,6 +107,7 @@ class Arrays(Source):
     ) -> None:
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.rows = rows_of(x)
+        self.on_demand = False  # whether batches are `Rows`, for processes each of which takes its own of them
         self._cut = batch_size, steps
         self.batch_size = batch_size or (-(-self.rows // steps) if steps else 32)
         self.shuffle = shuffle
@@ -130,7 +131,9 @@ class Arrays(Source):
         def part(which: slice, size: int | None, count: int | None, shuffle: bool | str) -> Arrays:
             data = (self.x, self.y, self.sample_weight)
             x, y, weight = (map_leaves(lambda v: None if v is None else v[which], a) for a in data)
-            return Arrays(x, y, weight, size, count, shuffle)
+            made = Arrays(x, y, weight, size, count, shuffle)
+            made.on_demand = self.on_demand
+            return made
 
         return part(slice(rows), *self._cut, self.shuffle), part(slice(rows, None), batch_size, steps, False)
 
@@ -151,17 +154,48 @@ class Arrays(Source):
     def _batches(self, order: Array | None, starts: range) -> Iterator[Batch]:
         size, x, y, weight = self.batch_size, self.x, self.y, self.sample_weight
         single = isinstance(x, np.ndarray)
+        rows = Rows.of if self.on_demand else _rows
         for start in starts:
             part = slice(start, start + size) if order is None else order[start : start + size]
             yield (
-                _rows(x, part) if single else map_leaves(lambda array: _rows(array, part), x),  # noqa: B023
-                map_leaves(lambda array: _rows(array, part), y),  # noqa: B023
-                map_leaves(lambda array: _rows(array, part), weight),  # noqa: B023
+                rows(x, part) if single else map_leaves(lambda array: rows(array, part), x),  # noqa: B023
+                map_leaves(lambda array: rows(array, part), y),  # noqa: B023
+                map_leaves(lambda array: rows(array, part), weight),  # noqa: B023
             )
 
     def first(self) -> Batch:
         """Return the first row."""
-        return next(self._batches(None, range(1)))
+        on_demand, self.on_demand = self.on_demand, False
+        try:
+            return next(self._batches(None, range(1)))
+        finally:
+            self.on_demand = on_demand
+
+
+class Rows:
+    """Rows of an array, of which those are read that a slice of this takes."""
+
+    def __init__(self, array: Array, which: Any) -> None:
+        self._array, self._which = array, which
+        self._count = len(range(len(array))[which]) if isinstance(which, slice) else len(which)
+
+    @classmethod
+    def of(cls, array: Array | None, which: Any) -> Rows | None:
+        """Return rows of an array, None of None; ``which`` is a slice without a step or an array of their numbers."""
+        return None if array is None else cls(array, which)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, part: slice) -> Array | None:
+        if isinstance(self._which, slice):
+            first = self._which.start
+            start, stop, _ = part.indices(self._count)
+            return _rows(self._array, slice(first + start, first + stop))
+        return _rows(self._array, self._which[part])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self[:], dtype)
 
 
 def _rows(array: Array | None, part: Any) -> Array | None:
