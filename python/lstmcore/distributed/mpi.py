@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pickle
 import sys
@@ -21,8 +20,8 @@ from .distribution import Distribution
 
 Array = NDArray[Any]
 
-# How launchers tell a process that it is one of several, with their number.
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_SIZE")
+# By which launchers tell a process that it is one of several: their number, or its own.
+_SIGNS = ("PMI_SIZE", "PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_SIZE")
 
 
 class MPICommunicator(Communicator):
@@ -112,13 +111,24 @@ def _abort_on_exceptions(comm: Any) -> None:
     sys.excepthook = end
 
 
-@functools.cache  # threads are shared once
+_connections: dict[float, MPICommunicator] = {}  # by their timeouts, for all models
+
+
 def _connected(timeout: float) -> Communicator:
-    """Return what connects the processes, once for all models, and share the machine's threads among them."""
-    communicator = MPICommunicator(timeout)
-    if "OMP_NUM_THREADS" not in os.environ:
-        set_num_threads(max(1, get_num_threads() // communicator.local_size))
-    return communicator
+    """Return what connects the processes; the first time, share the machine's threads among them."""
+    if timeout not in _connections:
+        communicator = MPICommunicator(timeout)
+        if not _connections and "OMP_NUM_THREADS" not in os.environ:
+            set_num_threads(max(1, get_num_threads() // communicator.local_size))
+        _connections[timeout] = communicator
+    return _connections[timeout]
+
+
+def described() -> str | None:
+    """Return what `show_config` tells of the processes; None if there is one."""
+    for one in _connections.values():
+        return f"{one.size} over MPI, {one.local_size} of them on this machine; this is number {one.rank}"
+    return None
 
 
 class MPI(Distribution):
@@ -149,5 +159,5 @@ class MPI(Distribution):
 
     def __init__(self, shards: int = 8, timeout: float = 600.0) -> None:
         waits = number("MPI: timeout", timeout, "(0, inf)")
-        started = any(os.environ.get(name, "").isdigit() for name in _SIZES)
+        started = any(os.environ.get(name, "").isdigit() for name in _SIGNS) or "mpi4py.MPI" in sys.modules
         super().__init__(shards, _connected(waits) if started else Alone())
