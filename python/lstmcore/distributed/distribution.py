@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .._arguments import positive_integer
+from .._arguments import positive_integer, shown
 from .._tree import concatenated, rows_of
 from .agreement import agree, refuse
 from .communicator import Alone, Communicator
@@ -30,7 +30,9 @@ class Distribution:
 
     def __init__(self, shards: int = 8, communicator: Communicator | None = None) -> None:
         self.shards = positive_integer("shards", shards)
-        self.communicator = communicator or Alone()
+        if communicator is not None and not isinstance(communicator, Communicator):
+            raise TypeError(f"communicator: expected a distributed.Communicator or None, got {shown(communicator)}")
+        self.communicator = Alone() if communicator is None else communicator
         if self.communicator.size > self.shards:
             raise ValueError(
                 f"shards: expected at least one for each of the {self.communicator.size} processes, got {shards}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -29,20 +30,22 @@ def predict(model: Any, data: Any, batch_size: int | None = None) -> Any:
 
     Raises
     ------
-    ImportError
-        Dask is missing.
     TypeError, ValueError
         The data are of another kind, or cut along another axis; or the model has no weights, or several outputs.
     """
-    try:
-        import dask.array
-    except ImportError as error:
-        raise ImportError(f"predict: needs Dask (pip install 'lstmcore[dask]'): {error}") from error
     size = None if batch_size is None else positive_integer("batch_size", batch_size)
-    if hasattr(data, "to_dask_array"):  # a data frame
-        data = data.to_dask_array()
-    if not isinstance(data, dask.array.Array):
-        raise TypeError(f"data: expected a dask.array.Array or a dask.dataframe.DataFrame, got {shown(data)}")
+    if not callable(getattr(model, "predict", None)):
+        raise TypeError(f"model: expected a model or an estimator, got {shown(model)}")
+    if hasattr(data, "__dask_graph__"):  # then there is Dask
+        import dask.array
+
+        if hasattr(data, "to_dask_array"):  # a data frame
+            data = data.to_dask_array()
+    if "dask.array" not in sys.modules or not isinstance(data, sys.modules["dask.array"].Array):
+        raise TypeError(
+            "data: expected a dask.array.Array or a dask.dataframe.DataFrame (pip install 'lstmcore[dask]'), got "
+            f"{shown(data)}"
+        )
     if data.ndim == 0 or any(len(chunks) > 1 for chunks in data.chunks[1:]):
         raise ValueError(
             f"data: expected blocks that are whole along all axes but the first, got chunks {data.chunks}; "
