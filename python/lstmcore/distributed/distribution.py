@@ -56,6 +56,10 @@ class Distribution:
                 refuse(model, data[0], self.shards)
         agree(self.communicator, model, data, self.shards)
 
+    def end(self) -> None:
+        """Wait until the first process has written what it writes at the end of a training."""
+        self.communicator.barrier()
+
     # --- steps ---
 
     def train(self, model: Any, x: Any, y: Any, sample_weight: Any) -> float:

@@ -175,6 +175,8 @@ class Trainer(Evaluating):
         finally:
             self._progress = None
         hooks.on_train_end(logs)
+        if self.distribution is not None:
+            self.distribution.end()
         return history
 
     def _validation(self, validation_data: Any, batch_size: int | None, steps: int | None) -> Source:
