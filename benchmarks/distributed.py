@@ -87,6 +87,7 @@ def measured(name: str, processes: int, threads: int, shards: int, count: int) -
 def estimated(name: str, count: int) -> list[dict[str, Any]]:
     """Return the time of a step of many machines, by the model of the network at the top."""
     shards, shape = max(MACHINES), LARGE[name]
+    alone, _, _ = seconds_of_steps(shape, 0, count)  # the whole batch at once, as who has one machine would
     shard, _, weights = seconds_of_steps((shape[0] // shards, *shape[1:]), 0, count)
     rows = []
     for link, speed in SPEEDS.items():
