@@ -4,6 +4,8 @@ python benchmarks/low_precision_accuracy.py                        all tasks, se
 python benchmarks/low_precision_accuracy.py music energy --seeds 0 1
 python benchmarks/low_precision_accuracy.py energy --epochs 1      a quick look
 
+What has been measured is written to --output after each seed, beside the other tasks that are in it.
+
 Every program of examples/ is run for each seed in float32, and again with the weights of that run: quantized to int8,
 with products of int8 or of float32 ("weights"). In bfloat16 it is run, and trained, with the policy mixed_bfloat16.
 """
@@ -106,9 +108,9 @@ def scores_of(name: str, seed: int, options: list[str]) -> dict[str, float]:
     return found
 
 
-def table(results: dict[str, list[dict[str, float]]]) -> str:
+def table(results: dict[str, list[dict[str, float]]], epochs: dict[str, int | None]) -> str:
     """Return medians, and the relative change from float32 where the score gets worse, as a table in Markdown."""
-    lines = [f"| task | score | seeds | {' | '.join(PRECISIONS)} |", "|---" * (3 + len(PRECISIONS)) + "|"]
+    lines = [f"| task | score | epochs | seeds | {' | '.join(PRECISIONS)} |", "|---" * (4 + len(PRECISIONS)) + "|"]
     for name, runs in results.items():
         task = TASKS[TASKS_HERE[name]]
         medians = {p: statistics.median(run[p] for run in runs) for p in PRECISIONS}
@@ -117,8 +119,8 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
         for precision in PRECISIONS[1:]:
             worse = sign * (medians[precision] - medians["float32"]) / abs(medians["float32"])
             cells.append(f"{medians[precision]:.4f} ({worse:+.2%})")
-        lines.append(f"| {name} | {task.score} | {len(runs)} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", "In brackets: how much worse than float32, of its score."])
+        lines.append(f"| {name} | {task.score} | {epochs[name] or 'all'} | {len(runs)} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Medians; in brackets, how much worse than float32, of its score."])
 
 
 def main() -> None:
@@ -134,15 +136,18 @@ def main() -> None:
             parser.error(f"expected tasks of {', '.join(TASKS_HERE)}, got {name}")
     sys.path.insert(0, str(EXAMPLES))
     further = [] if options.epochs is None else ["--epochs", str(options.epochs)]
-    results: dict[str, list[dict[str, float]]] = {}
+    written: dict[str, Any] = {"results": {}, "epochs": {}}
+    if options.output.exists():
+        written = json.loads(options.output.read_text(encoding="utf-8"))
+    results, epochs = written["results"], written["epochs"]
     for name in options.tasks or TASKS_HERE:
+        results[name], epochs[name] = [], options.epochs
         for seed in options.seeds:
-            results.setdefault(name, []).append(scores_of(name, seed, further))
+            results[name].append(scores_of(name, seed, further))
             print(f"{name}, seed {seed}: {results[name][-1]}", flush=True)
-            written = {"circumstances": circumstances(), "results": results}
-            options.output.write_text(json.dumps(written, indent=1) + "\n")
-            options.output.with_suffix(".md").write_text(table(results) + "\n")
-    print(table(results))
+            written["circumstances"] = circumstances()
+            options.output.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    print(table(results, epochs))
 
 
 if __name__ == "__main__":

@@ -302,6 +302,18 @@ def test_arguments_that_are_no_arrays_are_told_apart():
 # --- bad input ---
 
 
+def test_a_model_within_itself_says_so():
+    class Within(Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = [Sequential([self])]
+
+    with pytest.raises(ValueError, match="Within: parts: expected layers, got one that the model is within"):
+        Within()
+    with pytest.raises(RecursionError, match=r"^failing.*: call: calls itself, or what calls it, without end$"):
+        failing(lambda self, x: self(self.dense(x)))()(numbers(2, 2))
+
+
 def failing(call, build=None, base=Model):
     class Failing(base):
         def __init__(self):

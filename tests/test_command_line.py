@@ -68,6 +68,28 @@ def test_a_pipe_that_is_closed_and_letters_it_has_not_are_no_tracebacks(file):
         assert process.wait(60) == 1
 
 
+@pytest.mark.once
+def test_a_stdout_that_is_closed_or_of_ascii_is_no_traceback(file):
+    def run(command):
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        command = f"{sys.executable} -m lstmcore {command}"
+        return subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=60)
+
+    table = run(f"summary {file}")
+    assert "+---" in table.stdout
+    assert "?" not in table.stdout
+    closed = run(f"summary {file} >&-")
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_every_error_is_one_line_that_says_something(monkeypatch, capsys):
+    from lstmcore.cli import info
+
+    for error, said in ((ValueError("a\n\n  b"), "a b"), (NotImplementedError(), "NotImplementedError")):
+        monkeypatch.setattr(info, "show_config", lambda error=error: (_ for _ in ()).throw(error))
+        assert refused(capsys, "info") == f"lstmcore: error: {said}\n"
+
+
 # --- info ---
 
 
@@ -176,6 +198,8 @@ def test_convert_refuses_unknown_formats_and_to_replace(file, tmp_path, capsys):
     assert "OUT" in said
     assert ".keras" in said
     assert "--overwrite" in refused(capsys, "convert", file, file)
+    if os.path.isdir("/proc/self"):  # where nobody can write
+        assert "'/proc/m.safetensors'" in refused(capsys, "convert", file, "/proc/m.safetensors")
     before = Path(file).read_bytes()
     target = tmp_path / "m.safetensors"
     target.write_bytes(b"old")
@@ -255,10 +279,17 @@ def test_bench_draws(measured, tmp_path, capsys):
 def test_bench_refuses_pictures_before_it_measures(monkeypatch, tmp_path, capsys):
     assert ".png" in refused(capsys, "bench", "--picture", "bench.txt")
     assert "no directory" in refused(capsys, "bench", "--picture", str(tmp_path / "none" / "b.png"))
+    assert ".png" in refused(capsys, "bench", "--picture", "")
+    (tmp_path / "d.png").mkdir()
+    assert "name of a file" in refused(capsys, "bench", "--picture", str(tmp_path / "d.png"))
+    if os.path.isdir("/proc/self"):
+        assert "nothing can be written in '/proc'" in refused(capsys, "bench", "--picture", "/proc/b.png")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install" in refused(capsys, "bench", "--picture", str(tmp_path / "b.png"))
-    with pytest.raises(SystemExit):
-        main(["bench", "--seconds", "0"])
+    for seconds in ("0", "nan", "a minute"):
+        with pytest.raises(SystemExit):
+            main(["bench", "--seconds", seconds])
+        assert "expected seconds above 0, got " + seconds in capsys.readouterr().err
 
 
 def test_a_worker_measures_ours_and_tells_of_errors(monkeypatch, capsys):

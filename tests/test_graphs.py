@@ -573,6 +573,20 @@ def test_what_cannot_be_a_graph_is_told():
         model.predict({"x": np.zeros((2, 5, 4)), "y": np.zeros((2, 5, 4))}, verbose=0)
     with pytest.raises(ValueError, match=r"other: expected shape \(None, 5, 4\), got \(2, 6, 4\)"):
         model.predict([np.zeros((2, 5, 4)), np.zeros((2, 6, 4))], verbose=0)
+    with pytest.raises(ValueError, match=r"x\[1\]: expected 2 rows as in x\[0\], got shape \(3, 5, 4\)"):
+        model.predict([np.zeros((2, 5, 4)), np.zeros((3, 5, 4))], verbose=0)
+    with pytest.raises(TypeError, match=r"x\[0\]: expected an array, got <Symbol"):
+        model.predict([x, np.zeros((2, 5, 4))], verbose=0)
+    for kind in (float, int, complex):
+        with pytest.raises(TypeError, match="has no numbers yet, so that it is no number"):
+            kind(x)
+    with pytest.raises(ValueError, match=r"cell: initial_state: c: expected shape \(2, 3\), got \(2, 4\)"):
+        layers.LSTM(3, name="cell")(np.zeros((2, 5, 4), "float32"), initial_state=[np.zeros((2, 3)), np.zeros((2, 4))])
+    # What was given is not printed without end.
+    for wrong in (lambda: Model(np.zeros((9, 99)), y), lambda: layers.add([x, np.zeros((9, 99))])):
+        with pytest.raises(TypeError) as told:
+            wrong()
+        assert len(str(told.value)) < 400
 
 
 def test_clones_have_weights_of_their_own():

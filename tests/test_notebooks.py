@@ -1,6 +1,7 @@
 """What notebooks and terminals are shown: tables, pictures, bars."""
 
 import io
+import re
 import sys
 import time
 import types
@@ -241,6 +242,58 @@ def test_terminals_of_any_width_get_a_bar(monkeypatch, size):
     shown = sys.stdout.getvalue()
     assert "more hidden" not in shown
     assert "5/10" in shown if size[0] != 1 else max(map(len, shown.split("\r"))) <= 1
+
+
+class Bytes(io.TextIOWrapper):
+    """A terminal with few letters, and what it was sent."""
+
+    def __init__(self, encoding):
+        super().__init__(io.BytesIO(), encoding=encoding, newline="")
+
+    def isatty(self):
+        return True
+
+    def sent(self):
+        self.flush()
+        return self.buffer.getvalue().decode(self.encoding)
+
+
+def of_all_kinds(monkeypatch, stdout):
+    """What a model prints that is built, trained with a bar and asked, on a standard output of some kind."""
+    monkeypatch.setattr(_screen.time, "perf_counter", lambda clock=time.perf_counter: 1000 * clock())  # bars at once
+    monkeypatch.setattr(sys, "stdout", stdout)
+    model = Sequential([layers.Dense(1, name="größe", input_shape=(3,))], name="model")
+    model.compile("sgd", "mse")
+    model.summary()
+    x = np.zeros((200, 3), np.float32)
+    model.fit(x, x[:, :1], batch_size=1, epochs=1, verbose=1)
+    model.evaluate(x, x[:, :1], verbose=2)
+    model.predict(x)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_what_is_shown_fits_the_letters_that_standard_output_has(monkeypatch, encoding):
+    stdout = Bytes(encoding)
+    of_all_kinds(monkeypatch, stdout)
+    shown = stdout.sent()
+    many = encoding == "utf-8"
+    assert ("┌───" if many else "+---") in shown
+    assert (f"│ {'größe'}" if many else "| größe" if encoding == "latin-1" else "| gr??e") in shown
+    assert 30 * ("━" if many else "=") + " - " in shown  # the line that is left
+    assert re.search(r"\d+/200 [━= ]{30} \d\d:\d\d", shown)  # and the bar before
+
+
+@pytest.mark.once
+def test_without_standard_output_nothing_is_shown(monkeypatch):
+    of_all_kinds(monkeypatch, None)  # as where it is closed, or in a program with windows
+
+
+@pytest.mark.once
+def test_a_standard_output_of_somebodys_own_needs_no_more_than_write(monkeypatch):
+    lines = []
+    of_all_kinds(monkeypatch, types.SimpleNamespace(write=lines.append, flush=lambda: None))
+    assert "┌───" in "".join(lines)
 
 
 def test_a_search_shows_a_bar_where_it_has_a_place_of_its_own(monkeypatch, tmp_path):

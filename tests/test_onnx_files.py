@@ -155,6 +155,77 @@ def test_other_layers(chain, tmp_path):
     assert_equal_outputs(runtime(exported(model, tmp_path), x), model.predict(x, verbose=0))
 
 
+WITHIN = {
+    "lstm": lambda: [layers.LSTM(3)],
+    "sequences": lambda: [layers.Bidirectional(layers.GRU(2, return_sequences=True)), layers.Flatten()],
+    "convolution": lambda: [layers.Conv1D(3, 2, padding="same"), layers.MaxPooling1D(2), layers.Flatten()],
+    "padding": lambda: [layers.ZeroPadding1D(1), layers.Reshape((3, -1)), layers.GlobalAveragePooling1D()],
+    "residual": lambda: [layers.Residual([layers.LSTM(3, return_sequences=True)]), layers.GlobalMaxPooling1D()],
+}
+
+
+@pytest.mark.parametrize("name", WITHIN)
+@pytest.mark.parametrize("steps", [4, None])
+def test_layers_of_steps_within_steps_there_and_back(name, steps, tmp_path):
+    chain = [layers.TimeDistributed(layer) for layer in WITHIN[name]()]
+    model, x = shaken(Sequential([Input((steps, 5, 3)), *chain, layers.LSTM(2)])), sequences(2, 4, 5, 3)
+    path, want = exported(model, tmp_path), model.predict(x, verbose=0)
+    assert_equal_outputs(runtime(path, x), want)
+    assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want)
+
+
+def test_layers_at_every_step_of_several_axes_come_back(tmp_path):
+    within = layers.TimeDistributed(layers.TimeDistributed(layers.LSTM(2)))
+    model, x = shaken(Sequential([Input((None, 2, 5, 3)), within, layers.Dense(2)])), sequences(2, 4, 2, 5, 3)
+    path, want = exported(model, tmp_path), model.predict(x, verbose=0)
+    assert_equal_outputs([models.load_model(path).predict(x, verbose=0)], want)
+
+
+# Of words within sentences within texts: some of a sentence, all of it, and a text without any.
+SENTENCES = np.array([[[1, 2, 0], [0, 0, 0], [3, 0, 4]], [[0, 5, 0], [1, 1, 1], [0, 0, 0]], [[0] * 3] * 3])
+WORDS = {
+    "mean": lambda: [layers.GlobalAveragePooling1D()],
+    "last": lambda: [layers.LSTM(3)],
+    "both": lambda: [layers.Bidirectional(layers.GRU(3, return_sequences=True)), layers.LSTM(2)],
+    "several": lambda: [layers.Residual(layers.Dense(3)), layers.Conv1D(2, 2), layers.LSTM(2)],
+    "ended": lambda: [layers.Flatten(), layers.Dense(3)],
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize("made_within", [False, True])
+@pytest.mark.parametrize("sizes", [(3, 3), (None, None)])
+def test_masks_of_words_within_sentences(name, made_within, sizes, tmp_path):
+    if name == "ended" and None in sizes:
+        pytest.skip("Flatten needs to know the sizes")
+    words = layers.Embedding(9, 3, mask_zero=True)
+    inner = WORDS[name]()
+    if made_within:
+        chain = [layers.TimeDistributed(Sequential([Input((sizes[1],), dtype="int64"), words, *inner]))]
+    else:
+        chain = [words, *(layers.TimeDistributed(layer) for layer in inner)]
+    model = shaken(Sequential([Input(sizes, dtype="int64"), *chain, layers.LSTM(2)]))
+    assert_equal_outputs(runtime(exported(model, tmp_path), SENTENCES), model.predict(SENTENCES, verbose=0))
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_masks_of_whole_steps_are_those_of_all_within(vectors, tmp_path):
+    x = sequences(3, 4, 10)
+    x[1, 2:], x[2, 0] = 0, 0
+    inner = [layers.Dense(4)] if vectors else [layers.Reshape((5, 2)), layers.LSTM(3)]
+    chain = [layers.Masking(), *(layers.TimeDistributed(layer) for layer in inner), layers.LSTM(2)]
+    model = shaken(Sequential([Input((4, 10)), *chain]))
+    assert_equal_outputs(runtime(exported(model, tmp_path), x), model.predict(x, verbose=0))
+
+
+def test_masks_that_differ_in_their_axes_are_not_put_together(tmp_path):
+    x = Input((3, 3), dtype="int64")
+    y = layers.Embedding(9, 3, mask_zero=True)(x)
+    model = Model(x, layers.Add()([y, y]))
+    with pytest.raises(NotImplementedError, match="a mask of steps within steps"):
+        model.export(str(tmp_path / "model.onnx"))
+
+
 def two_inputs():
     a, b = Input((None, 3)), Input((3,))
     h, s = layers.LSTM(4, return_sequences=True)(a), layers.Dense(4)(b)
@@ -486,3 +557,33 @@ def test_loading_needs_no_package_but_onnx(tmp_path):
     program = f"import sys\nfrom lstmcore import models\nmodels.load_model({path!r})\nprint('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ended.stdout.strip() == "False", ended.stderr
+
+
+class Otherwise(Model):
+    """Something else in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.end = layers.GRU(4), layers.Dense(2)
+
+    def call(self, inputs, training=False):
+        outputs = self.end(self.first(inputs))
+        return outputs if training else outputs * 0.5
+
+
+class Around(Model):
+    """One with another within."""
+
+    def __init__(self):
+        super().__init__()
+        self.within = Otherwise()
+
+    def call(self, inputs):
+        return self.within(inputs) + 1.0
+
+
+@pytest.mark.parametrize("make", [Otherwise, Around])
+def test_a_call_is_written_as_it_is_outside_of_training(make, tmp_path):
+    model, x = make(), sequences(3, 5, 2)
+    want = model.predict(x, verbose=0)
+    assert_equal_outputs(reference(exported(model, tmp_path), x), want)

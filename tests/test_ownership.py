@@ -11,11 +11,13 @@ from lstmcore.layers import (
     RNN,
     SLSTM,
     Bidirectional,
+    Dense,
     Embedding,
     GRUCell,
     LSTMCell,
     MinGRU,
     MinLSTM,
+    Residual,
     SimpleRNN,
     SimpleRNNCell,
 )
@@ -85,10 +87,16 @@ def test_a_layer_that_could_not_be_built_has_no_weights():
     assert layer.weights == []
 
 
-def test_layers_that_return_several_arrays_do_not_fit_a_sequential():
-    for layer in (LSTM(2, return_state=True), Bidirectional(LSTM(2), merge_mode=None)):
-        with pytest.raises(ValueError, match="returns several arrays"):
-            Sequential([layer])(numbers(1, 2, 3))
+def test_layers_that_return_several_arrays_do_not_fit_a_chain():
+    for chain in (lambda layer: Sequential([layer, Dense(3)]), lambda layer: Residual([layer, Dense(3)])):
+        for layer in (
+            lambda: LSTM(3, return_sequences=True, return_state=True),
+            lambda: Bidirectional(LSTM(3), merge_mode=None),
+        ):
+            with pytest.raises(ValueError, match="returns several arrays"):
+                chain(layer())(numbers(1, 2, 3))
+            with pytest.raises(ValueError, match="returns several arrays"):
+                chain(layer()).compute_output_shape((1, 2, 3))
 
 
 def test_automatic_names_are_those_of_keras():

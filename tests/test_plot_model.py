@@ -1,16 +1,20 @@
 """Pictures of models: a box for each layer, an arrow for each array."""
 
+import inspect
 import re
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from graph_tools import Own
 
+import lstmcore
 from lstmcore import Input, Model, Sequential, layers, utils
 
 graphviz = pytest.importorskip("graphviz")
+pytestmark = pytest.mark.once
 has_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="the program dot of Graphviz is not there")
 
 
@@ -24,6 +28,7 @@ def towers():
 
 def edges(graph):
     names = dict(re.findall(r'(\w+) \[label=<.*?<font color="white">(.*?)</font>', graph.source))
+    names = {node: re.sub("<.*?>", "", name) for node, name in names.items()}
     return sorted((names[one], names[other]) for one, other in re.findall(r"(\w+) -> (\w+)", graph.source))
 
 
@@ -39,16 +44,16 @@ def test_a_picture_has_a_box_for_each_layer_and_an_arrow_for_each_array():
         ("tower (LSTM)", "cat (Concatenate)"),
     ]
     chain = Sequential([Input((3,), name="in"), layers.Dense(2, "relu"), layers.Dense(1)])
-    assert edges(utils.model_to_dot(chain)) == [("Dense", "Dense"), ("InputLayer", "Dense")]
+    assert edges(utils.model_to_dot(chain, show_layer_names=False)) == [("Dense", "Dense"), ("InputLayer", "Dense")]
 
 
 def test_what_is_shown_can_be_chosen():
     chain = Sequential([Input((3,)), layers.Dense(2, "relu", name="first", trainable=False)])
-    plain = utils.model_to_dot(chain).source
+    plain = utils.model_to_dot(chain, show_layer_names=False).source
     for word in ("(None, 2)", "float32", "first", "relu", "Non-trainable"):
         assert word not in plain
-    shown = utils.model_to_dot(chain, True, True, True, "LR", False, 96, False, True, True).source
-    for word in ("(None, 2)", "float32", "first", "relu", "Non-trainable", "rankdir=LR", "dpi=96"):
+    shown = utils.model_to_dot(chain, True, True, True, "LR", False, 96, False, True, True, "line").source
+    for word in ("(None, 2)", "float32", "first", "relu", "Non-trainable", "rankdir=LR", "dpi=96", "splines=line"):
         assert word in shown
     within = Sequential([layers.Dense(4, name="inner")], name="frame")
     x = Input((3,))
@@ -68,7 +73,7 @@ def test_frames_hold_the_layers_of_models_within_and_nothing_else():
     model = Model(x, layers.Dense(1, name="out")(skip(inner(x))))
     source = utils.model_to_dot(model, show_layer_names=True, expand_nested=True).source
     head, frame, rest = re.split(r"subgraph cluster_\w+ \{|\n\t\}", source)
-    assert re.findall(r">(\w+) \(", frame) == ["own", "sum"]
+    assert re.findall(r"<b>(\w+)</b> \(", frame) == ["own", "sum"]
     assert "->" not in head + frame
     assert len(re.findall("->", rest)) == 5
     assert edges(utils.model_to_dot(model, show_layer_names=True, expand_nested=True)) == [
@@ -117,7 +122,7 @@ def test_without_graphviz_it_is_said_what_to_install(tmp_path, monkeypatch):
     assert (tmp_path / "model.dot").read_text().startswith("digraph towers")
     assert isinstance(utils.plot_model(towers(), None), graphviz.Digraph)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(RuntimeError, match=r"needs the program dot of Graphviz.*apt install graphviz"):
+    with pytest.raises(ImportError, match=r"needs the program dot of Graphviz.*apt install graphviz"):
         utils.plot_model(towers(), tmp_path / "model.png")
     assert not (tmp_path / "model.png").exists()
     monkeypatch.setitem(sys.modules, "graphviz", None)
@@ -129,12 +134,50 @@ def test_what_cannot_be_drawn_says_why():
     own = Own()
     with pytest.raises(ValueError, match=r"own\w* has no weights yet"):
         utils.model_to_dot(own)
-    own(np.ones((1, 2)))
-    with pytest.raises(ValueError, match=r"own\w* has passes of its own"):
-        utils.model_to_dot(own)
-    with pytest.raises(ValueError, match=r"to_file: expected a name that ends in \.png, .* got 'a.jpg'"):
-        utils.plot_model(towers(), "a.jpg")
+    with pytest.raises(ValueError, match=r"to_file: expected a name that ends in \.png, .* got 'a.txt'"):
+        utils.plot_model(towers(), "a.txt")
     with pytest.raises(ValueError, match="rankdir: expected one of TB, LR, BT, RL, got 'XY'"):
         utils.model_to_dot(towers(), rankdir="XY")
+    with pytest.raises(ValueError, match=r"splines: expected one of ortho, .* got 'XY'"):
+        utils.model_to_dot(towers(), splines="XY")
     with pytest.raises(TypeError, match="model: expected a model, got Dense"):
         utils.model_to_dot(layers.Dense(1))
+
+
+def test_a_model_with_passes_of_its_own_is_one_box():
+    own = Own()
+    own(np.ones((1, 2)))
+    boxes = texts(utils.model_to_dot(own, show_shapes=True))
+    assert [box[0] for box in boxes.values()] == ["input (InputLayer)", f"{own.name} (Own)"]
+    assert boxes[f"{own.name} (Own)"][1:] == ["Input shape: (None, 2)", "Output shape: (None, 1)"]
+
+
+def texts(graph):
+    boxes = [re.findall("<td.*?</td>", box) for box in re.findall(r"label=<(.*?)>\]", graph.source)]
+    said = [[re.sub("<.*?>", "", cell) for cell in box] for box in boxes]
+    return {box[0]: box for box in said}
+
+
+def test_boxes_say_what_those_of_keras_do():
+    keras = pytest.importorskip("keras")
+    from keras.src.utils.model_visualization import make_layer_label
+
+    def model(of):
+        parts, a, b = of.layers, of.Input((5, 4), name="a"), of.Input((5,), dtype="int32", name="b")
+        both = parts.Concatenate(name="both")([a, parts.Embedding(7, 4, name="words")(b)])
+        steps, h, c = parts.LSTM(2, return_sequences=True, return_state=True, name="steps", trainable=False)(both)
+        out = parts.Dense(3, "relu", name="dense")(parts.Bidirectional(parts.GRU(2), name="ways")(steps))
+        return of.Model([a, b], [parts.Activation("softmax", name="out")(out), parts.Add(name="sum")([h, c])])
+
+    what = ("names", "activations", "dtype", "shapes", "trainable")
+    for shown in (set(), {"names"}, set(what)):
+        show = {f"show_layer_{w}" if w in what[:2] else f"show_{w}": w in shown for w in what}
+        ours = texts(utils.model_to_dot(model(lstmcore), **show))
+        for layer in model(keras).layers:
+            (theirs,) = texts(SimpleNamespace(source=f"[label={make_layer_label(layer, **show)}]")).values()
+            assert ours[theirs[0]] == [text.replace("'", "") for text in theirs]
+    signatures = [inspect.signature(f).parameters for f in (utils.plot_model, keras.utils.plot_model)]
+    signatures += [inspect.signature(f).parameters for f in (utils.model_to_dot, keras.utils.model_to_dot)]
+    ours, theirs, *rest = ({p.name: p.default for p in s.values() if p.name != "kwargs"} for s in signatures)
+    assert ours == theirs
+    assert rest[0] == rest[1]

@@ -292,3 +292,65 @@ def test_training_lowers_the_loss_under_the_global_policy():
     history = model.fit(x, x[:, -1, 0], epochs=15, verbose=0).history["loss"]
     assert history[-1] < 0.5 * history[0]
     assert all(v.dtype == np.float32 for v in model.variables)
+
+
+# --- set when there are weights ---
+
+
+class Called(Model):
+    """One of the user's."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.within, self.end = Bidirectional(LSTM(3)), Dense(2)
+
+    def call(self, inputs):
+        return self.end(self.within(inputs))
+
+
+def chain():
+    cells = RNN([LSTMCell(3), GRUCell(4)], return_sequences=True)
+    return Sequential([Input((4, 5)), cells, layers.TimeDistributed(Dense(3)), Sequential([GRU(3)]), Dense(2)])
+
+
+def graph():
+    inputs = Input((4, 5))
+    return Model(inputs, Dense(2)(Bidirectional(GRU(3))(inputs)))
+
+
+def called():
+    model = Called()
+    model(x_of())
+    return model
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("make", [chain, graph, called])
+@pytest.mark.parametrize("again", [None, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_policy_that_is_set_is_that_of_all_layers_within_and_is_kept(make, again, tmp_path):
+    """Also of a copy, whose layers were all given the policy that they had."""
+    model = make()
+    before = model.predict(x_of(), verbose=0)
+    if again is not None:
+        model = again(model)
+    model.dtype_policy = MIXED
+    got, said = model.predict(x_of(), verbose=0), model.kernel_info()
+    assert "kernel, float32" not in said
+    assert "Dense: float32" not in said
+    assert np.abs(got - before).max() > 0
+    model.save(tmp_path / "m.safetensors")
+    loaded = lstmcore.models.load_model(tmp_path / "m.safetensors", custom_objects={"Called": Called})
+    for other in (loaded, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.kernel_info() == said
+        np.testing.assert_array_equal(other.predict(x_of(), verbose=0), got)
+    loaded.dtype_policy = "float32"
+    np.testing.assert_array_equal(loaded.predict(x_of(), verbose=0), before)
+
+
+@pytest.mark.once
+def test_a_policy_of_other_variables_is_refused_by_all_layers_within():
+    model = chain()
+    model.dtype_policy = MIXED
+    with pytest.raises(ValueError, match=r"dtype_policy: expected one of variables of float32, as .* got 'float64'"):
+        model.dtype_policy = "float64"
+    assert model.layers[-1].dtype_policy.name == model.layers[0].cells[1].dtype_policy.name == MIXED

@@ -350,3 +350,56 @@ def test_bad_arguments_are_refused(model, data):
     for measure in (quantization.compare, lambda *a: lstmcore.quantize(a[0], tolerance=1, x=a[1], y=a[2])):
         with pytest.raises(ValueError, match="y: expected a model that is compiled with a loss"):
             measure(plain, x[:, 0], y)
+
+
+class Otherwise(Model):
+    """Something else in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.end = layers.LSTM(4), layers.Dense(2, activation="softmax")
+
+    def call(self, inputs, training=False):
+        outputs = self.end(self.first(inputs, training=training))
+        return outputs if training else outputs * 0.5
+
+
+@pytest.mark.once
+def test_models_with_a_call_are_compared_as_they_are_outside_of_training(data):
+    model, x = Otherwise(), data[0][:40]
+    want = model.predict(x, verbose=0)
+    model.compile("adam", "mse")
+    found = quantization.compare(model, x, data[1][:40])
+    got = lstmcore.quantize(model).predict(x, verbose=0)
+    assert [error.kept for error in found.layers] == ["int8", "int8", ""]
+    np.testing.assert_allclose(found.outputs.largest, np.abs(got - want).max(), rtol=1e-6)
+    np.testing.assert_allclose(found.outputs.relative, relative(got, want), rtol=1e-6)
+    np.testing.assert_allclose(found.measures[0].float32, np.square(want - data[1][:40]).mean(), rtol=1e-6)
+
+
+@pytest.mark.once
+def test_the_loss_of_a_call_that_ends_otherwise_in_training_is_that_of_what_it_returns(data):
+    model, x, y = Otherwise(), data[0][:40], np.arange(40) % 2
+    p = model.predict(x, verbose=0)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    want = -np.log((p / p.sum(1, keepdims=True))[np.arange(40), y]).mean()  # Keras, too, divides by the sum
+    np.testing.assert_allclose(model.evaluate(x, y, verbose=0), want, rtol=1e-6)
+
+
+@pytest.mark.once
+def test_ranges_of_a_source_of_batches_are_those_of_its_rows(model, data):
+    x = data[0][:64]
+    want = [layer.input_range for layer in lstmcore.quantize(model, calibrate=x).layers]
+    sources = (x[k : k + 16] for k in range(0, 64, 16)), [x], {"x": x}
+    for source in sources:
+        assert [layer.input_range for layer in lstmcore.quantize(model, calibrate=source).layers] == want
+    rows = x.copy()
+    rows[40, 1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"calibrate: .* expected finite numbers, is given NaN"):
+        lstmcore.quantize(model, calibrate=(rows[k : k + 16] for k in range(0, 64, 16)))
+    with pytest.raises(ValueError, match="calibrate: x: expected numbers"):
+        lstmcore.quantize(model, calibrate="rows")
+    inputs = Input((3,))
+    both = Model(inputs, [layers.Dense(2)(inputs), layers.Dense(3)(inputs)])
+    with pytest.raises(ValueError, match="calibrate: expected at least one row, got none"):
+        lstmcore.quantize(both, calibrate=np.zeros((0, 3), "f4"))

@@ -310,6 +310,63 @@ def test_what_is_trained_may_be_anything(options):
     assert tuner.oracle.get_best_trials()[0].metrics["seen"] == 5
 
 
+def test_a_subclass_hears_of_all_that_keras_tuner_tells(options):
+    heard = []
+
+    class Hears(RandomSearch):
+        def on_search_begin(self):
+            heard.append("search")
+
+        def on_search_end(self):
+            heard.append("end")
+
+        def on_trial_begin(self, trial):
+            heard.append(("trial", trial.trial_id, trial.score))
+
+        def on_trial_end(self, trial):
+            heard.append(("trial ends", trial.trial_id, trial.score))
+
+        def on_epoch_begin(self, trial, model, epoch, logs=None):
+            heard.append(("epoch", trial.trial_id, epoch))
+
+        def on_epoch_end(self, trial, model, epoch, logs=None):
+            heard.append(("epoch ends", trial.trial_id, sorted(logs)))
+
+        def on_batch_begin(self, trial, model, batch, logs=None):
+            heard.append(("batch", batch))
+
+        def on_batch_end(self, trial, model, batch, logs=None):
+            heard.append(("batch ends", sorted(logs)))
+
+    def build(hp):
+        hp.Float("x", 0, 1)
+        model = keras.Sequential([layers.Dense(1, input_shape=(2,))])
+        model.compile("sgd", "mse")
+        return model
+
+    tuner = Hears(build, **{**options, "objective": "loss"}, max_trials=1)
+    tuner.search(np.ones((4, 2)), np.ones((4, 1)), batch_size=2, verbose=0)
+    batches = [("batch", 0), ("batch ends", ["loss"]), ("batch", 1), ("batch ends", ["loss"])]
+    score = tuner.oracle.get_best_trials()[0].score
+    assert heard == [
+        "search",
+        ("trial", "0000", None),
+        ("epoch", "0000", 0),
+        *batches,
+        ("epoch ends", "0000", ["loss"]),
+        ("trial ends", "0000", score),
+        "end",
+    ]
+    # What would never be called, or has no effect, is refused.
+    with pytest.raises(TypeError, match="Saves: save_model: is not called by this tuner; the weights of a trial's"):
+        type("Saves", (RandomSearch,), {"save_model": lambda self, trial_id, model, step=0: None})
+    with pytest.raises(NotImplementedError, match=r"RandomSearch: tuner_id: is not offered; processes with one"):
+        RandomSearch(build, **options, tuner_id="first")
+    RandomSearch(build, **options, logger=None)
+    with pytest.raises(TypeError, match="RandomSearch got an unexpected argument 'max_trails'"):
+        RandomSearch(build, **options, max_trails=3)
+
+
 # --- the best epoch ---
 
 

@@ -113,6 +113,8 @@ def as_array(name: str, value: Any) -> Array:
         return booleans(value) if value.dtype.kind == "b" else value
     try:
         array = np.asarray(value)
+    except TypeError as error:  # as of symbols and layers, which say what to do
+        raise TypeError(f"{name}: expected an array, got {error}") from None
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise ValueError(f"{name}: expected an array, got {type(value).__name__} ({error})") from error

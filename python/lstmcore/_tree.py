@@ -22,6 +22,15 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+def named_leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the arrays in ``value`` with what messages call them: "x", "x[1]", "x['a']"."""
+    if isinstance(value, (dict, list, tuple)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from named_leaves(f"{name}[{key!r}]", part)
+    else:
+        yield name, value
+
+
 def all_of(kind: type[T], value: Any, above: tuple[int, ...] = ()) -> list[T]:
     """Return what is of a class in lists, tuples and dicts, or is the value itself; of what is within itself, once."""
     if isinstance(value, kind):

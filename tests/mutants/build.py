@@ -1,6 +1,7 @@
 """Builds of the core: once as it is, and then one set's objects and one link for each mutant."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,15 +58,16 @@ class Build:
     def make(self, place, isa):
         """Compile one set's kernels from the sources of a place and link the core there; return what it is."""
         made = place / ("lstmcore" if self.target == "_core" else "") / Path(self.output).name
-        own = f"CMakeFiles/kernels_{isa}.dir/src/cpp/kernels/"
+        own = re.compile(rf" -o (CMakeFiles/kernels_{isa}(?:_float64)?\.dir/src/cpp/kernels/(\S+))")
         linked = self.commands[-1].replace(f"-o {self.output}", f"-o {made}")
         compiled = []
         for command in self.commands:
-            if f"-o {own}" in command:
-                object = command.split(f"-o {own}")[1].split()[0]
-                command = command.replace(own + object, str(place / object))
+            if found := own.search(command):
+                path, name = found.groups()
+                object = str(place / (("float64_" if "_float64.dir" in path else "") + name))
+                command = command.replace(path, object)
                 compiled.append(command.replace(str(ROOT / "src"), str(place / "src")))
-                linked = linked.replace(own + object, str(place / object))
+                linked = linked.replace(path, object)
         made.unlink(missing_ok=True)
         for command in (*compiled, linked):
             run(command, shell=True, cwd=self.directory, env=environment())

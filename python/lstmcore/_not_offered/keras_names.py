@@ -128,6 +128,11 @@ NAMES = {
         get_registered_name get_registered_object load_model load_weights register_keras_serializable
         save_model save_weights serialize_keras_object
     """,
+    # Keras Tuner's own.
+    "tuner": """
+        BayesianOptimization GridSearch HyperModel HyperParameters Hyperband Objective Oracle RandomSearch
+        SklearnTuner Tuner applications engine errors oracles synchronized tuners
+    """,
     "utils": """
         Config CustomObjectScope FeatureSpace Progbar PyDataset Sequence array_to_img
         audio_dataset_from_directory bounding_boxes clear_session custom_object_scope deserialize_keras_object

@@ -45,6 +45,13 @@ _SUBSTITUTES = {
     r":version": "use `__version__`",
     r":legacy": "use the module itself",
     r":(tree|visualization|wrappers)": "lists and dicts of arrays, and the model's own methods, do without it",
+    # the tuner
+    r"tuner:GridSearch": "use `tuner.RandomSearch`, which tries no values twice and ends when all were tried",
+    r"tuner:(Oracle|oracles|synchronized)": "use a tuner, whose search is an Optuna study: see its oracle.study",
+    r"tuner:SklearnTuner": "use scikit-learn's own search over an estimator of `sklearn`",
+    r"tuner:errors": "it is `tuner.FailedTrialError`",
+    r"tuner:(engine|tuners)": "use `tuner` itself",
+    r"tuner:applications": "there are no trained models of images; " + _IMAGES,
     # layers
     r"layers:GroupQueryAttention": "use `layers.MultiHeadAttention`, where every head has keys and values of its own",
     r"layers:ConvLSTM.*": "use `layers.TimeDistributed` over `layers.Conv1D`, then a `layers.LSTM`",

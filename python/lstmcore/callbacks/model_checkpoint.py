@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from .._arguments import flag, path
+from .._screen import show
 from ..serialization.endings import check_ending
 from .callback import Logs
 from .monitor_callback import MonitorCallback
@@ -94,7 +95,7 @@ class ModelCheckpoint(MonitorCallback):
         if self.save_best_only and not self._is_best(epoch, logs, path):
             return
         if self.verbose and not self.save_best_only:
-            print(f"\nEpoch {epoch + 1}: saving model to {path}")
+            show(f"\nEpoch {epoch + 1}: saving model to {path}")
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
@@ -107,9 +108,9 @@ class ModelCheckpoint(MonitorCallback):
         best = "None" if self.best is None else f"{self.best:.5f}"
         better = self.improves(current, self.best)
         if self.verbose and better:
-            print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {best} to {current:.5f}, saving model to {path}")
+            show(f"\nEpoch {epoch + 1}: {self.monitor} improved from {best} to {current:.5f}, saving model to {path}")
         elif self.verbose:
-            print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {best}")
+            show(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {best}")
         if better:
             self.best = current
         return better

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -59,8 +58,7 @@ class ProgbarLogger(Callback):
         bar = " " + 30 * "━" if self.bar else ""
         milliseconds = 1000 * seconds / max(steps, 1)
         parts = [f"{steps}/{steps}{bar}", f"{seconds:.0f}s", f"{milliseconds:.3g}ms/step"]
-        print(" - ".join([*parts, _format(logs)] if logs else parts))
-        sys.stdout.flush()
+        _screen.show(" - ".join([*parts, _format(logs)] if logs else parts))
 
     # --- in `fit` ---
 

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 from .._config import get_num_threads
@@ -27,7 +28,10 @@ def add(subcommands: Any) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text}")
     return value
@@ -38,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from . import limits
     from .workers import LIBRARIES
 
-    if arguments.picture:
+    if arguments.picture is not None:
         _check_picture(arguments.picture)
     threads = get_num_threads()
     peak = limits.fma_limit(threads)
@@ -55,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             found[name] = done
             print(f"{name} {done['version']}: measured", flush=True)
     _print_table(found, max(peak, limits.fma_limit(threads)))  # others may have had the CPUs the first time
-    if arguments.picture:
+    if arguments.picture is not None:
         _draw(found, arguments.picture)
         print(f"drawn: {arguments.picture}")
     return int("lstmcore" not in found)
@@ -96,8 +100,16 @@ def _check_picture(file: str) -> None:
     """Refuse, before a minute is spent, what could not be drawn."""
     if os.path.splitext(file)[1].lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(f"--picture: expected a name that ends in .png, .svg or .pdf, got {file!r}")
-    if not os.path.isdir(os.path.dirname(file) or "."):
-        raise FileNotFoundError(f"--picture: there is no directory {os.path.dirname(file)!r}")
+    folder = os.path.dirname(file) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"--picture: there is no directory {folder!r}")
+    if os.path.isdir(file):
+        raise IsADirectoryError(f"--picture: expected the name of a file, got the directory {file!r}")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(f"--picture: nothing can be written in {folder!r}: {error.strerror}") from error
     if importlib.util.find_spec("matplotlib") is None:
         raise ImportError('--picture needs matplotlib: pip install "lstmcore[plot]"')
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from .._config import __version__
+from .._screen import PLAIN
 from . import bench, check, convert, info, summary
 
 _SUBCOMMANDS = (info, summary, convert, bench, check)
@@ -35,14 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["summary", "no_such_file.safetensors"])
     1
     """
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal or pipe of ASCII gets a ? for what it has no letter for
-        sys.stdout.reconfigure(errors="replace")
+    if hasattr(sys.stdout, "reconfigure"):  # a terminal or pipe of ASCII
+        sys.stdout.reconfigure(errors=PLAIN)
     arguments = parser().parse_args(argv)
     try:
         for module in getattr(arguments, "imported", ()):
             _import(module)
         status: int = arguments.run(arguments)
-        sys.stdout.flush()
+        print(end="", flush=True)  # there is no stdout to flush where it is closed
     except BrokenPipeError:
         # The reader has what it wanted, as `head`. What is left to write at exit goes nowhere.
         with contextlib.suppress(OSError, ValueError):
@@ -51,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130  # as a shell says of a process that was interrupted
     except _ERRORS as error:
-        print(f"lstmcore: error: {error}", file=sys.stderr)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        print(f"lstmcore: error: {' '.join(lines) or type(error).__name__}", file=sys.stderr)
         return 1
     return status
 

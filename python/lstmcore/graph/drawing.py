@@ -114,8 +114,32 @@ def chain(name: str, layers: Iterable[Any], inputs: Symbol) -> Drawing:
     """Return the drawing of layers one after the other, with the weights made for such inputs."""
     outputs = inputs
     for layer in layers:
-        outputs = draw(layer, outputs)
+        outputs = behind(name, layer, outputs)
     return Drawing(name, inputs, outputs)
+
+
+def behind(name: str, layer: Any, inputs: Any) -> Symbol:
+    """Return the symbol of what a layer of a chain returns; it is built for such inputs if it has no weights yet."""
+    outputs = draw(layer, inputs)
+    _one_array(name, layer, map_leaves(lambda symbol: symbol.shape, outputs))
+    return outputs  # type: ignore[no-any-return]
+
+
+def shape_behind(name: str, layers: Iterable[Any], shape: Any) -> Any:
+    """Return the shape behind layers one after the other, without the weights made for it."""
+    for layer in layers:
+        shape = layer.compute_output_shape(shape)
+        _one_array(name, layer, shape)
+    return shape
+
+
+def _one_array(name: str, layer: Any, shape: Any) -> None:
+    """Refuse a layer of a chain that returns several arrays."""
+    if isinstance(shape, (list, dict)) or (shape and isinstance(shape[0], (tuple, list))):
+        raise ValueError(
+            f"{name}: {layer.name} returns several arrays (return_state, or merge_mode=None); in a chain of layers, as "
+            "of a Sequential, every layer returns one"
+        )
 
 
 def _names(outputs: Any, path: tuple[Any, ...], taken: set[str]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._arguments import shown
 from .._tree import leaves, map_shapes
 from ..variables import drawing, drawn
 
@@ -146,6 +147,11 @@ class Symbol:
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r}: has no numbers yet, so that nothing can depend on them; put it into a layer")
+
+    def __float__(self) -> float:
+        raise TypeError(f"{self!r}: has no numbers yet, so that it is no number; put what you do with it into a layer")
+
+    __int__ = __index__ = __complex__ = __float__
 
     def __len__(self) -> int:
         raise TypeError(f"{self!r}: has no numbers yet; its shape is known")
@@ -320,7 +326,7 @@ def called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, opti
 def _called(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, options: dict[str, Any]) -> Any:
     for part in leaves(inputs):
         if not isinstance(part, Symbol) and not (part is None and layer.takes_none):
-            raise TypeError(f"{layer.name}: inputs: expected symbols only, as Input gives them, got {part!r} too")
+            raise TypeError(f"{layer.name}: inputs: expected symbols only, as Input gives them, got {shown(part)} too")
     if lengths is not None:
         raise ValueError(f"{layer.name}: lengths: expected none for a graph; give a mask, as of a Masking layer")
     if mask is not None and not among(mask):

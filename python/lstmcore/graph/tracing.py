@@ -16,6 +16,7 @@ from .symbol import Symbol, calls_of
 from .symbol import given as given_symbol
 
 _MOST = 64  # drawings that are kept
+_ENDLESS = "calls itself, or what calls it, without end"
 OTHER_LAYERS = "expected the layers that were there when its call was drawn; make another model of those and these"
 
 
@@ -99,7 +100,12 @@ class Tracing:
             arguments["mask"] = mask
         beside: list[Symbol] = []
         with variables.drawing(variables.Drawn(layer.name, layer.built, sized, beside)):
-            outputs = self.call(layer, inputs, **arguments)
+            try:
+                outputs = self.call(layer, inputs, **arguments)
+            except RecursionError as error:
+                if str(error).endswith(_ENDLESS):
+                    raise
+                raise RecursionError(f"{layer.name}: call: {_ENDLESS}") from None
         found = list(leaves(outputs))
         if not found or not all(isinstance(part, Symbol) for part in found):
             got = next((part for part in found if not isinstance(part, Symbol)), outputs)

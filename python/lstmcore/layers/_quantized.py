@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -13,6 +12,7 @@ from .._int8 import MOST, Int8, Int8Place
 from .._ours import is_ours
 from ..variables import Place, Variable, Vectors
 from ._building import building
+from ._typed import within
 
 INT8, WEIGHTS = "int8", "int8_weights"  # with products of int8, or of float32
 MOST_RANGE = float(np.finfo(np.float32).max)
@@ -25,17 +25,6 @@ def mode_of(mode: Any, weights: Any) -> str:
     if weights is not None and weights != INT8:
         raise ValueError(f"weights: expected None or 'int8', for products of float32, got {shown(weights)}")
     return INT8 if weights is None else WEIGHTS
-
-
-def within(layer: Any) -> list[Any]:
-    """Return a layer and all within it, each once."""
-
-    def walk(one: Any) -> Iterator[Any]:
-        yield one
-        for inner in one.sublayers:
-            yield from walk(inner)
-
-    return list({id(one): one for one in walk(layer)}.values())
 
 
 def can_be(layer: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,11 @@ class Typed:
 
     def _follow(self, policy: DTypePolicy) -> None:
         """Have the dtypes of a policy."""
-        self.dtype = np.dtype(policy.variable_dtype)
-        self._mixed = policy.compute_dtype == "bfloat16"
+        self._have(np.dtype(policy.variable_dtype), policy.compute_dtype == "bfloat16")
+
+    def _have(self, dtype: np.dtype[Any], mixed: bool) -> None:
+        """Have variables of a dtype, and products that read bfloat16 or do not."""
+        self.dtype, self._mixed = dtype, mixed and dtype == np.float32
 
     @property
     def policy_name(self) -> str:
@@ -48,21 +51,23 @@ class Typed:
 
     @property
     def dtype_policy(self) -> DTypePolicy:
-        """What variables are and products read; it can be set to one of the same variables."""
+        """What variables are and products read; it can be set, with all layers within, to one of the same variables."""
         return DTypePolicy(self.policy_name)
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
         policy = policy_of(f"{self.name}: dtype_policy", value)
-        if self.variables and self.dtype != policy.variable_dtype:
-            raise ValueError(
-                f"{self.name}: dtype_policy: expected one of variables of {self.dtype}, as the layer has them, got "
-                f"{policy.name!r}"
-            )
-        for layer in self.sublayers:
-            layer.take_dtype(self.name, np.dtype(policy.variable_dtype), policy.compute_dtype == "bfloat16")
-        self.given_dtype, self._passes_policy_on = policy, True
-        self._follow(policy)
+        # All of them: in a copy, or in what a file has, every layer was given one.
+        parts = within(self)
+        for part in parts:
+            if part.variables and part.dtype != policy.variable_dtype:
+                raise ValueError(
+                    f"{self.name}: dtype_policy: expected one of variables of {part.dtype}, as "
+                    f"{'the layer' if part is self else part.name} has them, got {policy.name!r}"
+                )
+        for part in parts:
+            part.given_dtype, part._passes_policy_on = policy, True
+            part._follow(policy)
 
     @property
     def variable_dtype(self) -> str:
@@ -132,5 +137,15 @@ class Typed:
         mixed = mixed if self.given_dtype is None else None
         for layer in self.sublayers:
             layer.take_dtype(self.name, dtype, mixed)
-        self.dtype = dtype
-        self._mixed = (self._mixed if mixed is None else mixed) and dtype == np.float32
+        self._have(dtype, self._mixed if mixed is None else mixed)
+
+
+def within(layer: Any) -> list[Any]:
+    """Return a layer and all within it, each once."""
+
+    def walk(one: Any) -> Iterator[Any]:
+        yield one
+        for inner in one.sublayers:
+            yield from walk(inner)
+
+    return list({id(one): one for one in walk(layer)}.values())

@@ -51,8 +51,10 @@ class InputLayer(Layer):
         other = dtype in _NO_FLOATS or (isinstance(dtype, (type, np.dtype)) and np.dtype(dtype).kind in "iub")
         of_floats = None if other or dtype is None else float_dtype("dtype", dtype)
         super().__init__(batch_input_shape=self.batch_shape, name=name, dtype=of_floats, **options)
-        self._mixed = False  # there are no products
         self._kind = np.dtype(dtype) if other else self.dtype
+
+    def _have(self, dtype: np.dtype[Any], mixed: bool) -> None:
+        super()._have(dtype, False)  # there are no products
 
     @property
     def symbol(self) -> Symbol:

@@ -321,7 +321,13 @@ class Recurrent(SequenceLayer):
 
     def _initial_state(self, batch: int, given: Any) -> list[Array] | None:
         if given is not None:
-            return self._states("initial_state", given)
+            states = self._states("initial_state", given)
+            for state, name, width in zip(states, self.state_names, self.state_sizes, strict=True):
+                if state.shape != (batch, width):
+                    raise ValueError(
+                        f"{self.name}: initial_state: {name}: expected shape {(batch, width)}, got {state.shape}"
+                    )
+            return states
         if self.stateful and self.states is not None:
             if len(self.states[0]) != batch:
                 raise ValueError(

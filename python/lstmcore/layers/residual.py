@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import _masks
 from .._arguments import ArgumentTypeError, among, items
-from ..graph.drawing import Drawing, chain
+from ..graph.drawing import Drawing, chain, shape_behind
 from ..graph.symbol import given
 from ..streaming import Chain, Stage
 from .dense import Dense
@@ -82,9 +82,7 @@ class Residual(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the layers' outputs, which is that of the inputs or of their projection."""
-        shape = input_shape
-        for layer in self.layers:
-            shape = layer.compute_output_shape(shape)
+        shape: Shape = shape_behind(self.name, self.layers, input_shape)
         skip = input_shape if self.projection is None else self.projection.compute_output_shape(input_shape)
         if shape != skip:
             hint = "" if shape[:-1] != skip[:-1] else '; projection="auto" would make them so'

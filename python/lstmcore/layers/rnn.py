@@ -9,15 +9,15 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from .._arguments import flag, reject_options
-from ..streaming import Chain, Stage
-from ._cell_runner import CellRunner
+from ..streaming import Stage
+from ._stack import Stack
 from .cell import Cell
 from .cells import GRUCell as GRUCell  # old pickles look here for these
 from .cells import LayerCell
 from .cells import LSTMCell as LSTMCell
 from .cells import SimpleRNNCell as SimpleRNNCell
 from .layer import Array, Layer, Shape
-from .recurrent import Recurrent, kept_states, states_to_keep
+from .recurrent import kept_states, states_to_keep
 from .sequence_layer import SequenceLayer, flat_gradients, flat_states
 from .stacked_rnn_cells import StackedRNNCells
 
@@ -70,16 +70,10 @@ class RNN(SequenceLayer):
         self.states: list[Array] | None = None
         self.d_initial_state: list[Any] | None = None
         self._begun: list[bool] = []  # which cells have said themselves what the last pass in training began with
-        self._runners: list[Recurrent | CellRunner] = []
-        for k, one in enumerate(self.cells):
+        for one in self.cells:
             one.claim(self.name)
             self.pass_dtype_on(one)
-            last = k == len(self.cells) - 1
-            runner = one.layer if isinstance(one, LayerCell) and not one.has_own_step() else CellRunner(one)
-            # All but the last feed the next one; a masked step of theirs is never looked at.
-            runner.return_sequences = self.return_sequences or not last
-            runner.go_backwards = self.go_backwards
-            self._runners.append(runner)
+        self._stack = Stack(self.cells, self.return_sequences, self.go_backwards)
         if not self.trainable:
             self.trainable = False  # the cells too
 
@@ -91,18 +85,17 @@ class RNN(SequenceLayer):
     @property
     def keepers(self) -> list[Any]:
         """What holds what a call keeps: the layer, its cells, and what runs them."""
-        return [*super().keepers, *(runner for runner in self._runners if isinstance(runner, CellRunner))]
+        return [*super().keepers, *self._stack.keepers]
 
     @property
     def outputs(self) -> int:
         """Width of the outputs."""
-        last = self.cells[-1]
-        return int(last.output_size or last.state_sizes[0])
+        return self._stack.outputs
 
     @property
     def state_sizes(self) -> list[int]:
         """Widths of all states, cell by cell."""
-        return [size for cell in self.cells for size in cell.state_sizes]
+        return self._stack.state_sizes
 
     @property
     def state_size(self) -> list[Any]:
@@ -112,14 +105,11 @@ class RNN(SequenceLayer):
     @property
     def state_names(self) -> list[str]:
         """Names of all states, for messages."""
-        return [f"{name} of {cell.name}" for cell in self.cells for name in cell.state_names]
+        return self._stack.state_names
 
     def build(self, input_shape: Shape) -> None:
         """Create the weights of all cells."""
-        features: int | None = self._features(input_shape)
-        for cell in self.cells:
-            cell.ensure_built((input_shape[0], features))
-            features = cell.compute_output_shape((None, features))[1]
+        self._stack.build(input_shape[0], self._features(input_shape))
         self.variables = [v for cell in self.cells for v in cell.variables]
 
     # --- states ---
@@ -142,7 +132,7 @@ class RNN(SequenceLayer):
                     f"before, got {batch}; reset_states() makes it forget"
                 )
         first: list[Any] = (
-            self._by_cell(self._flat("initial_state", states)) if states is not None else self._own(batch)
+            self._stack.by_cell(self._flat("initial_state", states)) if states is not None else self._own(batch)
         )
         if training:
             self._begun = [states is None and not self._begins and group is not None for group in first]
@@ -156,27 +146,18 @@ class RNN(SequenceLayer):
     def _own(self, batch: int) -> list[Any]:
         """Return the states that each cell begins with where none are given, None for zeros."""
         if self._begins:
-            return self._by_cell(self._flat("get_initial_state", self.get_initial_state(batch)))
-        return [cell.initial_states(batch) for cell in self.cells]
+            return self._stack.by_cell(self._flat("get_initial_state", self.get_initial_state(batch)))
+        return self._stack.initial_states(batch)
 
     def _flat(self, argument: str, states: Any) -> list[Array]:
         """Return the states of all cells one after the other, whether or not they came in a list for each cell."""
         return flat_states(f"{self.name}: {argument}", states, self.state_names, self.dtype)
 
-    def _by_cell(self, flat: Sequence[Any]) -> list[list[Any]]:
-        """Return what there is for each state in a list for each cell."""
-        left, groups = list(flat), []
-        for cell in self.cells:
-            count = len(cell.state_sizes)
-            groups.append(left[:count])
-            left = left[count:]
-        return groups
-
     def _nested(self, flat: Sequence[Any]) -> list[Any]:
         """Return what there is for each state as states are returned."""
         if not self.stacked:
             return list(flat)
-        groups = zip(self.cells, self._by_cell(flat), strict=True)
+        groups = zip(self.cells, self._stack.by_cell(flat), strict=True)
         return [group if cell.nests_states else group[0] for cell, group in groups]
 
     def states_in_graphs(self, states: Sequence[Any]) -> list[Any]:
@@ -199,13 +180,9 @@ class RNN(SequenceLayer):
     ) -> tuple[Array, list[Any]]:
         """Return outputs, each at its own step whatever the direction, and the last states."""
         self._features(inputs.shape)
-        states: list[Array] = []
-        outputs = inputs
         zero = self.zero_output_for_mask if zero_output_for_mask is None else zero_output_for_mask
         first = self._initial_states(len(inputs), initial_state, training)
-        for runner, start in zip(self._runners, first, strict=True):
-            outputs, last = runner.run(outputs, training, start, mask, lengths, zero_output_for_mask=zero)
-            states += last
+        outputs, states = self._stack.run(inputs, training, first, mask, lengths, zero)
         if self.stateful:
             self.states = [s.copy() for s in states]
         return outputs, self._nested(states)
@@ -214,18 +191,16 @@ class RNN(SequenceLayer):
         self, d_outputs: Array | None, need_d_inputs: bool = True, d_state: Sequence[Any] | None = None
     ) -> Array | None:
         """Go back through `run`; `d_initial_state` is set where there was an initial state."""
-        d_last: list[Any] = [None] * len(self._runners)
+        d_last: list[Any] = [None] * len(self.cells)
         if d_state is not None:
-            d_last = self._by_cell(flat_gradients(f"{self.name}: d_state", d_state, self.state_names, self.dtype))
-        gradient = d_outputs
+            d_flat = flat_gradients(f"{self.name}: d_state", d_state, self.state_names, self.dtype)
+            d_last = self._stack.by_cell(d_flat)
+        gradient, d_first = self._stack.run_backward(d_outputs, need_d_inputs, d_last)
         d_states: list[Any] = []
-        for k in range(len(self._runners) - 1, -1, -1):
-            runner = self._runners[k]
-            gradient = runner.run_backward(gradient, need_d_inputs or k > 0, d_last[k])
-            d_first: list[Any] | None = runner.d_initial_state
-            if d_first is not None and self._begun[k]:
-                self.cells[k].backward_initial_state(d_first)
-            d_states = [*(d_first or [None] * len(self.cells[k].state_sizes)), *d_states]
+        for cell, d, begun in zip(self.cells, d_first, self._begun, strict=True):
+            if d is not None and begun:
+                cell.backward_initial_state(d)
+            d_states += d or [None] * len(cell.state_sizes)
         self.d_initial_state = None if all(d is None for d in d_states) else self._nested(d_states)
         return gradient
 
@@ -276,8 +251,8 @@ class RNN(SequenceLayer):
         other.go_backwards = not self.go_backwards
         other._arguments = other._arguments | {"go_backwards": other.go_backwards}
         _copy_given_dtypes(self, other)
-        for cell, runner in zip(other.cells, other._runners, strict=True):
-            runner.go_backwards = other.go_backwards
+        other._stack.turn(other.go_backwards)
+        for cell in other.cells:
             if isinstance(cell, LayerCell) and cell.layer.seed is not None:  # other masks than this one's
                 cell.layer.reseed(cell.layer.seed + 1)
                 cell._arguments = cell._arguments | {"seed": cell.layer.seed}
@@ -285,7 +260,7 @@ class RNN(SequenceLayer):
 
     def kernel_info(self) -> str:
         """Say what the cells run on."""
-        return "; ".join(runner.kernel_info() for runner in self._runners)
+        return self._stack.kernel_info()
 
     def stream(self, batch_size: int, steps: int) -> Stage:
         """Return an object that runs the cells piece by piece; see `models.Sequential.stream`.
@@ -294,18 +269,7 @@ class RNN(SequenceLayer):
         """
         if self.go_backwards:
             raise ValueError(f"{self.name}: go_backwards: needs the whole sequence, so it cannot be streamed")
-        stages: list[Stage] = []
-        first = self._own(batch_size)
-        for k, (cell, runner) in enumerate(zip(self.cells, self._runners, strict=True)):
-
-            def start(k: int = k, cell: Cell = cell) -> list[Array]:
-                return self._own(batch_size)[k] or cell.zeros(batch_size)
-
-            if isinstance(runner, Recurrent) and first[k] is None:
-                stages.append(runner.stream(batch_size, steps))
-            else:
-                stages.append(runner.stream_from(start))
-        return Chain(stages, batch_size, steps)
+        return self._stack.stream(batch_size, steps, lambda: self._own(batch_size))
 
     # --- state ---
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, whole_array
+from .._arguments import ArgumentTypeError, as_array, flag, float_array, mapping, shown, whole_array
 from .._tree import in_places, leaves, map_leaves
 from ..graph.plan import Plan
 from ..graph.symbol import Symbol
@@ -55,7 +55,7 @@ class Functional(Planned):
                 if not isinstance(part, Symbol):
                     maker = "Input(shape)" if argument == "inputs" else "a layer called on symbols"
                     raise ArgumentTypeError(
-                        f"{self.name}: {argument}: expected symbols, got {part!r}; {maker} makes one"
+                        f"{self.name}: {argument}: expected symbols, got {shown(part)}; {maker} makes one"
                     )
             if not found:
                 raise ValueError(f"{self.name}: {argument}: expected at least one symbol, got none")

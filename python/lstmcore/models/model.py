@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _masks
+from .. import _masks, _screen
 from .._arguments import flag, function, integer, number_arrays, positive_integer, shown
 from .._tree import copies, in_places, leaves, map_leaves, shapes
 from .._warnings import warn
@@ -115,6 +115,8 @@ class Model(Savable, Trainer):
         if layers and self.is_traced and self.__dict__.get("built") and layers != layers_in(self.__dict__.get(name)):
             raise ValueError(f"{self.name}: {name}: {OTHER_LAYERS}")
         for layer in layers:
+            if layer is self or any(part is self for part in layer.keepers):
+                raise ValueError(f"{type(self).__name__}: {name}: expected layers, got one that the model is within")
             layer.refuse_owner(self.__dict__.get("name", type(self).__name__))
         super().__setattr__(name, value)
         if layers and "given_dtype" in self.__dict__:
@@ -288,7 +290,13 @@ class Model(Savable, Trainer):
     @property
     def last_activations(self) -> list[Activation | None]:
         """For each output, the activation that the layer of it ends with, if it can leave that out."""
-        return [self.last_activation] if self._drawing is None else self._drawing.last_activations
+        if self._drawing is None:
+            return [self.last_activation]
+        found = self._drawing.last_activations
+        if self.is_traced:  # what ends otherwise in training than outside of it has none that can be left out
+            others = self.drawn().last_activations  # type: ignore[union-attr]
+            return [one if one is other else None for one, other in zip(found, others, strict=True)]
+        return found
 
     def _require_built(self) -> None:
         if not self.built:
@@ -345,6 +353,16 @@ class Model(Savable, Trainer):
         if left is None and self.computes_mask and (said := self.compute_mask(inputs, mask)) is not None:
             left = _masks.fit(f"{self.name}: compute_mask", said, outputs.shape)
         return outputs, left
+
+    def drawn(self) -> Drawing | None:
+        """Return what a built model does outside of training, as symbols; None if it has passes of its own.
+
+        ``call`` may do something else in training, and with inputs of other shapes than those that it was built for.
+        """
+        if self._drawing is None or not self.is_traced:
+            return self._drawing
+        inputs, *options = _zeros(self._built_for)
+        return _traced.draw(self, inputs, False, *options).of_outputs()
 
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
         # A backward of the user's takes no logits, for it has no last activation.
@@ -445,13 +463,13 @@ class Model(Savable, Trainer):
         Parameters
         ----------
         line_length : of the table, at least.
-        print_fn : is given each line; `print` by default.
+        print_fn : is given each line; by default it is printed, in ASCII where standard output has no more.
         expand_nested : also show the layers of models that are layers of this one.
         show_trainable : also show which layers `fit` moves.
         positions, layer_range : accepted for Keras's sake; have no effect.
         """
         width = 70 if line_length is None else positive_integer("line_length", line_length)
-        show = print if print_fn is None else function("print_fn", print_fn)
+        show = _screen.show if print_fn is None else function("print_fn", print_fn)
         nested, trainable = flag("expand_nested", expand_nested), flag("show_trainable", show_trainable)
         print_summary(self, self.layers, width, show, nested, trainable)
 

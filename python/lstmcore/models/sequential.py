@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .._arguments import ArgumentTypeError, flag, items, mapping
-from .._tree import map_leaves, shapes
-from ..graph.symbol import Symbol, draw
+from .._tree import shapes
+from ..graph.drawing import behind, shape_behind
+from ..graph.symbol import Symbol
 from ..graph.tracing import all_within
 from ..layers.input import InputLayer
 from ..layers.layer import Layer, Shape
@@ -69,7 +70,7 @@ class Sequential(Planned):
             self.dtype, self.given_dtype = layer.dtype, layer.given_dtype
         else:
             layer.take_dtype(self.name, self.dtype)
-        outputs = self._through(layer, self.output) if self.built else None
+        outputs = behind(self.name, layer, self.output) if self.built else None
         self._layers.append(layer)
         self._taken.add(layer.name)
         if self.built:
@@ -140,7 +141,7 @@ class Sequential(Planned):
         self._brought.clear()
         for layer in self.layers:
             layer.refuse_owner(self.name)
-            outputs = self._through(layer, outputs)
+            outputs = behind(self.name, layer, outputs)
             self._take_up(layer)
         self._draw(inputs, outputs)
         self._output_shape: Shape = (None, *outputs.shape[1:])
@@ -162,29 +163,11 @@ class Sequential(Planned):
             return [one(of, f"{name}_{k}") for k, of in enumerate(shape)]
         return one(shape, name)
 
-    def _through(self, layer: Layer, inputs: Any) -> Any:
-        """Return the symbol of a layer's outputs; it is built for such inputs if it has no weights yet."""
-        outputs = draw(layer, inputs)
-        self._one(layer, map_leaves(lambda symbol: symbol.shape, outputs))
-        return outputs
-
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of the outputs for inputs of that shape, batch first."""
         if self.built:
             return super().compute_output_shape(input_shape)  # type: ignore[no-any-return]
-        shape = input_shape
-        for layer in self._layers:
-            shape = self._one(layer, layer.compute_output_shape(shape))
-        return shape
-
-    def _one(self, layer: Layer, shape: Any) -> Shape:
-        """Return the shape of a layer's outputs, if it returns one array."""
-        if isinstance(shape, (list, dict)) or (shape and isinstance(shape[0], (tuple, list))):
-            raise ValueError(
-                f"{self.name}: {layer.name} returns several arrays (return_state, or merge_mode=None); in a "
-                "Sequential every layer returns one"
-            )
-        return shape  # type: ignore[no-any-return]
+        return shape_behind(self.name, self._layers, input_shape)  # type: ignore[no-any-return]
 
     # --- passes ---
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .._tree import leaves
+from .._arguments import ArgumentTypeError
+from .._tree import leaves, rows_of
 from ..layers import _quantized
+from ..layers._typed import within
 from ..layers.recurrent import Recurrent
 
 
@@ -24,12 +26,11 @@ def input_ranges(model: Any, x: Any) -> dict[int, float]:
         There are NaN or infinities in ``x`` or in what a layer is given, or a layer is not run.
     """
     for k, part in enumerate(leaves(x)):
-        if part is not None and not np.isfinite(np.asarray(part, np.float64)).all():
+        # Of a source of batches, layers tell what they are given.
+        if isinstance(part, np.ndarray) and part.dtype.kind == "f" and not np.isfinite(part).all():
             raise ValueError(f"calibrate: expected finite numbers, got NaN or infinities in array {k}")
     layers = [
-        layer
-        for layer in _quantized.within(model)
-        if _quantized.can_be(layer) and not any(layer.quantized_weights.values())
+        layer for layer in within(model) if _quantized.can_be(layer) and not any(layer.quantized_weights.values())
     ]
     found: dict[int, float] = {}
     before = model.state()
@@ -37,10 +38,13 @@ def input_ranges(model: Any, x: Any) -> dict[int, float]:
         with contextlib.ExitStack() as stack:
             for layer in layers:
                 stack.enter_context(_watched(layer, found))
-            if not len(model.predict(x, verbose=0)):
-                raise ValueError("calibrate: expected at least one row, got none")
+            outputs = model.predict(x, verbose=0)
+    except (TypeError, ValueError) as error:
+        raise (ArgumentTypeError if isinstance(error, TypeError) else ValueError)(f"calibrate: {error}") from error
     finally:
         model.load_state(before)
+    if rows_of(outputs) == 0:
+        raise ValueError("calibrate: expected at least one row, got none")
     for layer in layers:
         if id(layer) not in found:
             raise ValueError(f"calibrate: {layer.name} is not run, so there is no range of what it is given")

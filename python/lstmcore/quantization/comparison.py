@@ -11,7 +11,7 @@ import numpy as np
 
 from .._tree import leaves, map_leaves, rows_of
 from ..graph.drawing import Drawing
-from ..layers._quantized import within
+from ..layers._typed import within
 from ..serialization.models import require_model
 from .copies import quantize
 
@@ -183,7 +183,7 @@ class _Watched:
     """A model that returns what every call within returns, and the outputs."""
 
     def __init__(self, model: Any) -> None:
-        drawing = getattr(model, "_drawing", None)
+        drawing = model.drawn()
         self.model, self.names, self.kept = model, list[str](), list[str]()
         self._drawing: Drawing | None = None
         self._counts = list[int]()

@@ -12,6 +12,7 @@ from .._arguments import number
 from .._tree import leaves
 from .._warnings import warn
 from ..layers import _quantized
+from ..layers._typed import within
 from ..serialization.models import require_model
 from .calibration import input_ranges
 
@@ -40,9 +41,9 @@ def quantize(
     ----------
     model : any model with weights.
     mode, weights : as for `layers.Layer.quantize`.
-    calibrate : inputs, by which the range of what every layer is given is found: it is then scaled by that, and held to
-        it, instead of by a scale for each row. Where all of it is zero, and for what has products of float32, rows have
-        their scales.
+    calibrate : inputs, or a source of batches as `predict` takes it, by which the range of what every layer is given is
+        found: it is then scaled by that, and held to it, instead of by a scale for each row. Where all of it is zero,
+        and for what has products of float32, rows have their scales.
     tolerance : the largest error allowed. Without ``y`` it is that of the outputs for ``x``: the root of the mean
         squared error over that of the mean square. With ``y`` it is the increase of the loss over the loss. If the
         whole model in int8 is further off, layers stay as they are until it no longer is: first the one that is
@@ -87,7 +88,7 @@ def quantize(
 
 def _set_ranges(model: Any, ranges: Mapping[int, float]) -> None:
     least = 127 * float(np.finfo(np.float32).tiny)  # of which the scale is a normal number
-    for layer in _quantized.within(model):
+    for layer in within(model):
         size = ranges.get(id(layer), 0.0)
         layer.input_range = size if size >= least else None
 
@@ -137,14 +138,14 @@ def _ratio(error: float, size: float) -> float:
 
 def _floats(model: Any, copied: Any) -> dict[int, Any]:
     """Return what the quantized layers of a copy were before: those of the model, by identity."""
-    return {id(one): other for one, other in zip(_quantized.within(copied), _quantized.within(model), strict=True)}
+    return {id(one): other for one, other in zip(within(copied), within(model), strict=True)}
 
 
 def _keep(copied: Any, tolerance: float, measured: Any, floats: dict[int, Any]) -> list[str]:
     """Take layers out of int8 until the error is within the tolerance; return their names."""
     if measured(copied) <= tolerance:
         return []
-    parts = [part for part in _quantized.within(copied) if part.quantization_mode is not None]
+    parts = [part for part in within(copied) if part.quantization_mode is not None]
     before = {id(part): (part.quantization, [(v, v.place) for v in part.variables if v.int8]) for part in parts}
     for part in parts:
         _quantized.restore(part, floats[id(part)])

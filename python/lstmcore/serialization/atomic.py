@@ -35,6 +35,15 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
         return
     target = Path(os.path.realpath(path))  # through a link, to the file itself
     _remove_abandoned(target)
+    try:
+        _replace(target, data)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error  # not that of the temporary file
+
+
+def _replace(target: Path, data: bytes) -> None:
     temporary = target.with_name(f"{_stem(target)}{os.urandom(8).hex()}.tmp")
     file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

@@ -243,7 +243,7 @@ def load_model(
         from ..interop.onnx.importing.graph import symbols
 
         with bounded_by_memory():
-            return Savable.of_graph(*symbols(where))
+            return Savable.of_graph(*symbols(where, Savable.of_graph))
     compiled, content = flag("compile", compile), container.content_of(where)
     if is_of_keras(content):
         return _from_keras(content, where, custom_objects, compiled)

@@ -23,6 +23,7 @@ it was when the same program is started again; ``storage=`` names a data base th
 or machines, work on at once.
 """
 
+from .. import _not_offered
 from .bayesian_optimization import BayesianOptimization
 from .hyperband import Hyperband
 from .hypermodel import HyperModel
@@ -43,3 +44,5 @@ __all__ = [
     "Trial",
     "Tuner",
 ]
+
+_not_offered.answer_for(__name__)

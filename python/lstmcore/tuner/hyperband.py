@@ -87,7 +87,7 @@ class Hyperband(Tuner):
         self._reporting: Any = None  # the model of the first execution
         return super().run_trial(trial, *fit_args, **{**fit_kwargs, "epochs": self.max_epochs})
 
-    def on_epoch_end(self, trial: Trial, model: Any, epoch: int, logs: dict[str, float]) -> None:
+    def on_epoch_end(self, trial: Trial, model: Any, epoch: int, logs: Any = None) -> None:
         """Report the objective and stop if the trial is to end here."""
         value = logs.get(self.oracle.objective.name)
         if self._reporting is None:

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._arguments import flag, integer, positive_integer
+from .._arguments import ArgumentTypeError, flag, integer, positive_integer
 from .._arguments import path as checked_path
-from ..callbacks import Callback
 from . import hypermodel as hypermodels
 from . import objective as objectives
 from .display import Display, html_trials
+from .hooks import Hooks, watching
 from .hypermodel import HyperModel
 from .hyperparameters import HyperParameters
 from .objective import Objective
@@ -26,8 +26,16 @@ from .trial import DuplicateError, FailedTrialError, Trial
 if TYPE_CHECKING:
     import optuna
 
+# Arguments of Keras Tuner's, and what to do instead.
+_NOT_TAKEN = {
+    "oracle": "RandomSearch, BayesianOptimization and Hyperband have their own, which take its arguments",
+    "distribution_strategy": "run the same program several times, with one storage= and project_name=",
+    "tuner_id": "processes with one storage= and project_name= share a search without names",
+    "logger": "define on_trial_end(trial) in a subclass",
+}
 
-class Tuner:
+
+class Tuner(Hooks):
     """Base of the tuners: `RandomSearch`, `BayesianOptimization`, `Hyperband`.
 
     Parameters
@@ -53,6 +61,7 @@ class Tuner:
         common ``directory`` the weights.
     max_model_size : a model with more numbers in its weights than this fails its trial.
     optimizer, loss, metrics : compile the models with these instead.
+    **options : none; of Keras Tuner's further arguments the error says what to do instead.
 
     Attributes
     ----------
@@ -80,7 +89,13 @@ class Tuner:
         optimizer: Any = None,
         loss: Any = None,
         metrics: Any = None,
+        **options: Any,
     ) -> None:
+        for name in options:
+            if name not in _NOT_TAKEN:
+                raise ArgumentTypeError(f"{type(self).__name__} got an unexpected argument {name!r}")
+            if options[name] is not None:
+                raise NotImplementedError(f"{type(self).__name__}: {name}: is not offered; {_NOT_TAKEN[name]}")
         if hypermodel is None and type(self).run_trial is Tuner.run_trial:
             raise ValueError("hypermodel: expected a HyperModel or a function build(hp), got None")
         import_optuna()
@@ -128,9 +143,6 @@ class Tuner:
         """Return what stops trials early, if anything does."""
         return None
 
-    def on_epoch_end(self, trial: Trial, model: Any, epoch: int, logs: dict[str, float]) -> None:
-        """Called after every epoch of a trial's training."""
-
     # --- the search ---
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
@@ -148,7 +160,9 @@ class Tuner:
         """
         self.oracle.reclaim_trials()
         with self._display.of_search(fit_kwargs.get("verbose", 1)):
+            self.on_search_begin()
             self._search(fit_args, fit_kwargs)
+            self.on_search_end()
 
     def _search(self, fit_args: Any, fit_kwargs: Any) -> None:
         while (trial := self.oracle.create_trial()) is not None:
@@ -165,6 +179,7 @@ class Tuner:
                 )
 
     def _carry_out(self, trial: Trial, fit_args: Any, fit_kwargs: Any) -> None:
+        self.on_trial_begin(trial)
         for left in range(self.max_retries_per_trial, -1, -1):
             try:
                 results = self.run_trial(trial, *fit_args, **fit_kwargs)
@@ -191,6 +206,7 @@ class Tuner:
             trial.status, trial.metrics = "FAILED", {}
         self.oracle.end_trial(trial)
         self._display.end_trial(trial)
+        self.on_trial_end(trial)
 
     def run_trial(self, trial: Trial, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Build and train models with ``trial.hyperparameters``; return the history of each.
@@ -199,7 +215,7 @@ class Tuner:
         """
         assert self.hypermodel is not None
         callbacks = list(fit_kwargs.pop("callbacks", None) or ())
-        best = _BestEpoch(self, trial)
+        best = watching(self, trial)
         histories = []
         for execution in range(self.executions_per_trial):
             model = self._build(trial, announce=execution == 0)
@@ -297,41 +313,3 @@ class Tuner:
         for space in self.oracle.space.values():
             print(f"{space.name} ({type(space).__name__})")
             print({name: value for name, value in vars(space).items() if name not in ("name", "_arguments")})
-
-
-class _BestEpoch(Callback):
-    """Keeps the weights of a trial's best epoch, whichever execution it is of."""
-
-    def __init__(self, tuner: Tuner, trial: Trial) -> None:
-        super().__init__()
-        self.model: Any
-        self.tuner, self.trial = tuner, trial
-        self._best: float | None = None
-        self._weights: Any = None
-
-    def begin(self) -> None:
-        """Before an execution."""
-        self._weights = None
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Remember the weights if they are better than those of every epoch before."""
-        objective = self.tuner.oracle.objective
-        value = (logs or {}).get(objective.name)
-        # An objective that is measured after `fit` has no best epoch: the last one counts.
-        if value is None or self._best is None or objective.better(value, self._best):
-            self._best = value if value is None or not math.isnan(value) else None
-            self._weights = self.model.get_weights()
-        self.tuner.on_epoch_end(self.trial, self.model, epoch, dict(logs or {}))
-
-    def end(self) -> None:
-        """After an execution: write them, once, as the file is only of use when the trial is done."""
-        if self._weights is None:
-            return
-        shape = getattr(self.model, "input_shape", None)
-        self.trial.input_shape = list(shape) if isinstance(shape, tuple) else None
-        path = self.tuner._weights_file(self.trial)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        now = self.model.get_weights()
-        self.model.set_weights(self._weights)
-        self.model.save_weights(path)
-        self.model.set_weights(now)

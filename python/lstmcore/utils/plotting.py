@@ -8,28 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from .._arguments import among, flag, path, positive_integer
-from .._tree import leaves
+from .._tree import leaves, map_leaves
 from ..graph.drawing import Drawing
+from ..graph.symbol import Call, given
 from ..layers._traced import drawing_within
 from ..layers.layer import Layer
+from ..layers.recurrent import Recurrent
 from ..models.model import Model
 from ..serialization import atomic
 
 _DIRECTIONS = ("TB", "LR", "BT", "RL")
-_FORMATS = ("png", "svg", "pdf", "dot")
+_FORMATS = ("png", "svg", "pdf", "jpg", "jpeg", "gif", "ps", "dot")
+_SPLINES = ("ortho", "curved", "polyline", "spline", "line")
 
 
 def model_to_dot(
     model: Any,
     show_shapes: bool = False,
     show_dtype: bool = False,
-    show_layer_names: bool = False,
+    show_layer_names: bool = True,
     rankdir: str = "TB",
     expand_nested: bool = False,
     dpi: int = 200,
     subgraph: bool = False,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
+    splines: str = "ortho",
 ) -> Any:
     """Return a model as a ``graphviz.Digraph``, which notebooks show: a box for every layer.
 
@@ -41,8 +45,10 @@ def model_to_dot(
 
     Parameters
     ----------
-    model : a model that has its weights: a `Sequential`, a graph, or one of your own with ``call``.
-    show_shapes, show_dtype : show the shapes, and the dtypes, of what goes in and comes out.
+    model : a model that has its weights: a `Sequential`, a graph, or one of your own with ``call``. Of one with passes
+        of its own nobody can tell what is connected to what: it is a single box.
+    show_shapes : show the shapes of what goes in and comes out.
+    show_dtype : show the dtypes of what comes out.
     show_layer_names : show the layers' names beside their classes.
     rankdir : "TB" from top to bottom, "LR" from left to right, "BT" or "RL".
     expand_nested : draw the layers of models within, in a frame.
@@ -50,13 +56,14 @@ def model_to_dot(
     subgraph : return a ``graphviz.Digraph`` that can be put into another one as a cluster.
     show_layer_activations : show the activations of layers that have one.
     show_trainable : show which layers `fit` moves.
+    splines : how arrows are drawn: "ortho", at right angles, "curved", "polyline", "spline" or "line".
 
     Raises
     ------
     ImportError
         The package graphviz is not there: ``pip install "lstmcore[plot]"``.
     ValueError
-        The model has no weights yet, or passes of its own, of which nobody can tell what is connected to what.
+        The model has no weights yet.
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: expected a model, got {type(model).__name__}")
@@ -70,14 +77,18 @@ def model_to_dot(
     }
     if not among(rankdir, _DIRECTIONS):
         raise ValueError(f"rankdir: expected one of {', '.join(_DIRECTIONS)}, got {rankdir!r}")
+    if not among(splines, _SPLINES):
+        raise ValueError(f"splines: expected one of {', '.join(_SPLINES)}, got {splines!r}")
     dpi = positive_integer("dpi", dpi)
-    drawing = _drawing_of(model)
+    if not model.built:
+        raise ValueError(f"model: {model.name} has no weights yet; call it on data or give it an Input")
     name = f"cluster_{model.name}" if flag("subgraph", subgraph) else model.name
-    graph = graphviz.Digraph(name, graph_attr={"rankdir": rankdir, "dpi": str(dpi)}, node_attr={"shape": "plaintext"})
+    look = {"rankdir": rankdir, "dpi": str(dpi), "splines": splines}
+    graph = graphviz.Digraph(name, graph_attr=look, node_attr={"shape": "plaintext"})
     if subgraph:
         graph.attr(label=model.name, style="dashed")
     picture = _Picture(show, flag("expand_nested", expand_nested))
-    picture.draw(graph, drawing, "")
+    picture.draw(graph, model.drawn() or _as_one(model), "")
     for source, node in picture.edges:
         graph.edge(source, node)
     return graph
@@ -94,6 +105,7 @@ def plot_model(
     dpi: int = 200,
     show_layer_activations: bool = False,
     show_trainable: bool = False,
+    splines: str = "ortho",
 ) -> Any:
     """Draw a model to a file; return what `model_to_dot` does, which notebooks show.
 
@@ -104,20 +116,20 @@ def plot_model(
     Parameters
     ----------
     model : as of `model_to_dot`.
-    to_file : ends in ``.png``, ``.svg``, ``.pdf`` or, for the description that Graphviz reads, ``.dot``; None writes no
-        file. It is written whole or not at all.
+    to_file : ends in ``.png``, as which it is taken without an ending, ``.svg``, ``.pdf``, ``.jpg``, ``.gif``, ``.ps``
+        or, for the description that Graphviz reads, ``.dot``; None writes no file. It is written whole or not at all.
     show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi : as of `model_to_dot`.
-    show_layer_activations, show_trainable : as of `model_to_dot`.
+    show_layer_activations, show_trainable, splines : as of `model_to_dot`.
 
     Raises
     ------
-    ImportError, RuntimeError
+    ImportError
         The package graphviz, or the program ``dot`` of Graphviz, is not there; the message says what to install.
     ValueError
         The ending is none of these; and as `model_to_dot`.
     """
     where = None if to_file is None else path("to_file", to_file)
-    ending = "" if where is None else Path(where).suffix.lower().removeprefix(".")
+    ending = "" if where is None else Path(where).suffix.lower().removeprefix(".") or "png"
     if where is not None and ending not in _FORMATS:
         raise ValueError(f"to_file: expected a name that ends in .{', .'.join(_FORMATS)}, got {where!r}")
     graph = model_to_dot(
@@ -130,6 +142,7 @@ def plot_model(
         dpi,
         show_layer_activations=show_layer_activations,
         show_trainable=show_trainable,
+        splines=splines,
     )
     if where is not None:
         atomic.write(where, graph.source.encode() if ending == "dot" else _rendered(graph, ending))
@@ -150,18 +163,16 @@ def _rendered(graph: Any, ending: str) -> bytes:
     try:
         return bytes(graph.pipe(format=ending))
     except _graphviz().ExecutableNotFound:
-        raise RuntimeError(
+        raise ImportError(
             "plot_model: needs the program dot of Graphviz, which is not on the PATH: install it with the system's "
             "package manager (apt install graphviz, brew install graphviz), or write a .dot file"
         ) from None
 
 
-def _drawing_of(model: Any) -> Any:
-    drawing = getattr(model, "_drawing", None)
-    if drawing is None:
-        why = "has passes of its own" if model.built else "has no weights yet; call it on data or give it an Input"
-        raise ValueError(f"model: expected one whose layers are connected, but {model.name} {why}")
-    return drawing
+def _as_one(model: Any) -> Drawing:
+    """Return a drawing of a model as one layer."""
+    inputs = given("input", model.input_shape, model.dtype)
+    return Drawing(model.name, inputs, Call(model, inputs, model._output_shape, model.dtype).outputs)
 
 
 class _Picture:
@@ -203,19 +214,41 @@ class _Picture:
 
     def _label(self, kind: str, name: str, layer: Layer | None, inputs: Any, outputs: Any) -> str:
         """Return the box of a layer, as Graphviz reads it."""
-        title = f"{name} ({kind})" if self.show["names"] else kind
-        lines = [f'<tr><td bgcolor="black" colspan="2"><font color="white">{html.escape(title)}</font></td></tr>']
-        activation = getattr(layer, "activation", None)
-        if self.show["activations"] and activation is not None:
-            said = getattr(activation, "name", None) or getattr(activation, "__name__", repr(activation))
-            lines.append(f'<tr><td colspan="2">Activation: {html.escape(str(said))}</td></tr>')
+        title = f"<b>{html.escape(name)}</b> ({kind})" if self.show["names"] else f"<b>{kind}</b>"
+        sides = (("Output", outputs),) if kind == "InputLayer" else (("Input", inputs), ("Output", outputs))
+        cells = [f"{side} shape: <b>{_said(symbols, 'shape')}</b>" for side, symbols in sides if self.show["shapes"]]
+        if self.show["dtype"]:
+            cells.append(f"Output dtype: <b>{_said(outputs, 'dtype')}</b>")
+        row = [f"<td>{cell}</td>" for cell in cells]
         if self.show["trainable"] and layer is not None and layer.variables:
-            lines.append(f'<tr><td colspan="2">{"Trainable" if layer.trainable else "Non-trainable"}</td></tr>')
-        for wanted, what in (("shapes", "shape"), ("dtype", "dtype")):
-            if self.show[wanted]:
-                cells = []
-                for side, symbols in (("Input", inputs), ("Output", outputs)):
-                    said = ", ".join(str(getattr(symbol, what)) for symbol in leaves(symbols))
-                    cells.append(f"<td>{side} {what}: <b>{html.escape(said)}</b></td>")
-                lines.append(f"<tr>{''.join(cells)}</tr>")
+            colour, which = ("forestgreen", "Trainable") if layer.trainable else ("firebrick", "Non-trainable")
+            row.append(f'<td bgcolor="{colour}"><font color="white"><b>{which}</b></font></td>')
+        wide = f'colspan="{max(1, len(row))}"'
+        lines = [f'<tr><td bgcolor="black" {wide}><font color="white">{title}</font></td></tr>']
+        of = layer.options if isinstance(layer, Recurrent) else layer
+        activation = getattr(of, "activation", None)
+        if self.show["activations"] and activation is not None:
+            said = getattr(activation, "name", None) or getattr(activation, "__name__", str(activation))
+            lines.append(f"<tr><td {wide}>Activation: <b>{html.escape(str(said))}</b></td></tr>")
+        if row:
+            lines.append(f"<tr>{''.join(row)}</tr>")
         return f'<<table border="0" cellborder="1" cellspacing="0" cellpadding="6">{"".join(lines)}</table>>'
+
+
+def _said(symbols: Any, what: str) -> str:
+    """Return what symbols have, in their lists and dicts, as a box says it."""
+    found = map_leaves(lambda symbol: _Plain(getattr(symbol, what)), symbols)
+    found = list(found) if isinstance(found, tuple) else found
+    if isinstance(found, dict):
+        return html.escape(", ".join(f"{key}: {value}" for key, value in found.items()))
+    return html.escape(str(found))
+
+
+class _Plain:
+    """Is written as ``str`` does, also in lists: a dtype as its name."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return str(self.value)

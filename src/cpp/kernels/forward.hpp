@@ -46,6 +46,17 @@ LSTMCORE_INLINE void for_each_piece(long row0, long row1, long first, long secon
         }
 }
 
+// Gates that see rows of their own. One copy of this serves every cell; the sums are in memory before and after.
+template <class T>
+__attribute__((noinline)) void drop_row(const T* row, const T* factors, T* dropped, long n) {
+    multiply_rows(row, factors, dropped, n);
+}
+template <class T, int R, int B>
+__attribute__((noinline)) void accumulate_gate(Vec<T> (&sum)[R][B], const RowTile<T, R>& rows,
+                                               const GatePanel<T, B>& panel, long depth) {
+    accumulate_from<T, R, B>(sum, rows, panel, depth);
+}
+
 // --- the loop -------------------------------------------------------------------------------
 
 template <class Cell, class T, class Product = Plain<T>>
@@ -424,23 +435,22 @@ class Forward {
                     tile.row[r] = row(b + r) + first;
                     if (!dropout.factors) continue;
                     const int copy = dropout.copies > 1 ? gate : 0;
-                    multiply_rows(tile.row[r], factors(dropout, p, copy, b + r, width) + first, dropped + r * width,
-                                  count);
+                    drop_row(tile.row[r], factors(dropout, p, copy, b + r, width) + first, dropped + r * width, count);
                     tile.row[r] = dropped + r * width;
                 }
                 return tile;
             };
             start(gate);
-            accumulate_from<T, R, B>(
+            accumulate_gate(
                 sum,
                 rows(p.x_dropout, dropped_x, p.shape.inputs, 0, p.shape.inputs, [&](long r) { return at(p.x, r, t); }),
                 panel_of(p.weights.kernel, p.shape.inputs, gate), p.shape.inputs);
             const int h_sum = gate == N - 1 ? gate + Cell::shift : gate;
             if (h_sum != gate) finish(gate), start(h_sum);
-            accumulate_from<T, R, B>(sum,
-                                     rows(p.h_dropout, dropped_h, p.shape.units, blocks.begin_of(block), blocks.depth,
-                                          [&](long r) { return previous_h(p, r, t); }),
-                                     panel_of(p.weights.recurrent, blocks.depth, gate), blocks.depth);
+            accumulate_gate(sum,
+                            rows(p.h_dropout, dropped_h, p.shape.units, blocks.begin_of(block), blocks.depth,
+                                 [&](long r) { return previous_h(p, r, t); }),
+                            panel_of(p.weights.recurrent, blocks.depth, gate), blocks.depth);
             finish(h_sum);
         }
         for (int n = 0; n < B; ++n) {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ... import _random
 from ..._arguments import not_within_itself, real_array
-from ..._tree import leaves, map_leaves, rows_of
+from ..._tree import map_leaves, named_leaves, rows_of
 from ..outputs import refuse_key
 from .source import Batch, Source
 
@@ -111,10 +111,11 @@ class Arrays(Source):
         self._cut = batch_size, steps
         self.batch_size = batch_size or (-(-self.rows // steps) if steps else 32)
         self.shuffle = shuffle
-        for name, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-            for array in leaves(value):
+        (like, _), *_ = named_leaves("x", x)
+        for argument, value in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+            for name, array in named_leaves(argument, value):
                 if array is not None and len(array) != self.rows:
-                    raise ValueError(f"{prefix}{name}: expected {self.rows} rows as in x, got shape {array.shape}")
+                    raise ValueError(f"{prefix}{name}: expected {self.rows} rows as in {like}, got shape {array.shape}")
         if not self.rows:
             raise ValueError(f"{prefix}x: expected at least one row, got none")
         self.steps = -(-self.rows // self.batch_size)

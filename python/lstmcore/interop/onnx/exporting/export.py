@@ -14,8 +14,9 @@ from ...._tree import leaves, map_leaves
 from ....graph.drawing import Drawing
 from ....graph.symbol import Symbol
 from ....serialization import atomic
+from . import masks
 from .context import Context
-from .registry import STEPWISE, USING, options_of, writer_of
+from .registry import OF_NUMBERS, STEPWISE, USING, options_of, writer_of
 from .writer import IR_VERSION, OPSET, Value, Writer
 
 _LARGEST = 2**31 - 1  # bytes of a file of protocol buffers
@@ -32,7 +33,7 @@ def export(model: Any, filepath: Any, states: bool = False, lengths: bool = Fals
 
 def serialized(model: Any, states: bool, lengths: bool) -> bytes:
     """Return the content of the file."""
-    drawing = getattr(model, "drawing", None) or getattr(model, "_drawing", None)
+    drawing = getattr(model, "drawing", None) or model.drawn()
     if drawing is None:
         raise NotImplementedError(f"{model.name}: export: expected a model whose layers are drawn, not one with passes")
     proto = _Exporter(model, drawing, states, lengths).proto()
@@ -52,10 +53,10 @@ class _Exporter:
     def proto(self) -> Any:
         """Return the model as the package onnx has it, checked."""
         given = [self._input(symbol) for symbol in leaves(self.drawing.inputs)]
-        masks: list[Any] = [None] * len(given)
+        marks: list[Any] = [None] * len(given)
         if self.with_lengths:
-            masks = self._masks_of_lengths(given)
-        names, _ = self._draw(self.drawing, given, masks)
+            marks = self._masks_of_lengths(given)
+        names, _ = self._draw(self.drawing, given, marks)
         self._refuse_missing()
         said = list(leaves(self.drawing.names))
         for wanted, name, symbol in zip(said, leaves(names), leaves(self.drawing.outputs), strict=True):
@@ -83,10 +84,10 @@ class _Exporter:
 
     # --- calls ---
 
-    def _draw(self, drawing: Drawing, given: list[Value], masks: Any) -> tuple[Any, Any]:
+    def _draw(self, drawing: Drawing, given: list[Value], said_masks: Any) -> tuple[Any, Any]:
         values: dict[Any, Value] = {}
         marks: dict[Any, Any] = {}
-        each = masks if isinstance(masks, list) else [masks] * len(given)
+        each = said_masks if isinstance(said_masks, list) else [said_masks] * len(given)
         for symbol, value, mask in zip(leaves(drawing.inputs), given, each, strict=True):
             values[symbol.key], marks[symbol.key] = value, mask
         for call in drawing.plan.calls:
@@ -100,7 +101,9 @@ class _Exporter:
             if isinstance(call.inputs, Symbol):
                 own = flowing[0]
             if (said := options.pop("mask", None)) is not None:
-                own = said.name if isinstance(said, Value) else [None if m is None else m.name for m in said]
+                several = said if isinstance(said, list) else [said]
+                names = [None if m is None else self.writer.mask(m.name, len(m.shape)) for m in several]
+                own = names[0] if isinstance(said, Value) else names
             names, left = self._write(call.layer, inputs, own, options, call.shape)
             symbols = list(leaves(call.outputs))
             parts = list(leaves(names))
@@ -115,33 +118,35 @@ class _Exporter:
     def _write(self, layer: Any, inputs: Any, mask: Any, options: dict[str, Any], shape: Any) -> tuple[Any, Any]:
         outer, self.writer.scope = self.writer.scope, layer.name
         mask = None if layer.ends_mask else mask
-        context = Context(
-            self.writer,
-            layer,
-            inputs,
-            mask,
-            options,
-            shape,
-            self._write,
-            self._draw,
-            self._states if self.with_states else None,
-        )
+        context: Context | None = None
         try:
             write = writer_of(layer)
+            own = masks.given(self.writer, layer, inputs, mask, OF_NUMBERS)
+            context = Context(
+                self.writer,
+                layer,
+                inputs,
+                own,
+                options,
+                shape,
+                self._write,
+                self._draw,
+                self._states if self.with_states else None,
+            )
             if unknown := set(options) - options_of(layer):
                 raise NotImplementedError(f"{', '.join(sorted(unknown))} of a call")
             if mask is not None and not layer.uses_mask and not isinstance(layer, USING):
                 raise NotImplementedError("a mask with uses_mask=False")
             if self.with_states and not layer.is_model and not isinstance(layer, STEPWISE):
                 raise NotImplementedError(f"states: {type(layer).__name__} sees more than one step")
-            result = write(context)
+            result: tuple[Any, Any] = masks.left(self.writer, inputs, mask, write(context))
         except NotImplementedError as error:
             self.missing.append(f"{layer.name}: {error}")
             dead = _dead(shape)
             result = dead, None
         finally:
             self.writer.scope = outer
-        if self.with_states and context.last_states:
+        if self.with_states and context is not None and context.last_states:
             self._end_states(layer, context.last_states)
         return result
 

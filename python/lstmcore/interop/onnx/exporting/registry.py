@@ -82,6 +82,14 @@ _WRITERS: dict[type, Callable[[Context], tuple[Any, Any]]] = {
     layers.TimeDistributed: within.time_distributed,
     layers.Residual: within.residual,
 }
+# What is made of single numbers, or of the last axis alone.
+OF_NUMBERS = (
+    *_NOTHING,
+    *_ACTIVATIONS,
+    *(layers.Dense, layers.LayerNormalization, layers.RMSNormalization, layers.UnitNormalization),
+    *(layers.Rescaling, layers.Normalization, layers.Negative, layers.Absolute, layers.Clip, layers.Elementwise),
+    *(layers.BatchNormalization, layers.PReLU, layers.Arithmetic),
+)
 USING = (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.Bidirectional)  # a mask, unless they are told not to
 # What is made of single steps, which a stream of pieces can do without knowing the others.
 STEPWISE = (

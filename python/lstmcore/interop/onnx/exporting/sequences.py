@@ -104,9 +104,8 @@ def masking(context: Context) -> tuple[str, str]:
     writer, value = context.writer, context.writer.number(context.layer.mask_value)
     differs = writer.cast(writer.add("Not", writer.add("Equal", context.x, value)), writer.dtype)
     most = writer.add("ReduceMax", differs, axes=[-1], keepdims=0)
-    own = writer.add("Greater", most, writer.number(0))
-    mask = own if context.mask is None else writer.add("And", own, context.mask)
-    return writer.masked(context.x, own, context.axes), mask
+    own = writer.mask(writer.add("Greater", most, writer.number(0)), context.axes - 1)
+    return writer.masked(context.x, own, context.axes), writer.both(own, context.mask)
 
 
 def embedding(context: Context) -> tuple[str, Any]:
@@ -117,8 +116,8 @@ def embedding(context: Context) -> tuple[str, Any]:
     if not layer.mask_zero:
         return outputs, context.mask
     zero = writer.constant(np.zeros((), context.inputs.dtype if indices == context.x else np.int64))
-    own = writer.add("Not", writer.add("Equal", indices, zero))
-    return outputs, own if context.mask is None else writer.add("And", own, context.mask)
+    own = writer.mask(writer.add("Not", writer.add("Equal", indices, zero)), context.axes)
+    return outputs, writer.both(own, context.mask)
 
 
 def zero_padding(context: Context) -> tuple[str, Any]:

@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .context import Context
-from .writer import Value
+from .writer import Value, Writer
 
 
 def time_distributed(context: Context) -> tuple[str, Any]:
     """Write a layer of single steps: all steps of all rows are rows to it."""
     writer, layer = context.writer, context.layer.layer
     _, _, *inner = context.inputs.shape
-    if None in inner:
-        raise NotImplementedError("sizes behind the steps that are not known")
     if context.states is not None and getattr(layer, "state_names", None):
         raise NotImplementedError("states of a layer within")
-    rows = Value(writer.add("Reshape", context.x, writer.integers([-1, *inner])), (None, *inner), context.inputs.dtype)
-    shape = layer.compute_output_shape((None, *inner))
-    outputs, mask = context.write(layer, rows, None, {}, shape)
+    sizes = writer.slice(writer.add("Shape", context.x), 0, 0, 2)
+    rows = Value(_merged(writer, context.x, inner), (None, *inner), context.inputs.dtype)
+    mask = context.mask
     if mask is not None:
-        raise NotImplementedError("a mask that is made within")
-    sizes = writer.add("Slice", writer.add("Shape", context.x), writer.integers([0]), writer.integers([2]))
-    whole = writer.add("Concat", sizes, writer.integers([int(n) for n in shape[1:]]), axis=0)
-    return writer.add("Reshape", outputs, whole), context.mask
+        axes = writer.axes_of(mask)
+        mask = writer.mask(_merged(writer, mask, inner[: axes - 2]), axes - 1)
+    shape = layer.compute_output_shape((None, *inner))
+    outer, writer.within_rows = writer.within_rows, True
+    try:
+        outputs, left = context.write(layer, rows, mask, {}, shape)
+    finally:
+        writer.within_rows = outer
+    if left is None:
+        return _apart(writer, outputs, sizes, shape[1:]), None
+    axes = writer.axes_of(left)
+    if left == mask:
+        return _apart(writer, outputs, sizes, shape[1:]), context.mask
+    return _apart(writer, outputs, sizes, shape[1:]), writer.mask(_apart(writer, left, sizes, shape[1:axes]), axes + 1)
+
+
+def _merged(writer: Writer, name: str, inner: Sequence[int | None]) -> str:
+    """Return the name of an array whose batch and steps are one axis, before those of such sizes."""
+    if None not in inner:
+        return writer.add("Reshape", name, writer.integers([-1, *(int(n or 0) for n in inner)]))
+    behind = writer.slice(writer.add("Shape", name), 0, 2, 2 + len(inner))
+    return writer.add("Reshape", name, writer.add("Concat", writer.integers([-1]), behind, axis=0))
+
+
+def _apart(writer: Writer, name: str, sizes: str, inner: Sequence[int | None]) -> str:
+    """Return the name of an array whose rows are steps again, of so many ``sizes``: the way back of `_merged`."""
+    if None not in inner:
+        behind = writer.integers([int(n or 0) for n in inner])
+    else:
+        behind = writer.slice(writer.add("Shape", name), 0, 1, 1 + len(inner))
+    return writer.add("Reshape", name, writer.add("Concat", sizes, behind, axis=0))
 
 
 def residual(context: Context) -> tuple[str, Any]:
@@ -42,4 +68,4 @@ def residual(context: Context) -> tuple[str, Any]:
 
 def model(context: Context) -> tuple[Any, Any]:
     """Write a model that is a layer of another."""
-    return context.draw(context.layer._drawing, context.parts(), context.mask)
+    return context.draw(context.layer.drawn(), context.parts(), context.mask)

@@ -37,6 +37,8 @@ class Writer:
         self.scope = ""  # the name of the layer that is written, which names begin with
         self.nodes: list[Any] = []
         self.constants: dict[str, Array] = {}
+        self.mask_axes: dict[str, int] = {}  # of masks that are not (batch, steps)
+        self.within_rows = False  # whether rows are steps of something longer: within TimeDistributed
         self._known: dict[tuple[Any, ...], str] = {}
         self._names: set[str] = set()
 
@@ -109,9 +111,35 @@ class Writer:
         return self.slice(name, axis, -1, np.iinfo(np.int64).min + 1, -1)
 
     def masked(self, name: str, mask: str, axes: int) -> str:
-        """Return the name of an array of so many axes that is zero where a mask of its first two is False."""
-        wide = self.unsqueeze(mask, *range(2, axes)) if axes > 2 else mask
+        """Return the name of an array of so many axes that is zero where a mask of its first ones is False."""
+        own = self.axes_of(mask)
+        wide = self.unsqueeze(mask, *range(own, axes)) if axes > own else mask
         return self.add("Where", wide, name, self.number(0))
+
+    def axes_of(self, mask: str) -> int:
+        """Return the number of axes of a mask."""
+        return self.mask_axes.get(mask, 2)
+
+    def mask(self, name: str, axes: int) -> str:
+        """Return the name of a mask, of which it is said here how many axes it has."""
+        self.mask_axes[name] = axes
+        return name
+
+    def both(self, mask: str, other: str | None) -> str:
+        """Return the name of what is left in by two masks, the second of which may be none."""
+        if other is None:
+            return mask
+        if self.axes_of(mask) != self.axes_of(other):
+            raise NotImplementedError("masks of steps and of steps within steps together")
+        return self.mask(self.add("And", mask, other), self.axes_of(mask))
+
+    def any_within(self, mask: str) -> str:
+        """Return the name of the mask (batch,) of the rows that have any step that counts."""
+        if self.axes_of(mask) == 1:
+            return mask
+        axes = self.integers(range(1, self.axes_of(mask)))
+        counts = self.add("ReduceSum", self.cast(mask, np.int64), axes, keepdims=0)
+        return self.mask(self.add("Greater", counts, self.integers(0)), 1)
 
     def positions(self, mask: str) -> str:
         """Return the name of the steps 0, 1, … that a mask (batch, steps) is about, (steps,)."""

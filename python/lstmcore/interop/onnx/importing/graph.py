@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from ....graph.symbol import Symbol
 from ....layers import Input
 from ..package import imported
-from . import masks, places
+from . import masks, places, rows
 from .errors import UnsupportedError
 from .nodes import Node
-from .operators import is_known, made
-from .reading import array_of, attributes_of, domain_of, in_order, needed, read
+from .operators import is_known
+from .reading import array_of, attributes_of, domain_of, in_order, needed, read, read_for
 from .reshaping import separate
 from .sizes import Sizes
 from .values import OtherBatchError, Value, batch_first
@@ -28,8 +29,8 @@ _UNKNOWN = _Unknown()
 _ONE_WAY = " (lstmcore wrote this file; was it changed? save keeps a model that is to come back)"
 
 
-def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
-    """Return the inputs and outputs of a file as symbols of our layers, batch first.
+def symbols(where: str, model_of: Callable[..., Any]) -> tuple[list[Symbol], list[Symbol]]:
+    """Return the inputs and outputs of a file as symbols of our layers, batch first; ``model_of`` makes models of such.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
     batches: dict[str, int] = {}
     tried: set[tuple[str, int]] = set()
     while True:
-        walk = _Walk(where, graph, opset, batches, ours)
+        walk = _Walk(where, graph, opset, batches, ours, model_of)
         try:
             return walk.run()
         except OtherBatchError as other:
@@ -55,8 +56,10 @@ def symbols(where: str) -> tuple[list[Symbol], list[Symbol]]:
 
 
 class _Walk:
-    def __init__(self, where: str, graph: Any, opset: int, batches: dict[str, int], ours: bool) -> None:
-        self.ours = ours
+    def __init__(
+        self, where: str, graph: Any, opset: int, batches: dict[str, int], ours: bool, model_of: Callable[..., Any]
+    ) -> None:
+        self.ours, self.model_of = ours, model_of  # the latter for models that are layers
         self.where, self.graph, self.opset, self.batches = where, graph, opset, batches
         self.values: dict[str, Any] = {"": None}
         self.sizes = Sizes()
@@ -177,7 +180,7 @@ class _Walk:
 
     def follow(self, graph: Any) -> None:
         """Make what the operators of a graph make, under the names that they have there."""
-        nodes = in_order(self.where, graph.node, set(self.values))
+        nodes = read_for(in_order(self.where, graph.node, set(self.values)), [v.name for v in graph.output])
         readers = Counter(name for node in nodes for name in needed(node))
         readers.update(v.name for v in graph.output)
         following = {name: node for node in nodes for name in node.input}
@@ -203,7 +206,7 @@ class _Walk:
                 bias = self._bias_after(proto, inputs, readers, following)
                 try:
                     order = self._order_after(node, proto)
-                    outputs = made(self, node, readers, None if bias is None else bias[1])
+                    outputs = rows.made(self, node, readers, None if bias is None else bias[1])
                     if proto.op_type != "If":  # whose branch has said it
                         self.orders.update(dict.fromkeys(proto.output, order))
                         if isinstance(order, masks.Moved) and proto.op_type in ("LSTM", "GRU", "RNN"):

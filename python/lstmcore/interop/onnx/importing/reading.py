@@ -186,6 +186,16 @@ def in_order(where: str, nodes: Iterable[Any], known: set[str]) -> list[Any]:
     return order
 
 
+def read_for(nodes: list[Any], outputs: Iterable[str]) -> list[Any]:
+    """Return the nodes, which are in order, that outputs depend on."""
+    wanted, found = set(outputs), []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(filter(None, node.output)):
+            wanted.update(needed(node))
+            found.append(node)
+    return found[::-1]
+
+
 def needed(node: Any) -> list[str]:
     """Return the names that a node needs, those that graphs within take from outside too."""
     names = list(node.input)

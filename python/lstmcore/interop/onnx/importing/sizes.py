@@ -156,6 +156,11 @@ class Sizes:
                 self._with_steps.setdefault(found, symbol)
         return self._known[key]
 
+    def say(self, symbol: Symbol, axis: int, size: Any) -> None:
+        """Say which size an axis has that is not known."""
+        if isinstance(size, Size):
+            self._known[symbol.key, axis] = size
+
     def _before(self, symbol: Symbol) -> None:
         """Find the sizes of all that a symbol is made of, from the inputs on: a long way is no deep recursion."""
         way, todo, seen = [], [symbol], {symbol.key}

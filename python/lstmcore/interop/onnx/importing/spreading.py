@@ -67,6 +67,8 @@ def _spread(value: Value, target: list[Any], sizes: Sizes) -> Value:
             spread[k] = int(n)
     bounded(spread)
     if set(spread) != {1}:
+        if value.symbol.dtype.kind == "b":
+            raise UnsupportedError("conditions along an axis that they do not have")
         value, nothing = with_constant(value, np.zeros(spread, value.symbol.dtype))
         value = Value(layers.Arithmetic("add", nothing)(value.symbol), value.axes)
     for k, n in along:
