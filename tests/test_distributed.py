@@ -328,6 +328,9 @@ def test_ends_of_sequences_go_with_their_shards(ended, options):
     plain = steps_of(ended, tagger(None, own), batches)
     results = on_processes(3, lambda c: steps_of(ended, tagger(Distribution(7, c), own), batches))
     (alone,) = on_processes(1, lambda c: steps_of(ended, tagger(Distribution(7, c), own), batches))
+    errors = flat(plain[2][0]).astype("f8") - np.concatenate(OWN_TARGETS)
+    assert plain[0][-1]["loss"] == pytest.approx(np.mean(errors**2), rel=1e-6)
+    assert plain[0][-1]["mae"] == pytest.approx(np.mean(np.abs(errors)), rel=1e-6)
     for logs, weights, outputs in (*results, alone):
         for one, other in zip(logs, plain[0], strict=True):
             assert one.keys() == other.keys()
