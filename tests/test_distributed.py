@@ -451,6 +451,24 @@ def test_outputs_that_count_other_steps_are_refused():
     model.train_on_batch(X, [RNG.normal(size=(45, 6, 1)), None])
 
 
+def test_penalties_beside_steps_that_do_not_count_are_refused():
+    def step(distribute, **ends):
+        with _random.drawing_from(3):
+            model = Sequential(
+                [
+                    layers.LSTM(4, return_sequences=True, activity_regularizer="l2", input_shape=(None, 3)),
+                    layers.Dense(1),
+                ]
+            )
+            model.compile("sgd", "mse", distribute=distribute)
+            return model.train_on_batch(X, TARGETS, **ends), np.concatenate([w.ravel() for w in model.get_weights()])
+
+    for one, other in zip(step(Distribution(5)), step(None), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)  # sums in another order, in float32
+    with pytest.raises(NotImplementedError, match="a mean over rows beside penalties"):
+        step(Distribution(5), lengths=LENGTHS)
+
+
 def test_compile_wants_a_distribution():
     with pytest.raises(TypeError, match=r"distribute: expected a distributed\.MPI, got 8"):
         without_chance(distribute=8)

@@ -142,6 +142,12 @@ def combined(reports: Sequence[Report], objectives: Any) -> tuple[float, float, 
                 "distribute: expected all outputs' losses to be means over the same rows and steps, or sums; masks, "
                 "weights or reductions of the outputs differ"
             )
+    whole = sum(r.rows for r in reports)
+    if any(r.penalty for r in reports) and any(abs(r.divisors[0] / first - r.rows / whole) > 1e-9 for r in reports):
+        raise NotImplementedError(
+            "distribute: expected a loss that is a mean over rows beside penalties of layers, which are; got masks or "
+            "weights that leave out steps of it, of some shards more than of others"
+        )
     rows = [sum(r.counted[k] for r in reports) for k in range(len(sums))]
     parts = [_sum([r.parts[k] * r.divisors[k] for r in reports]) / divisors[k] for k in range(len(reports[0].parts))]
     value = _sum([r.value * r.divisors[0] for r in reports]) / first
