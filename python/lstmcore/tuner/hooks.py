@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..callbacks import Callback
 from .trial import Trial
-
-if TYPE_CHECKING:
-    from .tuner import Tuner
 
 # What Keras Tuner calls and this one does not, so that a definition would have no effect.
 _UNCALLED = {
@@ -56,7 +53,7 @@ class Hooks:
         """Called after every batch of a trial's training."""
 
 
-def watching(tuner: Tuner, trial: Trial) -> BestEpoch:
+def watching(tuner: Any, trial: Trial) -> BestEpoch:
     """Return a callback for the training of a trial; batches are only looked at where somebody wants to know."""
     names = ("on_batch_begin", "on_batch_end")
     each = any(getattr(type(tuner), name) is not getattr(Hooks, name) for name in names)
@@ -66,7 +63,7 @@ def watching(tuner: Tuner, trial: Trial) -> BestEpoch:
 class BestEpoch(Callback):
     """Keeps the weights of a trial's best epoch, whichever execution it is of."""
 
-    def __init__(self, tuner: Tuner, trial: Trial) -> None:
+    def __init__(self, tuner: Any, trial: Trial) -> None:
         super().__init__()
         self.model: Any
         self.tuner, self.trial = tuner, trial

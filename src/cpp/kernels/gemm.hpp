@@ -15,7 +15,7 @@
 namespace lstmcore::LSTMCORE_ISA {
 
 // Rows of a tile: 6 x 4 accumulators + 4 operands + a broadcast fit 32 registers, 3 x 4 fit 16.
-#if (defined(__AVX512F__) || defined(__ARM_NEON)) && !defined(LSTMCORE_FLOAT64)
+#if defined(__AVX512F__) || defined(__ARM_NEON)
 constexpr int tile_rows = 6;
 #else
 constexpr int tile_rows = 3;
