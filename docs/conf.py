@@ -16,6 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")  # for the page of lstmcore.kera
 import site_docstrings  # noqa: E402
 import site_figures  # noqa: E402
 import site_gallery  # noqa: E402
+import site_notebooks  # noqa: E402
 
 import lstmcore  # noqa: E402
 
@@ -49,6 +50,8 @@ numpydoc_xref_param_type = False
 html_theme = "pydata_sphinx_theme"
 html_title = "lstmcore"
 html_show_sourcelink = False
+html_static_path = ["style"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
@@ -63,6 +66,7 @@ sphinx_gallery_conf = site_gallery.configuration(execute=os.environ.get("LSTMCOR
 
 def setup(app):
     """Make what the pages are made of before they are looked for."""
+    app.connect("config-inited", site_notebooks.prepare, priority=0)
     app.connect("config-inited", site_gallery.prepare, priority=0)
     app.connect("builder-inited", site_figures.draw_all)
     app.connect("autodoc-process-docstring", site_docstrings.prepare, priority=0)

@@ -44,6 +44,13 @@ introduction = """Gallery
 Programs to run and to take apart. Each prints its score beside a baseline or a published number and saves a picture;
 the :doc:`table of scores </scores>` has them side by side. `--help` tells the options.
 
+As a notebook, with all that comes out of it:
+
+.. toctree::
+   :glob:
+
+   /notebooks/*
+
 """
 
 

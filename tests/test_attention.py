@@ -709,3 +709,33 @@ def test_a_model_of_ones_own_and_a_model_within(recwarn):
     chain.fit(tokens, np.zeros((12, 3)), verbose=0)
     longer = np.pad(tokens, ((0, 0), (0, 3)))
     np.testing.assert_allclose(chain.predict(longer, verbose=0), chain.predict(tokens, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+# --- bfloat16 ---
+
+
+@pytest.mark.parametrize("shape", [(2, 19, 8), (1, 2, 3, 70)])
+def test_products_of_bfloat16_are_those_of_the_reference(shape):
+    """Far nearer to them than to those of float32; float32 and float64 are rounded to two sides now and then."""
+    q, v, k = (numbers(*shape, seed=n, dtype="float32") for n in range(3))
+    factors = (numbers(*shape[:-1], shape[-2], seed=3) > -1).astype("f4")
+    d, found = numbers(*shape, seed=4, dtype="float32"), []
+    for function, dtype, precision in (
+        (functional, "f4", "bfloat16"),
+        (reference, "f8", "bfloat16"),
+        (functional, "f4", "float32"),
+    ):
+        given = [a.astype(dtype) for a in (q, v, k)]
+        options = {"causal": True, "scale": 0.3, "dropout_mask": factors.astype(dtype), "precision": precision}
+        outputs, scores, cache = function.attention(*given, training=True, **options)
+        found.append([outputs, scores, *function.attention_backward(cache, d.astype(dtype))])
+    for got, want, exact in zip(*found, strict=True):
+        assert np.linalg.norm(got - want) < 0.2 * np.linalg.norm(got - exact)
+
+
+def test_bad_precisions_of_attention():
+    x = np.ones((1, 2, 3))
+    with pytest.raises(ValueError, match=r"^precision: expected .*, got 'int8'"):
+        functional.attention(x, x, precision="int8")
+    with pytest.raises(ValueError, match=r"^precision: expected 'float32' with arrays of float64, got 'bfloat16'"):
+        functional.attention(x, x, precision="bfloat16")

@@ -319,6 +319,11 @@ def test_a_stream_gives_the_bits_of_the_whole(pieces, step, emphasis):
         for piece in pieces:
             frames.append(stream(NOISE[begin : begin + piece]))
             begin = min(begin + piece, len(NOISE))
+            state, kept = stream.state, stream
+            stream = MelStream(8000, **options)  # which goes on from there, whatever becomes of that
+            stream.state = state
+            kept(NOISE[:99])
+            state[0][...] = 9
         got = np.concatenate([np.empty((0, 20), "float32"), *frames])
         want = mel_spectrogram(NOISE[:begin], 8000, **options) if begin >= 200 else got[:0]
         np.testing.assert_array_equal(got, want)
@@ -340,6 +345,12 @@ def test_features_are_padded_behind():
     ("call", "message"),
     [
         (lambda: mel_spectrogram([], 8000), "samples: expected one or more, got none"),
+        (lambda: setattr(MelStream(8000), "state", [[0.0]]), "state: expected 3 arrays, got 1"),
+        (
+            lambda: setattr(MelStream(8000), "state", [[0.0], [1.0, 2.0], [0]]),
+            r"state\[1\]: expected one sample, or none",
+        ),
+        (lambda: setattr(MelStream(8000), "state", [[0.0], [1.0], [-1]]), r"state\[2\]: expected an integer from 0 on"),
         (lambda: mel_spectrogram(NOISE, 0), "sample_rate: expected 1000 to 384000 Hz, got 0"),
         (lambda: mel_spectrogram(NOISE, 8000, window_seconds=0), r"window_seconds: expected a number in \(0, 10\]"),
         (lambda: mel_spectrogram(NOISE, 8000, step_seconds=1e-9), "step_seconds: expected a sample or more at 8000 Hz"),

@@ -1,5 +1,6 @@
 """``python -m lstmcore``: each subcommand does what it says, and errors are one line."""
 
+import io
 import os
 import re
 import subprocess
@@ -267,6 +268,14 @@ def test_bench_prints_a_table_and_bars(measured, capsys):
     assert re.search(r"lstmcore +2\.000 ms +1258 % of the limit  █{24}$", text, re.M)
     assert re.search(r"torch +1\.000 ms +2517 % of the limit  █{12}$", text, re.M)
     assert out.count("lstmcore ") == 1 + len(workers.SHAPES)
+
+
+@pytest.mark.once
+def test_bars_are_bars_in_ascii_too(measured, monkeypatch):
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main(["bench"]) == 0
+    assert re.search(rb"% of the limit  #{24}$", stdout.buffer.getvalue(), re.M)
 
 
 def test_bench_draws(measured, tmp_path, capsys):

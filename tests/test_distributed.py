@@ -204,9 +204,9 @@ def test_nodes_of_the_tree_are_sums_of_the_shards(shards):
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_a_process_reads_its_own_rows_only(shuffle, monkeypatch):
     read = []
-    rows_of = arrays._rows
+    rows_of = arrays.rows_at
     monkeypatch.setattr(
-        arrays, "_rows", lambda a, which: None if a is None else read.append(rows_of(a, which)) or read[-1]
+        arrays, "rows_at", lambda a, which: None if a is None else read.append(rows_of(a, which)) or read[-1]
     )
 
     def program(communicator):
@@ -218,6 +218,35 @@ def test_a_process_reads_its_own_rows_only(shuffle, monkeypatch):
     # Of x and y in `fit`, and x in `predict`, each row once by either; beside a look at the first batch, no copy.
     assert sum(len(part) for part in read if len(part) <= 10) == 3 * 40
     assert all(len(part) <= 10 or part.base is not None for part in read)
+
+
+@pytest.mark.parametrize("about", [{"mask": RNG.random((45, 6)) < 0.7}, {"lengths": RNG.integers(1, 7, 45)}])
+def test_masks_of_the_data_are_cut_with_them(about):
+    def program(distribute):
+        with _random.drawing_from(2):
+            model = with_loss("mse", units=1)(distribute=distribute)
+            model.fit(X, Y[:, None] * np.ones((6, 1), "f4"), epochs=2, verbose=0, shuffle=False, **about)
+            return [*model.get_weights(), model.predict(X, verbose=0, **about)]
+
+    plain, alone = program(None), program(Distribution(4))
+    for one, other in zip(alone, plain, strict=True):
+        np.testing.assert_allclose(one, other, atol=5e-6)  # sums in another order, in float32
+    for result in on_processes(3, lambda communicator: program(Distribution(4, communicator))):
+        assert not isinstance(result, Exception), result
+        for one, other in zip(result, alone, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_sequences_of_different_length():
+    x = [row[:n] for row, n in zip(X, RNG.integers(1, 7, 45), strict=True)]
+    found = []
+    for distribute in (None, Distribution(4)):
+        with _random.drawing_from(2):
+            model = without_chance(distribute=distribute)
+            model.fit(x, Y, epochs=2, verbose=0, shuffle=False)
+            found.append([*model.get_weights(), model.predict(x, verbose=0)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=5e-6)  # sums in another order, in float32
 
 
 def test_several_inputs_and_batches_of_others():

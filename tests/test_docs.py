@@ -1,7 +1,9 @@
 """The pages in docs/ say what is true: tests that they name exist, their code runs, their links lead somewhere."""
 
 import functools
+import importlib
 import inspect
+import json
 import os
 import pathlib
 import re
@@ -63,7 +65,7 @@ def test_no_guide_has_the_name_of_a_page_that_sphinx_makes():
 def test_every_task_has_a_page_with_a_program():
     table = re.search(r"## I want to …\n\n(.*?)\n\n", (root / "docs/index.md").read_text("utf-8"), re.S)[1]
     tasks = re.findall(r"\((\w+\.md)\)", table)
-    assert len(tasks) == 10
+    assert len(tasks) == 11
     for page in tasks:
         assert "```python" in (root / "docs" / page).read_text("utf-8"), page
 
@@ -110,3 +112,60 @@ def test_the_code_of_the_pages_runs(page, tmp_path):
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # the models are too small for more
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=one_thread)
         assert ended.returncode == 0, ended.stderr
+
+
+# --- how the site is made ---
+
+
+def of_the_site(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(root / "docs"))
+    return importlib.import_module(name)
+
+
+@pytest.mark.once
+def test_what_is_missing_on_a_site_is_found(monkeypatch, tmp_path):
+    check = of_the_site("site_check", monkeypatch)
+    (tmp_path / "a.html").write_text("<h1 id='here'></h1><a href='#here'></a><a href='sub/b.html#there'></a>", "utf-8")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/b.html").write_text("<p id='there'></p><a href='../a.html'></a><img src='../i.png'>", "utf-8")
+    (tmp_path / "i.png").touch()
+    (tmp_path / "s.css").write_text(
+        "a { background: url('i.png') } b { background: url(https://x.org/y.png) }", "utf-8"
+    )
+    (tmp_path / "c.html").write_text(
+        "<a href='no.html'></a><a href='a.html#no'></a><a href='https://example.org'></a><a href='sub'></a>"
+        "<script src='https://example.org/x.js'></script><img src='no.png'>",
+        "utf-8",
+    )
+    found = [line.split(": ")[-1] for line in check.wrong(tmp_path)]
+    assert found == ["https://example.org/x.js", "no.png", "no.html", "a.html#no", "sub", "https://x.org/y.png"]
+
+
+@pytest.mark.once
+def test_a_notebook_becomes_a_page_with_all_that_comes_out_of_it(monkeypatch, tmp_path):
+    site_notebooks = of_the_site("site_notebooks", monkeypatch)
+    stream = [{"output_type": "stream", "text": text} for text in ("Epoch 1\n", "1/2 ━\r2/2 ━━\r", "     \r2/2 - 0s\n")]
+    html = {"output_type": "execute_result", "data": {"text/plain": "<Model>", "text/html": ["<b>", "m</b>"]}}
+    drawn = {"output_type": "display_data", "data": {"text/plain": "<Figure>", "image/png": "aGVsbG8="}}
+    plain = {"output_type": "execute_result", "data": {"text/plain": "(3, 4)"}}
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "\n", "Words."]},
+        {"cell_type": "code", "source": ["fit()"], "outputs": [*stream, html, drawn, plain, *stream[:1]]},
+        {"cell_type": "code", "source": "print('```')", "outputs": []},
+    ]
+    page = site_notebooks.page({"cells": cells}, "n", tmp_path)
+    assert page == (
+        "# Title\n\nWords.\n\n{download}`The notebook <n.ipynb>`\n\n```python\nfit()\n```\n\n"
+        '```text\nEpoch 1\n2/2 - 0s\n```\n\n```{raw} html\n<div class="output"><b>m</b></div>\n```\n\n'
+        "![What the cell draws](n_1.png)\n\n"
+        "```text\n(3, 4)\n```\n\n```text\nEpoch 1\n```\n\n````python\nprint('```')\n````\n"
+    )
+    assert (tmp_path / "n_1.png").read_bytes() == b"hello"
+
+
+@pytest.mark.parametrize("path", sorted((root / "examples").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_notebooks_are_kept_without_outputs(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    assert len(cells) > 5
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+    assert len({cell["id"] for cell in cells}) == len(cells)

@@ -285,8 +285,12 @@ def test_what_is_shown_fits_the_letters_that_standard_output_has(monkeypatch, en
 
 
 @pytest.mark.once
-def test_without_standard_output_nothing_is_shown(monkeypatch):
+def test_without_standard_output_nothing_is_shown(monkeypatch, capsys):
     of_all_kinds(monkeypatch, None)  # as where it is closed, or in a program with windows
+    bar = _screen.bar(10, since=0.0)
+    bar.update(5)
+    bar.close()
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.once

@@ -191,6 +191,28 @@ def test_pooling(operator, size, stride, pads, ceil, tmp_path):
     assert_equal_outputs([model.predict(STEPS_LAST, verbose=0)], runtime(path, STEPS_LAST))
 
 
+@pytest.mark.parametrize(("size", "stride", "pads"), [(2, 2, (0, 0)), (3, 2, (1, 1)), (4, 3, (1, 0)), (3, 3, (0, 0))])
+def test_windows_that_are_not_whole_of_any_number_of_steps(size, stride, pads, tmp_path):
+    made = node("MaxPool", "x", "y", kernel_shape=[size], strides=[stride], pads=list(pads), ceil_mode=1)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, name]) for name in "xy"]
+    graph = helper.make_graph([made], "g", ends[:1], ends[1:])
+    path = str(tmp_path / "model.onnx")
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    model = models.load_model(path)
+    for steps in range(4, 9):
+        x = np.random.default_rng(steps).standard_normal((3, 2, steps)).astype("float32") - 5
+        assert_equal_outputs([model.predict(x, verbose=0)], runtime(path, x))
+
+
+def test_windows_that_may_begin_behind_the_last_step_are_refused(tmp_path):
+    made = node("MaxPool", "x", "y", kernel_shape=[2], strides=[3], ceil_mode=1)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, name]) for name in "xy"]
+    graph = helper.make_graph([made], "g", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), str(tmp_path / "model.onnx"))
+    with pytest.raises(NotImplementedError, match="ceil_mode of a number of steps that is not known"):
+        models.load_model(tmp_path / "model.onnx")
+
+
 def test_windows_over_two_axes_of_which_one_is_a_single_element(tmp_path):
     w = np.random.default_rng(0).standard_normal((4, 3, 1, 2)).astype("float32")
     nodes = [

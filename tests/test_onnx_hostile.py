@@ -118,6 +118,35 @@ def good_file(tmp_path):
     return path
 
 
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (node("MatMul", "y", "z"), "MatMul: expected an input 1, got none"),
+        (helper.make_node("Add", ["y", ""], ["z"]), "Add: expected an input 1, got none"),
+        (helper.make_node("Concat", ["y", ""], ["z"], axis=0), "Concat: expected an input 0, got none"),
+        (node("MatMul", "y y one", "z"), "MatMul: expected at most 2 inputs, got 3"),
+    ],
+)
+def test_operators_without_an_input_that_they_need(made, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        models.load_model(lstm_file(tmp_path, nodes=[made], initial=[const("one", np.ones(1, "float32"))]))
+
+
+@pytest.mark.parametrize("name", ["strides", "dilations", "pads"])
+@pytest.mark.parametrize("size", [-1, 1 << 31])
+def test_windows_that_no_sequence_has(name, size, tmp_path):
+    def change(model):
+        conv = next(n for n in model.graph.node if n.op_type == "Conv")
+        next(a for a in conv.attribute if a.name == name).ints[0] = size
+
+    path = good_file(tmp_path)
+    model = onnx.load(path)
+    change(model)
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match=f"{name}: expected numbers from . to "):
+        models.load_model(path)
+
+
 def mutated(content, rng):
     """A file with some bytes, or something that it says, changed."""
     if rng.random() < 0.4:

@@ -375,12 +375,34 @@ def test_int8_has_no_infinite_weights(value, place, name, layout):
 
 
 @every_precision
-@pytest.mark.parametrize("name", ["dropout_mask", "recurrent_dropout_mask"])
-def test_dropout_is_for_full_precision(precision, name):
+@pytest.mark.parametrize(
+    ("name", "shape", "text"),
+    [
+        ("dropout_mask", (4, 2, 6), r"expected one for all gates, of shape \(batch, inputs\), for weights of reduced"),
+        ("recurrent_dropout_mask", (2, 6), "expected none, for weights of reduced precision"),
+        ("recurrent_dropout_mask", (4, 2, 6), "expected none, for weights of reduced precision"),
+    ],
+)
+def test_dropout_of_h_or_of_each_gate_is_for_full_precision(precision, name, shape, text):
     weights, _ = made("lstm", 6, 6)
     p = packed("lstm", weights, precision)
-    with pytest.raises(ValueError, match=f"^{name}: expected none, for weights of reduced precision"):
-        functional.lstm(np.ones((2, 3, 6), "f4"), p, **{name: np.ones((2, 6), "f4")})
+    with pytest.raises(ValueError, match=f"^{name}: {text}"):
+        functional.lstm(np.ones((2, 3, 6), "f4"), p, **{name: np.ones(shape, "f4")})
+
+
+@every_precision
+def test_factors_of_inputs_are_multiplied_before_they_are_rounded(precision):
+    rng = np.random.default_rng(0)
+    weights, _ = made("lstm", 6, 6)
+    p, x, factors = packed("lstm", weights, precision), numbers(rng, 2, 5, 12)[..., ::2], numbers(rng, 2, 6)
+    before, out = x.copy(), np.zeros((2, 5, 6), "f4")
+    for inputs in (x, x[:, ::-1].copy()[:, ::-1]):
+        got, _ = functional.lstm(inputs, p, dropout_mask=factors, out=out)
+        want, _ = functional.lstm(x * factors[:, None], p)
+        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(x, before)
+    with pytest.raises(ValueError, match=r"dropout_mask: expected shape"):
+        functional.lstm(x, p, dropout_mask=factors[:1])
 
 
 @every_precision

@@ -51,16 +51,70 @@ def test_products_are_their_definition(precision, rows, depth, columns, bias, tr
         np.testing.assert_array_equal(alone[0], got[row])
 
 
+@given(
+    st.integers(0, 9),
+    st.integers(0, 30),
+    st.one_of(st.integers(0, 9), st.integers(10, 200)),
+    st.one_of(st.integers(0, 9), st.integers(10, 200)),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 3),
+)
+@example(2, 30, 65, 150, True, True, True, 2)
+@example(3, 5, 130, 70, True, False, False, 2)
+def test_matrices_that_are_not_packed_before_make_the_same(
+    count, rows, depth, columns, stack, transposed, accumulate, threads
+):
+    """One product or several at a time: each has the bits of that with a matrix that is packed."""
+    rng = np.random.default_rng(rows + depth)
+    a, b = numbers(rng, count, rows, depth), numbers(rng, count, depth, columns)
+    if transposed:
+        a, b = (np.ascontiguousarray(m.swapaxes(1, 2)).swapaxes(1, 2) for m in (a, b))
+    start = numbers(rng, count, rows, columns)
+    before = _core.get_num_threads()
+    _core.set_num_threads(threads)
+    try:
+        if stack:
+            got = _core.matmul(a, b, None, start.copy() if accumulate else None, accumulate, "bfloat16")
+        else:
+            got = [
+                _core.matmul(a[k], b[k], None, start[k].copy() if accumulate else None, accumulate, "bfloat16")
+                for k in range(count)
+            ]
+    finally:
+        _core.set_num_threads(before)
+    for k in range(count):
+        packed = _core.PackedMatrix(b[k], "bfloat16")
+        want = _core.matmul(a[k], packed, None, start[k].copy() if accumulate else None, accumulate)
+        np.testing.assert_array_equal(got[k], want)
+
+
+def test_bad_precisions_of_matrices():
+    a = np.ones((2, 2), "f4")
+    with pytest.raises(ValueError, match=r"^precision: expected 'float32' or 'bfloat16', got 'int8'; pack b"):
+        _core.matmul(a, a, precision="int8")
+    with pytest.raises(ValueError, match=r"^precision: expected 'float32', 'bfloat16' or 'int8', got 'float16'"):
+        _core.matmul(a, a, precision="float16")
+    with pytest.raises(ValueError, match=r"^precision: expected 'float32' beside a packed b"):
+        _core.matmul(a, _core.PackedMatrix(a), precision="bfloat16")
+    with pytest.raises(ValueError, match=r"^precision: expected 'float32' for products of float64, got 'bfloat16'"):
+        _core.matmul(a.astype("f8"), a.astype("f8"), precision="bfloat16")
+
+
 @every_precision
 def test_bits_do_not_depend_on_threads(precision, set_threads):
     rng = np.random.default_rng(0)
     for rows, depth, columns in ((3, 700, 900), (300, 300, 130), (40, 1300, 1000)):
-        a, packed = numbers(rng, rows, depth), _core.PackedMatrix(numbers(rng, depth, columns), precision)
+        a, b = numbers(rng, rows, depth), numbers(rng, depth, columns)
+        packed = _core.PackedMatrix(b, precision)
         set_threads(1)
         want = _core.matmul(a, packed)
         for threads in (2, 3):
             set_threads(threads)
             np.testing.assert_array_equal(_core.matmul(a, packed), want)
+            if precision == "bfloat16":
+                np.testing.assert_array_equal(_core.matmul(a, b, precision=precision), want)
 
 
 @every_precision

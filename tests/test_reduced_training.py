@@ -295,7 +295,7 @@ def test_other_cells_and_types_are_full():
     peepholes = [*weights, np.zeros((3, 20), "f4")]
     assert _core.pack(LSTMOptions(peepholes=True), peepholes, True, False, "bfloat16").precision == "float32"
     assert _core.pack(LSTMOptions(), weights, True, True, "bfloat16").precision == "float32"
-    with pytest.raises(ValueError, match=r"^dropout_mask: expected none, for weights of reduced precision"):
+    with pytest.raises(ValueError, match=r"^dropout_mask: expected one for all gates, of shape \(batch, inputs\)"):
         functional.lstm(
-            np.ones((2, 3, 6), "f4"), packed("lstm", weights), training=True, dropout_mask=np.ones((2, 6), "f4")
+            np.ones((2, 3, 6), "f4"), packed("lstm", weights), training=True, dropout_mask=np.ones((4, 2, 6), "f4")
         )

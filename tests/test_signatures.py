@@ -1,6 +1,7 @@
 """Constructors show what they take, in Keras's order, and take it so."""
 
 import inspect
+import operator
 import pydoc
 import re
 
@@ -9,7 +10,7 @@ import pytest
 from layer_tools import numbers
 
 import lstmcore
-from lstmcore import Sequential, callbacks, layers, losses, metrics, optimizers
+from lstmcore import Sequential, activations, callbacks, layers, losses, metrics, optimizers
 from lstmcore.layers import LSTM
 
 # As in Keras 3.15: keras.layers.LSTM and so on, without **kwargs.
@@ -178,6 +179,103 @@ def test_a_configuration_has_the_defaults_that_are_shown():
         made = cls(4) if "units" in shown else cls()
         assert shown.keys() - of_all <= made.get_config().keys()
         assert made.get_config().keys() - of_all <= shown.keys()
+
+
+# --- those of Keras, all of them ---
+
+MODULES = [
+    "layers", "losses", "metrics", "optimizers", "optimizers.schedules", "initializers", "regularizers", "constraints",
+    "callbacks", "utils", "activations", "models", "saving", "preprocessing.sequence", "dtype_policies", "config",
+]  # fmt: skip
+# What is not there, or stands elsewhere, and is refused by name: ours end where Keras's go on.
+SHORTER = {
+    "layers.Dense", "layers.Embedding", "callbacks.CallbackList", "utils.split_dataset",
+    "utils.timeseries_dataset_from_array", "losses.deserialize", "Model.compile", "Model.compute_mask",
+    "Model.quantize", "Model.save_weights", "Optimizer.from_config", "Layer.compute_mask", "Layer.quantize",
+}  # fmt: skip
+
+
+def pairs_with(keras):
+    """Yield what both have under the same name: functions, constructors, the ``call`` of layers, methods."""
+    for module in MODULES:
+        ours, theirs = (operator.attrgetter(module)(package) for package in (lstmcore, keras))
+        for name in sorted({*dir(ours)} & {*dir(theirs)}):
+            a, b = getattr(ours, name), getattr(theirs, name)
+            if name.startswith("_") or not (callable(a) and callable(b)):
+                continue
+            yield f"{module}.{name}", a, b
+            if module == "layers" and hasattr(a, "call") and hasattr(b, "call"):
+                yield f"layers.{name}.call", a.call, b.call
+    for name in (
+        "Model",
+        "callbacks.Callback",
+        "metrics.Metric",
+        "optimizers.Optimizer",
+        "losses.Loss",
+        "layers.Layer",
+    ):
+        ours, theirs = (operator.attrgetter(name)(package) for package in (lstmcore, keras))
+        for method in {*dir(ours)} & {*dir(theirs)}:
+            if not method.startswith("_") and callable(getattr(theirs, method)):
+                yield f"{name.split('.')[-1]}.{method}", getattr(ours, method), getattr(theirs, method)
+
+
+@pytest.mark.once
+def test_all_arguments_of_keras_stand_where_they_do_there():
+    keras = pytest.importorskip("keras")
+    checked, wrong = 0, []
+    for name, ours, theirs in pairs_with(keras):
+        try:
+            mine, other = by_position(ours), by_position(theirs)
+        except (TypeError, ValueError):
+            continue  # one of NumPy's or Python's
+        if name in SHORTER or not mine:  # or one of those that are refused altogether
+            continue
+        checked += 1
+        mine, other = ([n for n in names if n != "self"] for names in (mine, other))
+        if mine[: len(other)] != other:
+            wrong.append((name, mine, other))
+    assert not wrong
+    assert checked > 350
+
+
+def test_an_object_that_is_called_shows_what_its_class_may_be_told():
+    assert str(inspect.signature(activations.elu)) == "(x: 'ArrayLike', alpha: 'float' = 1.0)"
+    assert by_position(activations.relu) == ["x", "negative_slope", "max_value", "threshold"]
+    assert by_position(losses.binary_crossentropy) == ["y_true", "y_pred", "from_logits", "label_smoothing", "axis"]
+    assert by_position(losses.mean_squared_error) == ["y_true", "y_pred"]
+    assert by_position(activations.Activation) == []
+    np.testing.assert_allclose(losses.huber([[0.0]], [[3.0]], 2.0), [4.0])
+
+
+def test_a_loss_that_is_a_function_refuses_what_would_mean_nothing():
+    for given, named in ((("sum",), {}), ((), {"reduction": "sum"}), ((), {"name": "a"}), ((), {"dtype": "float64"})):
+        with pytest.raises(TypeError, match="mean_squared_error: expected y_true, y_pred; got"):
+            losses.mean_squared_error([[0.0]], [[1.0]], *given, **named)
+    with pytest.raises(TypeError, match="did you mean 'delta'"):
+        losses.huber([[0.0]], [[1.0]], delat=1.0)
+
+
+def test_a_metric_and_its_weights_take_their_arguments_in_keras_order():
+    class Own(metrics.Metric):
+        def __init__(self):
+            super().__init__("float64", "own")
+            self.total = self.add_weight((), "zeros", "float32", "total")
+
+    made = Own()
+    assert (made.name, made.dtype, made.total.name) == ("own", np.float64, "total")
+    assert (metrics.Mean("a").name, metrics.Sum("b", "float64").dtype) == ("a", np.float64)
+
+
+def test_export_takes_what_keras_takes(tmp_path):
+    model = Sequential([layers.Dense(1, input_shape=(2,))])
+    with pytest.raises(ValueError, match="format: expected one of 'onnx', got 'tf_saved_model'"):
+        model.export(tmp_path / "m", "tf_saved_model")
+    with pytest.raises(NotImplementedError, match="input_signature: expected None"):
+        model.export(tmp_path / "m.onnx", format="onnx", verbose=True, input_signature=[1])
+    pytest.importorskip("onnx")
+    model.export(tmp_path / "m.onnx", "onnx", False)
+    assert (tmp_path / "m.onnx").stat().st_size > 100
 
 
 # --- misspelt ---

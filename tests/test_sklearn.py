@@ -592,3 +592,70 @@ else:
 def test_scikit_learn_is_imported_when_it_is_needed(program):
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.fixture
+def frame():
+    pd = pytest.importorskip("pandas")
+    made = np.random.default_rng(0)
+    columns = {"a": made.standard_normal(12), "b": made.integers(0, 5, 12), "c": made.random(12) > 0.5}
+    return pd.DataFrame(columns, index=pd.date_range("2026-01-01", periods=12))
+
+
+@pytest.mark.parametrize("window", [None, 3])
+def test_frames_are_their_numbers(frame, window):
+    pd = pytest.importorskip("pandas")
+    y = pd.Series(np.where(frame.a > 0, "up", "down"), index=frame.index)
+    options = {"units": 2, "max_iter": 1, "random_state": 0, "window": window}
+    fitted, numbers = LSTMClassifier(**options).fit(frame, y), frame.to_numpy("float32")
+    assert fitted.feature_names_in_.tolist() == ["a", "b", "c"]
+    want = LSTMClassifier(**options).fit(numbers, y.to_numpy()).predict_proba(numbers)
+    np.testing.assert_array_equal(fitted.predict_proba(frame), want)
+    with pytest.raises(ValueError, match="same order"):
+        fitted.predict(frame[["b", "a", "c"]])
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_columns_of_a_list_of_frames_are_those_fitted_to(frame, kind):
+    parts = [frame[:5], frame[5:]]
+    if kind == "polars":
+        parts = [pytest.importorskip("polars").from_pandas(part) for part in parts]
+    model = LSTMRegressor(units=2, max_iter=1, random_state=0)
+    want = clone(model).fit([part.to_numpy().astype("float32") for part in parts], [0, 1])
+    model.fit(parts, [0, 1])
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(model.predict(parts), want.predict([p.to_numpy().astype("float32") for p in parts]))
+    for other in ([parts[0][["b", "a", "c"]], parts[1]], [parts[0], parts[1][["b", "a", "c"]]]):
+        with pytest.raises(ValueError, match="same order"):
+            model.predict(other)
+        with pytest.raises(ValueError, match="feature names should match"):
+            SequenceScaler().fit([parts[0], parts[1][["c", "b", "a"]]])
+    assert not hasattr(model.fit(np.zeros((2, 3, 4)), [0, 1]), "feature_names_in_")
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_tables_come_as_frames_and_sequences_as_they_are(frame, kind):
+    package = pytest.importorskip(kind)
+    scaler = SequenceScaler().set_output(transform=kind)
+    scaled = clone(scaler).fit_transform(frame)
+    assert isinstance(scaled, package.DataFrame)
+    assert list(scaled.columns) == ["a", "b", "c"]
+    want = StandardScaler().fit_transform(frame.to_numpy("float64"))
+    np.testing.assert_allclose(scaled.to_numpy(), want, rtol=1e-12, atol=1e-12)
+    sequences = np.arange(24.0).reshape(2, 3, 4)
+    assert isinstance(scaler.fit_transform(sequences), np.ndarray)
+    assert isinstance(scaler.fit_transform(list(sequences)), list)
+
+
+def test_pipelines_that_are_told_of_frames(frame):
+    pytest.importorskip("pandas")
+    steps = StandardScaler(), WindowTransformer(3), SequenceScaler()
+    want = make_pipeline(*steps).fit_transform(frame)
+    with sklearn.config_context(transform_output="pandas"):
+        np.testing.assert_array_equal(make_pipeline(*steps).fit_transform(frame), want)
+    np.testing.assert_array_equal(make_pipeline(*steps).set_output(transform="pandas").fit_transform(frame), want)
+
+
+def test_outputs_that_are_no_frames():
+    with pytest.raises(ValueError, match="transform: expected one of"):
+        SequenceScaler().set_output(transform="numpy")

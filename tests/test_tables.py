@@ -206,3 +206,52 @@ class TestPandas:
             real_array("x", table)
         with pytest.raises(TypeError, match=r"x: expected numbers, got datetime64.* in column 'when'"):
             real_array("x", table[["when"]])
+
+
+DATA = {"a": [0.5, -1.25], "b": [3, 0], "c": [True, False]}
+
+
+class Told:
+    """Nothing but the protocol of another library's table."""
+
+    def __init__(self, table, protocol):
+        setattr(type(self), protocol, lambda self, *given, **named: getattr(table, protocol)(*given, **named))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", ["polars", "pyarrow", "batch", "nullable", "stream", "interchange"])
+def test_tables_of_other_libraries_are_arrays(kind):
+    wanted, network = PLAIN[:2], model()
+    table = made(kind, DATA)
+    np.testing.assert_array_equal(real_array("x", table), wanted)
+    np.testing.assert_array_equal(network.predict(table, verbose=0), network.predict(wanted, verbose=0))
+    assert np.isfinite(network.fit(table, wanted[:, :1], verbose=0).history["loss"]).all()
+    with pytest.raises(TypeError, match=r"x: expected numbers, got .* in column 'b', row 1 is no real number"):
+        real_array("x", made(kind, {"a": [1.0, 2.0], "b": [3, None]}))
+    with pytest.raises(TypeError, match=r"x: expected numbers, got .*'one' in column 'b', row 0 is no real number"):
+        real_array("x", made(kind, {"a": [1.0, 2.0], "b": ["one", "two"]}))
+
+
+def made(kind, data):
+    if kind == "polars":
+        return pytest.importorskip("polars").DataFrame(data)
+    if kind == "nullable":
+        return pytest.importorskip("pandas").DataFrame(data).convert_dtypes()
+    arrow = pytest.importorskip("pyarrow")
+    if kind == "batch":
+        return arrow.RecordBatch.from_pydict(data)
+    protocol = {"stream": "__arrow_c_stream__", "interchange": "__dataframe__"}.get(kind)
+    table = arrow.table(data)
+    return table if protocol is None else type("Told", (Told,), {})(table, protocol)
+
+
+@pytest.mark.once
+def test_columns_of_other_libraries_are_arrays():
+    polars, arrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    for column in (polars.Series([True, False]), arrow.array([True, False]), arrow.chunked_array([[True], [False]])):
+        assert real_array("y", column).tolist() == [True, False]
+    for column in (polars.Series([1, None]), arrow.array([1, None]), arrow.chunked_array([[1], [None]])):
+        with pytest.raises(TypeError, match=r"y: expected numbers, .* a missing value at \[1\] is no real number"):
+            real_array("y", column)
+    with pytest.raises(TypeError, match=r"x: expected a table with its numbers, got a LazyFrame; use its collect\(\)"):
+        real_array("x", polars.DataFrame(DATA).lazy())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from . import _tables
 from ._signatures import did_you_mean, signature_of
 from ._tree import leaves, like
 
@@ -111,6 +112,7 @@ def as_array(name: str, value: Any) -> Array:
     """Return ``value`` as an array, one of our own if it is of booleans; lists of different lengths are no array."""
     if type(value) is np.ndarray:
         return booleans(value) if value.dtype.kind == "b" else value
+    value = _tables.readable(name, value)
     try:
         array = np.asarray(value)
     except TypeError as error:  # as of symbols and layers, which say what to do
@@ -141,6 +143,8 @@ def real_array(name: str, value: Any, expected: str = "numbers") -> Array:
     TypeError
         An element is no number; the message says which.
     """
+    if type(value) is not np.ndarray:
+        value = _tables.readable(name, value)
     array = as_array(name, value)
     if array.dtype.kind in "fiub":
         return array
@@ -180,7 +184,7 @@ def _missing(value: Any) -> Array | None:
         mask = getattr(value, "mask", None)  # of a masked array
         return None if mask is None else np.broadcast_to(mask, value.shape)
     if not hasattr(value, "isna"):
-        return None
+        return _tables.nulls(value)
     dtypes = list(value.dtypes) if hasattr(value, "columns") else [value.dtype]
     # NaN in a column of floats is a number as it is in an array; NA, of the nullable types, is none.
     nullable = [not isinstance(getattr(dtype, "na_value", 0.0), float) for dtype in dtypes]
@@ -200,7 +204,7 @@ def _no_number(
         text = " ".join(repr(element).split())
         what = text if len(text) <= 60 else f"{text[:57]}..."
         remedy = _remedy(element)
-    columns = getattr(value, "columns", None)
+    columns = _tables.names_of(value)
     place = f" at [{', '.join(map(str, at))}]" if at else ""
     if columns is not None and len(at) == 2:
         place = f" in column {columns[at[1]]!r}, row {at[0]}"

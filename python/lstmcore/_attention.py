@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._arguments import as_array, flag, number
+from ._arguments import as_array, flag, number, one_of
 
 Array = NDArray[Any]
 
@@ -30,6 +30,7 @@ class Weighing:
     left_in : False where a key is left out, as the core takes it; None if none is.
     query_mask : broadcast to the outputs, False where they are zero; None if none is.
     factors : broadcast to the scores: dropout; None for none.
+    precision : of the products.
     """
 
     value: Array
@@ -38,6 +39,7 @@ class Weighing:
     left_in: Array | None
     query_mask: Array | None
     factors: Array | None
+    precision: str
 
     @property
     def weights(self) -> Array:
@@ -53,6 +55,7 @@ class DotScores:
     key: Array
     products: Array | None
     scale: float
+    precision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ def attention(
     causal: bool = False,
     dropout_mask: ArrayLike | None = None,
     training: bool = False,
+    precision: str = "float32",
 ) -> Any:
     """Return means of values, weighted by how well their keys go with each query.
 
@@ -104,6 +108,7 @@ def attention(
     causal : whether query t sees the keys from 0 to t only.
     dropout_mask : broadcast to (batch, ..., queries, keys): factors for the scores.
     training : also return what the backward pass needs.
+    precision : "bfloat16" rounds what products read to it, in both passes, of float32 arrays.
 
     Returns
     -------
@@ -126,6 +131,8 @@ def attention(
     k = v if key is None else _floats("key", key)
     _check(q, v, k, "value" if key is None else "key")
     given_scale = None if scale is None else number("scale", scale)
+    if one_of("precision", precision, ("float32", "bfloat16")) == "bfloat16" and q.dtype != np.float32:
+        raise ValueError(f"precision: expected 'float32' with arrays of {q.dtype}, got 'bfloat16'")
     default_scale = 1 / math.sqrt(q.shape[-1]) if scale is None else 1.0
     shape = (*q.shape[:-1], k.shape[-2])
     factors = None if dropout_mask is None else _broadcast("dropout_mask", _floats("dropout_mask", dropout_mask), shape)
@@ -138,8 +145,8 @@ def attention(
         flag("causal", causal),
     )
     queries = None if query_mask is None else steps_mask("query_mask", query_mask, (shape[0], shape[-2]))
-    sums, dots = dot_scores(q, k, given_scale)
-    outputs, weighing = weigh(sums, v, left_in, queries, factors, default_scale)
+    sums, dots = dot_scores(q, k, given_scale, precision)
+    outputs, weighing = weigh(sums, v, left_in, queries, factors, default_scale, precision)
     if not flag("training", training):
         return outputs, weighing.scores
     return outputs, weighing.scores.copy(), AttentionCache(dots, weighing, key is not None)
@@ -188,9 +195,9 @@ def attention_backward(
 # --- the parts ---
 
 
-def products(a: Array, b: Array) -> Array:
+def products(a: Array, b: Array, precision: str = "float32") -> Array:
     """Return the matrix products (..., rows, columns) of (..., rows, depth) and (..., depth, columns)."""
-    return _core.matmul(_stack(a), _stack(b)).reshape(*a.shape[:-1], b.shape[-1])
+    return _core.matmul(_stack(a), _stack(b), precision=precision).reshape(*a.shape[:-1], b.shape[-1])
 
 
 def _stack(matrices: Array) -> Array:
@@ -199,12 +206,14 @@ def _stack(matrices: Array) -> Array:
     return matrices.reshape(math.prod(lead), rows, columns)
 
 
-def dot_scores(query: Array, key: Array, scale: float | None = None) -> tuple[Array, DotScores]:
+def dot_scores(
+    query: Array, key: Array, scale: float | None = None, precision: str = "float32"
+) -> tuple[Array, DotScores]:
     """Return ``scale q k^T``, or without a scale ``q k^T``, and what the backward pass needs."""
-    found = products(query, key.swapaxes(-1, -2))
+    found = products(query, key.swapaxes(-1, -2), precision)
     if scale is None:
-        return found, DotScores(query, key, None, 1.0)
-    return found * scale, DotScores(query, key, found, scale)
+        return found, DotScores(query, key, None, 1.0, precision)
+    return found * scale, DotScores(query, key, found, scale, precision)
 
 
 def dot_scores_backward(dots: DotScores, d_scores: Array) -> tuple[Array, Array, float | None]:
@@ -218,7 +227,8 @@ def dot_scores_backward(dots: DotScores, d_scores: Array) -> tuple[Array, Array,
     if dots.products is not None:
         d_scale = float((d_scores * dots.products).sum())
         d_scores *= dots.scale
-    return products(d_scores, dots.key), products(d_scores.swapaxes(-1, -2), dots.query), d_scale
+    d_query = products(d_scores, dots.key, dots.precision)
+    return d_query, products(d_scores.swapaxes(-1, -2), dots.query, dots.precision), d_scale
 
 
 def keys_left_in(
@@ -249,6 +259,7 @@ def weigh(
     query_mask: Array | None,
     factors: Array | None,
     scale: float = 1.0,
+    precision: str = "float32",
 ) -> tuple[Array, Weighing]:
     """Return the outputs for scores, of which scale times is what the softmax is of, and what the way back needs.
 
@@ -259,8 +270,8 @@ def weigh(
     if query_mask is not None:
         batch, queries = query_mask.shape
         query_mask = query_mask.reshape(batch, *(1,) * (scores.ndim - 3), queries, 1)
-    weighing = Weighing(value, scores, scale, masks, query_mask, factors)
-    outputs = products(weighing.weights, value)
+    weighing = Weighing(value, scores, scale, masks, query_mask, factors, precision)
+    outputs = products(weighing.weights, value, precision)
     if query_mask is not None:
         np.copyto(outputs, 0, where=~query_mask)
     return outputs, weighing
@@ -284,8 +295,8 @@ def weigh_backward(
         ds, d_value = np.zeros_like(weighing.scores), None
     else:
         dy = d_outputs if weighing.query_mask is None else d_outputs * weighing.query_mask
-        d_value = products(weighing.weights.swapaxes(-1, -2), dy)
-        ds = products(dy, weighing.value.swapaxes(-1, -2))  # that of the weights
+        d_value = products(weighing.weights.swapaxes(-1, -2), dy, weighing.precision)
+        ds = products(dy, weighing.value.swapaxes(-1, -2), weighing.precision)  # that of the weights
         if weighing.factors is not None:
             ds *= weighing.factors
     if d_scores is not None:

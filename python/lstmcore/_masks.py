@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import as_array
-from ._tree import copies, leaves
+from ._tree import copies, leaves, map_leaves
 from ._warnings import warn
 
 Array = NDArray[Any]
@@ -34,8 +34,18 @@ class Masked(Protocol):
     computes_mask: bool
     loses_mask: bool
     told_of_mask: bool
+    adds_loss: bool
+    activity_regularizer: Any
     takes_copies: bool
     last_returned: Any
+
+    @property
+    def leaks(self) -> Callable[..., str | None]:
+        """Why padding would reach what counts, whatever the mask says."""
+
+    @property
+    def compute_output_shape(self) -> Callable[..., Any]:
+        """From the shape of inputs to that of outputs."""
 
     @property
     def forward(self) -> Callable[..., Any]:
@@ -123,6 +133,7 @@ def parts(value: Any) -> list[Any]:
 
 
 class _Local(threading.local):
+    strict = False  # whether a mask that ends unused is an error
     rows = False  # whether a mask that ends is left as that of the rows: within TimeDistributed
     lost: list[_Entry] | None = None  # masks made within a model's `forward`
     given: list[Array] | None = None  # masks that its layers were given by hand
@@ -139,6 +150,26 @@ def rows() -> Iterator[None]:
         yield
     finally:
         _local.rows = before
+
+
+@contextlib.contextmanager
+def strict() -> Iterator[None]:
+    """Within, what would take padding for data is an error: each row is to give what it gives alone."""
+    before, _local.strict = _local.strict, True
+    try:
+        yield
+    finally:
+        _local.strict = before
+
+
+def strictly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is called within `strict`."""
+
+    def called(*arguments: Any, **options: Any) -> Any:
+        with strict():
+            return function(*arguments, **options)
+
+    return called
 
 
 def within_rows() -> bool:
@@ -172,11 +203,42 @@ def forward_with_mask(
             check(layer.name, mask, inputs.shape)
         if layer.consumes_mask and layer.uses_mask:
             options["mask"] = mask
+        elif layer.consumes_mask and _local.strict:
+            raise _refused(layer, "uses_mask: it takes padding for data")
+        if _local.strict and (reason := layer.leaks(inputs, mask)) is not None:
+            raise _refused(layer, reason)
     own = inputs
     if layer.takes_copies:
         own, options = copies(inputs), copies(options)
     outputs = layer.forward(own, training=training, **options)  # which may have its mask second
-    return outputs, after(layer, inputs, outputs, mask)
+    left = after(layer, inputs, outputs, mask)
+    if _local.strict and mask is not None:
+        _check_exact(layer, inputs, outputs, mask, left)
+    return outputs, left
+
+
+def _check_exact(layer: Masked, inputs: Any, outputs: Any, mask: Any, left: Any) -> None:
+    """Refuse outputs of which not as many steps count as of each sequence by itself, and penalties on all steps."""
+    if left is None or not isinstance(outputs, np.ndarray):
+        return
+    if layer.adds_loss or layer.activity_regularizer is not None:
+        what = "adds to the loss" if layer.adds_loss else "activity_regularizer"
+        raise _refused(layer, f"{what}: padded steps would count in the loss")
+    if left is mask or not isinstance(inputs, np.ndarray) or mask.ndim != 2 or left.ndim != 2:
+        return
+    for steps, found in {*zip(mask.sum(axis=1).tolist(), left.sum(axis=1).tolist(), strict=True)}:
+        alone = layer.compute_output_shape((1, steps, *inputs.shape[2:]))[1]
+        if found != alone:
+            raise _refused(
+                layer,
+                f"of a sequence of {steps} steps, {type(layer).__name__} makes {alone} by itself, {found} in a batch",
+            )
+
+
+def _refused(layer: Masked, reason: str) -> ValueError:
+    return ValueError(
+        f"{layer.name}: expected inputs of one length, for {reason}; predict or train on each length apart"
+    )
 
 
 def after(layer: Masked, inputs: Any, outputs: Any, mask: Any) -> Any:
@@ -228,9 +290,8 @@ def steps_of(mask: Array, steps: int) -> Array:
 
 
 def _warn_of_end(layer: Masked) -> None:
-    if layer.told_of_mask:
+    if layer.told_of_mask and not _local.strict:
         return
-    layer.told_of_mask = True
     kind = type(layer).__name__
     if layer.loses_mask:
         text = f"the forward of {kind} takes no mask, so that padding is taken for data; give it an argument mask"
@@ -242,6 +303,9 @@ def _warn_of_end(layer: Masked) -> None:
             "takes the mask and gives one vector a row (a recurrent layer without return_sequences, "
             "GlobalAveragePooling1D), or leave the padding out of the inputs"
         )
+    if _local.strict:
+        raise _refused(layer, text)
+    layer.told_of_mask = True
     warn(f"{layer.name}: {text}")
 
 
@@ -251,10 +315,11 @@ def _warn_of_end(layer: Masked) -> None:
 class _Entry:
     """The mask of an array, and who made it."""
 
-    __slots__ = ("by_hand", "maker", "mask", "seen")
+    __slots__ = ("by_hand", "exact", "maker", "mask", "seen")
 
-    def __init__(self, mask: Array, maker: str, by_hand: bool) -> None:
+    def __init__(self, mask: Array, maker: str, by_hand: bool, exact: bool | None = None) -> None:
         self.mask, self.maker = mask, maker
+        self.exact = exact  # of data: whether what it leaves out is padding of ours; None for what layers return
         self.by_hand = by_hand  # it comes from one that the caller has, and so can use where it does not go by itself
         self.seen = False
 
@@ -303,8 +368,8 @@ def attach(maker: str, inputs: Any, outputs: Any, mask: Any, by_hand: bool = Fal
     return outputs
 
 
-def _with(array: Array, mask: Array, maker: str, by_hand: bool) -> Array:
-    entry, key = _Entry(mask, maker, by_hand), id(array)
+def _with(array: Array, mask: Array, maker: str, by_hand: bool, exact: bool | None = None) -> Array:
+    entry, key = _Entry(mask, maker, by_hand, exact), id(array)
 
     def forget(_: Any, known: dict[int, Any] = _known, key: int = key) -> None:
         known.pop(key, None)
@@ -322,6 +387,51 @@ def private(maker: str, inputs: Any, mask: Any, by_hand: bool) -> Any:
     masks = [None] * len(inputs) if mask is None else parts(mask)
     own = [private(maker, part, its, by_hand) for part, its in zip(parts(inputs), masks, strict=True)]
     return dict(zip(inputs, own, strict=True)) if isinstance(inputs, dict) else type(inputs)(own)
+
+
+def copied(value: Any) -> Any:
+    """Return ``value`` with copies of the arrays in it, and the masks that go with them."""
+    return kept(value, copies(value))
+
+
+def kept(before: Any, after: Any) -> Any:
+    """Return arrays that were made of others, in their order, with the masks that went with those."""
+    if _known:
+        for array, other in zip(leaves(before), leaves(after), strict=True):
+            entry = _entry(array)
+            if entry is not None and other is not array:
+                _with(other, entry.mask, entry.maker, entry.by_hand, entry.exact)
+    return after
+
+
+def cut(value: Any, rows: slice) -> Any:
+    """Return some rows of arrays, and of the masks that go with them; None of None."""
+
+    def part(array: Any) -> Any:
+        if array is None:
+            return None
+        found, entry = array[rows], _entry(array) if _known else None
+        if entry is not None:
+            _with(found, entry.mask[rows], entry.maker, entry.by_hand, entry.exact)
+        return found
+
+    return map_leaves(part, value)
+
+
+def given(array: Array, mask: Array, exact: bool) -> Array:
+    """Return data that a mask goes with; ``exact`` says that it tells sequences from padding of ours."""
+    return _with(array, mask, "x", True, exact)
+
+
+def is_exact(inputs: Any) -> bool:
+    """Return whether there is padding of ours in an array, or in one of several."""
+    return bool(_known) and any((entry := _entry(part)) is not None and entry.exact for part in leaves(inputs))
+
+
+def of_data(inputs: Any) -> Any:
+    """Return the masks that arrays of a data set were given, as `of` does; what layers have made is none of these."""
+    known = _known and any((entry := _entry(part)) is not None and entry.exact is not None for part in leaves(inputs))
+    return of(inputs) if known else None
 
 
 def give(mask: Any) -> None:

@@ -135,6 +135,22 @@ class Shown:
         return signature.replace(parameters=kept)
 
 
+class ShownByObjects(Shown):
+    """The same, and of objects what they take when they are called: some arguments, and then those of a constructor."""
+
+    def __init__(self, own: Callable[..., Any], of: Callable[[Any], type], but: Iterable[str] = ()) -> None:
+        self.own, self.of, self.but = own, of, {*but}
+
+    def __get__(self, instance: object | None, owner: type) -> Signature:
+        if instance is None:
+            return super().__get__(None, owner)
+        first = [
+            p for p in inspect.signature(self.own).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD
+        ]
+        further = signature_of(self.of(instance)).parameters.values()
+        return Signature([*first[1:], *(p for p in further if p.name not in self.but)])
+
+
 def _constructors(cls: type) -> Iterator[tuple[type, Callable[..., None]]]:
     """Yield the constructors that an object's arguments go through, with their classes."""
     for kind in cls.__mro__:

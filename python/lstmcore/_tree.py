@@ -110,16 +110,6 @@ def copies(value: Any) -> Any:
     return map_leaves(lambda part: part.copy() if isinstance(part, np.ndarray) else part, value)
 
 
-def concatenated(values: list[Any]) -> Any:
-    """Return the arrays of several values of one structure one after the other, in their places."""
-    first = values[0]
-    if isinstance(first, dict):
-        return {name: concatenated([value[name] for value in values]) for name in first}
-    if isinstance(first, (list, tuple)):
-        return like(first, [concatenated(list(parts)) for parts in zip(*values, strict=True)])
-    return np.concatenate(values)
-
-
 def shapes(value: Any) -> Any:
     """Return the shape of an array or symbol, or the shapes of several in their places; None where there is none."""
     return map_leaves(lambda part: None if part is None else tuple(part.shape), value)

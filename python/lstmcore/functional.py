@@ -167,10 +167,11 @@ def pack_lstm(
     in a row of a step; of other h, 1/127. Sums of their products are exact, so they do not depend on their order. A
     row of x with NaN or an infinity has NaN for its gates; weights with them are refused.
 
-    There are such kernels for the plain LSTM, GRU and SimpleRNN ("fused") and float32 weights, without dropout; with
-    training=True in bfloat16, which on the way back rounds the gradients of the pre-activations too (int8 raises an
-    error). All else is computed as ever, which the result's ``precision`` tells: "float32". AVX-512 BF16 and VNNI are
-    used where the CPU has them; elsewhere operands are widened in registers. See docs/low_precision.md.
+    There are such kernels for the plain LSTM, GRU and SimpleRNN ("fused") and float32 weights, without dropout but of
+    inputs, the same for all gates; with training=True in bfloat16, which on the way back rounds the gradients of the
+    pre-activations too (int8 raises an error). All else is computed as ever, which the result's ``precision`` tells:
+    "float32". AVX-512 BF16 and VNNI are used where the CPU has them; elsewhere operands are widened in registers. See
+    docs/low_precision.md.
 
     >>> weights = [rng.standard_normal((3, 20)).astype("float32"), rng.standard_normal((5, 20)).astype("float32")]
     >>> functional.pack_lstm(weights, precision="int8").precision

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import _core
 from ._arguments import float_array, float_dtype, items, positive_integer, shown
 from ._options import Zoneout
+from ._ours import is_ours
+from ._tree import all_of
 
 __all__ = ["Chain", "RecurrentStream", "Stage", "Stream"]
 
@@ -48,6 +51,22 @@ class Remembering:
 
     def reset(self) -> None:
         """Forget what came before."""
+
+    # --- copies, which go on by themselves from the same state ---
+
+    def apart(self) -> Mapping[int, Any]:
+        """Return what a copy has instead of an object here, by the id of that; the object itself where it shares it."""
+        packed = (_core.PackedMatrix, _core.PackedWeights)  # immutable
+        return {id(part): part for kind in packed for part in all_of(kind, vars(self))}
+
+    def __copy__(self) -> Any:
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        memo.update(self.apart())
+        twin = memo[id(self)] = object.__new__(type(self))
+        vars(twin).update({name: copy.deepcopy(value, memo) for name, value in vars(self).items()})
+        return twin
 
 
 class Together(Remembering):
@@ -176,6 +195,13 @@ class RecurrentStream(Stage):
         batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
         self._stream = _core.Stream(weights, batch_size, steps, zoneout)
         super().__init__(self._stream.width, self._stream.dtype)
+        self._made_of = weights, batch_size, steps, zoneout
+
+    def apart(self) -> Mapping[int, Any]:
+        """Let a copy have a stream of its own in the core, of the same weights."""
+        twin = _core.Stream(*self._made_of)
+        twin.set_state(self._stream.state())
+        return {**super().apart(), id(self._stream): twin}
 
     def __call__(self, inputs: ArrayLike, out: Array | None = None) -> Array:
         """Return the outputs, (batch, steps, width): in ``out``, features contiguous, or in a new array."""
@@ -237,13 +263,13 @@ class Entrance:
         self, name: str, convert: Callable[[str, Any], Array], batch_size: int, steps: int, features: int | None
     ) -> None:
         self.shape = batch_size, steps, features
-        self._name, self._convert = name, convert
+        self._name, self.convert = name, convert
         self._step = (batch_size,) if features is None else (batch_size, features)
         self._axes = np.s_[:, None, None] if features is None else np.s_[:, None]
 
     def chunk(self, inputs: Any) -> tuple[Array, int]:
         """Return the chunk, and the axes that it came with: 3, of a step 2, of a step of a single row 1."""
-        array = self._convert(self._name, inputs)
+        array = self.convert(self._name, inputs)
         if array.shape == self._step:
             return array[self._axes], 2
         batch, steps, features = self.shape
@@ -312,6 +338,9 @@ class Stream(Stage):
     >>> bool((other(x[:, 0]) == stream(x[:, 0])).all())
     True
 
+    ``copy.copy(stream)`` goes on from the same state by itself, and shares the weights. Pickled, a stream takes its
+    model along, which nobody may have trained since; the state alone is smaller, and always at hand.
+
     What is between the layers is allocated when it is made; a call allocates what it returns, and nothing with
     ``out``. The weights are those of that moment: later training does not reach it. One thread at a time may use
     it: a call, a reset or a look at the state while another runs raises RuntimeError; several streams of a model
@@ -338,10 +367,11 @@ class Stream(Stage):
         batch_size, steps = positive_integer("batch_size", batch_size), positive_integer("steps", steps)
         self._chain = stages[0] if len(stages) == 1 else Chain(stages, batch_size, steps)
         super().__init__(self._chain.width, self._chain.dtype)
-        self._run = self._chain.__call__
+        self._run = self._chain.__call__ if is_ours(type(stages[-1])) else self._run_and_copy
         self._layers = len(stages)
         self._entrance = Entrance("inputs", convert, batch_size, steps, features)
         self._exclusive = _core.exclusive("Stream")
+        self.source: Source | None = None
 
     def __call__(self, inputs: ArrayLike, out: Array | None = None) -> Array:
         """Return the outputs of the next step (batch, features) or chunk (batch, steps, features), a new array.
@@ -356,6 +386,11 @@ class Stream(Stage):
         return as_it_came(self._exclusive(self._run, chunk), axes)
 
     step = __call__
+
+    def _run_and_copy(self, chunk: Array, out: Array | None = None) -> Array:
+        """Run stages of which the last, a user's, may return an array that it keeps, whatever it was given."""
+        outputs = self._chain(chunk, out)
+        return outputs if outputs is out else written(outputs.copy(), out)
 
     def _into(self, out: Array, chunk: Array, axes: int) -> Array:
         """Write the outputs of a chunk, whose inputs came with so many axes, into ``out``."""
@@ -392,6 +427,118 @@ class Stream(Stage):
         """Forget what came before: begin a new sequence."""
         self._exclusive(self._chain.reset)
 
+    def generate(
+        self,
+        prompt: ArrayLike,
+        n: int,
+        temperature: float = 1.0,
+        *,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        kind: str = "probabilities",
+        seed: int | np.random.Generator | None = None,
+    ) -> Array:
+        """Go on with ``n`` tokens behind a prompt, each drawn from what the model says behind those before.
+
+        >>> from lstmcore import Sequential, layers
+        >>> model = Sequential([layers.Embedding(5, 4, input_shape=(None,)), layers.LSTM(8, return_sequences=True)])
+        >>> model.add(layers.Dense(5, activation="softmax"))
+        >>> model.stream().generate([0, 3, 1], 6, temperature=0.8, seed=0).shape
+        (6,)
+
+        It begins where the stream is, with the state that it has: `reset` it for another text. Then it has read the
+        prompt and all that was drawn but for the last token, which is the prompt to go on with.
+
+        Parameters
+        ----------
+        prompt : tokens as integers, (batch, steps), or of one row (steps,); any number of steps from 1 on. A model that
+            does not begin with an `Embedding` is given them one-hot.
+        n : how many to draw.
+        temperature, top_k, top_p, seed : as of `decoders.sample`. A generator as ``seed`` goes on from call to call.
+        kind : what the model returns, as of `decoders.sample`: "logits" where there is no softmax at the end.
+
+        Returns
+        -------
+        (batch, n) int64, or (n,) for a prompt (steps,).
+
+        Raises
+        ------
+        ValueError, TypeError
+            The prompt is no tokens, the model does not take them, or does not return probabilities of each.
+        """
+        from .decoders import generation  # here: most streams are of numbers
+
+        batch, steps, features = self._entrance.shape
+        tokens = generation.prompt_of(prompt, batch, self.width, one_hot=features is not None)
+        if features not in (None, self.width):
+            raise ValueError(
+                f"generate: expected a model that takes tokens, or as many features as it returns, {self.width}, got "
+                f"one of {features} features"
+            )
+
+        def run(chunk: Array) -> Array:
+            given = chunk[..., None] if features is None else np.eye(features, dtype=self.dtype)[chunk]
+            return self._run(given)
+
+        drawn: Array = self._exclusive(
+            generation.generated,
+            run,
+            tokens,
+            positive_integer("n", n),
+            steps,
+            {"temperature": temperature, "top_k": top_k, "top_p": top_p, "kind": kind},
+            seed,
+        )
+        return drawn if np.ndim(prompt) == 2 else drawn[0]
+
+    # --- copies ---
+
+    def apart(self) -> Mapping[int, Any]:
+        """Let a copy be used beside this stream, and share what takes the inputs."""
+        shared = {id(part): part for part in (self._entrance, self.source)}
+        return {**super().apart(), **shared, id(self._exclusive): _core.exclusive("Stream")}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self._exclusive(super().__deepcopy__, memo)
+
+    def __reduce__(self) -> Any:
+        if self.source is not None:
+            return self.source.reduced(self)
+        stages = self._chain._stages if isinstance(self._chain, Chain) and self._layers > 1 else [self._chain]
+        return type(self), (stages, *self._entrance.shape, self._entrance.convert)
+
     def __repr__(self) -> str:
         batch, steps, features = self._entrance.shape
         return f"<Stream of {self._layers} layers, batch_size={batch}, steps<={steps}, features={features or 1}>"
+
+
+class Source:
+    """Which model a stream was made by: what it takes to make it again elsewhere.
+
+    Parameters
+    ----------
+    model : the model.
+    batch_size, steps : that it was made for.
+    """
+
+    def __init__(self, model: Any, batch_size: int, steps: int) -> None:
+        self.model, self._sizes = model, (batch_size, steps)
+        self._versions = self._now()
+
+    def _now(self) -> list[int]:
+        return [variable.place.vectors.version for variable in self.model.variables]
+
+    def reduced(self, stream: Any) -> Any:
+        """Return what pickles a stream: its model as it is for inference, and its state."""
+        if self._now() != self._versions:
+            raise RuntimeError(
+                f"{self.model.name}: stream: cannot be pickled, for the model has been trained, compiled or given "
+                "other weights since it was made; pickle its state and the model, or make another stream"
+            )
+        return _again, (self.model.for_inference(), *self._sizes, stream.state)
+
+
+def _again(model: Any, batch_size: int, steps: int, state: list[Array]) -> Any:
+    stream = model.stream(batch_size, steps)
+    stream.state = state
+    return stream

@@ -326,7 +326,7 @@ struct ReducedCell {
     CellKernels<float> bfloat16, int8;
 };
 
-// Products with a matrix that was packed as narrow numbers; as in Kernels.
+// Products of narrow numbers; as in Kernels.
 struct ReducedProduct {
     std::size_t (*packed_b_size)(long depth, long columns);
     void (*pack_b)(const MatmulProblem<float>&, float* packed);

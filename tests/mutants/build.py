@@ -58,13 +58,13 @@ class Build:
     def make(self, place, isa):
         """Compile one set's kernels from the sources of a place and link the core there; return what it is."""
         made = place / ("lstmcore" if self.target == "_core" else "") / Path(self.output).name
-        own = re.compile(rf" -o (CMakeFiles/kernels_{isa}(?:_float64)?\.dir/src/cpp/kernels/(\S+))")
+        own = re.compile(rf" -o (CMakeFiles/(?:float64_)?kernels_{isa}\.dir/src/cpp/kernels/(\S+))")
         linked = self.commands[-1].replace(f"-o {self.output}", f"-o {made}")
         compiled = []
         for command in self.commands:
             if found := own.search(command):
                 path, name = found.groups()
-                object = str(place / (("float64_" if "_float64.dir" in path else "") + name))
+                object = str(place / (("float64_" if "float64_kernels" in path else "") + name))
                 command = command.replace(path, object)
                 compiled.append(command.replace(str(ROOT / "src"), str(place / "src")))
                 linked = linked.replace(path, object)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._arguments import real_array
 from .._autograd import applied, is_traced, pullback
+from .._signatures import ShownByObjects
 from ..serialization import Configurable
 
 Array = NDArray[Any]
@@ -99,6 +100,8 @@ class Activation(Configurable):
         if arguments or options:
             return type(self)(*arguments, **options).value(array)
         return self.value(array)
+
+    __signature__ = ShownByObjects(__call__, type, but=("function",))
 
     def __repr__(self) -> str:
         return f"<activation {self.name}>"

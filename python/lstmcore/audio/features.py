@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from .._arguments import flag, float_array, items, number, positive_integer
+from .._arguments import as_array, flag, float_array, items, number, positive_integer
 from ._scipy import scipy
 from .wav import rate_of, samples_of
 
@@ -278,6 +278,31 @@ class MelStream:
         self._skip += max(0, seen - len(self._waiting))
         self._waiting = self._waiting[seen:]
         return outputs
+
+    @property
+    def state(self) -> list[Array]:
+        """All that it remembers, as copies: samples of windows to come, the sample before, how many are to be left out.
+
+        Set, on a stream with the same arguments, it goes on from there.
+        """
+        last = np.array([] if self._last is None else [self._last], np.float32)
+        return [self._waiting.copy(), last, np.array([self._skip])]
+
+    @state.setter
+    def state(self, values: Sequence[ArrayLike]) -> None:
+        given = items("state", values, "a list of arrays")
+        if len(given) != 3:
+            raise ValueError(f"state: expected 3 arrays, got {len(given)}")
+        waiting, last = (float_array(f"state[{k}]", given[k], np.dtype(np.float32)) for k in (0, 1))
+        skip = as_array("state[2]", given[2])
+        for k, (array, fits) in enumerate(((waiting, True), (last, last.size <= 1), (skip, skip.size == 1))):
+            if array.ndim != 1 or not fits:
+                expected = ("samples", "one sample, or none,", "one number")[k]
+                raise ValueError(f"state[{k}]: expected {expected} in an array of one axis, got shape {array.shape}")
+        if skip.dtype.kind not in "iu" or skip[0] < 0:
+            raise ValueError(f"state[2]: expected an integer from 0 on, got {skip[0]}")
+        self._waiting, self._last = waiting.copy(), np.float32(last[0]) if last.size else None
+        self._skip = int(skip[0])
 
     def reset(self) -> None:
         """Forget what came before: begin a new recording."""

@@ -32,7 +32,8 @@ def sample(
     >>> decoders.sample(probabilities, top_k=2, kind="probabilities", seed=0)
     array([1, 2])
 
-    A text is written by a stream, a token a call, each drawn from what the model says behind those before:
+    A text is written by a stream, a token a call, each drawn from what the model says behind those before; its
+    `generate` does the same in one call:
 
     >>> from lstmcore import Sequential, layers
     >>> model = Sequential([layers.Embedding(5, 4, input_shape=(None,)), layers.LSTM(8, return_sequences=True)])

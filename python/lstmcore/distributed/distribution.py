@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._arguments import positive_integer, shown
-from .._tree import concatenated, rows_of
+from .._tree import rows_of
+from ..training.data import joined
 from .agreement import agree, refuse
 from .communicator import Alone, Communicator
 from .shards import Report, Shards, combined
@@ -109,7 +110,7 @@ class Distribution:
         with self._together() as told:
             if own.start < own.stop:
                 told.append(predict(x, own))
-        return concatenated(told)
+        return joined(told)
 
     def _owners(self, count: int) -> list[Any]:
         """Return the nodes of the tree over so many shards that each process computes."""

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _random
-from .._tree import map_leaves, rows_of
+from .. import _masks, _random
+from .._tree import rows_of
 from ..layers._traced import tracing_of
 from .tree import cut, total
 
@@ -108,8 +108,8 @@ class Shards:
     def _part(self, shard: int, *data: Any) -> list[Any]:
         at = cut(rows_of(data[0]), self.count)
         rows = slice(at[shard], at[shard + 1])
-        x, *others = (map_leaves(lambda array: None if array is None else array[rows], one) for one in data)
-        return [self.model.convert("x", x), *others]
+        x, *others = (_masks.cut(one, rows) for one in data)
+        return [self.model._converted("x", x), *others]
 
     def _reported(self, x: Any, learned: Any) -> Report:
         value, parts, penalties, seen = learned

@@ -20,6 +20,7 @@ class AttentionLayer(Layer):
 
     takes_several = True
     consumes_mask = True
+    narrow_products = True
 
     # What their constructors set.
     dropout: float
@@ -62,7 +63,7 @@ class AttentionLayer(Layer):
         factors = None
         if training and self.dropout:
             factors = _random.dropout(self.next_random(self.seed), self.dropout, scores.shape, self.dtype)
-        return weigh(scores, value, left_in, query_mask, factors, scale)
+        return weigh(scores, value, left_in, query_mask, factors, scale, self._precision)
 
     def backward_of_call(
         self, d_outputs: list[Array | None], need_d_inputs: bool, given: Collection[str], **options: Any

@@ -45,6 +45,15 @@ def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, option
     if options and layer.is_traced:
         further = {name: found for name, value in options.items() if (found := _masks.of(value)) is not None}
     arrays = layer._accept(inputs)
+    run = layer.forward_with_mask
+    if arrays is not inputs and (found := _masks.of(arrays)) is not None and _masks.of(inputs) is None:
+        # A model has padded a list of arrays.
+        if by_hand:
+            given = "mask" if lengths is None else "lengths"
+            raise ValueError(
+                f"{layer.name}: {given}: expected None for inputs of different length, whose ends are known"
+            )
+        mask, run = found, _masks.strictly(run)
     if mask is not None and by_hand:
         mask = layer.fit_mask(mask, arrays)
         _masks.give(mask)
@@ -53,7 +62,7 @@ def call(layer: Any, inputs: Any, training: Any, mask: Any, lengths: Any, option
     if further:
         options = options | {"further_masks": further}
     if lengths is None:
-        outputs, mask = layer.forward_with_mask(arrays, training, mask, **options)
+        outputs, mask = run(arrays, training, mask, **options)
     else:
         if not isinstance(arrays, np.ndarray) or arrays.ndim < 2:
             raise ValueError(f"{layer.name}: lengths: expected inputs (batch, steps, ...), got {shapes(arrays)}")

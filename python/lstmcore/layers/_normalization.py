@@ -15,6 +15,11 @@ from .layer import Array, Layer, Shape
 _BLOCK = 128
 
 
+def mixes_steps(axis: Any, ndim: int) -> bool:
+    """Whether an axis, or one of several, of inputs (batch, steps, ...) is that of the steps."""
+    return any(one in (1, 1 - ndim) for one in (axis if isinstance(axis, (list, tuple)) else [axis]))
+
+
 def axes_of(name: str, axis: Any, input_shape: Shape) -> tuple[int, ...]:
     """Return an axis, or axes, of inputs as increasing numbers from 0."""
     axes = integers(f"{name}: axis", axis)

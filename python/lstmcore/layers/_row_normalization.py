@@ -10,7 +10,7 @@ import numpy as np
 from .._arguments import integer, number
 from ..streaming import Stage
 from ..variables import Variable
-from ._normalization import axes_of, column_sums, from_rows, sizes_of, to_rows
+from ._normalization import axes_of, column_sums, from_rows, mixes_steps, sizes_of, to_rows
 from .layer import Array, Layer, Shape
 
 _Vectors: TypeAlias = tuple[Array | None, Array | None]  # gamma and beta, where there are such
@@ -47,6 +47,10 @@ class _RowNormalization(Layer):
         """Return the shape as it came."""
         axes_of(self.name, self.axis, input_shape)
         return input_shape
+
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that steps are mixed, if they are."""
+        return f"axis={self.axis} mixes steps" if mixes_steps(self.axis, inputs.ndim) else None
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the inputs, normalised."""

@@ -140,7 +140,7 @@ class Attention(AttentionLayer):
         """Return what goes into the softmax, and what `_scores_backward` needs."""
         scale = None if self.scale is None else float(self.scale.value)
         if self.concat_score_weight is None:
-            return dot_scores(query, key, scale)
+            return dot_scores(query, key, scale, self._precision)
         weights = np.full(query.shape[-1], self.concat_score_weight.value, self.dtype)
         return additive_scores(query, key, weights, scale)
 

@@ -100,7 +100,7 @@ class LayerCell(Cell):
         if training:  # with noise, but without what a backward pass would need: that is an RNN's
             mask, recurrent_mask, zoneout = self._noise(len(inputs), inputs.shape[1])
             call = call._replace(dropout_mask=mask, recurrent_dropout_mask=recurrent_mask, zoneout=zoneout)
-            if mask is not None or recurrent_mask is not None:
+            if recurrent_mask is not None:
                 call = call._replace(weights=self.layer.packed_weights(False, True))
         # An RNN may have told the layer otherwise.
         call = call._replace(return_sequences=False, go_backwards=False)

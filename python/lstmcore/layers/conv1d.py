@@ -10,7 +10,6 @@ import numpy as np
 from .. import _core, _masks, activations, constraints, initializers, regularizers
 from .._arguments import channels_last, flag, one_of, positive_integer, reject_options, single_integer
 from ..streaming import Stage
-from ._products import right_side
 from ._quantized import operands, refuse_training
 from ._windows import Windows
 from .layer import Array, Layer, Shape
@@ -159,6 +158,15 @@ class Conv1D(Layer):
         windows = None if steps is None else self._windows.outputs(self.name, steps)
         return self.activation.compute_output_shape((batch, windows, self.filters))
 
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that windows would lie otherwise in a padded sequence, if they would."""
+        lengths = np.unique(np.sum(mask, axis=1)) if isinstance(mask, np.ndarray) else ()
+        if len({self._windows.before(int(n)) for n in (*lengths, inputs.shape[1])}) < 2:
+            return None
+        return (
+            f"with padding={self.padding!r} and strides={self.strides} windows begin elsewhere than in each by itself"
+        )
+
     def compute_mask(self, inputs: Array, mask: Array | None = None) -> Array | None:
         """Return where an output counts: where the step that it stands for does or, with "valid", all of its window."""
         if mask is None:
@@ -251,8 +259,8 @@ class Conv1D(Layer):
             d_kernel = gradient if groups == 1 else np.zeros((len(gradient), width), self.dtype)
             for begin in range(0, len(windows), _CHUNK):
                 chunk = windows[begin : begin + _CHUNK]
-                d_chunk = right_side(self, own_d_rows[begin:][: len(chunk)])
-                _core.matmul(chunk.T, d_chunk, None, d_kernel, True)
+                d_chunk = own_d_rows[begin:][: len(chunk)]
+                _core.matmul(chunk.T, d_chunk, None, d_kernel, True, self._precision)
             if groups > 1:
                 gradient[:, group * width :][:, :width] += d_kernel
         if not need_d_inputs:
@@ -266,7 +274,8 @@ class Conv1D(Layer):
         for group in range(groups):
             windows = _overlapping(d_rows[group * size :][: reach - 1 + size], reach, reach * width)
             turned = kernel[:, group * width :][:, :width].reshape(reach * width, -1)
-            _core.matmul(windows, right_side(self, turned), None, d_parts[group * size :][:size])
+            d_part = d_parts[group * size :][:size]
+            _core.matmul(windows, turned, None, d_part, False, self._precision)
         before = self._windows.before(steps)
         d_steps = self._steps(d_parts, groups * batch, blocks, channels // groups)[:, before : before + steps]
         d_inputs = _together(d_steps, groups)

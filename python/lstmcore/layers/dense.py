@@ -10,7 +10,6 @@ import numpy as np
 from .. import _core, activations, constraints, initializers, regularizers
 from .._arguments import flag, positive_integer, reject_options
 from ..streaming import Stage
-from ._products import right_side
 from ._quantized import operands, refuse_training
 from .layer import Array, Layer, Shape
 
@@ -132,15 +131,14 @@ class Dense(Layer):
         d_sums = d_outputs if logits else self.activation.backward(sums, outputs, d_outputs)
         shape = d_sums.shape
         d_rows = d_sums if len(shape) == 2 else d_sums.reshape(-1, self.units)
-        mixed = self._mixed  # asked here, for the call that it saves a small model
-        _core.matmul(rows.T, right_side(self, d_rows) if mixed else d_rows, None, self.kernel.place.gradient, True)
+        precision = "bfloat16" if self._mixed else "float32"
+        _core.matmul(rows.T, d_rows, None, self.kernel.place.gradient, True, precision)
         if self.bias is not None:
             d_bias = self.bias.place.gradient
             d_bias += np.add.reduce(d_rows, axis=0)
         if not need_d_inputs:
             return None
-        kernel = self.kernel.place.value.T
-        d_inputs = _core.matmul(d_rows, right_side(self, kernel) if mixed else kernel)
+        d_inputs = _core.matmul(d_rows, self.kernel.place.value.T, None, None, False, precision)
         return d_inputs if len(shape) == 2 else d_inputs.reshape(*shape[:-1], rows.shape[1])
 
     def stream(self, batch_size: int, steps: int) -> Stage:

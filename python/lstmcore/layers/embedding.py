@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -150,14 +150,16 @@ class Embedding(Layer):
 class _EmbeddingStage(Stage):
     def __init__(self, layer: Embedding) -> None:
         super().__init__(layer.output_dim, layer.dtype)
-        self.layer = layer
+        self.name, self.input_dim = layer.name, layer.input_dim
         self.kept = layer.embeddings.int8
         self.values = None if self.kept is not None else layer.embeddings.numpy()
 
     def __call__(self, inputs: Array, out: Array | None = None) -> Array:
         indices = inputs[..., 0]
-        if not 0 <= indices.min() <= indices.max() < self.layer.input_dim:
-            raise ValueError(f"{self.layer.name}: inputs: expected integers from 0 to {self.layer.input_dim - 1}")
+        low, high = indices.min(), indices.max()
+        if not 0 <= low <= high < self.input_dim:
+            got = low if low < 0 else high
+            raise ValueError(f"{self.name}: inputs: expected integers from 0 to {self.input_dim - 1}, got {got}")
         if self.values is not None:  # any other mode makes a copy first
             return np.take(self.values, indices, axis=0, out=out, mode="clip")
         rows: Array = self.kept.rows(indices)
@@ -165,3 +167,7 @@ class _EmbeddingStage(Stage):
             return rows
         out[...] = rows
         return out
+
+    def apart(self) -> Mapping[int, Any]:
+        """Let copies share the vectors, which nobody writes to."""
+        return {**super().apart(), id(self.values): self.values, id(self.kept): self.kept}

@@ -275,6 +275,14 @@ class Layer(Weighted):
             raise TypeError(f"{name}: expected a list or a dict of arrays, got {type(inputs).__name__}")
         return float_array(name, inputs, self.dtype)
 
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return why padding would reach the steps that count in spite of the mask; None if it does not.
+
+        Sequences of different length, in a list of arrays, are refused then. `Lambda` and layers of your own are
+        taken to treat every step by itself, unless they say so here.
+        """
+        return None
+
     def convert_ordered(self, inputs: Any) -> Any:
         """Return what a call in a graph gives as `forward` takes it; of a model, in the order of its inputs."""
         return self.convert(f"{self.name}: inputs", inputs)

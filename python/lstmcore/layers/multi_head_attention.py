@@ -15,7 +15,6 @@ from .._arguments import seed as seed_or_none
 from .._attention import dot_scores, dot_scores_backward, keys_left_in, weigh_backward
 from ..variables import Variable
 from ._attention_layer import AttentionLayer, attention_shape
-from ._products import right_side
 from .layer import Array, Shape
 
 _NOT_OFFERED = {"activity_regularizer", "use_gate"}
@@ -29,15 +28,18 @@ class _Projection(NamedTuple):
 
     def __call__(self, layer: MultiHeadAttention, rows: Array) -> Array:
         """Return (rows, columns)."""
-        kernel = right_side(layer, self.kernel.value.reshape(rows.shape[1], -1))
-        return _core.matmul(rows, kernel, None if self.bias is None else self.bias.value.reshape(-1))
+        kernel, bias = self.kernel.value.reshape(rows.shape[1], -1), None
+        if self.bias is not None:
+            bias = self.bias.value.reshape(-1)
+        return _core.matmul(rows, kernel, bias, precision=layer._precision)
 
     def backward(self, layer: MultiHeadAttention, rows: Array, d_outputs: Array) -> Array:
         """Add to the gradients of the weights and return that of the rows."""
-        _core.matmul(rows.T, right_side(layer, d_outputs), None, self.kernel.gradient.reshape(rows.shape[1], -1), True)
+        precision, gradient = layer._precision, self.kernel.gradient.reshape(rows.shape[1], -1)
+        _core.matmul(rows.T, d_outputs, None, gradient, True, precision)
         if self.bias is not None:
             self.bias.gradient += d_outputs.sum(axis=0).reshape(self.bias.shape)
-        return _core.matmul(d_outputs, right_side(layer, self.kernel.value.reshape(rows.shape[1], -1).T))
+        return _core.matmul(d_outputs, self.kernel.value.reshape(rows.shape[1], -1).T, precision=precision)
 
 
 class MultiHeadAttention(AttentionLayer):
@@ -99,8 +101,6 @@ class MultiHeadAttention(AttentionLayer):
     """
 
     not_in_config = ("flash_attention",)
-
-    narrow_products = True
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class MultiHeadAttention(AttentionLayer):
                 strict=False,
             )
         )
-        scores, products = dot_scores(query, key)
+        scores, products = dot_scores(query, key, precision=self._precision)
         causal = flag(f"{self.name}: use_causal_mask", use_causal_mask)
         query_mask, *masks = self._steps_masks([None] if mask is None else mask, inputs)
         keys_masks = [m for m in masks if m is not None]

@@ -337,6 +337,20 @@ class GetItem(Layer):
             return False
         return at is None or len(before) > 1 or len(self.key) - at <= 2
 
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that steps are counted from the end of the longest sequence, if they are."""
+        key = [part for part in self._whole(inputs.ndim) if part is not None][1]
+        if isinstance(key, slice):
+            ends = [n for n in (key.start, key.stop) if n is not None]
+            from_end = any(n < 0 for n in ends) or (key.step is not None and key.step < -1)
+            return "a slice from the end begins at that of the longest" if from_end else None
+        if key >= 0:
+            return f"not all may have a step {key}" if key and not mask[:, key : key + 1].all() else None
+        # What a recurrent layer returns last is repeated behind the end.
+        last = inputs.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1)
+        same = key == -1 and np.array_equal(inputs[:, -1], inputs[np.arange(len(inputs)), last])
+        return None if same else f"step {key} is that of the longest; a recurrent layer can return its last output only"
+
     def _whole(self, axes: int) -> list[Any]:
         """Return the key with a part for every axis."""
         taken = sum(part is not None and part is not Ellipsis for part in self.key)

@@ -40,6 +40,15 @@ class _Pooling1D(Layer):
         batch, steps, features = input_shape
         return batch, None if steps is None else self._windows.outputs(self.name, steps), features
 
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that windows would lie otherwise in a padded sequence, if they would."""
+        lengths = np.unique(np.sum(mask, axis=1)) if isinstance(mask, np.ndarray) else ()
+        if len({self._windows.before(int(n)) for n in (*lengths, inputs.shape[1])}) < 2:
+            return None
+        return (
+            f"with padding={self.padding!r} and strides={self.strides} windows begin elsewhere than in each by itself"
+        )
+
     def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Return where a step of the window counts."""
         if mask is None:

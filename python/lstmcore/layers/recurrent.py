@@ -221,7 +221,7 @@ class Recurrent(SequenceLayer):
         return (self.bias_initializer or Zeros())(shape, dtype=dtype)
 
     def packed_weights(self, training: bool, masked: bool = False) -> functional.Packed:
-        """Return the weights as the core reads them: in full where there are ``masked`` operands, as with dropout."""
+        """Return the weights as the core reads them: in full where h is ``masked``, by recurrent dropout."""
         versions = [v.place.vectors.version for v in self.variables]
         narrow = self._mixed or self.quantization_mode is not None  # few are: the others need not look further
         precision = self._precision if narrow and not masked else "float32"
@@ -285,10 +285,10 @@ class Recurrent(SequenceLayer):
             return f"{packed.dtype} (no {wanted} for these options)"
         if wanted == "int8":
             return wanted if self.input_range is None else f"{wanted} with inputs up to {self.input_range:.4g}"
-        masked = bool(self.dropout or self.recurrent_dropout)
+        masked = self.recurrent_dropout
         if not masked and self._packed_for(True, wanted).precision == wanted:
             return wanted
-        return f"{wanted} (in training {packed.dtype}{', for its dropout' if masked else ''})"
+        return f"{wanted} (in training {packed.dtype}{', for its recurrent_dropout' if masked else ''})"
 
     def reseed(self, seed: int | None) -> None:
         """Start the random masks afresh; None draws a seed from the global one when it is needed."""
@@ -372,7 +372,7 @@ class Recurrent(SequenceLayer):
         state = self._initial_state(len(inputs), initial_state)
         noise = self.noise(len(inputs), inputs.shape[2], training)
         return Call(
-            self.packed_weights(training, noise[0] is not None or noise[1] is not None),
+            self.packed_weights(training, noise[1] is not None),
             inputs,
             state,
             self.return_sequences,

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from .. import activations
 from .._arguments import as_array, axes_of
+from ._normalization import mixes_steps
 from .activation import Activation
 from .layer import Array
 
@@ -62,6 +63,10 @@ class Softmax(Activation):
         if mask is None or mask.shape != inputs.shape:
             return super().forward_with_mask(inputs, training, mask, **options)
         return self.forward(inputs, training=training, mask=mask, **options), mask if mask.ndim == 2 else None
+
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that steps are mixed, if they are."""
+        return f"axis={self.activation.axis} mixes steps" if mixes_steps(self.activation.axis, inputs.ndim) else None
 
     def forward(
         self, inputs: Array, training: bool = False, logits: bool = False, mask: ArrayLike | None = None

@@ -82,6 +82,10 @@ class TakeStep(_OfSteps):
     Inputs are sequences (batch, steps, ...) and integers (batch,); negative ones count from the end. A mask ends here.
     """
 
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that places are counted from the end of the longest, if they are."""
+        return "negative numbers count from the end of the longest" if (self._given(inputs)[1] < 0).any() else None
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of a step."""
         sequences, _ = self._shapes(input_shape)
@@ -131,6 +135,10 @@ class Size(Layer):
     def __init__(self, axis: int = 1, **options: Any) -> None:
         super().__init__(**options)
         self.axis = integer("Size: axis", axis)
+
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that padded steps are counted, if it is steps."""
+        return "padded steps would be counted" if self.axis in (1, 1 - inputs.ndim) else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return (batch,)."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._arguments import axes_of
 from ..activations.softmaxes import checked_axis
+from ._normalization import mixes_steps
 from .layer import Array, Layer
 
 
@@ -29,6 +30,10 @@ class UnitNormalization(Layer):
     def __init__(self, axis: int | Sequence[int] = -1, **options: Any) -> None:
         super().__init__(**options)
         self.axis = checked_axis("UnitNormalization", axis)
+
+    def leaks(self, inputs: Any, mask: Any) -> str | None:
+        """Return that steps are mixed, if they are."""
+        return f"axis={self.axis} mixes steps" if mixes_steps(self.axis, inputs.ndim) else None
 
     def forward(self, inputs: Array, training: bool = False) -> Array:
         """Return the outputs."""

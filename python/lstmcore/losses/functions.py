@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+from operator import attrgetter
 from typing import Any
 
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from .._signatures import ShownByObjects
 from . import crossentropy, divergence, focal, margin, regression
 from .connectionist import CTC
 from .loss import Loss, snake_case
 from .random_field import CRF
 
 Array = NDArray[Any]
+
+
+_OF_A_LOSS = ("reduction", "name", "dtype")  # arguments of a loss that mean nothing to a function
 
 
 class LossFunction:
@@ -23,7 +29,8 @@ class LossFunction:
     >>> losses.huber([[0.0]], [[3.0]], delta=2.0)
     array([4.])
 
-    Further arguments are those of the class. Given to ``compile``, it stands for the class with its defaults.
+    Further arguments are those of the class without ``reduction``, ``name`` and ``dtype``. Given to ``compile``, it
+    stands for the class with its defaults.
     """
 
     serialized_by_name = True
@@ -34,7 +41,13 @@ class LossFunction:
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, *args: Any, **options: Any) -> Array:
         """Return the loss of each sample: of the outputs' shape without the last axis."""
+        taken = [name for name in inspect.signature(self).parameters if name not in ("y_true", "y_pred")]
+        if len(args) > len(taken) or not options.keys().isdisjoint(_OF_A_LOSS):
+            given = f"{2 + len(args)} by position, {', '.join(options) or 'none'} by name"
+            raise TypeError(f"{self.name}: expected y_true, y_pred{', '.join(['', *taken])}; got {given}")
         return self.loss_class(*args, **options).per_sample(y_true, y_pred)[1]
+
+    __signature__ = ShownByObjects(__call__, attrgetter("loss_class"), but=_OF_A_LOSS)
 
     def __reduce__(self) -> str:
         return self.name

@@ -87,7 +87,7 @@ class AUC(Metric):
             None if label_weights is None else float_array("AUC: label_weights", label_weights, np.dtype(np.float64))
         )
         self.from_logits = flag("AUC: from_logits", from_logits)
-        super().__init__(name, dtype)
+        super().__init__(name=name, dtype=dtype)
 
     def initial_state(self) -> dict[str, Any]:
         """Return zeros (thresholds, labels), or None where the first batch tells the number of labels."""

@@ -71,7 +71,7 @@ class _Confusion(Metric):
         # With top_k alone, all of the first k are positive.
         self.thresholds = thresholds_of(kind, thresholds, 0.5 if top_k is None else -np.inf)
         self._order = np.argsort(self.thresholds, kind="stable")
-        super().__init__(name, dtype)
+        super().__init__(name=name, dtype=dtype)
 
     def initial_state(self) -> dict[str, Any]:
         """Return zeros, one for each threshold."""

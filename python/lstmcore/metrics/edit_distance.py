@@ -111,7 +111,7 @@ class CharacterErrorRate(Metric):
     ) -> None:
         self.blank = integer("CharacterErrorRate: blank", blank)
         self.padding = None if padding is None else integer("CharacterErrorRate: padding", padding)
-        super().__init__(name, dtype)
+        super().__init__(name=name, dtype=dtype)
 
     def initial_state(self) -> dict[str, Any]:
         """Return no edits of nothing."""

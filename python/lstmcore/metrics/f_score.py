@@ -53,7 +53,7 @@ class FBetaScore(Metric):
         if not self.beta:
             raise ValueError(f"{kind}: beta: expected a positive number, got {beta!r}")
         self.threshold = None if threshold is None else number(f"{kind}: threshold", threshold, "[0, 1]")
-        super().__init__(name, dtype)
+        super().__init__(name=name, dtype=dtype)
 
     def initial_state(self) -> dict[str, Any]:
         """Return None: the first batch tells the number of classes."""

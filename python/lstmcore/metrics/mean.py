@@ -39,6 +39,9 @@ class Sum(Metric):
 
     total: float
 
+    def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
+        super().__init__(name=name, dtype=dtype)
+
     def initial_state(self) -> dict[str, Any]:
         """Return the sum of nothing."""
         return {"total": 0.0}
@@ -70,10 +73,14 @@ class Mean(Metric):
     3.5
 
     Of values with several axes, the first is that of the samples, and a sample's value is the mean over the others.
+    With weights for these, as those of steps, each value counts by itself, whatever length a batch is padded to.
     """
 
     total: float
     count: float
+
+    def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
+        super().__init__(name=name, dtype=dtype)
 
     def initial_state(self) -> dict[str, Any]:
         """Return the sum and the weight of nothing."""
@@ -88,7 +95,9 @@ class Mean(Metric):
             return
         array = real_array("values", values)
         total, count = _weighted(array, sample_weight)
-        share = array.shape[0] / array.size if array.ndim > 1 and array.size else 1.0
+        # By weights of its own each value counts, however many are beside it in a sample: padding changes nothing.
+        apart = sample_weight is not None and np.ndim(sample_weight) > 1
+        share = array.shape[0] / array.size if array.ndim > 1 and array.size and not apart else 1.0
         self.total += total * share
         self.count += count * share
 

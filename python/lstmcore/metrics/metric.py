@@ -85,7 +85,7 @@ class Metric(Configurable):
         if "update_state" in cls.__dict__:
             cls.update_state = _of_numbers(cls.__dict__["update_state"])  # type: ignore[method-assign]
 
-    def __init__(self, name: str | None = None, dtype: DTypeLike | None = None) -> None:
+    def __init__(self, dtype: DTypeLike | None = None, name: str | None = None) -> None:
         kind = type(self).__name__
         self.name = named(kind, name, snake_case(kind))
         self.dtype = None if dtype is None else float_dtype(f"{kind}: dtype", dtype)
@@ -143,7 +143,15 @@ class Metric(Configurable):
         self.variables.append(Gathered(f"{self.name}/{called}", value, trainable=False))
         return self.variables[-1]
 
-    add_weight = add_variable
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = "zeros",
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Return a new variable, as `add_variable`, with the arguments in the order that they have in Keras."""
+        return self.add_variable(shape, initializer, dtype, name=name)
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Take in a batch and return the result so far."""

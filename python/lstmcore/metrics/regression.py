@@ -165,7 +165,7 @@ class R2Score(Metric):
         if integer("R2Score: num_regressors", num_regressors) < 0:
             raise ValueError(f"R2Score: num_regressors: expected at least 0, got {num_regressors!r}")
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
-        super().__init__(name, dtype)
+        super().__init__(name=name, dtype=dtype)
 
     def initial_state(self) -> dict[str, Any]:
         """Return no samples; the first batch tells how many outputs there are."""

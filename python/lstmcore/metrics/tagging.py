@@ -51,7 +51,7 @@ class _TagCounts(Metric):
             self.classes: list[Any] = self.scheme.types
         else:
             self.classes = list(range(self.tags)) if names is None else names
-        super().__init__(name, dtype)
+        super().__init__(name=name, dtype=dtype)
 
     def _outside(self, kind: str, outside: Any, names: list[str] | None) -> int | None:
         """Return the tag that is no finding."""

@@ -103,6 +103,11 @@ class Functional(Planned):
         return None if self.takes_several else self.inputs[0].name
 
     @property
+    def input_symbols(self) -> Any:
+        """The symbol of each input, in lists and dicts as they are said."""
+        return self.input
+
+    @property
     def _plan(self) -> Plan:
         return self.drawing.plan
 
@@ -134,6 +139,10 @@ class Functional(Planned):
         if isinstance(only, Symbol):
             return self._one(name, only, inputs)
         return self._each(name, self._in_places(name, inputs))
+
+    def in_order(self, inputs: Any) -> Any:
+        """Return several inputs in the order in which `convert` does."""
+        return self._in_places(f"{self.name}: inputs", inputs) if self.takes_several else inputs
 
     def convert_ordered(self, inputs: Any) -> Any:
         """Return what a call in a graph gives as the graph takes it."""

@@ -25,6 +25,7 @@ from ..layers._metrics import metrics_in, undisturbed
 from ..layers.layer import Layer, Shape, layers_in
 from ..serialization import Configurable, custom_object_scope, serialize
 from ..serialization.models import Savable
+from ..streaming import Source
 from ..training.trainer import Trainer
 from ..variables import Parameters, Variable
 from .streams import LOOKS_AT_SIZES, streamed
@@ -85,6 +86,7 @@ class Model(Savable, Trainer):
     of_graph: ClassVar[type[Model]]  # the class of models of inputs and outputs
     _in_build = False  # whether the build of a class that defines it is under way
     _drawing: Drawing | None = None  # of a chain, a graph, or a ``call``; None if there are passes of its own
+    _inputs_as: Any = None  # True for each, as the inputs that built it were said
     _built_for: Any = None  # shapes and dtypes of the inputs that built it, if they were more than a shape
 
     def __new__(cls, *graph: Any, **options: Any) -> Any:
@@ -202,6 +204,7 @@ class Model(Savable, Trainer):
         if missing:
             warn(f"{self.name}: call does not use {missing}; what has no weights is not trained")
         self.input_shape = (None, *inputs.shape[1:]) if hasattr(inputs, "shape") else None
+        self._inputs_as = map_leaves(lambda _: True, inputs)
         self._built_for = _described([inputs, dict(options)] if options else [inputs])
         self.variables = [v for layer in layers for v in layer.variables]
         self.built = True
@@ -275,6 +278,11 @@ class Model(Savable, Trainer):
         """The shape of the outputs; of several, in a list or dict."""
         self._require_built()
         return self._output_shape
+
+    @property
+    def input_symbols(self) -> Any:
+        """Something for each input, in lists and dicts as they are said; None if they are not known."""
+        return self._inputs_as
 
     @property
     def several_outputs(self) -> Any:
@@ -417,7 +425,9 @@ class Model(Savable, Trainer):
                 raise NotImplementedError(f"{self.name}: {LOOKS_AT_SIZES}")
             drawing = Drawing(self.name, drawn.given, drawn.outputs)
         structure = drawing.inputs
-        return streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
+        stream = streamed(drawing, batch_size, steps, lambda name, given: self._in_places(name, given, structure))
+        stream.source = Source(self, batch_size, steps)
+        return stream
 
     def _in_places(self, name: str, inputs: Any, structure: Any) -> list[Any]:
         """Return what was given for each of several inputs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..graph.symbol import Call, Symbol
 from ..layers._traced import drawing_within, tracing_of
 from ..layers.embedding import Embedding
 from ..layers.time_distributed import TimeDistributed
-from ..streaming import Entrance, Remembering, Stage, Stream, Together, as_it_came, check_place, written
+from ..streaming import Entrance, Remembering, Source, Stage, Stream, Together, as_it_came, check_place, written
 
 Array = NDArray[Any]
 Places = Callable[[str, Any], list[Any]]
@@ -75,6 +75,7 @@ class GraphStream(Remembering):
     def __init__(self, drawing: Drawing, graph: _Graph, entrances: list[Entrance], places: Places) -> None:
         self._drawing, self._graph, self._entrances, self._places = drawing, graph, entrances, places
         self._exclusive = _core.exclusive("Stream")
+        self.source: Source | None = None
 
     def __call__(self, inputs: Any, out: Any = None) -> Any:
         """Return the outputs of the next step, (batch, features), or chunk, (batch, steps, features), as new arrays.
@@ -118,6 +119,19 @@ class GraphStream(Remembering):
     def reset(self) -> None:
         """Forget what came before: begin new sequences."""
         self._exclusive(self._graph.reset)
+
+    def apart(self) -> Mapping[int, Any]:
+        """Let a copy be used beside this stream, and share what takes the inputs and says what the outputs are."""
+        shared = [self._drawing, self._entrances, self._places, self.source]
+        return {**{id(part): part for part in shared}, id(self._exclusive): _core.exclusive("Stream")}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self._exclusive(super().__deepcopy__, memo)
+
+    def __reduce__(self) -> Any:
+        if self.source is None:
+            raise TypeError("GraphStream: cannot be pickled unless model.stream() made it")
+        return self.source.reduced(self)
 
     def __repr__(self) -> str:
         batch, steps, _ = self._entrances[0].shape
@@ -202,7 +216,11 @@ class _StepsApart(Stage):
 
     def __call__(self, inputs: Any, out: Array | None = None) -> Array:
         """Return the outputs of the next chunk."""
-        return written(self._layer.forward(copies(inputs) if self._layer.takes_copies else inputs), out)
+        layer = self._layer
+        outputs = layer.forward(copies(inputs) if layer.takes_copies else inputs)
+        if out is None and not is_ours(type(layer)):  # which may return an array that it keeps
+            outputs = outputs.copy()
+        return written(outputs, out)
 
 
 class _Graph(Together):
@@ -216,6 +234,10 @@ class _Graph(Together):
             for call, step, within, own in _calls(drawing, tokens)
         ]
         self._stages = [runner for _, runner in self._runs]
+
+    def apart(self) -> Mapping[int, Any]:
+        """Let copies share the steps, which say where values stand."""
+        return {**super().apart(), **{id(step): step for step, _ in self._runs}}
 
     def run(self, chunks: list[Array]) -> list[Array]:
         """Return the outputs for a chunk of each input."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .activations import Array, softmax, softmax_backward
+from .low_precision import Matmul, of_bfloat16
 
 
 class Cache(NamedTuple):
@@ -22,6 +23,7 @@ class Cache(NamedTuple):
     query_mask: Array
     factors: Array
     scores: Array
+    product: Matmul
 
 
 def attention(
@@ -35,16 +37,19 @@ def attention(
     causal: bool = False,
     dropout_mask: Array | None = None,
     training: bool = False,
+    precision: str = "float32",
 ) -> Any:
     """Return y and p, for q, v and k (v by default)::
 
         s = scale q k^T, -inf where a key is left out, 0 where all are    p = softmax(s)    y = (p * dropout_mask) v
 
-    with y zero where ``query_mask`` is False; see `lstmcore.functional.attention` for the shapes.
+    with y zero where ``query_mask`` is False; see `lstmcore.functional.attention` for the shapes. With "bfloat16" the
+    operands of all products are rounded to it.
     """
+    product = of_bfloat16(np.matmul) if precision == "bfloat16" else np.matmul
     k = value if key is None else key
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    s = query.dtype.type(factor) * (query @ k.swapaxes(-1, -2))
+    s = query.dtype.type(factor) * product(query, k.swapaxes(-1, -2))
     left_in = np.ones(s.shape, bool)
     if mask is not None:
         left_in &= mask
@@ -57,10 +62,10 @@ def attention(
     factors = np.ones_like(s) if dropout_mask is None else dropout_mask
     any_left = left_in.any(axis=-1, keepdims=True)
     p = softmax(np.where(left_in, s, np.where(any_left, s.dtype.type(-np.inf), s.dtype.type(0))))
-    y = ((p * factors) @ value) * query_mask[..., None]
+    y = product(p * factors, value) * query_mask[..., None]
     if not training:
         return y, p
-    return y, p, Cache(query, value, key, factor, scale is not None, left_in, query_mask, factors, p)
+    return y, p, Cache(query, value, key, factor, scale is not None, left_in, query_mask, factors, p, product)
 
 
 def attention_backward(cache: Cache, d_outputs: Array, d_scores: Array | None = None) -> tuple[Any, ...]:
@@ -69,18 +74,19 @@ def attention_backward(cache: Cache, d_outputs: Array, d_scores: Array | None = 
     ::
 
         da = dy v^T             dp = da * dropout_mask + d_scores        ds = p (dp - sum(dp p)), 0 where left out
-        dv = (p * dropout_mask)^T dy    dq = scale ds k    dk = scale ds^T q    d_scale = sum(ds * q k^T)
+        dv = (p * dropout_mask)^T dy    dq = (scale ds) k    dk = (scale ds)^T q    d_scale = sum(ds * q k^T)
 
     A scale that was not given has None.
     """
-    q, v, key, scale, scale_given, left_in, query_mask, factors, p = cache
+    q, v, key, scale, scale_given, left_in, query_mask, factors, p, product = cache
     k = v if key is None else key
     dy = d_outputs * query_mask[..., None]
-    dp = (dy @ v.swapaxes(-1, -2)) * factors + (0 if d_scores is None else d_scores)
+    dp = product(dy, v.swapaxes(-1, -2)) * factors + (0 if d_scores is None else d_scores)
     ds = softmax_backward(p, p, dp) * left_in
-    dv = (p * factors).swapaxes(-1, -2) @ dy
-    dq, dk = q.dtype.type(scale) * (ds @ k), q.dtype.type(scale) * (ds.swapaxes(-1, -2) @ q)
-    d_scale = (ds * (q @ k.swapaxes(-1, -2))).sum() if scale_given else None
+    dv = product((p * factors).swapaxes(-1, -2), dy)
+    d_scale = (ds * product(q, k.swapaxes(-1, -2))).sum() if scale_given else None
+    ds = q.dtype.type(scale) * ds
+    dq, dk = product(ds, k), product(ds.swapaxes(-1, -2), q)
     return (dq, dv + dk, None, d_scale) if key is None else (dq, dv, dk, d_scale)
 
 

@@ -67,7 +67,9 @@ def int8(x: ArrayLike, axis: int, least: float = 0.0) -> tuple[Array, Array]:
     return q.astype(np.float64), scale
 
 
-def _of_bfloat16(matmul: Matmul) -> Matmul:
+def of_bfloat16(matmul: Matmul) -> Matmul:
+    """Return a product whose operands are rounded to bfloat16."""
+
     def product(a: Array, b: Array) -> Array:
         return matmul(bfloat16(a), bfloat16(b))
 
@@ -92,7 +94,7 @@ def products(precision: str, options: Any, matmul: Matmul, training: bool) -> tu
     if precision == "float32":
         return matmul, matmul
     if precision == "bfloat16":
-        return _of_bfloat16(matmul), _of_bfloat16(matmul)
+        return of_bfloat16(matmul), of_bfloat16(matmul)
     if precision != "int8":
         raise ValueError(f"precision: expected 'float32', 'bfloat16' or 'int8', got {precision!r}")
     if training:

@@ -43,6 +43,7 @@ _OTHERS = {
 
 
 # The one entry of the file's metadata; of several, safetensors would write another order every time.
+_LONGEST = 1500  # characters of a message about a file
 _ENTRY = "lstmcore"
 
 
@@ -136,4 +137,5 @@ def errors_name(where: str) -> Iterator[None]:
         yield
     except Exception as error:
         text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."  # it may quote all that is in the file
         raise ValueError(text if text.startswith(where) else f"{where}: {text}") from error

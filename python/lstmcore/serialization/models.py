@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from .. import _core
-from .._arguments import flag, function, shown
+from .._arguments import flag, function, one_of, shown
 from .._arguments import path as checked_path
 from .._placeholders import bounded_by_memory, placeholders
 from .._tree import leaves
@@ -146,7 +146,16 @@ class Savable(Configurable):
         weights = without_prefix("weights/", container.unpack(content, where).arrays)
         assign_all(where, named_variables(_layers(self)), weights, skip)
 
-    def export(self, filepath: Path_, states: bool = False, lengths: bool = False) -> None:
+    def export(
+        self,
+        filepath: Path_,
+        format: str = "onnx",
+        verbose: Any = None,
+        input_signature: None = None,
+        *,
+        states: bool = False,
+        lengths: bool = False,
+    ) -> None:
         """Write the model, as it predicts, to an ONNX file (opset 17), which ONNX Runtime and others run.
 
         >>> import os, tempfile
@@ -160,6 +169,9 @@ class Savable(Configurable):
         Parameters
         ----------
         filepath : the file, named ".onnx".
+        format : "onnx".
+        verbose : accepted for Keras's sake; has no effect.
+        input_signature : None: the inputs are those that the model has.
         states : whether the states of the recurrent layers, ``<layer>_h`` and ``<layer>_c``, are inputs, and those
             after the last step, ``<layer>_h_next`` and so on, outputs: for sequences that are run piece by piece.
         lengths : whether there is an input ``lengths`` (batch,) of integers, how many steps of every row count.
@@ -173,6 +185,11 @@ class Savable(Configurable):
         """
         from ..interop.onnx.exporting.export import export
 
+        one_of("format", format, ("onnx",))
+        if input_signature is not None:
+            raise NotImplementedError(
+                "input_signature: expected None, the inputs that the model has; others are not offered"
+            )
         _require_built(self)
         export(self, filepath, states, lengths)
 
@@ -205,10 +222,12 @@ class Savable(Configurable):
         return _from_bytes, (content, objects)
 
 
-def save_model(model: Savable, filepath: Path_, overwrite: bool = True, **options: Any) -> None:
+def save_model(
+    model: Savable, filepath: Path_, overwrite: bool = True, zipped: bool | None = None, **options: Any
+) -> None:
     """The same as ``model.save(filepath, overwrite)``."""
     require_model(model)
-    model.save(filepath, overwrite, **options)
+    model.save(filepath, overwrite, zipped, **options)
 
 
 def load_model(

@@ -60,6 +60,10 @@ class Compiled(Layer):
         """
         raise NotImplementedError
 
+    def _run(self, inputs: Any, training: bool, mask: Any, logits: bool | Sequence[bool]) -> tuple[Any, Any]:
+        """Do as `run`, with a mask that is known to fit."""
+        raise NotImplementedError
+
     def _run_backward(self, d_outputs: Any, logits: bool | Sequence[bool]) -> None:
         """Add to the gradients of all weights, from those of the outputs, or what goes into the `last_activation`."""
         raise NotImplementedError
@@ -100,6 +104,15 @@ class Compiled(Layer):
     def input_key(self) -> str | None:
         """The name of the only input, which a dict of data is to have; None if it may be any."""
         return None
+
+    @property
+    def input_symbols(self) -> Any:
+        """Something for each input, in lists and dicts as they are said; None if they are not known."""
+        return None
+
+    def in_order(self, inputs: Any) -> Any:
+        """Return several inputs in the order in which `convert` does."""
+        return inputs
 
     @property
     def output_key(self) -> str | None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import _masks
 from .._screen import is_watched
 from .._signatures import suggesting
-from .._tree import concatenated
 from ..callbacks import Callback, CallbackList, ProgbarLogger
 from ..layers._calls import own_outputs
 from .arguments import callback_list, check_verbose, steps_or_none
-from .data import Arrays, Source, Targets, source
+from .data import Arrays, Source, Targets, joined, source
 from .measures import Logs
 from .steps import Stepping
 from .turns import in_turn
@@ -30,6 +30,7 @@ class Evaluating(Stepping):
         """Return the source of batches for data, with the model built for them."""
         self._look_again()
         about: dict[str, Any] = {"several": self.takes_several, "dimensions": self._axes, "key": self.input_key}
+        about["known"] = self.input_symbols
         options.setdefault("needs_targets", self.needs_targets)
 
         def targets(inputs: Any) -> Targets:
@@ -82,12 +83,15 @@ class Evaluating(Stepping):
         steps: int | None = None,
         callbacks: Iterable[Callback] | Callback | None = None,
         return_dict: bool = False,
+        *,
+        mask: Any = None,
+        lengths: Any = None,
     ) -> Any:
         """Return the loss over a data set; with metrics, a list with the loss first, or a dict.
 
         Parameters
         ----------
-        x, y, sample_weight, batch_size : as for `fit`.
+        x, y, sample_weight, batch_size, mask, lengths : as for `fit`.
         verbose : 0 silent; 1 and 2 show a line with the result; "auto" does on a terminal and in a notebook.
         steps : the most batches to take.
         callbacks : their ``on_test_…`` hooks are called.
@@ -97,7 +101,7 @@ class Evaluating(Stepping):
         check_verbose(verbose)
         steps = steps_or_none("steps", steps)
         batch_size = steps_or_none("batch_size", batch_size)
-        data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps, mask=mask, lengths=lengths)
         self._ready()
         if self.distribution is not None:
             self.distribution.begin(self, data, training=False)
@@ -113,19 +117,25 @@ class Evaluating(Stepping):
         verbose: int | str = "auto",
         steps: int | None = None,
         callbacks: Iterable[Callback] | Callback | None = None,
+        *,
+        mask: Any = None,
+        lengths: Any = None,
     ) -> Any:
         """Return the outputs for every row of ``x``: an array or, as the model has several, a list or dict of them.
 
-        Arrays are taken ``batch_size`` rows at a time, by default 32 or all in ``steps``; the result
-        does not depend on it. From a source of batches the inputs are used and the targets, if there are any, are not.
-        At most ``steps`` batches are taken. Several threads may predict with one model at a time.
+        Arrays are taken ``batch_size`` rows at a time, by default 32 or all in ``steps``; the result does not depend on
+        it. Of a source of batches the inputs are used and the targets, if there are any, are not. Inputs may be lists
+        of arrays of different length, or have ``mask`` or ``lengths``, as for `fit`; what such lists give for every
+        step is a list of arrays too. At most ``steps`` batches are taken. Several threads may predict with one model
+        at a time.
         """
         check_verbose(verbose)
         steps = steps_or_none("steps", steps)
         batch_size = steps_or_none("batch_size", batch_size)
         if isinstance(x, np.ndarray) and x.ndim and len(x) == 0:
-            return self.predict_on_batch(x)
-        data = self._source(x, batch_size=batch_size, steps=steps, needs_targets=False)
+            return self.predict_on_batch(x, mask=mask, lengths=lengths)
+        about: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "mask": mask, "lengths": lengths}
+        data = self._source(x, needs_targets=False, **about)
         if self.distribution is not None:
             self.distribution.begin(self, data, training=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
@@ -136,20 +146,19 @@ class Evaluating(Stepping):
         for step, (inputs, _, _) in enumerate(data.steps_of(steps)):
             if hooks is not None:
                 hooks.on_predict_batch_begin(step)
-            parts.append(self._outputs(self._given("x", inputs)))
+            inputs = self._given("x", inputs)
+            ragged = _masks.is_exact(inputs)
+            parts.append(self._outputs(inputs, ragged))
             if hooks is not None:
-                hooks.on_predict_batch_end(step, {"outputs": parts[-1]})
+                hooks.on_predict_batch_end(step, {"outputs": joined(parts[-1:]) if ragged else parts[-1]})
                 if self.stop_predicting:
                     break
         if not parts:
             raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
         if hooks is not None:
             hooks.on_predict_end()
-        outputs: Any = (
-            own_outputs(parts[0], inputs if self.distribution is None else None)
-            if len(parts) == 1
-            else concatenated(parts)
-        )
+        own = inputs if self.distribution is None else None
+        outputs: Any = own_outputs(parts[0], own) if len(parts) == 1 and not ragged else joined(parts)
         return outputs
 
     def _hooks_for(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._tree import copies
+from .. import _masks
 from ..layers._called import names_within
 from .measures import Logs
 
@@ -36,7 +36,7 @@ def refuse_what_is_not_called(cls: type) -> None:
 
 def logs_of(owner: str, method: str, step: Callable[[Any], Any], data: tuple[Any, ...]) -> Logs:
     """Return what a step returns for a batch, which it may write over; ``owner`` and ``method`` are for errors."""
-    logs = step(copies(data))
+    logs = step(_masks.copied(data))
     if not isinstance(logs, Mapping):
         raise ValueError(
             f"{owner}: {method}: expected it to return a dict of numbers by name, as super().{method}(data) does, got "

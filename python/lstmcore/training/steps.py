@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from .. import _masks
 from .._arguments import as_array, flag, real_array
-from .._tree import copies, leaves, map_leaves, rows_of
+from .._tree import leaves, map_leaves, rows_of
 from ..graph.penalties import Collected
 from ..layers._building import building
 from ..layers._calls import own_outputs
 from .class_weights import ClassWeights
 from .compiled import Compiled
-from .data import as_arrays
+from .data import all_rows, apart, as_arrays, gathered, joined, lengths_of, masked
 from .measures import Logs
 from .objective import Seen
 from .objectives import Objectives
@@ -40,6 +41,16 @@ class Stepping(Compiled):
 
     # --- of the library's own ---
 
+    def _run_with_mask(self, x: Any, training: bool = False, logits: Any = False) -> tuple[Any, Any]:
+        """Return the outputs for a batch and their mask; padding of ours is to reach nothing."""
+        mask = _masks.of_data(x) if _masks._known else None  # most steps know of none, and need not ask
+        if mask is None:
+            return self.run(x, training, None, logits)
+        if not _masks.is_exact(x):
+            return self._run(x, training, mask, logits)
+        with _masks.strict():
+            return self._run(x, training, mask, logits)
+
     def _train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Take a step; return the loss before it."""
         if self.distribution is not None:
@@ -61,7 +72,7 @@ class Stepping(Compiled):
         """Add the gradients of a batch, without those of the weights' penalties, to what there is."""
         logits = objectives.logits
         with Collected() as penalties:
-            result, mask = self.run(x, True, None, logits)
+            result, mask = self._run_with_mask(x, True, logits)
         seen = objectives.look(result, mask, y, sample_weight)
         value, parts, gradient = objectives.values_and_gradient(seen)
         if not objectives.has_loss:
@@ -86,7 +97,7 @@ class Stepping(Compiled):
     def _judge(self, objectives: Objectives, x: Any, y: Any, sample_weight: Any, name: str) -> Learned:
         """Return what there is to say of a batch."""
         with Collected() as penalties:
-            result, mask = self.run(x, False, None, objectives.logits)
+            result, mask = self._run_with_mask(x, False, objectives.logits)
         seen = objectives.look(result, mask, y, sample_weight, name)
         value, parts = objectives.values(seen)
         if not objectives.has_loss:
@@ -141,7 +152,9 @@ class Stepping(Compiled):
 
     def predict_step(self, data: tuple[Any, ...]) -> Any:
         """Return the outputs for a batch, ``data`` its inputs in a tuple: as `train_step`, for `predict`."""
-        return self.run(self._inputs(data[0] if isinstance(data, tuple) else data))[0]
+        x = self._inputs(data[0] if isinstance(data, tuple) else data)
+        outputs, mask = self._run_with_mask(x)
+        return _masks.attach(self.name, x, outputs, mask)
 
     def _unpacked(self, data: tuple[Any, ...]) -> tuple[Any, Any, Any]:
         if not isinstance(data, (tuple, list)) or not 2 <= len(data) <= 3:
@@ -174,7 +187,7 @@ class Stepping(Compiled):
 
     def _given(self, name: str, x: Any) -> Any:
         """Return inputs as a step takes them; of those that processes share, each converts its own rows."""
-        return x if self.distribution is not None else self.convert(name, x)
+        return x if self.distribution is not None else self._converted(name, x)
 
     def _defines(self, method: str) -> bool:
         """Whether a subclass, or the object itself, has a method of its own of that name."""
@@ -192,6 +205,9 @@ class Stepping(Compiled):
         sample_weight: Any = None,
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
+        *,
+        mask: Any = None,
+        lengths: Any = None,
     ) -> Any:
         """Take one step on a batch; return the loss before it, with the metrics if there are any.
 
@@ -201,8 +217,9 @@ class Stepping(Compiled):
             outputs have steps. For several outputs, lists or dicts as for `fit`.
         class_weight : class -> weight, instead of ``sample_weight``.
         return_dict : return the numbers by name.
+        mask, lengths : which steps of ``x`` count, as for `fit`.
         """
-        return self._on_batch(True, x, y, sample_weight, class_weight, return_dict)
+        return self._on_batch(True, self._with_ends(x, mask, lengths), y, sample_weight, class_weight, return_dict)
 
     @in_turn(within=True)
     def test_on_batch(
@@ -211,9 +228,12 @@ class Stepping(Compiled):
         y: Any = None,
         sample_weight: Any = None,
         return_dict: bool = False,
+        *,
+        mask: Any = None,
+        lengths: Any = None,
     ) -> Any:
         """Return the loss of a batch, with the metrics if there are any."""
-        return self._on_batch(False, x, y, sample_weight, None, return_dict)
+        return self._on_batch(False, self._with_ends(x, mask, lengths), y, sample_weight, None, return_dict)
 
     def _on_batch(
         self,
@@ -229,12 +249,16 @@ class Stepping(Compiled):
         self._refuse_no_targets(y)
         rows = rows_of(inputs)
         shape = self._targets()
+        if type(x) is not np.ndarray:
+            shape.lengths = lengths_of(x)
         targets = None if y is None else shape(y, rows)
+        if type(targets) is not np.ndarray:
+            targets = all_rows(targets)
         if isinstance(targets, np.ndarray) and len(targets) != rows:
             raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
         weight: Any = sample_weight
         if isinstance(sample_weight, (list, tuple, dict)) or shape.outputs is not None:
-            weight = None if sample_weight is None else shape.weights(sample_weight, rows)
+            weight = None if sample_weight is None else all_rows(shape.weights(sample_weight, rows))
         elif sample_weight is not None:
             weight = real_array("sample_weight", sample_weight)
         if class_weight is not None:
@@ -258,28 +282,39 @@ class Stepping(Compiled):
             )
         return ClassWeights(class_weight)
 
-    def predict_on_batch(self, x: Any) -> Any:
-        """Return the outputs for a batch."""
-        inputs = self._inputs(x)
-        return own_outputs(self._outputs(inputs), inputs)
+    def predict_on_batch(self, x: Any, *, mask: Any = None, lengths: Any = None) -> Any:
+        """Return the outputs for a batch; arguments are those of `predict`."""
+        inputs = self._inputs(self._with_ends(x, mask, lengths))
+        ragged = _masks.is_exact(inputs)
+        outputs = self._outputs(inputs, ragged)
+        return joined([outputs]) if ragged else own_outputs(outputs, inputs)
 
-    def _outputs(self, x: Any) -> Any:
-        if self.distribution is not None:
+    def _outputs(self, x: Any, ragged: bool = False) -> Any:
+        """Return the outputs for a batch, those for steps of ``ragged`` inputs as `Sequences`."""
+        if self.distribution is not None and not ragged:
             return self.distribution.outputs(self._outputs_of_rows, x)
-        return self._outputs_of_all(x)
+        return self._outputs_of_all(x, ragged)
 
     def _outputs_of_rows(self, x: Any, rows: slice) -> Any:
-        part = map_leaves(lambda array: None if array is None else array[rows], x)
-        return self._outputs_of_all(self.convert("x", part))
+        return self._outputs_of_all(self._converted("x", _masks.cut(x, rows)))
 
-    def _outputs_of_all(self, x: Any) -> Any:
+    def _outputs_of_all(self, x: Any, ragged: bool = False) -> Any:
         if not self._defines("predict_step"):
-            return self.run(x)[0]
-        outputs: Any = self.predict_step(copies((x,)))
+            result, mask = self._run_with_mask(x)
+            return apart(result, mask) if ragged else result
+        outputs: Any = self.predict_step(_masks.copied((x,)))
         several = self.several_outputs is not None
         if not all(isinstance(part, np.ndarray) and part.ndim for part in (leaves(outputs) if several else [outputs])):
             raise ValueError(f"{self.name}: predict_step: expected it to return an array of outputs, got {outputs!r}")
-        return outputs
+        if not ragged:
+            return outputs
+        for part, shape in zip(leaves(outputs), self.output_shapes, strict=True):
+            if len(shape) > 2 and shape[1] is None and _masks.of(part) is None:
+                raise ValueError(
+                    f"{self.name}: predict_step: expected outputs that their mask goes with, as those of "
+                    "super().predict_step(data), for inputs of different length"
+                )
+        return apart(outputs, _masks.of(outputs))
 
     def _report(self, logs: Logs, return_dict: bool) -> Any:
         if flag("return_dict", return_dict):
@@ -308,10 +343,24 @@ class Stepping(Compiled):
             for metric, state in own:
                 metric.load_state(state)
 
-    def _inputs(self, x: Any, name: str = "x", build: bool = True) -> Any:
+    def _gathered(self, x: Any, name: str = "x") -> Any:
+        """Return data of a batch as arrays, or as sequences of different length."""
+        x = gathered(name, x, self.takes_several, self.input_symbols)
         if isinstance(x, (list, tuple, dict)) and not self.takes_several:
             x = as_arrays(name, x, False, self._axes, key=self.input_key)  # one input in a list, as in `fit`
-        array = self.convert(name, x)
+        return x
+
+    def _with_ends(self, x: Any, mask: Any, lengths: Any) -> Any:
+        """Return data of a batch, and which steps count."""
+        if type(x) is np.ndarray and mask is None and lengths is None:
+            return x
+        x = self._gathered(x)
+        return masked("x", x if self.takes_several else as_arrays("x", x, False), mask, lengths)
+
+    def _inputs(self, x: Any, name: str = "x", build: bool = True) -> Any:
+        if type(x) is not np.ndarray:
+            x = all_rows(self._gathered(x, name))
+        array = self._converted(name, x)
         if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ValueError(f"{name}: expected a batch, got a number")
         if build and not self.built:
@@ -319,6 +368,11 @@ class Stepping(Compiled):
                 if not self.built:
                     self._build_for(array)
         return array
+
+    def _converted(self, name: str, x: Any) -> Any:
+        """Return a batch as the passes take it, with its masks."""
+        arrays = self.convert(name, x)
+        return arrays if arrays is x or _masks.of(x) is None else _masks.kept(self.in_order(x), arrays)
 
     @property
     def _axes(self) -> int | None:

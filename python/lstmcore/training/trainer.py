@@ -12,6 +12,7 @@ from .. import _random
 from .._arguments import positive_integer, rate
 from .._screen import is_watched
 from .._signatures import suggesting
+from .._warnings import warn
 from ..callbacks import Callback, CallbackList, History, ProgbarLogger
 from ..layers.layer import Array
 from ..serialization.state import join, split
@@ -63,12 +64,16 @@ class Trainer(Evaluating):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        *,
+        mask: Any = None,
+        lengths: Any = None,
     ) -> History:
         """Train.
 
         Parameters
         ----------
-        x : inputs: arrays, one row a sample; or batches (x, y) or (x, y, sample_weight) from a
+        x : inputs: arrays, one row a sample; or, for sequences of different length, lists of arrays (steps, ...),
+            of which those of similar length make a batch; or batches (x, y) or (x, y, sample_weight) from a
             generator, an iterable, or a data set with ``data[k]`` and ``len(data)``.
         y : targets, unless ``x`` gives them. For several outputs, a list of arrays in the order of the outputs, or a
             dict by their names; so are those of batches and ``sample_weight``, of which one array is that of all.
@@ -91,6 +96,9 @@ class Trainer(Evaluating):
         validation_batch_size : ``batch_size`` by default, and without that as it goes by
             ``validation_steps``.
         validation_freq : validate in every so many epochs, or in those listed, counted from 1.
+
+        mask : of arrays, (rows, steps), True where a step counts; for several inputs, as they are said.
+        lengths : instead, how many steps of each row count.
 
         Returns
         -------
@@ -135,10 +143,17 @@ class Trainer(Evaluating):
         if classes is not None and sample_weight is not None:
             raise ValueError("class_weight: expected None beside a sample_weight; multiply them yourself")
 
-        data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps_per_epoch, shuffle=shuffle)
+        about: dict[str, Any] = {"batch_size": batch_size, "steps": steps_per_epoch, "mask": mask, "lengths": lengths}
+        data = self._source(x, y, sample_weight, shuffle=shuffle, **about)
         validation: Source | None = None
         if validation_data is not None:
             validation = self._validation(validation_data, validation_batch_size, validation_steps)
+            masked = mask is not None or lengths is not None
+            if masked and isinstance(validation, Arrays) and not validation.masked:
+                warn(
+                    "validation_data: has no mask, for mask and lengths are those of x, and padding in it is taken for "
+                    "data; give lists of arrays of different length, or validation_split"
+                )
         elif share := rate("validation_split", 0.0 if validation_split is None else validation_split):
             if not isinstance(data, Arrays):
                 raise ValueError(

@@ -25,6 +25,16 @@ class BackwardCall final : public Call {
     py::list d_weights;
     std::vector<View> held;
     Backward<T> own;
+    const View& factors;
+
+    void multiply_inputs() const {
+        const RecurrentShape& s = kept.run.shape;
+        const T* row = pointer<T>(factors);
+        T* to = pointer<T>(d_inputs);
+        for (long b = 0; b < s.batch; ++b, row += s.inputs)
+            for (long t = 0; t < s.steps; ++t, to += s.inputs)
+                for (long i = 0; i < s.inputs; ++i) to[i] *= row[i];
+    }
 
     // Gradients of the weights: added to those given, or new.
     void set_gradients(const BackwardArguments& a, const Cache& cache) {
@@ -59,7 +69,8 @@ class BackwardCall final : public Call {
     }
 
  public:
-    BackwardCall(const Cache& cache, const Kept<T>& kept, const BackwardArguments& a) : kept(kept), own(kept) {
+    BackwardCall(const Cache& cache, const Kept<T>& kept, const BackwardArguments& a)
+        : kept(kept), own(kept), factors(cache.factors) {
         const Run<T>& run = kept.run;
         const RecurrentShape& s = run.shape;
         const CellInfo& cell = *run.weights->cell;
@@ -93,6 +104,7 @@ class BackwardCall final : public Call {
     Pass& pass() override { return own; }
 
     py::tuple results() override {
+        if (d_inputs && factors) multiply_inputs();
         const py::object of_inputs = d_inputs ? d_inputs.owner : py::none();
         if (!kept.run.has_state) return py::make_tuple(of_inputs, d_weights, py::none());
         const py::tuple states(kept.run.weights->cell->state_count());

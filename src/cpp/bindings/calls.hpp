@@ -25,6 +25,7 @@ class Memory {
 struct Cache {
     std::variant<Kept<float>, Kept<double>> kept;
     View inputs, outputs;  // outputs: if they are shared
+    View factors;          // (batch, inputs), that the inputs have been multiplied with; or absent
     Memory memory_of_inputs, memory_of_outputs;
 
     template <class F>

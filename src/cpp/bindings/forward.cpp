@@ -52,6 +52,21 @@ View factors_of(const char* argument, const py::object& given, long gates, const
     if (array_of(given).ndim() == 3) return contiguous<T>(argument, given, {{"gates", gates}, batch, width});
     return contiguous<T>(argument, given, {batch, width});
 }
+// Rows times their factors, as they are before they become narrow.
+template <class T>
+View with_factors(const View& x, const View& factors) {
+    const View product = new_array<T>({x.shape[0], x.shape[1], x.shape[2]});
+    constexpr py::ssize_t size = sizeof(T);
+    const T* own = pointer<T>(factors);
+    T* to = pointer<T>(product);
+    for (long b = 0; b < x.shape[0]; ++b, own += x.shape[2])
+        for (long t = 0; t < x.shape[1]; ++t, to += x.shape[2]) {
+            const T* row = pointer<T>(x) + (b * x.strides[0] + t * x.strides[1]) / size;
+            for (long i = 0; i < x.shape[2]; ++i) to[i] = row[i] * own[i];
+        }
+    return product;
+}
+
 template <class T>
 Dropout<T> dropout(const View& factors) {
     if (!factors) return {};
@@ -91,6 +106,7 @@ class ForwardCall final : public Call {
     const RecurrentShape shape;
     const Dim batch, width;
     View x_dropout, h_dropout, outputs, initial[most_states], last[most_states];  // some absent
+    View factors;                                // that the inputs have been multiplied with here
     Memory memory_of_inputs, memory_of_outputs;  // of training, as it was before others ran
     Forward<T> own;
 
@@ -131,9 +147,13 @@ class ForwardCall final : public Call {
         if (h_dropout && !w->cell->recurrent)
             throw py::value_error("recurrent_dropout_mask: " + std::string(w->cell->name) +
                                   " has no recurrent product to drop h in");
-        if ((x_dropout || h_dropout) && w->precision != Precision::full)
-            throw py::value_error(std::string(x_dropout ? "dropout_mask" : "recurrent_dropout_mask") +
-                                  ": expected none, for weights of reduced precision");
+        const bool narrow = w->precision != Precision::full;
+        if (narrow && h_dropout)
+            throw py::value_error("recurrent_dropout_mask: expected none, for weights of reduced precision");
+        if (narrow && x_dropout && x_dropout.dimensions == 3)
+            throw py::value_error(
+                "dropout_mask: expected one for all gates, of shape (batch, inputs), for weights of "
+                "reduced precision");
         if (a.training && !a.zoneout.random && (a.zoneout.h > 0 || a.zoneout.c > 0))
             throw py::value_error("zoneout: training needs a seed");
         if (given_out) {
@@ -142,6 +162,10 @@ class ForwardCall final : public Call {
                 if (state) must_not_overlap("out", outputs, "initial_state", state);
             if (x_dropout) must_not_overlap("out", outputs, "dropout_mask", x_dropout);
             if (h_dropout) must_not_overlap("out", outputs, "recurrent_dropout_mask", h_dropout);
+        }
+        if (narrow && x_dropout) {
+            x = with_factors<T>(x, x_dropout);
+            factors = std::move(x_dropout), x_dropout = {};
         }
         Run<T>& run = own.call;
         run.weights = w, run.shape = shape;
@@ -180,7 +204,7 @@ class ForwardCall final : public Call {
         cache->kept = own.keep();
         cache->memory_of_inputs = std::move(memory_of_inputs);
         cache->memory_of_outputs = std::move(memory_of_outputs);
-        cache->inputs = std::move(x);
+        cache->inputs = std::move(x), cache->factors = std::move(factors);
         py::object handed_out = outputs.owner;
         if (shared) {
             if (!given_out) handed_out = read_only_array<T>(outputs);

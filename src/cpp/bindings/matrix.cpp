@@ -76,7 +76,9 @@ std::vector<Dim> shape_of_all(const Dim* count, Dim rows, Dim columns) {
 }
 
 // Of two matrices, or of as many pairs as a and b have, the axis before the others.
-py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out, py::handle accumulate) {
+// `precision` is for those that are not packed.
+py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out, py::handle accumulate,
+                  py::handle given_precision) {
     const py::array a_array = as_array("a", a_);
     const bool is_packed = py::isinstance<PackedMatrix>(b_);
     const py::object b_array = is_packed ? py::object() : as_array("b", b_),
@@ -94,7 +96,11 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
         const long rows = p.rows = a.shape[several], depth = p.depth = a.shape[several + 1];
         p.a = pointer<T>(a), p.accumulate = adds;
         View b;
-        Precision precision = Precision::full;
+        Precision precision = read_precision(given_precision);
+        if (precision == Precision::int8)
+            throw py::value_error("precision: expected 'float32' or 'bfloat16', got 'int8'; pack b for that");
+        if (precision != Precision::full && sizeof(T) != sizeof(float))
+            throw py::value_error("precision: expected 'float32' for products of float64, got 'bfloat16'");
         if (is_packed) {
             const PackedMatrix& packed = b_.cast<const PackedMatrix&>();
             const Buffer<T>* buffer = std::get_if<Buffer<T>>(&packed.packed);
@@ -103,6 +109,8 @@ py::object matmul(py::handle a_, py::handle b_, py::handle bias_, py::handle out
                 throw py::value_error("a: expected " + std::to_string(packed.depth) + " columns, got " +
                                       std::to_string(depth));
             p.packed_b = buffer->get(), p.columns = packed.columns;
+            if (precision != Precision::full)
+                throw py::value_error("precision: expected 'float32' beside a packed b, which has its own");
             precision = packed.precision, p.row_scale = packed.row_scale;
         } else {
             b = matrices<T>("b", b_array, shape_of_all(stack, {"depth", depth}, {"columns"}), p.b_row, p.b_column);
@@ -258,7 +266,7 @@ void register_matrix(py::module_& m) {
         },
         py::arg("b"), py::arg("precision") = name_of(Precision::full), py::arg("row_scale") = py::none());
     m.def("matmul", matmul, py::arg("a"), py::arg("b"), py::arg("bias") = py::none(), py::arg("out") = py::none(),
-          py::arg("accumulate") = false);
+          py::arg("accumulate") = false, py::arg("precision") = name_of(Precision::full));
     m.def("transpose", transpose, py::arg("a"), py::arg("swapped") = 0);
     m.def("softmax", softmax, py::arg("x"), py::arg("scale"), py::arg("left_in"));
     m.def("softmax_backward", softmax_backward, py::arg("x"), py::arg("y"), py::arg("scale"), py::arg("left_in"));

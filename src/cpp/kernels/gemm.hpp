@@ -476,25 +476,34 @@ std::size_t matmul_workspace(const MatmulProblem<T>& p) {
     return product_workspace(p) * (takes_whole_products(p) ? p.threads : 1);
 }
 
+// Calls multiply(problem, team) for this thread's products, or for its share of all; `workspace` is that of a thread
+// which takes whole ones.
+template <class T, class F>
+void for_each_product(MatmulProblem<T> p, const Team& team, std::size_t workspace, F multiply) {
+    const bool whole = takes_whole_products(p);
+    const Team own = whole ? team.part(team.index, 1) : team;
+    long begin = 0, end = p.count;
+    if (whole) {
+        team.split(p.count, begin, end);
+        p.workspace += team.index * workspace;
+    }
+    p.a += begin * p.a_next, p.c += begin * p.c_next;
+    if (p.b) p.b += begin * p.b_next;
+    for (long n = begin; n < end; ++n) {
+        if (n > begin) own.wait();  // for those who still read the workspace
+        multiply(p, own);
+        p.a += p.a_next, p.c += p.c_next;
+        if (p.b) p.b += p.b_next;
+    }
+}
+
 template <class T>
 void matmul(const MatmulProblem<T>& p) {
     parallel(
         p.threads,
         [](const void* context, const Team& team) {
-            MatmulProblem<T> p = *static_cast<const MatmulProblem<T>*>(context);
-            const bool whole = takes_whole_products(p);
-            const Team own = whole ? team.part(team.index, 1) : team;
-            long begin = 0, end = p.count;
-            if (whole) {
-                team.split(p.count, begin, end);
-                p.workspace += team.index * product_workspace(p);
-            }
-            p.a += begin * p.a_next, p.b += begin * p.b_next, p.c += begin * p.c_next;
-            for (long n = begin; n < end; ++n) {
-                if (n > begin) own.wait();  // for those who still read the workspace
-                multiply(p, own);
-                p.a += p.a_next, p.b += p.b_next, p.c += p.c_next;
-            }
+            const auto& p = *static_cast<const MatmulProblem<T>*>(context);
+            for_each_product(p, team, product_workspace(p), multiply<T>);
         },
         &p);
 }

@@ -87,7 +87,7 @@ LSTMCORE_INLINE V load_logits(const double* p, long n) {
 }
 LSTMCORE_INLINE V load_logits(const float* p, long n) {
     typedef float Half __attribute__((vector_size(vector_bytes / 2)));
-    Half v;
+    Half v{};
     if (n >= width)
         std::memcpy(&v, p, sizeof v);
     else

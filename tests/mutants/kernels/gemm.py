@@ -54,9 +54,9 @@ MUTANTS = [
     ),
     # stacks of products
     Mutant("if (n > begin) own.wait();", "", RACES),
-    Mutant("p.workspace += team.index * product_workspace(p);", "", RACES),
-    Mutant("p.a += begin * p.a_next, p.b", "p.b", STACKS),
-    Mutant("p.a += p.a_next, p.b += p.b_next", "p.a += p.a_next", STACKS),
+    Mutant("p.workspace += team.index * workspace;", "", RACES),
+    Mutant("p.a += begin * p.a_next, p.c", "p.c", STACKS),
+    Mutant("if (p.b) p.b += p.b_next;", "", STACKS),
     Mutant(
         "return p.count >= 4 * p.threads ||",
         "return p.count > 4 * p.threads ||",

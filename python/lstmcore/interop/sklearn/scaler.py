@@ -11,14 +11,16 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ..._arguments import one_of
 from .sequences import Array, Sequences, are_sequences, checked
 
 _KINDS = {"standard": StandardScaler, "min-max": MinMaxScaler}
+_OUTPUTS = ("default", "pandas", "polars")
 _FLOATS = [np.float64, np.float32]
 
 
 @dataclass(eq=False, repr=False)
-class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Scales every feature of sequences, over all steps of all of them.
 
     >>> import numpy as np
@@ -28,7 +30,8 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     [[[0.0, 0.0], [0.5, 0.5]], [[1.0, 1.0]]]
 
     Sequences are a 3-D array (sequences, steps, features), or a list of arrays (steps, features) of different lengths.
-    The columns of a 2-D table are scaled as scikit-learn does.
+    The columns of a 2-D table are scaled as scikit-learn does, and come as data frames if `set_output` says so;
+    sequences are no tables, and stay what they are.
 
     Parameters
     ----------
@@ -56,6 +59,8 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.scaler_ = _KINDS[self.scaler]()
         else:
             raise ValueError(f"scaler: expected 'standard', 'min-max' or a transformer, got {self.scaler!r}")
+        if hasattr(self.scaler_, "set_output"):  # whatever scikit-learn is configured to
+            self.scaler_.set_output(transform="default")
         self.scaler_.fit(_table(self._checked(X, reset=True)))
         return self
 
@@ -66,10 +71,17 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.scaler_.partial_fit(_table(self._checked(X, reset=False)))
         return self
 
-    def transform(self, X: ArrayLike | Sequences) -> Sequences:
+    def transform(self, X: ArrayLike | Sequences) -> Any:
         """Return the sequences scaled, in the form that they came in."""
         check_is_fitted(self)
-        return self._applied("transform", X)
+        scaled = self._applied("transform", X)
+        return scaled if are_sequences(X) else _Framed(self, scaled).transform(X)
+
+    def set_output(self, *, transform: str | None = None) -> SequenceScaler:
+        """Say what tables are returned as: "default", "pandas" or "polars"; None leaves it as it is."""
+        if transform is not None:
+            self._sklearn_output_config = {"transform": one_of("transform", transform, _OUTPUTS)}
+        return self
 
     def inverse_transform(self, X: ArrayLike | Sequences) -> Sequences:
         """Return the sequences as they were before `transform`."""
@@ -95,6 +107,25 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             return checked(self, X, reset, _FLOATS)
         table: Array = validate_data(self, X, dtype=_FLOATS, reset=reset)
         return table
+
+
+class _Framed(TransformerMixin, BaseEstimator):
+    """Returns a table as `SequenceScaler.set_output`, or scikit-learn's configuration, says."""
+
+    def __init__(self, owner: SequenceScaler, table: Any) -> None:
+        self.owner, self.table = owner, table
+        self.set_output(transform=getattr(owner, "_sklearn_output_config", {}).get("transform"))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """Return the names of the columns."""
+        return self.owner.get_feature_names_out(input_features)
+
+    def transform(self, X: Any) -> Any:
+        """Return the table."""
+        return self.table
 
 
 def _table(sequences: Sequences) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
 from ..._arguments import ArgumentTypeError
 from .padding import PADDING
@@ -38,22 +39,33 @@ def are_sequences(X: Any) -> bool:
         first = X[0] if len(X) else None
         if isinstance(first, (list, tuple)):
             return len(first) > 0 and np.ndim(first[0]) > 0
-        return getattr(first, "ndim", 0) > 0
+        return len(getattr(first, "shape", ())) > 0
     return getattr(X, "ndim", 0) == 3
 
 
 def checked(estimator: Any, X: Any, reset: bool, dtype: Any = np.float32) -> Sequences:
     """Return sequences of a dtype, (steps, features) each, or raise ValueError with the one that does not fit.
 
-    With ``reset``, the estimator's ``n_features_in_`` is set, otherwise it is compared with that of the sequences.
+    With ``reset``, the estimator's ``n_features_in_`` is set, otherwise it is compared with that of the sequences; and
+    so are its ``feature_names_in_`` where each sequence is a data frame.
     """
+    if reset and hasattr(estimator, "feature_names_in_"):  # of what it was fitted to before
+        del estimator.feature_names_in_
     if isinstance(X, np.ndarray) and X.dtype != object:
         found: Sequences = check_array(X, dtype=dtype, ensure_2d=False, allow_nd=True, input_name="X")
         features, steps = X.shape[2], X.shape[1]
         if not steps or not features:
             raise ValueError(f"X: expected sequences of at least one step and one feature, got shape {X.shape}")
     else:
-        found = [_one(k, sequence, dtype) for k, sequence in enumerate(X)]
+        found = []
+        for k, sequence in enumerate(X):
+            if hasattr(sequence, "columns"):
+                new = reset and not k
+                found.append(np.asarray(validate_data(estimator, sequence, dtype=dtype, reset=new)))
+            else:
+                found.append(_one(k, sequence, dtype))
+            if reset:
+                estimator.n_features_in_ = found[0].shape[1]
         features = found[0].shape[1]
         for k, sequence in enumerate(found):
             if sequence.shape[1] != features:
@@ -62,8 +74,6 @@ def checked(estimator: Any, X: Any, reset: bool, dtype: Any = np.float32) -> Seq
                 )
     if reset:
         estimator.n_features_in_ = features
-        if hasattr(estimator, "feature_names_in_"):  # of a table that it was fitted to before
-            del estimator.feature_names_in_
     elif features != estimator.n_features_in_:
         raise ValueError(
             f"X has {features} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} "

@@ -76,6 +76,10 @@ class WindowTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"X: expected at least {window} rows, one window, got {len(table)}")
         return np.ascontiguousarray(sliding_window_view(table, window, axis=0).swapaxes(1, 2))
 
+    def set_output(self, *, transform: str | None = None) -> WindowTransformer:
+        """Change nothing, so that a `Pipeline` can say it of its other steps: windows are no table, but arrays."""
+        return self
+
     def align(self, y: ArrayLike) -> Array:
         """Return the targets of the rows that `transform` gives windows for, of one for each row of the table."""
         targets = np.asarray(y)

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from ... import _random
 from ..._arguments import not_within_itself, real_array
-from ..._tree import map_leaves, named_leaves, rows_of
+from ..._tree import leaves, map_leaves, named_leaves, rows_of
 from ..outputs import refuse_key
+from .rows import Rows, lengths_of
+from .rows import rows as rows_at
 from .source import Batch, Source
 
 Array = NDArray[Any]
+_SORTED = 16  # batches among whose sequences those of similar length are found
 
 
 def as_arrays(
@@ -31,6 +34,8 @@ def as_arrays(
     ``dimensions`` and ``rows`` are what one array is expected to have, and ``key`` its name in a dict, where those are
     known.
     """
+    if isinstance(value, Rows):
+        return value
     if isinstance(value, dict):
         not_within_itself(name, value)
         if not value:
@@ -67,6 +72,8 @@ def refuse_several(name: str, count: int) -> NoReturn:
 
 def _is_whole(part: Any, several: bool) -> bool:
     """Whether it is an array with rows or, of several inputs, a list or dict of some."""
+    if isinstance(part, Rows):
+        return True
     if hasattr(part, "__array__"):
         return bool(np.ndim(part))
     if not several or not part:
@@ -107,7 +114,7 @@ class Arrays(Source):
     ) -> None:
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.rows = rows_of(x)
-        self.on_demand = False  # whether batches are `Rows`, for processes each of which takes its own of them
+        self.on_demand = False  # whether batches are `OnDemand`, for processes each of which takes its own of them
         self._cut = batch_size, steps
         self.batch_size = batch_size or (-(-self.rows // steps) if steps else 32)
         self.shuffle = shuffle
@@ -145,7 +152,33 @@ class Arrays(Source):
         if self.shuffle == "batch":
             starts = range(0, self.rows, self.batch_size)
             return np.concatenate([s + rng.permutation(min(self.batch_size, self.rows - s)) for s in starts])
-        return rng.permutation(self.rows)
+        order = rng.permutation(self.rows)
+        return order if self._lengths is None else self._alike(order, rng)
+
+    @property
+    def masked(self) -> bool:
+        """Whether there are inputs with masks."""
+        return any(isinstance(part, Rows) for part in leaves(self.x))
+
+    @property
+    def _lengths(self) -> Array | None:
+        """Return how long the sequences are, of several inputs the longest; None if they are of one length."""
+        found = lengths_of(self.x)
+        return np.max(found, axis=0) if found else None
+
+    def _alike(self, order: Array, rng: np.random.Generator) -> Array:
+        """Return an order in which sequences of similar length make a batch.
+
+        Only those of some ten batches that chance has put together are sorted, so that batches differ between epochs.
+        """
+        lengths, size = self._lengths, self.batch_size
+        assert lengths is not None
+        for start in range(0, self.rows, _SORTED * size):
+            part = order[start : start + _SORTED * size]
+            order[start : start + _SORTED * size] = part[np.argsort(lengths[part], kind="stable")]
+        whole = self.rows // size * size
+        batches = order[:whole].reshape(-1, size)
+        return np.concatenate([batches[rng.permutation(len(batches))].reshape(-1), order[whole:]])
 
     def epoch(self, stream: _random.Stream | None, skip: int = 0) -> Iterator[Batch]:
         """Return the batches of a pass over the data, without the first ``skip``."""
@@ -155,13 +188,13 @@ class Arrays(Source):
     def _batches(self, order: Array | None, starts: range) -> Iterator[Batch]:
         size, x, y, weight = self.batch_size, self.x, self.y, self.sample_weight
         single = isinstance(x, np.ndarray)
-        rows = Rows.of if self.on_demand else _rows
+        take = OnDemand.of if self.on_demand else rows_at
         for start in starts:
             part = slice(start, start + size) if order is None else order[start : start + size]
             yield (
-                rows(x, part) if single else map_leaves(lambda array: rows(array, part), x),  # noqa: B023
-                map_leaves(lambda array: rows(array, part), y),  # noqa: B023
-                map_leaves(lambda array: rows(array, part), weight),  # noqa: B023
+                take(x, part) if single else map_leaves(lambda array: take(array, part), x),  # noqa: B023
+                map_leaves(lambda array: take(array, part), y),  # noqa: B023
+                map_leaves(lambda array: take(array, part), weight),  # noqa: B023
             )
 
     def first(self) -> Batch:
@@ -173,7 +206,7 @@ class Arrays(Source):
             self.on_demand = on_demand
 
 
-class Rows:
+class OnDemand:
     """Rows of an array, of which those are read that a slice of this takes."""
 
     def __init__(self, array: Array, which: Any) -> None:
@@ -181,27 +214,19 @@ class Rows:
         self._count = len(range(len(array))[which]) if isinstance(which, slice) else len(which)
 
     @classmethod
-    def of(cls, array: Array | None, which: Any) -> Rows | None:
+    def of(cls, array: Any, which: Any) -> Any:
         """Return rows of an array, None of None; ``which`` is a slice without a step or an array of their numbers."""
-        return None if array is None else cls(array, which)
+        return cls(array, which) if isinstance(array, np.ndarray) else rows_at(array, which)
 
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, part: slice) -> Array | None:
+    def __getitem__(self, part: slice) -> Array:
         if isinstance(self._which, slice):
             first = self._which.start
             start, stop, _ = part.indices(self._count)
-            return _rows(self._array, slice(first + start, first + stop))
-        return _rows(self._array, self._which[part])
+            return np.asarray(rows_at(self._array, slice(first + start, first + stop)))
+        return np.asarray(rows_at(self._array, self._which[part]))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self[:], dtype)
-
-
-def _rows(array: Array | None, part: Any) -> Array | None:
-    if array is None:
-        return None
-    # `take` is the faster, but it would first copy the whole of an array that is not contiguous.
-    whole = type(part) is slice or not array.flags.c_contiguous
-    return np.asarray(array[part] if whole else array.take(part, 0))

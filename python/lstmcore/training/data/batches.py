@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ... import _random
-from ..._tree import rows_of
+from ..._tree import map_leaves, rows_of
 from .arrays import as_arrays
+from .rows import gathered, lengths_of
+from .rows import rows as rows_at
 from .source import Batch, Source
 from .targets import Targets
 
 
-def batch(name: str, several: bool, key: str | None, targets: Callable[[Any], Targets] | None, given: Any) -> Batch:
+def batch(
+    name: str, several: bool, key: str | None, known: Any, targets: Callable[[Any], Targets] | None, given: Any
+) -> Batch:
     """Return what a generator gave as x, y and sample_weight; without ``targets``, x only."""
     parts = tuple(given) if isinstance(given, (tuple, list)) else (given,)
     if not 1 <= len(parts) <= 3:
@@ -21,15 +25,18 @@ def batch(name: str, several: bool, key: str | None, targets: Callable[[Any], Ta
             f"{name}: expected x, (x,), (x, y) or (x, y, sample_weight) for every batch, got {len(parts)} values"
         )
     x, y, weight = (*parts, None, None)[:3]
-    x = as_arrays(name, x, several, key=key)
-    rows = rows_of(x)
+    x = as_arrays(name, gathered(name, x, several, known), several, key=key)
+    rows, lengths = rows_of(x), lengths_of(x)
     if not rows:
         raise ValueError(f"{name}: expected at least one row in every batch, got none")
+    x = map_leaves(lambda part: rows_at(part, slice(None)), x)
     if targets is None or (y is None and weight is None):
         return x, None, None
     shape = targets(x)
+    shape.lengths = lengths
     y = None if y is None else shape(y, rows, f"{name}: y")
     weight = None if weight is None else shape.weights(weight, rows, f"{name}: sample_weight")
+    y, weight = (map_leaves(lambda part: rows_at(part, slice(None)), of) for of in (y, weight))
     return x, y, weight
 
 

@@ -15,7 +15,7 @@ from . import masks, places, rows
 from .errors import UnsupportedError
 from .nodes import Node
 from .operators import is_known
-from .reading import array_of, attributes_of, domain_of, in_order, needed, read, read_for
+from .reading import array_of, attributes_of, check_inputs, domain_of, in_order, needed, read, read_for
 from .reshaping import separate
 from .sizes import Sizes
 from .values import OtherBatchError, Value, batch_first
@@ -205,6 +205,7 @@ class _Walk:
             else:
                 bias = self._bias_after(proto, inputs, readers, following)
                 try:
+                    check_inputs(proto, self.opset)
                     order = self._order_after(node, proto)
                     outputs = rows.made(self, node, readers, None if bias is None else bias[1])
                     if proto.op_type != "If":  # whose branch has said it
@@ -218,7 +219,9 @@ class _Walk:
                 except UnsupportedError as error:
                     outputs = [_UNKNOWN] * len(proto.output)
                     self._miss(proto, error)
-                except (ValueError, TypeError, IndexError, KeyError, ArithmeticError) as error:
+                except (OtherBatchError, NotImplementedError, ImportError, MemoryError):
+                    raise
+                except Exception as error:  # what a hostile or damaged file makes go wrong can be anything
                     raise ValueError(f"{self.where}: {proto.name or proto.op_type}: {error}") from error
             for k, name in enumerate(proto.output):
                 if not name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import math
 import os
@@ -194,6 +195,27 @@ def read_for(nodes: list[Any], outputs: Iterable[str]) -> list[Any]:
             wanted.update(needed(node))
             found.append(node)
     return found[::-1]
+
+
+@functools.cache
+def _inputs_of(operator: str, opset: int) -> tuple[str, ...]:
+    """Return of each input of an operator whether it is "Single", "Optional" or "Variadic": it and all behind it."""
+    defs = imported("load_model").defs
+    try:
+        return tuple(one.option.name for one in defs.get_schema(operator, opset, "").inputs)
+    except defs.SchemaError:
+        return ()
+
+
+def check_inputs(node: Any, opset: int) -> None:
+    """Refuse a node without an input that its operator needs, or with more than it has: `onnx.checker` does not."""
+    options = _inputs_of(node.op_type, opset)
+    if options and options[-1] != "Variadic" and len(node.input) > len(options):
+        raise ValueError(f"expected at most {len(options)} inputs, got {len(node.input)}")
+    for k, option in enumerate(options):
+        given = node.input[k:] if option == "Variadic" else node.input[k : k + 1] or [""]
+        if option != "Optional" and not all(given):
+            raise ValueError(f"expected an input {k}, got none")
 
 
 def needed(node: Any) -> list[str]:

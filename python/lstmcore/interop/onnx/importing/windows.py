@@ -8,7 +8,7 @@ import numpy as np
 
 from .... import layers
 from .errors import UnsupportedError
-from .nodes import Node, bounded
+from .nodes import MOST, Node, bounded
 from .shapes import without
 from .values import OtherBatchError, Value, batch_first
 
@@ -45,11 +45,20 @@ def _pads(node: Node, symbol: Any, size: int) -> tuple[int, int]:
     return (0, 0) if kind == "VALID" else (pads[0], pads[1])
 
 
+def _check_sizes(node: Node) -> None:
+    """Refuse windows, or steps around them, that no sequence has: memory would be made of them."""
+    for name in ("kernel_shape", "strides", "dilations", "pads"):
+        least = 0 if name == "pads" else 1
+        if any(not least <= int(n) <= MOST for n in node.get(name, ())):
+            raise ValueError(f"{name}: expected numbers from {least} to {MOST}, got {list(node.get(name))}")
+
+
 def _one_axis(node: Node, number: int) -> tuple[Node, int | None]:
     """Return an operator over steps for one over two axes of which one has a single element, and which axis that is.
 
     So TensorFlow has its convolutions over steps.
     """
+    _check_sizes(node)
     value: Value = node.inputs[0]
     alone = [k for k, own in enumerate(value.axes) if k > 1 and own == ()]
     if len(value.axes) != 4 or not alone:
@@ -122,15 +131,7 @@ def _pooled(node: Node, dtype: Any) -> Value:
     if min(pads) < 0 or max(pads) >= size:
         raise ValueError(f"{node.operator}: pads: expected numbers from 0 to {size - 1}, got {list(pads)}")
     if node.get("ceil_mode", 0) and stride > 1:
-        if steps is None:
-            raise UnsupportedError("ceil_mode of a number of steps that is not known")
-        left_over = (steps + sum(pads) - size) % stride
-        more = stride - left_over if left_over else 0
-        # No window begins behind the last step.
-        if more and (steps + sum(pads) + more - size) < steps + pads[0]:
-            pads = (pads[0], pads[1] + more)
-            if not largest:
-                raise UnsupportedError("ceil_mode of means of windows that are not whole")
+        pads = _up_to_the_last_step(pads, size, stride, steps, largest)
     if not any(pads):
         return _channels_first(kind(size, stride, "valid", dtype=dtype)(symbol))
     whole = size - 1 if steps is None else max(0, (-(-steps // stride) - 1) * stride + size - steps)
@@ -144,6 +145,23 @@ def _pooled(node: Node, dtype: Any) -> Value:
     else:
         raise UnsupportedError(f"pads {list(pads)} of means without count_include_pad")
     return _channels_first(kind(size, stride, "valid", dtype=dtype)(symbol))
+
+
+def _up_to_the_last_step(
+    pads: tuple[int, int], size: int, stride: int, steps: int | None, largest: bool
+) -> tuple[int, int]:
+    """Return the pads with which there is, for ``ceil_mode``, a last window that is not whole."""
+    if steps is None:
+        more = stride - 1  # of which no window is made that has enough already
+        if not largest or stride + pads[1] > size:  # or one could begin behind the last step, which is none
+            raise UnsupportedError("ceil_mode of a number of steps that is not known, but of maxima of near windows")
+    else:
+        more = -(steps + sum(pads) - size) % stride
+        if steps + sum(pads) + more - size >= steps + pads[0]:  # no window begins behind the last step
+            more = 0
+    if more and not largest:
+        raise UnsupportedError("ceil_mode of means of windows that are not whole")
+    return pads[0], pads[1] + more
 
 
 def global_pool(node: Node, dtype: Any) -> Value:
