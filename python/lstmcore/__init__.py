@@ -12,6 +12,7 @@ parts            `activations`, `functional` (the layers on plain arrays, with t
 data             `datasets`, `preprocessing`, `utils`, `audio` (WAV files and what a recogniser looks at; needs SciPy)
 running          `streaming` (step by step), `decoders` (of CTC, and draws of the next token), `saving`
 precision        `mixed_precision`, `dtype_policies`, `DTypePolicy`, `config`; `quantize`, `quantization`
+processes        `distributed` (training over MPI, prediction over Dask; needs mpi4py, Dask)
 searching        `tuner` (hyper-parameters; needs Optuna)
 PyTorch          `from_torch`, `to_torch`, `from_state_dict`, `to_state_dict`; ``lstmcore.torch``, its recurrent modules
                  on these kernels; needs PyTorch
@@ -37,6 +38,7 @@ if _TYPE_CHECKING:
         constraints,
         datasets,
         decoders,
+        distributed,
         dtype_policies,
         functional,
         initializers,
@@ -89,6 +91,7 @@ __all__ = [
     "constraints",
     "datasets",
     "decoders",
+    "distributed",
     "dtype_policies",
     "from_state_dict",
     "from_torch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,6 +61,9 @@ def show_config() -> None:
         "threads": get_num_threads(),
         "threading": config["threading"],
     }
+    mpi = sys.modules.get(f"{__package__}.distributed.mpi")  # if a model has been distributed
+    if mpi is not None and (processes := mpi.described()) is not None:
+        rows["processes"] = processes
     width = max(map(len, rows))
     for name, value in rows.items():
         print(f"{name:{width}}  {value}")

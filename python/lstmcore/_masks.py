@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arguments import as_array
-from ._tree import copies, leaves
+from ._tree import copies, leaves, map_leaves
 from ._warnings import warn
 
 Array = NDArray[Any]
@@ -402,6 +402,19 @@ def kept(before: Any, after: Any) -> Any:
             if entry is not None and other is not array:
                 _with(other, entry.mask, entry.maker, entry.by_hand, entry.exact)
     return after
+
+
+def cut(value: Any, rows: slice) -> Any:
+    """Return ``value`` with some rows of the arrays in it, and the masks that go with them; None stays None."""
+
+    def part(array: Any) -> Any:
+        if array is None:
+            return None
+        entry = _entry(array) if _known else None
+        own = array[rows]
+        return own if entry is None else _with(own, entry.mask[rows], entry.maker, entry.by_hand, entry.exact)
+
+    return map_leaves(part, value)
 
 
 def given(array: Array, mask: Array, exact: bool) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _generator: np.random.Generator | None = None
+_shard: ContextVar[int] = ContextVar("lstmcore shard", default=0)
 _own: ContextVar[np.random.Generator | None] = ContextVar("lstmcore generator", default=None)
 
 
@@ -32,6 +33,16 @@ def drawing_from(seed: int) -> Iterator[None]:
         yield
     finally:
         _own.reset(before)
+
+
+@contextlib.contextmanager
+def shard(number: int) -> Iterator[None]:
+    """Within the ``with`` block, layers' masks are those of that part of the batch; of part 0, those of a whole one."""
+    before = _shard.set(number)
+    try:
+        yield
+    finally:
+        _shard.reset(before)
 
 
 def seed(value: int) -> None:
@@ -59,7 +70,9 @@ class Stream:
         if self.seed is None:
             self.seed = int(generator().integers(2**32)) if seed is None else int(seed)
         self.calls += 1
-        return np.random.Generator(np.random.Philox(key=(self.calls << 64) + self.seed % 2**64))
+        key = (self.calls << 64) + self.seed % 2**64
+        # Parts of a batch have the same key and counters of their own: the highest 64 of the 256 bits.
+        return np.random.Generator(np.random.Philox(key=key, counter=_shard.get() << 192))
 
 
 def dropout(rng: np.random.Generator, rate: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -103,6 +103,8 @@ class BackupAndRestore(Callback):
             self._save()
 
     def _save(self) -> None:
+        if not self.is_first:
+            return
         self.backup_dir.mkdir(parents=True, exist_ok=True)
         if self.double_checkpoint:
             with contextlib.suppress(FileNotFoundError):  # until there is one
@@ -111,7 +113,7 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Remove the file, and the folder if it is empty then."""
-        if self.delete_checkpoint:
+        if self.delete_checkpoint and self.is_first:
             atomic.remove(self.path)
             self.previous_path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):

@@ -31,6 +31,7 @@ class Callback:
         is None if nobody knows yet.
     """
 
+    only_reports = False  # to the world outside: of several processes, the first alone calls such a one
     rank = 0  # those of a higher rank are called after the others, because they look at what those have done
 
     __signature__ = Shown()
@@ -55,6 +56,15 @@ class Callback:
     def listens(self, hook: str) -> bool:
         """Return whether the hook of that name does anything; if not, it is never called."""
         return _overridden(self, hook) or (hook in _ALIASES and _overridden(self, _ALIASES[hook]))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that prints and writes, if several train the model."""
+        return bool(getattr(self.model, "is_first_process", True))
+
+    def _say(self, text: str) -> None:
+        if self.is_first:
+            print(text)
 
     def get_state(self) -> dict[str, Any]:
         """Return what has to survive an interruption: plain data and arrays."""

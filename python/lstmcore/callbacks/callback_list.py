@@ -38,7 +38,7 @@ class CallbackList(Callback):
         self.set_model(model)
         order = sorted(self.callbacks, key=lambda callback: callback.rank)
         for hook in HOOKS:
-            listeners = [getattr(callback, hook) for callback in order if callback.listens(hook)]
+            listeners = [getattr(callback, hook) for callback in order if _hears(callback, hook)]
             setattr(self, hook, (_numbered if "batch" in hook or "epoch" in hook else _plain)(listeners))
 
     def set_model(self, model: Any) -> None:
@@ -55,7 +55,7 @@ class CallbackList(Callback):
 
     def listens(self, hook: str) -> bool:
         """Return whether any of them does anything in the hook of that name."""
-        return any(callback.listens(hook) for callback in self.callbacks)
+        return any(_hears(callback, hook) for callback in self.callbacks)
 
     def _named(self) -> Iterator[tuple[str, Callback]]:
         # By class and, among those of a class, by number: what stays the same when a program is started again.
@@ -110,3 +110,7 @@ def _numbered(listeners: list[Callable[..., None]]) -> Callable[..., None]:
 
 def _nothing(*_: object) -> None:
     pass
+
+
+def _hears(callback: Callback, hook: str) -> bool:
+    return callback.listens(hook) and (callback.is_first or not callback.only_reports)

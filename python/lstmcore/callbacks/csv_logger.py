@@ -47,6 +47,8 @@ class CSVLogger(Callback):
         When what is written to is no file but a pipe or a terminal, and a column would have to be added.
     """
 
+    only_reports = True
+
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = Path(path("CSVLogger: filename", filename))

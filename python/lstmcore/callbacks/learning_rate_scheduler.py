@@ -46,7 +46,7 @@ class LearningRateScheduler(Callback):
             raise ValueError(f"LearningRateScheduler: schedule: expected it to return a number, got {rate!r}")
         optimizer.learning_rate = float(rate)
         if self.verbose:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+            self._say(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Report the learning rate."""

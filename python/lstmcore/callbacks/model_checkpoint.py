@@ -43,6 +43,8 @@ class ModelCheckpoint(MonitorCallback):
         The file cannot be written; the old one is whole.
     """
 
+    only_reports = True
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

@@ -20,6 +20,8 @@ class ProgbarLogger(Callback):
         all is done. Validation within `fit` shows in the epoch's line only.
     """
 
+    only_reports = True
+
     def __init__(self, bar: bool = True) -> None:
         super().__init__()
         self.bar = bar

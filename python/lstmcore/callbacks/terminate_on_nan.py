@@ -27,5 +27,5 @@ class TerminateOnNaN(Callback):
             return
         if self.raise_error:
             raise RuntimeError(f"TerminateOnNaN: the loss is {loss} at batch {batch}")
-        print(f"Batch {batch}: Invalid loss, terminating training")
+        self._say(f"Batch {batch}: Invalid loss, terminating training")
         self.model.stop_training = True

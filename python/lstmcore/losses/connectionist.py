@@ -188,6 +188,13 @@ class CTC(Loss):
         fitting = self._fitting(y_true, y_pred)
         return len(y_pred) if fitting is None else int(np.count_nonzero(fitting))
 
+    def divisor(self, y_true: Any, y_pred: Array, weights: Array | None, left: Array | None) -> float:
+        """Return what `Loss.divisor` does, of the rows that have a path."""
+        fitting = self._fitting(y_true, y_pred)
+        if fitting is not None and weights is not None:
+            weights = weights * fitting
+        return super().divisor(y_true, y_pred, weights, None)
+
     def call(self, y_true: Any, y_pred: Array) -> Array:
         """Return the loss of each row."""
         losses: Array = self._run(y_true, y_pred, None, gradient=False)[0]

@@ -248,6 +248,13 @@ class SparseCategoricalCrossentropy(Elementwise):
         """Return the loss of a batch and its gradient; see `Loss.value_and_gradient`."""
         return super().value_and_gradient(y_true, y_pred, self._without_ignored(y_true, weights), logits)
 
+    def divisor(self, y_true: Array, y_pred: Array, weights: Array | None, left: Array | None) -> float:
+        """Return what `Loss.divisor` does, of what is not ignored."""
+        counts = self.counts(y_true)
+        if counts is not None:
+            left = counts if left is None else np.broadcast_to(left, counts.shape) & counts
+        return super().divisor(y_true, y_pred, self._without_ignored(y_true, weights), left)
+
     def _without_ignored(self, y_true: Array, weights: Array | None) -> Array | None:
         counts = self.counts(y_true)
         if counts is None:

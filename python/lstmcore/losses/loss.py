@@ -133,6 +133,25 @@ class Loss(Configurable):
         """Return how many rows of a batch its loss is to count for in the mean over several batches."""
         return len(y_pred)
 
+    def divisor(self, y_true: Any, y_pred: Array, weights: Array | None, left: Array | None) -> float:
+        """Return what the loss of a part of a batch is divided by, in units that are those of all parts.
+
+        With it the losses of parts are put together: the sum of loss times divisor, divided by the sum of divisors, or
+        by one with the reduction "sum". A model with ``shards`` asks for it.
+
+        Parameters
+        ----------
+        y_true, y_pred, weights : as `value_and_gradient` takes them.
+        left : the mask that `with_mask` left.
+        """
+        if self.reduction == "sum":
+            return 1.0
+        if self.reduction == "mean_with_sample_weight" and weights is not None:
+            return float(np.add.reduce(weights, axis=None))
+        if left is not None:
+            return float(np.count_nonzero(left))
+        return float(self.rows(y_true, y_pred))
+
     # --- the same for all ---
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:

@@ -81,6 +81,8 @@ class Savable(Configurable):
         ImportError
             The name is of Keras's, and h5py is missing.
         """
+        if not getattr(self, "is_first_process", True):  # one of several that train the model
+            return
         kind = _check_target(filepath, overwrite)
         with_training = flag("include_optimizer", include_optimizer)
         if kind is None:
@@ -102,6 +104,8 @@ class Savable(Configurable):
         A file named ".weights.h5" is Keras's of today, one named ".h5" that of all its versions, another a safetensors
         file.
         """
+        if not getattr(self, "is_first_process", True):
+            return
         kind = _check_target(filepath, overwrite, weights=True)
         _require_built(self)
         if kind is None:

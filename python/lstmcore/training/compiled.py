@@ -30,6 +30,7 @@ _WITHOUT_EFFECT = {"run_eagerly", "jit_compile", "steps_per_execution", "auto_sc
 class Compiled(Layer):
     """A layer that is a whole model, whose weights stand in flat vectors for an optimizer to move."""
 
+    distribution: Any = None  # how steps are shared among processes, if they are
     made_by_data = False  # whether it shows by the first data what outputs there are
     _found_metrics: tuple[int, list[Metric]] | None = None  # those that are attributes, when so many had been made
 
@@ -137,6 +138,7 @@ class Compiled(Layer):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        distribute: Any = None,
         **options: Any,
     ) -> None:
         """Choose how to train. Changes of ``trainable`` take effect here.
@@ -152,6 +154,7 @@ class Compiled(Layer):
         metrics : names, `metrics.Metric` objects or functions, to report beside the loss: a list or, for several
             outputs, a list or dict of what each has, one or a list; one without a loss may have some too.
         weighted_metrics : more of them, which sample weights and class weights apply to.
+        distribute : a `distributed.MPI`, to train on several processes; what `distribute` was called for by default.
         **options : Keras's ``run_eagerly``, ``jit_compile``, ``steps_per_execution`` and
             ``auto_scale_loss`` are accepted and have no effect.
 
@@ -173,6 +176,8 @@ class Compiled(Layer):
                 question = did_you_mean(name, (*known, *_WITHOUT_EFFECT))
                 raise TypeError(f"compile got an unexpected argument {name!r}{question}")
         refuse_while_trained(self)
+        if distribute is not None and not hasattr(distribute, "communicator"):
+            raise TypeError(f"distribute: expected a distributed.MPI, got {distribute!r}")
         self._look_again()
         recipe: dict[str, Any] = {"optimizer": optimizers.get(optimizer)}
         asked = {"loss": loss, "metrics": metrics, "weighted_metrics": weighted_metrics}
@@ -195,9 +200,25 @@ class Compiled(Layer):
         made = self._make_objectives(recipe, new_loss) if self.built else (None, None)
         self._recipe, self.optimizer, self.loss = recipe, recipe["optimizer"], new_loss
         self._objectives, self._measures = made
+        self.distribution = self.distribution if distribute is None else distribute
         if self.parameters is not None and not _same(self.parameters.variables, self.trainable_variables):
             with building:
                 self._gather()
+
+    def distribute(self, shards: int = 8, timeout: float = 600.0) -> None:
+        """Train on all processes that ``mpiexec`` has started, bit for bit as in one with as many ``shards``.
+
+        The same as ``compile(..., distribute=distributed.MPI(shards, timeout))``, before or after it.
+        """
+        from ..distributed import MPI  # here, for most models are not
+
+        refuse_while_trained(self)
+        self.distribution = MPI(shards, timeout)
+
+    @property
+    def is_first_process(self) -> bool:
+        """Whether this is the process that prints, saves and logs."""
+        return self.distribution is None or bool(self.distribution.is_first)
 
     def quantize(self, mode: str = "int8", weights: str | None = None) -> None:
         """Keep the weights in int8, in place, for inference; see `Layer.quantize`.

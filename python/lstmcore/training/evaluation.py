@@ -13,7 +13,7 @@ from .._signatures import suggesting
 from ..callbacks import Callback, CallbackList, ProgbarLogger
 from ..layers._calls import own_outputs
 from .arguments import callback_list, check_verbose, steps_or_none
-from .data import Arrays, Source, Targets, joined, source
+from .data import Arrays, Source, Targets, joined, lengths_of, source
 from .measures import Logs
 from .steps import Stepping
 from .turns import in_turn
@@ -39,6 +39,10 @@ class Evaluating(Stepping):
             return self._targets()
 
         made = source(x, y, sample_weight, targets=targets, prefix=prefix, **about, **options)
+        if isinstance(made, Arrays) and self.distribution is not None:
+            # Steps of the user's own take whole batches; and what follows targets is to be as long as these.
+            own = any(map(self._defines, ("train_step", "test_step", "predict_step")))
+            made.on_demand = not own and not lengths_of(made.x)
         if not self.built or isinstance(made, Arrays):  # what makes its batches anew is not to do so for nothing
             self._inputs(made.first()[0], f"{prefix}x")
         return made
@@ -56,7 +60,7 @@ class Evaluating(Stepping):
                 self._refuse_no_targets(y, prefix, " with every batch of x")
             if batch_begin:
                 hooks.on_test_batch_begin(step)  # type: ignore[union-attr]
-            given = self._step(self._converted(f"{prefix}x", x), y, weight, training=False, name=f"{prefix}y")
+            given = self._step(self._given(f"{prefix}x", x), y, weight, training=False, name=f"{prefix}y")
             if batch_end:
                 hooks.on_test_batch_end(step, self._logs(given))  # type: ignore[union-attr]
             if self.stop_evaluating:
@@ -100,6 +104,8 @@ class Evaluating(Stepping):
         batch_size = steps_or_none("batch_size", batch_size)
         data = self._source(x, y, sample_weight, batch_size=batch_size, steps=steps, mask=mask, lengths=lengths)
         self._ready()
+        if self.distribution is not None:
+            self.distribution.begin(self, data, training=False)
         with self._own_measures():
             logs = self._evaluate(data, steps, self._hooks_for(data, steps, verbose, callbacks))
             return self._report(logs, return_dict)
@@ -131,6 +137,8 @@ class Evaluating(Stepping):
             return self.predict_on_batch(x, mask=mask, lengths=lengths)
         about: dict[str, Any] = {"batch_size": batch_size, "steps": steps, "mask": mask, "lengths": lengths}
         data = self._source(x, needs_targets=False, **about)
+        if self.distribution is not None:
+            self.distribution.begin(self, data, training=False)
         hooks = self._hooks_for(data, steps, verbose, callbacks)
         if hooks is not None:
             self.stop_predicting = False
@@ -139,7 +147,7 @@ class Evaluating(Stepping):
         for step, (inputs, _, _) in enumerate(data.steps_of(steps)):
             if hooks is not None:
                 hooks.on_predict_batch_begin(step)
-            inputs = self._converted("x", inputs)
+            inputs = self._given("x", inputs)
             ragged = _masks.is_exact(inputs)
             parts.append(self._outputs(inputs, ragged))
             if hooks is not None:
@@ -150,7 +158,9 @@ class Evaluating(Stepping):
             raise ValueError("x: expected at least one batch, got none: a generator gives its batches once")
         if hooks is not None:
             hooks.on_predict_end()
-        outputs: Any = own_outputs(parts[0], inputs) if len(parts) == 1 and not ragged else joined(parts)
+        if len(parts) > 1 or ragged:
+            return joined(parts)
+        outputs: Any = own_outputs(parts[0], inputs if self.distribution is None else None)
         return outputs
 
     def _hooks_for(
@@ -159,7 +169,7 @@ class Evaluating(Stepping):
         """Return the callbacks of `evaluate` or `predict`; None if nobody listens."""
         given = callback_list(callbacks)
         shows = is_watched() if verbose == "auto" else bool(verbose)
-        if shows:
+        if shows and self.is_first_process:
             given = [*given, ProgbarLogger(bar=verbose != 2 and is_watched())]
         if not given:
             return None

@@ -30,6 +30,7 @@ class Seen(NamedTuple):
     weights : of the samples in the loss, from sample weights and mask; None if all count the same.
     logits : what goes into the last activation, if the loss takes it from there.
     sample_weight, mask : as they came.
+    left : what of the mask weighs the samples in the loss.
     """
 
     targets: Any
@@ -39,6 +40,7 @@ class Seen(NamedTuple):
     logits: Array | None
     sample_weight: Array | None
     mask: Array | None
+    left: Array | None = None
 
 
 class Objective:
@@ -126,7 +128,7 @@ class Objective:
             weights = combine_weights(
                 loss.samples(outputs.shape), sample_weight, left, loss.reduction, f"sample_weight{where}"
             )
-        return Seen(targets, true, outputs, weights, logits, sample_weight, mask)
+        return Seen(targets, true, outputs, weights, logits, sample_weight, mask, left)
 
     def value_and_gradient(self, seen: Seen) -> tuple[float, Array]:
         """Return the loss, which there has to be, and its gradient by what `look` was given."""
@@ -142,6 +144,11 @@ class Objective:
         """Return how many rows the batch counts for in the mean loss over several."""
         assert self.loss is not None
         return self.loss.rows(seen.true, seen.outputs)
+
+    def divisor(self, seen: Seen) -> float:
+        """Return what the loss is divided by; see `Loss.divisor`."""
+        assert self.loss is not None
+        return self.loss.divisor(seen.true, seen.outputs, seen.weights, seen.left)
 
     def update(self, seen: Seen) -> None:
         """Let the metrics take in a batch; steps where the mask is False are left out."""

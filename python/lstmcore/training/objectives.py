@@ -142,6 +142,20 @@ class Objectives:
             return [self._asked[0][1].rows(seen[0])]
         return [objective.rows(what) for _, objective, what in self._with_loss(seen)]
 
+    def divisors(self, seen: list[Seen]) -> list[float]:
+        """Return what each loss is divided by; see `Loss.divisor`."""
+        return [objective.divisor(what) for _, objective, what in self._with_loss(seen)]
+
+    @property
+    def sums(self) -> list[bool]:
+        """Whether each loss is a sum over the batch, and no mean."""
+        return [one.loss.reduction == "sum" for _, one in self._asked if one.loss is not None]
+
+    @property
+    def measures(self) -> bool:
+        """Whether there are metrics to see the batches."""
+        return any(one.metrics or one.weighted_metrics for _, one in self._asked)
+
     def update(self, seen: list[Seen]) -> None:
         """Let the metrics take in a batch."""
         for (_, objective), what in zip(self._asked, seen, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,9 +19,14 @@ from .class_weights import ClassWeights
 from .compiled import Compiled
 from .data import all_rows, apart, as_arrays, gathered, joined, lengths_of, masked
 from .measures import Logs
+from .objective import Seen
+from .objectives import Objectives
 from .own_steps import logs_of, refuse_what_is_not_called
 from .progress import Progress
 from .turns import in_turn
+
+# The loss without the weights' penalties, each output's, the layers' penalties, and what objectives have seen.
+Learned = tuple[float, list[float], list[Any], list[Seen]]
 
 
 class Stepping(Compiled):
@@ -48,17 +54,11 @@ class Stepping(Compiled):
 
     def _train_step(self, x: Any, y: Any, sample_weight: Any = None) -> float:
         """Take a step; return the loss before it."""
+        if self.distribution is not None:
+            return float(self.distribution.train(self, x, y, sample_weight))
         optimizer, parameters, objectives, measures = self._ready()
         optimizer.begin(parameters)
-        logits = objectives.logits
-        with Collected() as penalties:
-            result, mask = self._run_with_mask(x, True, logits)
-        seen = objectives.look(result, mask, y, sample_weight)
-        value, parts, gradient = objectives.values_and_gradient(seen)
-        if not objectives.has_loss:
-            self._refuse_no_loss(penalties)
-            gradient = map_leaves(np.zeros_like, result)
-        self._run_backward(gradient, logits)
+        value, parts, penalties, seen = self._learn(objectives, x, y, sample_weight)
         for variable in self._regularized:
             penalties.append(variable.regularizer(variable.value))
             variable.gradient += variable.regularizer.gradient(variable.value)
@@ -69,21 +69,41 @@ class Stepping(Compiled):
         objectives.update(seen)
         return value
 
-    def _test_step(self, x: Any, y: Any, sample_weight: Any = None, name: str = "y") -> float:
-        """Return the loss for a batch."""
-        _, _, objectives, measures = self._ready()
+    def _learn(self, objectives: Objectives, x: Any, y: Any, sample_weight: Any) -> Learned:
+        """Add the gradients of a batch, without those of the weights' penalties, to what there is."""
+        logits = objectives.logits
         with Collected() as penalties:
-            result, mask = self._run_with_mask(x, False, objectives.logits)
-        seen = objectives.look(result, mask, y, sample_weight, name)
-        penalties += [v.regularizer(v.value) for v in self._regularized]
-        value, parts = objectives.values(seen)
+            result, mask = self._run_with_mask(x, True, logits)
+        seen = objectives.look(result, mask, y, sample_weight)
+        value, parts, gradient = objectives.values_and_gradient(seen)
         if not objectives.has_loss:
             self._refuse_no_loss(penalties)
+            gradient = map_leaves(np.zeros_like, result)
+        self._run_backward(gradient, logits)
+        return value, parts, penalties, seen
+
+    def _test_step(self, x: Any, y: Any, sample_weight: Any = None, name: str = "y") -> float:
+        """Return the loss for a batch."""
+        if self.distribution is not None:
+            return float(self.distribution.test(self, x, y, sample_weight, name))
+        _, _, objectives, measures = self._ready()
+        value, parts, penalties, seen = self._judge(objectives, x, y, sample_weight, name)
+        penalties += [v.regularizer(v.value) for v in self._regularized]
         penalty = float(sum(penalties))
         value += penalty
         measures.update(value, penalty, parts, objectives.rows(seen) or [rows_of(x)])
         objectives.update(seen)
         return value
+
+    def _judge(self, objectives: Objectives, x: Any, y: Any, sample_weight: Any, name: str) -> Learned:
+        """Return what there is to say of a batch."""
+        with Collected() as penalties:
+            result, mask = self._run_with_mask(x, False, objectives.logits)
+        seen = objectives.look(result, mask, y, sample_weight, name)
+        value, parts = objectives.values(seen)
+        if not objectives.has_loss:
+            self._refuse_no_loss(penalties)
+        return value, parts, penalties, seen
 
     def _refuse_no_loss(self, penalties: list[Any]) -> None:
         """Refuse a step of a model that has no loss, and to which nothing is added in its place."""
@@ -165,6 +185,10 @@ class Stepping(Compiled):
             optimizer.begin(parameters)  # for steps that are taken by hand
         data = (x, y) if weight is None else (x, y, weight)
         return logs_of(self.name, method, getattr(self, method), data)
+
+    def _given(self, name: str, x: Any) -> Any:
+        """Return inputs as a step takes them; of those that processes share, each converts its own rows."""
+        return x if self.distribution is not None else self._converted(name, x)
 
     def _defines(self, method: str) -> bool:
         """Whether a subclass, or the object itself, has a method of its own of that name."""
@@ -268,6 +292,14 @@ class Stepping(Compiled):
 
     def _outputs(self, x: Any, ragged: bool = False) -> Any:
         """Return the outputs for a batch, those for steps of ``ragged`` inputs as `Sequences`."""
+        if self.distribution is not None:
+            return self.distribution.outputs(functools.partial(self._outputs_of_rows, ragged=ragged), x)
+        return self._outputs_of_all(x, ragged)
+
+    def _outputs_of_rows(self, x: Any, rows: slice, ragged: bool) -> Any:
+        return self._outputs_of_all(self._converted("x", _masks.cut(x, rows)), ragged)
+
+    def _outputs_of_all(self, x: Any, ragged: bool) -> Any:
         if not self._defines("predict_step"):
             result, mask = self._run_with_mask(x)
             return apart(result, mask) if ragged else result

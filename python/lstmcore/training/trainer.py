@@ -127,6 +127,7 @@ class Trainer(Evaluating):
         copied as a whole: leave them as they are until `fit` returns; nothing of them is kept then.
         """
         self._require_compiled()
+        verbose = verbose if self.is_first_process else 0
         batch_size = steps_or_none("batch_size", batch_size)
         epochs = positive_integer("epochs", epochs)
         if isinstance(initial_epoch, bool) or not isinstance(initial_epoch, (int, np.integer)) or initial_epoch < 0:
@@ -182,11 +183,15 @@ class Trainer(Evaluating):
                 guard(functools.partial(progress.restore, state))
                 if bar and progress.begun:
                     bar.on_epoch_begin(progress.epoch)
+            if self.distribution is not None:
+                self.distribution.begin(self, data, validation)
             logs = loop.run(progress)
             optimizer.finalize(self._ready()[1])
         finally:
             self._progress = None
         hooks.on_train_end(logs)
+        if self.distribution is not None:
+            self.distribution.end()
         return history
 
     def _validation(self, validation_data: Any, batch_size: int | None, steps: int | None) -> Source:
@@ -211,7 +216,7 @@ class Trainer(Evaluating):
             if y is None:
                 raise ValueError("class_weight: expected None without targets")
             weight = classes(y, len(self.output_shape))
-        x = self._converted("x", x)
+        x = self._given("x", x)
         if not self._defines("train_step"):
             return self._train_step(x, y, weight), None
         given = self._step(x, y, weight, training=True) or {}

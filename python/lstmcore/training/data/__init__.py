@@ -11,7 +11,7 @@ from ..._tree import map_leaves, rows_of
 from .arrays import Arrays, as_arrays
 from .batches import Iterable, Numbered, Streamed, batch
 from .feed import Feed
-from .rows import all_rows, apart, gathered, joined, lengths_of, masked, rows
+from .rows import all_rows, apart, gathered, joined, lengths_of, masked, rows, together
 from .source import Batch, Source, warn_of_the_end
 from .targets import Targets
 
@@ -31,6 +31,7 @@ __all__ = [
     "rows",
     "rows_of",
     "source",
+    "together",
     "warn_of_the_end",
 ]
 

@@ -12,6 +12,7 @@ from ... import _random
 from ..._arguments import not_within_itself, real_array
 from ..._tree import leaves, map_leaves, named_leaves, rows_of
 from ..outputs import refuse_key
+from .on_demand import OnDemand
 from .rows import Rows, lengths_of
 from .rows import rows as rows_at
 from .source import Batch, Source
@@ -114,6 +115,7 @@ class Arrays(Source):
     ) -> None:
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.rows = rows_of(x)
+        self.on_demand = False  # whether batches are `OnDemand`, for processes each of which takes its own of them
         self._cut = batch_size, steps
         self.batch_size = batch_size or (-(-self.rows // steps) if steps else 32)
         self.shuffle = shuffle
@@ -138,7 +140,9 @@ class Arrays(Source):
         def part(which: slice, size: int | None, count: int | None, shuffle: bool | str) -> Arrays:
             data = (self.x, self.y, self.sample_weight)
             x, y, weight = (map_leaves(lambda v: None if v is None else v[which], a) for a in data)
-            return Arrays(x, y, weight, size, count, shuffle)
+            made = Arrays(x, y, weight, size, count, shuffle)
+            made.on_demand = self.on_demand
+            return made
 
         return part(slice(rows), *self._cut, self.shuffle), part(slice(rows, None), batch_size, steps, False)
 
@@ -185,14 +189,19 @@ class Arrays(Source):
     def _batches(self, order: Array | None, starts: range) -> Iterator[Batch]:
         size, x, y, weight = self.batch_size, self.x, self.y, self.sample_weight
         single = isinstance(x, np.ndarray)
+        take = OnDemand.of if self.on_demand else rows_at
         for start in starts:
             part = slice(start, start + size) if order is None else order[start : start + size]
             yield (
-                rows_at(x, part) if single else map_leaves(lambda array: rows_at(array, part), x),  # noqa: B023
-                map_leaves(lambda array: rows_at(array, part), y),  # noqa: B023
-                map_leaves(lambda array: rows_at(array, part), weight),  # noqa: B023
+                take(x, part) if single else map_leaves(lambda array: take(array, part), x),  # noqa: B023
+                map_leaves(lambda array: take(array, part), y),  # noqa: B023
+                map_leaves(lambda array: take(array, part), weight),  # noqa: B023
             )
 
     def first(self) -> Batch:
         """Return the first row."""
-        return next(self._batches(None, range(1)))
+        on_demand, self.on_demand = self.on_demand, False
+        try:
+            return next(self._batches(None, range(1)))
+        finally:
+            self.on_demand = on_demand

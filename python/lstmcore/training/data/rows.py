@@ -236,13 +236,18 @@ def apart(outputs: Any, mask: Any) -> Any:
     return map_leaves(of, outputs)
 
 
-def joined(batches: Sequence[Any]) -> Any:
-    """Return the outputs for batches one after the other: `Sequences` as lists of arrays."""
+def together(batches: Sequence[Any]) -> Any:
+    """Return the outputs for batches one after the other, as they are for one."""
 
     def of(parts: Sequence[Any]) -> Any:
         if any(isinstance(part, Sequences) for part in parts):
-            return [row for part in parts for row in (part.arrays if isinstance(part, Sequences) else part)]
+            return Sequences([row for part in parts for row in (part.arrays if isinstance(part, Sequences) else part)])
         return np.concatenate(parts)
 
     columns = zip(*(leaves(batch) for batch in batches), strict=True)
     return map_leaves(lambda _: of(next(columns)), batches[0])
+
+
+def joined(batches: Sequence[Any]) -> Any:
+    """Return the outputs for batches one after the other: `Sequences` as lists of arrays."""
+    return map_leaves(lambda part: part.arrays if isinstance(part, Sequences) else part, together(batches))
