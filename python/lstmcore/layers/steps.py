@@ -28,7 +28,7 @@ class _OfSteps(Layer):
         return sequences, numbers
 
     def _given(self, inputs: Any) -> tuple[Array, Array]:
-        arrays = leaves(inputs)
+        arrays = list(leaves(inputs))
         self._shapes([array.shape for array in arrays])
         sequences, numbers = arrays
         if numbers.dtype.kind not in "iu":
