@@ -138,7 +138,8 @@ def test_a_new_cell_is_a_header_and_as_many_lines_as_contributing_names(tmp_path
     import pybind11
 
     tree, build = tmp_path / "tree", tmp_path / "build"
-    shutil.copytree(ROOT / "src", tree / "src")
+    for folder in ("src", "include", "cmake", "third_party"):
+        shutil.copytree(ROOT / folder, tree / folder)
     shutil.copy(ROOT / "CMakeLists.txt", tree)
     (tree / "src/cpp/kernels/cells/average.hpp").write_text(HEADER)
     replacements = {"MinGru": "Average", "min_gru": "average", "min_options": "no_options", "gates<2>": "gates<1>"}

@@ -1,7 +1,7 @@
 // The kernels of one instruction set. Compiled once for each, with LSTMCORE_ISA defined to its name
 // and the compiler flags that go with it; and once more with LSTMCORE_FLOAT64, for those of float64 alone, with
-// "_float64" after the name. They check gradients more than they train: little optimization halves the time that they take
-// to compile.
+// "_float64" after the name. They check gradients more than they train: little optimization halves the time that they
+// take to compile.
 #include "cells/gru.hpp"
 #include "cells/lstm.hpp"
 #include "cells/min_gru.hpp"

@@ -1,6 +1,34 @@
 #include "model/config.hpp"
 
+#include <cctype>
+
 namespace lstmcore {
+namespace {
+
+bool upper(char c) { return c >= 'A' && c <= 'Z'; }
+bool lower(char c) { return c >= 'a' && c <= 'z'; }
+
+}  // namespace
+
+// As in python/lstmcore/serialization/names.py.
+std::string snake(const std::string& name) {
+    std::string split, result;
+    for (std::size_t k = 0; k < name.size();) {
+        std::size_t end = k + 2;
+        while (end < name.size() && lower(name[end])) ++end;
+        split += name[k];
+        if (end > k + 2 && upper(name[k + 1]))
+            split += "_" + name.substr(k + 1, end - k - 1), k = end;
+        else
+            ++k;
+    }
+    for (std::size_t k = 0; k < split.size(); ++k) {
+        const bool small = k && (lower(split[k - 1]) || std::isdigit(static_cast<unsigned char>(split[k - 1])));
+        if (small && upper(split[k])) result += '_';
+        result += char(std::tolower(static_cast<unsigned char>(split[k])));
+    }
+    return result;
+}
 
 std::string shown(const Json& value) {
     if (value.is_structured()) return value.is_array() ? "a list" : "an object";

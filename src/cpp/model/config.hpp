@@ -34,6 +34,9 @@ class Config {
     const Json& list(const char* name) const;
 };
 
+// The name of a layer's class as names of layers begin: "SimpleRNN" to "simple_rnn".
+std::string snake(const std::string& name);
+
 // A value, short enough for a message.
 std::string shown(const Json& value);
 

@@ -11,21 +11,9 @@
 namespace lstmcore {
 namespace {
 
-struct Kind {
-    const char *layer, *cell, *path;
-};
-constexpr Kind kinds[] = {
-    {"SimpleRNN", "rnn", "simple_rnn"},
-    {"GRU", "gru", "gru"},
-    {"LSTM", "lstm", "lstm"},
-    {"MinGRU", "min_gru", "min_gru"},
-    {"MinLSTM", "min_lstm", "min_lstm"},
-    {"SLSTM", "slstm", "slstm"},
-};
-
-const Kind* kind_of(const std::string& layer) {
-    for (const Kind& kind : kinds)
-        if (layer == kind.layer) return &kind;
+const CellInfo* cell_of(const std::string& layer) {
+    for (const CellInfo* cell = cells; cell->name; ++cell)
+        if (layer == cell->layer) return cell;
     return nullptr;
 }
 
@@ -150,7 +138,7 @@ class Recurrent final : public Layer<T> {
  public:
     bool return_sequences, backwards;
 
-    Recurrent(const Kind& kind, const Place& place) {
+    Recurrent(const CellInfo& cell, const Place& place) {
         const Config& config = place.config;
         if (!place.in.sequence || !place.in.features)
             throw ModelError(ErrorKind::format, config.where() + ": inputs: expected sequences of vectors");
@@ -159,7 +147,7 @@ class Recurrent final : public Layer<T> {
         return_sequences = config.flag("return_sequences"), backwards = config.flag("go_backwards");
         zero_output = config.flag("zero_output_for_mask");
         CellDescription d;
-        d.cell = find_cell(kind.cell);
+        d.cell = &cell;
         d.shape.inputs = place.in.features, d.shape.units = config.integer("units", 1, most_rows);
         d.options = options_of(config, *d.cell, d.shape.units);
         d.gates = d.cell->gates(d.options);
@@ -219,10 +207,10 @@ class Bidirectional final : public Layer<T> {
     enum class Merge { concat, sum, mul, ave } merge;
     std::unique_ptr<Recurrent<T>> first, second;
 
-    static std::pair<const Kind*, Config> part(const Config& config, const char* name) {
+    static std::pair<const CellInfo*, Config> part(const Config& config, const char* name) {
         const Config description = config.object(name);
         const std::string kind = description.text("class_name");
-        if (const Kind* found = kind_of(kind)) return {found, description.object("config")};
+        if (const CellInfo* found = cell_of(kind)) return {found, description.object("config")};
         config.not_offered(std::string(name) + ": " + kind.substr(0, 50));
     }
 
@@ -240,14 +228,13 @@ class Bidirectional final : public Layer<T> {
             merge = Merge::ave;
         else
             config.not_offered("merge_mode: " + shown(mode));
-        const auto [kind, forward] = part(config, "layer");
+        const auto [cell, forward] = part(config, "layer");
         const bool same = config.is_null("backward_layer");
-        const auto [other_kind, backward] = part(config, same ? "layer" : "backward_layer");
-        first =
-            std::make_unique<Recurrent<T>>(*kind, Place{place.file, forward, place.path + kind->path + "/", place.in});
-        const std::string numbered = std::string(other_kind->path) + (kind == other_kind ? "_1/" : "/");
-        second =
-            std::make_unique<Recurrent<T>>(*other_kind, Place{place.file, backward, place.path + numbered, place.in});
+        const auto [other_cell, backward] = part(config, same ? "layer" : "backward_layer");
+        const auto at = [&](const std::string& name) { return place.path + name + "/"; };
+        const std::string numbered = snake(other_cell->layer) + (cell == other_cell ? "_1" : "");
+        first = std::make_unique<Recurrent<T>>(*cell, Place{place.file, forward, at(snake(cell->layer)), place.in});
+        second = std::make_unique<Recurrent<T>>(*other_cell, Place{place.file, backward, at(numbered), place.in});
         if (same) second->backwards = !first->backwards;
         const bool fit = first->return_sequences == second->return_sequences && first->backwards != second->backwards;
         if (!fit || (merge != Merge::concat && first->width() != second->width()))
@@ -279,7 +266,7 @@ class Bidirectional final : public Layer<T> {
 
 template <class T>
 std::unique_ptr<Layer<T>> recurrent_layer(const std::string& kind, const Place& place) {
-    if (const Kind* found = kind_of(kind)) return std::make_unique<Recurrent<T>>(*found, place);
+    if (const CellInfo* found = cell_of(kind)) return std::make_unique<Recurrent<T>>(*found, place);
     if (kind == "Bidirectional") return std::make_unique<Bidirectional<T>>(place);
     return nullptr;
 }

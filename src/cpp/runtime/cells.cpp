@@ -68,13 +68,13 @@ constexpr bool yes = true, no = false;
 
 // clang-format off
 const CellInfo cells[] = {
-    //                                 recurrent, activations, heads, zoneout of c, fused zoneout
-    {"rnn",      {"h"},                yes, 1, no,  no,  yes, no_options,    gates<1>,   rnn_is_fused,  nothing},
-    {"gru",      {"h"},                yes, 2, no,  no,  no,  gru_options,   gates<3>,   gru_is_fused,  gru_conflict},
-    {"lstm",     {"h", "c"},           yes, 3, no,  yes, no,  lstm_options,  lstm_gates, lstm_is_fused, lstm_conflict},
-    {"min_gru",  {"h"},                no,  0, no,  no,  yes, min_options,   gates<2>,   always,        nothing},
-    {"min_lstm", {"h"},                no,  0, no,  no,  yes, min_options,   gates<3>,   always,        nothing},
-    {"slstm",    {"h", "c", "n", "m"}, yes, 0, yes, no,  yes, slstm_options, gates<4>,   always,        nothing},
+    //                                              recurrent, activations, heads, zoneout of c, fused zoneout
+    {"rnn",      "SimpleRNN", {"h"},                yes, 1, no,  no,  yes, no_options,    gates<1>,   rnn_is_fused,  nothing},
+    {"gru",      "GRU",       {"h"},                yes, 2, no,  no,  no,  gru_options,   gates<3>,   gru_is_fused,  gru_conflict},
+    {"lstm",     "LSTM",      {"h", "c"},           yes, 3, no,  yes, no,  lstm_options,  lstm_gates, lstm_is_fused, lstm_conflict},
+    {"min_gru",  "MinGRU",    {"h"},                no,  0, no,  no,  yes, min_options,   gates<2>,   always,        nothing},
+    {"min_lstm", "MinLSTM",   {"h"},                no,  0, no,  no,  yes, min_options,   gates<3>,   always,        nothing},
+    {"slstm",    "SLSTM",     {"h", "c", "n", "m"}, yes, 0, yes, no,  yes, slstm_options, gates<4>,   always,        nothing},
     {},
 };
 // clang-format on

@@ -34,6 +34,7 @@ constexpr int most_states = 4;
 
 struct CellInfo {
     const char* name;
+    const char* layer;                    // the class of the layer that runs it, in files of models
     const char* states[most_states + 1];  // h and what else it carries from step to step; null ends the list
     bool recurrent;                       // whether h goes through a matrix of its own
     int activations;                      // that can be chosen: none, the candidate's, the gates' too, the output's too
