@@ -29,4 +29,5 @@ def test_the_versions_of_python_are_those_of_the_wheels():
 def test_the_citation_is_of_this_version():
     citation = (ROOT / "CITATION.cff").read_text()
     assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == PROJECT["version"]
-    assert re.search(r"^license: (.*)$", citation, re.MULTILINE)[1] == PROJECT["license"].split(" AND ")[0]  # MIT: the parser of JSON
+    # MIT is the licence of the parser of JSON.
+    assert PROJECT["license"].split(" AND ")[0] in re.findall(r"^license: (.*)$", citation, re.MULTILINE)
