@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class Windows(NamedTuple):
@@ -39,3 +41,12 @@ class Windows(NamedTuple):
             return self.span - 1
         last = (steps - 1) // self.strides * self.strides  # where the last window would begin without padding
         return max(last + self.span - steps, 0) // 2
+
+    def leaks(self, steps: int, mask: Any) -> str | None:
+        """Return that windows lie otherwise in sequences padded to ``steps``, if they do; see `Layer.leaks`."""
+        lengths = np.unique(np.sum(mask, axis=1)) if isinstance(mask, np.ndarray) else ()
+        if len({self.before(int(n)) for n in (*lengths, steps)}) < 2:
+            return None
+        return (
+            f"with padding={self.padding!r} and strides={self.strides} windows begin elsewhere than in each by itself"
+        )

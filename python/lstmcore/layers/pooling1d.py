@@ -42,12 +42,7 @@ class _Pooling1D(Layer):
 
     def leaks(self, inputs: Any, mask: Any) -> str | None:
         """Return that windows would lie otherwise in a padded sequence, if they would."""
-        lengths = np.unique(np.sum(mask, axis=1)) if isinstance(mask, np.ndarray) else ()
-        if len({self._windows.before(int(n)) for n in (*lengths, inputs.shape[1])}) < 2:
-            return None
-        return (
-            f"with padding={self.padding!r} and strides={self.strides} windows begin elsewhere than in each by itself"
-        )
+        return self._windows.leaks(inputs.shape[1], mask)
 
     def compute_mask(self, inputs: Any, mask: Array | None = None) -> Array | None:
         """Return where a step of the window counts."""
